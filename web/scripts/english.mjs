@@ -15,7 +15,7 @@ async function spoken(language) {
 
 /** The address of a file of words, with what it imports from beside it. */
 function moduleOf(name) {
-  const source = readFileSync(join(import.meta.dirname, `../src/words/${name}.ts`), "utf8");
+  const source = readFileSync(join(import.meta.dirname, `../src/i18n/${name}.ts`), "utf8");
   const { outputText } = ts.transpileModule(source, {
     compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
   });

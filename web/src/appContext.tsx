@@ -2,14 +2,9 @@
 import { createContext, useContext } from "react";
 import type { Api } from "./api/client";
 import type { Settings } from "./config";
+import type { Notice } from "./format/problems";
 import type { Claims, Role } from "./session/claims";
 import type { Session } from "./session/session";
-
-export interface Notice {
-  type: "success" | "error" | "warning";
-  header: string;
-  content?: string;
-}
 
 export interface AppContextValue {
   api: Api;

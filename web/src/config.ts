@@ -1,5 +1,5 @@
 /** Where the API is, and how people sign in there: asked once, when the page opens. */
-import { ApiProblem, problemOf, unansweredProblem } from "./api/problem";
+import { ApiProblem, problemFrom, unansweredProblem } from "./api/problem";
 import { t } from "./i18n";
 import type { Health, SignIn } from "./types";
 
@@ -33,10 +33,10 @@ async function read<T>(address: string, what: string): Promise<T> {
     throw unansweredProblem(error, what);
   });
   if (!response.ok) {
-    throw await problemOf(response);
+    throw await problemFrom(response);
   }
   return response.json().catch(() => {
-    throw notReady(t().problems.notThere(what));
+    throw notReady(t().problems.notPublished(what));
   });
 }
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { flawsOf, offsetOf, pieces } from "../src/pages/policy/cedar";
+import { cedarErrors, highlight, offsetOf } from "../src/pages/policy/cedar";
 
 const TEXT = 'permit (principal,\n  acton, resource); // "ü"\n';
 
@@ -8,16 +8,16 @@ it("reads where the API says that the text is wrong", () => {
     { at: "text:2:3", message: "unexpected token `acton`" },
     { at: "why", message: "too short" },
   ];
-  expect(flawsOf(errors)).toEqual([{ line: 2, column: 3, message: "unexpected token `acton`" }]);
+  expect(cedarErrors(errors)).toEqual([{ line: 2, column: 3, message: "unexpected token `acton`" }]);
 });
 
 it("marks the word that stands there, and no other", () => {
-  const wrong = pieces(TEXT, [{ line: 2, column: 3, message: "" }]).filter((one) => one.wrong);
+  const wrong = highlight(TEXT, [{ line: 2, column: 3, message: "" }]).filter((one) => one.wrong);
   expect(wrong.map(({ text }) => text)).toEqual(["acton"]);
 });
 
 it("loses no letter, and tells words from texts and comments", () => {
-  const all = pieces(TEXT, []);
+  const all = highlight(TEXT, []);
   expect(all.map(({ text }) => text).join("")).toBe(TEXT);
   expect(all.find(({ kind }) => kind === "comment")?.text).toBe('// "ü"');
   expect(all[0]).toEqual({ kind: "word", text: "permit", wrong: false });
@@ -34,7 +34,9 @@ it("marks the last word where something is missing after it", () => {
     { line: 1, column: 19 },
     { line: 3, column: 1 },
   ]) {
-    const wrong = pieces(open, [{ ...place, message: "unexpected end of input" }]).filter((one) => one.wrong);
+    const wrong = highlight(open, [{ ...place, message: "unexpected end of input" }]).filter(
+      (one) => one.wrong,
+    );
     expect(wrong.map(({ text }) => text)).toEqual([")"]);
   }
 });

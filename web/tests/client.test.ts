@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import { createApi } from "../src/api/client";
 import { createIdempotentRequest } from "../src/api/idempotency";
 import { ApiProblem, asProblem, errorAt } from "../src/api/problem";
-import { everyPage } from "../src/hooks/queries";
+import { fetchAllPages } from "../src/hooks/queries";
 import type { Session } from "../src/session/session";
 import { problemDetails } from "./samples";
 
@@ -89,18 +89,18 @@ describe("an error", () => {
     });
     expect(errorAt(problem, "destinations.0")).toBe("no such agent");
     expect(errorAt(problem, "destinations.01")).toBe("");
-    expect(problem.passing).toBe(false);
+    expect(problem.transient).toBe(false);
   });
 
   it("without problem details is still a problem", async () => {
     const api = createApi(URL, fakeSession(), answering(new Response("<html>", { status: 502 })));
-    expect(await thrown(api.get("/agents"))).toMatchObject({ status: 502, passing: true });
+    expect(await thrown(api.get("/agents"))).toMatchObject({ status: 502, transient: true });
   });
 
   it("of the network says so", async () => {
     const api = createApi(URL, fakeSession(), answering(new TypeError("failed to fetch")));
     const problem = await thrown(api.get("/agents"));
-    expect(problem).toMatchObject({ status: 0, passing: true, title: "The API cannot be reached" });
+    expect(problem).toMatchObject({ status: 0, transient: true, title: "The API cannot be reached" });
   });
 
   it("is an API that does not answer in time, whether before the head or within the body", async () => {
@@ -111,7 +111,7 @@ describe("an error", () => {
       new Response(new ReadableStream({ start: (body) => body.error(init?.signal?.reason) }));
     for (const fetcher of [hanging, halfway]) {
       const problem = await thrown(createApi(URL, fakeSession(), fetcher).get("/agents"));
-      expect(problem).toMatchObject({ title: "The API does not answer", passing: true, waited: true });
+      expect(problem).toMatchObject({ title: "The API does not answer", transient: true, timedOut: true });
     }
     const moving = await thrown(createApi(URL, fakeSession(), hanging).post("/transfers", {}, "key"));
     expect(moving.advice, "nobody sends it again by itself").toMatch("send it again");
@@ -142,7 +142,7 @@ describe("a wish", () => {
     const key = wish.keyFor({ source: "a:/x" });
     expect(key).toMatch(/^[0-9a-f]{32}$/);
     expect(wish.keyFor({ source: "a:/x" })).toBe(key);
-    wish.granted();
+    wish.completed();
     expect(wish.keyFor({ source: "a:/x" })).not.toBe(key);
   });
 
@@ -155,7 +155,7 @@ describe("a wish", () => {
 it("reads a list to its end", async () => {
   const fetcher = answering(json(200, { agents: [1, 2], next: "n" }), json(200, { agents: [3], next: null }));
   const api = createApi(URL, fakeSession(), fetcher);
-  expect(await everyPage(api, "/agents", "agents")).toEqual([1, 2, 3]);
+  expect(await fetchAllPages(api, "/agents", "agents")).toEqual([1, 2, 3]);
   expect(fetcher.mock.calls.map(([address]) => address)).toEqual([
     `${URL}/agents?limit=200`,
     `${URL}/agents?limit=200&after=n`,

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { described } from "../src/components/ProgressLine";
-import { actor, locationText, shown } from "../src/format/names";
+import { progressText } from "../src/components/ProgressLine";
+import { actorName, locationText, safeText } from "../src/format/names";
 import { bytes, duration, files, share, speed, timeLeft } from "../src/format/sizes";
-import { lookOf } from "../src/format/states";
-import { ago, isOff, skewed, utc } from "../src/format/times";
+import { stateDisplay } from "../src/format/states";
+import { ago, clockSkew, isClockWrong, utc } from "../src/format/times";
 import { progress } from "./samples";
 
 describe("sizes", () => {
@@ -53,8 +53,8 @@ describe("sizes", () => {
 
   it("puts a line of progress together", () => {
     const now = progress({ bytes_done: 2 ** 20, bytes_total: 3 * 2 ** 20, bytes_per_second: 2 ** 20 });
-    expect(described(now, true, false)).toBe("1.0 MiB of 3.0 MiB · 1.0 MiB/s · 2 s left");
-    expect(described(now, false, false)).toBe("1.0 MiB of 3.0 MiB");
+    expect(progressText(now, true, false)).toBe("1.0 MiB of 3.0 MiB · 1.0 MiB/s · 2 s left");
+    expect(progressText(now, false, false)).toBe("1.0 MiB of 3.0 MiB");
   });
 });
 
@@ -80,12 +80,12 @@ describe("a clock", () => {
     [3725, "1 h 2 min ahead", true],
     [-61, "1 min 1 s behind", true],
   ])("%d s off is %s", (skew, words, off) => {
-    expect(skewed(skew)).toBe(words);
-    expect(isOff(skew)).toBe(off);
+    expect(clockSkew(skew)).toBe(words);
+    expect(isClockWrong(skew)).toBe(off);
   });
 
   it("is not blamed by an agent that has not said", () => {
-    expect(isOff(null)).toBe(false);
+    expect(isClockWrong(null)).toBe(false);
   });
 });
 
@@ -99,7 +99,7 @@ describe("names", () => {
     ["tag\u{E0041}", "tag\\u{E0041}"],
     ["half \uD83D", "half \\uD83D"],
   ])("shows %j as %j", (name, text) => {
-    expect(shown(name)).toBe(text);
+    expect(safeText(name)).toBe(text);
   });
 
   it("writes locations as the API reads them", () => {
@@ -108,13 +108,13 @@ describe("names", () => {
   });
 
   it("says who did something", () => {
-    expect(actor({ id: "agent:server-b", name: "agent:server-b" })).toBe("server-b (agent)");
-    expect(actor({ id: "5f2b7a1e", name: "ana@example.org" })).toBe("ana@example.org");
-    expect(actor({ id: "5f2b7a1e", name: "agent:server-b" })).toBe("agent:server-b");
+    expect(actorName({ id: "agent:server-b", name: "agent:server-b" })).toBe("server-b (agent)");
+    expect(actorName({ id: "5f2b7a1e", name: "ana@example.org" })).toBe("ana@example.org");
+    expect(actorName({ id: "5f2b7a1e", name: "agent:server-b" })).toBe("agent:server-b");
   });
 });
 
 it("shows a state that only a newer API knows by its own name", () => {
-  expect(lookOf("partially_failed").label).toBe("Partially failed");
-  expect(lookOf("hibernating")).toEqual({ label: "hibernating", type: "info" });
+  expect(stateDisplay("partially_failed").label).toBe("Partially failed");
+  expect(stateDisplay("hibernating")).toEqual({ label: "hibernating", type: "info" });
 });

@@ -1,17 +1,17 @@
 import { describe, expect, it } from "vitest";
-import { onAgent, onS3, startingAt } from "../src/components/browsablePlaces";
+import { agentPlace, s3Place, startPath } from "../src/components/browsablePlaces";
 import { chosenPath } from "../src/components/DirectoryBrowser";
 import {
+  arrivalText,
   bucketOf,
   directoryOf,
-  draftFault,
+  draftError,
   draftOf,
   draftText,
   joined,
-  landingWords,
   S3,
   trail,
-  typed,
+  withTypedPath,
 } from "../src/model/locations";
 import { hrefWith, parseRoute } from "../src/router";
 import { agent as sampleAgent } from "./samples";
@@ -29,7 +29,7 @@ describe("a location that is being written", () => {
     [at("media-uploads/new/", S3), ""],
     [at("/media", S3), "Write the bucket's name, then / and a prefix: media-uploads/new-videos/"],
   ])("%j: %s", (draft, fault) => {
-    expect(draftFault(draft)).toBe(fault);
+    expect(draftError(draft)).toBe(fault);
   });
 
   it("is text for the API and back", () => {
@@ -44,19 +44,22 @@ describe("a location that is being written", () => {
     expect(
       draftOf({ kind: "remote", agent_id: "server-b", remote: "archive", path: "photos/2026/" }),
     ).toEqual(draft);
-    expect(draftFault(at("archive:"), true)).toBe("");
+    expect(draftError(at("archive:"), true)).toBe("");
   });
 
   it("has to be a directory in a template", () => {
-    expect(draftFault(at("/data"), true)).toBe("This has to be a directory: end it with /");
+    expect(draftError(at("/data"), true)).toBe("This has to be a directory: end it with /");
   });
 });
 
 it("is a bucket's when its whole address was pasted", () => {
   const pasted = { place: "s3://", path: "media/raw/" };
-  expect(typed({ place: "s3://", path: "" }, "s3://media/raw/")).toEqual(pasted);
-  expect(typed({ place: "server-b", path: "/data/" }, "s3://media/raw/")).toEqual(pasted);
-  expect(typed({ place: "server-b", path: "" }, "/data/")).toEqual({ place: "server-b", path: "/data/" });
+  expect(withTypedPath({ place: "s3://", path: "" }, "s3://media/raw/")).toEqual(pasted);
+  expect(withTypedPath({ place: "server-b", path: "/data/" }, "s3://media/raw/")).toEqual(pasted);
+  expect(withTypedPath({ place: "server-b", path: "" }, "/data/")).toEqual({
+    place: "server-b",
+    path: "/data/",
+  });
 });
 
 describe("where things arrive", () => {
@@ -71,7 +74,7 @@ describe("where things arrive", () => {
     ["archive:", "/x/", "The contents arrive in /x/"],
     ["/a/b", "archive:", "b itself arrives as archive:b"],
   ])("%s to %s: %s", (source, destination, words) => {
-    expect(landingWords(at(source), at(destination, "server-c"))).toBe(words);
+    expect(arrivalText(at(source), at(destination, "server-c"))).toBe(words);
   });
 });
 
@@ -138,7 +141,7 @@ describe("browsing a remote", () => {
     ["/elsewhere/x", null],
     ["", null],
   ])("begins where the field is: %s", (text, directory) => {
-    expect(startingAt(text, onAgent(agent))).toBe(directory);
+    expect(startPath(text, agentPlace(agent))).toBe(directory);
   });
 });
 
@@ -167,11 +170,11 @@ describe("browsing S3", () => {
     ["someone-elses/raw/", null],
     ["", null],
   ])("begins where the field is: %s", (text, directory) => {
-    expect(startingAt(text, onS3(["media", "media-old"]))).toBe(directory);
+    expect(startPath(text, s3Place(["media", "media-old"]))).toBe(directory);
   });
 
   it("begins in the only bucket", () => {
-    expect(startingAt("", onS3(["media"]))).toBe("media");
+    expect(startPath("", s3Place(["media"]))).toBe("media");
   });
 });
 

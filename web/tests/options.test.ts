@@ -1,20 +1,20 @@
 import { describe, expect, it } from "vitest";
-import { linesOf } from "../src/components/PreviewResult";
-import { optionWords, windowWords } from "../src/format/options";
+import { previewRows } from "../src/components/PreviewResult";
+import { describeOptions, describeWindow } from "../src/format/options";
 import {
   amountOf,
   amountText,
-  barred,
   DEFAULT_OPTIONS,
   endsOf,
-  GATHERED,
   invalidFields,
   patterns,
-  removes,
+  removesFiles,
   SPEED,
   STREAMS,
+  TEMPLATE_ENDS,
+  unavailableReason,
 } from "../src/model/options";
-import { read } from "../src/pages/templates/yaml";
+import { parseYaml } from "../src/pages/templates/yaml";
 
 const B = { place: "server-b", path: "/data/" };
 const C = { place: "server-c", path: "/archive/" };
@@ -27,11 +27,11 @@ describe("what the ends of a transfer can keep", () => {
   });
 
   it("is less with S3, several destinations, or a template", () => {
-    expect(barred("compare", endsOf(S3, [C]), DEFAULT_OPTIONS)).toMatch(/agent at both ends/);
-    expect(barred("owner", endsOf(B, [S3]), DEFAULT_OPTIONS)).toMatch(/between agents/);
+    expect(unavailableReason("compare", endsOf(S3, [C]), DEFAULT_OPTIONS)).toMatch(/agent at both ends/);
+    expect(unavailableReason("owner", endsOf(B, [S3]), DEFAULT_OPTIONS)).toMatch(/between agents/);
     expect(invalidFields({ ...DEFAULT_OPTIONS, owner: "names" }, endsOf(S3, [C]))).toHaveLength(1);
-    expect(barred("move", endsOf(B, [C, C]), DEFAULT_OPTIONS)).toMatch(/one destination/);
-    expect(barred("delete_extra", GATHERED, DEFAULT_OPTIONS)).toMatch(/single objects/);
+    expect(unavailableReason("move", endsOf(B, [C, C]), DEFAULT_OPTIONS)).toMatch(/one destination/);
+    expect(unavailableReason("delete_extra", TEMPLATE_ENDS, DEFAULT_OPTIONS)).toMatch(/single objects/);
   });
 
   it("is never moving and mirroring at once", () => {
@@ -77,9 +77,9 @@ describe("an amount", () => {
 });
 
 it("asks before what removes files, not before its preview", () => {
-  expect(removes(DEFAULT_OPTIONS)).toBe(false);
-  expect(removes({ ...DEFAULT_OPTIONS, move: true })).toBe(true);
-  expect(removes({ ...DEFAULT_OPTIONS, delete_extra: true, dry_run: true })).toBe(false);
+  expect(removesFiles(DEFAULT_OPTIONS)).toBe(false);
+  expect(removesFiles({ ...DEFAULT_OPTIONS, move: true })).toBe(true);
+  expect(removesFiles({ ...DEFAULT_OPTIONS, delete_extra: true, dry_run: true })).toBe(false);
 });
 
 it("reads a pattern a line", () => {
@@ -87,8 +87,8 @@ it("reads a pattern a line", () => {
 });
 
 it("says the options that matter", () => {
-  expect(optionWords(DEFAULT_OPTIONS)).toEqual(["replace what differs"]);
-  const words = optionWords({
+  expect(describeOptions(DEFAULT_OPTIONS)).toEqual(["replace what differs"]);
+  const words = describeOptions({
     ...DEFAULT_OPTIONS,
     exclude: ["a/", "b/"],
     delete_extra: true,
@@ -99,12 +99,12 @@ it("says the options that matter", () => {
 
 it("says a window of the day", () => {
   const nights = { days: ["mon" as const], start: "22:00:00", end: "06:00:00", zone: "UTC", limit: null };
-  expect(windowWords(nights)).toBe("Mon 22:00–06:00 (UTC): no limit");
+  expect(describeWindow(nights)).toBe("Mon 22:00–06:00 (UTC): no limit");
 });
 
 it("shows of a preview only what there is, what changes something first", () => {
   const none = { files: 0, bytes: 0 };
-  const lines = linesOf({
+  const lines = previewRows({
     sent: { files: 2, bytes: 10 },
     replaced: none,
     removed: { files: 1, bytes: 3 },
@@ -124,9 +124,9 @@ it("shows of a preview only what there is, what changes something first", () => 
 
 it("says in a template's text which options no template can have", () => {
   const text = "name: n\ntrigger: {bucket: media}\ndestinations: [server-b:/x/]\noptions:\n";
-  expect(read(`${text}  move: true\n`)).toMatchObject({ faults: [{ line: 5 }] });
-  expect(read(`${text}  include: "*.mov"\n`)).toMatchObject({ faults: [{ line: 5 }] });
-  expect(read(`${text}  include: ["*.mov"]\n  delete_extra: false\n  priority: low\n`)).toHaveProperty(
+  expect(parseYaml(`${text}  move: true\n`)).toMatchObject({ faults: [{ line: 5 }] });
+  expect(parseYaml(`${text}  include: "*.mov"\n`)).toMatchObject({ faults: [{ line: 5 }] });
+  expect(parseYaml(`${text}  include: ["*.mov"]\n  delete_extra: false\n  priority: low\n`)).toHaveProperty(
     "request",
   );
 });

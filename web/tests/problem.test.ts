@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
-import { errorAt, problemOf } from "../src/api/problem";
+import { errorAt, problemFrom } from "../src/api/problem";
 
-const said = (body: object, status = 422) => problemOf(new Response(JSON.stringify(body), { status }));
+const said = (body: object, status = 422) => problemFrom(new Response(JSON.stringify(body), { status }));
 
 it("tells who fills a form in what is wrong there, and nothing of the API", async () => {
   const problem = await said({

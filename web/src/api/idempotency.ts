@@ -10,7 +10,7 @@ export interface IdempotentRequest {
   /** The key to send `body` with: the last one while the body stays the same, a new one otherwise. */
   keyFor(body: unknown): string;
   /** It was granted: the same body again is a new wish. */
-  granted(): void;
+  completed(): void;
 }
 
 export function createIdempotentRequest(): IdempotentRequest {
@@ -23,7 +23,7 @@ export function createIdempotentRequest(): IdempotentRequest {
       }
       return last.key;
     },
-    granted() {
+    completed() {
       last = null;
     },
   };

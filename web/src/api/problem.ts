@@ -37,23 +37,23 @@ export class ApiProblem extends Error {
   }
 
   /** Would the same request, sent again, have a chance? */
-  get passing(): boolean {
+  get transient(): boolean {
     return this.status === 0 || this.status === 429 || this.status >= 500;
   }
 
   /** Has it already been waited for long enough? */
-  get waited(): boolean {
-    return this.code === UNANSWERED;
+  get timedOut(): boolean {
+    return this.code === TIMED_OUT;
   }
 }
 
 /** The problem an answer carries, or one made from its status when it carries none. */
-export async function problemOf(response: Response): Promise<ApiProblem> {
+export async function problemFrom(response: Response): Promise<ApiProblem> {
   const body: unknown = await response.json().catch(() => null);
   if (isDetails(body)) {
     return new ApiProblem({
       ...body,
-      ...(body.type === VALIDATION_PROBLEM && misfit()),
+      ...(body.type === VALIDATION_PROBLEM && validationProblem()),
       status: response.status,
     });
   }
@@ -61,30 +61,35 @@ export async function problemOf(response: Response): Promise<ApiProblem> {
     status: response.status,
     title: t().problems.apiError,
     detail: `${response.status} ${response.statusText}`.trim(),
-    advice: response.status >= 500 ? t().problems.tryInAMoment : "",
+    advice: response.status >= 500 ? t().problems.retrySoon : "",
   });
 }
 
 /** Each place is said in `errors`. */
-function misfit(): Partial<ProblemDetails> {
-  return { title: t().problems.misfit, detail: "", advice: t().problems.correct };
+function validationProblem(): Partial<ProblemDetails> {
+  return { title: t().problems.invalidInput, detail: "", advice: t().problems.correctInput };
 }
 
 function isDetails(body: unknown): body is ProblemDetails {
   return typeof body === "object" && body !== null && typeof (body as ProblemDetails).title === "string";
 }
 
-const UNANSWERED = "unanswered";
+const TIMED_OUT = "unanswered";
 
 /** What `fetch` threw while it spoke to `what`. Pages try again by themselves to read, and nothing else. */
 export function unansweredProblem(
   error: unknown,
   what: string,
-  advice = t().problems.tryAgainByItself,
+  advice = t().problems.retriesAutomatically,
 ): ApiProblem {
-  const { unanswered, noAnswerInTime, unreachable, noAnswer } = t().problems;
+  const {
+    timedOut: unanswered,
+    timedOutDetail: noAnswerInTime,
+    unreachable,
+    noResponse: noAnswer,
+  } = t().problems;
   return error instanceof Error && error.name === "TimeoutError"
-    ? new ApiProblem({ type: UNANSWERED, title: unanswered(what), detail: noAnswerInTime, advice })
+    ? new ApiProblem({ type: TIMED_OUT, title: unanswered(what), detail: noAnswerInTime, advice })
     : new ApiProblem({ title: unreachable(what), detail: noAnswer, advice });
 }
 
@@ -94,7 +99,7 @@ export function asProblem(error: unknown): ApiProblem {
     return error;
   }
   const detail = error instanceof Error ? error.message : String(error);
-  return new ApiProblem({ title: t().problems.page, detail, advice: t().problems.reload });
+  return new ApiProblem({ title: t().problems.pageFailed, detail, advice: t().problems.reload });
 }
 
 /** What the API says about one field of the request; empty when it says nothing about it. */

@@ -3,7 +3,7 @@ import FormField from "@cloudscape-design/components/form-field";
 import RadioGroup from "@cloudscape-design/components/radio-group";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { t } from "../i18n";
-import { type Draft, draftFault, EMPTY, landingWords } from "../model/locations";
+import { arrivalText, type Draft, draftError, EMPTY } from "../model/locations";
 import type { TransferRequest } from "../types";
 import { LocationField } from "./LocationField";
 
@@ -45,10 +45,10 @@ export function DestinationsFields({ rows, onChange, tried, directories = false,
           label={
             rows.length > 1 ? t().newTransfer.destinationNumber(number + 1) : t().newTransfer.destination
           }
-          description={source && landingWords(source, draft)}
+          description={source && arrivalText(source, draft)}
           value={draft}
           end="destination"
-          fault={(tried && draftFault(draft, directories)) || faultAt?.(number) || ""}
+          fault={(tried && draftError(draft, directories)) || faultAt?.(number) || ""}
           onChange={(next) => change(id, next)}
           onRemove={rows.length > 1 ? () => onChange(rows.filter((one) => one.id !== id)) : undefined}
         />

@@ -3,12 +3,12 @@ import FormField from "@cloudscape-design/components/form-field";
 import Input from "@cloudscape-design/components/input";
 import Select, { type SelectProps } from "@cloudscape-design/components/select";
 import { useState } from "react";
-import { lookOf } from "../format/states";
+import { stateDisplay } from "../format/states";
 import { useAgents, useBuckets } from "../hooks/queries";
 import { t } from "../i18n";
-import { type Draft, draftFrom, remoteIn, S3, typed } from "../model/locations";
+import { type Draft, draftFrom, remoteIn, S3, withTypedPath } from "../model/locations";
 import type { Agent } from "../types";
-import { onAgent } from "./browsablePlaces";
+import { agentPlace } from "./browsablePlaces";
 import { BucketBrowser, DirectoryBrowser } from "./DirectoryBrowser";
 
 interface Props {
@@ -59,12 +59,12 @@ export function LocationField({ label, description, value, onChange, fault, end,
           selectedOption={selected ?? unknown}
           triggerVariant="label"
           expandToViewport
-          onChange={({ detail }) => onChange(moved(value, detail.selectedOption.value ?? ""))}
+          onChange={({ detail }) => onChange(withPlace(value, detail.selectedOption.value ?? ""))}
         />
         <Input
           ariaLabel={value.place === S3 ? t().location.bucket(label) : t().location.path(label)}
           value={value.path}
-          onChange={({ detail }) => onChange(typed(value, detail.value))}
+          onChange={({ detail }) => onChange(withTypedPath(value, detail.value))}
           placeholder={value.place === S3 ? "bucket/prefix/" : "/data/videos/raw/"}
           spellcheck={false}
           autoComplete={false}
@@ -89,13 +89,13 @@ export function LocationField({ label, description, value, onChange, fault, end,
         )}
       </div>
       {browsing && value.place === S3 && <BucketBrowser {...looking} />}
-      {browsing && agent && <DirectoryBrowser place={onAgent(agent)} {...looking} />}
+      {browsing && agent && <DirectoryBrowser place={agentPlace(agent)} {...looking} />}
     </FormField>
   );
 }
 
 /** Another place of the same kind may well have the same path; a bucket never is one, nor is a remote. */
-function moved(value: Draft, chosen: string): Draft {
+function withPlace(value: Draft, chosen: string): Draft {
   const next = draftFrom(chosen);
   if (chosen === S3 || next.place) return next;
   const sameKind = value.place !== S3 && !remoteIn(value);
@@ -108,7 +108,7 @@ function optionsOf(agents: Agent[], end: Props["end"]): (SelectProps.Option | Se
     value: agent.agent_id,
     label: agent.agent_id,
     description: agent.hostname,
-    labelTag: agent.status === "online" ? undefined : lookOf(agent.status).label,
+    labelTag: agent.status === "online" ? undefined : stateDisplay(agent.status).label,
   }));
   const remotes = named.flatMap((agent) => remotesOf(agent, end));
   const onThem = remotes.length ? [{ label: t().location.remotes, options: remotes }] : [];
@@ -122,7 +122,7 @@ function remotesOf({ agent_id, capabilities, status }: Agent, end: Props["end"])
     label: `${agent_id}:${name}:`,
     description: [type, access === "rw" ? t().browser.rw : t().browser.ro].filter(Boolean).join(", "),
     disabled: end === "destination" && access === "ro",
-    labelTag: status === "online" ? undefined : lookOf(status).label,
+    labelTag: status === "online" ? undefined : stateDisplay(status).label,
   }));
 }
 

@@ -2,10 +2,10 @@ import Alert from "@cloudscape-design/components/alert";
 import ExpandableSection from "@cloudscape-design/components/expandable-section";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { t } from "../i18n";
-import { barred, type Ends, invalidFields, SPEED, STREAMS } from "../model/options";
+import { type Ends, invalidFields, SPEED, STREAMS, unavailableReason } from "../model/options";
 import type { Options } from "../types";
 import { BandwidthWindows } from "./options/BandwidthWindows";
-import { Amount, Choice, choices, Danger, Patterns } from "./options/fields";
+import { Amount, Choice, choices, DangerousOption, Patterns } from "./options/fields";
 
 interface Props {
   value: Options;
@@ -36,11 +36,11 @@ export function OptionsFields({ value, onChange, ends, faultAt }: Props) {
         headerDescription={t().newTransfer.optionsHint}
       >
         <SpaceBetween size="m">
-          <Which {...part} />
-          <There {...part} />
-          {!ends.gathered && <Removing {...part} />}
-          <ExpandableSection headerText={t().options.how} defaultExpanded={false}>
-            <How {...part} />
+          <FilterOptions {...part} />
+          <ComparisonOptions {...part} />
+          {!ends.fromTemplate && <RemovalOptions {...part} />}
+          <ExpandableSection headerText={t().options.execution} defaultExpanded={false}>
+            <ExecutionOptions {...part} />
           </ExpandableSection>
         </SpaceBetween>
       </ExpandableSection>
@@ -53,7 +53,7 @@ export function OptionsFields({ value, onChange, ends, faultAt }: Props) {
   );
 }
 
-function Which({ value, set, fault }: PartProps) {
+function FilterOptions({ value, set, fault }: PartProps) {
   const words = t().options;
   return (
     <SpaceBetween size="m">
@@ -83,23 +83,23 @@ function Which({ value, set, fault }: PartProps) {
   );
 }
 
-function There({ value, set, ends, fault }: PartProps) {
+function ComparisonOptions({ value, set, ends, fault }: PartProps) {
   const words = t().options;
-  const why = barred("compare", ends, value);
+  const why = unavailableReason("compare", ends, value);
   const compare = choices(words.compare, words.compareHints).map((one) =>
     one.value === "checksum" && why ? { ...one, disabled: true, disabledReason: why } : one,
   );
   return (
     <SpaceBetween size="m">
       <Choice
-        label={words.same}
+        label={words.comparison}
         choices={compare}
         value={value.compare}
         fault={fault("compare")}
         onChange={set("compare")}
       />
       <Choice
-        label={words.differs}
+        label={words.conflict}
         choices={choices(words.overwrite, words.overwriteHints)}
         value={value.overwrite}
         onChange={set("overwrite")}
@@ -108,24 +108,24 @@ function There({ value, set, ends, fault }: PartProps) {
   );
 }
 
-function Removing({ value, set, ends, fault }: PartProps) {
+function RemovalOptions({ value, set, ends, fault }: PartProps) {
   const words = t().options;
   return (
     <SpaceBetween size="m">
-      <Danger
+      <DangerousOption
         label={words.deleteExtra}
         hint={words.deleteExtraHint}
         warning={words.deleteExtraWarning}
-        barred={barred("delete_extra", ends, value)}
+        unavailable={unavailableReason("delete_extra", ends, value)}
         value={value.delete_extra}
         fault={fault("delete_extra")}
         onChange={set("delete_extra")}
       />
-      <Danger
+      <DangerousOption
         label={words.move}
         hint={words.moveHint}
         warning={words.moveWarning}
-        barred={barred("move", ends, value)}
+        unavailable={unavailableReason("move", ends, value)}
         value={value.move}
         fault={fault("move")}
         onChange={set("move")}
@@ -134,9 +134,9 @@ function Removing({ value, set, ends, fault }: PartProps) {
   );
 }
 
-function How({ value, set, ends, fault }: PartProps) {
+function ExecutionOptions({ value, set, ends, fault }: PartProps) {
   const words = t().options;
-  const why = barred("owner", ends, value);
+  const why = unavailableReason("owner", ends, value);
   const owners = choices(words.owner, words.ownerHints).map((one) =>
     one.value !== "agent" && why ? { ...one, disabled: true, disabledReason: why } : one,
   );
@@ -149,7 +149,7 @@ function How({ value, set, ends, fault }: PartProps) {
         onChange={set("verify")}
       />
       <Choice
-        label={words.whose}
+        label={words.ownership}
         choices={owners}
         value={value.owner}
         fault={fault("owner")}

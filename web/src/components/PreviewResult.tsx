@@ -20,9 +20,9 @@ const LOOKS: Record<Kind, StatusIndicatorProps.Type> = {
 };
 
 /** Whose names nobody should have to ask for. */
-const SEEN_AT_ONCE: ReadonlySet<Kind> = new Set(["failed", "removed", "replaced"]);
+const EXPANDED: ReadonlySet<Kind> = new Set(["failed", "removed", "replaced"]);
 
-export interface Line {
+export interface PreviewRow {
   kind: Kind;
   files: number;
   bytes: number;
@@ -30,7 +30,7 @@ export interface Line {
 }
 
 /** What a dry run found, a line a kind; kinds of which there is nothing are left out. */
-export function linesOf(preview: DryRunResult): Line[] {
+export function previewRows(preview: DryRunResult): PreviewRow[] {
   return KINDS.map((kind) => ({ kind, ...preview[kind], examples: preview.examples[kind] ?? [] })).filter(
     (line) => line.files > 0,
   );
@@ -39,17 +39,17 @@ export function linesOf(preview: DryRunResult): Line[] {
 /** What would be done: counts, sizes, and the first paths of each kind. */
 export function PreviewResult({ preview }: { preview: DryRunResult }) {
   const words = t().preview;
-  const lines = linesOf(preview);
+  const lines = previewRows(preview);
   if (lines.length === 0) return <StatusIndicator type="info">{words.nothing}</StatusIndicator>;
   return (
     <>
       {preview.space_shortage && <SpaceWarning short={preview.space_shortage} />}
-      <Lines lines={lines} />
+      <PreviewRows lines={lines} />
     </>
   );
 }
 
-function Lines({ lines }: { lines: Line[] }) {
+function PreviewRows({ lines }: { lines: PreviewRow[] }) {
   const words = t().preview;
   return (
     <ul className="plain" aria-label={words.result}>
@@ -65,13 +65,13 @@ function Lines({ lines }: { lines: Line[] }) {
   );
 }
 
-function Examples({ line: { kind, files: all, examples } }: { line: Line }) {
+function Examples({ line: { kind, files: all, examples } }: { line: PreviewRow }) {
   const words = t().preview;
   return (
     <ExpandableSection
       headerText={words.which}
       headerAriaLabel={`${words.which}: ${words.names[kind]}`}
-      defaultExpanded={SEEN_AT_ONCE.has(kind)}
+      defaultExpanded={EXPANDED.has(kind)}
     >
       <ul className="plain paths">
         {examples.map((path) => (

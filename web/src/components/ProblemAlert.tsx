@@ -5,8 +5,8 @@ import Link from "@cloudscape-design/components/link";
 import { Fragment, type ReactNode, useContext } from "react";
 import { asProblem } from "../api/problem";
 import { AppContext } from "../appContext";
-import { shown } from "../format/names";
-import { ownWords } from "../format/problems";
+import { safeText } from "../format/names";
+import { translatedProblem } from "../format/problems";
 import { t } from "../i18n";
 import { href } from "../router";
 import type { Problem } from "../types";
@@ -20,34 +20,34 @@ interface Props {
 /** What went wrong with a request, where, and what to do about it. */
 export function ProblemAlert({ error, onRetry }: Props) {
   const problem = asProblem(error);
-  const own = ownWords(problem.code);
+  const own = translatedProblem(problem.code);
   const advice = own.advice ?? problem.advice;
   const theirs = own.what && "en";
   return (
     <Alert
       type="error"
-      header={shown(own.what ?? problem.title)}
+      header={safeText(own.what ?? problem.title)}
       action={onRetry && <Button onClick={onRetry}>{t().common.retry}</Button>}
     >
       {problem.detail && (
         <div className="name" lang={theirs}>
-          {shown(problem.detail)}
+          {safeText(problem.detail)}
         </div>
       )}
       {problem.errors.length > 0 && (
         <ul>
           {problem.errors.map((one) => (
             <li key={`${one.at} ${one.message}`} className="name">
-              {one.at && <code>{shown(one.at)}: </code>}
-              {shown(one.message)}
+              {one.at && <code>{safeText(one.at)}: </code>}
+              {safeText(one.message)}
             </li>
           ))}
         </ul>
       )}
-      {problem.policies.length > 0 && <Forbidding policies={problem.policies} />}
+      {problem.policies.length > 0 && <ForbiddingPolicies policies={problem.policies} />}
       {advice && (
         <Box fontWeight="bold">
-          <span lang={own.advice ? undefined : theirs}>{shown(advice)}</span>
+          <span lang={own.advice ? undefined : theirs}>{safeText(advice)}</span>
         </Box>
       )}
     </Alert>
@@ -55,7 +55,7 @@ export function ProblemAlert({ error, onRetry }: Props) {
 }
 
 /** The policies that say no; for who may change them, the way there. */
-function Forbidding({ policies }: { policies: readonly string[] }) {
+function ForbiddingPolicies({ policies }: { policies: readonly string[] }) {
   const admin = useContext(AppContext)?.role === "admin";
   return (
     <div>
@@ -79,12 +79,12 @@ interface HopProblemProps {
 
 /** What went wrong with a hop or a file, as its agent says it. */
 export function HopProblem({ problem, type = "error", children }: HopProblemProps) {
-  const { what, advice } = ownWords(problem.code);
+  const { what, advice } = translatedProblem(problem.code);
   const theirs = <ReportedText>{problem.message}</ReportedText>;
   return (
     <Alert type={type} header={what ?? theirs}>
       {what && <div>{theirs}</div>}
-      {problem.path && <div className="name mono">{shown(problem.path)}</div>}
+      {problem.path && <div className="name mono">{safeText(problem.path)}</div>}
       {advice && <div>{advice}</div>}
       {!advice && problem.advice && (
         <div>

@@ -7,43 +7,43 @@ import { bucketOf, directoryOf, within } from "../model/locations";
 import type { Agent, BucketListing, Listing } from "../types";
 
 /** Something to begin at: a root of the agent, a remote of its host, `archive:`, or a bucket. */
-interface Top {
+interface BrowsableRoot {
   path: string;
   access: "ro" | "rw";
   about: string;
 }
 
-interface Asked {
+interface ListRequest {
   after: string | null;
   limit: number;
   find: string;
 }
 
-export interface Place {
+export interface BrowsablePlace {
   /** As people call it. */
   name: string;
-  tops: Top[];
+  roots: BrowsableRoot[];
   /** It has no directories of its own: what is shown as one is a prefix, and stands for what is under it. */
   flat: boolean;
   /** How to call its tops, and what to say where there is none. */
-  topsAre: string;
-  none: string;
-  list(api: Api, path: string, asked: Asked): Promise<Pick<Listing, "entries" | "next">>;
+  rootsLabel: string;
+  noRoots: string;
+  list(api: Api, path: string, asked: ListRequest): Promise<Pick<Listing, "entries" | "next">>;
 }
 
-export function onAgent(agent: Agent): Place {
+export function agentPlace(agent: Agent): BrowsablePlace {
   const roots = agent.roots.map(({ path, access, free }) => {
-    return { path, access, about: free === null ? t().browser.gone : bytes(free) };
+    return { path, access, about: free === null ? t().browser.notFound : bytes(free) };
   });
   const remotes = agent.capabilities.remotes.map(({ name, access, type }) => {
     return { path: `${name}:`, access, about: t().browser.remote(type) };
   });
   return {
     name: agent.agent_id,
-    tops: [...roots, ...remotes],
+    roots: [...roots, ...remotes],
     flat: false,
-    topsAre: t().browser.root,
-    none: t().browser.noRoots,
+    rootsLabel: t().browser.root,
+    noRoots: t().browser.noRoots,
     list: (api, path, asked) =>
       api.post<Listing>(
         `/agents/${encodeURIComponent(agent.agent_id)}/browse`,
@@ -53,13 +53,13 @@ export function onAgent(agent: Agent): Place {
   };
 }
 
-export function onS3(buckets: readonly string[]): Place {
+export function s3Place(buckets: readonly string[]): BrowsablePlace {
   return {
     name: "S3",
-    tops: buckets.map((path) => ({ path, access: "rw", about: "" })),
+    roots: buckets.map((path) => ({ path, access: "rw", about: "" })),
     flat: true,
-    topsAre: t().browser.bucket,
-    none: t().browser.noBuckets,
+    rootsLabel: t().browser.bucket,
+    noRoots: t().browser.noBuckets,
     list: (api, path, asked) => {
       const { bucket, prefix } = bucketOf(path);
       return api.post<BucketListing>(`/buckets/${bucket}/browse`, { prefix, ...asked }, newKey());
@@ -69,7 +69,7 @@ export function onS3(buckets: readonly string[]): Place {
 
 /** The directory the field names, if it lies in something to begin at; else what there is of that, or the only
  * one. */
-export function startingAt(text: string, { tops }: Place): string | null {
+export function startPath(text: string, { roots: tops }: BrowsablePlace): string | null {
   const directory = tops.some(({ path }) => path === text) ? text : directoryIn(text);
   if (text && tops.some((top) => within(directory, top.path))) return directory;
   const [only, ...others] = tops;

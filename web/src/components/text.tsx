@@ -1,22 +1,22 @@
 /** The small pieces that every page is written with. */
 import Badge from "@cloudscape-design/components/badge";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
-import { locationText, shown } from "../format/names";
-import { ownWords } from "../format/problems";
-import { lookOf } from "../format/states";
-import { ago, isOff, local, skewed, utc } from "../format/times";
+import { locationText, safeText } from "../format/names";
+import { translatedProblem } from "../format/problems";
+import { stateDisplay } from "../format/states";
+import { ago, clockSkew, isClockWrong, local, utc } from "../format/times";
 import { useNow } from "../hooks/useNow";
 import { t } from "../i18n";
 import type { Location, Problem, TransferSummary } from "../types";
 
 /** A name from someone's disk: isolated, so that its direction cannot turn the text around it. */
 export function Name({ children }: { children: string }) {
-  return <bdi className="name">{shown(children)}</bdi>;
+  return <bdi className="name">{safeText(children)}</bdi>;
 }
 
 /** What an agent or the API says of a problem; in the page's own language first, if that is another. */
-export function Explained({ problem }: { problem: Pick<Problem, "code" | "message" | "advice"> }) {
-  const { what, advice } = ownWords(problem.code);
+export function ProblemText({ problem }: { problem: Pick<Problem, "code" | "message" | "advice"> }) {
+  const { what, advice } = translatedProblem(problem.code);
   const theirs = advice ? problem.message : `${problem.message} ${problem.advice}`.trim();
   return (
     <>
@@ -31,18 +31,18 @@ export function Explained({ problem }: { problem: Pick<Problem, "code" | "messag
 export function ReportedText({ children }: { children: string }) {
   return (
     <bdi className="name" lang="en">
-      {shown(children)}
+      {safeText(children)}
     </bdi>
   );
 }
 
 /** Where files are; an agent's name is never broken at its dashes. */
-export function Place({ at }: { at: Location }) {
+export function LocationName({ at }: { at: Location }) {
   const [text, start] = [locationText(at), at.kind === "s3" ? 0 : at.agent_id.length + 1];
   return (
     <bdi className="name">
-      <span className="whole">{shown(text.slice(0, start))}</span>
-      {shown(text.slice(start))}
+      <span className="whole">{safeText(text.slice(0, start))}</span>
+      {safeText(text.slice(start))}
     </bdi>
   );
 }
@@ -61,10 +61,10 @@ function Ago({ at }: { at: string }) {
 }
 
 /** How far an agent's clock is from the control plane's. */
-export function Clock({ skew }: { skew: number | null | undefined }) {
+export function ClockSkew({ skew }: { skew: number | null | undefined }) {
   if (skew === null || skew === undefined) return "–";
-  const words = skewed(skew);
-  return isOff(skew) ? <StatusIndicator type="error">{words}</StatusIndicator> : words;
+  const words = clockSkew(skew);
+  return isClockWrong(skew) ? <StatusIndicator type="error">{words}</StatusIndicator> : words;
 }
 
 /** A transfer's state; a preview's is that of looking, and says so. */
@@ -83,7 +83,7 @@ export function StatusBadge({ of: { state, dry_run } }: { of: Pick<TransferSumma
 }
 
 export function State({ of }: { of: string }) {
-  const look = lookOf(of);
+  const look = stateDisplay(of);
   return (
     <span className="state">
       <StatusIndicator type={look.type}>{look.label}</StatusIndicator>

@@ -2,21 +2,21 @@
 import { useEffect, useMemo, useState } from "react";
 
 /** So far beyond the screen a row already counts as in sight: scrolling comes upon no old one. */
-const AHEAD = "200px";
+const MARGIN = "200px";
 
-interface OnScreen {
+interface VisibleRows {
   /** The `data-key`s of rows in sight. */
-  seen: ReadonlySet<string>;
+  visible: ReadonlySet<string>;
   /** The `ref` of a row. */
   watch(row: HTMLElement | null): (() => void) | undefined;
 }
 
-export function useVisibleRows(): OnScreen {
+export function useVisibleRows(): VisibleRows {
   const [seen, setSeen] = useState<ReadonlySet<string>>(new Set());
   const observer = useMemo(
     () =>
-      new IntersectionObserver((changes) => setSeen((before) => after(before, changes)), {
-        rootMargin: AHEAD,
+      new IntersectionObserver((changes) => setSeen((before) => applyChanges(before, changes)), {
+        rootMargin: MARGIN,
       }),
     [],
   );
@@ -29,10 +29,10 @@ export function useVisibleRows(): OnScreen {
     },
     [observer],
   );
-  return { seen, watch };
+  return { visible: seen, watch };
 }
 
-function after(before: ReadonlySet<string>, changes: readonly IntersectionObserverEntry[]) {
+function applyChanges(before: ReadonlySet<string>, changes: readonly IntersectionObserverEntry[]) {
   const now = new Set(before);
   for (const { target, isIntersecting } of changes) {
     const key = (target as HTMLElement).dataset.key ?? "";

@@ -18,7 +18,7 @@ const UNSAFE = new RegExp(
 );
 
 /** `evil\u202Egpj.exe`: what could mislead is written out. */
-export function shown(name: string): string {
+export function safeText(name: string): string {
   return name.replace(UNSAFE, (letter) => {
     const code = (letter.codePointAt(0) ?? 0).toString(16).toUpperCase();
     return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, "0")}`;
@@ -33,15 +33,17 @@ export function locationText(location: Location): string {
 }
 
 /** `film.mov` of `server-b:/data/film.mov`. */
-export function nameOf(location: Location): string {
+export function baseName(location: Location): string {
   const path = location.kind === "s3" ? location.prefix : location.path;
   return path.split("/").filter(Boolean).at(-1) ?? path;
 }
 
 /** `agent:server-b` → `server-b (agent)`; people by what they were called then: who did it, for people. */
-export function actor(by: Actor): string {
+export function actorName(by: Actor): string {
   const [kind, name] = by.id.split(/:(.*)/s);
-  return name && (kind === "agent" || kind === "template") ? t().times.by[kind](shown(name)) : shown(by.name);
+  return name && (kind === "agent" || kind === "template")
+    ? t().times.by[kind](safeText(name))
+    : safeText(by.name);
 }
 
 /** `site: berlin`; a tag without a value is its key. */

@@ -14,7 +14,7 @@ export function bytes(count: number): string {
     unit += 1;
   }
   const digits = unit === 0 || value >= 99.95 ? 0 : 1;
-  return `${written(value, AMOUNTS[digits] ?? WHOLE)} ${UNITS[unit]}`;
+  return `${formatNumber(value, AMOUNTS[digits] ?? WHOLE)} ${UNITS[unit]}`;
 }
 
 const AMOUNTS = [0, 1].map((digits) => ({
@@ -26,12 +26,12 @@ const WHOLE = { maximumFractionDigits: 0 };
 const SHARE = { maximumFractionDigits: 2 };
 
 /** By language and kind: to make one takes as long as to write a hundred numbers with it. */
-const writers = new Map<string, Map<object, Intl.NumberFormat>>();
+const formatters = new Map<string, Map<object, Intl.NumberFormat>>();
 
-function written(value: number, kind: Intl.NumberFormatOptions): string {
-  const ours = writers.get(locale()) ?? new Map<object, Intl.NumberFormat>();
+function formatNumber(value: number, kind: Intl.NumberFormatOptions): string {
+  const ours = formatters.get(locale()) ?? new Map<object, Intl.NumberFormat>();
   const writer = ours.get(kind) ?? new Intl.NumberFormat(locale(), kind);
-  writers.set(locale(), ours.set(kind, writer));
+  formatters.set(locale(), ours.set(kind, writer));
   return writer.format(value);
 }
 
@@ -40,12 +40,12 @@ export function speed(bytesPerSecond: number): string {
 }
 
 export function count(value: number): string {
-  return written(value, WHOLE);
+  return formatNumber(value, WHOLE);
 }
 
 /** `1.25`: a load, a share of something. */
 export function decimal(value: number): string {
-  return written(value, SHARE);
+  return formatNumber(value, SHARE);
 }
 
 export function files(value: number): string {
@@ -54,11 +54,11 @@ export function files(value: number): string {
 
 /** How much is done, in percent; null while the total is unknown. 100 only when nothing is left. */
 export function share(progress: Progress): number | null {
-  const byBytes = part(progress.bytes_done, progress.bytes_total);
-  return progress.bytes_total === 0 ? part(progress.files_done, progress.files_total) : byBytes;
+  const byBytes = percentage(progress.bytes_done, progress.bytes_total);
+  return progress.bytes_total === 0 ? percentage(progress.files_done, progress.files_total) : byBytes;
 }
 
-function part(done: number, total: number | null | undefined): number | null {
+function percentage(done: number, total: number | null | undefined): number | null {
   if (total === null || total === undefined) return null;
   if (total === 0 || done >= total) return 100;
   return Math.min(99, Math.floor((done / total) * 100));

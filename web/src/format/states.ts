@@ -5,7 +5,7 @@ import type { AgentStatus, HopState, TransferState } from "../types";
 
 type Kind = StatusIndicatorProps.Type;
 
-interface Look {
+interface StateDisplay {
   label: string;
   type: Kind;
 }
@@ -44,7 +44,7 @@ export const TRANSFER_STATES: TransferState[] = [
 ];
 
 /** A state that a newer API may know and this page does not is shown by its own name. */
-export function lookOf(state: string): Look {
+export function stateDisplay(state: string): StateDisplay {
   const types: Record<string, Kind> = { ...STATES, ...UPDATE_STATES, ...AGENT_STATES };
   const labels: Record<string, string> = t().states;
   return { label: labels[state] ?? state, type: types[state] ?? "info" };

@@ -19,19 +19,19 @@ export function utc(instant: string): string {
 }
 
 /** So many seconds are no more than what a word takes to arrive. */
-const IN_STEP = 5;
+const MAX_IN_SYNC_S = 5;
 /** Beyond this an agent takes commands for expired, or for made in the future (agent/cloud/command_verifier.py). */
-const TOO_MUCH = 60;
+const MAX_SKEW_S = 60;
 
 /** Is a clock so wrong that its agent obeys no command? */
-export function isOff(skew: number | null | undefined): boolean {
-  return Math.abs(skew ?? 0) > TOO_MUCH;
+export function isClockWrong(skew: number | null | undefined): boolean {
+  return Math.abs(skew ?? 0) > MAX_SKEW_S;
 }
 
 /** `3 min behind`, `in step`; seconds that a clock is ahead. */
-export function skewed(seconds: number): string {
-  const { inStep, fast, slow } = t().times;
-  if (Math.abs(seconds) <= IN_STEP) return inStep;
+export function clockSkew(seconds: number): string {
+  const { inSync: inStep, fast, slow } = t().times;
+  if (Math.abs(seconds) <= MAX_IN_SYNC_S) return inStep;
   const amount = duration(Math.abs(seconds));
   return seconds > 0 ? fast(amount) : slow(amount);
 }

@@ -3,7 +3,7 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import type { Api, Query } from "../api/client";
 import { useApi } from "../appContext";
 import { hasChangeFeed } from "../live/connectionState";
-import { goesOn } from "../model/transferActions";
+import { isUnfinished } from "../model/transferActions";
 import type {
   Agent,
   AuditPage,
@@ -53,7 +53,8 @@ export function useTransfers({ status, agent, dryRun }: Filters, after: string |
         { status, agent, dry_run: dryRun, after, limit: PAGE_SIZE },
         signal,
       ),
-    refetchInterval: ({ state }) => pace(state.data?.transfers.some((one) => goesOn(one.state)) ?? true),
+    refetchInterval: ({ state }) =>
+      pollInterval(state.data?.transfers.some((one) => isUnfinished(one.state)) ?? true),
   });
 }
 
@@ -63,12 +64,13 @@ export function useTransfer(transferId: string) {
     queryKey: ["transfer", transferId],
     queryFn: ({ signal }) =>
       api.get<Transfer>(`/transfers/${encodeURIComponent(transferId)}`, undefined, signal),
-    refetchInterval: ({ state }) => (!state.data || goesOn(state.data.state) ? pace(true) : false),
+    refetchInterval: ({ state }) =>
+      !state.data || isUnfinished(state.data.state) ? pollInterval(true) : false,
   });
 }
 
 /** Until transfers are asked for again. */
-function pace(goesOn: boolean): number {
+function pollInterval(goesOn: boolean): number {
   if (hasChangeFeed()) return goesOn ? CHECKPOINT_POLL_MS : SAFETY_POLL_MS;
   return goesOn ? FAST_POLL_MS : SLOW_POLL_MS;
 }
@@ -92,8 +94,8 @@ export function useRunning() {
   return useQuery({
     queryKey: ["transfers", "running"],
     queryFn: ({ signal }) =>
-      everyPage<TransferSummary>(api, "/transfers", "transfers", signal, RUNNING, MAX_RUNNING),
-    refetchInterval: () => pace(true),
+      fetchAllPages<TransferSummary>(api, "/transfers", "transfers", signal, RUNNING, MAX_RUNNING),
+    refetchInterval: () => pollInterval(true),
   });
 }
 
@@ -120,11 +122,11 @@ export function useAgent(agentId: string) {
 /** The latest transfers that a template has made. */
 export function useRuns(templateId: string) {
   const api = useApi();
-  const asked = { template: templateId, limit: PAGE_SIZE };
+  const filter = { template: templateId, limit: PAGE_SIZE };
   return useQuery({
     queryKey: ["transfers", "runs", templateId],
-    queryFn: async ({ signal }) => (await api.get<TransfersPage>("/transfers", asked, signal)).transfers,
-    refetchInterval: () => pace(false),
+    queryFn: async ({ signal }) => (await api.get<TransfersPage>("/transfers", filter, signal)).transfers,
+    refetchInterval: () => pollInterval(false),
   });
 }
 
@@ -132,7 +134,7 @@ export function useAgents(often = false) {
   const api = useApi();
   return useQuery({
     queryKey: ["agents"],
-    queryFn: ({ signal }) => everyPage<Agent>(api, "/agents", "agents", signal),
+    queryFn: ({ signal }) => fetchAllPages<Agent>(api, "/agents", "agents", signal),
     refetchInterval: ({ state }) => {
       if (often) return FAST_POLL_MS;
       return (state.data?.length ?? 0) > MAX_PAGE_SIZE ? FLEET_POLL_MS : SLOW_POLL_MS;
@@ -145,7 +147,7 @@ export function useRollouts() {
   const api = useApi();
   return useQuery({
     queryKey: ["rollouts"],
-    queryFn: ({ signal }) => everyPage<Rollout>(api, "/rollouts", "rollouts", signal),
+    queryFn: ({ signal }) => fetchAllPages<Rollout>(api, "/rollouts", "rollouts", signal),
     refetchInterval: FAST_POLL_MS,
   });
 }
@@ -156,7 +158,7 @@ export function useUpdates() {
   return useQuery({
     queryKey: ["updates"],
     queryFn: async ({ signal }) => {
-      const found = await everyPage<Update>(api, "/updates", "updates", signal);
+      const found = await fetchAllPages<Update>(api, "/updates", "updates", signal);
       return found.sort((one, other) => other.created_at.localeCompare(one.created_at));
     },
     refetchInterval: ({ state }) =>
@@ -179,7 +181,7 @@ export function useTemplates() {
   const api = useApi();
   return useQuery({
     queryKey: ["templates"],
-    queryFn: ({ signal }) => everyPage<Template>(api, "/templates", "templates", signal),
+    queryFn: ({ signal }) => fetchAllPages<Template>(api, "/templates", "templates", signal),
   });
 }
 
@@ -244,8 +246,8 @@ export function useAudit(filter: AuditFilter) {
   });
 }
 
-export function everyRecord(api: Api, filter: AuditFilter): Promise<AuditRecord[]> {
-  return everyPage<AuditRecord>(api, "/audit", "records", undefined, auditQuery(filter, Date.now()));
+export function fetchAllRecords(api: Api, filter: AuditFilter): Promise<AuditRecord[]> {
+  return fetchAllPages<AuditRecord>(api, "/audit", "records", undefined, auditQuery(filter, Date.now()));
 }
 
 export function useSeals() {
@@ -257,7 +259,7 @@ export function useSeals() {
 }
 
 /** A whole list, page by page. */
-export async function everyPage<T>(
+export async function fetchAllPages<T>(
   api: Api,
   path: string,
   field: string,

@@ -3,28 +3,28 @@ import { applyMode, Mode } from "@cloudscape-design/global-styles";
 import { useSyncExternalStore } from "react";
 
 export type Theme = "system" | "light" | "dark";
-const STORED = "crosshaul.theme";
+const STORAGE_KEY = "crosshaul.theme";
 const dark = () => window.matchMedia("(prefers-color-scheme: dark)");
 
 /** What the viewer chose here; else as the system has it. */
-export function theme(): Theme {
-  const chosen = localStorage.getItem(STORED);
+export function currentTheme(): Theme {
+  const chosen = localStorage.getItem(STORAGE_KEY);
   return chosen === "light" || chosen === "dark" ? chosen : "system";
 }
 
 export function chooseTheme(chosen: Theme): void {
-  localStorage.setItem(STORED, chosen);
-  paint();
+  localStorage.setItem(STORAGE_KEY, chosen);
+  applyTheme();
 }
 
 /** In the viewer's colours, also when the system changes its mind. */
 export function followTheme(): void {
-  dark().addEventListener("change", paint);
-  paint();
+  dark().addEventListener("change", applyTheme);
+  applyTheme();
 }
 
-function paint(): void {
-  const wanted = theme();
+function applyTheme(): void {
+  const wanted = currentTheme();
   const isDark = wanted === "system" ? dark().matches : wanted === "dark";
   applyMode(isDark ? Mode.Dark : Mode.Light);
 }

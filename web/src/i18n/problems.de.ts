@@ -236,7 +236,7 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
   ],
 };
 
-const WAYS: Record<string, string> = {
+const CONNECTION_KINDS: Record<string, string> = {
   direct: "direkt",
   relay: "über den Zwischen-Bucket",
   s3: "S3",
@@ -245,13 +245,13 @@ const WAYS: Record<string, string> = {
 };
 
 /** What became of a hop, as lambdas/domain/timeline.py words it. */
-const BECAME: readonly (readonly [RegExp, (found: string[]) => string])[] = [
+const HOP_EVENTS: readonly (readonly [RegExp, (found: string[]) => string])[] = [
   [/^waits for approval$/, () => "wartet auf Zustimmung"],
   [/^waits for the hop before it$/, () => "wartet auf die Etappe davor"],
   [/^queued$/, () => "in der Warteschlange"],
   [/^queued again, attempt (\d+)$/, ([attempt]) => `wieder in der Warteschlange, Versuch ${attempt}`],
   [/^offered to (.+)$/, ([agent]) => `wurde ${agent} angeboten`],
-  [/^started \((\w+)\)$/, ([way = ""]) => `begonnen (${own(WAYS, way) ?? way})`],
+  [/^started \((\w+)\)$/, ([way = ""]) => `begonnen (${lookUp(CONNECTION_KINDS, way) ?? way})`],
   [/^started \(direct, (.+) dialled (.+)\)$/, ([one, other]) => `begonnen (direkt, ${one} rief ${other} an)`],
   [/^paused$/, () => "angehalten"],
   [/^has arrived, is being read back$/, () => "angekommen, wird zur Kontrolle gelesen"],
@@ -259,7 +259,7 @@ const BECAME: readonly (readonly [RegExp, (found: string[]) => string])[] = [
   [/^failed$/, () => "misslungen"],
   [/^was cancelled$/, () => "abgebrochen"],
 ];
-const ASKED: Record<string, string> = {
+const TRANSFER_EVENTS: Record<string, string> = {
   requested: "beauftragt",
   approved: "zugestimmt",
   paused: "angehalten",
@@ -269,20 +269,20 @@ const ASKED: Record<string, string> = {
 };
 
 /** Words from outside are no names of what every object has. */
-function own<T>(words: Record<string, T>, word: string): T | undefined {
+function lookUp<T>(words: Record<string, T>, word: string): T | undefined {
   return Object.hasOwn(words, word) ? words[word] : undefined;
 }
 
 export function problemInGerman(code: string): readonly [what: string, advice?: string] | undefined {
-  return own(PROBLEMS, code);
+  return lookUp(PROBLEMS, code);
 }
 
 /** A line of a timeline; undefined if it is none of those that are known. */
 export function eventInGerman(what: string): string | undefined {
-  const [, number, became] = /^hop (\d+) (.*)$/.exec(what) ?? [];
-  if (became === undefined) return own(ASKED, what);
-  for (const [pattern, say] of BECAME) {
-    const found = pattern.exec(became);
+  const [, number, event] = /^hop (\d+) (.*)$/.exec(what) ?? [];
+  if (event === undefined) return lookUp(TRANSFER_EVENTS, what);
+  for (const [pattern, say] of HOP_EVENTS) {
+    const found = pattern.exec(event);
     if (found) return `Etappe ${number} ${say(found.slice(1))}`;
   }
   return undefined;

@@ -2,18 +2,18 @@
 
 const connections = {
   /** Which transfers change. */
-  news: false,
+  changes: false,
   /** What hops say of their progress; null where nobody wants to know. */
   progress: null as boolean | null,
 };
 
-export function markConnected(line: "news", yes: boolean): void;
-export function markConnected(line: "progress", yes: boolean | null): void;
-export function markConnected(line: keyof typeof connections, yes: boolean | null): void {
-  Object.assign(connections, { [line]: yes });
+export function markConnected(channel: "changes", yes: boolean): void;
+export function markConnected(channel: "progress", yes: boolean | null): void;
+export function markConnected(channel: keyof typeof connections, yes: boolean | null): void {
+  Object.assign(connections, { [channel]: yes });
 }
 
 /** Is all that a page shows of transfers told by itself, for now? */
 export function hasChangeFeed(): boolean {
-  return connections.news && connections.progress !== false;
+  return connections.changes && connections.progress !== false;
 }

@@ -3,9 +3,9 @@ import mqtt, { type MqttClient } from "mqtt";
 import type { LiveAddress } from "../types";
 
 interface Handlers {
-  granted(): void;
-  heard(payload: Uint8Array): void;
-  closed(): void;
+  onSubscribed(): void;
+  onMessage(payload: Uint8Array): void;
+  onClose(): void;
 }
 
 /** So often the broker is asked whether it is there; it is not when two such questions have got no answer. */
@@ -27,15 +27,15 @@ export function open(place: LiveAddress, handlers: Handlers): MqttClient {
   client.on("connect", () => {
     client.subscribe([...place.topics], { qos: 0 }, (error, grants) => {
       const refused = error || grants?.some((grant) => grant.qos >= 0x80);
-      refused ? client.end(true) : handlers.granted();
+      refused ? client.end(true) : handlers.onSubscribed();
     });
   });
-  const stop = watching(client);
-  client.on("message", (_topic, payload) => handlers.heard(payload));
+  const stop = startPing(client);
+  client.on("message", (_topic, payload) => handlers.onMessage(payload));
   client.on("error", () => client.end(true));
   client.once("close", () => {
     stop();
-    handlers.closed();
+    handlers.onClose();
   });
   return client;
 }
@@ -44,7 +44,7 @@ export function open(place: LiveAddress, handlers: Handlers): MqttClient {
  * Ends a connection on which nothing comes any more. Keep-alive would do it too late: IoT Core makes it 30 s at
  * least, and then half as much is waited for the answer. Counted in questions: a hidden page's clock is slow.
  */
-function watching(client: MqttClient): () => void {
+function startPing(client: MqttClient): () => void {
   let unanswered = 0;
   client.on("packetreceive", () => {
     unanswered = 0;

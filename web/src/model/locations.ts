@@ -26,7 +26,7 @@ export function draftFrom(text: string): Draft {
 }
 
 /** What stands in a path's field now. Buckets' addresses are copied and pasted whole, whatever is chosen. */
-export function typed(draft: Draft, text: string): Draft {
+export function withTypedPath(draft: Draft, text: string): Draft {
   return text.startsWith(S3) ? draftFrom(text) : { ...draft, path: text };
 }
 
@@ -40,7 +40,7 @@ export function draftOf(location: Location): Draft {
 const REMOTE = /^[A-Za-z0-9_.][A-Za-z0-9_.+@-]{0,63}:/;
 
 /** Is it what an agent reaches by its host's rclone? */
-export function onRemote(draft: Draft): boolean {
+export function isOnRemote(draft: Draft): boolean {
   return remoteIn(draft) !== "";
 }
 
@@ -66,7 +66,7 @@ export function remoteIn({ place, path }: Draft): string {
 const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/|$)/;
 
 /** What is wrong with it, as far as the text tells; empty when nothing is. The API has the last word. */
-export function draftFault({ place, path }: Draft, directory = false): string {
+export function draftError({ place, path }: Draft, directory = false): string {
   if (!place) return t().location.choose;
   if (place === S3) {
     if (!BUCKET.test(path)) return t().location.writeBucket;
@@ -74,28 +74,28 @@ export function draftFault({ place, path }: Draft, directory = false): string {
     return t().location.absolute;
   }
   if (path.replace(REMOTE, "").split("/").includes("..")) return t().location.dots;
-  return directory && !standsForContents({ place, path }) ? t().location.directory : "";
+  return directory && !meansContents({ place, path }) ? t().location.directory : "";
 }
 
 function lastName(path: string): string {
   return path.replace(REMOTE, "").replace(/\/+$/, "").split("/").pop() ?? "";
 }
 
-function standsForContents({ place, path }: Draft): boolean {
+function meansContents({ place, path }: Draft): boolean {
   if (place !== S3 && path.replace(REMOTE, "") === "") return true;
   return path.endsWith("/") || (place === S3 && !path.includes("/"));
 }
 
 /** What the trailing slashes mean, in words: rsync's rule. Empty while one end is not written yet. */
-export function landingWords(source: Draft, destination: Draft): string {
-  if (draftFault(source) || draftFault(destination)) return "";
+export function arrivalText(source: Draft, destination: Draft): string {
+  if (draftError(source) || draftError(destination)) return "";
   const name = lastName(source.path);
   const into = /[/:]$/.test(destination.path) ? destination.path : `${destination.path}/`;
-  if (standsForContents(source)) {
+  if (meansContents(source)) {
     const whose = name && source.path.includes("/") ? name : "";
     return t().location.contents(whose, into);
   }
-  return standsForContents(destination)
+  return meansContents(destination)
     ? t().location.itself(name, into + name)
     : t().location.named(name, destination.path);
 }

@@ -2,7 +2,7 @@
 
 import { t } from "../i18n";
 import type { Options } from "../types";
-import { type Draft, onRemote, S3 } from "./locations";
+import { type Draft, isOnRemote, S3 } from "./locations";
 
 /** The API's own defaults: they lose nothing. */
 export const DEFAULT_OPTIONS: Options = {
@@ -25,7 +25,7 @@ export const DEFAULT_OPTIONS: Options = {
   if_offline: "queue",
 };
 
-export type Bounded = "compare" | "owner" | "delete_extra" | "move";
+export type RestrictedOption = "compare" | "owner" | "delete_extra" | "move";
 
 /** Where the files come from and go to, as far as the options have to know: what holds of S3 holds of an
  * agent's remotes. */
@@ -34,26 +34,26 @@ export interface Ends {
   toS3: boolean;
   destinations: number;
   /** Single objects, by a template. */
-  gathered: boolean;
+  fromTemplate: boolean;
 }
 
-const beyondAgents = (draft: Draft) => draft.place === S3 || onRemote(draft);
+const isStorage = (draft: Draft) => draft.place === S3 || isOnRemote(draft);
 
 export function endsOf(source: Draft, destinations: readonly Draft[]): Ends {
   return {
-    fromS3: beyondAgents(source),
-    toS3: destinations.some(beyondAgents),
+    fromS3: isStorage(source),
+    toS3: destinations.some(isStorage),
     destinations: destinations.length,
-    gathered: false,
+    fromTemplate: false,
   };
 }
 
 /** A template's objects come from S3; what it brings them to is written beside the options. */
-export const GATHERED: Ends = { fromS3: true, toS3: false, destinations: 1, gathered: true };
+export const TEMPLATE_ENDS: Ends = { fromS3: true, toS3: false, destinations: 1, fromTemplate: true };
 
 /** Why these ends cannot have the option, as `lambdas/domain/options.py` has it; empty when they can. */
-export function barred(option: Bounded, ends: Ends, options: Options): string {
-  const words = t().options.barred;
+export function unavailableReason(option: RestrictedOption, ends: Ends, options: Options): string {
+  const words = t().options.unavailable;
   switch (option) {
     case "compare":
       return ends.fromS3 || ends.toS3 ? words.compare : "";
@@ -61,11 +61,11 @@ export function barred(option: Bounded, ends: Ends, options: Options): string {
       return ends.fromS3 || ends.toS3 ? words.owner : "";
     case "delete_extra":
       if (options.move) return words.both;
-      if (ends.gathered) return words.mirrorGathered;
+      if (ends.fromTemplate) return words.mirrorFromTemplate;
       return ends.toS3 ? words.mirrorS3 : "";
     case "move":
       if (options.delete_extra) return words.both;
-      if (ends.gathered || ends.fromS3) return words.moveFromS3;
+      if (ends.fromTemplate || ends.fromS3) return words.moveFromS3;
       if (ends.destinations > 1) return words.moveMany;
       return ends.toS3 ? words.moveToS3 : "";
   }
@@ -74,13 +74,13 @@ export function barred(option: Bounded, ends: Ends, options: Options): string {
 /** What the API would refuse: no amounts, and what was chosen before the ends changed, and they cannot keep;
  * each with why. */
 export function invalidFields(options: Options, ends: Ends): string[] {
-  const chosen: Bounded[] = [];
+  const chosen: RestrictedOption[] = [];
   if (options.compare === "checksum") chosen.push("compare");
   if (options.owner !== "agent") chosen.push("owner");
   if (options.delete_extra) chosen.push("delete_extra");
   if (options.move) chosen.push("move");
-  const unkept = chosen.map((option) => barred(option, ends, options)).filter(Boolean);
-  return [...new Set([...unkept, ...amountFaults(options)])];
+  const restricted = chosen.map((option) => unavailableReason(option, ends, options)).filter(Boolean);
+  return [...new Set([...restricted, ...amountErrors(options)])];
 }
 
 /** Which texts are amounts, and what one of them stands for. */
@@ -119,7 +119,7 @@ export function amountText(amount: number | null, measure: Unit): string {
 }
 
 /** The fields in which no amount stands, each with what belongs there. */
-function amountFaults({ streams, bandwidth_limit, bandwidth_windows }: Options): string[] {
+function amountErrors({ streams, bandwidth_limit, bandwidth_windows }: Options): string[] {
   const words = t().options;
   const limits = bandwidth_windows.map(({ limit }) => limit);
   return [
@@ -130,7 +130,7 @@ function amountFaults({ streams, bandwidth_limit, bandwidth_windows }: Options):
 }
 
 /** Does it remove what nobody can bring back? */
-export function removes({ delete_extra, move, dry_run }: Options): boolean {
+export function removesFiles({ delete_extra, move, dry_run }: Options): boolean {
   return (delete_extra || move) && !dry_run;
 }
 

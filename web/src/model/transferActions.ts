@@ -4,7 +4,7 @@ import type { Transfer, TransferState } from "../types";
 
 export type Verb = "pause" | "resume" | "retry" | "cancel";
 
-const OFFERED: Record<TransferState, Verb[]> = {
+const ALLOWED_VERBS: Record<TransferState, Verb[]> = {
   awaiting_approval: ["cancel"],
   queued: ["pause", "cancel"],
   running: ["pause", "cancel"],
@@ -16,10 +16,10 @@ const OFFERED: Record<TransferState, Verb[]> = {
 };
 
 export function verbsFor(state: TransferState, role: Role): Verb[] {
-  return mayAct(role, "operator") ? (OFFERED[state] ?? []) : [];
+  return mayAct(role, "operator") ? (ALLOWED_VERBS[state] ?? []) : [];
 }
 
-export function goesOn(state: TransferState): boolean {
+export function isUnfinished(state: TransferState): boolean {
   return state === "awaiting_approval" || state === "queued" || state === "running" || state === "paused";
 }
 

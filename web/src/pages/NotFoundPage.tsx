@@ -9,10 +9,10 @@ export function NotFoundPage({ needed }: { needed: Role }) {
   const words = t().notFound;
   return (
     <Box textAlign="center" padding="xxl">
-      <Box variant="h1">{needed === "viewer" ? words.title : words.guarded[needed]}</Box>
-      {needed !== "viewer" && <Box variant="p">{words.guardedWhy}</Box>}
+      <Box variant="h1">{needed === "viewer" ? words.title : words.roleRequired[needed]}</Box>
+      {needed !== "viewer" && <Box variant="p">{words.roleRequiredHint}</Box>}
       <Box variant="p">
-        {words.before} <Link href={href("overview")}>{t().nav.overview}</Link>,{" "}
+        {words.goTo} <Link href={href("overview")}>{t().nav.overview}</Link>,{" "}
         <Link href={href("transfers")}>{t().nav.transfers}</Link>,{" "}
         <Link href={href("agents")}>{t().nav.agents}</Link>,{" "}
         <Link href={href("templates")}>{t().nav.templates}</Link>

@@ -37,13 +37,13 @@ const CHALLENGE_FIELD: Record<ChallengeName, string> = {
 const problems = (): Record<string, { title: string; advice: string }> => ({
   NotAuthorizedException: { title: t().problems.notSignedIn, advice: t().problems.checkPassword },
   UserNotFoundException: { title: t().problems.notSignedIn, advice: t().problems.checkPassword },
-  InvalidPasswordException: { title: t().problems.weak, advice: t().problems.longer },
-  CodeMismatchException: { title: t().problems.wrongCode, advice: t().problems.codeNow },
+  InvalidPasswordException: { title: t().problems.weakPassword, advice: t().problems.chooseLonger },
+  CodeMismatchException: { title: t().problems.wrongCode, advice: t().problems.enterCurrentCode },
   PasswordResetRequiredException: {
-    title: t().problems.mustReset,
-    advice: t().problems.askNew,
+    title: t().problems.resetRequired,
+    advice: t().problems.askForReset,
   },
-  TooManyRequestsException: { title: t().problems.tooMany, advice: t().problems.waitMinute },
+  TooManyRequestsException: { title: t().problems.tooManyAttempts, advice: t().problems.waitMinute },
 });
 
 /** The password does not leave this page: Cognito hears a proof of it. */
@@ -51,21 +51,21 @@ export async function signIn(pool: SignIn, username: string, password: string): 
   const proof = new Proof();
   const asked = await initiate(pool, "USER_SRP_AUTH", { USERNAME: username, SRP_A: proof.publicKey });
   if (asked.ChallengeName !== "PASSWORD_VERIFIER") {
-    return answered(username, asked);
+    return toAnswer(username, asked);
   }
   const verifier = asked.ChallengeParameters as unknown as SrpChallenge;
   const given = await proof.answer(pool.user_pool_id, verifier, password);
-  return answered(username, await respond(pool, asked.ChallengeName, asked.Session, given));
+  return toAnswer(username, await respond(pool, asked.ChallengeName, asked.Session, given));
 }
 
 /** `value` is the new password or the code, as the challenge asks. */
 export async function answerChallenge(pool: SignIn, challenge: Challenge, value: string): Promise<Answer> {
   const given = { USERNAME: challenge.username, [CHALLENGE_FIELD[challenge.name]]: value };
-  return answered(challenge.username, await respond(pool, challenge.name, challenge.session, given));
+  return toAnswer(challenge.username, await respond(pool, challenge.name, challenge.session, given));
 }
 
 export async function refresh(pool: SignIn, refreshToken: string): Promise<Tokens> {
-  const answer = answered("", await initiate(pool, "REFRESH_TOKEN_AUTH", { REFRESH_TOKEN: refreshToken }));
+  const answer = toAnswer("", await initiate(pool, "REFRESH_TOKEN_AUTH", { REFRESH_TOKEN: refreshToken }));
   if ("challenge" in answer) {
     throw new ApiProblem({ title: t().problems.signInAgainTitle, detail: t().problems.moreThanToken });
   }
@@ -94,7 +94,7 @@ function respond(
   });
 }
 
-function answered(username: string, said: CognitoAnswer): Answer {
+function toAnswer(username: string, said: CognitoAnswer): Answer {
   const result = said.AuthenticationResult;
   if (result?.IdToken) {
     return { tokens: { idToken: result.IdToken, refreshToken: result.RefreshToken } };
@@ -106,7 +106,7 @@ function answered(username: string, said: CognitoAnswer): Answer {
   }
   throw new ApiProblem({
     title: t().problems.cannotFinish,
-    detail: t().problems.asksFor(name ?? t().problems.somethingUnknown),
+    detail: t().problems.asksForChallenge(name ?? t().problems.unknownChallenge),
     advice: t().problems.askAdmin,
   });
 }
@@ -127,12 +127,12 @@ async function call(pool: SignIn, action: string, body: unknown): Promise<Cognit
   });
   const said = await response.json().catch(() => ({}));
   if (!response.ok) {
-    throw refusal(response.status, said);
+    throw problemFrom(response.status, said);
   }
   return said;
 }
 
-function refusal(status: number, said: { __type?: string; message?: string }): ApiProblem {
+function problemFrom(status: number, said: { __type?: string; message?: string }): ApiProblem {
   const type = (said.__type ?? "").split("#").pop() ?? "";
   const known = problems()[type] ?? { title: t().problems.notSignedIn, advice: t().problems.tryAgain };
   return new ApiProblem({ ...known, status, detail: said.message ?? type });

@@ -56,8 +56,8 @@ export class Proof {
     const { USER_ID_FOR_SRP: user, SECRET_BLOCK: block } = asked;
     const pool = poolId.slice(poolId.indexOf("_") + 1);
     const key = await this.#key(server, BigInt(`0x${asked.SALT}`), `${pool}${user}:${password}`);
-    const moment = spoken(now);
-    const signature = await mac(key, joined(utf8(`${pool}${user}`), fromBase64(block), utf8(moment)));
+    const moment = timestamp(now);
+    const signature = await mac(key, concat(utf8(`${pool}${user}`), fromBase64(block), utf8(moment)));
     return {
       USERNAME: user,
       PASSWORD_CLAIM_SECRET_BLOCK: block,
@@ -68,11 +68,11 @@ export class Proof {
 
   /** Cognito has the same only if the password is right. */
   async #key(server: bigint, salt: bigint, who: string): Promise<Bytes> {
-    const scrambling = await hash(padded(this.#public), padded(server));
-    const secret = await hash(padded(salt), await sha256(utf8(who)));
-    const base = server - (await hash(padded(N), padded(G))) * power(G, secret);
+    const scrambling = await hash(toPaddedBytes(this.#public), toPaddedBytes(server));
+    const secret = await hash(toPaddedBytes(salt), await sha256(utf8(who)));
+    const base = server - (await hash(toPaddedBytes(N), toPaddedBytes(G))) * power(G, secret);
     const shared = power(base, this.#secret + scrambling * secret);
-    const extracted = await mac(padded(scrambling), padded(shared));
+    const extracted = await mac(toPaddedBytes(scrambling), toPaddedBytes(shared));
     return (await mac(extracted, utf8("Caldera Derived Key\x01"))).slice(0, 16);
   }
 }
@@ -91,7 +91,7 @@ function power(base: bigint, exponent: bigint): bigint {
 }
 
 /** With a zero in front where the first bit is set: Cognito's numbers have a sign. */
-function padded(value: bigint): Bytes {
+function toPaddedBytes(value: bigint): Bytes {
   const digits = value.toString(16);
   const even = digits.length % 2 ? `0${digits}` : digits;
   const signed = /^[89a-f]/.test(even) ? `00${even}` : even;
@@ -103,7 +103,7 @@ function number(bytes: Bytes): bigint {
 }
 
 async function hash(...parts: Bytes[]): Promise<bigint> {
-  return number(await sha256(joined(...parts)));
+  return number(await sha256(concat(...parts)));
 }
 
 async function sha256(data: Bytes): Promise<Bytes> {
@@ -116,7 +116,7 @@ async function mac(key: Bytes, message: Bytes): Promise<Bytes> {
   return new Uint8Array(await crypto.subtle.sign("HMAC", imported, message));
 }
 
-function joined(...parts: Bytes[]): Bytes {
+function concat(...parts: Bytes[]): Bytes {
   return Uint8Array.from(parts.flatMap((part) => [...part]));
 }
 
@@ -133,7 +133,7 @@ function toBase64(bytes: Bytes): string {
 }
 
 /** In English whatever this browser speaks: `Thu Nov 26 09:05:01 UTC 2026`. */
-function spoken(at: Date): string {
+function timestamp(at: Date): string {
   const clock = at.toISOString().slice(11, 19);
   const day = `${DAYS[at.getUTCDay()]} ${MONTHS[at.getUTCMonth()]} ${at.getUTCDate()}`;
   return `${day} ${clock} UTC ${at.getUTCFullYear()}`;

@@ -4,7 +4,7 @@ import Input from "@cloudscape-design/components/input";
 import Multiselect from "@cloudscape-design/components/multiselect";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import TimeInput from "@cloudscape-design/components/time-input";
-import { windowWords } from "../../format/options";
+import { describeWindow } from "../../format/options";
 import { t } from "../../i18n";
 import { SPEED } from "../../model/options";
 import type { Options } from "../../types";
@@ -33,7 +33,7 @@ export function BandwidthWindows({ value, fault, onChange }: Props) {
       <SpaceBetween size="s">
         {value.map((one, number) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: a window is nothing but its place in the order
-          <fieldset key={number} aria-label={windowWords(one)} className="window">
+          <fieldset key={number} aria-label={describeWindow(one)} className="window">
             <Row
               value={one}
               onChange={(next) => change(number, next)}
@@ -109,7 +109,7 @@ function Row({ value, onChange, onRemove }: RowProps) {
         variant="icon"
         iconName="remove"
         formAction="none"
-        ariaLabel={words.removeWindow(windowWords(value))}
+        ariaLabel={words.removeWindow(describeWindow(value))}
         onClick={onRemove}
       />
     </>

@@ -8,7 +8,7 @@ import Textarea from "@cloudscape-design/components/textarea";
 import { useState } from "react";
 import { amountOf, amountText, patterns, type Unit } from "../../model/options";
 
-export interface Chosen<T extends string> {
+export interface Option<T extends string> {
   value: T;
   label: string;
   description: string;
@@ -16,14 +16,14 @@ export interface Chosen<T extends string> {
   disabledReason?: string;
 }
 
-export function choices<T extends string>(labels: Record<T, string>, hints: Record<T, string>): Chosen<T>[] {
+export function choices<T extends string>(labels: Record<T, string>, hints: Record<T, string>): Option<T>[] {
   const values = Object.keys(labels) as T[];
   return values.map((value) => ({ value, label: labels[value], description: hints[value] }));
 }
 
 interface ChoiceProps<T extends string> {
   label: string;
-  choices: Chosen<T>[];
+  choices: Option<T>[];
   value: T;
   fault?: string;
   onChange(value: T): void;
@@ -120,20 +120,20 @@ interface DangerProps {
   /** Said when it is chosen. */
   warning: string;
   /** Why it cannot be chosen now; empty when it can. */
-  barred: string;
+  unavailable: string;
   value: boolean;
   fault?: string;
   onChange(value: boolean): void;
 }
 
 /** An option that removes something. */
-export function Danger({ label, hint, warning, barred, value, fault, onChange }: DangerProps) {
+export function DangerousOption({ label, hint, warning, unavailable, value, fault, onChange }: DangerProps) {
   return (
     <FormField errorText={fault}>
       <Checkbox
         checked={value}
-        disabled={barred !== "" && !value}
-        description={barred || hint}
+        disabled={unavailable !== "" && !value}
+        description={unavailable || hint}
         onChange={({ detail }) => onChange(detail.checked)}
       >
         {label}

@@ -9,12 +9,13 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table from "@cloudscape-design/components/table";
 import { useState } from "react";
 import { useAppContext } from "../../appContext";
-import { onAgent } from "../../components/browsablePlaces";
+import { agentPlace } from "../../components/browsablePlaces";
 import { DirectoryBrowser } from "../../components/DirectoryBrowser";
 import { Loading } from "../../components/Loading";
 import { PageError } from "../../components/PageError";
 import { HopProblem, ProblemAlert } from "../../components/ProblemAlert";
-import { Clock, Name, State, When } from "../../components/text";
+import { ClockSkew, Name, State, When } from "../../components/text";
+import { transferColumns } from "../../components/transferColumns";
 import { bytes, decimal } from "../../format/sizes";
 import { useAgent, useTransfers } from "../../hooks/queries";
 import { useNarrow } from "../../hooks/useMedia";
@@ -26,26 +27,25 @@ import { Tags } from "../agents/columns";
 import { RemoveAgent } from "../agents/RemoveAgent";
 import { RotateAgent } from "../agents/RotateAgent";
 import { UpdateAgents } from "../agents/UpdateAgents";
-import { transferColumns } from "../transfers/columns";
 import { AgentHistory } from "./AgentHistory";
-import { Reach } from "./Reach";
+import { ReachablePeers } from "./ReachablePeers";
 import { Settings } from "./Settings";
 
 export default function AgentPage({ agentId }: { agentId: string }) {
-  const asked = useAgent(agentId);
+  const query = useAgent(agentId);
   const { role } = useAppContext();
-  const agent = asked.data;
-  const again = () => asked.refetch();
+  const agent = query.data;
+  const again = () => query.refetch();
   if (!agent) {
-    return asked.isError ? (
-      <PageError title={agentId} error={asked.error} onRetry={again} />
+    return query.isError ? (
+      <PageError title={agentId} error={query.error} onRetry={again} />
     ) : (
       <Loading what={t().agent.thing} />
     );
   }
   return (
     <SpaceBetween size="l">
-      {asked.isError && <ProblemAlert error={asked.error} onRetry={again} />}
+      {query.isError && <ProblemAlert error={query.error} onRetry={again} />}
       <Header variant="h1" description={<State of={agent.status} />} actions={<Acts agent={agent} />}>
         {agent.agent_id}
       </Header>
@@ -56,7 +56,7 @@ export default function AgentPage({ agentId }: { agentId: string }) {
         <KeyValuePairs columns={4} items={facts(agent)} />
       </Container>
       <Roots agent={agent} />
-      <Reach agent={agent} />
+      <ReachablePeers agent={agent} />
       <Transfers agentId={agentId} />
       {mayAct(role, "admin") && <AgentHistory agentId={agentId} />}
       {mayAct(role, "admin") && <Settings key={settingsKey(agent)} agent={agent} />}
@@ -90,7 +90,7 @@ function Acts({ agent }: { agent: Agent }) {
       </Button>
       {browsing && (
         <DirectoryBrowser
-          place={onAgent(agent)}
+          place={agentPlace(agent)}
           start=""
           end="source"
           onClose={() => setBrowsing(false)}
@@ -118,11 +118,11 @@ function facts(agent: Agent) {
     },
     { label: words.connected, value: connected_at ? <When at={connected_at} relative /> : "–" },
     { label: words.load, value: load === null ? words.loadNone : decimal(load) },
-    { label: words.clock, value: <Clock skew={skew} /> },
+    { label: words.clock, value: <ClockSkew skew={skew} /> },
     { label: t().agents.running, value: String(agent.running) },
     { label: words.version, value: agent.version },
     { label: words.certificate, value: <Keys agent={agent} /> },
-    { label: words.endpoints, value: agent.endpoints.join(", ") || words.fixed },
+    { label: words.endpoints, value: agent.endpoints.join(", ") || words.noEndpoints },
     ...(remotes.length ? [{ label: words.remotes, value: <Remotes remotes={remotes} /> }] : []),
     ...(Object.keys(tags).length ? [{ label: t().common.tags, value: <Tags tags={tags} /> }] : []),
   ];
@@ -143,8 +143,12 @@ function Keys({ agent }: { agent: Agent }) {
     <>
       <When at={agent.certified_at ?? agent.registered_at} relative />
       {agent.rotation_wanted_at && <Box color="text-status-info">{t().agent.rotating}</Box>}
-      {agent.command_key_status === "present" && <Box color="text-status-info">{t().agent.knowsPresent}</Box>}
-      {agent.command_key_status === "none" && <Box color="text-status-error">{t().agent.knowsNone}</Box>}
+      {agent.command_key_status === "present" && (
+        <Box color="text-status-info">{t().agent.commandKeyOutdated}</Box>
+      )}
+      {agent.command_key_status === "none" && (
+        <Box color="text-status-error">{t().agent.commandKeyMissing}</Box>
+      )}
     </>
   );
 }
@@ -185,7 +189,7 @@ function Roots({ agent }: { agent: Agent }) {
 
 function Space({ root }: { root: Agent["roots"][number] }) {
   if (root.free === null || root.size === null) {
-    return <Box color="text-status-warning">{t().browser.gone}</Box>;
+    return <Box color="text-status-warning">{t().browser.notFound}</Box>;
   }
   const used = root.size ? Math.round((1 - root.free / root.size) * 100) : 0;
   return (
@@ -198,7 +202,7 @@ function Space({ root }: { root: Agent["roots"][number] }) {
 }
 
 function Transfers({ agentId }: { agentId: string }) {
-  const asked = useTransfers({ status: null, agent: agentId, dryRun: null }, null);
+  const query = useTransfers({ status: null, agent: agentId, dryRun: null }, null);
   const narrow = useNarrow();
   return (
     <Table
@@ -209,11 +213,11 @@ function Transfers({ agentId }: { agentId: string }) {
           {t().agent.transfers}
         </Header>
       }
-      items={asked.data?.transfers.slice(0, 8) ?? []}
+      items={query.data?.transfers.slice(0, 8) ?? []}
       trackBy="transfer_id"
-      loading={asked.isPending}
+      loading={query.isPending}
       loadingText={t().common.loading(t().transfers.thing)}
-      empty={asked.isError ? t().common.notLoaded : t().agent.noTransfers}
+      empty={query.isError ? t().common.notLoaded : t().agent.noTransfers}
       columnDefinitions={transferColumns(narrow)}
       wrapLines
       ariaLabels={{ tableLabel: t().agent.transfers }}

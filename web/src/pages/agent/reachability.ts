@@ -1,7 +1,7 @@
 /** Who reached whom, out of what both ends say of it. */
 import type { Agent, AgentStatus } from "../../types";
 
-export interface Meeting {
+export interface PeerReachability {
   /** The other agent. */
   name: string;
   /** Null where there is no such agent any more. */
@@ -16,17 +16,17 @@ export interface Meeting {
 }
 
 /** By name. What the agent says itself counts; of others that it does not speak of, what they say of it. */
-export function meetings(agent: Agent, all: readonly Agent[]): Meeting[] {
+export function peerReachability(agent: Agent, all: readonly Agent[]): PeerReachability[] {
   const own = agent.agent_id;
-  const said = new Map((agent.reached ?? []).map((one) => [one.agent_id, wayOf(one, one.dialled)]));
+  const said = new Map((agent.reached ?? []).map((one) => [one.agent_id, contactOf(one, one.dialled)]));
   for (const other of all) {
-    const there = saysOf(other, own);
+    const there = reportAbout(other, own);
     if (other.agent_id !== own && there && !said.has(other.agent_id))
-      said.set(other.agent_id, wayOf(there, !there.dialled));
+      said.set(other.agent_id, contactOf(there, !there.dialled));
   }
   return [...said].sort(byName).map(([name, { dialled, relayed }]) => {
     const other = all.find(({ agent_id }) => agent_id === name);
-    const caller = dialled ? saysOf(agent, name) : other && saysOf(other, own);
+    const caller = dialled ? reportAbout(agent, name) : other && reportAbout(other, own);
     return {
       name,
       status: other?.status ?? null,
@@ -40,20 +40,20 @@ export function meetings(agent: Agent, all: readonly Agent[]): Meeting[] {
 
 type Reached = NonNullable<Agent["reached"]>[number];
 
-interface HowMet {
+interface Contact {
   /** Did the agent itself dial? */
   dialled: boolean;
   relayed: boolean;
 }
 
-function wayOf({ relayed = false }: Reached, dialled: boolean): HowMet {
+function contactOf({ relayed = false }: Reached, dialled: boolean): Contact {
   return { dialled, relayed };
 }
 
-function saysOf({ reached }: Agent, name: string) {
+function reportAbout({ reached }: Agent, name: string) {
   return (reached ?? []).find(({ agent_id }) => agent_id === name);
 }
 
-function byName([one]: [string, HowMet], [other]: [string, HowMet]): number {
+function byName([one]: [string, Contact], [other]: [string, Contact]): number {
   return one < other ? -1 : 1;
 }

@@ -19,18 +19,18 @@ import { useAgents } from "../../hooks/queries";
 import { t } from "../../i18n";
 import { href } from "../../router";
 import type { Enrollment, Root, StartedRollout } from "../../types";
-import { Copyable, Expiry, Handed } from "./InstallCommand";
+import { Copyable, Expiry, InstallDialog } from "./InstallCommand";
 import { RolloutProgress } from "./RolloutProgress";
 import { RootsFields } from "./RootsFields";
-import { given, NEW_ROOT, rootFault } from "./roots";
+import { given, NEW_ROOT, rootError } from "./roots";
 
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const PATTERN = /^([a-z0-9][a-z0-9-]{0,29})?\{hostname\}([a-z0-9-]{0,19}[a-z0-9])?$/;
-const MOST = 10_000;
-const lives = () => [
-  { value: "3600", label: t().addAgent.lives.hour },
-  { value: "86400", label: t().addAgent.lives.day },
-  { value: "604800", label: t().addAgent.lives.week },
+const MAX_SERVERS = 10_000;
+const lifetimes = () => [
+  { value: "3600", label: t().addAgent.lifetimes.hour },
+  { value: "86400", label: t().addAgent.lifetimes.day },
+  { value: "604800", label: t().addAgent.lifetimes.week },
 ];
 
 type Answer = Enrollment | StartedRollout;
@@ -38,15 +38,15 @@ type Answer = Enrollment | StartedRollout;
 /** A name, roots and tags in; the one line to run on the server, or on each of many, out. */
 export function AddAgent({ onClose }: { onClose(): void }) {
   const [answer, setAnswer] = useState<Answer | null>(null);
-  if (answer === null) return <Ask onAnswer={setAnswer} onClose={onClose} />;
+  if (answer === null) return <AddAgentForm onAnswer={setAnswer} onClose={onClose} />;
   return "rollout_id" in answer ? (
     <RolloutProgress rollout={answer} onClose={onClose} />
   ) : (
-    <Enrolled enrollment={answer} onClose={onClose} />
+    <SingleAgent enrollment={answer} onClose={onClose} />
   );
 }
 
-function Ask({ onAnswer, onClose }: { onAnswer(answer: Answer): void; onClose(): void }) {
+function AddAgentForm({ onAnswer, onClose }: { onAnswer(answer: Answer): void; onClose(): void }) {
   const api = useApi();
   const [many, setMany] = useState(false);
   const [name, setName] = useState("");
@@ -54,7 +54,7 @@ function Ask({ onAnswer, onClose }: { onAnswer(answer: Answer): void; onClose():
   const [roots, setRoots] = useState<readonly Root[]>([NEW_ROOT]);
   const [tags, setTags] = useState<readonly Tag[]>([]);
   const [tagsValid, setTagsValid] = useState(true);
-  const [life, setLife] = useState(() => lives()[0]);
+  const [life, setLife] = useState(() => lifetimes()[0]);
   const [tried, setTried] = useState(false);
   const wish = useRef(createIdempotentRequest());
   const enrol = useMutation({
@@ -66,13 +66,14 @@ function Ask({ onAnswer, onClose }: { onAnswer(answer: Answer): void; onClose():
       return api.post<Answer>(many ? "/rollouts" : "/agents/enrollments", body, wish.current.keyFor(body));
     },
     onSuccess: (answer) => {
-      wish.current.granted();
+      wish.current.completed();
       onAnswer(answer);
     },
   });
   const named = (many ? PATTERN : NAME).test(name.trim());
-  const counted = !many || (Number.isInteger(Number(count)) && Number(count) >= 1 && Number(count) <= MOST);
-  const valid = named && counted && roots.every((_, number) => !rootFault(roots, number));
+  const counted =
+    !many || (Number.isInteger(Number(count)) && Number(count) >= 1 && Number(count) <= MAX_SERVERS);
+  const valid = named && counted && roots.every((_, number) => !rootError(roots, number));
   function submit(): void {
     setTried(true);
     if (valid && tagsValid && !enrol.isPending) enrol.mutate();
@@ -89,7 +90,7 @@ function Ask({ onAnswer, onClose }: { onAnswer(answer: Answer): void; onClose():
               {t().common.cancel}
             </Button>
             <Button variant="primary" loading={enrol.isPending} onClick={submit}>
-              {t().addAgent.get}
+              {t().addAgent.getCommand}
             </Button>
           </SpaceBetween>
         </Box>
@@ -139,12 +140,12 @@ function Ask({ onAnswer, onClose }: { onAnswer(answer: Answer): void; onClose():
           tried={tried}
           faultAt={(number) => errorAt(enrol.error, `roots.${number}.path`)}
         />
-        <FormField label={t().addAgent.life}>
+        <FormField label={t().addAgent.lifetime}>
           <Select
-            options={lives()}
+            options={lifetimes()}
             selectedOption={life ?? null}
             onChange={({ detail }) =>
-              setLife(lives().find((one) => one.value === detail.selectedOption.value))
+              setLife(lifetimes().find((one) => one.value === detail.selectedOption.value))
             }
           />
         </FormField>
@@ -161,10 +162,10 @@ function Ask({ onAnswer, onClose }: { onAnswer(answer: Answer): void; onClose():
   );
 }
 
-function Enrolled({ enrollment, onClose }: { enrollment: Enrollment; onClose(): void }) {
+function SingleAgent({ enrollment, onClose }: { enrollment: Enrollment; onClose(): void }) {
   const tokenApart = !enrollment.command.includes(enrollment.token);
   return (
-    <Handed
+    <InstallDialog
       name={enrollment.agent_id}
       how={tokenApart ? t().addAgent.runToken : t().addAgent.run}
       onClose={onClose}
@@ -173,7 +174,7 @@ function Enrolled({ enrollment, onClose }: { enrollment: Enrollment; onClose(): 
       {tokenApart && <Copyable label={t().addAgent.token} text={enrollment.token} />}
       <Expiry at={enrollment.expires_at} until={t().addAgent.once} gone={t().addAgent.expired} />
       <Joined agentId={enrollment.agent_id} />
-    </Handed>
+    </InstallDialog>
   );
 }
 

@@ -10,7 +10,7 @@ import { useNow } from "../../hooks/useNow";
 import { t } from "../../i18n";
 
 /** What is handed to whoever installs the agent of one server, or of many. */
-export function Handed(props: { name: string; how: string; onClose(): void; children: ReactNode }) {
+export function InstallDialog(props: { name: string; how: string; onClose(): void; children: ReactNode }) {
   return (
     <Modal
       visible

@@ -4,7 +4,7 @@ import Input from "@cloudscape-design/components/input";
 import Select from "@cloudscape-design/components/select";
 import { t } from "../../i18n";
 import type { Root } from "../../types";
-import { MOST_ROOTS, NEW_ROOT, rootFault } from "./roots";
+import { MAX_ROOTS, NEW_ROOT, rootError } from "./roots";
 
 /** A row each where there is room. */
 const LAYOUT: AttributeEditorProps.GridLayout[] = [
@@ -39,13 +39,13 @@ export function RootsFields({ value, onChange, tried, faultAt }: Props) {
         removeButtonText={t().common.remove}
         removeButtonAriaLabel={({ path }) => words.removeRoot(path)}
         isItemRemovable={() => value.length > 1}
-        disableAddButton={value.length >= MOST_ROOTS}
+        disableAddButton={value.length >= MAX_ROOTS}
         onAddButtonClick={() => onChange([...value, NEW_ROOT])}
         onRemoveButtonClick={({ detail }) => onChange(value.filter((_, at) => at !== detail.itemIndex))}
         definition={[
           {
             label: words.rootPath,
-            errorText: (_, number) => (tried && rootFault(value, number)) || faultAt(number) || null,
+            errorText: (_, number) => (tried && rootError(value, number)) || faultAt(number) || null,
             control: ({ path }, number) => (
               <Input
                 value={path}

@@ -17,7 +17,7 @@ export function RotateAgent({ agent, onClose }: Props) {
   const rotation = useMutation({
     mutationFn: () => api.post<Agent>(`/agents/${encodeURIComponent(agent.agent_id)}/rotate`, {}, newKey()),
     onSuccess: async () => {
-      notify({ type: "success", header: t().agent.rotationAsked(agent.agent_id) });
+      notify({ type: "success", header: t().agent.rotationRequested(agent.agent_id) });
       await queries.invalidateQueries({ queryKey: ["agents"] });
       onClose();
     },

@@ -32,7 +32,7 @@ export function UpdateAgents({ agentId, onClose }: Props) {
   const start = useMutation({
     mutationFn: () => {
       const body = {
-        ...whom(agentId, given(tags)),
+        ...targets(agentId, given(tags)),
         version: version.trim() || null,
         canaries: Number(canaries),
         abort_above: Number(abortAbove),
@@ -40,8 +40,8 @@ export function UpdateAgents({ agentId, onClose }: Props) {
       return api.post<UpdateDetails>("/updates", body, wish.current.keyFor(body));
     },
     onSuccess: async (update) => {
-      wish.current.granted();
-      notify({ type: "success", header: t().updates.begun(update.version, update.members.length) });
+      wish.current.completed();
+      notify({ type: "success", header: t().updates.started(update.version, update.members.length) });
       await queries.invalidateQueries({ queryKey: ["updates"] });
       onClose();
     },
@@ -78,14 +78,14 @@ export function UpdateAgents({ agentId, onClose }: Props) {
         </FormField>
         {agentId === null && (
           <>
-            <Whole
+            <WholeNumberField
               label={t().updates.canaries}
               value={canaries}
               onChange={setCanaries}
               most={100}
               least={1}
             />
-            <Whole
+            <WholeNumberField
               label={t().updates.abortAbove}
               value={abortAbove}
               onChange={setAbortAbove}
@@ -116,7 +116,7 @@ interface WholeProps {
   most: number;
 }
 
-function Whole({ label, value, onChange, least, most }: WholeProps) {
+function WholeNumberField({ label, value, onChange, least, most }: WholeProps) {
   const fault = within(value, least, most) ? "" : t().updates.range(least, most);
   return (
     <FormField label={label} errorText={fault}>
@@ -130,7 +130,7 @@ function Whole({ label, value, onChange, least, most }: WholeProps) {
   );
 }
 
-function whom(agentId: string | null, tags: Record<string, string>) {
+function targets(agentId: string | null, tags: Record<string, string>) {
   if (agentId !== null) return { agents: [agentId] };
   return Object.keys(tags).length ? { tags } : { everyone: true };
 }

@@ -4,10 +4,10 @@ import Button from "@cloudscape-design/components/button";
 import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import type { TableProps } from "@cloudscape-design/components/table";
-import { Clock, Name, State, When } from "../../components/text";
+import { ClockSkew, Name, State, When } from "../../components/text";
 import { tagText } from "../../format/names";
 import { bytes, decimal } from "../../format/sizes";
-import { isOff } from "../../format/times";
+import { isClockWrong } from "../../format/times";
 import { t } from "../../i18n";
 import { href, hrefWith } from "../../router";
 import type { Agent } from "../../types";
@@ -88,7 +88,7 @@ const load = (): Column => ({
     <>
       {now === null ? "–" : decimal(now)}
       <div>
-        <Clock skew={skew} />
+        <ClockSkew skew={skew} />
       </div>
     </>
   ),
@@ -118,7 +118,7 @@ function stacked(onRemove: OnRemove): Column {
       <SpaceBetween size="xxs">
         {name().cell(agent)}
         <div>{status().cell(agent)}</div>
-        {agent.status !== "offline" && isOff(agent.skew) && <Clock skew={agent.skew} />}
+        {agent.status !== "offline" && isClockWrong(agent.skew) && <ClockSkew skew={agent.skew} />}
         <div>{roots().cell(agent)}</div>
         <Tags tags={agent.tags} />
         <Box color="text-body-secondary" fontSize="body-s">
@@ -134,7 +134,7 @@ export function Root({ root }: { root: Agent["roots"][number] }) {
   const room =
     root.free !== null && root.size !== null
       ? t().agents.freeOf(bytes(root.free), bytes(root.size))
-      : t().browser.gone;
+      : t().browser.notFound;
   return (
     <div>
       <span className="mono">

@@ -3,31 +3,31 @@
 import { t } from "../../i18n";
 import type { Root } from "../../types";
 
-export const MOST_ROOTS = 64;
+export const MAX_ROOTS = 64;
 
 /** What begins the list. */
 export const NEW_ROOT: Root = { path: "", access: "rw" };
 
 /** What would need quoting where roots are written. */
-const UNWRITABLE = /["\\\p{C}]|(?! )\p{Z}/u;
+const UNSUPPORTED_CHARACTERS = /["\\\p{C}]|(?! )\p{Z}/u;
 
 /** The same directory has one text. */
-function plain(path: string): string {
+function normalized(path: string): string {
   const names = path.trim().split("/");
   return `/${names.filter((name) => name !== "" && name !== ".").join("/")}`;
 }
 
 export function given(roots: readonly Root[]): Root[] {
-  return roots.map(({ path, access }) => ({ path: plain(path), access }));
+  return roots.map(({ path, access }) => ({ path: normalized(path), access }));
 }
 
 /** What is wrong with one of them, as `RootWish` and agent.toml have it; empty when nothing is. */
-export function rootFault(roots: readonly Root[], number: number): string {
+export function rootError(roots: readonly Root[], number: number): string {
   const path = roots[number]?.path.trim() ?? "";
   const words = t().addAgent;
   if (!path.startsWith("/")) return words.rootFault;
   if (path.split("/").includes("..")) return t().location.dots;
-  if (UNWRITABLE.test(path)) return words.rootSigns;
-  const twice = roots.some((one, at) => at < number && plain(one.path) === plain(path));
+  if (UNSUPPORTED_CHARACTERS.test(path)) return words.rootUnsupportedCharacters;
+  const twice = roots.some((one, at) => at < number && normalized(one.path) === normalized(path));
   return twice ? words.rootTwice : "";
 }

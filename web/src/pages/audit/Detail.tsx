@@ -4,12 +4,12 @@ import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
 import Link from "@cloudscape-design/components/link";
 import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
+import { DecisionBadge } from "../../components/DecisionBadge";
 import { Name, ReportedText, When } from "../../components/text";
-import { actor, shown } from "../../format/names";
+import { actorName, safeText } from "../../format/names";
 import { t } from "../../i18n";
 import { href } from "../../router";
 import type { AuditRecord } from "../../types";
-import { Outcome } from "../policy/Outcome";
 
 interface Props {
   record: AuditRecord;
@@ -17,7 +17,7 @@ interface Props {
 }
 
 /** One record in full, with what stood there before and after. */
-export function Detail({ record, onClose }: Props) {
+export function RecordDetail({ record, onClose }: Props) {
   const words = t().audit;
   return (
     <Modal visible size="large" onDismiss={onClose} header={<Name>{record.action}</Name>}>
@@ -25,8 +25,8 @@ export function Detail({ record, onClose }: Props) {
         <KeyValuePairs columns={3} items={facts(record)} />
         {(record.before || record.after) && (
           <ColumnLayout columns={2}>
-            <Side title={words.before} value={record.before} />
-            <Side title={words.after} value={record.after} />
+            <JsonSide title={words.before} value={record.before} />
+            <JsonSide title={words.after} value={record.after} />
           </ColumnLayout>
         )}
       </SpaceBetween>
@@ -42,10 +42,10 @@ function facts(record: AuditRecord) {
     { label: words.kinds.person, value: <Who of={record.who} /> },
     { label: words.address, value: record.address ?? "–" },
     { label: words.about, value: <ReportedText>{record.about}</ReportedText> },
-    { label: words.decision, value: <Outcome of={record.decision} /> },
-    { label: t().policies.title, value: record.policies.map(shown).join(", ") || "–" },
+    { label: words.decision, value: <DecisionBadge of={record.decision} /> },
+    { label: t().policies.title, value: record.policies.map(safeText).join(", ") || "–" },
     { label: t().policy.why, value: <Name>{record.why || "–"}</Name> },
-    { label: t().nav.agents, value: record.agents.map(shown).join(", ") || "–" },
+    { label: t().nav.agents, value: record.agents.map(safeText).join(", ") || "–" },
     {
       label: t().transfers.transfer,
       value: transfer_id ? <Link href={href("transfers", transfer_id)}>{transfer_id}</Link> : "–",
@@ -58,17 +58,17 @@ function facts(record: AuditRecord) {
 function Who({ of }: { of: AuditRecord["who"] }) {
   return (
     <>
-      <bdi className="name">{actor(of)}</bdi>
+      <bdi className="name">{actorName(of)}</bdi>
       {of.id !== of.name && (
         <Box color="text-body-secondary" fontSize="body-s">
-          <span className="mono">{shown(of.id)}</span>
+          <span className="mono">{safeText(of.id)}</span>
         </Box>
       )}
     </>
   );
 }
 
-function Side({ title, value }: { title: string; value: AuditRecord["before"] }) {
+function JsonSide({ title, value }: { title: string; value: AuditRecord["before"] }) {
   return (
     <div>
       <Box variant="h3">{title}</Box>
@@ -80,5 +80,5 @@ function Side({ title, value }: { title: string; value: AuditRecord["before"] })
 /** A policy's text is easier to read with its own line breaks. */
 function shownLines(value: object): string {
   const text = JSON.stringify(value, null, 2).replaceAll("\\n", "\n");
-  return text.split("\n").map(shown).join("\n");
+  return text.split("\n").map(safeText).join("\n");
 }

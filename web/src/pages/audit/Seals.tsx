@@ -13,11 +13,11 @@ const VERIFY = "crosshaul audit verify";
 /** The days that are sealed, and the proof that nothing is missing: here, and on the command line. */
 export function Seals() {
   const words = t().audit;
-  const asked = useSeals();
-  const seals = asked.data?.seals;
+  const query = useSeals();
+  const seals = query.data?.seals;
   const last = seals?.[seals.length - 1];
   return (
-    <Container header={<Header variant="h2">{words.proof}</Header>}>
+    <Container header={<Header variant="h2">{words.integrity}</Header>}>
       <SpaceBetween size="s">
         <div>
           {last ? (
@@ -27,7 +27,7 @@ export function Seals() {
           ) : (
             seals && words.unsealed
           )}
-          {asked.isError && t().common.notLoaded}
+          {query.isError && t().common.notLoaded}
         </div>
         <Verification />
         <div>

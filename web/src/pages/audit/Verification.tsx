@@ -7,13 +7,13 @@ import { ProblemAlert } from "../../components/ProblemAlert";
 import { Name } from "../../components/text";
 import { count } from "../../format/sizes";
 import { t } from "../../i18n";
-import { type Verified, verify } from "./useVerification";
+import { type VerificationResult, verifyAudit } from "./verifyAudit";
 
 /** The proof, made in this browser. */
 export function Verification() {
   const api = useApi();
   const words = t().audit;
-  const proof = useMutation({ mutationFn: () => verify(api, Date.now()) });
+  const proof = useMutation({ mutationFn: () => verifyAudit(api, Date.now()) });
   return (
     <SpaceBetween size="xs">
       <Button loading={proof.isPending} onClick={() => proof.mutate()}>
@@ -25,20 +25,20 @@ export function Verification() {
   );
 }
 
-function Result({ of: { records, seals, flaws } }: { of: Verified }) {
+function Result({ of: { records, seals, flaws } }: { of: VerificationResult }) {
   const words = t().audit;
   const checked = words.checked(count(records), count(seals));
   if (flaws.length === 0) {
     return (
       <StatusIndicator type="success">
-        {checked} {words.asWritten}
+        {checked} {words.intact}
       </StatusIndicator>
     );
   }
   return (
     <>
       <StatusIndicator type="error">
-        {checked} {words.wrong(flaws.length)}
+        {checked} {words.problems(flaws.length)}
       </StatusIndicator>
       <ul>
         {flaws.map(({ kind, what }) => (

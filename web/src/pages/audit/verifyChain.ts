@@ -1,10 +1,10 @@
 /** The audit, verified on this side, by the rules of agent/cli/proof.py: nothing that the API says is believed
  * but the key of its signatures. */
-import { bytesOf, digestOf, type Exact, type Fields, numberOf } from "./canonicalJson";
+import { bytesOf, digestOf, type ExactJson, type Fields, numberOf } from "./canonicalJson";
 
 const START = "0".repeat(64);
 /** So long a record may wait for its link. */
-const CHAINED_MS = 5 * 60_000;
+const CHAIN_DELAY_MS = 5 * 60_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
@@ -18,14 +18,14 @@ export interface Audit {
 
 export type FlawKind =
   | "linkMissing"
-  | "linkLoose"
+  | "linkMismatch"
   | "linkChanged"
   | "deleted"
   | "changed"
-  | "slipped"
+  | "inserted"
   | "sealMissing"
-  | "sealLoose"
-  | "sealWrong"
+  | "sealMismatch"
+  | "sealInvalid"
   | "otherChain";
 
 /** What is wrong, and with which day, link or record. */
@@ -56,11 +56,11 @@ export async function flawsIn(audit: Audit, now: number): Promise<Flaw[]> {
 
 async function chainFlaws(day: string, links: readonly Fields[]): Promise<Flaw[]> {
   const flaws: Flaw[] = [];
-  let previous: Exact = START;
+  let previous: ExactJson = START;
   for (const [at, link] of links.entries()) {
     const what = `${day} #${at + 1}`;
     if (numberOf(link.number) !== at + 1) return [...flaws, { kind: "linkMissing", what }];
-    if (link.previous !== previous) flaws.push({ kind: "linkLoose", what });
+    if (link.previous !== previous) flaws.push({ kind: "linkMismatch", what });
     if ((await digestOf(link)) !== link.digest || link.day !== day) flaws.push({ kind: "linkChanged", what });
     previous = link.digest ?? null;
   }
@@ -81,8 +81,8 @@ async function recordFlaws({ links, records }: Audit, now: number): Promise<Flaw
     else if ((await digestOf(record)) !== digest) flaws.push({ kind: "changed", what: id });
   }
   for (const [id, record] of found) {
-    const waits = now - Date.parse(String(record.at)) <= CHAINED_MS;
-    if (!known.has(id) && !waits) flaws.push({ kind: "slipped", what: id });
+    const waits = now - Date.parse(String(record.at)) <= CHAIN_DELAY_MS;
+    if (!known.has(id) && !waits) flaws.push({ kind: "inserted", what: id });
   }
   return flaws;
 }
@@ -99,15 +99,15 @@ async function sealFlaws({ seals, links, keys }: Audit, now: number): Promise<Fl
     }
     const digest = await digestOf(seal);
     const chain = links.get(day);
-    if (seal.previous !== previous) flaws.push({ kind: "sealLoose", what: day });
-    if (!(await isSigned(seal, digest, keys))) flaws.push({ kind: "sealWrong", what: day });
-    if (chain && !ends(chain, seal)) flaws.push({ kind: "otherChain", what: day });
+    if (seal.previous !== previous) flaws.push({ kind: "sealMismatch", what: day });
+    if (!(await isSigned(seal, digest, keys))) flaws.push({ kind: "sealInvalid", what: day });
+    if (chain && !isSealedBy(chain, seal)) flaws.push({ kind: "otherChain", what: day });
     previous = digest;
   }
   return flaws;
 }
 
-function ends(chain: readonly Fields[], seal: Fields): boolean {
+function isSealedBy(chain: readonly Fields[], seal: Fields): boolean {
   const last = chain[chain.length - 1]?.digest ?? START;
   return chain.length === numberOf(seal.links) && last === seal.last;
 }
@@ -126,12 +126,12 @@ async function isSigned(seal: Fields, digest: string, keys: readonly Fields[]): 
   const { kty, crv, x, y } = known as Record<string, string>;
   const curve = { name: "ECDSA", namedCurve: "P-256" };
   const key = await crypto.subtle.importKey("jwk", { kty, crv, x, y }, curve, false, ["verify"]);
-  const signature = unwritten(String(seal.signature));
+  const signature = fromBase64Url(String(seal.signature));
   return crypto.subtle.verify({ name: "ECDSA", hash: "SHA-256" }, key, signature, bytesOf(digest));
 }
 
 /** Of base64url. */
-function unwritten(text: string): Uint8Array<ArrayBuffer> {
+function fromBase64Url(text: string): Uint8Array<ArrayBuffer> {
   const letters = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
   return Uint8Array.from(letters, (letter) => letter.charCodeAt(0));
 }

@@ -8,10 +8,10 @@ import { useEffect, useRef } from "react";
 import { Loading } from "../../components/Loading";
 import { PreviewResult } from "../../components/PreviewResult";
 import { HopProblem, ProblemAlert } from "../../components/ProblemAlert";
-import { Place, State } from "../../components/text";
+import { LocationName, State } from "../../components/text";
 import { useTransfer } from "../../hooks/queries";
 import { t } from "../../i18n";
-import { goesOn } from "../../model/transferActions";
+import { isUnfinished } from "../../model/transferActions";
 import { href } from "../../router";
 import type { Hop } from "../../types";
 
@@ -24,14 +24,14 @@ interface Props {
 /** A dry run while it goes on, and what it found. */
 export function DryRun({ transferId, stale }: Props) {
   const words = t().preview;
-  const asked = useTransfer(transferId);
-  const transfer = asked.data;
+  const query = useTransfer(transferId);
+  const transfer = query.data;
   const place = useRef<HTMLDivElement>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: each new preview is brought into view
   useEffect(() => {
     // Newer browsers answer with a promise, which an effect must not return.
     void place.current?.scrollIntoView({ block: "nearest" });
-  }, [transferId, asked.isPending]);
+  }, [transferId, query.isPending]);
   return (
     <Container
       header={
@@ -46,12 +46,14 @@ export function DryRun({ transferId, stale }: Props) {
       <div ref={place} aria-live="polite">
         <SpaceBetween size="m">
           {stale && <Alert type="warning">{words.stale}</Alert>}
-          {asked.isError && <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />}
-          {!transfer && !asked.isError && <Loading what={words.thing} />}
+          {query.isError && <ProblemAlert error={query.error} onRetry={() => query.refetch()} />}
+          {!transfer && !query.isError && <Loading what={words.thing} />}
           {transfer?.hops.map((hop) => (
             <HopResult key={hop.hop_id} hop={hop} />
           ))}
-          {transfer && goesOn(transfer.state) && <Box color="text-body-secondary">{words.goesOn}</Box>}
+          {transfer && isUnfinished(transfer.state) && (
+            <Box color="text-body-secondary">{words.comparing}</Box>
+          )}
         </SpaceBetween>
       </div>
     </Container>
@@ -62,7 +64,7 @@ function HopResult({ hop }: { hop: Hop }) {
   return (
     <SpaceBetween size="xs">
       <Box variant="h3">
-        <Place at={hop.source} /> → <Place at={hop.destination} />
+        <LocationName at={hop.source} /> → <LocationName at={hop.destination} />
       </Box>
       {hop.preview ? <PreviewResult preview={hop.preview} /> : <State of={hop.state} />}
       {hop.problem && (

@@ -26,12 +26,12 @@ export function Figures({ agents, running, speed, totals }: Props) {
             {count(agents.filter((agent) => agent.status === "online").length)}
           </Link>
         </Figure>
-        <Figure label={words.running} under={`${speedText(speed)} ${words.runningSpeed}`}>
+        <Figure label={words.running} under={`${speedText(speed)} ${words.total}`}>
           <Link href={hrefWith("transfers", { status: "running" })} fontSize="heading-xl">
             {count(running)}
           </Link>
         </Figure>
-        <Figure label={words.today} under={totals && counted(totals.today)}>
+        <Figure label={words.today} under={totals && transfersText(totals.today)}>
           <Big>{totals ? bytes(totals.today.bytes_moved) : "–"}</Big>
         </Figure>
         <Figure label={words.month} under={totals && <Success month={totals.month} />}>
@@ -59,7 +59,7 @@ function Big({ children }: { children: ReactNode }) {
 }
 
 function Statuses({ agents }: { agents: readonly Agent[] }) {
-  const { agentsUp, agentsLate, agentsDown } = t().overview;
+  const { agentsOnline: agentsUp, agentsLate, agentsOffline: agentsDown } = t().overview;
   const of = (status: AgentStatus) => agents.filter((agent) => agent.status === status).length;
   const parts: [AgentStatus, string][] = [
     ["online", agentsUp],
@@ -100,7 +100,7 @@ function Success({ month }: { month: TransferTotals }) {
   );
 }
 
-function counted(tally: TransferTotals): string {
+function transfersText(tally: TransferTotals): string {
   const text = t().overview.transfers(tally.transfers, count(tally.transfers));
   return tally.complete ? text : `${text} (${t().overview.newestOnly(count(tally.transfers))})`;
 }

@@ -22,7 +22,7 @@ import type { Agent, TransferSummary } from "../../types";
 import { AttentionList } from "./AttentionList";
 import { Figures } from "./Figures";
 import { FleetMap } from "./FleetMap";
-import { caresOf, edgesOf } from "./overviewModel";
+import { attentionItems, edgesOf } from "./overviewModel";
 import { RunningList } from "./RunningList";
 
 const NO_FILTER = { status: null, agent: null, dryRun: false };
@@ -40,7 +40,7 @@ export default function OverviewPage() {
       <Loaded
         agents={agents.data}
         running={running.data}
-        asked={running.dataUpdatedAt}
+        fetchedAt={running.dataUpdatedAt}
         recent={recent.data.transfers}
         awaiting={awaiting.data?.transfers ?? NONE}
         trouble={trouble && <ProblemAlert error={trouble.error} onRetry={() => trouble.refetch()} />}
@@ -58,20 +58,20 @@ interface LoadedProps {
   agents: Agent[];
   running: TransferSummary[];
   /** When the API said that. */
-  asked: number;
+  fetchedAt: number;
   recent: readonly TransferSummary[];
   awaiting: readonly TransferSummary[];
   trouble: React.ReactNode;
 }
 
-function Loaded({ agents, running, asked, recent, awaiting, trouble }: LoadedProps) {
+function Loaded({ agents, running, fetchedAt, recent, awaiting, trouble }: LoadedProps) {
   const { role } = useAppContext();
   const now = useNow();
   const listening = running.length > 0;
-  const { heard, connected } = useLive(null, listening);
+  const { received, connected } = useLive(null, listening);
   const moving = running.map((transfer) => ({
     transfer,
-    progress: progressNow(transfer, heard, now, asked),
+    progress: progressNow(transfer, received, now, fetchedAt),
   }));
   const speed = moving.reduce((total, { progress }) => total + progress.bytes_per_second, 0);
   const totals = useOverview();
@@ -97,8 +97,8 @@ function Loaded({ agents, running, asked, recent, awaiting, trouble }: LoadedPro
       <Figures agents={agents} running={running.length} speed={speed} totals={totals.data} />
       {agents.length > 0 && (
         <Grid gridDefinition={[{ colspan: { default: 12, s: 7 } }, { colspan: { default: 12, s: 5 } }]}>
-          <FleetMap agents={agents} edges={edgesOf(running, recent, heard, now)} />
-          <AttentionList cares={caresOf(agents, [...awaiting, ...recent.filter(ended)], now)} />
+          <FleetMap agents={agents} edges={edgesOf(running, recent, received, now)} />
+          <AttentionList cares={attentionItems(agents, [...awaiting, ...recent.filter(ended)], now)} />
         </Grid>
       )}
       <RunningList moving={moving} />

@@ -3,12 +3,12 @@ import Container from "@cloudscape-design/components/container";
 import Header from "@cloudscape-design/components/header";
 import Link from "@cloudscape-design/components/link";
 import { memo } from "react";
-import { described } from "../../components/ProgressLine";
+import { progressText } from "../../components/ProgressLine";
 import { StatusBadge, When } from "../../components/text";
 import { useVisibleRows } from "../../components/useVisibleRows";
-import { locationText, shown } from "../../format/names";
+import { locationText, safeText } from "../../format/names";
 import { count, duration, share, speed, timeLeft } from "../../format/sizes";
-import { t, useSpoken } from "../../i18n";
+import { t, useLanguage } from "../../i18n";
 import { href, hrefWith } from "../../router";
 import type { Progress, TransferSummary } from "../../types";
 
@@ -25,8 +25,8 @@ interface Props {
  */
 export function RunningList({ moving, title, ended = false }: Props) {
   const words = t().overview;
-  const { language } = useSpoken();
-  const { seen, watch } = useVisibleRows();
+  const { language } = useLanguage();
+  const { visible: seen, watch } = useVisibleRows();
   if (ended && moving.length === 0) return null;
   const all = ended ? href("transfers") : hrefWith("transfers", { status: "running" });
   return (
@@ -80,7 +80,7 @@ const Row = memo(function Row({ transfer, progress, ended, watch }: RowProps) {
   const { transfer_id, source, destinations } = transfer;
   const [first] = destinations;
   const more = destinations.length - 1;
-  const route = `${shown(locationText(source))} → ${first ? shown(locationText(first)) : ""}`;
+  const route = `${safeText(locationText(source))} → ${first ? safeText(locationText(first)) : ""}`;
   return (
     <li ref={watch} data-key={transfer_id}>
       <a className="route" href={href("transfers", transfer_id)} title={route}>
@@ -92,7 +92,7 @@ const Row = memo(function Row({ transfer, progress, ended, watch }: RowProps) {
           <span>
             <StatusBadge of={transfer} />
           </span>
-          <span>{described(progress, false, false)}</span>
+          <span>{progressText(progress, false, false)}</span>
           <When at={transfer.ended_at ?? transfer.created_at} relative />
         </>
       ) : (
@@ -108,7 +108,7 @@ function Moving({ progress }: { progress: Progress }) {
   return (
     <>
       <Bar percent={percent} />
-      <span>{described({ ...progress, bytes_per_second: 0 }, false, false)}</span>
+      <span>{progressText({ ...progress, bytes_per_second: 0 }, false, false)}</span>
       <span className="rate">
         {progress.bytes_per_second > 0 && speed(progress.bytes_per_second)}
         {left !== null && progress.bytes_per_second > 0 && ` · ${t().amounts.left(duration(left))}`}

@@ -6,8 +6,8 @@ export const WIDTH = 560;
 export const HEIGHT = 340;
 export const RADIUS = 9;
 /** As many names as can be read around one circle. */
-export const MOST_PLACES = 28;
-export const MOST_EDGES = 80;
+export const MAX_PLACES = 28;
+export const MAX_EDGES = 80;
 
 export interface Node {
   name: string;
@@ -18,12 +18,12 @@ export interface Node {
 }
 
 /** The places that take part first, then the others by name; around an ellipse from the left. */
-export function placed(agents: readonly Agent[], edges: readonly Edge[]): Node[] {
+export function placeNodes(agents: readonly Agent[], edges: readonly Edge[]): Node[] {
   const busy = new Set(edges.flatMap(({ from, to }) => [from, to]));
   const named = agents.map(({ agent_id, status }) => ({ name: agent_id, status }));
   const chosen = named
     .sort((one, other) => Number(busy.has(other.name)) - Number(busy.has(one.name)))
-    .slice(0, MOST_PLACES)
+    .slice(0, MAX_PLACES)
     .sort((one, other) => one.name.localeCompare(other.name));
   const places = busy.has(S3_PLACE) ? [{ name: S3_PLACE, status: null }, ...chosen] : chosen;
   return places.map((place, number) => {
@@ -37,8 +37,8 @@ export function placed(agents: readonly Agent[], edges: readonly Edge[]): Node[]
 }
 
 /** From the rim of one place to that of another, bent to its left, so that both directions can be seen. */
-export function bent(from: Node, to: Node): { path: string; middle: { x: number; y: number } } {
-  if (from === to) return looped(from);
+export function curve(from: Node, to: Node): { path: string; middle: { x: number; y: number } } {
+  if (from === to) return loop(from);
   const [dx, dy] = [to.x - from.x, to.y - from.y];
   const length = Math.hypot(dx, dy) || 1;
   const bend = Math.min(46, length * 0.16);
@@ -56,7 +56,7 @@ export function bent(from: Node, to: Node): { path: string; middle: { x: number;
 }
 
 /** A copy within one server. */
-function looped({ x, y }: Node): ReturnType<typeof bent> {
+function loop({ x, y }: Node): ReturnType<typeof curve> {
   const [left, right, top] = [x - RADIUS, x + RADIUS, y - RADIUS * 5];
   return {
     path: `M${point({ x: left, y: y - RADIUS })} C${left - 18},${top} ${right + 18},${top} ${right},${y - RADIUS}`,

@@ -11,13 +11,13 @@ import { type FormEvent, useState } from "react";
 import { newKey } from "../../api/idempotency";
 import { errorAt } from "../../api/problem";
 import { useApi } from "../../appContext";
+import { DecisionBadge } from "../../components/DecisionBadge";
 import { ProblemAlert } from "../../components/ProblemAlert";
 import { Name } from "../../components/text";
-import { actor, shown } from "../../format/names";
+import { actorName, safeText } from "../../format/names";
 import { useAgents } from "../../hooks/queries";
 import { t } from "../../i18n";
 import type { Agent, PolicyTested } from "../../types";
-import { Outcome } from "../policy/Outcome";
 
 /** May Ann send server-b:/x to server-c:/y? Nothing is moved by asking. */
 export function Tester() {
@@ -48,7 +48,7 @@ export function Tester() {
 
   return (
     <form onSubmit={submit}>
-      <Container header={<Header description={words.tryHint}>{words.try}</Header>}>
+      <Container header={<Header description={words.testHint}>{words.test}</Header>}>
         <SpaceBetween size="m">
           <ColumnLayout columns={3}>
             <FormField label={words.person} constraintText={words.personHint}>
@@ -77,7 +77,7 @@ export function Tester() {
             </FormField>
           </ColumnLayout>
           <Button loading={ask.isPending} disabled={!source || !destination}>
-            {words.ask}
+            {words.submit}
           </Button>
           {ask.error && !atFields && <ProblemAlert error={ask.error} />}
           <div aria-live="polite">{ask.data && <Answer answer={ask.data} />}</div>
@@ -90,21 +90,23 @@ export function Tester() {
 function Answer({ answer }: { answer: PolicyTested }) {
   const words = t().policies;
   const agents = useAgents();
-  const strangers = agents.data ? strangersIn(answer, agents.data) : [];
+  const strangers = agents.data ? unknownAgents(answer, agents.data) : [];
   return (
     <SpaceBetween size="xs">
       <strong>
-        <Name>{words.who(actor(answer.person), answer.groups.map(shown).join(", ") || t().common.none)}</Name>
+        <Name>
+          {words.who(actorName(answer.person), answer.groups.map(safeText).join(", ") || t().common.none)}
+        </Name>
       </strong>
       {answer.movements.map((one) => (
         <div key={`${one.source} ${one.destination}`}>
-          <Outcome of={one.outcome} /> <Name>{`${one.source} → ${one.destination}`}</Name>{" "}
-          <Name>{one.policies.length ? words.by(one.policies.join(", ")) : words.nobody}</Name>
+          <DecisionBadge of={one.outcome} /> <Name>{`${one.source} → ${one.destination}`}</Name>{" "}
+          <Name>{one.policies.length ? words.by(one.policies.join(", ")) : words.notPermitted}</Name>
         </div>
       ))}
       {strangers.length > 0 && (
         <StatusIndicator type="warning">
-          <Name>{words.strangers(strangers.join(", "))}</Name>
+          <Name>{words.unknownAgents(strangers.join(", "))}</Name>
         </StatusIndicator>
       )}
     </SpaceBetween>
@@ -112,7 +114,7 @@ function Answer({ answer }: { answer: PolicyTested }) {
 }
 
 /** Names that no agent has: whatever is said of them holds for one without tags. */
-function strangersIn({ movements }: PolicyTested, agents: readonly Agent[]): string[] {
+function unknownAgents({ movements }: PolicyTested, agents: readonly Agent[]): string[] {
   const known = new Set(agents.map(({ agent_id }) => agent_id));
   const named = movements
     .flatMap(({ source, destination }) => [source, destination])

@@ -19,25 +19,25 @@ import { t } from "../../i18n";
 import { go, href } from "../../router";
 import type { DryRun, PolicyDetails } from "../../types";
 import { CedarField } from "./CedarField";
-import { flawsOf } from "./cedar";
+import { cedarErrors } from "./cedar";
 import { Effect } from "./Effect";
 import { PolicyHistory } from "./PolicyHistory";
 
-const START = `permit (
+const INITIAL_TEXT = `permit (
   principal in Group::"studio",
   action == Action::"transfer",
   resource in Tag::"role=archive"
 );
 `;
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
-const LEAST_WHY = 3;
+const MIN_REASON_LENGTH = 3;
 
 export default function PolicyPage({ policyId }: { policyId?: string }) {
-  const asked = usePolicy(policyId);
+  const query = usePolicy(policyId);
   if (policyId === undefined) return <PolicyForm />;
-  if (asked.data) return <PolicyForm known={asked.data} />;
-  return asked.isError ? (
-    <PageError title={t().policy.tab(policyId)} error={asked.error} onRetry={() => asked.refetch()} />
+  if (query.data) return <PolicyForm known={query.data} />;
+  return query.isError ? (
+    <PageError title={t().policy.tab(policyId)} error={query.error} onRetry={() => query.refetch()} />
   ) : (
     <Loading what={t().policy.thing} />
   );
@@ -47,16 +47,16 @@ function PolicyForm({ known }: { known?: PolicyDetails }) {
   const words = t().policy;
   const version = known?.version ?? 0;
   const [name, setName] = useDraftState(`name ${version}`, () => known?.policy_id ?? "");
-  const [text, setText] = useDraftState(`text ${version}`, () => known?.text ?? (known ? "" : START));
+  const [text, setText] = useDraftState(`text ${version}`, () => known?.text ?? (known ? "" : INITIAL_TEXT));
   const [why, setWhy] = useDraftState(`why ${version}`, () => "");
   const [tried, setTried] = useState<"check" | "save" | null>(null);
   const save = useSave(known);
-  const effect = useEffectOf();
+  const effect = useDryRun();
   const trouble = [save, effect].find(({ error, variables }) => error && variables?.text === text);
-  const flaws = trouble ? flawsOf(asProblem(trouble.error).errors) : [];
+  const flaws = trouble ? cedarErrors(asProblem(trouble.error).errors) : [];
   const busy = save.isPending || effect.isPending;
   const nameFault = NAME.test(name) && name !== "test" ? "" : words.nameFault;
-  const whyFault = why.trim().length < LEAST_WHY ? words.whyFault : "";
+  const whyFault = why.trim().length < MIN_REASON_LENGTH ? words.whyFault : "";
 
   function look(): void {
     setTried("check");
@@ -129,7 +129,7 @@ interface Written {
 }
 
 /** What the text would have meant for the transfers of the last days; it is checked first. */
-function useEffectOf() {
+function useDryRun() {
   const { api } = useAppContext();
   return useMutation({
     mutationFn: ({ name, text }: Written) =>

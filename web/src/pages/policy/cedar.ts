@@ -3,7 +3,7 @@ import type { FieldError } from "../../api/problem";
 
 export type Kind = "comment" | "text" | "word" | "number" | "annotation" | "other";
 
-export interface Flaw {
+export interface CedarError {
   /** Counted from 1, as the API has them. */
   line: number;
   column: number;
@@ -25,7 +25,7 @@ const TOKEN =
   /(?<comment>\/\/[^\n]*)|(?<text>"(?:\\.|[^"\\])*")|(?<annotation>@\w+)|(?<word>[A-Za-z_]\w*)|(?<number>\d+)|(?<other>\s+|.)/gsu;
 
 /** `text:3:17` is the third line, seventeenth column; what is about anything else is left out. */
-export function flawsOf(errors: readonly FieldError[]): Flaw[] {
+export function cedarErrors(errors: readonly FieldError[]): CedarError[] {
   return errors.flatMap(({ at, message }) => {
     const [, line, column] = /^text:(\d+):(\d+)$/.exec(at) ?? [];
     return line && column ? [{ line: Number(line), column: Number(column), message }] : [];
@@ -33,7 +33,7 @@ export function flawsOf(errors: readonly FieldError[]): Flaw[] {
 }
 
 /** Where a line and column lie in the text; columns count characters, not UTF-16's halves. */
-export function offsetOf(text: string, { line, column }: Pick<Flaw, "line" | "column">): number {
+export function offsetOf(text: string, { line, column }: Pick<CedarError, "line" | "column">): number {
   const lines = text.split("\n");
   const before = lines.slice(0, line - 1).reduce((sum, one) => sum + one.length + 1, 0);
   const within = [...(lines[line - 1] ?? "")].slice(0, column - 1).join("");
@@ -41,14 +41,14 @@ export function offsetOf(text: string, { line, column }: Pick<Flaw, "line" | "co
 }
 
 /** What is missing is missed after the last word before it: nothing could be seen under blanks. */
-function markOf(text: string, flaw: Flaw): number {
+function markedOffset(text: string, flaw: CedarError): number {
   const at = offsetOf(text, flaw);
   if (/^\S/u.test(text.slice(at))) return at;
   return Math.max(0, text.slice(0, at).trimEnd().length - 1);
 }
 
-export function pieces(text: string, flaws: readonly Flaw[]): Piece[] {
-  const wrong = flaws.map((flaw) => markOf(text, flaw));
+export function highlight(text: string, flaws: readonly CedarError[]): Piece[] {
+  const wrong = flaws.map((flaw) => markedOffset(text, flaw));
   return [...text.matchAll(TOKEN)].map((found) => {
     const [word] = found;
     const end = found.index + word.length;

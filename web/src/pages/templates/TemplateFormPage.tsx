@@ -22,8 +22,8 @@ import { lazyPage } from "../../hooks/lazyPage";
 import { useTemplate } from "../../hooks/queries";
 import { useDraftState } from "../../hooks/useDraftState";
 import { t } from "../../i18n";
-import { draftFault, draftFrom, draftOf, draftText, S3 } from "../../model/locations";
-import { GATHERED, invalidFields } from "../../model/options";
+import { draftError, draftFrom, draftOf, draftText, S3 } from "../../model/locations";
+import { invalidFields, TEMPLATE_ENDS } from "../../model/options";
 import { go, href } from "../../router";
 import { mayAct } from "../../session/claims";
 import type { Template, TemplateRequest } from "../../types";
@@ -35,23 +35,23 @@ const AsText = lazyPage(() => import("./AsText"));
 const YamlField = lazyPage(async () => ({ default: (await import("./YamlField")).YamlField }));
 
 export default function TemplateFormPage({ templateId }: { templateId?: string }) {
-  const asked = useTemplate(templateId);
+  const query = useTemplate(templateId);
   const { role } = useAppContext();
   if (templateId === undefined) return <TemplateForm start={EMPTY} rows={[row()]} />;
-  if (asked.data) {
+  if (query.data) {
     return (
       <SpaceBetween size="l">
         {mayAct(role, "operator") ? (
-          <TemplateForm known={asked.data} start={requestOf(asked.data)} rows={rowsOf(asked.data)} />
+          <TemplateForm known={query.data} start={requestOf(query.data)} rows={rowsOf(query.data)} />
         ) : (
-          <AsText template={asked.data} />
+          <AsText template={query.data} />
         )}
-        <Runs template={asked.data} />
+        <Runs template={query.data} />
       </SpaceBetween>
     );
   }
-  return asked.isError ? (
-    <PageError title={t().template.tab(templateId)} error={asked.error} onRetry={() => asked.refetch()} />
+  return query.isError ? (
+    <PageError title={t().template.tab(templateId)} error={query.error} onRetry={() => query.refetch()} />
   ) : (
     <Loading what={t().template.thing} />
   );
@@ -94,12 +94,12 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
       return;
     }
     setTried(true);
-    if (!isWhole(written) || save.isPending) return;
+    if (!isComplete(written) || save.isPending) return;
     save.mutate(written);
   }
 
   /** What was written in one of the two is there in the other. */
-  function turn(toText: boolean): void {
+  function switchView(toText: boolean): void {
     if (toText) {
       setText(written);
       setSource(null);
@@ -115,7 +115,10 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
       <form onSubmit={submit}>
         <Form
           header={
-            <Header variant="h1" actions={<FormOrText text={asText} stuck={asText && !text} onTurn={turn} />}>
+            <Header
+              variant="h1"
+              actions={<FormOrText text={asText} stuck={asText && !text} onTurn={switchView} />}
+            >
               {known ? t().template.tab(known.template_id) : t().templates.new}
             </Header>
           }
@@ -177,7 +180,7 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
                     </Toggle>
                   </SpaceBetween>
                 </Container>
-                <Container header={<Header variant="h2">{t().template.arrive}</Header>}>
+                <Container header={<Header variant="h2">{t().template.trigger}</Header>}>
                   <SpaceBetween size="l">
                     <FormField label={t().template.bucket} errorText={fault("bucket", "trigger.bucket")}>
                       <Input
@@ -213,7 +216,7 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
                     </FormField>
                   </SpaceBetween>
                 </Container>
-                <Container header={<Header variant="h2">{t().templates.bring}</Header>}>
+                <Container header={<Header variant="h2">{t().templates.destinations}</Header>}>
                   <SpaceBetween size="l">
                     <DestinationsFields
                       rows={rows}
@@ -230,7 +233,7 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
                 <OptionsFields
                   value={draft.options}
                   onChange={(options) => setDraft({ ...draft, options })}
-                  ends={GATHERED}
+                  ends={TEMPLATE_ENDS}
                   faultAt={(option) => errorAt(save.error, `options.${option}`)}
                 />
               </SpaceBetween>
@@ -238,7 +241,7 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
           </SpaceBetween>
         </Form>
       </form>
-      {current && isWhole(current) && <TemplateTester template={current} />}
+      {current && isComplete(current) && <TemplateTester template={current} />}
     </SpaceBetween>
   );
 }
@@ -277,7 +280,7 @@ function useSave(known: Template | undefined) {
           )
         : api.post<Template>("/templates", body, wish.current.keyFor(body)),
     onSuccess: (template) => {
-      wish.current.granted();
+      wish.current.completed();
       queries.invalidateQueries({ queryKey: ["templates"] });
       notify({
         type: template.warnings.length ? "warning" : "success",
@@ -292,18 +295,18 @@ function useSave(known: Template | undefined) {
 const SLUG = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** Is there nothing left that this page could find wrong? */
-function isWhole(request: TemplateRequest): boolean {
+function isComplete(request: TemplateRequest): boolean {
   const places = request.destinations.map((place) => draftFrom(String(place)));
   return (
     !Object.values(faultsOf(request)).some(Boolean) &&
-    !places.some((place) => draftFault(place, true)) &&
-    invalidFields({ ...EMPTY.options, ...request.options }, GATHERED).length === 0
+    !places.some((place) => draftError(place, true)) &&
+    invalidFields({ ...EMPTY.options, ...request.options }, TEMPLATE_ENDS).length === 0
   );
 }
 
 function faultsOf(draft: TemplateRequest) {
   return {
     name: SLUG.test(draft.name) ? "" : t().addAgent.nameFault,
-    bucket: draftFault({ place: S3, path: draft.trigger.bucket }) && t().template.bucketFault,
+    bucket: draftError({ place: S3, path: draft.trigger.bucket }) && t().template.bucketFault,
   };
 }

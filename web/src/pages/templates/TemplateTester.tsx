@@ -8,9 +8,9 @@ import { useState } from "react";
 import { Name } from "../../components/text";
 import { t } from "../../i18n";
 import type { TemplateRequest } from "../../types";
-import { sampleEvent, tried, type Upload, uploadsIn } from "./testTemplate";
+import { sampleEvent, testUpload, type Upload, uploadsIn } from "./testTemplate";
 
-const MOST_ROWS = 16;
+const MAX_ROWS = 16;
 
 /** A key or an S3 event in; what it would start out, by the template as it is written now. */
 export function TemplateTester({ template }: { template: TemplateRequest }) {
@@ -23,32 +23,32 @@ export function TemplateTester({ template }: { template: TemplateRequest }) {
     <Container
       header={
         <Header
-          description={words.tryHint}
+          description={words.testHint}
           actions={
             <Button formAction="none" onClick={() => setGiven(sampleEvent(template))}>
-              {words.trySample}
+              {words.sampleEvent}
             </Button>
           }
         >
-          {words.try}
+          {words.test}
         </Header>
       }
     >
       <FormField
-        label={words.tryKey}
-        description={words.tryKeyHint}
-        errorText={uploads === null && words.tryNotRead}
+        label={words.testInput}
+        description={words.testInputHint}
+        errorText={uploads === null && words.unreadableInput}
         stretch
       >
         <Textarea
           value={text}
           onChange={({ detail }) => setGiven(detail.value)}
-          rows={Math.min(MOST_ROWS, text.split("\n").length)}
+          rows={Math.min(MAX_ROWS, text.split("\n").length)}
           spellcheck={false}
         />
       </FormField>
       <div className="answer" aria-live="polite">
-        {!template.enabled && <StatusIndicator type="stopped">{words.tryOff}</StatusIndicator>}
+        {!template.enabled && <StatusIndicator type="stopped">{words.templateDisabled}</StatusIndicator>}
         {uploads?.map((upload) => (
           <Answer key={`${upload.bucket} ${upload.key}`} template={template} upload={upload} />
         ))}
@@ -59,14 +59,14 @@ export function TemplateTester({ template }: { template: TemplateRequest }) {
 
 function Answer({ template, upload }: { template: TemplateRequest; upload: Upload }) {
   const words = t().template;
-  const answer = tried(template, upload);
+  const answer = testUpload(template, upload);
   if ("misses" in answer) {
     return (
       <>
-        <StatusIndicator type="warning">{words.tryNo}</StatusIndicator>
+        <StatusIndicator type="warning">{words.noMatch}</StatusIndicator>
         {answer.misses.map((what) => (
           <div key={what}>
-            <Name>{words.tryMisses[what](template.trigger)}</Name>
+            <Name>{words.mismatches[what](template.trigger)}</Name>
           </div>
         ))}
       </>
@@ -74,7 +74,7 @@ function Answer({ template, upload }: { template: TemplateRequest; upload: Uploa
   }
   return (
     <>
-      <StatusIndicator type="success">{words.tryYes}</StatusIndicator>
+      <StatusIndicator type="success">{words.matches}</StatusIndicator>
       {answer.arrives.map((place) => (
         <div key={place} className="mono">
           <Name>{place}</Name>

@@ -2,7 +2,7 @@ import FormField from "@cloudscape-design/components/form-field";
 import Textarea from "@cloudscape-design/components/textarea";
 import { t } from "../../i18n";
 import type { TemplateRequest } from "../../types";
-import { read, written } from "./yaml";
+import { parseYaml, toYaml } from "./yaml";
 
 interface Props {
   /** Null: as `start` is written. */
@@ -17,9 +17,9 @@ interface Props {
 /** The template as text, checked with every letter. */
 export function YamlField({ source, start, known, onChange }: Props) {
   const words = t().template;
-  const text = source ?? written(start);
+  const text = source ?? toYaml(start);
   // What a form has written is checked when somebody changes it: it may have no name yet.
-  const { faults } = source === null ? { faults: [] } : understood(source, known);
+  const { faults } = source === null ? { faults: [] } : parse(source, known);
   return (
     <FormField
       label={words.yaml}
@@ -30,7 +30,7 @@ export function YamlField({ source, start, known, onChange }: Props) {
       <div className="yaml">
         <Textarea
           value={text}
-          onChange={({ detail }) => onChange(detail.value, understood(detail.value, known).said)}
+          onChange={({ detail }) => onChange(detail.value, parse(detail.value, known).said)}
           rows={Math.max(16, text.split("\n").length)}
           spellcheck={false}
           disableBrowserAutocorrect
@@ -41,9 +41,9 @@ export function YamlField({ source, start, known, onChange }: Props) {
   );
 }
 
-function understood(text: string, known: string | null): { said: TemplateRequest | null; faults: string[] } {
+function parse(text: string, known: string | null): { said: TemplateRequest | null; faults: string[] } {
   const words = t().template;
-  const found = read(text);
+  const found = parseYaml(text);
   if ("faults" in found)
     return { said: null, faults: found.faults.map(({ line, what }) => words.yamlFault(line, what)) };
   return known === null || found.request.name === known

@@ -8,13 +8,16 @@ export interface Upload {
   size?: number;
 }
 
-export type Miss = "bucket" | "prefix" | "suffix" | "folder" | "unfinished" | "unfit";
-export type Tried = { arrives: string[] } | { misses: Miss[] };
+export type Mismatch = "bucket" | "prefix" | "suffix" | "folder" | "unfinished" | "unfit";
+export type TestResult = { arrives: string[] } | { misses: Mismatch[] };
 
-export function tried({ trigger, destinations }: TemplateRequest, { bucket, key, size }: Upload): Tried {
+export function testUpload(
+  { trigger, destinations }: TemplateRequest,
+  { bucket, key, size }: Upload,
+): TestResult {
   // What is kept of the key begins after the prefix's last slash.
   const kept = key.slice(trigger.prefix.lastIndexOf("/") + 1);
-  const checks: [Miss, boolean][] = [
+  const checks: [Mismatch, boolean][] = [
     ["bucket", bucket === undefined || bucket === trigger.bucket],
     ["prefix", key.startsWith(trigger.prefix)],
     ["suffix", key.endsWith(trigger.suffix)],

@@ -1,16 +1,16 @@
 /** A template as YAML, the very text that `crosshaul templates apply` reads, and what is wrong with it. */
 import { isMap, LineCounter, parseDocument, stringify } from "yaml";
 import { t } from "../../i18n";
-import { draftFault, draftFrom } from "../../model/locations";
+import { draftError, draftFrom } from "../../model/locations";
 import type { TemplateRequest } from "../../types";
 import { EMPTY } from "./request";
 
-export interface Fault {
+export interface YamlError {
   line: number;
   what: string;
 }
 
-export type Read = { request: TemplateRequest } | { faults: Fault[] };
+export type Read = { request: TemplateRequest } | { faults: YamlError[] };
 
 type Check = (value: unknown) => string;
 
@@ -19,7 +19,7 @@ const kind =
   (value) =>
     typeof value === type ? "" : word();
 const text = kind("string", () => t().template.kinds.text);
-const truth = kind("boolean", () => t().template.kinds.truth);
+const boolean = kind("boolean", () => t().template.kinds.boolean);
 const number: Check = (value) =>
   value === null || (Number.isInteger(value) && Number(value) > 0) ? "" : t().template.kinds.number;
 const mapping: Check = (value) =>
@@ -56,9 +56,9 @@ const FIELDS: Record<string, Check> = {
   "options.include": texts,
   "options.exclude": texts,
   "options.compare": oneOf("time"),
-  "options.delete_extra": never(() => t().options.barred.mirrorGathered),
-  "options.move": never(() => t().options.barred.moveFromS3),
-  "options.dry_run": truth,
+  "options.delete_extra": never(() => t().options.unavailable.mirrorFromTemplate),
+  "options.move": never(() => t().options.unavailable.moveFromS3),
+  "options.dry_run": boolean,
   "options.overwrite": oneOf("always", "newer", "never", "fail"),
   "options.verify": oneOf("transfer", "reread"),
   "options.owner": oneOf("agent"),
@@ -70,18 +70,18 @@ const FIELDS: Record<string, Check> = {
   "options.relay": oneOf("never", "allowed"),
   "options.chain": oneOf("stream", "whole"),
   "options.if_offline": oneOf("queue", "refuse"),
-  enabled: truth,
+  enabled: boolean,
 };
 const NEEDED = ["name", "trigger", "trigger.bucket", "destinations"];
 /** Options that this page does not know, since a newer API has them, are the API's to judge. */
-const OPEN = "options";
+const EXTENSIBLE = "options";
 
-export function written(request: TemplateRequest): string {
+export function toYaml(request: TemplateRequest): string {
   return stringify(request, { lineWidth: 0 });
 }
 
 /** The template that the text stands for: what it leaves out is as the API has it by default. */
-export function read(source: string): Read {
+export function parseYaml(source: string): Read {
   const lines = new LineCounter();
   const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });
   const at = (offset: number | undefined) => lines.linePos(offset ?? 0).line || 1;
@@ -107,20 +107,20 @@ export function read(source: string): Read {
   return { request };
 }
 
-function faultsOf(value: Record<string, unknown>, line: (path: string[]) => number): Fault[] {
+function faultsOf(value: Record<string, unknown>, line: (path: string[]) => number): YamlError[] {
   const words = t().template;
   const flat = new Map<string, unknown>(Object.entries(value));
-  for (const part of ["trigger", OPEN]) {
+  for (const part of ["trigger", EXTENSIBLE]) {
     const inner = value[part];
     if (inner && !mapping(inner)) {
       for (const [name, one] of Object.entries(inner)) flat.set(`${part}.${name}`, one);
     }
   }
-  const faults: Fault[] = [];
+  const faults: YamlError[] = [];
   for (const [field, one] of flat) {
     const check = FIELDS[field];
     const what = check?.(one);
-    if (!check && !field.startsWith(`${OPEN}.`)) {
+    if (!check && !field.startsWith(`${EXTENSIBLE}.`)) {
       faults.push({ line: line(field.split(".")), what: words.yamlUnknown(field) });
     } else if (what) faults.push({ line: line(field.split(".")), what: words.yamlNeeds(field, what) });
   }
@@ -130,7 +130,7 @@ function faultsOf(value: Record<string, unknown>, line: (path: string[]) => numb
   }
   const places = Array.isArray(value.destinations) ? value.destinations : [];
   for (const [index, place] of places.entries()) {
-    const fault = typeof place === "string" && draftFault(draftFrom(place), true);
+    const fault = typeof place === "string" && draftError(draftFrom(place), true);
     if (fault) faults.push({ line: line(["destinations", String(index)]), what: `${place}: ${fault}` });
   }
   return faults;

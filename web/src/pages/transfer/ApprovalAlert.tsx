@@ -5,8 +5,8 @@ import { useRef, useState } from "react";
 import { createIdempotentRequest } from "../../api/idempotency";
 import { useAppContext } from "../../appContext";
 import { ConfirmDialog } from "../../components/ConfirmDialog";
-import { Name, Place, When } from "../../components/text";
-import { actor, shown } from "../../format/names";
+import { LocationName, Name, When } from "../../components/text";
+import { actorName, safeText } from "../../format/names";
 import { t } from "../../i18n";
 import { mayApprove } from "../../model/transferActions";
 import type { Transfer } from "../../types";
@@ -18,10 +18,10 @@ export function ApprovalAlert({ transfer }: { transfer: Transfer }) {
   const words = t().approval;
   const { approval, state } = transfer;
   if (!approval) return null;
-  const policies = words.because(approval.policies.map(shown).join(", "));
+  const policies = words.because(approval.policies.map(safeText).join(", "));
   if (approval.by && approval.at) {
     return (
-      <Alert type="success" header={<Name>{words.givenBy(actor(approval.by))}</Name>}>
+      <Alert type="success" header={<Name>{words.givenBy(actorName(approval.by))}</Name>}>
         <When at={approval.at} /> · <Name>{policies}</Name>
       </Alert>
     );
@@ -40,7 +40,9 @@ export function ApprovalAlert({ transfer }: { transfer: Transfer }) {
         }
       >
         <div>
-          <Name>{mine ? words.notYou : words.who(approval.asked_for.map(actor).join(t().common.and))}</Name>
+          <Name>
+            {mine ? words.ownRequest : words.who(approval.asked_for.map(actorName).join(t().common.and))}
+          </Name>
         </div>
         <div>
           <Name>{policies}</Name>
@@ -76,12 +78,12 @@ function Approve({ transfer, onClose }: { transfer: Transfer; onClose(): void })
       onClose={onClose}
     >
       <p>
-        <Name>{words.asked(actor(transfer.created_by))}</Name>
+        <Name>{words.requestedBy(actorName(transfer.created_by))}</Name>
       </p>
       <ul>
         {transfer.hops.map((hop) => (
           <li key={hop.hop_id}>
-            <Place at={hop.source} /> → <Place at={hop.destination} />
+            <LocationName at={hop.source} /> → <LocationName at={hop.destination} />
           </li>
         ))}
       </ul>

@@ -1,7 +1,7 @@
 import Button from "@cloudscape-design/components/button";
 import { useMutation } from "@tanstack/react-query";
 import { useAppContext } from "../../appContext";
-import { noticeOf } from "../../format/problems";
+import { noticeFrom } from "../../format/problems";
 import { t } from "../../i18n";
 import type { Manifest, Transfer } from "../../types";
 
@@ -9,7 +9,7 @@ import type { Manifest, Transfer } from "../../types";
  * when they are wanted. */
 export function ManifestButton({ transfer }: { transfer: Transfer }) {
   const { api, notify } = useAppContext();
-  const asked = useMutation({
+  const query = useMutation({
     mutationFn: () => api.get<Manifest>(`/transfers/${transfer.transfer_id}/manifest`),
     onSuccess: ({ hops, missing }) => {
       hops.forEach(({ url }, number) => {
@@ -22,13 +22,13 @@ export function ManifestButton({ transfer }: { transfer: Transfer }) {
         });
       }
     },
-    onError: (error) => notify(noticeOf(error)),
+    onError: (error) => notify(noticeFrom(error)),
   });
   return (
     <Button
       iconName="download"
-      loading={asked.isPending}
-      onClick={() => asked.mutate()}
+      loading={query.isPending}
+      onClick={() => query.mutate()}
       ariaLabel={t().transfer.manifestHint}
     >
       {t().transfer.manifest}
@@ -38,7 +38,7 @@ export function ManifestButton({ transfer }: { transfer: Transfer }) {
 
 /** The answer says that it is to be kept, so the page stays. Browsers drop all but the last of several asked for
  * in one breath. */
-const BREATH_MS = 500;
+const DOWNLOAD_INTERVAL_MS = 500;
 
 function download(url: string, number: number) {
   window.setTimeout(() => {
@@ -46,5 +46,5 @@ function download(url: string, number: number) {
     link.href = url;
     link.rel = "noreferrer";
     link.click();
-  }, number * BREATH_MS);
+  }, number * DOWNLOAD_INTERVAL_MS);
 }

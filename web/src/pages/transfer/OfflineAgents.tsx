@@ -13,14 +13,14 @@ export function OfflineAgents({ names }: { names: readonly string[] }) {
       <Alert
         key={agent_id}
         type="warning"
-        header={<Name>{t().overview[status === "late" ? "late" : "down"](agent_id)}</Name>}
+        header={<Name>{t().overview[status === "late" ? "late" : "offline"](agent_id)}</Name>}
       >
         {last_heartbeat && (
           <div>
-            {words.lastWord} <When at={last_heartbeat} relative />
+            {words.lastHeartbeat} <When at={last_heartbeat} relative />
           </div>
         )}
-        <div>{words.awayHint}</div>
+        <div>{words.offlineHint}</div>
       </Alert>
     ));
 }

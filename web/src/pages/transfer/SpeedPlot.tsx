@@ -6,10 +6,10 @@ import { speed as speedText } from "../../format/sizes";
 import { time } from "../../format/times";
 import { t } from "../../i18n";
 
-const EVERY_MS = 1_000;
+const SAMPLE_INTERVAL_MS = 1_000;
 /** Five minutes of seconds, and what is shown of a shorter while: a minute. */
-const MOST = 300;
-const LEAST = 60;
+const MAX_POINTS = 300;
+const MIN_RANGE_S = 60;
 const HEIGHT = 160;
 const FONT = "'Open Sans', 'Helvetica Neue', Roboto, Arial, sans-serif";
 /** Round amounts of bytes: the axis' steps. */
@@ -22,21 +22,21 @@ export default function SpeedPlot({ speed }: { speed: number }) {
   const place = useRef<HTMLDivElement>(null);
   const now = useRef(speed);
   now.current = speed;
-  const [most, setMost] = useState(speed);
+  const [peak, setMost] = useState(speed);
   useEffect(() => {
     if (!place.current) return undefined;
-    return drawn(place.current, () => {
+    return drawPlot(place.current, () => {
       setMost((before) => Math.max(before, now.current));
       return now.current;
     });
   }, []);
   const words = t().transfer;
-  const label = words.speedLabel(speedText(speed), speedText(most));
+  const label = words.speedLabel(speedText(speed), speedText(peak));
   return (
     <div>
       <Box variant="awsui-key-label">{words.speed}</Box>
       <Box color="text-body-secondary" fontSize="body-s">
-        {most > 0 ? `${words.speedSince} · ${label}` : words.speedNone}
+        {peak > 0 ? `${words.speedSince} · ${label}` : words.speedNone}
       </Box>
       <div ref={place} className="plot" role="img" aria-label={`${words.speed}: ${label}`} />
     </div>
@@ -44,17 +44,17 @@ export default function SpeedPlot({ speed }: { speed: number }) {
 }
 
 /** As wide as its place, until the returned function is called. `next` is asked once a second. */
-function drawn(place: HTMLElement, next: () => number): () => void {
+function drawPlot(place: HTMLElement, next: () => number): () => void {
   const times: number[] = [];
   const speeds: number[] = [];
-  const plot = new uPlot(looks(place.clientWidth), [times, speeds], place);
+  const plot = new uPlot(plotOptions(place.clientWidth), [times, speeds], place);
   const timer = setInterval(() => {
     times.push(Date.now() / 1000);
     speeds.push(next());
-    times.splice(0, times.length - MOST);
-    speeds.splice(0, speeds.length - MOST);
+    times.splice(0, times.length - MAX_POINTS);
+    speeds.splice(0, speeds.length - MAX_POINTS);
     plot.setData([times, speeds]);
-  }, EVERY_MS);
+  }, SAMPLE_INTERVAL_MS);
   const resized = new ResizeObserver(() => plot.setSize({ width: place.clientWidth, height: HEIGHT }));
   resized.observe(place);
   return () => {
@@ -65,7 +65,7 @@ function drawn(place: HTMLElement, next: () => number): () => void {
 }
 
 /** Colours are asked for at each drawing: the theme may change. */
-function looks(width: number): uPlot.Options {
+function plotOptions(width: number): uPlot.Options {
   const colour = (name: string) => getComputedStyle(document.body).getPropertyValue(name).trim();
   const lines = { stroke: () => colour("--rule"), width: 1 };
   const axis = { stroke: () => colour("--ink"), grid: lines, ticks: lines, font: `12px ${FONT}` };
@@ -74,7 +74,10 @@ function looks(width: number): uPlot.Options {
     height: HEIGHT,
     legend: { show: false },
     cursor: { drag: { x: false, y: false } },
-    scales: { x: { range: (_, from, to) => [Math.min(from, to - LEAST), to] }, y: { range: upwards } },
+    scales: {
+      x: { range: (_, from, to) => [Math.min(from, to - MIN_RANGE_S), to] },
+      y: { range: speedRange },
+    },
     axes: [
       { ...axis, space: 90, values: (_, at) => at.map((second) => time(second * 1000)) },
       { ...axis, size: 90, space: 36, incrs: STEPS, values: (_, at) => at.map(speedText) },
@@ -92,6 +95,6 @@ function looks(width: number): uPlot.Options {
 }
 
 /** From nothing to a little above the most that there was. */
-function upwards(_: uPlot, _from: number, to: number): [number, number] {
+function speedRange(_: uPlot, _from: number, to: number): [number, number] {
   return [0, Math.max(to * 1.1, 1)];
 }

@@ -1,7 +1,7 @@
 import { QueryObserver } from "@tanstack/react-query";
 import { expect, it, vi } from "vitest";
-import { createQueries } from "../src/api/again";
 import { ApiProblem } from "../src/api/problem";
+import { createQueryClient } from "../src/api/queryClient";
 
 const away = () => new ApiProblem({ title: "The API cannot be reached" });
 const forbidden = () => new ApiProblem({ title: "Not allowed", status: 403 });
@@ -10,7 +10,7 @@ const forbidden = () => new ApiProblem({ title: "Not allowed", status: 403 });
 function looking(answer: () => unknown) {
   vi.useFakeTimers();
   const asked = vi.fn(async () => answer());
-  const observer = new QueryObserver(createQueries(), { queryKey: ["policies"], queryFn: asked });
+  const observer = new QueryObserver(createQueryClient(), { queryKey: ["policies"], queryFn: asked });
   return { asked, observer, leave: observer.subscribe(() => undefined) };
 }
 

@@ -4,14 +4,14 @@ import { join } from "node:path";
 import ts from "typescript";
 import { afterEach, describe, expect, it } from "vitest";
 import { bytes, duration, files } from "../src/format/sizes";
-import { lookOf } from "../src/format/states";
-import { speak, t } from "../src/i18n";
+import { stateDisplay } from "../src/format/states";
+import { setLanguage, t } from "../src/i18n";
 import { de } from "../src/i18n/de";
 import { en } from "../src/i18n/en";
 
 const SOURCES = join(import.meta.dirname, "../src");
 
-afterEach(() => speak("en"));
+afterEach(() => setLanguage("en"));
 
 /** `a.b.c` of every word. */
 function keys(words: object, above = ""): string[] {
@@ -34,14 +34,14 @@ describe("the two languages", () => {
 
   it("are spoken, with their own numbers", async () => {
     expect([files(1234), bytes(1536), duration(3_900)]).toEqual(["1,234 files", "1.5 KiB", "1 h 5 min"]);
-    await speak("de");
+    await setLanguage("de");
     expect(document.documentElement.lang).toBe("de");
     expect([files(1234), bytes(1536), duration(3_900)]).toEqual([
       "1.234 Dateien",
       "1,5 KiB",
       "1 Std. 5 Min.",
     ]);
-    expect(lookOf("failed").label).toBe("Misslungen");
+    expect(stateDisplay("failed").label).toBe("Misslungen");
     expect(t().nav.overview).toBe("Übersicht");
   });
 });
@@ -70,7 +70,7 @@ const NO_CODES = new Set(["error", "utf-8", "2012-10-17", "crosshaul-lane", "cro
 
 describe("what API and agents say", () => {
   it("is there in German for each kind of problem", () => {
-    const missing = codes().filter((code) => de.said.problem(code) === undefined);
+    const missing = codes().filter((code) => de.reported.problem(code) === undefined);
     expect(codes().length).toBeGreaterThan(100);
     expect(missing).toEqual([]);
   });
@@ -89,7 +89,7 @@ describe("what API and agents say", () => {
     ["something that nobody has foreseen", undefined],
     ["hop 2 does what no hop did before", undefined],
   ])("has its own German on a timeline: %s", (what, german) => {
-    expect(de.said.happened(what)).toBe(german);
+    expect(de.reported.event(what)).toBe(german);
   });
 
   it("is all that a timeline can say", () => {
@@ -98,16 +98,16 @@ describe("what API and agents say", () => {
       said.replace("{carrier}", "server-c").replace("{via}", "local"),
     );
     expect(words.length).toBeGreaterThan(8);
-    expect(words.filter((said) => !de.said.happened(`hop 1 ${said}`))).toEqual([]);
+    expect(words.filter((said) => !de.reported.event(`hop 1 ${said}`))).toEqual([]);
     const operations = readFileSync(join(SOURCES, "../../lambdas/transfers/operations.py"), "utf8");
     const verbs = [...operations.matchAll(/Operation\(\n\s+"(\w+)"/g)].map(([, verb = ""]) => verb);
     expect(verbs.length).toBeGreaterThan(3);
-    expect([...verbs, "requested", "approved"].filter((verb) => !de.said.happened(verb))).toEqual([]);
+    expect([...verbs, "requested", "approved"].filter((verb) => !de.reported.event(verb))).toEqual([]);
   });
 
   it.each(["constructor", "toString", "__proto__"])("is nothing where the word is %s", (word) => {
-    expect([de.said.problem(word), de.said.happened(word)]).toEqual([undefined, undefined]);
-    expect(de.said.happened(`hop 1 started (${word})`)).toBe(`Etappe 1 begonnen (${word})`);
+    expect([de.reported.problem(word), de.reported.event(word)]).toEqual([undefined, undefined]);
+    expect(de.reported.event(`hop 1 started (${word})`)).toBe(`Etappe 1 begonnen (${word})`);
   });
 });
 

@@ -4,22 +4,22 @@ import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table, { type TableProps } from "@cloudscape-design/components/table";
 import { State } from "../../components/text";
-import { shown } from "../../format/names";
+import { safeText } from "../../format/names";
 import { useAgents } from "../../hooks/queries";
 import { useNarrow } from "../../hooks/useMedia";
 import { t } from "../../i18n";
 import { href } from "../../router";
 import type { Agent } from "../../types";
-import { type Meeting, meetings } from "./reachability";
+import { type PeerReachability, peerReachability } from "./reachability";
 
-type Column = TableProps.ColumnDefinition<Meeting>;
+type Column = TableProps.ColumnDefinition<PeerReachability>;
 
 /** Which others it has exchanged files with, and who got through to whom. */
-export function Reach({ agent }: { agent: Agent }) {
+export function ReachablePeers({ agent }: { agent: Agent }) {
   const words = t().reach;
   const agents = useAgents();
   const narrow = useNarrow();
-  const met = meetings(agent, agents.data ?? []);
+  const met = peerReachability(agent, agents.data ?? []);
   const others = (agents.data ?? []).filter(({ agent_id }) => agent_id !== agent.agent_id);
   const strangers = others.filter(({ agent_id }) => !met.some(({ name }) => name === agent_id)).length;
   return (
@@ -33,7 +33,9 @@ export function Reach({ agent }: { agent: Agent }) {
       trackBy="name"
       wrapLines
       empty={words.none}
-      footer={met.length > 0 && strangers > 0 && <Box textAlign="center">{words.strangers(strangers)}</Box>}
+      footer={
+        met.length > 0 && strangers > 0 && <Box textAlign="center">{words.withoutExchange(strangers)}</Box>
+      }
       ariaLabels={{ tableLabel: words.title }}
       columnDefinitions={narrow ? [stacked()] : columns()}
     />
@@ -52,7 +54,7 @@ const columns = (): Column[] => [
     header: t().agents.status,
     cell: (meeting) => <Status {...meeting} />,
   },
-  { id: "way", header: t().reach.way, cell: (meeting) => <Way {...meeting} /> },
+  { id: "way", header: t().reach.connection, cell: (meeting) => <Way {...meeting} /> },
 ];
 
 const stacked = (): Column => ({
@@ -70,11 +72,11 @@ const stacked = (): Column => ({
   ),
 });
 
-function Status({ status }: Meeting) {
-  return status ? <State of={status} /> : t().agent.unknown;
+function Status({ status }: PeerReachability) {
+  return status ? <State of={status} /> : t().agent.noSuchAgent;
 }
 
-function Way({ by, to, address, relayed }: Meeting) {
+function Way({ by, to, address, relayed }: PeerReachability) {
   const words = t().reach;
   if (relayed) return words.relayed;
   return (
@@ -83,7 +85,7 @@ function Way({ by, to, address, relayed }: Meeting) {
       {address && (
         <>
           {`, ${words.at} `}
-          <bdi className="name mono">{shown(address)}</bdi>
+          <bdi className="name mono">{safeText(address)}</bdi>
         </>
       )}
     </>

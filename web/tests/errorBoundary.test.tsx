@@ -3,7 +3,7 @@ import { act, render, screen, waitFor } from "@testing-library/react";
 import { type ReactNode, Suspense } from "react";
 import { beforeEach, expect, it, vi } from "vitest";
 import { ErrorBoundary } from "../src/components/ErrorBoundary";
-import { askAgain, lazyPage } from "../src/hooks/lazyPage";
+import { lazyPage, retryFailedScripts } from "../src/hooks/lazyPage";
 
 beforeEach(() => {
   // React says in the console what a boundary has caught.
@@ -58,10 +58,10 @@ it("the document is loaded anew where only the script is lacking, as after a new
   await act(async () => render(shown("audit", <Audit />)));
   await screen.findByText("This page could not be loaded");
   const reload = vi.fn();
-  await askAgain(reload);
+  await retryFailedScripts(reload);
   expect(reload).toHaveBeenCalledOnce();
   fetched.mockRejectedValue(new TypeError());
-  await askAgain(reload);
+  await retryFailedScripts(reload);
   expect(reload, "without a network there would be nothing left to see").toHaveBeenCalledOnce();
 });
 

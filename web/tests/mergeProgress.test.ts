@@ -3,18 +3,18 @@ import type { LiveProgressByHop } from "../src/live/mergeProgress";
 import {
   mergeProgress,
   progressOf,
-  QUIET_AFTER_MS,
+  STALE_AFTER_MS,
   secondsSinceReport,
-  summed,
+  sumProgress,
 } from "../src/live/mergeProgress";
-import { readLive } from "../src/live/useLive";
+import { parseLive } from "../src/live/useLive";
 import type { Live } from "../src/types";
 import { hop, live, progress } from "./samples";
 
 const NOW = Date.parse(live().at);
 const ASKED = NOW;
 
-function heard(...lives: Live[]): LiveProgressByHop {
+function received(...lives: Live[]): LiveProgressByHop {
   return mergeProgress(new Map(), lives, NOW);
 }
 
@@ -23,66 +23,69 @@ describe("the progress of a hop", () => {
 
   it("is what the broker said last", () => {
     const said = { ...live(), progress: progress({ bytes_done: 200 }) };
-    expect(progressOf(stored, heard(said), NOW, ASKED)).toEqual(said.progress);
+    expect(progressOf(stored, received(said), NOW, ASKED)).toEqual(said.progress);
   });
 
   it("is what is stored where the broker said nothing", () => {
-    expect(progressOf(stored, heard(), NOW, ASKED)).toBe(stored.progress);
+    expect(progressOf(stored, received(), NOW, ASKED)).toBe(stored.progress);
   });
 
   it("never goes back", () => {
     const said = { ...live(), progress: progress({ bytes_done: 50 }) };
-    expect(progressOf(stored, heard(said), NOW, ASKED).bytes_done).toBe(100);
+    expect(progressOf(stored, received(said), NOW, ASKED).bytes_done).toBe(100);
   });
 
   it("is not that of another attempt", () => {
     const said = { ...live(), attempt: 2, progress: progress({ bytes_done: 200 }) };
-    expect(progressOf(stored, heard(said), NOW, ASKED)).toBe(stored.progress);
+    expect(progressOf(stored, received(said), NOW, ASKED)).toBe(stored.progress);
   });
 
   it.each(["succeeded", "failed", "cancelled"] as const)("is what is stored once it is %s", (state) => {
     const said = { ...live(), progress: progress({ bytes_done: 200 }) };
     const ended = hop({ state, progress: stored.progress });
-    expect(progressOf(ended, heard(said), NOW, ASKED)).toBe(ended.progress);
+    expect(progressOf(ended, received(said), NOW, ASKED)).toBe(ended.progress);
   });
 
   it("does not go back at a pause, until its agent has had time to say how much of it stays", () => {
     const said = { ...live(), progress: progress({ bytes_done: 200, bytes_per_second: 999 }) };
     const paused = hop({ state: "paused", progress: progress({ bytes_done: 100, bytes_per_second: 0 }) });
-    const now = progressOf(paused, heard(said), NOW + 1_000, ASKED);
+    const now = progressOf(paused, received(said), NOW + 1_000, ASKED);
     expect(now).toMatchObject({ bytes_done: 200, bytes_per_second: 0 });
-    expect(progressOf(paused, heard(said), NOW + 6_000, ASKED).bytes_done).toBe(100);
+    expect(progressOf(paused, received(said), NOW + 6_000, ASKED).bytes_done).toBe(100);
   });
 
   it("names the file also where the source is a single one", () => {
     const source = { kind: "agent", agent_id: "server-b", path: "/data/film.mov" } as const;
     const single = hop({ source, progress: progress({ current: "" }) });
-    expect(progressOf(single, heard(), NOW, ASKED).current).toBe("film.mov");
-    expect(progressOf(stored, heard(), NOW, ASKED).current).toBe(stored.progress.current);
+    expect(progressOf(single, received(), NOW, ASKED).current).toBe("film.mov");
+    expect(progressOf(stored, received(), NOW, ASKED).current).toBe(stored.progress.current);
   });
 
   describe("of which nobody speaks any more", () => {
     const said = { ...live(), progress: progress({ bytes_done: 200, bytes_per_second: 999 }) };
-    const later = NOW + QUIET_AFTER_MS + 1;
+    const later = NOW + STALE_AFTER_MS + 1;
 
     it("has no speed, though it is as far as it was", () => {
-      const now = progressOf(stored, heard(said), later, NOW);
+      const now = progressOf(stored, received(said), later, NOW);
       expect(now).toMatchObject({ bytes_done: 200, bytes_per_second: 0 });
-      expect(progressOf(stored, heard(), later, NOW)).toMatchObject({ bytes_done: 100, bytes_per_second: 0 });
+      expect(progressOf(stored, received(), later, NOW)).toMatchObject({
+        bytes_done: 100,
+        bytes_per_second: 0,
+      });
     });
 
     it("has the speed that the API has heard of lately", () => {
-      expect(progressOf(stored, heard(said), later, later)).toMatchObject({ bytes_per_second: 1 });
+      expect(progressOf(stored, received(said), later, later)).toMatchObject({ bytes_per_second: 1 });
     });
 
     it("says for how long, from the last word of broker or API", () => {
       const silent = (quiet: number | null) =>
         hop({ progress: stored.progress, seconds_since_report: quiet });
-      expect(secondsSinceReport(silent(20), heard(), NOW, NOW)).toBe(20);
-      expect(secondsSinceReport(silent(20), heard(), NOW + 4_000, NOW)).toBe(24);
-      expect(secondsSinceReport(silent(20), heard(said), NOW, NOW)).toBeNull();
-      expect(secondsSinceReport(silent(2), heard(), NOW, NOW)).toBeNull();
-      expect(secondsSinceReport(silent(null), heard(), later, NOW), "it is not at work").toBeNull();
+      expect(secondsSinceReport(silent(20), received(), NOW, NOW)).toBe(20);
+      expect(secondsSinceReport(silent(20), received(), NOW + 4_000, NOW)).toBe(24);
+      expect(secondsSinceReport(silent(20), received(said), NOW, NOW)).toBeNull();
+      expect(secondsSinceReport(silent(2), received(), NOW, NOW)).toBeNull();
+      expect(secondsSinceReport(silent(null), received(), later, NOW), "it is not at work").toBeNull();
     });
   });
 });
@@ -96,34 +99,34 @@ describe("what was heard", () => {
   };
 
   it("keeps the latest word, in whatever order they come", () => {
-    expect(heard(first, second).get(first.hop_id)).toMatchObject(second);
-    expect(heard(second, first).get(first.hop_id)).toMatchObject(second);
+    expect(received(first, second).get(first.hop_id)).toMatchObject(second);
+    expect(received(second, first).get(first.hop_id)).toMatchObject(second);
   });
 
   it("goes by the attempt before the time: clocks of two agents differ", () => {
     const retried = { ...first, attempt: 2, at: "2026-11-24T01:29:00.000Z" };
-    expect(heard(second, retried).get(first.hop_id)).toMatchObject(retried);
-    expect(heard(retried, second).get(first.hop_id)).toMatchObject(retried);
+    expect(received(second, retried).get(first.hop_id)).toMatchObject(retried);
+    expect(received(retried, second).get(first.hop_id)).toMatchObject(retried);
   });
 
   it("counts from when it was heard: the agent's clock may be anywhere", () => {
     const stored = hop({ progress: progress({ bytes_done: 100, bytes_per_second: 1 }) });
     const said = { ...first, at: "2026-11-24T00:00:00.000Z", progress: progress({ bytes_per_second: 999 }) };
-    expect(progressOf(stored, heard(said), NOW, ASKED).bytes_per_second).toBe(999);
+    expect(progressOf(stored, received(said), NOW, ASKED).bytes_per_second).toBe(999);
   });
 
   it("is only what can be read", () => {
     const bytes = (text: string) => new TextEncoder().encode(text);
-    expect(readLive(bytes(JSON.stringify(first)))).toEqual(first);
-    expect(readLive(bytes("{"))).toBeNull();
-    expect(readLive(bytes('{"hop_id": "x"}'))).toBeNull();
-    expect(readLive(bytes("null"))).toBeNull();
+    expect(parseLive(bytes(JSON.stringify(first)))).toEqual(first);
+    expect(parseLive(bytes("{"))).toBeNull();
+    expect(parseLive(bytes('{"hop_id": "x"}'))).toBeNull();
+    expect(parseLive(bytes("null"))).toBeNull();
   });
 });
 
 describe("several hops together", () => {
   it("are their sum", () => {
-    const sum = summed([
+    const sum = sumProgress([
       progress({ bytes_done: 1, bytes_total: 2 }),
       progress({ bytes_done: 3, bytes_total: 4 }),
     ]);
@@ -131,7 +134,7 @@ describe("several hops together", () => {
   });
 
   it("have no total while one of them has none", () => {
-    expect(summed([progress(), progress({ bytes_total: null, files_total: null })])).toMatchObject({
+    expect(sumProgress([progress(), progress({ bytes_total: null, files_total: null })])).toMatchObject({
       bytes_total: null,
       files_total: null,
     });

@@ -6,7 +6,7 @@ import type { Api } from "../src/api/client";
 import { AppContext } from "../src/appContext";
 import { batchUpdates } from "../src/live/batchUpdates";
 import { hasChangeFeed, markConnected } from "../src/live/connectionState";
-import { readChange, useChangeFeed } from "../src/live/useChangeFeed";
+import { parseChangeNotice, useChangeFeed } from "../src/live/useChangeFeed";
 import { useLive } from "../src/live/useLive";
 
 const broker = vi.hoisted(() => ({ handlers: null as null | Record<string, (told?: unknown) => void> }));
@@ -14,7 +14,7 @@ const broker = vi.hoisted(() => ({ handlers: null as null | Record<string, (told
 vi.mock("../src/live/mqtt", () => ({
   open: (_place: unknown, handlers: Record<string, (told?: unknown) => void>) => {
     broker.handlers = handlers;
-    return { end: () => void Promise.resolve().then(() => handlers.closed?.()) }; // as mqtt.js: a moment later
+    return { end: () => void Promise.resolve().then(() => handlers.onClose?.()) }; // as mqtt.js: a moment later
   },
 }));
 
@@ -48,14 +48,14 @@ describe("news of transfers", () => {
     await vi.advanceTimersByTimeAsync(5_000);
     expect(api.get).toHaveBeenCalledWith("/live", { what: "news" });
     expect(hasChangeFeed()).toBe(false);
-    broker.handlers?.granted?.();
+    broker.handlers?.onSubscribed?.();
     expect(hasChangeFeed()).toBe(true);
     markConnected("progress", false);
     expect(hasChangeFeed()).toBe(false);
     markConnected("progress", null);
 
     for (const key of KEYS) queries.setQueryData(key, {});
-    broker.handlers?.heard?.(bytes('{"transfer_id": "one"}'));
+    broker.handlers?.onMessage?.(bytes('{"transfer_id": "one"}'));
     await vi.advanceTimersByTimeAsync(1);
     expect(KEYS.map(stale)).toEqual([true, false, true, false]);
 
@@ -67,9 +67,9 @@ describe("news of transfers", () => {
     const api = { get: vi.fn(async () => ({})) } as unknown as Api;
     const { unmount } = renderHook(() => useChangeFeed(api));
     await vi.advanceTimersByTimeAsync(5_000);
-    broker.handlers?.granted?.();
+    broker.handlers?.onSubscribed?.();
     for (const key of KEYS) queries.setQueryData(key, {});
-    broker.handlers?.closed?.();
+    broker.handlers?.onClose?.();
     expect(hasChangeFeed()).toBe(false);
     expect(KEYS.map(stale)).toEqual([true, true, true, false]);
     unmount();
@@ -77,22 +77,23 @@ describe("news of transfers", () => {
 
   it("are told also when a page that heard of progress is left", async () => {
     const api = { get: vi.fn(async () => ({})) } as unknown as Api;
-    markConnected("news", true);
+    markConnected("changes", true);
     const { unmount } = renderHook(() => useLive(null, true), {
       wrapper: ({ children }) => createElement(AppContext.Provider, { value: { api } as never }, children),
     });
     await vi.advanceTimersByTimeAsync(1);
     expect(hasChangeFeed()).toBe(false);
-    act(() => broker.handlers?.granted?.());
+    act(() => broker.handlers?.onSubscribed?.());
     expect(hasChangeFeed()).toBe(true);
     unmount();
     await vi.advanceTimersByTimeAsync(60_000);
     expect(hasChangeFeed()).toBe(true);
-    markConnected("news", false);
+    markConnected("changes", false);
   });
 
   it("are dropped when they are none", () => {
-    for (const text of ["{", "null", "{}", '{"transfer_id": 5}']) expect(readChange(bytes(text))).toBeNull();
+    for (const text of ["{", "null", "{}", '{"transfer_id": 5}'])
+      expect(parseChangeNotice(bytes(text))).toBeNull();
   });
 });
 
