@@ -103,7 +103,7 @@ describe("an error", () => {
     expect(problem).toMatchObject({ status: 0, transient: true, title: "The API cannot be reached" });
   });
 
-  it("is an API that does not answer in time, whether before the head or within the body", async () => {
+  it("is an API that does not respond in time, whether before the head or within the body", async () => {
     const late = AbortSignal.abort(new DOMException("", "TimeoutError"));
     const limit = vi.spyOn(AbortSignal, "timeout").mockReturnValue(late);
     const hanging: typeof fetch = async (_, init) => Promise.reject(init?.signal?.reason);
@@ -111,7 +111,7 @@ describe("an error", () => {
       new Response(new ReadableStream({ start: (body) => body.error(init?.signal?.reason) }));
     for (const fetcher of [hanging, halfway]) {
       const problem = await thrown(createApi(URL, fakeSession(), fetcher).get("/agents"));
-      expect(problem).toMatchObject({ title: "The API does not answer", transient: true, timedOut: true });
+      expect(problem).toMatchObject({ title: "The API does not respond", transient: true, timedOut: true });
     }
     const moving = await thrown(createApi(URL, fakeSession(), hanging).post("/transfers", {}, "key"));
     expect(moving.advice, "nobody sends it again by itself").toMatch("send it again");
@@ -128,7 +128,7 @@ describe("an error", () => {
 
   it("is also an answer that is no JSON", async () => {
     const api = createApi(URL, fakeSession(), answering(new Response("<html>", { status: 200 })));
-    expect((await thrown(api.get("/agents"))).title).toBe("The API's answer is not JSON");
+    expect((await thrown(api.get("/agents"))).title).toBe("The API's response is not JSON");
   });
 
   it("of this page is a problem as well", () => {

@@ -75,7 +75,7 @@ describe("times", () => {
 
 describe("a clock", () => {
   it.each([
-    [-4.4, "in step", false],
+    [-4.4, "in sync", false],
     [-59, "59 s behind", false],
     [3725, "1 h 2 min ahead", true],
     [-61, "1 min 1 s behind", true],

@@ -41,7 +41,7 @@ describe("the two languages", () => {
       "1,5 KiB",
       "1 Std. 5 Min.",
     ]);
-    expect(stateDisplay("failed").label).toBe("Misslungen");
+    expect(stateDisplay("failed").label).toBe("Fehlgeschlagen");
     expect(t().nav.overview).toBe("Übersicht");
   });
 });
@@ -76,16 +76,16 @@ describe("what API and agents say", () => {
   });
 
   it.each([
-    ["requested", "beauftragt"],
+    ["requested", "angefordert"],
     ["hop 1 queued", "Etappe 1 in der Warteschlange"],
     ["hop 12 queued again, attempt 3", "Etappe 12 wieder in der Warteschlange, Versuch 3"],
     ["hop 1 offered to server-c", "Etappe 1 wurde server-c angeboten"],
     [
       "hop 1 started (direct, server-c dialled 10.0.0.2:4460)",
-      "Etappe 1 begonnen (direkt, server-c rief 10.0.0.2:4460 an)",
+      "Etappe 1 begonnen (direkt, server-c hat sich mit 10.0.0.2:4460 verbunden)",
     ],
     ["hop 2 started (s3)", "Etappe 2 begonnen (S3)"],
-    ["hop 2 has arrived, is being read back", "Etappe 2 angekommen, wird zur Kontrolle gelesen"],
+    ["hop 2 has arrived, is being read back", "Etappe 2 angekommen, wird zur Prüfung zurückgelesen"],
     ["something that nobody has foreseen", undefined],
     ["hop 2 does what no hop did before", undefined],
   ])("has its own German on a timeline: %s", (what, german) => {

@@ -23,8 +23,8 @@ describe("a location that is being written", () => {
     [at("/data"), ""],
     [at("data"), "Write an absolute path that begins with /, or remote:path"],
     [at("archive:photos/"), ""],
-    [at("archive:../x"), "The path has '..' in it: name the directory itself."],
-    [at("/a/../b"), "The path has '..' in it: name the directory itself."],
+    [at("archive:../x"), "The path has '..' in it: write the directory itself."],
+    [at("/a/../b"), "The path has '..' in it: write the directory itself."],
     [at("", ""), "Choose an agent or S3."],
     [at("media-uploads/new/", S3), ""],
     [at("/media", S3), "Write the bucket's name, then / and a prefix: media-uploads/new-videos/"],
@@ -48,7 +48,7 @@ describe("a location that is being written", () => {
   });
 
   it("has to be a directory in a template", () => {
-    expect(draftError(at("/data"), true)).toBe("This has to be a directory: end it with /");
+    expect(draftError(at("/data"), true)).toBe("This must be a directory: end it with /");
   });
 });
 
