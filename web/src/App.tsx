@@ -13,7 +13,7 @@ import { createSession, wasSignedIn } from "./session/session";
 
 const loadConsole = () => import("./shell/Console");
 const Console = lazyPage(loadConsole);
-// Whoever was signed in before a reload need not wait for it twice.
+// After a reload while signed in, fetch the console's script in parallel with the settings.
 if (wasSignedIn()) loadConsole().catch(() => undefined);
 
 export function App() {
@@ -43,7 +43,7 @@ function SettingsGate() {
   );
 }
 
-/** Signed in: the console. Not: the way in. */
+/** Show the console to signed-in people, and the sign-in page to everyone else. */
 function SessionGate({ settings }: { settings: Settings }) {
   const session = useMemo(() => createSession(settings.signIn), [settings]);
   const api = useMemo(() => createApi(settings.apiUrl, session), [settings, session]);
@@ -51,7 +51,7 @@ function SessionGate({ settings }: { settings: Settings }) {
   const queries = useQueryClient();
   const user = claims?.id;
   useEffect(() => {
-    // What one person saw is not for the next who signs in here.
+    // Data of one person must not be visible to the next person who signs in here.
     if (user === undefined) queries.removeQueries({ predicate: (query) => query.queryKey[0] !== "settings" });
   }, [user, queries]);
   if (!claims) return <SignInPage settings={settings} session={session} ending={ending} />;

@@ -1,4 +1,4 @@
-/** What every page has at hand: the API, who is signed in, and where to say that something was done. */
+/** Context of every signed-in page: the API client, the person, and a way to show notices. */
 import { createContext, useContext } from "react";
 import type { Api } from "./api/client";
 import type { Settings } from "./config";

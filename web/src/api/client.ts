@@ -1,11 +1,14 @@
-/** One signed-in conversation with the API: the token kept fresh, problems typed, nothing sent twice. */
+/**
+ * HTTP client of the API: adds tokens, renews them after a 401, throws typed problems, sends idempotency
+ * keys.
+ */
 
 import { t } from "../i18n";
 import { ApiProblem, problemFrom, unansweredProblem } from "./problem";
 
 export type Query = Record<string, string | number | boolean | null | undefined>;
 
-/** What only reads is answered soon, or not at all. API Gateway itself gives up after 29 s. */
+/** Timeouts of a read and of a write. API Gateway itself gives up after 29 s. */
 const READ_TIMEOUT_MS = 15_000;
 const MAX_TIMEOUT_MS = 30_000;
 
@@ -25,16 +28,16 @@ export interface TokenProvider {
 
 export interface Api {
   get<T>(path: string, query?: Query, signal?: AbortSignal): Promise<T>;
-  /** The answer to the letter, for what is signed. */
+  /** Return the response body unparsed, for signature checks. */
   text(path: string, query?: Query): Promise<string>;
-  /** `key` is the Idempotency-Key: pass the same one again when the same wish is sent again. */
+  /** `key` is the Idempotency-Key: pass the same key when the same request is sent again. */
   post<T>(path: string, body: unknown, key: string): Promise<T>;
   put<T>(path: string, body: unknown): Promise<T>;
   patch<T>(path: string, body: unknown): Promise<T>;
   remove(path: string): Promise<void>;
 }
 
-/** Every call throws an ApiProblem; a 401 that a fresh token does not cure also ends the session. */
+/** Create a client. Every call may throw an ApiProblem; a 401 with a fresh token also ends the session. */
 export function createApi(apiUrl: string, session: TokenProvider, fetcher: typeof fetch = fetch): Api {
   async function send(method: string, path: string, token: string, sent: RequestOptions): Promise<Response> {
     const headers: Record<string, string> = { Authorization: `Bearer ${token}`, Accept: "application/json" };
@@ -59,7 +62,7 @@ export function createApi(apiUrl: string, session: TokenProvider, fetcher: typeo
     return response;
   }
 
-  /** The answer's text, in time. */
+  /** Send a request and return the response body, within the timeout. */
   async function call(method: string, path: string, sent: RequestOptions = {}): Promise<string> {
     const reads = method === "GET";
     const limit = AbortSignal.timeout(reads ? READ_TIMEOUT_MS : MAX_TIMEOUT_MS);

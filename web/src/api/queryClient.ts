@@ -1,11 +1,16 @@
-/** What pages show is asked for again by itself until it is answered: `problems.tryAgainByItself` says so. */
+/**
+ * The query client: failed reads are retried automatically, as `problems.retriesAutomatically` tells people.
+ */
 import { type Query, QueryCache, QueryClient, type QueryKey } from "@tanstack/react-query";
 import { asProblem } from "./problem";
 
 const RETRY_DELAY_MS = 3_000;
 const MAX_ATTEMPTS = 2;
 
-/** Where every answer is kept. However often a page asks while all is well: after a passing error it asks soon. */
+/**
+ * Create the query client. After a transient error a query is retried soon, whatever its polling interval
+ * is.
+ */
 export function createQueryClient(): QueryClient {
   const errors = new WeakMap<object, Error>();
   function scheduleRetry(error: Error, query: { queryKey: QueryKey }): void {
@@ -33,7 +38,7 @@ export function createQueryClient(): QueryClient {
   client.getQueryCache().subscribe((event) => {
     if (event.type !== "updated" || event.action.type !== "fetch") return;
     const error = errors.get(event.query);
-    // The last error stands until there is an answer: who asks again has not just begun to.
+    // Keep showing the last error until a retry succeeds, instead of a loading state.
     if (error && event.query.state.status === "pending") event.query.setState({ status: "error", error });
   });
   return client;

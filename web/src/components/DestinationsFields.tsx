@@ -9,7 +9,7 @@ import { LocationField } from "./LocationField";
 
 type Shape = NonNullable<TransferRequest["shape"]>;
 
-/** A key of its own for every row, so that removing one does not mix up the others. */
+/** A destination with a stable React key. */
 export interface Row {
   id: number;
   draft: Draft;
@@ -26,9 +26,9 @@ export function row(draft: Draft = EMPTY): Row {
 interface Props {
   rows: Row[];
   onChange(rows: Row[]): void;
-  /** Show what is wrong: someone tried to send it. */
+  /** Whether to show validation errors: the form was submitted. */
   tried: boolean;
-  /** A template's destinations are directories. */
+  /** Whether every destination must be a directory, as in a template. */
   directories?: boolean;
   source?: Draft;
   faultAt?(number: number): string;

@@ -24,7 +24,7 @@ import { Name, When } from "./text";
 
 interface Props {
   place: BrowsablePlace;
-  /** What the field says now. */
+  /** The current text of the field. */
   start: string;
   end: "source" | "destination";
   onChoose(path: string): void;
@@ -33,7 +33,7 @@ interface Props {
 
 const PAGE_SIZE = 200;
 
-/** The same of S3, once it is known which buckets there are. */
+/** Browse S3, after loading the list of buckets. */
 export function BucketBrowser(props: Omit<Props, "place">) {
   const buckets = useBuckets();
   if (buckets.data) return <DirectoryBrowser place={s3Place(buckets.data.buckets)} {...props} />;
@@ -48,7 +48,7 @@ export function BucketBrowser(props: Omit<Props, "place">) {
   );
 }
 
-/** Real directories, as they are now; nothing is read before it is opened. */
+/** Browse directories as they are now; each is listed only when it is opened. */
 export function DirectoryBrowser({ place, start, end, onChoose, onClose }: Props) {
   const [path, setPath] = useState<string | null>(() => startPath(start, place));
   const [selected, setSelected] = useState<DirectoryEntry | null>(null);
@@ -82,7 +82,9 @@ export function DirectoryBrowser({ place, start, end, onChoose, onClose }: Props
   );
 }
 
-/** With nothing selected: what is in the directory. Otherwise the thing itself, or what is `inside` of it. */
+/**
+ * Return the chosen path: the directory's contents if nothing is selected, else the entry, or its contents.
+ */
 export function chosenPath(path: string, selected: DirectoryEntry | null, inside: boolean): string {
   if (!selected) return joined(path, "");
   return joined(path, selected.name) + (inside && selected.type !== "file" ? "/" : "");
@@ -151,7 +153,7 @@ function RootsTable({ place, onOpen }: { place: BrowsablePlace; onOpen(path: str
 interface DirectoryProps {
   place: BrowsablePlace;
   path: string;
-  /** May files be selected? */
+  /** Whether files may be selected. */
   files: boolean;
   selected: DirectoryEntry | null;
   onSelect(entry: DirectoryEntry | null): void;
@@ -225,7 +227,9 @@ function nothing(place: BrowsablePlace, find: string, more: boolean): string {
   return more ? t().browser.noneYet : t().browser.noName;
 }
 
-/** The other side looks for names: of a large directory only pages are here. */
+/**
+ * List a directory page by page; the agent searches for names, since the page holds only part of the list.
+ */
 function useListing(place: BrowsablePlace, path: string, find: string) {
   const api = useApi();
   return useInfiniteQuery({
@@ -289,7 +293,7 @@ function columns(
   return narrow ? all.slice(0, 2) : all;
 }
 
-/** Why a name cannot stand in the field of a path; null if it can. */
+/** Return why a name cannot be part of a path, or null if it can. */
 export function unselectableReason({ name, utf8 }: DirectoryEntry): string | null {
   if (!utf8) return t().browser.notUtf8;
   if (["", ".", ".."].includes(name)) return t().browser.invalidName;

@@ -5,17 +5,17 @@ import { PageError } from "./PageError";
 import { ProblemAlert } from "./ProblemAlert";
 
 interface Props {
-  /** What a whole page shows, by name. */
+  /** Title of the page, if the boundary is around a whole page. */
   title?: string;
-  /** Where it is: somewhere else there is nothing wrong yet. */
+  /** Address of the page: a new address clears the error. */
   place: string;
   children: ReactNode;
 }
 
-/** What could not be drawn, or whose script did not come, leaves all around it standing, and can be tried again. */
+/** Contain rendering errors and scripts that failed to load: show the problem and a retry button. */
 export function ErrorBoundary(props: Props) {
   const queries = useQueryClient();
-  // What it was drawn from may be to blame: that is asked for anew.
+  // The cached data may have caused the error: fetch it again.
   const forget = () => queries.removeQueries({ type: "inactive" });
   return <CatchErrors key={props.place} {...props} onAgain={forget} />;
 }

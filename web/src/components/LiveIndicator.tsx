@@ -6,10 +6,10 @@ import { useNow } from "../hooks/useNow";
 import { t } from "../i18n";
 import { STALE_AFTER_MS } from "../live/mergeProgress";
 
-/** After so long without a connection it is no longer just being made. */
+/** Milliseconds without a connection after which it counts as failed instead of connecting. */
 const CONNECT_GRACE_MS = 6_000;
 
-/** Does the broker speak to this page, or does it have to ask again and again; and does anybody answer? */
+/** Show whether the page is connected to the broker, polls the API, or gets no response. */
 export function LiveIndicator({ live }: { live: boolean }) {
   const sinceResponse = useNow() - useLastResponse();
   const [disconnected, setDeaf] = useState(false);
@@ -31,7 +31,7 @@ export function LiveIndicator({ live }: { live: boolean }) {
   );
 }
 
-/** When the API has last answered anything that the page shows. */
+/** Return when the API last answered a query of this page, in milliseconds since 1970. */
 function useLastResponse(): number {
   const shown = useQueryClient().getQueryCache().findAll({ type: "active" });
   return Math.max(...shown.map(({ state }) => state.dataUpdatedAt));

@@ -24,10 +24,10 @@ interface Props {
 
 const s3Option = (): SelectProps.Option => ({ value: S3, label: "S3", description: t().location.s3Hint });
 
-/** One end of a transfer: where, and which path there. */
+/** One end of a transfer: an agent, remote or S3, and a path. */
 export function LocationField({ label, description, value, onChange, fault, end, onRemove }: Props) {
   const agents = useAgents();
-  useBuckets(value.place === S3); // so that they are there when they are to be browsed
+  useBuckets(value.place === S3); // prefetch, so that browsing opens at once
   const [browsing, setBrowsing] = useState(false);
   const agent = agents.data?.find((one) => one.agent_id === value.place);
   const options = optionsOf(agents.data ?? [], end);
@@ -94,7 +94,7 @@ export function LocationField({ label, description, value, onChange, fault, end,
   );
 }
 
-/** Another place of the same kind may well have the same path; a bucket never is one, nor is a remote. */
+/** Change the place. The path is kept only between agents; buckets and remotes have paths of their own. */
 function withPlace(value: Draft, chosen: string): Draft {
   const next = draftFrom(chosen);
   if (chosen === S3 || next.place) return next;
@@ -115,7 +115,7 @@ function optionsOf(agents: Agent[], end: Props["end"]): (SelectProps.Option | Se
   return [{ label: t().location.agents, options }, ...onThem, s3Option()];
 }
 
-/** What its host reaches by rclone, each as a place of its own: `server-b:archive:`. */
+/** Return an agent's rclone remotes as options: `server-b:archive:`. */
 function remotesOf({ agent_id, capabilities, status }: Agent, end: Props["end"]): SelectProps.Option[] {
   return capabilities.remotes.map(({ name, access, type }) => ({
     value: `${agent_id}:${name}:`,

@@ -11,7 +11,7 @@ interface Props {
   value: Options;
   onChange(value: Options): void;
   ends: Ends;
-  /** What the API says about one of them. */
+  /** Return the API's error about one of them. */
   faultAt?(option: keyof Options): string;
 }
 
@@ -24,7 +24,7 @@ interface PartProps {
   fault(option: keyof Options): string;
 }
 
-/** How it is to be carried out, and what of it cannot be. The defaults lose nothing. */
+/** Fields for all options of a transfer, with the options that these ends do not support disabled. */
 export function OptionsFields({ value, onChange, ends, faultAt }: Props) {
   const set: Setter = (name) => (next) => onChange({ ...value, [name]: next });
   const part: PartProps = { value, set, ends, fault: (option) => faultAt?.(option) ?? "" };

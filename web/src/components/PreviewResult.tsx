@@ -19,7 +19,7 @@ const LOOKS: Record<Kind, StatusIndicatorProps.Type> = {
   unchanged: "stopped",
 };
 
-/** Whose names nobody should have to ask for. */
+/** Kinds whose paths are shown without a click. */
 const EXPANDED: ReadonlySet<Kind> = new Set(["failed", "removed", "replaced"]);
 
 export interface PreviewRow {
@@ -29,14 +29,14 @@ export interface PreviewRow {
   examples: string[];
 }
 
-/** What a dry run found, a line a kind; kinds of which there is nothing are left out. */
+/** Return the result of a dry run by kind, without the empty kinds. */
 export function previewRows(preview: DryRunResult): PreviewRow[] {
   return KINDS.map((kind) => ({ kind, ...preview[kind], examples: preview.examples[kind] ?? [] })).filter(
     (line) => line.files > 0,
   );
 }
 
-/** What would be done: counts, sizes, and the first paths of each kind. */
+/** Result of a dry run: counts, sizes, and the first paths of each kind. */
 export function PreviewResult({ preview }: { preview: DryRunResult }) {
   const words = t().preview;
   const lines = previewRows(preview);

@@ -17,7 +17,7 @@ interface Props {
   onRetry?: () => void;
 }
 
-/** What went wrong with a request, where, and what to do about it. */
+/** Show a failed request: what happened, where, and what to do. */
 export function ProblemAlert({ error, onRetry }: Props) {
   const problem = asProblem(error);
   const own = translatedProblem(problem.code);
@@ -54,7 +54,7 @@ export function ProblemAlert({ error, onRetry }: Props) {
   );
 }
 
-/** The policies that say no; for who may change them, the way there. */
+/** List the policies that forbid the request, as links for administrators. */
 function ForbiddingPolicies({ policies }: { policies: readonly string[] }) {
   const admin = useContext(AppContext)?.role === "admin";
   return (
@@ -73,11 +73,11 @@ function ForbiddingPolicies({ policies }: { policies: readonly string[] }) {
 interface HopProblemProps {
   problem: Problem;
   type?: "error" | "warning";
-  /** What this means for the hop. */
+  /** Consequence for the hop. */
   children?: ReactNode;
 }
 
-/** What went wrong with a hop or a file, as its agent says it. */
+/** Show the problem of a hop or a file, as its agent reported it. */
 export function HopProblem({ problem, type = "error", children }: HopProblemProps) {
   const { what, advice } = translatedProblem(problem.code);
   const theirs = <ReportedText>{problem.message}</ReportedText>;

@@ -7,15 +7,15 @@ import type { Progress } from "../types";
 
 interface Props {
   progress: Progress;
-  /** Does it move, so that speed and time left mean something? */
+  /** Whether data is moving, so that speed and time left are meaningful. */
   moving: boolean;
-  /** Seconds without a word from its agent, when they are many. */
+  /** Seconds since the agent's last report, if they exceed the usual interval; else null. */
   secondsSinceReport?: number | null;
   label?: string;
   detailed?: boolean;
 }
 
-/** How far it is, as a bar once the total is known, and in words. */
+/** Show progress as text, and as a bar once the total is known. */
 export function ProgressLine({
   progress,
   moving,
@@ -49,7 +49,7 @@ function hasStarted(progress: Progress, moving: boolean): boolean {
   return moving || progress.files_done > 0 || progress.bytes_done > 0;
 }
 
-/** `734 MiB of 1.0 GiB · 100 MiB/s · 3 s left`. */
+/** Return progress as text: `734 MiB of 1.0 GiB · 100 MiB/s · 3 s left`. */
 export function progressText(progress: Progress, moving: boolean, detailed: boolean): string {
   const left = timeLeft(progress);
   const rate = moving && progress.bytes_per_second > 0;

@@ -3,7 +3,7 @@ import { bytes } from "../format/sizes";
 import { t } from "../i18n";
 import type { SpaceShortage } from "../types";
 
-/** More is to be written than there is room for, as far as one can see: told early, and no reason to stop. */
+/** Warn in advance that the destination has probably not enough space. The transfer continues. */
 export function SpaceWarning({ short: shortage }: { short: SpaceShortage }) {
   return (
     <Alert type="warning" header={t().transfer.spaceShortage(bytes(shortage.wanted), bytes(shortage.free))}>

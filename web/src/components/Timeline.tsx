@@ -13,7 +13,7 @@ type Entry = Pick<TimelineEntry, "at" | "by" | "what"> & Partial<Pick<TimelineEn
 type Row = Entry & { key: string };
 
 interface TimelineProps {
-  /** The latest last. */
+  /** Entries, oldest first. */
   entries: readonly Entry[];
   counter?: string;
   actions?: ReactNode;
@@ -21,7 +21,7 @@ interface TimelineProps {
   empty?: string;
 }
 
-/** What happened and who did it, the latest first. */
+/** Table of what happened and who did it, newest first. */
 export function Timeline({ entries: moments, counter, actions, loading = false, empty }: TimelineProps) {
   const narrow = useNarrow();
   const lines = moments.map((moment, number) => ({ ...moment, key: `${number}` })).reverse();

@@ -1,4 +1,4 @@
-/** What can be browsed: an agent with the remotes of its host, or S3. Where that begins, and what lies there. */
+/** Places to browse: an agent with its roots and remotes, or the buckets of S3. */
 import type { Api } from "../api/client";
 import { newKey } from "../api/idempotency";
 import { bytes } from "../format/sizes";
@@ -6,7 +6,7 @@ import { t } from "../i18n";
 import { bucketOf, directoryOf, within } from "../model/locations";
 import type { Agent, BucketListing, Listing } from "../types";
 
-/** Something to begin at: a root of the agent, a remote of its host, `archive:`, or a bucket. */
+/** Where browsing starts: a root of the agent, a remote (`archive:`), or a bucket. */
 interface BrowsableRoot {
   path: string;
   access: "ro" | "rw";
@@ -20,12 +20,12 @@ interface ListRequest {
 }
 
 export interface BrowsablePlace {
-  /** As people call it. */
+  /** Name for display. */
   name: string;
   roots: BrowsableRoot[];
-  /** It has no directories of its own: what is shown as one is a prefix, and stands for what is under it. */
+  /** Whether directories are only key prefixes, as in S3. */
   flat: boolean;
-  /** How to call its tops, and what to say where there is none. */
+  /** Column title of the roots, and the text shown if there are none. */
   rootsLabel: string;
   noRoots: string;
   list(api: Api, path: string, asked: ListRequest): Promise<Pick<Listing, "entries" | "next">>;
@@ -76,7 +76,7 @@ export function startPath(text: string, { roots: tops }: BrowsablePlace): string
   return only && others.length === 0 ? only.path : null;
 }
 
-/** All but the last name, which may not be written to its end. */
+/** Return the path without its last name, which may be incomplete. */
 function directoryIn(text: string): string {
   const slash = text.lastIndexOf("/");
   if (slash > 0) return text.slice(0, slash);

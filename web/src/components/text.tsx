@@ -1,4 +1,4 @@
-/** The small pieces that every page is written with. */
+/** Small text components shared by all pages. */
 import Badge from "@cloudscape-design/components/badge";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { locationText, safeText } from "../format/names";
@@ -9,12 +9,12 @@ import { useNow } from "../hooks/useNow";
 import { t } from "../i18n";
 import type { Location, Problem, TransferSummary } from "../types";
 
-/** A name from someone's disk: isolated, so that its direction cannot turn the text around it. */
+/** A name from outside, isolated so that its writing direction cannot affect the text around it. */
 export function Name({ children }: { children: string }) {
   return <bdi className="name">{safeText(children)}</bdi>;
 }
 
-/** What an agent or the API says of a problem; in the page's own language first, if that is another. */
+/** A problem reported by an agent or the API, with a translation in front if there is one. */
 export function ProblemText({ problem }: { problem: Pick<Problem, "code" | "message" | "advice"> }) {
   const { what, advice } = translatedProblem(problem.code);
   const theirs = advice ? problem.message : `${problem.message} ${problem.advice}`.trim();
@@ -27,7 +27,7 @@ export function ProblemText({ problem }: { problem: Pick<Problem, "code" | "mess
   );
 }
 
-/** What an agent or the API says: in English, whatever the page speaks. */
+/** English text from an agent or the API, marked as English. */
 export function ReportedText({ children }: { children: string }) {
   return (
     <bdi className="name" lang="en">
@@ -36,7 +36,7 @@ export function ReportedText({ children }: { children: string }) {
   );
 }
 
-/** Where files are; an agent's name is never broken at its dashes. */
+/** A location. The agent's name never breaks at its dashes. */
 export function LocationName({ at }: { at: Location }) {
   const [text, start] = [locationText(at), at.kind === "s3" ? 0 : at.agent_id.length + 1];
   return (
@@ -47,7 +47,7 @@ export function LocationName({ at }: { at: Location }) {
   );
 }
 
-/** A moment in the viewer's zone; UTC on hover. */
+/** A time in the viewer's zone, with UTC on hover. */
 export function When({ at, relative = false }: { at: string; relative?: boolean }) {
   return (
     <time dateTime={at} title={relative ? `${local(at)} · ${utc(at)}` : utc(at)}>
@@ -60,14 +60,14 @@ function Ago({ at }: { at: string }) {
   return <>{ago(at, useNow())}</>;
 }
 
-/** How far an agent's clock is from the control plane's. */
+/** Offset of an agent's clock from the control plane's. */
 export function ClockSkew({ skew }: { skew: number | null | undefined }) {
   if (skew === null || skew === undefined) return "–";
   const words = clockSkew(skew);
   return isClockWrong(skew) ? <StatusIndicator type="error">{words}</StatusIndicator> : words;
 }
 
-/** A transfer's state; a preview's is that of looking, and says so. */
+/** State of a transfer, with a badge if it is a dry run. */
 export function StatusBadge({ of: { state, dry_run } }: { of: Pick<TransferSummary, "state" | "dry_run"> }) {
   return (
     <>

@@ -57,7 +57,7 @@ const at = (): Column => ({
   cell: ({ created_at }) => <When at={created_at} relative />,
 });
 
-/** A list of transfers: on a phone everything in one column. */
+/** Return the columns of a table of transfers: a single one on a phone. */
 export function transferColumns(narrow: boolean): Column[] {
   return narrow ? [stacked()] : [state(), route(), progressed(), asker(), at()];
 }
@@ -78,7 +78,7 @@ const stacked = (): Column => ({
   ),
 });
 
-/** Its progress as agents say it, where the page listens to them; else as it is stored. */
+/** Live progress where the page subscribes to it, otherwise the stored progress. */
 function Moving({ transfer }: { transfer: TransferSummary }) {
   const { received, fetchedAt } = useLiveProgress();
   const now = useNow();

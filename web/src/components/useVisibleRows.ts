@@ -1,13 +1,13 @@
-/** Which rows of a long list are in sight: the others need not be drawn anew. */
+/** Track which rows of a long list are visible, so that the others are not rendered again. */
 import { useEffect, useMemo, useState } from "react";
 
-/** So far beyond the screen a row already counts as in sight: scrolling comes upon no old one. */
+/** Distance beyond the screen within which a row counts as visible, so that scrolling shows no stale row. */
 const MARGIN = "200px";
 
 interface VisibleRows {
-  /** The `data-key`s of rows in sight. */
+  /** `data-key` of each visible row. */
   visible: ReadonlySet<string>;
-  /** The `ref` of a row. */
+  /** Callback for the `ref` of a row. */
   watch(row: HTMLElement | null): (() => void) | undefined;
 }
 

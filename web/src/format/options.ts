@@ -1,4 +1,4 @@
-/** A transfer's options in words: those that matter. */
+/** Options of a transfer as text. */
 
 import { t } from "../i18n";
 import type { Options } from "../types";
@@ -31,7 +31,7 @@ export function describeOptions(options: Options): string[] {
   return words.filter(Boolean);
 }
 
-/** `Mon, Tue 08:00–18:00 (Europe/Berlin): at most 10 MiB/s`. */
+/** Return a bandwidth window as text: `Mon, Tue 08:00–18:00 (Europe/Berlin): at most 10 MiB/s`. */
 export function describeWindow({ days, start, end, zone, limit }: Window): string {
   const said = t().transfer.optionWords;
   const names = days.length ? days.map((day) => t().options.days[day]).join(", ") : t().options.everyDay;

@@ -1,4 +1,4 @@
-/** What went wrong, in the words of the page where it has any, and in those of the API or an agent. */
+/** Translate problems of the API and the agents, and turn them into notices. */
 import { asProblem } from "../api/problem";
 import { t } from "../i18n";
 import { safeText } from "./names";
@@ -10,13 +10,13 @@ export interface Notice {
   content?: string;
 }
 
-/** What the page itself calls this kind of problem, and advises. */
+/** Return the translated title and advice for a problem code, if there are any. */
 export function translatedProblem(code: string): { what?: string; advice?: string } {
   const [what, advice] = t().reported.problem(code) ?? [];
   return { what, advice };
 }
 
-/** A failed wish, as a notice. */
+/** Return a failed request as a notice. */
 export function noticeFrom(error: unknown): Notice {
   const { code, title, detail, advice } = asProblem(error);
   const own = translatedProblem(code);

@@ -1,4 +1,6 @@
-/** Parts of the page whose scripts come when they are needed; unlike React's `lazy` they survive a failure. */
+/**
+ * Components whose scripts are loaded on demand. Unlike with React's `lazy`, a failed load can be retried.
+ */
 import { type ComponentType, use } from "react";
 import { ApiProblem } from "../api/problem";
 import { t } from "../i18n";
@@ -12,10 +14,10 @@ interface FailedScript {
   forget(): void;
 }
 
-/** Scripts that did not come. */
+/** Scripts that failed to load. */
 const failedScripts = new Set<FailedScript>();
 
-/** A component whose script is fetched when it is drawn first. One that does not come is a problem to show. */
+/** Return a component whose script is fetched on first render. A failed load throws an ApiProblem. */
 export function lazyPage<P extends object>(load: Load<P>): ComponentType<P> {
   let script: ReturnType<Load<P>> | undefined;
   function fetched(): ReturnType<Load<P>> {
@@ -31,7 +33,7 @@ export function lazyPage<P extends object>(load: Load<P>): ComponentType<P> {
   };
 }
 
-/** Who comes to a page anew asks for its script anew. */
+/** Forget failed loads, so that the next render fetches the scripts again. */
 export function forgetFailures(): void {
   for (const one of failedScripts) one.forget();
   failedScripts.clear();

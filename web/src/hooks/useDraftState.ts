@@ -1,4 +1,4 @@
-/** What was written on a page and not sent is there again for whoever comes Back to it. */
+/** Form state that survives leaving the page and coming back with the browser's Back button. */
 import { useEffect, useState } from "react";
 import { newKey } from "../api/idempotency";
 import { useAppContext } from "../appContext";

@@ -1,4 +1,4 @@
-/** What the viewer's screen and system prefer. */
+/** Theme and screen width. */
 import { applyMode, Mode } from "@cloudscape-design/global-styles";
 import { useSyncExternalStore } from "react";
 
@@ -6,7 +6,7 @@ export type Theme = "system" | "light" | "dark";
 const STORAGE_KEY = "crosshaul.theme";
 const dark = () => window.matchMedia("(prefers-color-scheme: dark)");
 
-/** What the viewer chose here; else as the system has it. */
+/** Return the theme chosen by the viewer, or `system`. */
 export function currentTheme(): Theme {
   const chosen = localStorage.getItem(STORAGE_KEY);
   return chosen === "light" || chosen === "dark" ? chosen : "system";
@@ -17,7 +17,7 @@ export function chooseTheme(chosen: Theme): void {
   applyTheme();
 }
 
-/** In the viewer's colours, also when the system changes its mind. */
+/** Apply the theme now and whenever the system's preference changes. */
 export function followTheme(): void {
   dark().addEventListener("change", applyTheme);
   applyTheme();
@@ -31,7 +31,7 @@ function applyTheme(): void {
 
 const narrow = () => window.matchMedia("(max-width: 688px)");
 
-/** Is the window as narrow as a phone's? Cloudscape's own breakpoint. */
+/** Return whether the window is as narrow as a phone, by Cloudscape's breakpoint. */
 export function isNarrow(): boolean {
   return narrow().matches;
 }

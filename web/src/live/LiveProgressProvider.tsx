@@ -4,9 +4,9 @@ import { useLive } from "./useLive";
 
 interface LiveProgressValue {
   received: LiveProgressByHop;
-  /** Null while nobody listens. */
+  /** Null while not subscribed. */
   connected: boolean | null;
-  /** When the API was asked last. */
+  /** When the API last answered, in milliseconds since 1970. */
   fetchedAt: number;
 }
 
@@ -16,7 +16,7 @@ const LiveProgressContext = createContext<LiveProgressValue>({
   fetchedAt: 0,
 });
 
-/** Listens to all transfers while `active`. What is inside is drawn anew only where it asks with `useSaid`. */
+/** Subscribe to all transfers while `active`. Only components with `useLiveProgress` render again. */
 export function LiveProgressProvider({
   active,
   fetchedAt,

@@ -1,6 +1,6 @@
-/** What comes singly, handed on together. */
+/** Collect single messages and deliver them in batches. */
 
-/** The first at once; what follows it waits until that was dealt with, and for so long at least. */
+/** Deliver the first item at once, and later ones after the previous delivery and at least `intervalMs`. */
 export function batchUpdates<T>(intervalMs: number, deliver: (items: T[]) => Promise<void> | void) {
   let pending: T[] = [];
   let busy = false;

@@ -1,9 +1,9 @@
-/** Which lines to the broker stand: from that, pages know how soon to ask the API again. */
+/** State of the broker connections, from which queries choose their polling interval. */
 
 const connections = {
-  /** Which transfers change. */
+  /** The feed of changed transfers. */
   changes: false,
-  /** What hops say of their progress; null where nobody wants to know. */
+  /** Live progress of hops; null while no page subscribes to it. */
   progress: null as boolean | null,
 };
 
@@ -13,7 +13,7 @@ export function markConnected(channel: keyof typeof connections, yes: boolean | 
   Object.assign(connections, { [channel]: yes });
 }
 
-/** Is all that a page shows of transfers told by itself, for now? */
+/** Return whether the broker reports every change of transfers, so that slow polling is enough. */
 export function hasChangeFeed(): boolean {
   return connections.changes && connections.progress !== false;
 }

@@ -1,22 +1,24 @@
-/** One progress out of two sources: what the API stored (late but certain) and what the broker said (early). */
+/**
+ * Merge progress from two sources: stored by the API (late but certain), and live from the broker (early).
+ */
 import { baseName } from "../format/names";
 import type { Hop, HopState, Live, Progress, TransferSummary } from "../types";
 
-/** A live word, and when this page heard it: the agent's own clock may be anywhere. */
+/** A live message with its time of arrival by this browser's clock, since agents' clocks may be wrong. */
 export type LiveProgress = Live & { received_at: number };
 
-/** Live progress by hop. */
+/** Live progress by hop ID. */
 export type LiveProgressByHop = ReadonlyMap<string, LiveProgress>;
 
-/** After so long without a word the speed that was said last is no longer true. */
+/** Milliseconds without a message after which the last reported speed no longer counts. */
 export const STALE_AFTER_MS = 15_000;
 
-/** A pause is stored at once; how much it leaves of what was under way, the agent says a moment later. */
+/** Milliseconds after a pause in which the agent still reports its final progress. */
 const PAUSE_SETTLE_MS = 5_000;
 
 const ACTIVE_STATES: ReadonlySet<HopState> = new Set(["queued", "offered", "running", "verifying"]);
 
-/** `received` with these in it, except where something newer about the same hop is there already. */
+/** Return `received` with these messages added, except where a newer one of the same hop is present. */
 export function mergeProgress(
   received: LiveProgressByHop,
   lives: readonly Live[],
@@ -30,7 +32,7 @@ export function mergeProgress(
   return after;
 }
 
-/** Clocks of two agents differ: the attempt goes before the time. */
+/** Compare by attempt first, then by time, since clocks of two agents may differ. */
 function isOlder(live: Live, before: Live): boolean {
   return live.attempt < before.attempt || (live.attempt === before.attempt && live.at < before.at);
 }
@@ -41,7 +43,7 @@ function isOlder(live: Live, before: Live): boolean {
  */
 export function progressOf(hop: Hop, received: LiveProgressByHop, now: number, fetchedAt: number): Progress {
   const progress = combine(hop, liveProgressFor(hop, received, now), now, fetchedAt);
-  // A source that is one file has no path within itself.
+  // A source that is a single file has an empty relative path.
   return progress.current === "" ? { ...progress, current: baseName(hop.source) } : progress;
 }
 
@@ -53,7 +55,7 @@ function combine(hop: Hop, live: LiveProgress | null, now: number, fetchedAt: nu
   return { ...(isAhead(stored, live.progress) ? stored : live.progress), bytes_per_second };
 }
 
-/** Seconds since anybody has heard of a hop at work; null while they are no cause to wonder. */
+/** Return the seconds since the last report about a running hop, or null while they are not unusual. */
 export function secondsSinceReport(
   hop: Hop,
   received: LiveProgressByHop,
@@ -75,7 +77,7 @@ function liveProgressFor(hop: Hop, received: LiveProgressByHop, now: number): Li
   return settles || ACTIVE_STATES.has(hop.state) ? live : null;
 }
 
-/** What nobody has confirmed lately is no speed. */
+/** Return stored progress with speed 0 if the API has not confirmed it lately. */
 function dropStaleSpeed(stored: Progress, now: number, fetchedAt: number): Progress {
   return now - fetchedAt > STALE_AFTER_MS && stored.bytes_per_second > 0
     ? { ...stored, bytes_per_second: 0 }
@@ -87,7 +89,7 @@ function isAhead(one: Progress, other: Progress): boolean {
   return one.files_done > other.files_done;
 }
 
-/** Live words of a transfer by its hops' numbers; null where nothing was heard for a while. */
+/** Return the live progress of a transfer by hop number; null where no recent message exists. */
 export function liveProgressOf(
   transfer: TransferSummary,
   received: LiveProgressByHop,

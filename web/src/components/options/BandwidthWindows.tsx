@@ -23,7 +23,7 @@ interface Props {
   onChange(value: Window[]): void;
 }
 
-/** Hours at which another limit holds, a row each; the first that fits counts. */
+/** Rows of hours with their own speed limit; the first matching row applies. */
 export function BandwidthWindows({ value, fault, onChange }: Props) {
   const words = t().options;
   const change = (number: number, next: Partial<Window>) =>
@@ -116,7 +116,7 @@ function Row({ value, onChange, onRemove }: RowProps) {
   );
 }
 
-/** What a new row begins with, in the viewer's own zone. */
+/** Return the initial row: working hours in the viewer's time zone. */
 function workingHours(): Window {
   return {
     days: DAYS.slice(0, 5),

@@ -1,4 +1,4 @@
-/** The kinds of fields that options are written with. */
+/** Form fields for transfer options. */
 import Checkbox from "@cloudscape-design/components/checkbox";
 import FormField from "@cloudscape-design/components/form-field";
 import Input from "@cloudscape-design/components/input";
@@ -50,7 +50,7 @@ interface AmountInputProps {
   placeholder?: string;
 }
 
-/** Keeps what is typed as it is typed. A field of numbers would give an empty text for what is none. */
+/** Text field for an amount that keeps the text as typed. An `<input type=number>` hides invalid text. */
 export function AmountInput({ measure, value, onChange, ...rest }: AmountInputProps) {
   const [text, setText] = useState("");
   function change(next: string): void {
@@ -72,7 +72,7 @@ export function AmountInput({ measure, value, onChange, ...rest }: AmountInputPr
 interface AmountProps extends Omit<AmountInputProps, "ariaLabel" | "placeholder"> {
   label: string;
   constraint: string;
-  /** Said when it is none. */
+  /** Error shown if the text is not a valid amount. */
   wrong: string;
   fault?: string;
 }
@@ -94,7 +94,7 @@ interface PatternsProps {
   onChange(value: string[]): void;
 }
 
-/** One pattern a line. */
+/** Text area with one pattern a line. */
 export function Patterns({ label, constraint, example, value, fault, onChange }: PatternsProps) {
   const [text, setText] = useState(() => value.join("\n"));
   function change(next: string): void {
@@ -117,16 +117,16 @@ export function Patterns({ label, constraint, example, value, fault, onChange }:
 interface DangerProps {
   label: string;
   hint: string;
-  /** Said when it is chosen. */
+  /** Shown while the option is on. */
   warning: string;
-  /** Why it cannot be chosen now; empty when it can. */
+  /** Why the option is disabled; empty if it is available. */
   unavailable: string;
   value: boolean;
   fault?: string;
   onChange(value: boolean): void;
 }
 
-/** An option that removes something. */
+/** A checkbox for an option that removes files. */
 export function DangerousOption({ label, hint, warning, unavailable, value, fault, onChange }: DangerProps) {
   return (
     <FormField errorText={fault}>

@@ -15,9 +15,9 @@ const LAYOUT: AttributeEditorProps.GridLayout[] = [
 interface Props {
   value: readonly Root[];
   onChange(roots: readonly Root[]): void;
-  /** Show what is wrong: someone tried to send it. */
+  /** Whether to show validation errors: the form was submitted. */
   tried: boolean;
-  /** What the API says about one of them. */
+  /** Return the API's error about one of them. */
   faultAt(number: number): string;
 }
 
