@@ -11,7 +11,7 @@ const queries = createQueryClient();
 followTheme();
 const place = document.getElementById("app");
 if (place) {
-  // English needs no script of its own.
+  // If German cannot be loaded, English is always available.
   await setLanguage(preferredLanguage()).catch(() => setLanguage("en"));
   createRoot(place).render(
     <QueryClientProvider client={queries}>

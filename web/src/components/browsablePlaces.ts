@@ -67,8 +67,10 @@ export function s3Place(buckets: readonly string[]): BrowsablePlace {
   };
 }
 
-/** The directory the field names, if it lies in something to begin at; else what there is of that, or the only
- * one. */
+/**
+ * Return where browsing starts: the directory in the field if it is inside a root, or the only root; else
+ * null.
+ */
 export function startPath(text: string, { roots: tops }: BrowsablePlace): string | null {
   const directory = tops.some(({ path }) => path === text) ? text : directoryIn(text);
   if (text && tops.some((top) => within(directory, top.path))) return directory;

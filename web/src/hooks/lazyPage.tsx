@@ -40,8 +40,8 @@ export function forgetFailures(): void {
 }
 
 /**
- * Asks once more for what is lacking. Where it still does not come though the console answers, it was published
- * anew under other names, or the browser remembers the failure: then the document is loaded anew.
+ * Retry failed scripts. If they fail again although the console is reachable, reload the document: a new
+ * version may have other file names, or the browser may have cached the failure.
  */
 export async function retryFailedScripts(reload = () => window.location.reload()): Promise<void> {
   const asked = [...failedScripts].map((one) => one.load());

@@ -5,8 +5,10 @@ import { useAppContext } from "../appContext";
 
 const drafts = new Map<string, unknown>();
 
-/** State of one visit to a page, as the browser's history counts them: Back brings it again, a new visit begins
- * anew. `name` tells it from others on the page. What one person wrote is not for the next who signs in. */
+/**
+ * Like `useState`, kept per person and entry of the browser's history: Back restores it, a new visit starts
+ * empty. `name` is unique on the page.
+ */
 export function useDraftState<T>(name: string, initial: () => T) {
   const { user } = useAppContext().claims;
   const [key] = useState(() => JSON.stringify([user, visitId(), name]));

@@ -1,4 +1,4 @@
-/** Every word the console says, in German. */
+/** All texts of the console in German. */
 import type { Messages } from "./en";
 import { eventInGerman, problemInGerman } from "./problems.de";
 

@@ -1,4 +1,6 @@
-/** Every word the console says, in English. Another language has the same keys: the compiler sees to it. */
+/**
+ * All texts of the console in English. Other languages must have the same keys, which the compiler checks.
+ */
 
 import type { Template } from "../types";
 
@@ -66,8 +68,10 @@ export const en = {
     roleRequiredHint: "Your account is not in that group. An administrator of this stage can add you to it.",
     goTo: "Go to",
   },
-  /** What the API and the agents say, in this language: a problem by its code, a line of a timeline. Where there is
-   * nothing, their own words stand alone. */
+  /**
+   * Translations of texts from the API and the agents: problems by code, and timeline events. Undefined:
+   * show the original.
+   */
   reported: {
     problem: (_code: string): readonly [what: string, advice?: string] | undefined => undefined,
     event: (_what: string): string | undefined => undefined,

@@ -1,4 +1,4 @@
-/** The language the console speaks. `t()` is read while rendering; the root renders anew when it changes. */
+/** The console's language. Components call `t()` while rendering; the root renders again when it changes. */
 import cloudscape from "@cloudscape-design/components/i18n/messages/all.en";
 import { useSyncExternalStore } from "react";
 import { en, type Messages } from "./en";
@@ -11,7 +11,7 @@ interface ActiveLanguage {
   language: Language;
   locale: string;
   messages: Messages;
-  /** What Cloudscape's own parts say. */
+  /** Messages of Cloudscape's own components. */
   cloudscape: typeof cloudscape;
 }
 
@@ -23,7 +23,7 @@ export function t(): Messages {
   return active.messages;
 }
 
-/** For `Intl`: the viewer's own kind of the language, if the browser has it (en-GB), else the language. */
+/** Return the locale for `Intl`: the browser's variant of the language (en-GB), else the language. */
 export function locale(): string {
   return active.locale;
 }
@@ -36,7 +36,7 @@ export function useLanguage(): ActiveLanguage {
   return useSyncExternalStore(subscribe, () => active);
 }
 
-/** What the viewer chose here before; else the browser's first language that the console knows. */
+/** Return the language chosen earlier, else the browser's first supported language. */
 export function preferredLanguage(): Language {
   const known = (one: string | null): one is Language => one !== null && one in LANGUAGES;
   const chosen = localStorage.getItem(STORAGE_KEY);
@@ -44,12 +44,12 @@ export function preferredLanguage(): Language {
   return navigator.languages.map((one) => one.slice(0, 2)).find(known) ?? "en";
 }
 
-/** Speak it from now on; `remember` it for the next time as well. */
+/** Switch the language; `remember` it for the next visit. */
 export async function setLanguage(language: Language, remember = false): Promise<void> {
   if (remember) localStorage.setItem(STORAGE_KEY, language);
   requested = language;
   const words = language === "de" ? await german() : english();
-  if (requested !== language) return; // another was chosen while this one came
+  if (requested !== language) return; // another language was chosen during the load
   active = words;
   document.documentElement.lang = language;
   for (const listener of listeners) listener();

@@ -1,7 +1,9 @@
-/** What the API and the agents say, in German. Whatever is not here is shown as they say it, in English. */
+/** German translations of problems and timeline events. Everything else is shown in the original English. */
 
-/** What a problem is and what to do about it, by its code; without advice where their own knows more, or
- * differs from case to case. Their own words, with names and numbers, stand below. */
+/**
+ * Title and advice by problem code. Advice is omitted where the original knows more. The original message,
+ * with names and numbers, is shown below.
+ */
 const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
   "agent-busy-updating": [
     "Der Agent wird gerade aktualisiert",
@@ -262,7 +264,7 @@ const CONNECTION_KINDS: Record<string, string> = {
   remote: "Remote",
 };
 
-/** What became of a hop, as lambdas/domain/timeline.py words it. */
+/** Patterns of hop events, as lambdas/domain/timeline.py writes them. */
 const HOP_EVENTS: readonly (readonly [RegExp, (found: string[]) => string])[] = [
   [/^waits for approval$/, () => "wartet auf Genehmigung"],
   [/^waits for the hop before it$/, () => "wartet auf die vorige Etappe"],
@@ -289,7 +291,7 @@ const TRANSFER_EVENTS: Record<string, string> = {
   retried: "wiederholt",
 };
 
-/** Words from outside are no names of what every object has. */
+/** Look up a key without inherited properties such as `constructor`. */
 function lookUp<T>(words: Record<string, T>, word: string): T | undefined {
   return Object.hasOwn(words, word) ? words[word] : undefined;
 }
@@ -298,7 +300,7 @@ export function problemInGerman(code: string): readonly [what: string, advice?: 
   return lookUp(PROBLEMS, code);
 }
 
-/** A line of a timeline; undefined if it is none of those that are known. */
+/** Translate a timeline event. Return undefined if it is unknown. */
 export function eventInGerman(what: string): string | undefined {
   const [, number, event] = /^hop (\d+) (.*)$/.exec(what) ?? [];
   if (event === undefined) return lookUp(TRANSFER_EVENTS, what);

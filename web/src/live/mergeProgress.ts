@@ -38,8 +38,8 @@ function isOlder(live: Live, before: Live): boolean {
 }
 
 /**
- * The hop's progress now. Only the same attempt's live word counts, and only while the hop may move. `asked`: when
- * the API said what is stored; it leaves out a speed that is old, but may itself not have answered since.
+ * Return the hop's current progress. Live progress counts only for the same attempt and while the hop is
+ * active. `fetchedAt` is when the API answered: it reports no stale speed, but may not have answered since.
  */
 export function progressOf(hop: Hop, received: LiveProgressByHop, now: number, fetchedAt: number): Progress {
   const progress = combine(hop, liveProgressFor(hop, received, now), now, fetchedAt);
@@ -101,7 +101,7 @@ export function liveProgressOf(
   });
 }
 
-/** A transfer's progress now: never less than what is stored, at the speed that was said last. */
+/** Return a transfer's current progress: never less than stored, at the last reported speed. */
 export function progressNow(
   transfer: TransferSummary,
   received: LiveProgressByHop,
@@ -127,7 +127,7 @@ export function progressNow(
   };
 }
 
-/** Several hops as one; a total is known when each one's is. */
+/** Sum the progress of several hops. A total is known only if every hop's total is. */
 export function sumProgress(parts: Progress[]): Progress {
   return {
     bytes_done: sum(parts, (one) => one.bytes_done),
@@ -138,7 +138,7 @@ export function sumProgress(parts: Progress[]): Progress {
     files_unchanged: sum(parts, (one) => one.files_unchanged),
     files_removed: sum(parts, (one) => one.files_removed),
     bytes_per_second: sum(parts, (one) => one.bytes_per_second),
-    space_shortage: null, // each hop has a disk of its own
+    space_shortage: null, // each hop has its own destination disk
     current: parts.find((one) => one.current)?.current ?? null,
   };
 }

@@ -1,4 +1,4 @@
-/** The only import of mqtt.js, in a chunk of its own: it is fetched when something is to be watched. */
+/** The only module that imports mqtt.js, so that its chunk is loaded only for live updates. */
 import mqtt, { type MqttClient } from "mqtt";
 import type { LiveAddress } from "../types";
 
@@ -8,11 +8,13 @@ interface Handlers {
   onClose(): void;
 }
 
-/** So often the broker is asked whether it is there; it is not when two such questions have got no answer. */
+/**
+ * Interval of pings in milliseconds, and how many may stay unanswered before the connection counts as dead.
+ */
 const PING_INTERVAL_MS = 5_000;
 const MAX_UNANSWERED_PINGS = 2;
 
-/** One connection. It does not reconnect by itself: its address is good for one short time only. */
+/** Open one connection. It does not reconnect, since its signed address expires soon. */
 export function open(place: LiveAddress, handlers: Handlers): MqttClient {
   const client = mqtt.connect(place.url, {
     clientId: place.client_id,
@@ -21,7 +23,7 @@ export function open(place: LiveAddress, handlers: Handlers): MqttClient {
     keepalive: 30,
     connectTimeout: 10_000,
     reconnectPeriod: 0,
-    // mqtt.js would keep its time in a worker made from a blob, which the content security policy forbids.
+    // By default mqtt.js runs timers in a blob worker, which the content security policy forbids.
     timerVariant: "native",
   });
   client.on("connect", () => {
@@ -41,8 +43,8 @@ export function open(place: LiveAddress, handlers: Handlers): MqttClient {
 }
 
 /**
- * Ends a connection on which nothing comes any more. Keep-alive would do it too late: IoT Core makes it 30 s at
- * least, and then half as much is waited for the answer. Counted in questions: a hidden page's clock is slow.
+ * Close a dead connection. Keep-alive would notice too late: IoT Core's minimum is 30 s, plus half of it
+ * for the answer. Counts unanswered pings instead of seconds, since timers of hidden pages are slow.
  */
 function startPing(client: MqttClient): () => void {
   let unanswered = 0;

@@ -1,10 +1,12 @@
-/** What the broker tells: MQTT over WebSocket with a short-lived, narrowed address. */
+/**
+ * Subscribe to the broker: MQTT over WebSocket, with a short-lived address that permits only these topics.
+ */
 import type { MqttClient } from "mqtt";
 import type { LiveAddress } from "../types";
 
 export interface Listener<T> {
   onMessage(message: T): void;
-  /** True once the broker granted the topics, false when the connection is gone. */
+  /** Called with true once the broker granted the topics, and with false when the connection is lost. */
   onConnectionChange(yes: boolean): void;
 }
 
@@ -12,8 +14,8 @@ const INITIAL_RETRY_DELAY_MS = 1_000;
 const MAX_RETRY_DELAY_MS = 30_000;
 
 /**
- * Listen until `stop` is called; every new connection asks for a new address, since they expire. What `read` makes
- * nothing of is dropped.
+ * Subscribe and reconnect until the returned function is called. Each connection fetches a new address,
+ * since addresses expire. Messages for which `read` returns null are dropped.
  */
 export function subscribe<T>(
   address: () => Promise<LiveAddress>,
@@ -27,7 +29,7 @@ export function subscribe<T>(
 
   function reconnect(): void {
     client = null;
-    if (stopped) return; // whoever stopped it knows
+    if (stopped) return; // the caller stopped it and needs no notice
     listener.onConnectionChange(false);
     timer = setTimeout(connect, delay);
     delay = Math.min(delay * 2, MAX_RETRY_DELAY_MS);
@@ -61,7 +63,7 @@ export function subscribe<T>(
   };
 }
 
-/** The message's JSON, of which nothing is certain yet; null if it has none. */
+/** Parse a message as JSON without validating its fields. Return null if it is not JSON. */
 export function parseJson<T>(payload: Uint8Array): Partial<T> | null {
   try {
     return JSON.parse(new TextDecoder().decode(payload)) as Partial<T> | null;

@@ -1,4 +1,4 @@
-/** After a sleep everything is asked for anew; until it is there, nobody may take what is shown for now. */
+/** After sleep or lost network, refetch everything, and say that the page is outdated until that is done. */
 import { type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { asProblem } from "../api/problem";
@@ -6,14 +6,14 @@ import { onResume } from "./useResume";
 
 export type CatchUp =
   | { state: "offline" }
-  /** Seconds that it was away. */
+  /** `away`: seconds of absence. */
   | { state: "refreshing" | "refreshed"; away: number };
 
 const OFFLINE: CatchUp = { state: "offline" };
 const RETRY_DELAY_MS = 3_000;
 const NOTICE_DURATION_MS = 8_000;
 
-/** How it stands; null when there is nothing to say. */
+/** Return the state of catching up, or null if there is nothing to show. */
 export function useCatchUp(): CatchUp | null {
   const queries = useQueryClient();
   const [now, setNow] = useState<CatchUp | null>(() => (navigator.onLine ? null : OFFLINE));
@@ -57,7 +57,7 @@ function startCatchUp(queries: QueryClient, report: (now: CatchUp | null) => voi
   };
 }
 
-/** Did something that the page shows get no answer? A refusal is one. */
+/** Return whether a query of this page got no response. A refusal is a response. */
 function hasUnansweredQuery(queries: QueryClient): boolean {
   const shown = queries.getQueryCache().findAll({ type: "active" });
   return shown.some(({ state }) => state.status === "error" && asProblem(state.error).transient);

@@ -1,4 +1,4 @@
-/** Which transfers have changed, as the broker tells it: pages ask anew for these, and need not ask all the time. */
+/** Feed of changed transfers from the broker: their queries are refetched, so that pages poll rarely. */
 import { type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import type { Api } from "../api/client";
@@ -8,15 +8,15 @@ import { markConnected } from "./connectionState";
 import { parseJson, subscribe } from "./subscribe";
 import { useResume } from "./useResume";
 
-/** First what the page shows, then the way to what becomes of it. */
+/** Milliseconds before connecting, so that the page's own queries come first. */
 const CONNECT_DELAY_MS = 5_000;
-/** How soon again: the one transfer that is shown, and lists, on a busy day no more often than without news. */
+/** Minimum milliseconds between refetches of the shown transfer, and of lists. */
 const PAGE_BATCH_MS = 500;
 const LIST_BATCH_MS = 3_000;
-/** Lists are read from an index that may lag behind: who asks at once asks once more. */
+/** Lists come from an index that may lag: they are refetched once more after this many milliseconds. */
 const INDEX_LAG_MS = 2_000;
 
-/** While the console is open. */
+/** Keep the change feed running while the console is open. */
 export function useChangeFeed(api: Api): void {
   const queries = useQueryClient();
   const resumeCount = useResume();
@@ -40,7 +40,7 @@ function startChangeFeed(api: Api, queries: QueryClient): () => void {
         listBatch.add(news);
         setTimeout(() => listBatch.add(news), INDEX_LAG_MS);
       },
-      // What happened before, or will from now on, nobody tells; and who asks learns how soon to ask again.
+      // Changes while disconnected were missed: refetch, which also updates the polling interval.
       onConnectionChange(yes) {
         if (wasConnected === yes) return;
         wasConnected = yes;
@@ -58,12 +58,12 @@ function startChangeFeed(api: Api, queries: QueryClient): () => void {
   };
 }
 
-/** Anew; what no page shows is asked for when one does. */
+/** Mark the matching queries as stale: shown ones are refetched now, others when a page shows them. */
 function invalidate(queries: QueryClient, about: (key: readonly unknown[]) => boolean): Promise<void> {
   return queries.invalidateQueries({ predicate: ({ queryKey }) => about(queryKey) });
 }
 
-/** The month's sums are dear, and not of this second. */
+/** Return whether a query is a list of transfers. The overview's totals are expensive and excluded. */
 function isList([what, which]: readonly unknown[]): boolean {
   return what === "transfers" && which !== "overview";
 }

@@ -7,10 +7,10 @@ import { type LiveProgressByHop, mergeProgress } from "./mergeProgress";
 import { parseJson, subscribe } from "./subscribe";
 import { useResume } from "./useResume";
 
-/** Agents speak once a second a hop: with 500 hops the page is drawn twice a second, not 500 times. */
+/** Agents report every hop once a second: batching renders the page twice a second, not 500 times. */
 const BATCH_MS = 500;
 
-/** What the broker says about a transfer, or about all, while `active`; `connected` is false where polling has to do. */
+/** Subscribe to the live progress of one transfer, or of all (null), while `active`. */
 export function useLive(
   transferId: string | null,
   active: boolean,
@@ -45,7 +45,7 @@ export function useLive(
   return { received, connected };
 }
 
-/** The message, if it is one; what it is not is dropped, since the next one comes within a second. */
+/** Parse a live message. Return null if it is invalid: the next one comes within a second. */
 export function parseLive(payload: Uint8Array): Live | null {
   const live = parseJson<Live>(payload);
   const whole = typeof live?.hop_id === "string" && typeof live.attempt === "number";

@@ -1,16 +1,19 @@
-/** Says when the machine has slept, the page was out of sight, or the network was away: what it knew is old. */
+/**
+ * Detect that the machine slept, the page was hidden, or the network was lost, so that its data is
+ * outdated.
+ */
 
 import { useEffect, useState } from "react";
 
 const CHECK_INTERVAL_MS = 5_000;
 const SUSPENDED_AFTER_MS = 30_000;
 
-/** Calls `woke` after each absence, with its seconds, until the returned function is called. */
+/** Call `callback` with the seconds of each absence, until the returned function is called. */
 export function onResume(callback: (away: number) => void): () => void {
   let lastSeen = Date.now();
   let offlineSince = 0;
   function checkSuspended(): void {
-    // Browsers stop the asking of hidden pages: out of sight is as good as asleep.
+    // Browsers throttle timers of hidden pages, so that hidden counts as suspended.
     if (document.hidden) return;
     const away = Date.now() - lastSeen;
     lastSeen = Date.now();
@@ -37,7 +40,7 @@ export function onResume(callback: (away: number) => void): () => void {
   };
 }
 
-/** How often that has been: what lasts no longer than it, a line to the broker, is made anew. */
+/** Return the number of resumes: as an effect's dependency it reopens the broker connection. */
 export function useResume(): number {
   const [count, setWakes] = useState(0);
   useEffect(() => onResume(() => setWakes((before) => before + 1)), []);

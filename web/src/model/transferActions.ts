@@ -1,4 +1,4 @@
-/** What a person may do to a transfer: a table of states, narrowed by role. */
+/** Actions on a transfer by its state and the person's role. */
 import { mayAct, type Role } from "../session/claims";
 import type { Transfer, TransferState } from "../types";
 
@@ -23,7 +23,7 @@ export function isUnfinished(state: TransferState): boolean {
   return state === "awaiting_approval" || state === "queued" || state === "running" || state === "paused";
 }
 
-/** A second person agrees: nobody who asked for it, and somebody who may move files at all. */
+/** Return whether the person may approve: an operator who did not request the transfer. */
 export function mayApprove({ state, approval }: Transfer, personId: string, role: Role): boolean {
   const waits = state === "awaiting_approval" && approval !== null && !approval.by;
   return waits && mayAct(role, "operator") && !approval.asked_for.some((one) => one.id === personId);

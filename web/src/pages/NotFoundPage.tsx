@@ -4,7 +4,7 @@ import { t } from "../i18n";
 import { href } from "../router";
 import type { Role } from "../session/claims";
 
-/** `needed`, unless it is a viewer: the page is there, but not for whoever is signed in. */
+/** Page not found, or not permitted: `needed` is the required role if it is not viewer. */
 export function NotFoundPage({ needed }: { needed: Role }) {
   const words = t().notFound;
   return (

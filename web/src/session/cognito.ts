@@ -1,4 +1,4 @@
-/** Cognito's JSON API, spoken with plain fetch: sign in, answer a challenge, refresh, revoke. */
+/** Client of Cognito's JSON API: sign in, answer a challenge, refresh, revoke. */
 import { ApiProblem, unansweredProblem } from "../api/problem";
 import { t } from "../i18n";
 import type { SignIn } from "../types";
@@ -46,7 +46,7 @@ const problems = (): Record<string, { title: string; advice: string }> => ({
   TooManyRequestsException: { title: t().problems.tooManyAttempts, advice: t().problems.waitMinute },
 });
 
-/** The password does not leave this page: Cognito hears a proof of it. */
+/** Sign in with SRP: the password itself is not sent. */
 export async function signIn(pool: SignIn, username: string, password: string): Promise<Answer> {
   const proof = new Proof();
   const asked = await initiate(pool, "USER_SRP_AUTH", { USERNAME: username, SRP_A: proof.publicKey });
@@ -58,7 +58,7 @@ export async function signIn(pool: SignIn, username: string, password: string): 
   return toAnswer(username, await respond(pool, asked.ChallengeName, asked.Session, given));
 }
 
-/** `value` is the new password or the code, as the challenge asks. */
+/** Answer a challenge with the new password or the code. */
 export async function answerChallenge(pool: SignIn, challenge: Challenge, value: string): Promise<Answer> {
   const given = { USERNAME: challenge.username, [CHALLENGE_FIELD[challenge.name]]: value };
   return toAnswer(challenge.username, await respond(pool, challenge.name, challenge.session, given));

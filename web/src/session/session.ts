@@ -1,4 +1,4 @@
-/** Who is signed in: tokens in this tab's sessionStorage, refreshed before they expire, never elsewhere. */
+/** The session: tokens in this tab's sessionStorage only, refreshed before they expire. */
 import { ApiProblem, asProblem } from "../api/problem";
 import { t } from "../i18n";
 import type { SignIn } from "../types";
@@ -17,7 +17,7 @@ export type Ending = "signed-out" | "expired";
 
 export interface Snapshot {
   claims: Claims | null;
-  /** Why there is no session any more. */
+  /** Why the session ended. */
   ending: Ending | null;
 }
 
@@ -25,14 +25,14 @@ export interface Session {
   snapshot(): Snapshot;
   subscribe(listener: () => void): () => void;
   begin(tokens: cognito.Tokens): void;
-  /** A token that is good for at least the next minute. Throws an ApiProblem. */
+  /** Return a token that is valid for at least one minute. Throws an ApiProblem. */
   token(): Promise<string>;
-  /** A new token whatever the old one says: it was refused. */
+  /** Return a new token, after the API refused the old one. */
   freshToken(): Promise<string>;
   end(ending: Ending): void;
 }
 
-/** Does this tab keep somebody's tokens? They may have expired. */
+/** Return whether this tab has stored tokens, which may have expired. */
 export function wasSignedIn(storage: Storage = sessionStorage): boolean {
   return storage.getItem(STORAGE_KEY) !== null;
 }
@@ -69,7 +69,7 @@ export function createSession(pool: SignIn, storage: Storage = sessionStorage): 
     }
   }
 
-  /** Everyone who needs a new token at the same moment waits for the same one. */
+  /** Renew the tokens once for all concurrent callers. */
   function freshToken(): Promise<string> {
     refreshing ??= renew().finally(() => {
       refreshing = null;
@@ -92,7 +92,7 @@ export function createSession(pool: SignIn, storage: Storage = sessionStorage): 
     end(ending) {
       const old = tokens?.refreshToken;
       store(null, ending);
-      // The tab forgets the token in any case; that Cognito does too is best effort.
+      // Revoking the token in Cognito is best effort: this tab has already deleted it.
       if (old && ending === "signed-out") cognito.revoke(pool, old).catch(() => undefined);
     },
   };

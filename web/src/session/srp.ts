@@ -25,7 +25,7 @@ const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** What Cognito's PASSWORD_VERIFIER asks with. */
+/** Parameters of Cognito's PASSWORD_VERIFIER challenge. */
 export interface SrpChallenge {
   SALT: string;
   SRP_B: string;
@@ -33,7 +33,7 @@ export interface SrpChallenge {
   USER_ID_FOR_SRP: string;
 }
 
-/** One attempt to sign in: `publicKey` goes to Cognito first, `answer` answers its PASSWORD_VERIFIER. */
+/** One sign-in attempt: send `publicKey` to Cognito, then `answer` to its PASSWORD_VERIFIER challenge. */
 export class Proof {
   readonly #secret: bigint;
   readonly #public: bigint;
@@ -47,7 +47,7 @@ export class Proof {
     return this.#public.toString(16);
   }
 
-  /** The challenge's responses. RangeError if what was asked is no question that Cognito would ask. */
+  /** Return the responses to the challenge. Throws RangeError if the challenge is invalid. */
   async answer(poolId: string, asked: SrpChallenge, password: string, now = new Date()) {
     const server = BigInt(`0x${asked.SRP_B}`);
     if (server % N === 0n) {
@@ -66,7 +66,7 @@ export class Proof {
     };
   }
 
-  /** Cognito has the same only if the password is right. */
+  /** Derive the shared key, which equals Cognito's only if the password is right. */
   async #key(server: bigint, salt: bigint, who: string): Promise<Bytes> {
     const scrambling = await hash(toPaddedBytes(this.#public), toPaddedBytes(server));
     const secret = await hash(toPaddedBytes(salt), await sha256(utf8(who)));
@@ -77,7 +77,7 @@ export class Proof {
   }
 }
 
-/** Modulo N. */
+/** Return `base ** exponent` modulo N. */
 function power(base: bigint, exponent: bigint): bigint {
   let result = 1n;
   let square = ((base % N) + N) % N;
@@ -90,7 +90,10 @@ function power(base: bigint, exponent: bigint): bigint {
   return result;
 }
 
-/** With a zero in front where the first bit is set: Cognito's numbers have a sign. */
+/**
+ * Return a number as bytes, with a leading zero if the first bit is set, since Cognito's numbers are
+ * signed.
+ */
 function toPaddedBytes(value: bigint): Bytes {
   const digits = value.toString(16);
   const even = digits.length % 2 ? `0${digits}` : digits;
@@ -132,7 +135,7 @@ function toBase64(bytes: Bytes): string {
   return btoa(String.fromCharCode(...bytes));
 }
 
-/** In English whatever this browser speaks: `Thu Nov 26 09:05:01 UTC 2026`. */
+/** Return a time in English, independent of the locale: `Thu Nov 26 09:05:01 UTC 2026`. */
 function timestamp(at: Date): string {
   const clock = at.toISOString().slice(11, 19);
   const day = `${DAYS[at.getUTCDay()]} ${MONTHS[at.getUTCMonth()]} ${at.getUTCDate()}`;

@@ -44,7 +44,7 @@ interface Props {
 }
 
 const SECTIONS = ["overview", "transfers", "agents", "templates", "policies", "audit"] as const;
-/** Who a section or one of its pages is for, where that is not everybody. */
+/** Roles required for sections and pages; viewer where none is listed. */
 const REQUIRED_ROLES: Readonly<Record<string, Role>> = {
   "transfers/new": "operator",
   "templates/new": "operator",
@@ -55,7 +55,7 @@ const REQUIRED_ROLES: Readonly<Record<string, Role>> = {
 const requiredRole = (section: string, page = section) =>
   REQUIRED_ROLES[page] ?? REQUIRED_ROLES[section] ?? "viewer";
 
-/** The signed-in part: navigation around the page that the address names. */
+/** The signed-in console: navigation, notices and the current page. */
 export default function Console({ settings, session, api, claims }: Props) {
   const [notices, setNotices] = useState<FlashbarProps.MessageDefinition[]>([]);
   const notify = useCallback(
@@ -78,7 +78,7 @@ export default function Console({ settings, session, api, claims }: Props) {
   );
 }
 
-/** Nothing to dismiss: it goes when it is no longer true. */
+/** Return the notice about catching up. It cannot be dismissed, and disappears when it is over. */
 function catchUpNotice(catchUp: CatchUp): FlashbarProps.MessageDefinition {
   const words = t().catchUp;
   const common = { id: "catch-up", ariaRole: "status" } as const;
@@ -199,13 +199,13 @@ function Frame({ notices, stage }: FrameProps) {
   );
 }
 
-/** `new` is a word of its own only at the end: a template may have that name, too. */
+/** Return the shape of a path: `new` is a verb only at the end, since a template may have that name. */
 function shape(item: string | undefined, verb: string | undefined): string {
   if (verb) return `*/${verb}`;
   return item === "new" ? "new" : item ? "*" : "";
 }
 
-/** Where this page is: its section, then itself. */
+/** Return the breadcrumbs of a page: its section, then the page. */
 function breadcrumbsOf({ path }: Route, title: string): { text: string; href: string }[] {
   const section = SECTIONS.find((name) => name === path[0]);
   if (!section || path.length < 2) return [];
@@ -215,7 +215,7 @@ function breadcrumbsOf({ path }: Route, title: string): { text: string; href: st
   ];
 }
 
-/** Colours and language, as a menu. */
+/** Return the menu for theme and language. */
 function displayMenu(
   language: Language,
   onChoose: (language: Language) => void,

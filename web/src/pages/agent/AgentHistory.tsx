@@ -7,7 +7,7 @@ import { hrefWith } from "../../router";
 const LATEST = 10;
 const DAYS = 30;
 
-/** What was done to an agent and with it, as the audit has it: for those who may read that. */
+/** Latest audit records of an agent, for administrators. */
 export function AgentHistory({ agentId }: { agentId: string }) {
   const query = useAudit({ by: "agent", value: agentId, days: DAYS });
   const records = query.data?.pages[0]?.records.slice(0, LATEST).reverse() ?? [];

@@ -64,7 +64,7 @@ export default function AgentPage({ agentId }: { agentId: string }) {
   );
 }
 
-/** The form begins anew when somebody else has changed what it shows. */
+/** Key of the settings form: it is reset when another person changed the agent. */
 function settingsKey({ tags, endpoints }: Agent): string {
   return JSON.stringify([tags, endpoints]);
 }
@@ -128,7 +128,7 @@ function facts(agent: Agent) {
   ];
 }
 
-/** What else its host reaches, by rclone: `archive: s3, read only`. */
+/** rclone remotes of the host: `archive: s3, read only`. */
 function Remotes({ remotes }: { remotes: Agent["capabilities"]["remotes"] }) {
   const words = t().browser;
   return remotes.map(({ name, access, type }) => (

@@ -14,7 +14,7 @@ import { type PeerReachability, peerReachability } from "./reachability";
 
 type Column = TableProps.ColumnDefinition<PeerReachability>;
 
-/** Which others it has exchanged files with, and who got through to whom. */
+/** Table of agents with which this agent exchanged files, and how they connected. */
 export function ReachablePeers({ agent }: { agent: Agent }) {
   const words = t().reach;
   const agents = useAgents();

@@ -1,21 +1,21 @@
-/** Who reached whom, out of what both ends say of it. */
+/** How two agents connected, from the reports of both. */
 import type { Agent, AgentStatus } from "../../types";
 
 export interface PeerReachability {
   /** The other agent. */
   name: string;
-  /** Null where there is no such agent any more. */
+  /** Null if the agent was removed. */
   status: AgentStatus | null;
-  /** Who dialled, and whom. */
+  /** The agent that dialed, and the agent that was dialed. */
   by: string;
   to: string;
-  /** What was dialled: only who did knows it. */
+  /** The dialed address, known only from the report of the dialing agent. */
   address: string | null;
-  /** Neither got through: by the relay bucket. */
+  /** Whether the relay bucket was used, since neither could connect. */
   relayed: boolean;
 }
 
-/** By name. What the agent says itself counts; of others that it does not speak of, what they say of it. */
+/** Return the peers by name: from the agent's own report, otherwise from the report of the peer. */
 export function peerReachability(agent: Agent, all: readonly Agent[]): PeerReachability[] {
   const own = agent.agent_id;
   const said = new Map((agent.reached ?? []).map((one) => [one.agent_id, contactOf(one, one.dialled)]));
@@ -41,7 +41,7 @@ export function peerReachability(agent: Agent, all: readonly Agent[]): PeerReach
 type Reached = NonNullable<Agent["reached"]>[number];
 
 interface Contact {
-  /** Did the agent itself dial? */
+  /** Whether the agent itself dialed. */
   dialled: boolean;
   relayed: boolean;
 }

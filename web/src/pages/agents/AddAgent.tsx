@@ -35,7 +35,7 @@ const lifetimes = () => [
 
 type Answer = Enrollment | StartedRollout;
 
-/** A name, roots and tags in; the one line to run on the server, or on each of many, out. */
+/** Dialog that creates an enrollment for one server or several, and shows the install command. */
 export function AddAgent({ onClose }: { onClose(): void }) {
   const [answer, setAnswer] = useState<Answer | null>(null);
   if (answer === null) return <AddAgentForm onAnswer={setAnswer} onClose={onClose} />;
@@ -178,12 +178,12 @@ function SingleAgent({ enrollment, onClose }: { enrollment: Enrollment; onClose(
   );
 }
 
-/** Turns green by itself when the server has joined. */
+/** Show whether the server has joined, updated automatically. */
 function Joined({ agentId }: { agentId: string }) {
   const [opened] = useState(() => Date.now());
   const { data } = useAgents(true);
   const agent = data?.find((one) => one.agent_id === agentId);
-  // An agent that rejoins under its old name was connected before this window was opened.
+  // An agent that rejoins under its old name may have an older connection.
   const joined = agent?.connected_at && Date.parse(agent.connected_at) >= opened - 5_000;
   return joined && agent.status === "online" ? (
     <SpaceBetween direction="horizontal" size="m">

@@ -21,7 +21,7 @@ export function matchesFilters(agent: Agent, { status, tag }: Filters): boolean 
   return (status === null || agent.status === status) && (tag === null || tagsOf([agent]).includes(tag));
 }
 
-/** Every tag that some agent has, as people read it. */
+/** Return all tags of these agents as text. */
 export function tagsOf(agents: readonly Agent[]): string[] {
   const found = agents.flatMap(({ tags }) => Object.entries(tags).map(([key, value]) => tagText(key, value)));
   return [...new Set(found)].sort();

@@ -9,7 +9,7 @@ import { When } from "../../components/text";
 import { useNow } from "../../hooks/useNow";
 import { t } from "../../i18n";
 
-/** What is handed to whoever installs the agent of one server, or of many. */
+/** Dialog with the install command for one server or several. */
 export function InstallDialog(props: { name: string; how: string; onClose(): void; children: ReactNode }) {
   return (
     <Modal
@@ -35,7 +35,7 @@ export function InstallDialog(props: { name: string; how: string; onClose(): voi
   );
 }
 
-/** The line to run, or the token that it wants. */
+/** A command or token with a copy button. */
 export function Copyable({ label, text }: { label: string; text: string }) {
   return (
     <div>

@@ -4,7 +4,7 @@ import { t } from "../../i18n";
 import type { StartedRollout } from "../../types";
 import { Copyable, Expiry, InstallDialog } from "./InstallCommand";
 
-/** The line for every server of a roll-out, its token, and how many have joined by now. */
+/** Install command and token of a rollout, and how many servers have joined. */
 export function RolloutProgress({ rollout, onClose }: { rollout: StartedRollout; onClose(): void }) {
   return (
     <InstallDialog name={rollout.name} how={t().addAgent.runFile} onClose={onClose}>
@@ -20,7 +20,7 @@ export function RolloutProgress({ rollout, onClose }: { rollout: StartedRollout;
   );
 }
 
-/** Counts by itself, and turns green with the last. */
+/** Count of joined servers, updated automatically. */
 function Joined({ rollout }: { rollout: StartedRollout }) {
   const { data } = useRollouts();
   const used = data?.find((one) => one.rollout_id === rollout.rollout_id)?.used ?? 0;

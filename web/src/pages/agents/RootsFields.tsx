@@ -6,7 +6,7 @@ import { t } from "../../i18n";
 import type { Root } from "../../types";
 import { MAX_ROOTS, NEW_ROOT, rootError } from "./roots";
 
-/** A row each where there is room. */
+/** One row per root if the window is wide enough. */
 const LAYOUT: AttributeEditorProps.GridLayout[] = [
   { breakpoint: "xxs", rows: [[3, 2]], removeButton: { width: "auto" } },
   { rows: [[1], [1]], removeButton: { ownRow: true } },
@@ -21,7 +21,7 @@ interface Props {
   faultAt(number: number): string;
 }
 
-/** What an agent may read, or also write: a path and an access each. */
+/** Editor for the roots of an agent: path and access. */
 export function RootsFields({ value, onChange, tried, faultAt }: Props) {
   const words = t().addAgent;
   const accesses = [

@@ -10,7 +10,7 @@ interface Props {
   onClose(): void;
 }
 
-/** New certificates and a new API key; what it is moving goes on. */
+/** Confirm the rotation of an agent's keys. */
 export function RotateAgent({ agent, onClose }: Props) {
   const { api, notify } = useAppContext();
   const queries = useQueryClient();

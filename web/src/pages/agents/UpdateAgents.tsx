@@ -14,12 +14,12 @@ import { t } from "../../i18n";
 import type { UpdateDetails } from "../../types";
 
 interface Props {
-  /** This one alone; null: those with tags, or all. */
+  /** The agent to update; null: agents by tags, or all. */
   agentId: string | null;
   onClose(): void;
 }
 
-/** To which version, how many first, and when it ends: the update that begins is in the list on the Agents page. */
+/** Dialog that starts an update: version, canaries, abort threshold and tags. */
 export function UpdateAgents({ agentId, onClose }: Props) {
   const { api, notify } = useAppContext();
   const queries = useQueryClient();

@@ -16,7 +16,7 @@ import type { Update } from "../../types";
 
 const MAX_UPDATES = 5;
 
-/** The last updates, how far each is, and why an agent has not the new version; nothing where there were none. */
+/** Table of the latest updates with progress and failures. Renders nothing if there are none. */
 export function Updates({ admin }: { admin: boolean }) {
   const { data } = useUpdates();
   const [cancelling, setCancelling] = useState<Update | null>(null);
@@ -62,7 +62,7 @@ function UpdateState({ update }: { update: Update }) {
   );
 }
 
-/** Who has not the new version, and why; asked for only where somebody has failed. */
+/** Agents whose update failed, and why. Fetched only if there are any. */
 function Failures({ update }: { update: Update }) {
   const failed = ["failed", "returned", "timed_out"] as const;
   const any = failed.some((state) => update.counts[state]);

@@ -94,7 +94,7 @@ const load = (): Column => ({
   ),
 });
 
-/** How old its certificate is. */
+/** When the agent's certificate was issued. */
 const keys = (): Column => ({
   id: "keys",
   header: t().agents.keys,
@@ -103,7 +103,7 @@ const keys = (): Column => ({
   cell: ({ certified_at }) => (certified_at ? <When at={certified_at} relative /> : "–"),
 });
 
-/** The table's columns: on a phone everything in one, and how to remove it (null for who may not). */
+/** Return the table's columns: a single one on a phone, with a remove button unless `onRemove` is null. */
 export function columns(narrow: boolean, onRemove: OnRemove): Column[] {
   if (narrow) return [stacked(onRemove)];
   return [name(), status(), roots(), running(), load(), tags(), version(), keys()];

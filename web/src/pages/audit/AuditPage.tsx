@@ -80,7 +80,10 @@ function List({ filter }: { filter: AuditFilter }) {
   );
 }
 
-/** Goes on page by page by itself while a text is searched for, until it has enough; then when it is called. */
+/**
+ * Fetch further pages automatically during a text search until there are enough matches; then on
+ * `further()`.
+ */
 function useTextSearch(
   query: ReturnType<typeof useAudit>,
   { by }: AuditFilter,
@@ -157,7 +160,7 @@ const columns = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => 
   { id: "why", header: t().policy.why, minWidth: 220, cell: ({ why }) => <Name>{why}</Name> },
 ];
 
-/** Everything that the filter finds, page by page, as a file. */
+/** Export all records that match the filter as a file. */
 function Export({ filter }: { filter: AuditFilter }) {
   const api = useApi();
   const words = t().audit;

@@ -16,7 +16,7 @@ interface Props {
   onClose(): void;
 }
 
-/** One record in full, with what stood there before and after. */
+/** Dialog with one audit record, and the state before and after. */
 export function RecordDetail({ record, onClose }: Props) {
   const words = t().audit;
   return (
@@ -54,7 +54,7 @@ function facts(record: AuditRecord) {
   ];
 }
 
-/** As what they were shown then; and what they are known by, which stays. */
+/** The person's name at that time, and the permanent ID. */
 function Who({ of }: { of: AuditRecord["who"] }) {
   return (
     <>
@@ -77,7 +77,7 @@ function JsonSide({ title, value }: { title: string; value: AuditRecord["before"
   );
 }
 
-/** A policy's text is easier to read with its own line breaks. */
+/** Return JSON text with the line breaks of a policy's text. */
 function shownLines(value: object): string {
   const text = JSON.stringify(value, null, 2).replaceAll("\\n", "\n");
   return text.split("\n").map(safeText).join("\n");

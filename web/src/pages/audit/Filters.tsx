@@ -7,7 +7,7 @@ import { AUDIT_BY, AUDIT_DAYS, type AuditFilter } from "../../hooks/queries";
 import { t } from "../../i18n";
 import { go, hrefWith } from "../../router";
 
-/** By whom or what, and how far back. */
+/** Search form of the audit: person, agent, transfer or text, and time range. */
 export function AuditFilters({ filter }: { filter: AuditFilter }) {
   const words = t().audit;
   const [by, setBy] = useState(filter.by);

@@ -10,7 +10,7 @@ import { Verification } from "./Verification";
 
 const VERIFY = "crosshaul audit verify";
 
-/** The days that are sealed, and the proof that nothing is missing: here, and on the command line. */
+/** Sealed days, and verification of the audit here and on the command line. */
 export function Seals() {
   const words = t().audit;
   const query = useSeals();

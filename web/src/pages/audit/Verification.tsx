@@ -9,7 +9,7 @@ import { count } from "../../format/sizes";
 import { t } from "../../i18n";
 import { type VerificationResult, verifyAudit } from "./verifyAudit";
 
-/** The proof, made in this browser. */
+/** Verify the audit in this browser and show the result. */
 export function Verification() {
   const api = useApi();
   const words = t().audit;

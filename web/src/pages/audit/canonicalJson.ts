@@ -1,12 +1,12 @@
-/** Messages of the audit and their digests, as events/audit.py makes them: to the letter. */
+/** Canonical JSON of audit messages and their digests, byte for byte as in events/audit.py. */
 
-/** What a number is marked with: JavaScript's own would make `5.0` a 5, and so another text. */
+/** Marks a number kept as text: as a JavaScript number, `5.0` would become `5` and change the digest. */
 const NUMBER_MARK = "\u0000";
 
 export type ExactJson = string | boolean | null | ExactJson[] | { [name: string]: ExactJson };
 export type Fields = { [name: string]: ExactJson };
 
-/** JSON with its numbers as they are written. */
+/** Parse JSON and keep every number as its original text. */
 export function parseExact(text: string): Fields {
   const parts = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g;
   return JSON.parse(
@@ -19,7 +19,7 @@ export function numberOf(value: ExactJson | undefined): number {
 }
 
 const NOT_DIGESTED = new Set(["digest", "signature"]);
-/** What a record has when nothing is said: left out, so that a field of tomorrow leaves today's digests alone. */
+/** Default values, which are left out of the digest, so that new fields do not change old digests. */
 const DEFAULTS: Fields = {
   address: null,
   policies: [],
@@ -30,7 +30,7 @@ const DEFAULTS: Fields = {
   after: null,
 };
 
-/** SHA-256 of the message as JSON: sorted, without spaces, without its own digest and signature. */
+/** Return the SHA-256 of a message as canonical JSON: sorted, without spaces, digest and signature. */
 export async function digestOf(message: Fields): Promise<string> {
   const fields = Object.entries(message).filter(
     ([name, value]) => !NOT_DIGESTED.has(name) && !(name in DEFAULTS && same(value, DEFAULTS[name])),
@@ -55,7 +55,7 @@ function canonical(value: ExactJson): string {
   return `{${fields.map((name) => `${quoted(name)}:${canonical(value[name] ?? null)}`).join(",")}}`;
 }
 
-/** In ASCII alone. */
+/** Return a JSON string in ASCII. */
 function quoted(text: string): string {
   return JSON.stringify(text).replace(
     /[^ -~]/g,

@@ -1,4 +1,4 @@
-/** Everything that the API has of the last days' audit, and whether it is as it was written. */
+/** Fetch the audit of the last days from the API and verify it. */
 import type { Api, Query } from "../../api/client";
 import { type Fields, parseExact } from "./canonicalJson";
 import { dayOf, daysBetween, type Flaw, flawsIn } from "./verifyChain";
@@ -19,7 +19,7 @@ export async function verifyAudit(api: Api, now: number): Promise<VerificationRe
   for (const day of daysBetween(first, dayOf(now))) {
     links.set(day, await fetchAll(api, `/audit/chain/${day}`, "links", {}));
   }
-  // After the chain, so that none is in it that is not here yet.
+  // Fetch records after the chain, so that every linked record is included.
   const records = await fetchAll(api, "/audit", "records", { since: `${first}T00:00:00Z` });
   const flaws = await flawsIn({ records, links, seals, keys }, now);
   return { records: records.length, seals: seals.length, flaws };

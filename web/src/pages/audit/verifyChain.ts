@@ -1,16 +1,15 @@
-/** The audit, verified on this side, by the rules of agent/cli/proof.py: nothing that the API says is believed
- * but the key of its signatures. */
+/** Verify the audit by the rules of agent/cli/proof.py. Only the API's public signing keys are trusted. */
 import { bytesOf, digestOf, type ExactJson, type Fields, numberOf } from "./canonicalJson";
 
 const START = "0".repeat(64);
-/** So long a record may wait for its link. */
+/** Milliseconds that a record may wait for its chain link. */
 const CHAIN_DELAY_MS = 5 * 60_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
 export interface Audit {
   records: readonly Fields[];
-  /** By day, for every day from the first record's to today. */
+  /** Links by day, for every day from the first record's to today. */
   links: ReadonlyMap<string, readonly Fields[]>;
   seals: readonly Fields[];
   keys: readonly Fields[];
@@ -28,7 +27,7 @@ export type FlawKind =
   | "sealInvalid"
   | "otherChain";
 
-/** What is wrong, and with which day, link or record. */
+/** A kind of problem, and the day, link or record it is about. */
 export interface Flaw {
   kind: FlawKind;
   what: string;
@@ -38,14 +37,14 @@ export function dayOf(moment: number): string {
   return new Date(moment).toISOString().slice(0, 10);
 }
 
-/** From the first to the last, both included. */
+/** Return all days from the first to the last, inclusive. */
 export function daysBetween(first: string, last: string): string[] {
   const days: string[] = [];
   for (let at = Date.parse(first); at <= Date.parse(last); at += DAY_MS) days.push(dayOf(at));
   return days;
 }
 
-/** What is wrong; nothing if all is as it was written. */
+/** Return all problems of the audit; empty if it is intact. */
 export async function flawsIn(audit: Audit, now: number): Promise<Flaw[]> {
   const flaws: Flaw[] = [];
   for (const [day, links] of audit.links) flaws.push(...(await chainFlaws(day, links)));
@@ -74,7 +73,7 @@ async function recordFlaws({ links, records }: Audit, now: number): Promise<Flaw
   const known = new Map(entries.map(({ record_id, digest }) => [String(record_id), digest]));
   const found = new Map(records.map((record) => [String(record.record_id), record]));
   for (const [id, digest] of known) {
-    // One that waited past midnight for its link is older than what was asked for.
+    // A record that was linked after midnight may be older than the requested range.
     if (id.slice(0, 10) < first) continue;
     const record = found.get(id);
     if (!record) flaws.push({ kind: "deleted", what: id });
@@ -112,7 +111,7 @@ function isSealedBy(chain: readonly Fields[], seal: Fields): boolean {
   return chain.length === numberOf(seal.links) && last === seal.last;
 }
 
-/** From the first seal to yesterday; the last one may still have to be made in the night's first hour. */
+/** Return the days that must be sealed: from the first seal to yesterday, which may be sealed until 01:00. */
 function sealedDays(days: readonly string[], now: number): string[] {
   const [first, last] = [days[0], days[days.length - 1]];
   if (!first || !last) return [];
@@ -130,7 +129,7 @@ async function isSigned(seal: Fields, digest: string, keys: readonly Fields[]): 
   return crypto.subtle.verify({ name: "ECDSA", hash: "SHA-256" }, key, signature, bytesOf(digest));
 }
 
-/** Of base64url. */
+/** Decode base64url. */
 function fromBase64Url(text: string): Uint8Array<ArrayBuffer> {
   const letters = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
   return Uint8Array.from(letters, (letter) => letter.charCodeAt(0));

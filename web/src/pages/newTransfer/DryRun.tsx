@@ -17,11 +17,11 @@ import type { Hop } from "../../types";
 
 interface Props {
   transferId: string;
-  /** What would be started has changed since. */
+  /** Whether the form has changed since the dry run. */
   stale: boolean;
 }
 
-/** A dry run while it goes on, and what it found. */
+/** A dry run in progress, and its result. */
 export function DryRun({ transferId, stale }: Props) {
   const words = t().preview;
   const query = useTransfer(transferId);
@@ -29,7 +29,7 @@ export function DryRun({ transferId, stale }: Props) {
   const place = useRef<HTMLDivElement>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: each new preview is brought into view
   useEffect(() => {
-    // Newer browsers answer with a promise, which an effect must not return.
+    // Newer browsers return a promise, which an effect must not return.
     void place.current?.scrollIntoView({ block: "nearest" });
   }, [transferId, query.isPending]);
   return (

@@ -22,7 +22,7 @@ import { DryRun } from "./DryRun";
 import { Preview } from "./Preview";
 import { ConfirmRemoval } from "./Removal";
 
-/** `?from=server-b&path=/data/x/` and `?to=server-c` begin it with an agent. */
+/** The form for a new transfer. `?from=server-b&path=/data/x/` and `?to=server-c` fill in the ends. */
 export default function NewTransferPage({ query }: { query: URLSearchParams }) {
   const [source, setSource] = useDraftState("source", () => ({
     ...EMPTY,
@@ -50,7 +50,7 @@ export default function NewTransferPage({ query }: { query: URLSearchParams }) {
   };
   const dryRun: TransferRequest = { ...body, options: { ...options, dry_run: true } };
 
-  /** Nothing is sent before everything is written as it has to be. */
+  /** Run `act` only if the form is valid; otherwise show its errors. */
   function ifValid(act: () => void): void {
     setTried(true);
     if (!invalid && !create.isPending && !preview.isPending) act();
@@ -141,7 +141,7 @@ export default function NewTransferPage({ query }: { query: URLSearchParams }) {
   );
 }
 
-/** Asks for a transfer: a second click is the same wish. */
+/** Create a transfer. A second click sends the same idempotency key. */
 function useCreateTransfer(onAsked?: (transfer: Transfer) => void) {
   const api = useApi();
   const queries = useQueryClient();

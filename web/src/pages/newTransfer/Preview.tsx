@@ -15,7 +15,7 @@ interface Props {
   options: Options;
 }
 
-/** The hops that will be made of it, in words, and who is not there to make them. */
+/** The hops that will be created, and the agents that are not online. */
 export function Preview({ source, destinations, chain, options }: Props) {
   const words = t().newTransfer;
   const agents = useAgents();

@@ -12,7 +12,7 @@ interface Props {
   onClose(): void;
 }
 
-/** Before a transfer that removes files: says where, and asks once more. */
+/** Confirm a transfer that removes files, and show where. */
 export function ConfirmRemoval({ body, busy, error, onConfirm, onClose }: Props) {
   const words = t().newTransfer.removal;
   const mirror = body.options?.delete_extra;

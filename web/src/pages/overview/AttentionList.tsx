@@ -16,7 +16,7 @@ import type { AttentionItem } from "./overviewModel";
 
 const MAX_ITEMS = 6;
 
-/** What needs a person, the most urgent first, each with what to do. */
+/** List of what needs attention, most urgent first, each with advice. */
 export function AttentionList({ cares: items }: { cares: readonly AttentionItem[] }) {
   const words = t().overview;
   return (
@@ -49,7 +49,7 @@ export function AttentionList({ cares: items }: { cares: readonly AttentionItem[
   );
 }
 
-/** In the page's own words, where it has any, and in those of the agent. */
+/** Return a problem as text: translated where possible, with the agent's message. */
 function explained({ code, message, advice }: Problem): string {
   const own = translatedProblem(code);
   return `${own.what ? `${own.what}: ` : ""}${message} ${own.advice ?? advice}`;

@@ -15,7 +15,7 @@ interface Props {
   totals: Overview | undefined;
 }
 
-/** The day in five numbers. */
+/** Key figures: agents, running transfers, and totals. */
 export function Figures({ agents, running, speed, totals }: Props) {
   const words = t().overview;
   return (

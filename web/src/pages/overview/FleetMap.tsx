@@ -10,13 +10,13 @@ import type { Agent } from "../../types";
 import { curve, HEIGHT, MAX_EDGES, MAX_PLACES, type Node, placeNodes, RADIUS, WIDTH } from "./layout";
 import type { Edge } from "./overviewModel";
 
-/** Of the dashes, as page.css has them. */
+/** Length of a dash period, as in page.css, and step of the animation. */
 const PERIOD = 16;
 const STEP = 2;
-/** So many speeds can be read beside their lines. */
+/** Maximum number of active edges whose speed is labeled. */
 const MAX_SPEED_LABELS = 10;
 
-/** Who sends to whom: agents as places around a circle, running hops as moving lines. */
+/** Map of data flows: agents around an ellipse, running hops as animated lines. */
 export function FleetMap({ agents, edges }: { agents: readonly Agent[]; edges: readonly Edge[] }) {
   const words = t().overview;
   const drawn = edges.slice(0, MAX_EDGES);
@@ -71,10 +71,7 @@ export function FleetMap({ agents, edges }: { agents: readonly Agent[]; edges: r
   );
 }
 
-/**
- * The dashes of moving lines wander. Ten pictures a second are enough for the eye, and the style sheet's own
- * animations would have the page work for all sixty.
- */
+/** Animate the dashes of active lines at 10 frames a second. A CSS animation would cost 60. */
 function useFlow(moves: boolean) {
   const picture = useRef<SVGSVGElement>(null);
   useEffect(() => {

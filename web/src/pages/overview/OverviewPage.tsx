@@ -57,7 +57,7 @@ export default function OverviewPage() {
 interface LoadedProps {
   agents: Agent[];
   running: TransferSummary[];
-  /** When the API said that. */
+  /** When the API answered, in milliseconds since 1970. */
   fetchedAt: number;
   recent: readonly TransferSummary[];
   awaiting: readonly TransferSummary[];

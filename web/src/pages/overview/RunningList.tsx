@@ -15,13 +15,13 @@ import type { Progress, TransferSummary } from "../../types";
 interface Props {
   moving: readonly { transfer: TransferSummary; progress: Progress }[];
   title?: string;
-  /** They do not run any more: what became of them, instead of how fast they are. */
+  /** Whether the transfers have ended: shows the result instead of the speed. */
   ended?: boolean;
 }
 
 /**
- * Transfers, a plain row each: five hundred of them are told of every second, which a table with everything
- * would be too heavy for. Of rows out of sight only the state is kept up to date.
+ * Transfers as plain rows: a full table would be too slow for updates of 500 transfers a second. Rows that
+ * are not visible are updated only when their state changes.
  */
 export function RunningList({ moving, title, ended = false }: Props) {
   const words = t().overview;
@@ -117,7 +117,7 @@ function Moving({ progress }: { progress: Progress }) {
   );
 }
 
-/** Moved, not laid out anew: a bar that grows by its width would cost its whole row a layout. */
+/** A progress bar that scales with a transform: changing its width would cost a layout of the row. */
 function Bar({ percent }: { percent: number | null }) {
   const known = percent !== null;
   return (

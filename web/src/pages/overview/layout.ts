@@ -1,11 +1,11 @@
-/** Where the picture of the fleet puts its places, and how its lines run between them. */
+/** Layout of the map of data flows: positions of nodes, and curves between them. */
 import type { Agent } from "../../types";
 import { type Edge, S3_PLACE } from "./overviewModel";
 
 export const WIDTH = 560;
 export const HEIGHT = 340;
 export const RADIUS = 9;
-/** As many names as can be read around one circle. */
+/** Maximum number of nodes whose names stay readable. */
 export const MAX_PLACES = 28;
 export const MAX_EDGES = 80;
 
@@ -17,7 +17,7 @@ export interface Node {
   status: Agent["status"] | null;
 }
 
-/** The places that take part first, then the others by name; around an ellipse from the left. */
+/** Place the nodes around an ellipse: agents with edges are preferred, all sorted by name. */
 export function placeNodes(agents: readonly Agent[], edges: readonly Edge[]): Node[] {
   const busy = new Set(edges.flatMap(({ from, to }) => [from, to]));
   const named = agents.map(({ agent_id, status }) => ({ name: agent_id, status }));
@@ -36,7 +36,7 @@ export function placeNodes(agents: readonly Agent[], edges: readonly Edge[]): No
   });
 }
 
-/** From the rim of one place to that of another, bent to its left, so that both directions can be seen. */
+/** Return a curve between two nodes, bent to the left, so that both directions are visible. */
 export function curve(from: Node, to: Node): { path: string; middle: { x: number; y: number } } {
   if (from === to) return loop(from);
   const [dx, dy] = [to.x - from.x, to.y - from.y];
@@ -55,7 +55,7 @@ export function curve(from: Node, to: Node): { path: string; middle: { x: number
   return { path: `M${point(start)} Q${point(control)} ${point(end)}`, middle };
 }
 
-/** A copy within one server. */
+/** Return a loop, for a copy within one server. */
 function loop({ x, y }: Node): ReturnType<typeof curve> {
   const [left, right, top] = [x - RADIUS, x + RADIUS, y - RADIUS * 5];
   return {

@@ -1,16 +1,16 @@
-/** What the first page says, out of lists and live words: no request, no drawing. */
+/** Model of the overview page, computed from lists and live progress. */
 import { isClockWrong } from "../../format/times";
 import { type LiveProgressByHop, liveProgressOf } from "../../live/mergeProgress";
 import type { Agent, Location, TransferSummary } from "../../types";
 
 export const S3_PLACE = "S3";
-/** Below this share of its size a root is nearly full. */
+/** Free share of a root's size below which it is nearly full. */
 const NEARLY_FULL_SHARE = 0.05;
 
 export interface Edge {
   from: string;
   to: string;
-  /** Hops that carry bytes now; none: they did lately. */
+  /** Number of active hops; 0: only recent ones. */
   hops: number;
   speed: number;
 }
@@ -19,7 +19,7 @@ export function placeOf(location: Location): string {
   return location.kind === "s3" ? S3_PLACE : location.agent_id;
 }
 
-/** A transfer's hops, as far as its summary tells: each destination from the source, or from the one before. */
+/** Return the ends of a transfer's hops: from the source, or in a chain from the previous destination. */
 function hopsOf({ source, destinations, shape }: TransferSummary): { from: string; to: string }[] {
   return destinations.map((to, number) => {
     const before = destinations[number - 1];
@@ -27,7 +27,7 @@ function hopsOf({ source, destinations, shape }: TransferSummary): { from: strin
   });
 }
 
-/** Who sends to whom: lines that carry bytes now, then those that did lately. */
+/** Return the edges between places: active ones first, then recent ones. */
 export function edgesOf(
   running: readonly TransferSummary[],
   recent: readonly TransferSummary[],
@@ -43,11 +43,11 @@ export function edgesOf(
   };
   for (const transfer of running) {
     const said = liveProgressOf(transfer, received, now);
-    // Without a live word the answer's own speed tells, which is none when nobody confirms it.
+    // Without live progress, the API's own speed decides; it is 0 if unconfirmed.
     const silent = said.every((one) => one === null) && transfer.progress.bytes_per_second > 0;
     for (const [number, leg] of hopsOf(transfer).entries()) {
       const line = edge(leg);
-      // Which of several hops move, only live words tell; in a chain it is one at a time.
+      // Only live progress shows which of several hops are active.
       const moves = said[number] ?? (silent && (transfer.shape === "fan_out" || said.length === 1));
       if (moves) line.hops += 1;
       line.speed += said[number]?.bytes_per_second ?? 0;
@@ -75,7 +75,7 @@ const URGENCY: AttentionItem["kind"][] = [
   "late",
 ];
 
-/** What needs a person, the most urgent first. A transfer that failed counts for a day. */
+/** Return what needs attention, most urgent first. A failed transfer counts for one day. */
 export function attentionItems(
   agents: readonly Agent[],
   transfers: readonly TransferSummary[],
@@ -99,7 +99,7 @@ export function attentionItems(
     const ended = Date.parse(transfer.ended_at ?? transfer.created_at);
     const lately = now - ended < 86_400_000;
     if (transfer.state === "awaiting_approval") items.push({ kind: "approval", transfer });
-    // Whom a person has paused, a person does not forget; an agent pauses for a reason.
+    // Only pauses by the agent need attention: they have a problem.
     if (transfer.state === "paused" && transfer.problem) items.push({ kind: "pausedByAgent", transfer });
     if (transfer.state === "failed" && lately) items.push({ kind: "failed", transfer });
     if (transfer.state === "partially_failed" && lately) items.push({ kind: "partiallyFailed", transfer });

@@ -9,7 +9,7 @@ import { hrefWith } from "../../router";
 
 const AWAITING = { status: "awaiting_approval" as const, agent: null, dryRun: null };
 
-/** Transfers that a policy wants a second person for, who has not agreed yet. */
+/** Table of transfers that wait for approval by a second person. */
 export function Approvals() {
   const query = useTransfers(AWAITING, null);
   const words = t().approval;

@@ -19,7 +19,7 @@ import { useAgents } from "../../hooks/queries";
 import { t } from "../../i18n";
 import type { Agent, PolicyTested } from "../../types";
 
-/** May Ann send server-b:/x to server-c:/y? Nothing is moved by asking. */
+/** Form that tests whether policies allow a person's transfer. Nothing is transferred. */
 export function Tester() {
   const api = useApi();
   const words = t().policies;
@@ -113,7 +113,7 @@ function Answer({ answer }: { answer: PolicyTested }) {
   );
 }
 
-/** Names that no agent has: whatever is said of them holds for one without tags. */
+/** Return names without an agent: the result for them assumes an agent without tags. */
 function unknownAgents({ movements }: PolicyTested, agents: readonly Agent[]): string[] {
   const known = new Set(agents.map(({ agent_id }) => agent_id));
   const named = movements

@@ -11,7 +11,7 @@ interface Props {
   onChange(value: string): void;
 }
 
-/** A text field that lies over its own coloured text, so that errors are marked where they are. */
+/** Editor for Cedar: a text area over its highlighted text, with errors marked in place. */
 export function CedarField({ value, flaws, onChange }: Props) {
   const words = t().policy;
   const field = useRef<HTMLTextAreaElement>(null);

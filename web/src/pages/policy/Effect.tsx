@@ -12,7 +12,7 @@ import type { DryRun } from "../../types";
 
 type Changed = DryRun["changed"][number];
 
-/** Which transfers of the last days would be decided differently. */
+/** Table of past transfers that would be decided differently. */
 export function Effect({ effect, stale }: { effect: DryRun; stale: boolean }) {
   const words = t().policy;
   return (

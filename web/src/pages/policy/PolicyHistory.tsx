@@ -10,11 +10,11 @@ import type { Policy } from "../../types";
 
 interface Props {
   versions: readonly Policy[];
-  /** Its text goes into the field above. */
+  /** Called with the text of a version to restore. */
   onTake(text: string): void;
 }
 
-/** Who has changed the policy, and why, the latest first. */
+/** Versions of a policy, newest first, with author and reason. */
 export function PolicyHistory({ versions, onTake }: Props) {
   const words = t().policy;
   if (versions.length === 0) return null;

@@ -128,7 +128,7 @@ interface Written {
   text: string;
 }
 
-/** What the text would have meant for the transfers of the last days; it is checked first. */
+/** Validate a policy and evaluate past transfers with it. */
 function useDryRun() {
   const { api } = useAppContext();
   return useMutation({

@@ -6,7 +6,7 @@ import type { Template } from "../../types";
 import { requestOf } from "./request";
 import { toYaml } from "./yaml";
 
-/** For who may look at a template and not change it: the text that `crosshaul templates apply` would read. */
+/** A template as read-only YAML for viewers, as `crosshaul templates apply` reads it. */
 export default function AsText({ template }: { template: Template }) {
   return (
     <Container header={<Header variant="h1">{t().template.tab(template.template_id)}</Header>}>

@@ -6,7 +6,7 @@ import { useNarrow } from "../../hooks/useMedia";
 import { t } from "../../i18n";
 import type { Template } from "../../types";
 
-/** The transfers that the template has made, the latest first. */
+/** Table of transfers that the template started, newest first. */
 export function Runs({ template }: { template: Template }) {
   const query = useRuns(template.template_id);
   const narrow = useNarrow();

@@ -62,7 +62,7 @@ function rowsOf(template: Template): Row[] {
 }
 
 interface Props {
-  /** The template that is edited, in the version that this page saw. */
+  /** The template being edited, in the version that this page loaded. */
   known?: Template;
   start: TemplateRequest;
   rows: Row[];
@@ -74,9 +74,9 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
   const [rows, setRows] = useDraftState(`destinations ${version}`, () => firstRows);
   const [tried, setTried] = useState(false);
   const [asText, setAsText] = useDraftState(`as text ${version}`, () => false);
-  /** Null: it is as the form says. */
+  /** YAML text; null: not edited, generated from the form. */
   const [source, setSource] = useDraftState<string | null>(`text ${version}`, () => null);
-  /** Null: there is something wrong with the text. */
+  /** The parsed text; null: the text is invalid. */
   const [text, setText] = useDraftState<TemplateRequest | null>(`read ${version}`, () => null);
   const save = useSave(known);
   const written = { ...draft, destinations: rows.map((one) => draftText(one.draft)) };
@@ -98,7 +98,7 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
     save.mutate(written);
   }
 
-  /** What was written in one of the two is there in the other. */
+  /** Switch between form and YAML, and keep the content. */
   function switchView(toText: boolean): void {
     if (toText) {
       setText(written);
@@ -248,7 +248,7 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
 
 interface FormOrTextProps {
   text: boolean;
-  /** The text is not right yet, and a form could not show it. */
+  /** Whether the text is invalid, so that the form cannot show it. */
   stuck: boolean;
   onTurn(toText: boolean): void;
 }
@@ -294,7 +294,7 @@ function useSave(known: Template | undefined) {
 
 const SLUG = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
-/** Is there nothing left that this page could find wrong? */
+/** Return whether the request has no errors that this page can detect. */
 function isComplete(request: TemplateRequest): boolean {
   const places = request.destinations.map((place) => draftFrom(String(place)));
   return (

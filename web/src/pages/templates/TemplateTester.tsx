@@ -12,7 +12,7 @@ import { sampleEvent, testUpload, type Upload, uploadsIn } from "./testTemplate"
 
 const MAX_ROWS = 16;
 
-/** A key or an S3 event in; what it would start out, by the template as it is written now. */
+/** Show what an upload (an object key or an S3 event) would start with the template as edited. */
 export function TemplateTester({ template }: { template: TemplateRequest }) {
   const words = t().template;
   const { prefix, suffix } = template.trigger;

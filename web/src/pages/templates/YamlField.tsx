@@ -5,20 +5,20 @@ import type { TemplateRequest } from "../../types";
 import { parseYaml, toYaml } from "./yaml";
 
 interface Props {
-  /** Null: as `start` is written. */
+  /** The edited text; null: generated from `start`. */
   source: string | null;
   start: TemplateRequest;
-  /** The name of the template that is edited; null for a new one. */
+  /** Name of the template being edited; null for a new one. */
   known: string | null;
-  /** The text, and what it says; null while something is wrong with it. */
+  /** Called with the text, and the parsed request or null if it is invalid. */
   onChange(source: string, said: TemplateRequest | null): void;
 }
 
-/** The template as text, checked with every letter. */
+/** Editor for a template as YAML, validated on every change. */
 export function YamlField({ source, start, known, onChange }: Props) {
   const words = t().template;
   const text = source ?? toYaml(start);
-  // What a form has written is checked when somebody changes it: it may have no name yet.
+  // Generated text is validated only once it is edited: it may not have a name yet.
   const { faults } = source === null ? { faults: [] } : parse(source, known);
   return (
     <FormField

@@ -1,8 +1,11 @@
-/** What an upload would start, by the rules of the control plane (lambdas/domain/template.py and arrival.py). */
+/**
+ * What an upload would start, by the control plane's rules (lambdas/domain/template.py and
+ * object_batch.py).
+ */
 import type { TemplateRequest } from "../../types";
 
 export interface Upload {
-  /** Left out: the template's. */
+  /** Default: the template's bucket. */
   bucket?: string;
   key: string;
   size?: number;
@@ -15,7 +18,7 @@ export function testUpload(
   { trigger, destinations }: TemplateRequest,
   { bucket, key, size }: Upload,
 ): TestResult {
-  // What is kept of the key begins after the prefix's last slash.
+  // The path below a destination starts after the prefix's last slash.
   const kept = key.slice(trigger.prefix.lastIndexOf("/") + 1);
   const checks: [Mismatch, boolean][] = [
     ["bucket", bucket === undefined || bucket === trigger.bucket],
@@ -30,12 +33,12 @@ export function testUpload(
   return { arrives: destinations.map((place) => `${place}${kept}`) };
 }
 
-/** May this be a path below a directory? S3 allows keys that no file system does, or that leave it. */
+/** Return whether a key is a valid path below a directory. S3 allows keys that are not. */
 function canBeAFile(path: string): boolean {
   return path.split("/").every((part) => !["", ".", ".."].includes(part) && !part.includes("\0"));
 }
 
-/** The uploads that a text tells of: one key, or EventBridge's event about S3, alone or as SQS brings it. */
+/** Return the uploads in a text: an object key, S3 events from EventBridge, or a batch from SQS. */
 export function uploadsIn(text: string): Upload[] | null {
   if (!/^\s*[{[]/.test(text)) return [{ key: text }];
   try {
@@ -60,7 +63,7 @@ function uploadOf({ detail: { bucket, object } }: Created): Upload {
   return { bucket: bucket.name, key: object.key, size: object.size };
 }
 
-/** An event as EventBridge would bring it for an upload under the template's prefix. */
+/** Return a sample EventBridge event for an upload under the template's prefix. */
 export function sampleEvent({ trigger: { bucket, prefix, suffix } }: TemplateRequest): string {
   const event = {
     version: "0",

@@ -1,4 +1,4 @@
-/** A template as YAML, the very text that `crosshaul templates apply` reads, and what is wrong with it. */
+/** Read and write templates as YAML, as `crosshaul templates apply` does, and validate them. */
 import { isMap, LineCounter, parseDocument, stringify } from "yaml";
 import { t } from "../../i18n";
 import { draftError, draftFrom } from "../../model/locations";
@@ -32,7 +32,7 @@ const texts: Check = (value) =>
   Array.isArray(value) && value.every((one) => typeof one === "string") ? "" : t().template.kinds.texts;
 const windows: Check = (value) =>
   Array.isArray(value) && value.every((one) => mapping(one) === "") ? "" : t().template.kinds.windows;
-/** An option that no template can have, unless it is switched off. */
+/** Check that an option not available for templates is off. */
 const never =
   (why: () => string): Check =>
   (value) =>
@@ -42,7 +42,7 @@ const oneOf =
   (value) =>
     values.includes(String(value)) ? "" : t().template.yamlOneOf(values.join(", "));
 
-/** Every field there is; the API checks what lies deeper. */
+/** All known fields with their checks; the API validates nested values. */
 const FIELDS: Record<string, Check> = {
   name: text,
   description: text,
@@ -73,14 +73,14 @@ const FIELDS: Record<string, Check> = {
   enabled: boolean,
 };
 const NEEDED = ["name", "trigger", "trigger.bucket", "destinations"];
-/** Options that this page does not know, since a newer API has them, are the API's to judge. */
+/** Unknown fields of this mapping are left to the API, which may be newer than this page. */
 const EXTENSIBLE = "options";
 
 export function toYaml(request: TemplateRequest): string {
   return stringify(request, { lineWidth: 0 });
 }
 
-/** The template that the text stands for: what it leaves out is as the API has it by default. */
+/** Parse a template. Missing fields get the API's defaults. */
 export function parseYaml(source: string): Read {
   const lines = new LineCounter();
   const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });

@@ -11,7 +11,7 @@ import { t } from "../../i18n";
 import { mayApprove } from "../../model/transferActions";
 import type { Transfer } from "../../types";
 
-/** Who has agreed to the transfer, or who may: another person than those who asked for it. */
+/** Show who approved the transfer, or who may approve it. */
 export function ApprovalAlert({ transfer }: { transfer: Transfer }) {
   const { claims, role } = useAppContext();
   const [confirming, setConfirming] = useState(false);

@@ -20,23 +20,23 @@ interface Props {
   hop: Hop;
   number: number;
   received: LiveProgressByHop;
-  /** When the API said what is stored. */
+  /** When the API answered, in milliseconds since 1970. */
   fetchedAt: number;
-  /** A preview: what it looks at does not move. */
+  /** Whether the transfer is a dry run, which moves no data. */
   dry: boolean;
 }
 
 const MOVING_STATES: ReadonlySet<HopState> = new Set(["running", "verifying"]);
-/** Nothing but its agents is needed for it to go on. */
+/** States in which the hop needs only its agents to continue. */
 const NEEDS_AGENTS: ReadonlySet<HopState> = new Set(["queued", "offered", "running", "verifying"]);
-/** The agent has paused by itself, and goes on by itself. */
+/** Problem code of an automatic pause, which ends automatically. */
 const FULL = "destination-full";
 const NOT_STARTED: ReadonlySet<HopState> = new Set(["awaiting_approval", "waiting", "queued", "offered"]);
 
 export function HopPanel({ hop, number, received, fetchedAt, dry }: Props) {
   const now = useNow();
   const progress = progressOf(hop, received, now, fetchedAt);
-  // The broker may say that it moves before the table does.
+  // Live progress may arrive before the stored state changes.
   const moving = MOVING_STATES.has(hop.state) || progress.bytes_per_second > 0;
   const notStarted = NOT_STARTED.has(hop.state) && progress.bytes_done === 0 && progress.files_done === 0;
   return (
@@ -107,7 +107,7 @@ function HopSummary({ hop }: { hop: Hop }) {
   );
 }
 
-/** The kind of route in words, and how exactly its bytes went: an old agent says that in its own. */
+/** Return the route as text, with the connection that was used; old agents describe it in `via`. */
 function routeText({ route, connection: way, via }: Hop): string {
   const known: Record<string, string> = t().transfer.routes;
   const really = way?.kind ?? route;

@@ -5,8 +5,9 @@ import { noticeFrom } from "../../format/problems";
 import { t } from "../../i18n";
 import type { Manifest, Transfer } from "../../types";
 
-/** What it did, file by file: one download for each hop. The addresses hold for minutes, so they are asked for
- * when they are wanted. */
+/**
+ * Download the manifest of each hop. The signed addresses expire in minutes, so they are fetched on click.
+ */
 export function ManifestButton({ transfer }: { transfer: Transfer }) {
   const { api, notify } = useAppContext();
   const query = useMutation({
@@ -36,8 +37,7 @@ export function ManifestButton({ transfer }: { transfer: Transfer }) {
   );
 }
 
-/** The answer says that it is to be kept, so the page stays. Browsers drop all but the last of several asked for
- * in one breath. */
+/** Milliseconds between downloads: of several started at once, browsers keep only the last. */
 const DOWNLOAD_INTERVAL_MS = 500;
 
 function download(url: string, number: number) {

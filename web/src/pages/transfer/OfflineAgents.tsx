@@ -3,7 +3,7 @@ import { Name, When } from "../../components/text";
 import { useAgents } from "../../hooks/queries";
 import { t } from "../../i18n";
 
-/** Which of a hop's agents are late or not there, and what becomes of the hop. */
+/** Warn about agents of a hop that are late or offline. */
 export function OfflineAgents({ names }: { names: readonly string[] }) {
   const agents = useAgents().data ?? [];
   const words = t().transfer;

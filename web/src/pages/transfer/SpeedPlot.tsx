@@ -7,17 +7,17 @@ import { time } from "../../format/times";
 import { t } from "../../i18n";
 
 const SAMPLE_INTERVAL_MS = 1_000;
-/** Five minutes of seconds, and what is shown of a shorter while: a minute. */
+/** Samples kept (five minutes), and the minimum range of the time axis in seconds. */
 const MAX_POINTS = 300;
 const MIN_RANGE_S = 60;
 const HEIGHT = 160;
 const FONT = "'Open Sans', 'Helvetica Neue', Roboto, Arial, sans-serif";
-/** Round amounts of bytes: the axis' steps. */
+/** Steps of the axis: round amounts of bytes. */
 const STEPS = [0, 1, 2, 3, 4].flatMap((power) =>
   [1, 2, 5, 10, 20, 50, 100, 200, 500].map((n) => n * 1024 ** power),
 );
 
-/** How fast it has been since the page was opened, a point a second. */
+/** Chart of the speed since the page was opened, one sample a second. */
 export default function SpeedPlot({ speed }: { speed: number }) {
   const place = useRef<HTMLDivElement>(null);
   const now = useRef(speed);
@@ -43,7 +43,7 @@ export default function SpeedPlot({ speed }: { speed: number }) {
   );
 }
 
-/** As wide as its place, until the returned function is called. `next` is asked once a second. */
+/** Draw the chart until the returned function is called. `next` is sampled once a second. */
 function drawPlot(place: HTMLElement, next: () => number): () => void {
   const times: number[] = [];
   const speeds: number[] = [];
@@ -64,7 +64,7 @@ function drawPlot(place: HTMLElement, next: () => number): () => void {
   };
 }
 
-/** Colours are asked for at each drawing: the theme may change. */
+/** Return the chart's options. Colors are read at each redraw, since the theme may change. */
 function plotOptions(width: number): uPlot.Options {
   const colour = (name: string) => getComputedStyle(document.body).getPropertyValue(name).trim();
   const lines = { stroke: () => colour("--rule"), width: 1 };
@@ -94,7 +94,7 @@ function plotOptions(width: number): uPlot.Options {
   };
 }
 
-/** From nothing to a little above the most that there was. */
+/** Return the axis range: from 0 to a little above the maximum. */
 function speedRange(_: uPlot, _from: number, to: number): [number, number] {
   return [0, Math.max(to * 1.1, 1)];
 }

@@ -10,12 +10,12 @@ import { t } from "../../i18n";
 import { type Verb, verbsFor } from "../../model/transferActions";
 import type { Transfer } from "../../types";
 
-/** Some files arrived and some did not: another try moves only those. */
+/** Return whether single files failed: a retry sends only those. */
 function hasFailedFiles({ hops }: Transfer): boolean {
   return hops.some((hop) => hop.failures_total > 0);
 }
 
-/** The buttons that fit the transfer's state and the person's role. */
+/** Buttons for the actions that the transfer's state and the person's role allow. */
 export function TransferActions({ transfer }: { transfer: Transfer }) {
   const { api, role, notify } = useAppContext();
   const queries = useQueryClient();

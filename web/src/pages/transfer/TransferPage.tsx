@@ -35,7 +35,7 @@ import { TransferActions } from "./TransferActions";
 
 const SpeedPlot = lazyPage(() => import("./SpeedPlot"));
 
-/** It goes on one day, and until then no agent speaks of it. */
+/** Unfinished states in which no agent reports progress. */
 const IDLE_STATES: ReadonlySet<TransferState> = new Set(["paused", "awaiting_approval"]);
 
 export default function TransferPage({ transferId }: { transferId: string }) {
@@ -125,12 +125,12 @@ function Ends({ transfer }: { transfer: Transfer }) {
 interface HopsProps {
   transfer: Transfer;
   received: LiveProgressByHop;
-  /** When the API said what is stored. */
+  /** When the API answered, in milliseconds since 1970. */
   fetchedAt: number;
 }
 
 interface OverviewProps extends HopsProps {
-  /** Does the broker speak to this page? null when there is nothing to listen to. */
+  /** Whether the page is connected to the broker; null if there is nothing to subscribe to. */
   live: boolean | null;
 }
 

@@ -21,7 +21,7 @@ import type { TransferState } from "../../types";
 
 export default function TransfersPage({ query }: { query: URLSearchParams }) {
   const filters = readFilters(query);
-  // New filters begin at the first page again.
+  // New filters start at the first page.
   return <List key={JSON.stringify(filters)} filters={filters} />;
 }
 
