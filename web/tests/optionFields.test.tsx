@@ -13,7 +13,14 @@ function Limit() {
     setValue(next);
   }
   return (
-    <Amount label="Limit" constraint="" wrong="A number" measure={SPEED} value={value} onChange={change} />
+    <Amount
+      label="Limit"
+      constraint=""
+      invalidText="A number"
+      measure={SPEED}
+      value={value}
+      onChange={change}
+    />
   );
 }
 

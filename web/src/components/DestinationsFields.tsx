@@ -27,14 +27,21 @@ interface Props {
   rows: Row[];
   onChange(rows: Row[]): void;
   /** Whether to show validation errors: the form was submitted. */
-  tried: boolean;
+  showErrors: boolean;
   /** Whether every destination must be a directory, as in a template. */
   directories?: boolean;
   source?: Draft;
-  faultAt?(number: number): string;
+  errorFor?(number: number): string;
 }
 
-export function DestinationsFields({ rows, onChange, tried, directories = false, source, faultAt }: Props) {
+export function DestinationsFields({
+  rows,
+  onChange,
+  showErrors,
+  directories = false,
+  source,
+  errorFor,
+}: Props) {
   const change = (id: number, draft: Draft) =>
     onChange(rows.map((one) => (one.id === id ? { id, draft } : one)));
   return (
@@ -48,7 +55,7 @@ export function DestinationsFields({ rows, onChange, tried, directories = false,
           description={source && arrivalText(source, draft)}
           value={draft}
           end="destination"
-          fault={(tried && draftError(draft, directories)) || faultAt?.(number) || ""}
+          error={(showErrors && draftError(draft, directories)) || errorFor?.(number) || ""}
           onChange={(next) => change(id, next)}
           onRemove={rows.length > 1 ? () => onChange(rows.filter((one) => one.id !== id)) : undefined}
         />

@@ -16,7 +16,7 @@ interface Props {
   description?: string;
   value: Draft;
   onChange(value: Draft): void;
-  fault?: string;
+  error?: string;
   /** A destination may only be a directory or a new name; a source may also be a file. */
   end: "source" | "destination";
   onRemove?: () => void;
@@ -25,15 +25,15 @@ interface Props {
 const s3Option = (): SelectProps.Option => ({ value: S3, label: "S3", description: t().location.s3Hint });
 
 /** One end of a transfer: an agent, remote or S3, and a path. */
-export function LocationField({ label, description, value, onChange, fault, end, onRemove }: Props) {
+export function LocationField({ label, description, value, onChange, error, end, onRemove }: Props) {
   const agents = useAgents();
   useBuckets(value.place === S3); // prefetch, so that browsing opens at once
   const [browsing, setBrowsing] = useState(false);
   const agent = agents.data?.find((one) => one.agent_id === value.place);
   const options = optionsOf(agents.data ?? [], end);
   const at = value.place + (remoteIn(value) && `:${remoteIn(value)}`);
-  const selected = options.flatMap(within).find((one) => one.value === at);
-  const looking = {
+  const selected = options.flatMap(flatten).find((one) => one.value === at);
+  const browserProps = {
     start: value.path,
     end,
     onClose: () => setBrowsing(false),
@@ -44,7 +44,7 @@ export function LocationField({ label, description, value, onChange, fault, end,
   };
   const unknown = value.place && value.place !== S3 ? { value: at, label: at } : null;
   return (
-    <FormField label={label} description={description} errorText={fault} stretch>
+    <FormField label={label} description={description} errorText={error} stretch>
       <div className="location">
         <Select
           ariaLabel={t().location.agentOrS3(label)}
@@ -88,8 +88,8 @@ export function LocationField({ label, description, value, onChange, fault, end,
           />
         )}
       </div>
-      {browsing && value.place === S3 && <BucketBrowser {...looking} />}
-      {browsing && agent && <DirectoryBrowser place={agentPlace(agent)} {...looking} />}
+      {browsing && value.place === S3 && <BucketBrowser {...browserProps} />}
+      {browsing && agent && <DirectoryBrowser place={agentPlace(agent)} {...browserProps} />}
     </FormField>
   );
 }
@@ -126,6 +126,6 @@ function remotesOf({ agent_id, capabilities, status }: Agent, end: Props["end"])
   }));
 }
 
-function within(option: SelectProps.Option | SelectProps.OptionGroup): readonly SelectProps.Option[] {
+function flatten(option: SelectProps.Option | SelectProps.OptionGroup): readonly SelectProps.Option[] {
   return "options" in option ? option.options : [option];
 }

@@ -12,7 +12,7 @@ interface Props {
   onChange(value: Options): void;
   ends: Ends;
   /** Return the API's error about one of them. */
-  faultAt?(option: keyof Options): string;
+  errorFor?(option: keyof Options): string;
 }
 
 type Setter = <K extends keyof Options>(name: K) => (next: Options[K]) => void;
@@ -21,13 +21,13 @@ interface PartProps {
   value: Options;
   set: Setter;
   ends: Ends;
-  fault(option: keyof Options): string;
+  errorFor(option: keyof Options): string;
 }
 
 /** Fields for all options of a transfer, with the options that these ends do not support disabled. */
-export function OptionsFields({ value, onChange, ends, faultAt }: Props) {
+export function OptionsFields({ value, onChange, ends, errorFor }: Props) {
   const set: Setter = (name) => (next) => onChange({ ...value, [name]: next });
-  const part: PartProps = { value, set, ends, fault: (option) => faultAt?.(option) ?? "" };
+  const part: PartProps = { value, set, ends, errorFor: (option) => errorFor?.(option) ?? "" };
   return (
     <SpaceBetween size="l">
       <ExpandableSection
@@ -53,29 +53,29 @@ export function OptionsFields({ value, onChange, ends, faultAt }: Props) {
   );
 }
 
-function FilterOptions({ value, set, fault }: PartProps) {
-  const words = t().options;
+function FilterOptions({ value, set, errorFor }: PartProps) {
+  const labels = t().options;
   return (
     <SpaceBetween size="m">
       <Patterns
-        label={words.include}
-        constraint={words.includeHint}
+        label={labels.include}
+        constraint={labels.includeHint}
         example="*.mov"
         value={value.include}
-        fault={fault("include")}
+        error={errorFor("include")}
         onChange={set("include")}
       />
       <Patterns
-        label={words.exclude}
-        constraint={words.excludeHint}
+        label={labels.exclude}
+        constraint={labels.excludeHint}
         example="proxies/"
         value={value.exclude}
-        fault={fault("exclude")}
+        error={errorFor("exclude")}
         onChange={set("exclude")}
       />
       <Choice
-        label={words.links}
-        choices={choices(words.symlinks, words.symlinkHints)}
+        label={labels.links}
+        choices={choices(labels.symlinks, labels.symlinkHints)}
         value={value.symlinks}
         onChange={set("symlinks")}
       />
@@ -83,24 +83,24 @@ function FilterOptions({ value, set, fault }: PartProps) {
   );
 }
 
-function ComparisonOptions({ value, set, ends, fault }: PartProps) {
-  const words = t().options;
+function ComparisonOptions({ value, set, ends, errorFor }: PartProps) {
+  const labels = t().options;
   const why = unavailableReason("compare", ends, value);
-  const compare = choices(words.compare, words.compareHints).map((one) =>
+  const compare = choices(labels.compare, labels.compareHints).map((one) =>
     one.value === "checksum" && why ? { ...one, disabled: true, disabledReason: why } : one,
   );
   return (
     <SpaceBetween size="m">
       <Choice
-        label={words.comparison}
+        label={labels.comparison}
         choices={compare}
         value={value.compare}
-        fault={fault("compare")}
+        error={errorFor("compare")}
         onChange={set("compare")}
       />
       <Choice
-        label={words.conflict}
-        choices={choices(words.overwrite, words.overwriteHints)}
+        label={labels.conflict}
+        choices={choices(labels.overwrite, labels.overwriteHints)}
         value={value.overwrite}
         onChange={set("overwrite")}
       />
@@ -108,98 +108,98 @@ function ComparisonOptions({ value, set, ends, fault }: PartProps) {
   );
 }
 
-function RemovalOptions({ value, set, ends, fault }: PartProps) {
-  const words = t().options;
+function RemovalOptions({ value, set, ends, errorFor }: PartProps) {
+  const labels = t().options;
   return (
     <SpaceBetween size="m">
       <DangerousOption
-        label={words.deleteExtra}
-        hint={words.deleteExtraHint}
-        warning={words.deleteExtraWarning}
+        label={labels.deleteExtra}
+        hint={labels.deleteExtraHint}
+        warning={labels.deleteExtraWarning}
         unavailable={unavailableReason("delete_extra", ends, value)}
         value={value.delete_extra}
-        fault={fault("delete_extra")}
+        error={errorFor("delete_extra")}
         onChange={set("delete_extra")}
       />
       <DangerousOption
-        label={words.move}
-        hint={words.moveHint}
-        warning={words.moveWarning}
+        label={labels.move}
+        hint={labels.moveHint}
+        warning={labels.moveWarning}
         unavailable={unavailableReason("move", ends, value)}
         value={value.move}
-        fault={fault("move")}
+        error={errorFor("move")}
         onChange={set("move")}
       />
     </SpaceBetween>
   );
 }
 
-function ExecutionOptions({ value, set, ends, fault }: PartProps) {
-  const words = t().options;
+function ExecutionOptions({ value, set, ends, errorFor }: PartProps) {
+  const labels = t().options;
   const why = unavailableReason("owner", ends, value);
-  const owners = choices(words.owner, words.ownerHints).map((one) =>
+  const owners = choices(labels.owner, labels.ownerHints).map((one) =>
     one.value !== "agent" && why ? { ...one, disabled: true, disabledReason: why } : one,
   );
   return (
     <SpaceBetween size="m">
       <Choice
-        label={words.check}
-        choices={choices(words.verify, words.verifyHints)}
+        label={labels.check}
+        choices={choices(labels.verify, labels.verifyHints)}
         value={value.verify}
         onChange={set("verify")}
       />
       <Choice
-        label={words.ownership}
+        label={labels.ownership}
         choices={owners}
         value={value.owner}
-        fault={fault("owner")}
+        error={errorFor("owner")}
         onChange={set("owner")}
       />
       <Choice
-        label={words.unreachable}
-        choices={choices(words.relay, words.relayHints)}
+        label={labels.unreachable}
+        choices={choices(labels.relay, labels.relayHints)}
         value={value.relay}
         onChange={set("relay")}
       />
       <Choice
-        label={words.inChain}
-        choices={choices(words.chain, words.chainHints)}
+        label={labels.inChain}
+        choices={choices(labels.chain, labels.chainHints)}
         value={value.chain}
         onChange={set("chain")}
       />
       <Choice
-        label={words.offline}
-        choices={choices(words.ifOffline, words.offlineHints)}
+        label={labels.offline}
+        choices={choices(labels.ifOffline, labels.offlineHints)}
         value={value.if_offline}
         onChange={set("if_offline")}
       />
       <Choice
-        label={words.priority}
-        choices={choices(words.priorities, words.priorityHints)}
+        label={labels.priority}
+        choices={choices(labels.priorities, labels.priorityHints)}
         value={value.priority}
         onChange={set("priority")}
       />
       <Amount
-        label={words.streams}
-        constraint={words.streamsHint}
-        wrong={words.streamsFault}
+        label={labels.streams}
+        constraint={labels.streamsHint}
+        invalidText={labels.streamsError}
         measure={STREAMS}
         value={value.streams}
-        fault={fault("streams")}
+        error={errorFor("streams")}
         onChange={set("streams")}
       />
       <Amount
-        label={words.limit}
-        constraint={words.limitHint}
-        wrong={words.limitFault}
+        label={labels.limit}
+        constraint={labels.limitHint}
+        invalidText={labels.limitError}
         measure={SPEED}
         value={value.bandwidth_limit}
-        fault={fault("bandwidth_limit")}
+        error={errorFor("bandwidth_limit")}
         onChange={set("bandwidth_limit")}
       />
       <BandwidthWindows
         value={value.bandwidth_windows}
-        fault={fault("bandwidth_windows")}
+        error={errorFor("bandwidth_windows")}
         onChange={set("bandwidth_windows")}
       />
     </SpaceBetween>

@@ -38,9 +38,9 @@ export function previewRows(preview: DryRunResult): PreviewRow[] {
 
 /** Result of a dry run: counts, sizes, and the first paths of each kind. */
 export function PreviewResult({ preview }: { preview: DryRunResult }) {
-  const words = t().preview;
+  const labels = t().preview;
   const lines = previewRows(preview);
-  if (lines.length === 0) return <StatusIndicator type="info">{words.nothing}</StatusIndicator>;
+  if (lines.length === 0) return <StatusIndicator type="info">{labels.nothing}</StatusIndicator>;
   return (
     <>
       {preview.space_shortage && <SpaceWarning short={preview.space_shortage} />}
@@ -50,13 +50,13 @@ export function PreviewResult({ preview }: { preview: DryRunResult }) {
 }
 
 function PreviewRows({ lines }: { lines: PreviewRow[] }) {
-  const words = t().preview;
+  const labels = t().preview;
   return (
-    <ul className="plain" aria-label={words.result}>
+    <ul className="plain" aria-label={labels.result}>
       {lines.map((line) => (
         <li key={line.kind}>
           <StatusIndicator type={LOOKS[line.kind]}>
-            {words.kinds[line.kind](files(line.files), bytes(line.bytes))}
+            {labels.kinds[line.kind](files(line.files), bytes(line.bytes))}
           </StatusIndicator>
           {line.examples.length > 0 && <Examples line={line} />}
         </li>
@@ -66,11 +66,11 @@ function PreviewRows({ lines }: { lines: PreviewRow[] }) {
 }
 
 function Examples({ line: { kind, files: all, examples } }: { line: PreviewRow }) {
-  const words = t().preview;
+  const labels = t().preview;
   return (
     <ExpandableSection
-      headerText={words.which}
-      headerAriaLabel={`${words.which}: ${words.names[kind]}`}
+      headerText={labels.which}
+      headerAriaLabel={`${labels.which}: ${labels.names[kind]}`}
       defaultExpanded={EXPANDED.has(kind)}
     >
       <ul className="plain paths">

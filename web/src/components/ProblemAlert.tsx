@@ -20,17 +20,17 @@ interface Props {
 /** Show a failed request: what happened, where, and what to do. */
 export function ProblemAlert({ error, onRetry }: Props) {
   const problem = asProblem(error);
-  const own = translatedProblem(problem.code);
-  const advice = own.advice ?? problem.advice;
-  const theirs = own.what && "en";
+  const translated = translatedProblem(problem.code);
+  const advice = translated.advice ?? problem.advice;
+  const originalLanguage = translated.what && "en";
   return (
     <Alert
       type="error"
-      header={safeText(own.what ?? problem.title)}
+      header={safeText(translated.what ?? problem.title)}
       action={onRetry && <Button onClick={onRetry}>{t().common.retry}</Button>}
     >
       {problem.detail && (
-        <div className="name" lang={theirs}>
+        <div className="name" lang={originalLanguage}>
           {safeText(problem.detail)}
         </div>
       )}
@@ -47,7 +47,7 @@ export function ProblemAlert({ error, onRetry }: Props) {
       {problem.policies.length > 0 && <ForbiddingPolicies policies={problem.policies} />}
       {advice && (
         <Box fontWeight="bold">
-          <span lang={own.advice ? undefined : theirs}>{safeText(advice)}</span>
+          <span lang={translated.advice ? undefined : originalLanguage}>{safeText(advice)}</span>
         </Box>
       )}
     </Alert>
@@ -80,10 +80,10 @@ interface HopProblemProps {
 /** Show the problem of a hop or a file, as its agent reported it. */
 export function HopProblem({ problem, type = "error", children }: HopProblemProps) {
   const { what, advice } = translatedProblem(problem.code);
-  const theirs = <ReportedText>{problem.message}</ReportedText>;
+  const original = <ReportedText>{problem.message}</ReportedText>;
   return (
-    <Alert type={type} header={what ?? theirs}>
-      {what && <div>{theirs}</div>}
+    <Alert type={type} header={what ?? original}>
+      {what && <div>{original}</div>}
       {problem.path && <div className="name mono">{safeText(problem.path)}</div>}
       {advice && <div>{advice}</div>}
       {!advice && problem.advice && (

@@ -24,7 +24,7 @@ interface TimelineProps {
 /** Table of what happened and who did it, newest first. */
 export function Timeline({ entries: moments, counter, actions, loading = false, empty }: TimelineProps) {
   const narrow = useNarrow();
-  const lines = moments.map((moment, number) => ({ ...moment, key: `${number}` })).reverse();
+  const rows = moments.map((moment, number) => ({ ...moment, key: `${number}` })).reverse();
   return (
     <Table
       header={
@@ -34,7 +34,7 @@ export function Timeline({ entries: moments, counter, actions, loading = false, 
       }
       loading={loading}
       loadingText={t().common.loading(t().audit.thing)}
-      items={lines}
+      items={rows}
       trackBy="key"
       columnDefinitions={narrow ? slim() : wide()}
       wrapLines

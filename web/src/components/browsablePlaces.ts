@@ -28,7 +28,7 @@ export interface BrowsablePlace {
   /** Column title of the roots, and the text shown if there are none. */
   rootsLabel: string;
   noRoots: string;
-  list(api: Api, path: string, asked: ListRequest): Promise<Pick<Listing, "entries" | "next">>;
+  list(api: Api, path: string, request: ListRequest): Promise<Pick<Listing, "entries" | "next">>;
 }
 
 export function agentPlace(agent: Agent): BrowsablePlace {
@@ -44,10 +44,10 @@ export function agentPlace(agent: Agent): BrowsablePlace {
     flat: false,
     rootsLabel: t().browser.root,
     noRoots: t().browser.noRoots,
-    list: (api, path, asked) =>
+    list: (api, path, request) =>
       api.post<Listing>(
         `/agents/${encodeURIComponent(agent.agent_id)}/browse`,
-        { ...directoryOf(path), ...asked },
+        { ...directoryOf(path), ...request },
         newKey(),
       ),
   };
@@ -60,9 +60,9 @@ export function s3Place(buckets: readonly string[]): BrowsablePlace {
     flat: true,
     rootsLabel: t().browser.bucket,
     noRoots: t().browser.noBuckets,
-    list: (api, path, asked) => {
+    list: (api, path, request) => {
       const { bucket, prefix } = bucketOf(path);
-      return api.post<BucketListing>(`/buckets/${bucket}/browse`, { prefix, ...asked }, newKey());
+      return api.post<BucketListing>(`/buckets/${bucket}/browse`, { prefix, ...request }, newKey());
     },
   };
 }

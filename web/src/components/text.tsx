@@ -17,11 +17,11 @@ export function Name({ children }: { children: string }) {
 /** A problem reported by an agent or the API, with a translation in front if there is one. */
 export function ProblemText({ problem }: { problem: Pick<Problem, "code" | "message" | "advice"> }) {
   const { what, advice } = translatedProblem(problem.code);
-  const theirs = advice ? problem.message : `${problem.message} ${problem.advice}`.trim();
+  const original = advice ? problem.message : `${problem.message} ${problem.advice}`.trim();
   return (
     <>
       {what && `${what}: `}
-      <ReportedText>{theirs}</ReportedText>
+      <ReportedText>{original}</ReportedText>
       {advice && ` ${advice}`}
     </>
   );

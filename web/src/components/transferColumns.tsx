@@ -38,10 +38,10 @@ const progressed = (): Column => ({
   id: "progress",
   header: t().transfers.progress,
   minWidth: 220,
-  cell: (transfer) => <Moving transfer={transfer} />,
+  cell: (transfer) => <ProgressCell transfer={transfer} />,
 });
 
-const asker = (): Column => ({
+const requester = (): Column => ({
   id: "by",
   header: t().transfers.requestedBy,
   minWidth: 215,
@@ -59,7 +59,7 @@ const at = (): Column => ({
 
 /** Return the columns of a table of transfers: a single one on a phone. */
 export function transferColumns(narrow: boolean): Column[] {
-  return narrow ? [stacked()] : [state(), route(), progressed(), asker(), at()];
+  return narrow ? [stacked()] : [state(), route(), progressed(), requester(), at()];
 }
 
 const stacked = (): Column => ({
@@ -70,16 +70,16 @@ const stacked = (): Column => ({
     <SpaceBetween size="xxs">
       <StatusBadge of={transfer} />
       {route().cell(transfer)}
-      <Moving transfer={transfer} />
+      <ProgressCell transfer={transfer} />
       <Box color="text-body-secondary" fontSize="body-s">
-        {at().cell(transfer)} · {asker().cell(transfer)}
+        {at().cell(transfer)} · {requester().cell(transfer)}
       </Box>
     </SpaceBetween>
   ),
 });
 
 /** Live progress where the page subscribes to it, otherwise the stored progress. */
-function Moving({ transfer }: { transfer: TransferSummary }) {
+function ProgressCell({ transfer }: { transfer: TransferSummary }) {
   const { received, fetchedAt } = useLiveProgress();
   const now = useNow();
   const moving = transfer.state === "running";

@@ -19,8 +19,8 @@ const UNSAFE = new RegExp(
 
 /** Escape misleading characters: `evil\u202Egpj.exe`. */
 export function safeText(name: string): string {
-  return name.replace(UNSAFE, (letter) => {
-    const code = (letter.codePointAt(0) ?? 0).toString(16).toUpperCase();
+  return name.replace(UNSAFE, (character) => {
+    const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase();
     return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, "0")}`;
   });
 }

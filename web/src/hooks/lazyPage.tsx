@@ -44,9 +44,9 @@ export function forgetFailures(): void {
  * version may have other file names, or the browser may have cached the failure.
  */
 export async function retryFailedScripts(reload = () => window.location.reload()): Promise<void> {
-  const asked = [...failedScripts].map((one) => one.load());
+  const loading = [...failedScripts].map((one) => one.load());
   failedScripts.clear();
-  const answers = await Promise.allSettled(asked);
+  const answers = await Promise.allSettled(loading);
   if (answers.some(({ status }) => status === "rejected") && (await isConsoleReachable())) reload();
 }
 

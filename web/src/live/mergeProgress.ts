@@ -108,10 +108,10 @@ export function progressNow(
   now: number,
   fetchedAt: number,
 ): Progress {
-  const said = liveProgressOf(transfer, received, now).filter((one) => one !== null);
-  if (said.length === 0) return dropStaleSpeed(transfer.progress, now, fetchedAt);
-  const sum = (read: (one: Progress) => number) => said.reduce((total, one) => total + read(one), 0);
-  const [only] = said;
+  const live = liveProgressOf(transfer, received, now).filter((one) => one !== null);
+  if (live.length === 0) return dropStaleSpeed(transfer.progress, now, fetchedAt);
+  const sum = (read: (one: Progress) => number) => live.reduce((total, one) => total + read(one), 0);
+  const [only] = live;
   const whole = only && transfer.destinations.length === 1 ? only : transfer.progress;
   return {
     ...whole,

@@ -55,21 +55,21 @@ export const TEMPLATE_ENDS: Ends = { fromS3: true, toS3: false, destinations: 1,
  * string.
  */
 export function unavailableReason(option: RestrictedOption, ends: Ends, options: Options): string {
-  const words = t().options.unavailable;
+  const labels = t().options.unavailable;
   switch (option) {
     case "compare":
-      return ends.fromS3 || ends.toS3 ? words.compare : "";
+      return ends.fromS3 || ends.toS3 ? labels.compare : "";
     case "owner":
-      return ends.fromS3 || ends.toS3 ? words.owner : "";
+      return ends.fromS3 || ends.toS3 ? labels.owner : "";
     case "delete_extra":
-      if (options.move) return words.both;
-      if (ends.fromTemplate) return words.mirrorFromTemplate;
-      return ends.toS3 ? words.mirrorS3 : "";
+      if (options.move) return labels.both;
+      if (ends.fromTemplate) return labels.mirrorFromTemplate;
+      return ends.toS3 ? labels.mirrorS3 : "";
     case "move":
-      if (options.delete_extra) return words.both;
-      if (ends.fromTemplate || ends.fromS3) return words.moveFromS3;
-      if (ends.destinations > 1) return words.moveMany;
-      return ends.toS3 ? words.moveToS3 : "";
+      if (options.delete_extra) return labels.both;
+      if (ends.fromTemplate || ends.fromS3) return labels.moveFromS3;
+      if (ends.destinations > 1) return labels.moveMany;
+      return ends.toS3 ? labels.moveToS3 : "";
   }
 }
 
@@ -125,12 +125,12 @@ export function amountText(amount: number | null, measure: Unit): string {
 
 /** Return an error for each field with an invalid amount. */
 function amountErrors({ streams, bandwidth_limit, bandwidth_windows }: Options): string[] {
-  const words = t().options;
+  const labels = t().options;
   const limits = bandwidth_windows.map(({ limit }) => limit);
   return [
-    streams === 0 ? `${words.streams}: ${words.streamsFault}` : "",
-    bandwidth_limit === 0 ? `${words.limit}: ${words.limitFault}` : "",
-    limits.includes(0) ? `${words.windows}: ${words.limitFault}` : "",
+    streams === 0 ? `${labels.streams}: ${labels.streamsError}` : "",
+    bandwidth_limit === 0 ? `${labels.limit}: ${labels.limitError}` : "",
+    limits.includes(0) ? `${labels.windows}: ${labels.limitError}` : "",
   ].filter(Boolean);
 }
 

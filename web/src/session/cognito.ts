@@ -49,13 +49,13 @@ const problems = (): Record<string, { title: string; advice: string }> => ({
 /** Sign in with SRP: the password itself is not sent. */
 export async function signIn(pool: SignIn, username: string, password: string): Promise<Answer> {
   const proof = new Proof();
-  const asked = await initiate(pool, "USER_SRP_AUTH", { USERNAME: username, SRP_A: proof.publicKey });
-  if (asked.ChallengeName !== "PASSWORD_VERIFIER") {
-    return toAnswer(username, asked);
+  const started = await initiate(pool, "USER_SRP_AUTH", { USERNAME: username, SRP_A: proof.publicKey });
+  if (started.ChallengeName !== "PASSWORD_VERIFIER") {
+    return toAnswer(username, started);
   }
-  const verifier = asked.ChallengeParameters as unknown as SrpChallenge;
+  const verifier = started.ChallengeParameters as unknown as SrpChallenge;
   const given = await proof.answer(pool.user_pool_id, verifier, password);
-  return toAnswer(username, await respond(pool, asked.ChallengeName, asked.Session, given));
+  return toAnswer(username, await respond(pool, started.ChallengeName, started.Session, given));
 }
 
 /** Answer a challenge with the new password or the code. */
@@ -94,15 +94,15 @@ function respond(
   });
 }
 
-function toAnswer(username: string, said: CognitoAnswer): Answer {
-  const result = said.AuthenticationResult;
+function toAnswer(username: string, response: CognitoAnswer): Answer {
+  const result = response.AuthenticationResult;
   if (result?.IdToken) {
     return { tokens: { idToken: result.IdToken, refreshToken: result.RefreshToken } };
   }
-  const name = said.ChallengeName;
-  if ((name === "NEW_PASSWORD_REQUIRED" || name === "SOFTWARE_TOKEN_MFA") && said.Session !== undefined) {
-    const known = said.ChallengeParameters?.USER_ID_FOR_SRP ?? username;
-    return { challenge: { name, session: said.Session, username: known } };
+  const name = response.ChallengeName;
+  if ((name === "NEW_PASSWORD_REQUIRED" || name === "SOFTWARE_TOKEN_MFA") && response.Session !== undefined) {
+    const known = response.ChallengeParameters?.USER_ID_FOR_SRP ?? username;
+    return { challenge: { name, session: response.Session, username: known } };
   }
   throw new ApiProblem({
     title: t().problems.cannotFinish,
@@ -132,8 +132,8 @@ async function call(pool: SignIn, action: string, body: unknown): Promise<Cognit
   return said;
 }
 
-function problemFrom(status: number, said: { __type?: string; message?: string }): ApiProblem {
-  const type = (said.__type ?? "").split("#").pop() ?? "";
+function problemFrom(status: number, response: { __type?: string; message?: string }): ApiProblem {
+  const type = (response.__type ?? "").split("#").pop() ?? "";
   const known = problems()[type] ?? { title: t().problems.notSignedIn, advice: t().problems.tryAgain };
-  return new ApiProblem({ ...known, status, detail: said.message ?? type });
+  return new ApiProblem({ ...known, status, detail: response.message ?? type });
 }

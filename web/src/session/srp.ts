@@ -48,14 +48,14 @@ export class Proof {
   }
 
   /** Return the responses to the challenge. Throws RangeError if the challenge is invalid. */
-  async answer(poolId: string, asked: SrpChallenge, password: string, now = new Date()) {
-    const server = BigInt(`0x${asked.SRP_B}`);
+  async answer(poolId: string, challenge: SrpChallenge, password: string, now = new Date()) {
+    const server = BigInt(`0x${challenge.SRP_B}`);
     if (server % N === 0n) {
       throw new RangeError("SRP_B is 0");
     }
-    const { USER_ID_FOR_SRP: user, SECRET_BLOCK: block } = asked;
+    const { USER_ID_FOR_SRP: user, SECRET_BLOCK: block } = challenge;
     const pool = poolId.slice(poolId.indexOf("_") + 1);
-    const key = await this.#key(server, BigInt(`0x${asked.SALT}`), `${pool}${user}:${password}`);
+    const key = await this.#key(server, BigInt(`0x${challenge.SALT}`), `${pool}${user}:${password}`);
     const moment = timestamp(now);
     const signature = await mac(key, concat(utf8(`${pool}${user}`), fromBase64(block), utf8(moment)));
     return {

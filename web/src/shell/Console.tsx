@@ -80,20 +80,20 @@ export default function Console({ settings, session, api, claims }: Props) {
 
 /** Return the notice about catching up. It cannot be dismissed, and disappears when it is over. */
 function catchUpNotice(catchUp: CatchUp): FlashbarProps.MessageDefinition {
-  const words = t().catchUp;
+  const labels = t().catchUp;
   const common = { id: "catch-up", ariaRole: "status" } as const;
   if (catchUp.state === "offline")
-    return { ...common, type: "warning", header: words.offline, content: words.offlineHint };
+    return { ...common, type: "warning", header: labels.offline, content: labels.offlineHint };
   const away = duration(catchUp.away);
   return catchUp.state === "refreshing"
     ? {
         ...common,
         type: "info",
         loading: true,
-        header: words.refreshing(away),
-        content: words.refreshingHint,
+        header: labels.refreshing(away),
+        content: labels.refreshingHint,
       }
-    : { ...common, type: "success", header: words.refreshed(away) };
+    : { ...common, type: "success", header: labels.refreshed(away) };
 }
 
 function withNotice(
@@ -261,13 +261,13 @@ function pageOf({ path, query }: Route, role: Role): Page {
   const [section = "overview", item, verb, ...rest] = path;
   const which = `${section}/${shape(item, verb)}`;
   const needed = requiredRole(section, which);
-  const guarded = !mayAct(role, needed);
+  const forbidden = !mayAct(role, needed);
   const missing: Page = {
-    page: <NotFoundPage needed={guarded ? needed : "viewer"} />,
+    page: <NotFoundPage needed={forbidden ? needed : "viewer"} />,
     type: "default",
     title: t().notFound.tab,
   };
-  if (rest.length > 0 || guarded) return missing;
+  if (rest.length > 0 || forbidden) return missing;
   switch (which) {
     case "overview/":
       return { page: <OverviewPage />, type: "dashboard", title: t().overview.title };

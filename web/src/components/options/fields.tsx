@@ -25,18 +25,18 @@ interface ChoiceProps<T extends string> {
   label: string;
   choices: Option<T>[];
   value: T;
-  fault?: string;
+  error?: string;
   onChange(value: T): void;
 }
 
-export function Choice<T extends string>({ label, choices, value, fault, onChange }: ChoiceProps<T>) {
+export function Choice<T extends string>({ label, choices, value, error, onChange }: ChoiceProps<T>) {
   const pick: SelectProps["onChange"] = ({ detail }) => {
     const chosen = choices.find((one) => one.value === detail.selectedOption.value);
     if (chosen) onChange(chosen.value);
   };
   const now = choices.find((one) => one.value === value);
   return (
-    <FormField label={label} constraintText={now?.description} errorText={fault}>
+    <FormField label={label} constraintText={now?.description} errorText={error}>
       <Select triggerVariant="label" options={choices} selectedOption={now ?? null} onChange={pick} />
     </FormField>
   );
@@ -73,13 +73,13 @@ interface AmountProps extends Omit<AmountInputProps, "ariaLabel" | "placeholder"
   label: string;
   constraint: string;
   /** Error shown if the text is not a valid amount. */
-  wrong: string;
-  fault?: string;
+  invalidText: string;
+  error?: string;
 }
 
-export function Amount({ label, constraint, wrong, fault, ...rest }: AmountProps) {
+export function Amount({ label, constraint, invalidText, error, ...rest }: AmountProps) {
   return (
-    <FormField label={label} constraintText={constraint} errorText={rest.value === 0 ? wrong : fault}>
+    <FormField label={label} constraintText={constraint} errorText={rest.value === 0 ? invalidText : error}>
       <AmountInput {...rest} />
     </FormField>
   );
@@ -90,19 +90,19 @@ interface PatternsProps {
   constraint: string;
   example: string;
   value: readonly string[];
-  fault?: string;
+  error?: string;
   onChange(value: string[]): void;
 }
 
 /** Text area with one pattern a line. */
-export function Patterns({ label, constraint, example, value, fault, onChange }: PatternsProps) {
+export function Patterns({ label, constraint, example, value, error, onChange }: PatternsProps) {
   const [text, setText] = useState(() => value.join("\n"));
   function change(next: string): void {
     setText(next);
     onChange(patterns(next));
   }
   return (
-    <FormField label={label} constraintText={constraint} errorText={fault}>
+    <FormField label={label} constraintText={constraint} errorText={error}>
       <Textarea
         value={text}
         onChange={({ detail }) => change(detail.value)}
@@ -114,7 +114,7 @@ export function Patterns({ label, constraint, example, value, fault, onChange }:
   );
 }
 
-interface DangerProps {
+interface DangerousOptionProps {
   label: string;
   hint: string;
   /** Shown while the option is on. */
@@ -122,14 +122,22 @@ interface DangerProps {
   /** Why the option is disabled; empty if it is available. */
   unavailable: string;
   value: boolean;
-  fault?: string;
+  error?: string;
   onChange(value: boolean): void;
 }
 
 /** A checkbox for an option that removes files. */
-export function DangerousOption({ label, hint, warning, unavailable, value, fault, onChange }: DangerProps) {
+export function DangerousOption({
+  label,
+  hint,
+  warning,
+  unavailable,
+  value,
+  error,
+  onChange,
+}: DangerousOptionProps) {
   return (
-    <FormField errorText={fault}>
+    <FormField errorText={error}>
       <Checkbox
         checked={value}
         disabled={unavailable !== "" && !value}

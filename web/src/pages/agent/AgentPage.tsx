@@ -46,7 +46,7 @@ export default function AgentPage({ agentId }: { agentId: string }) {
   return (
     <SpaceBetween size="l">
       {query.isError && <ProblemAlert error={query.error} onRetry={again} />}
-      <Header variant="h1" description={<State of={agent.status} />} actions={<Acts agent={agent} />}>
+      <Header variant="h1" description={<State of={agent.status} />} actions={<Actions agent={agent} />}>
         {agent.agent_id}
       </Header>
       {agent.problems.map((problem) => (
@@ -69,7 +69,7 @@ function settingsKey({ tags, endpoints }: Agent): string {
   return JSON.stringify([tags, endpoints]);
 }
 
-function Acts({ agent }: { agent: Agent }) {
+function Actions({ agent }: { agent: Agent }) {
   const { role } = useAppContext();
   const [browsing, setBrowsing] = useState(false);
   const [removing, setRemoving] = useState(false);
@@ -107,33 +107,33 @@ function Acts({ agent }: { agent: Agent }) {
 }
 
 function facts(agent: Agent) {
-  const words = t().agent;
+  const labels = t().agent;
   const { hostname, ip_address, last_heartbeat, connected_at, load, skew, tags } = agent;
   const { remotes } = agent.capabilities;
   return [
-    { label: words.server, value: <Name>{[hostname, ip_address].filter(Boolean).join(" · ")}</Name> },
+    { label: labels.server, value: <Name>{[hostname, ip_address].filter(Boolean).join(" · ")}</Name> },
     {
-      label: words.heartbeat,
+      label: labels.heartbeat,
       value: last_heartbeat ? <When at={last_heartbeat} relative /> : t().agents.never,
     },
-    { label: words.connected, value: connected_at ? <When at={connected_at} relative /> : "–" },
-    { label: words.load, value: load === null ? words.loadNone : decimal(load) },
-    { label: words.clock, value: <ClockSkew skew={skew} /> },
+    { label: labels.connected, value: connected_at ? <When at={connected_at} relative /> : "–" },
+    { label: labels.load, value: load === null ? labels.loadNone : decimal(load) },
+    { label: labels.clock, value: <ClockSkew skew={skew} /> },
     { label: t().agents.running, value: String(agent.running) },
-    { label: words.version, value: agent.version },
-    { label: words.certificate, value: <Keys agent={agent} /> },
-    { label: words.endpoints, value: agent.endpoints.join(", ") || words.noEndpoints },
-    ...(remotes.length ? [{ label: words.remotes, value: <Remotes remotes={remotes} /> }] : []),
+    { label: labels.version, value: agent.version },
+    { label: labels.certificate, value: <Keys agent={agent} /> },
+    { label: labels.endpoints, value: agent.endpoints.join(", ") || labels.noEndpoints },
+    ...(remotes.length ? [{ label: labels.remotes, value: <Remotes remotes={remotes} /> }] : []),
     ...(Object.keys(tags).length ? [{ label: t().common.tags, value: <Tags tags={tags} /> }] : []),
   ];
 }
 
 /** rclone remotes of the host: `archive: s3, read only`. */
 function Remotes({ remotes }: { remotes: Agent["capabilities"]["remotes"] }) {
-  const words = t().browser;
+  const labels = t().browser;
   return remotes.map(({ name, access, type }) => (
     <div key={name}>
-      <Name>{`${name}:`}</Name> {[type, access === "rw" ? words.rw : words.ro].filter(Boolean).join(", ")}
+      <Name>{`${name}:`}</Name> {[type, access === "rw" ? labels.rw : labels.ro].filter(Boolean).join(", ")}
     </div>
   ));
 }
@@ -154,19 +154,19 @@ function Keys({ agent }: { agent: Agent }) {
 }
 
 function Roots({ agent }: { agent: Agent }) {
-  const words = t().browser;
+  const labels = t().browser;
   return (
     <Table
       header={<Header counter={`(${agent.roots.length})`}>{t().agent.roots}</Header>}
       items={[...agent.roots]}
       trackBy="path"
       wrapLines
-      empty={words.noRoots}
+      empty={labels.noRoots}
       ariaLabels={{ tableLabel: t().agent.roots }}
       columnDefinitions={[
         {
           id: "path",
-          header: words.root,
+          header: labels.root,
           isRowHeader: true,
           cell: ({ path }) => (
             <span className="mono">
@@ -176,9 +176,9 @@ function Roots({ agent }: { agent: Agent }) {
         },
         {
           id: "access",
-          header: words.access,
+          header: labels.access,
           cell: ({ access }) => (
-            <Badge color={access === "rw" ? "blue" : "grey"}>{access === "rw" ? words.rw : words.ro}</Badge>
+            <Badge color={access === "rw" ? "blue" : "grey"}>{access === "rw" ? labels.rw : labels.ro}</Badge>
           ),
         },
         { id: "space", header: t().agent.space, cell: (root) => <Space root={root} /> },

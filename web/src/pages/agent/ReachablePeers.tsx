@@ -16,27 +16,30 @@ type Column = TableProps.ColumnDefinition<PeerReachability>;
 
 /** Table of agents with which this agent exchanged files, and how they connected. */
 export function ReachablePeers({ agent }: { agent: Agent }) {
-  const words = t().reach;
+  const labels = t().reach;
   const agents = useAgents();
   const narrow = useNarrow();
-  const met = peerReachability(agent, agents.data ?? []);
+  const peers = peerReachability(agent, agents.data ?? []);
   const others = (agents.data ?? []).filter(({ agent_id }) => agent_id !== agent.agent_id);
-  const strangers = others.filter(({ agent_id }) => !met.some(({ name }) => name === agent_id)).length;
+  const withoutExchange = others.filter(
+    ({ agent_id }) => !peers.some(({ name }) => name === agent_id),
+  ).length;
   return (
     <Table
       header={
-        <Header counter={`(${met.length})`} description={words.hint}>
-          {words.title}
+        <Header counter={`(${peers.length})`} description={labels.hint}>
+          {labels.title}
         </Header>
       }
-      items={met}
+      items={peers}
       trackBy="name"
       wrapLines
-      empty={words.none}
+      empty={labels.none}
       footer={
-        met.length > 0 && strangers > 0 && <Box textAlign="center">{words.withoutExchange(strangers)}</Box>
+        peers.length > 0 &&
+        withoutExchange > 0 && <Box textAlign="center">{labels.withoutExchange(withoutExchange)}</Box>
       }
-      ariaLabels={{ tableLabel: words.title }}
+      ariaLabels={{ tableLabel: labels.title }}
       columnDefinitions={narrow ? [stacked()] : columns()}
     />
   );
@@ -54,7 +57,7 @@ const columns = (): Column[] => [
     header: t().agents.status,
     cell: (meeting) => <Status {...meeting} />,
   },
-  { id: "way", header: t().reach.connection, cell: (meeting) => <Way {...meeting} /> },
+  { id: "way", header: t().reach.connection, cell: (meeting) => <ConnectionText {...meeting} /> },
 ];
 
 const stacked = (): Column => ({
@@ -66,7 +69,7 @@ const stacked = (): Column => ({
       <Link href={href("agents", meeting.name)}>{meeting.name}</Link>
       <Status {...meeting} />
       <div>
-        <Way {...meeting} />
+        <ConnectionText {...meeting} />
       </div>
     </SpaceBetween>
   ),
@@ -76,15 +79,15 @@ function Status({ status }: PeerReachability) {
   return status ? <State of={status} /> : t().agent.noSuchAgent;
 }
 
-function Way({ by, to, address, relayed }: PeerReachability) {
-  const words = t().reach;
-  if (relayed) return words.relayed;
+function ConnectionText({ by, to, address, relayed }: PeerReachability) {
+  const labels = t().reach;
+  if (relayed) return labels.relayed;
   return (
     <>
-      {words.direct(by, to)}
+      {labels.direct(by, to)}
       {address && (
         <>
-          {`, ${words.at} `}
+          {`, ${labels.at} `}
           <bdi className="name mono">{safeText(address)}</bdi>
         </>
       )}

@@ -18,13 +18,13 @@ export interface PeerReachability {
 /** Return the peers by name: from the agent's own report, otherwise from the report of the peer. */
 export function peerReachability(agent: Agent, all: readonly Agent[]): PeerReachability[] {
   const own = agent.agent_id;
-  const said = new Map((agent.reached ?? []).map((one) => [one.agent_id, contactOf(one, one.dialled)]));
+  const contacts = new Map((agent.reached ?? []).map((one) => [one.agent_id, contactOf(one, one.dialled)]));
   for (const other of all) {
-    const there = reportAbout(other, own);
-    if (other.agent_id !== own && there && !said.has(other.agent_id))
-      said.set(other.agent_id, contactOf(there, !there.dialled));
+    const report = reportAbout(other, own);
+    if (other.agent_id !== own && report && !contacts.has(other.agent_id))
+      contacts.set(other.agent_id, contactOf(report, !report.dialled));
   }
-  return [...said].sort(byName).map(([name, { dialled, relayed }]) => {
+  return [...contacts].sort(byName).map(([name, { dialled, relayed }]) => {
     const other = all.find(({ agent_id }) => agent_id === name);
     const caller = dialled ? reportAbout(agent, name) : other && reportAbout(other, own);
     return {

@@ -54,29 +54,29 @@ function AddAgentForm({ onAnswer, onClose }: { onAnswer(answer: Answer): void; o
   const [roots, setRoots] = useState<readonly Root[]>([NEW_ROOT]);
   const [tags, setTags] = useState<readonly Tag[]>([]);
   const [tagsValid, setTagsValid] = useState(true);
-  const [life, setLife] = useState(() => lifetimes()[0]);
-  const [tried, setTried] = useState(false);
-  const wish = useRef(createIdempotentRequest());
-  const enrol = useMutation({
+  const [lifetime, setLifetime] = useState(() => lifetimes()[0]);
+  const [submitted, setSubmitted] = useState(false);
+  const request = useRef(createIdempotentRequest());
+  const enroll = useMutation({
     mutationFn: (): Promise<Answer> => {
-      const shared = { roots: given(roots), tags: givenTags(tags), expires_in: Number(life?.value) };
+      const shared = { roots: given(roots), tags: givenTags(tags), expires_in: Number(lifetime?.value) };
       const body = many
         ? { ...shared, name: name.trim(), count: Number(count) }
         : { ...shared, agent_id: name.trim() };
-      return api.post<Answer>(many ? "/rollouts" : "/agents/enrollments", body, wish.current.keyFor(body));
+      return api.post<Answer>(many ? "/rollouts" : "/agents/enrollments", body, request.current.keyFor(body));
     },
     onSuccess: (answer) => {
-      wish.current.completed();
+      request.current.completed();
       onAnswer(answer);
     },
   });
-  const named = (many ? PATTERN : NAME).test(name.trim());
-  const counted =
+  const nameValid = (many ? PATTERN : NAME).test(name.trim());
+  const countValid =
     !many || (Number.isInteger(Number(count)) && Number(count) >= 1 && Number(count) <= MAX_SERVERS);
-  const valid = named && counted && roots.every((_, number) => !rootError(roots, number));
+  const valid = nameValid && countValid && roots.every((_, number) => !rootError(roots, number));
   function submit(): void {
-    setTried(true);
-    if (valid && tagsValid && !enrol.isPending) enrol.mutate();
+    setSubmitted(true);
+    if (valid && tagsValid && !enroll.isPending) enroll.mutate();
   }
   return (
     <Modal
@@ -89,7 +89,7 @@ function AddAgentForm({ onAnswer, onClose }: { onAnswer(answer: Answer): void; o
             <Button variant="link" onClick={onClose}>
               {t().common.cancel}
             </Button>
-            <Button variant="primary" loading={enrol.isPending} onClick={submit}>
+            <Button variant="primary" loading={enroll.isPending} onClick={submit}>
               {t().addAgent.getCommand}
             </Button>
           </SpaceBetween>
@@ -102,7 +102,7 @@ function AddAgentForm({ onAnswer, onClose }: { onAnswer(answer: Answer): void; o
             value={many ? "many" : "one"}
             onChange={({ detail }) => {
               setMany(detail.value === "many");
-              setTried(false);
+              setSubmitted(false);
             }}
             items={[
               { value: "one", label: t().addAgent.one },
@@ -113,7 +113,9 @@ function AddAgentForm({ onAnswer, onClose }: { onAnswer(answer: Answer): void; o
         <FormField
           label={many ? t().addAgent.pattern : t().common.name}
           constraintText={many ? t().addAgent.patternHint : t().addAgent.nameHint}
-          errorText={tried && !named ? (many ? t().addAgent.patternFault : t().addAgent.nameFault) : ""}
+          errorText={
+            submitted && !nameValid ? (many ? t().addAgent.patternError : t().addAgent.nameError) : ""
+          }
         >
           <Input
             value={name}
@@ -125,7 +127,10 @@ function AddAgentForm({ onAnswer, onClose }: { onAnswer(answer: Answer): void; o
           />
         </FormField>
         {many && (
-          <FormField label={t().addAgent.count} errorText={tried && !counted ? t().addAgent.countFault : ""}>
+          <FormField
+            label={t().addAgent.count}
+            errorText={submitted && !countValid ? t().addAgent.countError : ""}
+          >
             <Input
               type="number"
               inputMode="numeric"
@@ -137,15 +142,15 @@ function AddAgentForm({ onAnswer, onClose }: { onAnswer(answer: Answer): void; o
         <RootsFields
           value={roots}
           onChange={setRoots}
-          tried={tried}
-          faultAt={(number) => errorAt(enrol.error, `roots.${number}.path`)}
+          showErrors={submitted}
+          errorFor={(number) => errorAt(enroll.error, `roots.${number}.path`)}
         />
         <FormField label={t().addAgent.lifetime}>
           <Select
             options={lifetimes()}
-            selectedOption={life ?? null}
+            selectedOption={lifetime ?? null}
             onChange={({ detail }) =>
-              setLife(lifetimes().find((one) => one.value === detail.selectedOption.value))
+              setLifetime(lifetimes().find((one) => one.value === detail.selectedOption.value))
             }
           />
         </FormField>
@@ -156,7 +161,7 @@ function AddAgentForm({ onAnswer, onClose }: { onAnswer(answer: Answer): void; o
             setTagsValid(valid);
           }}
         />
-        {enrol.error && <ProblemAlert error={enrol.error} />}
+        {enroll.error && <ProblemAlert error={enroll.error} />}
       </SpaceBetween>
     </Modal>
   );

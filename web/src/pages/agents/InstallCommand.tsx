@@ -53,12 +53,12 @@ export function Copyable({ label, text }: { label: string; text: string }) {
   );
 }
 
-export function Expiry({ at, until, gone: told }: { at: string; until: string; gone: string }) {
+export function Expiry({ at, until, gone: expiredText }: { at: string; until: string; gone: string }) {
   const gone = Date.parse(at) <= useNow();
   return (
     <Alert type={gone ? "warning" : "info"}>
       {gone ? (
-        told
+        expiredText
       ) : (
         <>
           {until} <When at={at} relative /> (<When at={at} />

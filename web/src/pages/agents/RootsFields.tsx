@@ -16,14 +16,14 @@ interface Props {
   value: readonly Root[];
   onChange(roots: readonly Root[]): void;
   /** Whether to show validation errors: the form was submitted. */
-  tried: boolean;
+  showErrors: boolean;
   /** Return the API's error about one of them. */
-  faultAt(number: number): string;
+  errorFor(number: number): string;
 }
 
 /** Editor for the roots of an agent: path and access. */
-export function RootsFields({ value, onChange, tried, faultAt }: Props) {
-  const words = t().addAgent;
+export function RootsFields({ value, onChange, showErrors, errorFor }: Props) {
+  const labels = t().addAgent;
   const accesses = [
     { value: "rw" as const, label: t().browser.rw },
     { value: "ro" as const, label: t().browser.ro },
@@ -31,21 +31,21 @@ export function RootsFields({ value, onChange, tried, faultAt }: Props) {
   const change = (number: number, next: Partial<Root>) =>
     onChange(value.map((one, at) => (at === number ? { ...one, ...next } : one)));
   return (
-    <FormField label={t().agent.roots} description={words.rootsHint} stretch>
+    <FormField label={t().agent.roots} description={labels.rootsHint} stretch>
       <AttributeEditor
         items={value}
         gridLayout={LAYOUT}
-        addButtonText={words.addRoot}
+        addButtonText={labels.addRoot}
         removeButtonText={t().common.remove}
-        removeButtonAriaLabel={({ path }) => words.removeRoot(path)}
+        removeButtonAriaLabel={({ path }) => labels.removeRoot(path)}
         isItemRemovable={() => value.length > 1}
         disableAddButton={value.length >= MAX_ROOTS}
         onAddButtonClick={() => onChange([...value, NEW_ROOT])}
         onRemoveButtonClick={({ detail }) => onChange(value.filter((_, at) => at !== detail.itemIndex))}
         definition={[
           {
-            label: words.rootPath,
-            errorText: (_, number) => (tried && rootError(value, number)) || faultAt(number) || null,
+            label: labels.rootPath,
+            errorText: (_, number) => (showErrors && rootError(value, number)) || errorFor(number) || null,
             control: ({ path }, number) => (
               <Input
                 value={path}

@@ -28,7 +28,7 @@ export function UpdateAgents({ agentId, onClose }: Props) {
   const [abortAbove, setAbortAbove] = useState("20");
   const [tags, setTags] = useState<readonly Tag[]>([]);
   const [tagsValid, setTagsValid] = useState(true);
-  const wish = useRef(createIdempotentRequest());
+  const request = useRef(createIdempotentRequest());
   const start = useMutation({
     mutationFn: () => {
       const body = {
@@ -37,10 +37,10 @@ export function UpdateAgents({ agentId, onClose }: Props) {
         canaries: Number(canaries),
         abort_above: Number(abortAbove),
       };
-      return api.post<UpdateDetails>("/updates", body, wish.current.keyFor(body));
+      return api.post<UpdateDetails>("/updates", body, request.current.keyFor(body));
     },
     onSuccess: async (update) => {
-      wish.current.completed();
+      request.current.completed();
       notify({ type: "success", header: t().updates.started(update.version, update.members.length) });
       await queries.invalidateQueries({ queryKey: ["updates"] });
       onClose();
@@ -108,7 +108,7 @@ export function UpdateAgents({ agentId, onClose }: Props) {
   );
 }
 
-interface WholeProps {
+interface WholeNumberFieldProps {
   label: string;
   value: string;
   onChange(value: string): void;
@@ -116,10 +116,10 @@ interface WholeProps {
   most: number;
 }
 
-function WholeNumberField({ label, value, onChange, least, most }: WholeProps) {
-  const fault = within(value, least, most) ? "" : t().updates.range(least, most);
+function WholeNumberField({ label, value, onChange, least, most }: WholeNumberFieldProps) {
+  const error = within(value, least, most) ? "" : t().updates.range(least, most);
   return (
-    <FormField label={label} errorText={fault}>
+    <FormField label={label} errorText={error}>
       <Input
         type="number"
         inputMode="numeric"

@@ -24,10 +24,10 @@ export function given(roots: readonly Root[]): Root[] {
 /** Return what is wrong with one root, by the rules of `RootSpec` and agent.toml, or an empty string. */
 export function rootError(roots: readonly Root[], number: number): string {
   const path = roots[number]?.path.trim() ?? "";
-  const words = t().addAgent;
-  if (!path.startsWith("/")) return words.rootFault;
+  const labels = t().addAgent;
+  if (!path.startsWith("/")) return labels.rootError;
   if (path.split("/").includes("..")) return t().location.dots;
-  if (UNSUPPORTED_CHARACTERS.test(path)) return words.rootUnsupportedCharacters;
+  if (UNSUPPORTED_CHARACTERS.test(path)) return labels.rootUnsupportedCharacters;
   const twice = roots.some((one, at) => at < number && normalized(one.path) === normalized(path));
-  return twice ? words.rootTwice : "";
+  return twice ? labels.rootTwice : "";
 }

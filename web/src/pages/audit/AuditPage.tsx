@@ -38,19 +38,19 @@ function readFilter(query: URLSearchParams): AuditFilter {
 }
 
 function List({ filter }: { filter: AuditFilter }) {
-  const words = t().audit;
+  const labels = t().audit;
   const query = useAudit(filter);
   const [open, setOpen] = useState<AuditRecord | null>(null);
   const narrow = useNarrow();
   const records = query.data?.pages.flatMap((page) => page.records) ?? [];
   const found = matching(records, filter);
-  const { goes, further } = useTextSearch(query, filter, found.length, records.length);
+  const { searching: goes, loadMore: further } = useTextSearch(query, filter, found.length, records.length);
   const more = query.hasNextPage && (
     <SpaceBetween direction="horizontal" size="s" alignItems="center">
       <Button loading={query.isFetchingNextPage} onClick={further}>
-        {words.more}
+        {labels.more}
       </Button>
-      {filter.by === "text" && <Box>{words.searched(count(records.length))}</Box>}
+      {filter.by === "text" && <Box>{labels.searched(count(records.length))}</Box>}
     </SpaceBetween>
   );
   return (
@@ -58,21 +58,23 @@ function List({ filter }: { filter: AuditFilter }) {
       {query.isError && <ProblemAlert error={query.error} onRetry={() => query.refetch()} />}
       <Table
         header={
-          <Header variant="h1" description={words.hint} actions={<Export filter={filter} />}>
-            {words.title}
+          <Header variant="h1" description={labels.hint} actions={<Export filter={filter} />}>
+            {labels.title}
           </Header>
         }
         filter={<AuditFilters filter={filter} />}
         items={found}
         trackBy="record_id"
         loading={query.isPending || (goes && found.length === 0)}
-        loadingText={records.length ? words.searched(count(records.length)) : t().common.loading(words.thing)}
-        empty={query.isError ? t().common.notLoaded : words.none}
+        loadingText={
+          records.length ? labels.searched(count(records.length)) : t().common.loading(labels.thing)
+        }
+        empty={query.isError ? t().common.notLoaded : labels.none}
         columnDefinitions={narrow ? stacked(setOpen) : columns(setOpen)}
         footer={more}
         wrapLines
         contentDensity="compact"
-        ariaLabels={{ tableLabel: words.title }}
+        ariaLabels={{ tableLabel: labels.title }}
       />
       <Seals />
       {open && <RecordDetail record={open} onClose={() => setOpen(null)} />}
@@ -89,7 +91,7 @@ function useTextSearch(
   { by }: AuditFilter,
   found: number,
   read: number,
-): { goes: boolean; further(): void } {
+): { searching: boolean; loadMore(): void } {
   const [until, setUntil] = useState({ found: MATCHES_PER_STEP, read: RECORDS_PER_STEP });
   const { hasNextPage, isFetching, isError, fetchNextPage } = query;
   const goes = by === "text" && hasNextPage && !isError && found < until.found && read < until.read;
@@ -100,7 +102,7 @@ function useTextSearch(
     setUntil({ found: found + MATCHES_PER_STEP, read: read + RECORDS_PER_STEP });
     if (by !== "text" || isError) void fetchNextPage();
   }
-  return { goes, further };
+  return { searching: goes, loadMore: further };
 }
 
 type OnOpen = (record: AuditRecord) => void;
@@ -163,7 +165,7 @@ const columns = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => 
 /** Export all records that match the filter as a file. */
 function Export({ filter }: { filter: AuditFilter }) {
   const api = useApi();
-  const words = t().audit;
+  const labels = t().audit;
   const gather = useMutation({
     mutationFn: async (form: string) => {
       const records = matching(await fetchAllRecords(api, filter), filter);
@@ -176,12 +178,12 @@ function Export({ filter }: { filter: AuditFilter }) {
       <ButtonDropdown
         loading={gather.isPending}
         items={[
-          { id: "csv", text: words.csv },
-          { id: "jsonl", text: words.jsonl },
+          { id: "csv", text: labels.csv },
+          { id: "jsonl", text: labels.jsonl },
         ]}
         onItemClick={({ detail }) => gather.mutate(detail.id)}
       >
-        {words.export}
+        {labels.export}
       </ButtonDropdown>
       {gather.error && <ProblemAlert error={gather.error} />}
     </SpaceBetween>

@@ -18,15 +18,15 @@ interface Props {
 
 /** Dialog with one audit record, and the state before and after. */
 export function RecordDetail({ record, onClose }: Props) {
-  const words = t().audit;
+  const labels = t().audit;
   return (
     <Modal visible size="large" onDismiss={onClose} header={<Name>{record.action}</Name>}>
       <SpaceBetween size="l">
         <KeyValuePairs columns={3} items={facts(record)} />
         {(record.before || record.after) && (
           <ColumnLayout columns={2}>
-            <JsonSide title={words.before} value={record.before} />
-            <JsonSide title={words.after} value={record.after} />
+            <JsonSide title={labels.before} value={record.before} />
+            <JsonSide title={labels.after} value={record.after} />
           </ColumnLayout>
         )}
       </SpaceBetween>
@@ -35,14 +35,14 @@ export function RecordDetail({ record, onClose }: Props) {
 }
 
 function facts(record: AuditRecord) {
-  const words = t().audit;
+  const labels = t().audit;
   const { transfer_id } = record;
   return [
     { label: t().transfers.when, value: <When at={record.at} /> },
-    { label: words.kinds.person, value: <Who of={record.who} /> },
-    { label: words.address, value: record.address ?? "–" },
-    { label: words.about, value: <ReportedText>{record.about}</ReportedText> },
-    { label: words.decision, value: <DecisionBadge of={record.decision} /> },
+    { label: labels.kinds.person, value: <Who of={record.who} /> },
+    { label: labels.address, value: record.address ?? "–" },
+    { label: labels.about, value: <ReportedText>{record.about}</ReportedText> },
+    { label: labels.decision, value: <DecisionBadge of={record.decision} /> },
     { label: t().policies.title, value: record.policies.map(safeText).join(", ") || "–" },
     { label: t().policy.why, value: <Name>{record.why || "–"}</Name> },
     { label: t().nav.agents, value: record.agents.map(safeText).join(", ") || "–" },
@@ -50,7 +50,7 @@ function facts(record: AuditRecord) {
       label: t().transfers.transfer,
       value: transfer_id ? <Link href={href("transfers", transfer_id)}>{transfer_id}</Link> : "–",
     },
-    { label: words.record, value: <span className="mono">{record.record_id}</span> },
+    { label: labels.record, value: <span className="mono">{record.record_id}</span> },
   ];
 }
 

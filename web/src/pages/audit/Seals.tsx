@@ -12,26 +12,26 @@ const VERIFY = "crosshaul audit verify";
 
 /** Sealed days, and verification of the audit here and on the command line. */
 export function Seals() {
-  const words = t().audit;
+  const labels = t().audit;
   const query = useSeals();
   const seals = query.data?.seals;
   const last = seals?.[seals.length - 1];
   return (
-    <Container header={<Header variant="h2">{words.integrity}</Header>}>
+    <Container header={<Header variant="h2">{labels.integrity}</Header>}>
       <SpaceBetween size="s">
         <div>
           {last ? (
             <>
-              <Name>{words.sealed(count(seals?.length ?? 0), last.day)}</Name> (<When at={last.at} />)
+              <Name>{labels.sealed(count(seals?.length ?? 0), last.day)}</Name> (<When at={last.at} />)
             </>
           ) : (
-            seals && words.unsealed
+            seals && labels.unsealed
           )}
           {query.isError && t().common.notLoaded}
         </div>
         <Verification />
         <div>
-          <Box color="text-body-secondary">{words.verify}</Box>
+          <Box color="text-body-secondary">{labels.verify}</Box>
           <code className="command">{VERIFY}</code>
         </div>
       </SpaceBetween>

@@ -12,12 +12,12 @@ import { type VerificationResult, verifyAudit } from "./verifyAudit";
 /** Verify the audit in this browser and show the result. */
 export function Verification() {
   const api = useApi();
-  const words = t().audit;
+  const labels = t().audit;
   const proof = useMutation({ mutationFn: () => verifyAudit(api, Date.now()) });
   return (
     <SpaceBetween size="xs">
       <Button loading={proof.isPending} onClick={() => proof.mutate()}>
-        {words.verifyNow}
+        {labels.verifyNow}
       </Button>
       <div aria-live="polite">{proof.data && <Result of={proof.data} />}</div>
       {proof.error && <ProblemAlert error={proof.error} />}
@@ -26,24 +26,24 @@ export function Verification() {
 }
 
 function Result({ of: { records, seals, flaws } }: { of: VerificationResult }) {
-  const words = t().audit;
-  const checked = words.checked(count(records), count(seals));
+  const labels = t().audit;
+  const checked = labels.checked(count(records), count(seals));
   if (flaws.length === 0) {
     return (
       <StatusIndicator type="success">
-        {checked} {words.intact}
+        {checked} {labels.intact}
       </StatusIndicator>
     );
   }
   return (
     <>
       <StatusIndicator type="error">
-        {checked} {words.problems(flaws.length)}
+        {checked} {labels.problems(flaws.length)}
       </StatusIndicator>
       <ul>
         {flaws.map(({ kind, what }) => (
           <li key={`${kind} ${what}`}>
-            <Name>{`${what}: ${words.flaws[kind]}`}</Name>
+            <Name>{`${what}: ${labels.flaws[kind]}`}</Name>
           </li>
         ))}
       </ul>

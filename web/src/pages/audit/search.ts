@@ -12,8 +12,8 @@ export const RECORDS_PER_STEP = 2_000;
 export function matching(records: readonly AuditRecord[], { by, value }: AuditFilter): AuditRecord[] {
   const words = by === "text" ? value.toLowerCase().split(/\s+/).filter(Boolean) : [];
   return records.filter((record) => {
-    const said = words.length > 0 ? searchText(record) : "";
-    return words.every((word) => said.includes(word));
+    const text = words.length > 0 ? searchText(record) : "";
+    return words.every((word) => text.includes(word));
   });
 }
 

@@ -23,7 +23,7 @@ interface Props {
 
 /** A dry run in progress, and its result. */
 export function DryRun({ transferId, stale }: Props) {
-  const words = t().preview;
+  const labels = t().preview;
   const query = useTransfer(transferId);
   const transfer = query.data;
   const place = useRef<HTMLDivElement>(null);
@@ -36,23 +36,23 @@ export function DryRun({ transferId, stale }: Props) {
     <Container
       header={
         <Header
-          description={words.nothingWritten}
-          actions={<Link href={href("transfers", transferId)}>{words.asTransfer}</Link>}
+          description={labels.nothingWritten}
+          actions={<Link href={href("transfers", transferId)}>{labels.asTransfer}</Link>}
         >
-          {words.title}
+          {labels.title}
         </Header>
       }
     >
       <div ref={place} aria-live="polite">
         <SpaceBetween size="m">
-          {stale && <Alert type="warning">{words.stale}</Alert>}
+          {stale && <Alert type="warning">{labels.stale}</Alert>}
           {query.isError && <ProblemAlert error={query.error} onRetry={() => query.refetch()} />}
-          {!transfer && !query.isError && <Loading what={words.thing} />}
+          {!transfer && !query.isError && <Loading what={labels.thing} />}
           {transfer?.hops.map((hop) => (
             <HopResult key={hop.hop_id} hop={hop} />
           ))}
           {transfer && isUnfinished(transfer.state) && (
-            <Box color="text-body-secondary">{words.comparing}</Box>
+            <Box color="text-body-secondary">{labels.comparing}</Box>
           )}
         </SpaceBetween>
       </div>

@@ -34,7 +34,7 @@ export default function NewTransferPage({ query }: { query: URLSearchParams }) {
   ]);
   const [shape, setShape] = useDraftState<TransferRequest["shape"]>("shape", () => "fan_out");
   const [options, setOptions] = useDraftState("options", () => DEFAULT_OPTIONS);
-  const [submitted, setTried] = useState(false);
+  const [submitted, setSubmitted] = useState(false);
   const [confirming, setConfirming] = useState(false);
   const create = useCreateTransfer((transfer) => go(href("transfers", transfer.transfer_id)));
   const preview = useCreateTransfer();
@@ -52,7 +52,7 @@ export default function NewTransferPage({ query }: { query: URLSearchParams }) {
 
   /** Run `act` only if the form is valid; otherwise show its errors. */
   function ifValid(act: () => void): void {
-    setTried(true);
+    setSubmitted(true);
     if (!invalid && !create.isPending && !preview.isPending) act();
   }
 
@@ -94,14 +94,14 @@ export default function NewTransferPage({ query }: { query: URLSearchParams }) {
                 value={source}
                 onChange={setSource}
                 end="source"
-                fault={(submitted && draftError(source)) || errorAt(create.error, "source")}
+                error={(submitted && draftError(source)) || errorAt(create.error, "source")}
               />
               <DestinationsFields
                 rows={rows}
                 onChange={setRows}
-                tried={submitted}
+                showErrors={submitted}
                 source={source}
-                faultAt={(number) => errorAt(create.error, `destinations.${number}`)}
+                errorFor={(number) => errorAt(create.error, `destinations.${number}`)}
               />
               {rows.length > 1 && <ShapeField value={shape} onChange={setShape} />}
             </SpaceBetween>
@@ -110,7 +110,7 @@ export default function NewTransferPage({ query }: { query: URLSearchParams }) {
             value={options}
             onChange={setOptions}
             ends={ends}
-            faultAt={(option) => errorAt(create.error ?? preview.error, `options.${option}`)}
+            errorFor={(option) => errorAt(create.error ?? preview.error, `options.${option}`)}
           />
           {!invalid && (
             <Preview
@@ -142,16 +142,17 @@ export default function NewTransferPage({ query }: { query: URLSearchParams }) {
 }
 
 /** Create a transfer. A second click sends the same idempotency key. */
-function useCreateTransfer(onAsked?: (transfer: Transfer) => void) {
+function useCreateTransfer(onCreated?: (transfer: Transfer) => void) {
   const api = useApi();
   const queries = useQueryClient();
-  const wish = useRef(createIdempotentRequest());
+  const request = useRef(createIdempotentRequest());
   return useMutation({
-    mutationFn: (body: TransferRequest) => api.post<Transfer>("/transfers", body, wish.current.keyFor(body)),
+    mutationFn: (body: TransferRequest) =>
+      api.post<Transfer>("/transfers", body, request.current.keyFor(body)),
     onSuccess: (transfer) => {
-      wish.current.completed();
+      request.current.completed();
       queries.invalidateQueries({ queryKey: ["transfers"] });
-      onAsked?.(transfer);
+      onCreated?.(transfer);
     },
   });
 }

@@ -17,7 +17,7 @@ interface Props {
 
 /** The hops that will be created, and the agents that are not online. */
 export function Preview({ source, destinations, chain, options }: Props) {
-  const words = t().newTransfer;
+  const labels = t().newTransfer;
   const agents = useAgents();
   const names = new Set([source, ...destinations].map(({ place }) => place).filter((one) => one !== S3));
   const offline = (agents.data ?? []).filter((one) => names.has(one.agent_id) && one.status !== "online");
@@ -26,12 +26,12 @@ export function Preview({ source, destinations, chain, options }: Props) {
     return { from: chain && before ? before : source, to, waits: chain && number > 0 };
   });
   return (
-    <Container header={<Header description={words.previewHint}>{words.preview}</Header>}>
+    <Container header={<Header description={labels.previewHint}>{labels.preview}</Header>}>
       <ol className="steps">
         {hops.map(({ from, to, waits }) => (
           <li key={draftText(to)}>
-            <Name>{words.hop(draftText(from), draftText(to))}</Name>
-            {waits && ` (${words.previewAfter})`}
+            <Name>{labels.hop(draftText(from), draftText(to))}</Name>
+            {waits && ` (${labels.previewAfter})`}
             <Box color="text-body-secondary" fontSize="body-s">
               <Name>{arrivalText(from, to)}</Name>
             </Box>
@@ -41,7 +41,9 @@ export function Preview({ source, destinations, chain, options }: Props) {
       {offline.map(({ agent_id }) => (
         <div key={agent_id}>
           <StatusIndicator type="warning">
-            {options.if_offline === "refuse" ? words.offlineRefuses(agent_id) : words.offlineWaits(agent_id)}
+            {options.if_offline === "refuse"
+              ? labels.offlineRefuses(agent_id)
+              : labels.offlineWaits(agent_id)}
           </StatusIndicator>
         </div>
       ))}

@@ -18,11 +18,11 @@ const MAX_ITEMS = 6;
 
 /** List of what needs attention, most urgent first, each with advice. */
 export function AttentionList({ cares: items }: { cares: readonly AttentionItem[] }) {
-  const words = t().overview;
+  const labels = t().overview;
   return (
-    <Container fitHeight header={<Header variant="h2">{words.attention}</Header>}>
+    <Container fitHeight header={<Header variant="h2">{labels.attention}</Header>}>
       {items.length === 0 ? (
-        <StatusIndicator type="success">{words.nothingToDo}</StatusIndicator>
+        <StatusIndicator type="success">{labels.nothingToDo}</StatusIndicator>
       ) : (
         <SpaceBetween size="s">
           {items.slice(0, MAX_ITEMS).map((item) => {
@@ -41,7 +41,7 @@ export function AttentionList({ cares: items }: { cares: readonly AttentionItem[
             );
           })}
           {items.length > MAX_ITEMS && (
-            <Box color="text-body-secondary">{words.more(items.length - MAX_ITEMS)}</Box>
+            <Box color="text-body-secondary">{labels.more(items.length - MAX_ITEMS)}</Box>
           )}
         </SpaceBetween>
       )}
@@ -63,7 +63,7 @@ interface ItemText {
 }
 
 function describeItem(item: AttentionItem): ItemText {
-  const words = t().overview;
+  const labels = t().overview;
   switch (item.kind) {
     case "pausedByAgent":
     case "failed":
@@ -71,7 +71,7 @@ function describeItem(item: AttentionItem): ItemText {
       const { transfer_id, source, problem } = item.transfer;
       const why = problem ? explained(problem) : "";
       return {
-        title: words[item.kind](safeText(locationText(source))),
+        title: labels[item.kind](safeText(locationText(source))),
         why,
         to: href("transfers", transfer_id),
         error: item.kind === "failed",
@@ -80,8 +80,8 @@ function describeItem(item: AttentionItem): ItemText {
     case "approval": {
       const { transfer_id, source, created_by } = item.transfer;
       return {
-        title: words.approval(safeText(locationText(source))),
-        why: words.approvalWhy(actorName(created_by)),
+        title: labels.approval(safeText(locationText(source))),
+        why: labels.approvalWhy(actorName(created_by)),
         to: href("transfers", transfer_id),
         error: false,
       };
@@ -91,8 +91,8 @@ function describeItem(item: AttentionItem): ItemText {
       const root = `${item.agent.agent_id}:${item.root.path}`;
       const full = item.kind === "nearlyFull";
       return {
-        title: full ? words.nearlyFull(root) : words.missing(root),
-        why: full ? words.nearlyFullWhy(bytes(item.root.free ?? 0)) : words.missingWhy,
+        title: full ? labels.nearlyFull(root) : labels.missing(root),
+        why: full ? labels.nearlyFullWhy(bytes(item.root.free ?? 0)) : labels.missingWhy,
         to: href("agents", item.agent.agent_id),
         error: !full,
       };
@@ -100,8 +100,8 @@ function describeItem(item: AttentionItem): ItemText {
     case "clock": {
       const { agent_id, skew } = item.agent;
       return {
-        title: words.clock(agent_id, clockSkew(skew ?? 0)),
-        why: words.clockWhy,
+        title: labels.clock(agent_id, clockSkew(skew ?? 0)),
+        why: labels.clockWhy,
         to: href("agents", agent_id),
         error: true,
       };
@@ -109,8 +109,8 @@ function describeItem(item: AttentionItem): ItemText {
     case "rejectsCommands": {
       const { agent_id } = item.agent;
       return {
-        title: words.rejectsCommands(agent_id),
-        why: words.rejectsCommandsWhy,
+        title: labels.rejectsCommands(agent_id),
+        why: labels.rejectsCommandsWhy,
         to: href("agents", agent_id),
         error: true,
       };
@@ -119,8 +119,8 @@ function describeItem(item: AttentionItem): ItemText {
       const name = item.agent.agent_id;
       const down = item.kind === "offline";
       return {
-        title: down ? words.offline(name) : words.late(name),
-        why: down ? words.offlineWhy : words.lateWhy,
+        title: down ? labels.offline(name) : labels.late(name),
+        why: down ? labels.offlineWhy : labels.lateWhy,
         to: href("agents", name),
         error: down,
       };

@@ -17,24 +17,24 @@ interface Props {
 
 /** Key figures: agents, running transfers, and totals. */
 export function Figures({ agents, running, speed, totals }: Props) {
-  const words = t().overview;
+  const labels = t().overview;
   return (
     <Container>
       <ColumnLayout columns={4} variant="text-grid" minColumnWidth={150}>
-        <Figure label={words.agents} under={<Statuses agents={agents} />}>
+        <Figure label={labels.agents} under={<Statuses agents={agents} />}>
           <Link href={href("agents")} fontSize="heading-xl">
             {count(agents.filter((agent) => agent.status === "online").length)}
           </Link>
         </Figure>
-        <Figure label={words.running} under={`${speedText(speed)} ${words.total}`}>
+        <Figure label={labels.running} under={`${speedText(speed)} ${labels.total}`}>
           <Link href={hrefWith("transfers", { status: "running" })} fontSize="heading-xl">
             {count(running)}
           </Link>
         </Figure>
-        <Figure label={words.today} under={totals && transfersText(totals.today)}>
+        <Figure label={labels.today} under={totals && transfersText(totals.today)}>
           <Big>{totals ? bytes(totals.today.bytes_moved) : "–"}</Big>
         </Figure>
-        <Figure label={words.month} under={totals && <Success month={totals.month} />}>
+        <Figure label={labels.month} under={totals && <Success month={totals.month} />}>
           <Big>{totals ? bytes(totals.month.bytes_moved) : "–"}</Big>
         </Figure>
       </ColumnLayout>
@@ -83,19 +83,19 @@ function Statuses({ agents }: { agents: readonly Agent[] }) {
 }
 
 function Success({ month }: { month: TransferTotals }) {
-  const words = t().overview;
+  const labels = t().overview;
   const ended = month.succeeded + month.failed;
   const rate = ended ? `${Math.floor((month.succeeded / ended) * 100)} %` : "";
   return (
     <>
       {ended ? (
-        <span title={words.success}>
-          <strong>{rate}</strong>: {words.successOf(count(month.succeeded), count(ended))}
+        <span title={labels.success}>
+          <strong>{rate}</strong>: {labels.successOf(count(month.succeeded), count(ended))}
         </span>
       ) : (
-        words.noneEnded
+        labels.noneEnded
       )}
-      {!month.complete && ` (${words.newestOnly(count(month.transfers))})`}
+      {!month.complete && ` (${labels.newestOnly(count(month.transfers))})`}
     </>
   );
 }

@@ -18,7 +18,7 @@ const MAX_SPEED_LABELS = 10;
 
 /** Map of data flows: agents around an ellipse, running hops as animated lines. */
 export function FleetMap({ agents, edges }: { agents: readonly Agent[]; edges: readonly Edge[] }) {
-  const words = t().overview;
+  const labels = t().overview;
   const drawn = edges.slice(0, MAX_EDGES);
   const nodes = placeNodes(agents, drawn);
   const moving = drawn.filter((edge) => edge.hops > 0);
@@ -28,8 +28,8 @@ export function FleetMap({ agents, edges }: { agents: readonly Agent[]; edges: r
     <Container
       fitHeight
       header={
-        <Header variant="h2" description={words.mapHint}>
-          {words.map}
+        <Header variant="h2" description={labels.mapHint}>
+          {labels.map}
         </Header>
       }
     >
@@ -39,7 +39,7 @@ export function FleetMap({ agents, edges }: { agents: readonly Agent[]; edges: r
         className="fleet-map"
         viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
         role="group"
-        aria-label={words.mapLabel(nodes.length, moving.length)}
+        aria-label={labels.mapLabel(nodes.length, moving.length)}
       >
         <Arrow id="arrow-moving" className="tip" />
         <Arrow id="arrow-pale" className="tip pale" />
@@ -58,13 +58,13 @@ export function FleetMap({ agents, edges }: { agents: readonly Agent[]; edges: r
       <ul className="visually-hidden">
         {drawn.map(({ from, to, hops, speed: rate }) => (
           <li key={`${from} ${to}`}>
-            {hops ? words.mapEdge(from, to, hops, speed(rate)) : words.mapRecent(from, to)}
+            {hops ? labels.mapEdge(from, to, hops, speed(rate)) : labels.mapRecent(from, to)}
           </li>
         ))}
       </ul>
       {agents.length > MAX_PLACES && (
         <Box color="text-body-secondary" fontSize="body-s">
-          {words.mapMany(MAX_PLACES, agents.length)}
+          {labels.mapMany(MAX_PLACES, agents.length)}
         </Box>
       )}
     </Container>

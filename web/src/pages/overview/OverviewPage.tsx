@@ -34,7 +34,7 @@ export default function OverviewPage() {
   const running = useRunning();
   const recent = useTransfers(NO_FILTER, null);
   const awaiting = useTransfers(AWAITING, null);
-  const trouble = [agents, running, recent, awaiting].find((one) => one.isError);
+  const failed = [agents, running, recent, awaiting].find((one) => one.isError);
   if (agents.data && running.data && recent.data) {
     return (
       <Loaded
@@ -43,12 +43,12 @@ export default function OverviewPage() {
         fetchedAt={running.dataUpdatedAt}
         recent={recent.data.transfers}
         awaiting={awaiting.data?.transfers ?? NONE}
-        trouble={trouble && <ProblemAlert error={trouble.error} onRetry={() => trouble.refetch()} />}
+        problem={failed && <ProblemAlert error={failed.error} onRetry={() => failed.refetch()} />}
       />
     );
   }
-  return trouble ? (
-    <PageError title={t().overview.title} error={trouble.error} onRetry={() => trouble.refetch()} />
+  return failed ? (
+    <PageError title={t().overview.title} error={failed.error} onRetry={() => failed.refetch()} />
   ) : (
     <Loading what={t().common.page} />
   );
@@ -61,14 +61,14 @@ interface LoadedProps {
   fetchedAt: number;
   recent: readonly TransferSummary[];
   awaiting: readonly TransferSummary[];
-  trouble: React.ReactNode;
+  problem: React.ReactNode;
 }
 
-function Loaded({ agents, running, fetchedAt, recent, awaiting, trouble }: LoadedProps) {
+function Loaded({ agents, running, fetchedAt, recent, awaiting, problem }: LoadedProps) {
   const { role } = useAppContext();
   const now = useNow();
-  const listening = running.length > 0;
-  const { received, connected } = useLive(null, listening);
+  const active = running.length > 0;
+  const { received, connected } = useLive(null, active);
   const moving = running.map((transfer) => ({
     transfer,
     progress: progressNow(transfer, received, now, fetchedAt),
@@ -77,12 +77,12 @@ function Loaded({ agents, running, fetchedAt, recent, awaiting, trouble }: Loade
   const totals = useOverview();
   return (
     <SpaceBetween size="l">
-      {trouble}
+      {problem}
       <Header
         variant="h1"
         actions={
           <SpaceBetween direction="horizontal" size="s" alignItems="center">
-            {listening && <LiveIndicator live={connected} />}
+            {active && <LiveIndicator live={connected} />}
             {mayAct(role, "operator") && (
               <Button variant="primary" href={href("transfers", "new")}>
                 {t().transfers.new}

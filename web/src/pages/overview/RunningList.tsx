@@ -24,7 +24,7 @@ interface Props {
  * are not visible are updated only when their state changes.
  */
 export function RunningList({ moving, title, ended = false }: Props) {
-  const words = t().overview;
+  const labels = t().overview;
   const { language } = useLanguage();
   const { visible: seen, watch } = useVisibleRows();
   if (ended && moving.length === 0) return null;
@@ -35,21 +35,21 @@ export function RunningList({ moving, title, ended = false }: Props) {
         <Header
           variant="h2"
           counter={ended ? undefined : `(${count(moving.length)})`}
-          actions={<Link href={all}>{words.all}</Link>}
+          actions={<Link href={all}>{labels.all}</Link>}
         >
-          {title ?? words.runningTable}
+          {title ?? labels.runningTable}
         </Header>
       }
     >
       {moving.length === 0 ? (
         <Box textAlign="center" padding="s">
-          <Box variant="strong">{words.nothingRuns}</Box>
+          <Box variant="strong">{labels.nothingRuns}</Box>
           <Box variant="p" color="text-body-secondary">
-            {words.nothingRunsHint}
+            {labels.nothingRunsHint}
           </Box>
         </Box>
       ) : (
-        <ul className="running" aria-label={title ?? words.runningTable}>
+        <ul className="running" aria-label={title ?? labels.runningTable}>
           {moving.map(({ transfer, progress }) => (
             <Row
               key={transfer.transfer_id}

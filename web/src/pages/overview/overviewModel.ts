@@ -42,15 +42,15 @@ export function edgesOf(
     return known;
   };
   for (const transfer of running) {
-    const said = liveProgressOf(transfer, received, now);
+    const live = liveProgressOf(transfer, received, now);
     // Without live progress, the API's own speed decides; it is 0 if unconfirmed.
-    const silent = said.every((one) => one === null) && transfer.progress.bytes_per_second > 0;
+    const silent = live.every((one) => one === null) && transfer.progress.bytes_per_second > 0;
     for (const [number, leg] of hopsOf(transfer).entries()) {
       const line = edge(leg);
       // Only live progress shows which of several hops are active.
-      const moves = said[number] ?? (silent && (transfer.shape === "fan_out" || said.length === 1));
+      const moves = live[number] ?? (silent && (transfer.shape === "fan_out" || live.length === 1));
       if (moves) line.hops += 1;
-      line.speed += said[number]?.bytes_per_second ?? 0;
+      line.speed += live[number]?.bytes_per_second ?? 0;
     }
   }
   for (const transfer of recent) for (const leg of hopsOf(transfer)) edge(leg);

@@ -12,31 +12,31 @@ const AWAITING = { status: "awaiting_approval" as const, agent: null, dryRun: nu
 /** Table of transfers that wait for approval by a second person. */
 export function Approvals() {
   const query = useTransfers(AWAITING, null);
-  const words = t().approval;
+  const labels = t().approval;
   const narrow = useNarrow();
   return (
     <Table
       header={
         <Header
           variant="h2"
-          description={words.listHint}
+          description={labels.listHint}
           actions={
             query.data?.next && (
               <Link href={hrefWith("transfers", { status: AWAITING.status })}>{t().overview.all}</Link>
             )
           }
         >
-          {words.list}
+          {labels.list}
         </Header>
       }
       items={query.data?.transfers ?? []}
       trackBy="transfer_id"
       loading={query.isPending}
       loadingText={t().common.loading(t().transfers.thing)}
-      empty={query.isError ? t().common.notLoaded : words.none}
+      empty={query.isError ? t().common.notLoaded : labels.none}
       columnDefinitions={transferColumns(narrow).filter(({ id }) => id !== "progress")}
       wrapLines
-      ariaLabels={{ tableLabel: words.list }}
+      ariaLabels={{ tableLabel: labels.list }}
     />
   );
 }

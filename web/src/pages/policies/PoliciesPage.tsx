@@ -25,7 +25,7 @@ export default function PoliciesPage() {
   const query = usePolicies();
   const [removing, setRemoving] = useState<Policy | null>(null);
   const narrow = useNarrow();
-  const words = t().policies;
+  const labels = t().policies;
   return (
     <SpaceBetween size="l">
       {query.isError && <ProblemAlert error={query.error} onRetry={() => query.refetch()} />}
@@ -34,24 +34,24 @@ export default function PoliciesPage() {
           <Header
             variant="h1"
             counter={query.data && `(${query.data.policies.length})`}
-            description={words.hint}
+            description={labels.hint}
             actions={
               <Button variant="primary" href={href("policies", "new")}>
-                {words.new}
+                {labels.new}
               </Button>
             }
           >
-            {words.title}
+            {labels.title}
           </Header>
         }
         items={[...(query.data?.policies ?? [])]}
         trackBy="policy_id"
         loading={query.isPending}
-        loadingText={t().common.loading(words.thing)}
-        empty={query.isError ? t().common.notLoaded : words.none}
+        loadingText={t().common.loading(labels.thing)}
+        empty={query.isError ? t().common.notLoaded : labels.none}
         columnDefinitions={narrow ? stacked(setRemoving) : columns(setRemoving)}
         wrapLines
-        ariaLabels={{ tableLabel: words.title }}
+        ariaLabels={{ tableLabel: labels.title }}
       />
       <Approvals />
       <Tester />
@@ -120,19 +120,19 @@ function RemovePolicy({ policy: { policy_id }, onClose }: { policy: Policy; onCl
   const { api, notify } = useAppContext();
   const queries = useQueryClient();
   const [why, setWhy] = useState("");
-  const words = t().policies;
+  const labels = t().policies;
   const removal = useMutation({
     mutationFn: () =>
       api.remove(`/policies/${encodeURIComponent(policy_id)}?${new URLSearchParams({ why })}`),
     onSuccess: async () => {
-      notify({ type: "success", header: words.removed(policy_id) });
+      notify({ type: "success", header: labels.removed(policy_id) });
       await queries.invalidateQueries({ queryKey: ["policies"] });
       onClose();
     },
   });
   return (
     <ConfirmDialog
-      title={words.removeTitle(policy_id)}
+      title={labels.removeTitle(policy_id)}
       verb={t().common.remove}
       busy={removal.isPending}
       error={removal.error}
@@ -140,7 +140,7 @@ function RemovePolicy({ policy: { policy_id }, onClose }: { policy: Policy; onCl
       onClose={onClose}
     >
       <SpaceBetween size="m">
-        <div>{words.removeWhy}</div>
+        <div>{labels.removeWhy}</div>
         <FormField label={t().policy.why} constraintText={t().policy.whyHint}>
           <Input value={why} onChange={({ detail }) => setWhy(detail.value)} />
         </FormField>

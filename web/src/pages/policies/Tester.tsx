@@ -22,7 +22,7 @@ import type { Agent, PolicyTested } from "../../types";
 /** Form that tests whether policies allow a person's transfer. Nothing is transferred. */
 export function Tester() {
   const api = useApi();
-  const words = t().policies;
+  const labels = t().policies;
   const [person, setPerson] = useState("");
   const [source, setSource] = useState("");
   const [destination, setDestination] = useState("");
@@ -48,10 +48,10 @@ export function Tester() {
 
   return (
     <form onSubmit={submit}>
-      <Container header={<Header description={words.testHint}>{words.test}</Header>}>
+      <Container header={<Header description={labels.testHint}>{labels.test}</Header>}>
         <SpaceBetween size="m">
           <ColumnLayout columns={3}>
-            <FormField label={words.person} constraintText={words.personHint}>
+            <FormField label={labels.person} constraintText={labels.personHint}>
               <Input
                 value={person}
                 onChange={({ detail }) => setPerson(detail.value)}
@@ -59,7 +59,7 @@ export function Tester() {
                 spellcheck={false}
               />
             </FormField>
-            <FormField label={words.from} errorText={faults.source}>
+            <FormField label={labels.from} errorText={faults.source}>
               <Input
                 value={source}
                 onChange={({ detail }) => setSource(detail.value)}
@@ -67,7 +67,7 @@ export function Tester() {
                 spellcheck={false}
               />
             </FormField>
-            <FormField label={words.to} errorText={faults.destination}>
+            <FormField label={labels.to} errorText={faults.destination}>
               <Input
                 value={destination}
                 onChange={({ detail }) => setDestination(detail.value)}
@@ -77,7 +77,7 @@ export function Tester() {
             </FormField>
           </ColumnLayout>
           <Button loading={ask.isPending} disabled={!source || !destination}>
-            {words.submit}
+            {labels.submit}
           </Button>
           {ask.error && !atFields && <ProblemAlert error={ask.error} />}
           <div aria-live="polite">{ask.data && <Answer answer={ask.data} />}</div>
@@ -88,25 +88,25 @@ export function Tester() {
 }
 
 function Answer({ answer }: { answer: PolicyTested }) {
-  const words = t().policies;
+  const labels = t().policies;
   const agents = useAgents();
   const strangers = agents.data ? unknownAgents(answer, agents.data) : [];
   return (
     <SpaceBetween size="xs">
       <strong>
         <Name>
-          {words.who(actorName(answer.person), answer.groups.map(safeText).join(", ") || t().common.none)}
+          {labels.who(actorName(answer.person), answer.groups.map(safeText).join(", ") || t().common.none)}
         </Name>
       </strong>
       {answer.movements.map((one) => (
         <div key={`${one.source} ${one.destination}`}>
           <DecisionBadge of={one.outcome} /> <Name>{`${one.source} → ${one.destination}`}</Name>{" "}
-          <Name>{one.policies.length ? words.by(one.policies.join(", ")) : words.notPermitted}</Name>
+          <Name>{one.policies.length ? labels.by(one.policies.join(", ")) : labels.notPermitted}</Name>
         </div>
       ))}
       {strangers.length > 0 && (
         <StatusIndicator type="warning">
-          <Name>{words.unknownAgents(strangers.join(", "))}</Name>
+          <Name>{labels.unknownAgents(strangers.join(", "))}</Name>
         </StatusIndicator>
       )}
     </SpaceBetween>

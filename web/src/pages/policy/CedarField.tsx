@@ -13,11 +13,11 @@ interface Props {
 
 /** Editor for Cedar: a text area over its highlighted text, with errors marked in place. */
 export function CedarField({ value, flaws, onChange }: Props) {
-  const words = t().policy;
+  const labels = t().policy;
   const field = useRef<HTMLTextAreaElement>(null);
 
-  function show(flaw: CedarError): void {
-    const at = offsetOf(value, flaw);
+  function show(error: CedarError): void {
+    const at = offsetOf(value, error);
     field.current?.focus();
     field.current?.setSelectionRange(at, at);
   }
@@ -39,7 +39,7 @@ export function CedarField({ value, flaws, onChange }: Props) {
         </pre>
         <textarea
           ref={field}
-          aria-label={words.text}
+          aria-label={labels.text}
           aria-invalid={flaws.length > 0}
           aria-describedby="cedar-flaws"
           value={value}
@@ -55,7 +55,7 @@ export function CedarField({ value, flaws, onChange }: Props) {
           <li key={`${flaw.line} ${flaw.column} ${flaw.message}`}>
             <StatusIndicator type="error">
               <Button variant="inline-link" formAction="none" onClick={() => show(flaw)}>
-                {words.position(flaw.line, flaw.column)}
+                {labels.position(flaw.line, flaw.column)}
               </Button>{" "}
               <Name>{flaw.message}</Name>
             </StatusIndicator>

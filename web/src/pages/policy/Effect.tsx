@@ -14,27 +14,27 @@ type Changed = DryRun["changed"][number];
 
 /** Table of past transfers that would be decided differently. */
 export function Effect({ effect, stale }: { effect: DryRun; stale: boolean }) {
-  const words = t().policy;
+  const labels = t().policy;
   return (
     <Table
       header={
         <>
           <Header
             counter={`(${count(effect.changed.length)})`}
-            description={words.checked(effect.checked, count(effect.checked))}
+            description={labels.checked(effect.checked, count(effect.checked))}
           >
-            {words.effect}
+            {labels.effect}
           </Header>
-          {stale && <Alert type="warning">{words.stale}</Alert>}
-          {!effect.complete && <Alert type="info">{words.incomplete}</Alert>}
+          {stale && <Alert type="warning">{labels.stale}</Alert>}
+          {!effect.complete && <Alert type="info">{labels.incomplete}</Alert>}
         </>
       }
       items={[...effect.changed]}
       trackBy="transfer_id"
       columnDefinitions={columns()}
       wrapLines
-      empty={words.noEffect}
-      ariaLabels={{ tableLabel: words.effect }}
+      empty={labels.noEffect}
+      ariaLabels={{ tableLabel: labels.effect }}
     />
   );
 }

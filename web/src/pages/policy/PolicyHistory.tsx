@@ -16,12 +16,12 @@ interface Props {
 
 /** Versions of a policy, newest first, with author and reason. */
 export function PolicyHistory({ versions, onTake }: Props) {
-  const words = t().policy;
+  const labels = t().policy;
   if (versions.length === 0) return null;
   return (
-    <Container header={<Header>{words.versions}</Header>}>
+    <Container header={<Header>{labels.versions}</Header>}>
       {versions.map((one) => (
-        <ExpandableSection key={one.version} headerText={words.version(one.version, one.text === null)}>
+        <ExpandableSection key={one.version} headerText={labels.version(one.version, one.text === null)}>
           <Box color="text-body-secondary">
             {one.at && <When at={one.at} />} <Name>{actorName(one.by)}</Name>: <Name>{one.why}</Name>
           </Box>
@@ -29,7 +29,7 @@ export function PolicyHistory({ versions, onTake }: Props) {
             <>
               <pre className="mono name">{one.text}</pre>
               <Button formAction="none" onClick={() => onTake(one.text ?? "")}>
-                {words.restore}
+                {labels.restore}
               </Button>
             </>
           )}

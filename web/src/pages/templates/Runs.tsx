@@ -10,18 +10,18 @@ import type { Template } from "../../types";
 export function Runs({ template }: { template: Template }) {
   const query = useRuns(template.template_id);
   const narrow = useNarrow();
-  const words = t().template;
+  const labels = t().template;
   return (
     <Table
-      header={<Header>{words.runs}</Header>}
+      header={<Header>{labels.runs}</Header>}
       items={query.data ?? []}
       trackBy="transfer_id"
       loading={query.isPending}
       loadingText={t().common.loading(t().transfers.thing)}
-      empty={query.isError ? t().common.notLoaded : words.noRuns}
+      empty={query.isError ? t().common.notLoaded : labels.noRuns}
       columnDefinitions={transferColumns(narrow)}
       wrapLines
-      ariaLabels={{ tableLabel: words.runs }}
+      ariaLabels={{ tableLabel: labels.runs }}
     />
   );
 }

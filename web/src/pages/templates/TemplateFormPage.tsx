@@ -72,7 +72,7 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
   const version = known?.version ?? 0;
   const [draft, setDraft] = useDraftState(`form ${version}`, () => start);
   const [rows, setRows] = useDraftState(`destinations ${version}`, () => firstRows);
-  const [tried, setTried] = useState(false);
+  const [submitted, setSubmitted] = useState(false);
   const [asText, setAsText] = useDraftState(`as text ${version}`, () => false);
   /** YAML text; null: not edited, generated from the form. */
   const [source, setSource] = useDraftState<string | null>(`text ${version}`, () => null);
@@ -80,10 +80,10 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
   const [text, setText] = useDraftState<TemplateRequest | null>(`read ${version}`, () => null);
   const save = useSave(known);
   const written = { ...draft, destinations: rows.map((one) => draftText(one.draft)) };
-  const faults = faultsOf(draft);
+  const errors = errorsOf(draft);
   const current = asText ? text : written;
-  const fault = (field: keyof typeof faults, at: string) =>
-    (tried && faults[field]) || errorAt(save.error, at);
+  const errorFor = (field: keyof typeof errors, at: string) =>
+    (submitted && errors[field]) || errorAt(save.error, at);
   const setTrigger = (change: Partial<TemplateRequest["trigger"]>) =>
     setDraft({ ...draft, trigger: { ...draft.trigger, ...change } });
 
@@ -93,7 +93,7 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
       if (text && !save.isPending) save.mutate(text);
       return;
     }
-    setTried(true);
+    setSubmitted(true);
     if (!isComplete(written) || save.isPending) return;
     save.mutate(written);
   }
@@ -156,7 +156,7 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
                     <FormField
                       label={t().common.name}
                       constraintText={t().template.nameHint}
-                      errorText={fault("name", "name")}
+                      errorText={errorFor("name", "name")}
                     >
                       <Input
                         value={draft.name}
@@ -182,7 +182,7 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
                 </Container>
                 <Container header={<Header variant="h2">{t().template.trigger}</Header>}>
                   <SpaceBetween size="l">
-                    <FormField label={t().template.bucket} errorText={fault("bucket", "trigger.bucket")}>
+                    <FormField label={t().template.bucket} errorText={errorFor("bucket", "trigger.bucket")}>
                       <Input
                         value={draft.trigger.bucket}
                         onChange={({ detail }) => setTrigger({ bucket: detail.value })}
@@ -221,9 +221,9 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
                     <DestinationsFields
                       rows={rows}
                       onChange={setRows}
-                      tried={tried}
+                      showErrors={submitted}
                       directories
-                      faultAt={(number) => errorAt(save.error, `destinations.${number}`)}
+                      errorFor={(number) => errorAt(save.error, `destinations.${number}`)}
                     />
                     {rows.length > 1 && (
                       <ShapeField value={draft.shape} onChange={(shape) => setDraft({ ...draft, shape })} />
@@ -234,7 +234,7 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
                   value={draft.options}
                   onChange={(options) => setDraft({ ...draft, options })}
                   ends={TEMPLATE_ENDS}
-                  faultAt={(option) => errorAt(save.error, `options.${option}`)}
+                  errorFor={(option) => errorAt(save.error, `options.${option}`)}
                 />
               </SpaceBetween>
             )}
@@ -270,7 +270,7 @@ function FormOrText({ text, stuck, onTurn }: FormOrTextProps) {
 function useSave(known: Template | undefined) {
   const { api, notify } = useAppContext();
   const queries = useQueryClient();
-  const wish = useRef(createIdempotentRequest());
+  const request = useRef(createIdempotentRequest());
   return useMutation({
     mutationFn: (body: TemplateRequest) =>
       known
@@ -278,9 +278,9 @@ function useSave(known: Template | undefined) {
             `/templates/${encodeURIComponent(known.template_id)}?version=${known.version}`,
             body,
           )
-        : api.post<Template>("/templates", body, wish.current.keyFor(body)),
+        : api.post<Template>("/templates", body, request.current.keyFor(body)),
     onSuccess: (template) => {
-      wish.current.completed();
+      request.current.completed();
       queries.invalidateQueries({ queryKey: ["templates"] });
       notify({
         type: template.warnings.length ? "warning" : "success",
@@ -298,15 +298,15 @@ const SLUG = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 function isComplete(request: TemplateRequest): boolean {
   const places = request.destinations.map((place) => draftFrom(String(place)));
   return (
-    !Object.values(faultsOf(request)).some(Boolean) &&
+    !Object.values(errorsOf(request)).some(Boolean) &&
     !places.some((place) => draftError(place, true)) &&
     invalidFields({ ...EMPTY.options, ...request.options }, TEMPLATE_ENDS).length === 0
   );
 }
 
-function faultsOf(draft: TemplateRequest) {
+function errorsOf(draft: TemplateRequest) {
   return {
-    name: SLUG.test(draft.name) ? "" : t().addAgent.nameFault,
-    bucket: draftError({ place: S3, path: draft.trigger.bucket }) && t().template.bucketFault,
+    name: SLUG.test(draft.name) ? "" : t().addAgent.nameError,
+    bucket: draftError({ place: S3, path: draft.trigger.bucket }) && t().template.bucketError,
   };
 }

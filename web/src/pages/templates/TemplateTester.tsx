@@ -14,7 +14,7 @@ const MAX_ROWS = 16;
 
 /** Show what an upload (an object key or an S3 event) would start with the template as edited. */
 export function TemplateTester({ template }: { template: TemplateRequest }) {
-  const words = t().template;
+  const labels = t().template;
   const { prefix, suffix } = template.trigger;
   const [given, setGiven] = useState<string | null>(null);
   const text = given ?? `${prefix}example${suffix}`;
@@ -23,21 +23,21 @@ export function TemplateTester({ template }: { template: TemplateRequest }) {
     <Container
       header={
         <Header
-          description={words.testHint}
+          description={labels.testHint}
           actions={
             <Button formAction="none" onClick={() => setGiven(sampleEvent(template))}>
-              {words.sampleEvent}
+              {labels.sampleEvent}
             </Button>
           }
         >
-          {words.test}
+          {labels.test}
         </Header>
       }
     >
       <FormField
-        label={words.testInput}
-        description={words.testInputHint}
-        errorText={uploads === null && words.unreadableInput}
+        label={labels.testInput}
+        description={labels.testInputHint}
+        errorText={uploads === null && labels.unreadableInput}
         stretch
       >
         <Textarea
@@ -48,7 +48,7 @@ export function TemplateTester({ template }: { template: TemplateRequest }) {
         />
       </FormField>
       <div className="answer" aria-live="polite">
-        {!template.enabled && <StatusIndicator type="stopped">{words.templateDisabled}</StatusIndicator>}
+        {!template.enabled && <StatusIndicator type="stopped">{labels.templateDisabled}</StatusIndicator>}
         {uploads?.map((upload) => (
           <Answer key={`${upload.bucket} ${upload.key}`} template={template} upload={upload} />
         ))}
@@ -58,15 +58,15 @@ export function TemplateTester({ template }: { template: TemplateRequest }) {
 }
 
 function Answer({ template, upload }: { template: TemplateRequest; upload: Upload }) {
-  const words = t().template;
+  const labels = t().template;
   const answer = testUpload(template, upload);
   if ("misses" in answer) {
     return (
       <>
-        <StatusIndicator type="warning">{words.noMatch}</StatusIndicator>
+        <StatusIndicator type="warning">{labels.noMatch}</StatusIndicator>
         {answer.misses.map((what) => (
           <div key={what}>
-            <Name>{words.mismatches[what](template.trigger)}</Name>
+            <Name>{labels.mismatches[what](template.trigger)}</Name>
           </div>
         ))}
       </>
@@ -74,7 +74,7 @@ function Answer({ template, upload }: { template: TemplateRequest; upload: Uploa
   }
   return (
     <>
-      <StatusIndicator type="success">{words.matches}</StatusIndicator>
+      <StatusIndicator type="success">{labels.matches}</StatusIndicator>
       {answer.arrives.map((place) => (
         <div key={place} className="mono">
           <Name>{place}</Name>

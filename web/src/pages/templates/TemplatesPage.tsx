@@ -155,13 +155,13 @@ function columns(narrow: boolean, onRemove: OnRemove): Column[] {
     id: "enabled",
     header: t().templates.enabled,
     minWidth: 110,
-    cell: (template) => <Switch template={template} writes={onRemove !== null} />,
+    cell: (template) => <EnabledToggle template={template} writes={onRemove !== null} />,
   };
   const acts: Column = {
     id: "acts",
     header: t().common.actions,
     minWidth: 130,
-    cell: (template) => onRemove && <Acts template={template} onRemove={onRemove} />,
+    cell: (template) => onRemove && <Actions template={template} onRemove={onRemove} />,
   };
   const all = [name(), enabled, trigger(), destinations(), changed(), ...(onRemove ? [acts] : [])];
   return narrow ? [stacked(all)] : all;
@@ -182,7 +182,7 @@ function stacked(all: Column[]): Column {
   };
 }
 
-function Acts({ template, onRemove }: { template: Template; onRemove: NonNullable<OnRemove> }) {
+function Actions({ template, onRemove }: { template: Template; onRemove: NonNullable<OnRemove> }) {
   return (
     <SpaceBetween direction="horizontal" size="s">
       <Link
@@ -202,7 +202,7 @@ function Acts({ template, onRemove }: { template: Template; onRemove: NonNullabl
   );
 }
 
-function Switch({ template, writes }: { template: Template; writes: boolean }) {
+function EnabledToggle({ template, writes }: { template: Template; writes: boolean }) {
   const { api, notify } = useAppContext();
   const queries = useQueryClient();
   const change = useMutation({

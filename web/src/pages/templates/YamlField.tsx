@@ -16,14 +16,14 @@ interface Props {
 
 /** Editor for a template as YAML, validated on every change. */
 export function YamlField({ source, start, known, onChange }: Props) {
-  const words = t().template;
+  const labels = t().template;
   const text = source ?? toYaml(start);
   // Generated text is validated only once it is edited: it may not have a name yet.
   const { faults } = source === null ? { faults: [] } : parse(source, known);
   return (
     <FormField
-      label={words.yaml}
-      description={words.yamlHint}
+      label={labels.yaml}
+      description={labels.yamlHint}
       stretch
       errorText={faults.length > 0 && faults.map((fault) => <div key={fault}>{fault}</div>)}
     >
@@ -42,11 +42,11 @@ export function YamlField({ source, start, known, onChange }: Props) {
 }
 
 function parse(text: string, known: string | null): { said: TemplateRequest | null; faults: string[] } {
-  const words = t().template;
+  const labels = t().template;
   const found = parseYaml(text);
   if ("faults" in found)
-    return { said: null, faults: found.faults.map(({ line, what }) => words.yamlFault(line, what)) };
+    return { said: null, faults: found.faults.map(({ line, what }) => labels.yamlError(line, what)) };
   return known === null || found.request.name === known
     ? { said: found.request, faults: [] }
-    : { said: null, faults: [words.yamlName(known)] };
+    : { said: null, faults: [labels.yamlName(known)] };
 }

@@ -52,10 +52,10 @@ interface Created {
   detail: { bucket: { name: string }; object: { key: string; size?: number } };
 }
 
-function eventsIn(told: unknown): Created[] {
-  if (Array.isArray(told)) return told.flatMap(eventsIn);
-  const { Records } = told as { Records?: { body: string }[] };
-  return Records ? Records.flatMap(({ body }) => eventsIn(JSON.parse(body))) : [told as Created];
+function eventsIn(body: unknown): Created[] {
+  if (Array.isArray(body)) return body.flatMap(eventsIn);
+  const { Records } = body as { Records?: { body: string }[] };
+  return Records ? Records.flatMap(({ body }) => eventsIn(JSON.parse(body))) : [body as Created];
 }
 
 function uploadOf({ detail: { bucket, object } }: Created): Upload {

@@ -95,7 +95,7 @@ export function parseYaml(source: string): Read {
     const node = document.getIn(path, true) as { range?: [number, number, number] } | undefined;
     return at(node?.range?.[0]);
   };
-  const faults = faultsOf(value as Record<string, unknown>, line);
+  const faults = errorsOf(value as Record<string, unknown>, line);
   if (faults.length) return { faults };
   const given = value as Partial<TemplateRequest> & Pick<TemplateRequest, "name" | "destinations">;
   const request: TemplateRequest = {
@@ -107,8 +107,8 @@ export function parseYaml(source: string): Read {
   return { request };
 }
 
-function faultsOf(value: Record<string, unknown>, line: (path: string[]) => number): YamlError[] {
-  const words = t().template;
+function errorsOf(value: Record<string, unknown>, line: (path: string[]) => number): YamlError[] {
+  const labels = t().template;
   const flat = new Map<string, unknown>(Object.entries(value));
   for (const part of ["trigger", EXTENSIBLE]) {
     const inner = value[part];
@@ -121,12 +121,12 @@ function faultsOf(value: Record<string, unknown>, line: (path: string[]) => numb
     const check = FIELDS[field];
     const what = check?.(one);
     if (!check && !field.startsWith(`${EXTENSIBLE}.`)) {
-      faults.push({ line: line(field.split(".")), what: words.yamlUnknown(field) });
-    } else if (what) faults.push({ line: line(field.split(".")), what: words.yamlNeeds(field, what) });
+      faults.push({ line: line(field.split(".")), what: labels.yamlUnknown(field) });
+    } else if (what) faults.push({ line: line(field.split(".")), what: labels.yamlNeeds(field, what) });
   }
   for (const field of NEEDED) {
     const missing = !flat.has(field) && (field !== "trigger.bucket" || flat.has("trigger"));
-    if (missing) faults.push({ line: 1, what: words.yamlNeeds(field, FIELDS[field]?.(undefined) ?? "") });
+    if (missing) faults.push({ line: 1, what: labels.yamlNeeds(field, FIELDS[field]?.(undefined) ?? "") });
   }
   const places = Array.isArray(value.destinations) ? value.destinations : [];
   for (const [index, place] of places.entries()) {

@@ -15,13 +15,13 @@ import type { Transfer } from "../../types";
 export function ApprovalAlert({ transfer }: { transfer: Transfer }) {
   const { claims, role } = useAppContext();
   const [confirming, setConfirming] = useState(false);
-  const words = t().approval;
+  const labels = t().approval;
   const { approval, state } = transfer;
   if (!approval) return null;
-  const policies = words.because(approval.policies.map(safeText).join(", "));
+  const policies = labels.because(approval.policies.map(safeText).join(", "));
   if (approval.by && approval.at) {
     return (
-      <Alert type="success" header={<Name>{words.givenBy(actorName(approval.by))}</Name>}>
+      <Alert type="success" header={<Name>{labels.givenBy(actorName(approval.by))}</Name>}>
         <When at={approval.at} /> · <Name>{policies}</Name>
       </Alert>
     );
@@ -32,16 +32,16 @@ export function ApprovalAlert({ transfer }: { transfer: Transfer }) {
     <>
       <Alert
         type="warning"
-        header={words.waits}
+        header={labels.waits}
         action={
           mayApprove(transfer, claims.id, role) && (
-            <Button onClick={() => setConfirming(true)}>{words.verb}</Button>
+            <Button onClick={() => setConfirming(true)}>{labels.verb}</Button>
           )
         }
       >
         <div>
           <Name>
-            {mine ? words.ownRequest : words.who(approval.asked_for.map(actorName).join(t().common.and))}
+            {mine ? labels.ownRequest : labels.who(approval.asked_for.map(actorName).join(t().common.and))}
           </Name>
         </div>
         <div>
@@ -56,11 +56,11 @@ export function ApprovalAlert({ transfer }: { transfer: Transfer }) {
 function Approve({ transfer, onClose }: { transfer: Transfer; onClose(): void }) {
   const { api } = useAppContext();
   const queries = useQueryClient();
-  const wish = useRef(createIdempotentRequest());
-  const words = t().approval;
+  const request = useRef(createIdempotentRequest());
+  const labels = t().approval;
   const path = `/transfers/${transfer.transfer_id}/approval`;
   const approve = useMutation({
-    mutationFn: () => api.post(path, {}, wish.current.keyFor(path)),
+    mutationFn: () => api.post(path, {}, request.current.keyFor(path)),
     onSuccess: onClose,
     onSettled: () => {
       queries.invalidateQueries({ queryKey: ["transfers"] });
@@ -69,8 +69,8 @@ function Approve({ transfer, onClose }: { transfer: Transfer; onClose(): void })
   });
   return (
     <ConfirmDialog
-      title={words.title}
-      verb={words.verb}
+      title={labels.title}
+      verb={labels.verb}
       back={t().common.back}
       busy={approve.isPending}
       error={approve.error}
@@ -78,7 +78,7 @@ function Approve({ transfer, onClose }: { transfer: Transfer; onClose(): void })
       onClose={onClose}
     >
       <p>
-        <Name>{words.requestedBy(actorName(transfer.created_by))}</Name>
+        <Name>{labels.requestedBy(actorName(transfer.created_by))}</Name>
       </p>
       <ul>
         {transfer.hops.map((hop) => (
@@ -87,7 +87,7 @@ function Approve({ transfer, onClose }: { transfer: Transfer; onClose(): void })
           </li>
         ))}
       </ul>
-      <p>{words.begins}</p>
+      <p>{labels.begins}</p>
     </ConfirmDialog>
   );
 }

@@ -126,9 +126,9 @@ function waitingText(hop: Hop): string {
 
 function Failures({ hop }: { hop: Hop }) {
   const more = hop.failures_total - hop.failures.length;
-  const words = t().transfer.notArrived(hop.failures_total, count(hop.failures_total));
+  const title = t().transfer.notArrived(hop.failures_total, count(hop.failures_total));
   return (
-    <ExpandableSection headerText={words} variant="footer">
+    <ExpandableSection headerText={title} variant="footer">
       <ul>
         {hop.failures.map((failure) => (
           <li key={`${failure.path} ${failure.code}`}>

@@ -6,7 +6,7 @@ import { t } from "../../i18n";
 /** Warn about agents of a hop that are late or offline. */
 export function OfflineAgents({ names }: { names: readonly string[] }) {
   const agents = useAgents().data ?? [];
-  const words = t().transfer;
+  const labels = t().transfer;
   return agents
     .filter(({ agent_id, status }) => names.includes(agent_id) && status !== "online")
     .map(({ agent_id, status, last_heartbeat }) => (
@@ -17,10 +17,10 @@ export function OfflineAgents({ names }: { names: readonly string[] }) {
       >
         {last_heartbeat && (
           <div>
-            {words.lastHeartbeat} <When at={last_heartbeat} relative />
+            {labels.lastHeartbeat} <When at={last_heartbeat} relative />
           </div>
         )}
-        <div>{words.offlineHint}</div>
+        <div>{labels.offlineHint}</div>
       </Alert>
     ));
 }

@@ -30,15 +30,15 @@ export default function SpeedPlot({ speed }: { speed: number }) {
       return now.current;
     });
   }, []);
-  const words = t().transfer;
-  const label = words.speedLabel(speedText(speed), speedText(peak));
+  const labels = t().transfer;
+  const label = labels.speedLabel(speedText(speed), speedText(peak));
   return (
     <div>
-      <Box variant="awsui-key-label">{words.speed}</Box>
+      <Box variant="awsui-key-label">{labels.speed}</Box>
       <Box color="text-body-secondary" fontSize="body-s">
-        {peak > 0 ? `${words.speedSince} · ${label}` : words.speedNone}
+        {peak > 0 ? `${labels.speedSince} · ${label}` : labels.speedNone}
       </Box>
-      <div ref={place} className="plot" role="img" aria-label={`${words.speed}: ${label}`} />
+      <div ref={place} className="plot" role="img" aria-label={`${labels.speed}: ${label}`} />
     </div>
   );
 }

@@ -20,13 +20,13 @@ export function TransferActions({ transfer }: { transfer: Transfer }) {
   const { api, role, notify } = useAppContext();
   const queries = useQueryClient();
   const [confirming, setConfirming] = useState(false);
-  const wish = useRef(createIdempotentRequest());
+  const request = useRef(createIdempotentRequest());
   const action = useMutation({
     mutationFn: (verb: Verb) => {
       const path = `/transfers/${transfer.transfer_id}/${verb}`;
-      return api.post(path, {}, wish.current.keyFor(path));
+      return api.post(path, {}, request.current.keyFor(path));
     },
-    onSuccess: () => wish.current.completed(),
+    onSuccess: () => request.current.completed(),
     onError: (error) => notify(noticeFrom(error)),
     onSettled: () => {
       setConfirming(false);

@@ -150,15 +150,15 @@ function FilterRow({ filters }: { filters: Filters }) {
 }
 
 function KindFilter({ filters }: { filters: Filters }) {
-  const words = t().transfers;
+  const labels = t().transfers;
   const kinds = [
-    { label: words.everyKind, value: "" },
-    { label: words.realOnly, value: "false" },
-    { label: words.previewsOnly, value: "true" },
+    { label: labels.everyKind, value: "" },
+    { label: labels.realOnly, value: "false" },
+    { label: labels.previewsOnly, value: "true" },
   ];
   return (
     <Select
-      ariaLabel={words.kind}
+      ariaLabel={labels.kind}
       options={kinds}
       selectedOption={kinds.find((one) => one.value === String(filters.dryRun ?? "")) ?? null}
       onChange={({ detail }) => {
