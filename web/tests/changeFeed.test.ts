@@ -9,10 +9,10 @@ import { hasChangeFeed, markConnected } from "../src/live/connectionState";
 import { parseChangeNotice, useChangeFeed } from "../src/live/useChangeFeed";
 import { useLive } from "../src/live/useLive";
 
-const broker = vi.hoisted(() => ({ handlers: null as null | Record<string, (told?: unknown) => void> }));
+const broker = vi.hoisted(() => ({ handlers: null as null | Record<string, (payload?: unknown) => void> }));
 
 vi.mock("../src/live/mqtt", () => ({
-  open: (_place: unknown, handlers: Record<string, (told?: unknown) => void>) => {
+  open: (_place: unknown, handlers: Record<string, (payload?: unknown) => void>) => {
     broker.handlers = handlers;
     return { end: () => void Promise.resolve().then(() => handlers.onClose?.()) }; // as mqtt.js: a moment later
   },
@@ -34,7 +34,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe("news of transfers", () => {
+describe("the change feed", () => {
   const KEYS = [
     ["transfer", "one"],
     ["transfer", "two"],
@@ -42,7 +42,7 @@ describe("news of transfers", () => {
     ["transfers", "overview"],
   ];
 
-  it("are asked about anew: that transfer, and the lists, but not the month's sums", async () => {
+  it("refetches the changed transfer and the lists, but not the overview", async () => {
     const api = { get: vi.fn(async () => ({})) } as unknown as Api;
     const { unmount } = renderHook(() => useChangeFeed(api));
     await vi.advanceTimersByTimeAsync(5_000);
@@ -63,7 +63,7 @@ describe("news of transfers", () => {
     expect(hasChangeFeed()).toBe(false);
   });
 
-  it("are no longer told when the line breaks: everything is asked for anew", async () => {
+  it("refetches everything when the connection is lost", async () => {
     const api = { get: vi.fn(async () => ({})) } as unknown as Api;
     const { unmount } = renderHook(() => useChangeFeed(api));
     await vi.advanceTimersByTimeAsync(5_000);
@@ -75,7 +75,7 @@ describe("news of transfers", () => {
     unmount();
   });
 
-  it("are told also when a page that heard of progress is left", async () => {
+  it("stays connected when a page with live progress is closed", async () => {
     const api = { get: vi.fn(async () => ({})) } as unknown as Api;
     markConnected("changes", true);
     const { unmount } = renderHook(() => useLive(null, true), {
@@ -91,13 +91,13 @@ describe("news of transfers", () => {
     markConnected("changes", false);
   });
 
-  it("are dropped when they are none", () => {
+  it("drops invalid messages", () => {
     for (const text of ["{", "null", "{}", '{"transfer_id": 5}'])
       expect(parseChangeNotice(bytes(text))).toBeNull();
   });
 });
 
-it("hands on the first at once, and the others when that was dealt with", async () => {
+it("delivers the first item at once, and later ones after the previous delivery", async () => {
   const handed: number[][] = [];
   let dealt = () => {};
   const gathered = batchUpdates<number>(100, (things) => {

@@ -23,17 +23,17 @@ function running(id: string, from: string, to: string[], shape: TransferSummary[
   };
 }
 
-function received(...words: [hop: string, said: Partial<Progress>][]) {
+function received(...messages: [hop: string, changes: Partial<Progress>][]) {
   return new Map(
-    words.map(([hop_id, said]) => [
+    messages.map(([hop_id, changes]) => [
       hop_id,
-      { ...live(), received_at: NOW, hop_id, progress: progress({ ...said }) },
+      { ...live(), received_at: NOW, hop_id, progress: progress({ ...changes }) },
     ]),
   );
 }
 
 describe("a running transfer", () => {
-  it("is as far as its agents say, and as fast as its hops together", () => {
+  it("has the live amount, and the sum of the hops' speeds", () => {
     const said = received(
       ["t-0", { bytes_done: 200, bytes_per_second: 5 }],
       ["t-1", { bytes_done: 50, bytes_per_second: 7 }],
@@ -42,31 +42,31 @@ describe("a running transfer", () => {
     expect(now).toMatchObject({ bytes_done: 250, bytes_per_second: 12 });
   });
 
-  it("never goes back behind what is stored", () => {
+  it("never falls below the stored progress", () => {
     const now = progressNow(running("t", "a", ["b"]), received(["t-0", { bytes_done: 1 }]), NOW, NOW);
     expect(now.bytes_done).toBe(100);
   });
 
-  it("is what is stored when nobody speaks", () => {
+  it("is the stored progress without recent messages", () => {
     const silent = received(["t-0", { bytes_done: 900 }]);
     expect(progressNow(running("t", "a", ["b"]), silent, NOW + 60_000, NOW).bytes_done).toBe(100);
   });
 
-  it("is as fast as the API says, while it does", () => {
+  it("has the API's speed while it is confirmed", () => {
     const stored = { ...running("t", "a", ["b"]), progress: progress({ bytes_per_second: 3 }) };
     expect(progressNow(stored, received(), NOW + 60_000, NOW + 55_000).bytes_per_second).toBe(3);
     expect(progressNow(stored, received(), NOW + 60_000, NOW).bytes_per_second).toBe(0);
   });
 });
 
-describe("who sends to whom", () => {
-  it("is a line a pair, with all its hops and their speed", () => {
+describe("the map's edges", () => {
+  it("are one per pair, with the sum of hops and speeds", () => {
     const said = received(["t-0", { bytes_per_second: 5 }], ["u-0", { bytes_per_second: 7 }]);
     const edges = edgesOf([running("t", "a", ["b"]), running("u", "a", ["b"])], [], said, NOW);
     expect(edges).toEqual([{ from: "a", to: "b", hops: 2, speed: 12 }]);
   });
 
-  it("moves only where something was heard, once anything was", () => {
+  it("are active only with live progress, once there is any", () => {
     const said = received(["t-0", { bytes_per_second: 5 }]);
     const edges = edgesOf([running("t", "a", ["b", "c"])], [], said, NOW);
     expect(edges.map(({ to, hops }) => [to, hops])).toEqual([
@@ -75,7 +75,7 @@ describe("who sends to whom", () => {
     ]);
   });
 
-  it("moves along a chain only where a hop was heard", () => {
+  it("are active in a chain only for hops with live progress", () => {
     const chain = running("t", "a", ["b", "c"], "chain");
     const edges = edgesOf([chain], [], received(["t-1", { bytes_per_second: 3 }]), NOW);
     expect(edges.map(({ from, to, hops }) => [from, to, hops])).toEqual([
@@ -84,20 +84,20 @@ describe("who sends to whom", () => {
     ]);
   });
 
-  it("stands still where nobody confirms that bytes move", () => {
+  it("are not active without a confirmed speed", () => {
     const stalled = running("t", "a", ["b"]);
     const moving = { ...stalled, progress: { ...stalled.progress, bytes_per_second: 9 } };
     const hops = (one: TransferSummary) => edgesOf([one], [], new Map(), NOW)[0]?.hops;
     expect([hops(stalled), hops(moving)]).toEqual([0, 1]);
   });
 
-  it("keeps what moved lately as a pale line", () => {
+  it("include recent transfers", () => {
     const [edge] = edgesOf([], [running("t", "a", ["b"])], new Map(), NOW);
     expect(edge).toMatchObject({ hops: 0, speed: 0 });
   });
 });
 
-describe("what needs a person first", () => {
+describe("attention items", () => {
   const GiB = 2 ** 30;
   const root = (free: number | null): Agent["roots"][number] => ({
     path: "/data",
@@ -113,7 +113,7 @@ describe("what needs a person first", () => {
     ...changes,
   });
 
-  it("has what an agent has paused by itself, and not what a person has", () => {
+  it("include pauses by the agent, but not by a person", () => {
     const paused = { ...running("t", "a", ["b"]), state: "paused" as const, problem: null };
     const problem = { ...PROBLEM, code: "destination-full" };
     expect(attentionItems([], [paused, { ...paused, problem }], NOW).map(({ kind }) => kind)).toEqual([
@@ -121,7 +121,7 @@ describe("what needs a person first", () => {
     ]);
   });
 
-  it("is in order of urgency", () => {
+  it("are in order of urgency", () => {
     const cares = attentionItems(
       [
         named("late", { status: "late" }),
@@ -147,7 +147,7 @@ describe("what needs a person first", () => {
     ]);
   });
 
-  it("forgets a failure after a day", () => {
+  it("omit failures after a day", () => {
     const failed = { ...running("t", "a", ["b"]), state: "failed" as const };
     const ended_at = new Date(NOW - 2 * 86_400_000).toISOString();
     expect(attentionItems([], [{ ...failed, ended_at }], NOW)).toEqual([]);

@@ -3,17 +3,17 @@ import { peerReachability } from "../src/pages/agent/reachability";
 import type { Agent } from "../src/types";
 import { agent } from "./samples";
 
-function told(agent_id: string, reached: Agent["reached"]): Agent {
+function agentWith(agent_id: string, reached: Agent["reached"]): Agent {
   return { ...agent(), agent_id, reached };
 }
 
-const B = told("server-b", [
+const B = agentWith("server-b", [
   { agent_id: "server-c", dialled: true, address: "10.0.0.3:4460", relayed: false },
 ]);
 
-describe("who reached whom", () => {
-  it("is what the agent says itself, with what it dialled", () => {
-    const [met] = peerReachability(B, [B, told("server-c", [])]);
+describe("peer reachability", () => {
+  it("comes from the agent's own report, with the dialed address", () => {
+    const [met] = peerReachability(B, [B, agentWith("server-c", [])]);
     expect(met).toEqual({
       name: "server-c",
       status: "online",
@@ -24,9 +24,11 @@ describe("who reached whom", () => {
     });
   });
 
-  it("is the relay where neither could dial, whichever of the two says so", () => {
-    const own = told("server-c", [{ agent_id: "server-b", dialled: false, address: null, relayed: true }]);
-    const other = told("server-b", []);
+  it("is the relay if either agent reports it", () => {
+    const own = agentWith("server-c", [
+      { agent_id: "server-b", dialled: false, address: null, relayed: true },
+    ]);
+    const other = agentWith("server-b", []);
     expect(peerReachability(own, [own, other])).toMatchObject([
       { name: "server-b", relayed: true, address: null },
     ]);
@@ -35,20 +37,22 @@ describe("who reached whom", () => {
     ]);
   });
 
-  it("has the address from the other end where that one dialled", () => {
-    const own = told("server-c", [{ agent_id: "server-b", dialled: false, address: null, relayed: false }]);
+  it("takes the address from the agent that dialed", () => {
+    const own = agentWith("server-c", [
+      { agent_id: "server-b", dialled: false, address: null, relayed: false },
+    ]);
     expect(peerReachability(own, [B, own])).toMatchObject([
       { by: "server-b", to: "server-c", address: "10.0.0.3:4460" },
     ]);
   });
 
-  it("is what the other says where the agent has nothing to say", () => {
-    const silent = told("server-c", []);
+  it("comes from the peer's report if the agent has none", () => {
+    const silent = agentWith("server-c", []);
     expect(peerReachability(silent, [B, silent])).toMatchObject([{ by: "server-b", to: "server-c" }]);
   });
 
-  it("keeps agents that are no more, and invents none", () => {
-    expect(peerReachability(B, [B, told("server-d", [])])).toMatchObject([
+  it("includes removed agents, but no agents without a report", () => {
+    expect(peerReachability(B, [B, agentWith("server-d", [])])).toMatchObject([
       { name: "server-c", status: null },
     ]);
   });

@@ -1,4 +1,4 @@
-/** The audit's proof, made in the browser: the digests are the control plane's, and every edit shows. */
+/** Verification of the audit in the browser: digests match the control plane's, and every change is found. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -11,13 +11,13 @@ const NOW = Date.parse("2026-11-25T12:00:00Z");
 const START = "0".repeat(64);
 
 describe("a digest", () => {
-  it("is the one that events/audit.py makes of the same record", async () => {
+  it("equals that of events/audit.py for the same record", async () => {
     expect(await digestOf(parseExact(SAMPLE))).toBe(
       "8667f560b94011ef5c27b8da70757db9715019d70589e695fd939f46f49187cc",
     );
   });
 
-  it("takes numbers and letters as they are written, and leaves out what nobody said", async () => {
+  it("keeps numbers and characters as written, and omits defaults", async () => {
     const strange = {
       about: '"transfer ü \\u007f 🎬 \\"x\\"\\\\"',
       before: '{"load":5.0,"n":12345678901234567890,"deep":{"b":[1,-2.5,true,null],"a":""}}',
@@ -33,7 +33,7 @@ describe("a digest", () => {
   });
 });
 
-/** Three records in two links, and the day's seal. */
+/** Return an audit of three records, two links and a seal. */
 async function written(keys: CryptoKeyPair): Promise<Audit> {
   const records = ["0", "1", "2"].map((number) =>
     parseExact(
@@ -78,7 +78,7 @@ async function digested(link: object): Promise<Fields> {
   return { ...said, digest: await digestOf(said) };
 }
 
-describe("the proof", () => {
+describe("verification", () => {
   let audit: Audit;
   const kinds = async (changes: Partial<Audit>) =>
     (await flawsIn({ ...audit, ...changes }, NOW)).map(({ kind }) => kind);
@@ -89,11 +89,11 @@ describe("the proof", () => {
     audit = await written(await crypto.subtle.generateKey(curve, true, ["sign", "verify"]));
   });
 
-  it("finds nothing where all is as it was written", async () => {
+  it("finds nothing in an intact audit", async () => {
     expect(await kinds({})).toEqual([]);
   });
 
-  it("shows a record that was changed, deleted or slipped in", async () => {
+  it("finds a changed, deleted or inserted record", async () => {
     const [one, two, three] = audit.records as [Fields, Fields, Fields];
     expect(await kinds({ records: [{ ...one, who: "eve" }, two, three] })).toEqual(["changed"]);
     expect(await kinds({ records: [one, three] })).toEqual(["deleted"]);
@@ -101,7 +101,7 @@ describe("the proof", () => {
     expect(await kinds({ records: [one, two, three, stranger] })).toEqual(["inserted"]);
   });
 
-  it("shows a link that was taken out or changed", async () => {
+  it("finds a removed or changed link", async () => {
     const [first, second] = chain();
     const links = (those: Fields[]) => ({ links: new Map([[DAY, those]]) });
     expect(await kinds(links([first]))).toEqual(["inserted", "otherChain"]);
@@ -109,7 +109,7 @@ describe("the proof", () => {
     expect(await kinds(links([first, { ...second, entries: [] }]))).toContain("linkChanged");
   });
 
-  it("shows a seal that was changed, forged or is missing", async () => {
+  it("finds a changed, forged or missing seal", async () => {
     const [seal] = audit.seals as [Fields];
     expect(await kinds({ seals: [{ ...seal, last: START }] })).toEqual(["sealInvalid", "otherChain"]);
     expect(await kinds({ keys: [] })).toEqual(["sealInvalid"]);

@@ -19,14 +19,14 @@ function faults(text: string): string[] {
   return "faults" in found ? found.faults.map(({ line, what }) => `${line}: ${what}`) : [];
 }
 
-it("reads what the command line reads, with the defaults of what is left out", () => {
+it("reads the same text as the command line, with defaults for missing fields", () => {
   const found = parseYaml(GOOD);
   expect(found).toMatchObject({
     request: { name: "new-videos", enabled: true, options: { overwrite: "always" }, trigger: { suffix: "" } },
   });
 });
 
-it("writes what it can read again", () => {
+it("writes text that it can read", () => {
   const request = requestOf(template());
   expect(parseYaml(toYaml(request))).toEqual({ request });
 });
@@ -40,11 +40,11 @@ it.each([
   ["a destination that is a file", GOOD.replace("/backup/storage/", "/backup/storage"), /^6: .*directory/],
   ["a place that is none", GOOD.replace("server-b:/", "/"), /^5: /],
   ["an option of the wrong kind", `${GOOD}options: {streams: many}\n`, /^7: options\.streams/],
-])("says where it is wrong: %s", (_, text, expected) => {
+])("reports the line of an error: %s", (_, text, expected) => {
   expect(faults(text).join("\n")).toMatch(expected);
 });
 
-it("says what an upload would start, by the prefix's last slash", () => {
+it("predicts what an upload would start", () => {
   const order = {
     ...requestOf(template()),
     trigger: { bucket: "media", prefix: "new/ma", suffix: ".mov" },
@@ -60,7 +60,7 @@ it("says what an upload would start, by the prefix's last slash", () => {
   expect(testUpload(order, { key: "new/mars//one.mov" })).toEqual({ misses: ["unfit"] });
 });
 
-it("reads the events that S3 sends, as the control plane does", () => {
+it("reads S3 events as the control plane does", () => {
   const batch = readFileSync(join(import.meta.dirname, "../../events/samples/aws/s3_objects_created.json"));
   const uploads = uploadsIn(batch.toString()) ?? [];
   expect(uploads.map(({ key }) => key)).toContain("new-videos/Köln + Bonn 100%.mov");

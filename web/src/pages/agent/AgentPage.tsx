@@ -14,8 +14,11 @@ import { DirectoryBrowser } from "../../components/DirectoryBrowser";
 import { Loading } from "../../components/Loading";
 import { PageError } from "../../components/PageError";
 import { HopProblem, ProblemAlert } from "../../components/ProblemAlert";
+import { RemoveAgent } from "../../components/RemoveAgent";
+import { TagBadges } from "../../components/TagBadges";
 import { ClockSkew, Name, State, When } from "../../components/text";
 import { transferColumns } from "../../components/transferColumns";
+import { UpdateAgents } from "../../components/UpdateAgents";
 import { bytes, decimal } from "../../format/sizes";
 import { useAgent, useTransfers } from "../../hooks/queries";
 import { useNarrow } from "../../hooks/useMedia";
@@ -23,12 +26,9 @@ import { t } from "../../i18n";
 import { go, href, hrefWith } from "../../router";
 import { mayAct } from "../../session/claims";
 import type { Agent } from "../../types";
-import { Tags } from "../agents/columns";
-import { RemoveAgent } from "../agents/RemoveAgent";
-import { RotateAgent } from "../agents/RotateAgent";
-import { UpdateAgents } from "../agents/UpdateAgents";
 import { AgentHistory } from "./AgentHistory";
 import { ReachablePeers } from "./ReachablePeers";
+import { RotateAgent } from "./RotateAgent";
 import { Settings } from "./Settings";
 
 export default function AgentPage({ agentId }: { agentId: string }) {
@@ -124,7 +124,7 @@ function facts(agent: Agent) {
     { label: labels.certificate, value: <Keys agent={agent} /> },
     { label: labels.endpoints, value: agent.endpoints.join(", ") || labels.noEndpoints },
     ...(remotes.length ? [{ label: labels.remotes, value: <Remotes remotes={remotes} /> }] : []),
-    ...(Object.keys(tags).length ? [{ label: t().common.tags, value: <Tags tags={tags} /> }] : []),
+    ...(Object.keys(tags).length ? [{ label: t().common.tags, value: <TagBadges tags={tags} /> }] : []),
   ];
 }
 

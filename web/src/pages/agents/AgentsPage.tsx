@@ -8,6 +8,8 @@ import TextFilter from "@cloudscape-design/components/text-filter";
 import { useState } from "react";
 import { useAppContext } from "../../appContext";
 import { ProblemAlert } from "../../components/ProblemAlert";
+import { RemoveAgent } from "../../components/RemoveAgent";
+import { UpdateAgents } from "../../components/UpdateAgents";
 import { count } from "../../format/sizes";
 import { useAgents } from "../../hooks/queries";
 import { useNarrow } from "../../hooks/useMedia";
@@ -17,8 +19,6 @@ import type { Agent } from "../../types";
 import { AddAgent } from "./AddAgent";
 import { columns } from "./columns";
 import { matchesFilters, readFilters, StatusFilter, TagFilter, tagsOf } from "./Filters";
-import { RemoveAgent } from "./RemoveAgent";
-import { UpdateAgents } from "./UpdateAgents";
 import { Updates } from "./Updates";
 
 export default function AgentsPage({ query }: { query: URLSearchParams }) {

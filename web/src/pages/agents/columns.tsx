@@ -4,8 +4,8 @@ import Button from "@cloudscape-design/components/button";
 import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import type { TableProps } from "@cloudscape-design/components/table";
+import { TagBadges } from "../../components/TagBadges";
 import { ClockSkew, Name, State, When } from "../../components/text";
-import { tagText } from "../../format/names";
 import { bytes, decimal } from "../../format/sizes";
 import { isClockWrong } from "../../format/times";
 import { t } from "../../i18n";
@@ -69,7 +69,7 @@ const tags = (): Column => ({
   id: "tags",
   header: t().common.tags,
   minWidth: 120,
-  cell: (agent) => <Tags tags={agent.tags} />,
+  cell: (agent) => <TagBadges tags={agent.tags} />,
 });
 
 const version = (): Column => ({
@@ -120,7 +120,7 @@ function stacked(onRemove: OnRemove): Column {
         <div>{status().cell(agent)}</div>
         {agent.status !== "offline" && isClockWrong(agent.skew) && <ClockSkew skew={agent.skew} />}
         <div>{roots().cell(agent)}</div>
-        <Tags tags={agent.tags} />
+        <TagBadges tags={agent.tags} />
         <Box color="text-body-secondary" fontSize="body-s">
           {t().agents.version} {version().cell(agent)} · {t().agents.keys} {keys().cell(agent)}
         </Box>
@@ -151,20 +151,6 @@ export function Root({ root }: { root: Agent["roots"][number] }) {
         <span className="whole">{room}</span>
       </Box>
     </div>
-  );
-}
-
-export function Tags({ tags }: { tags: Agent["tags"] }) {
-  const pairs = Object.entries(tags);
-  if (pairs.length === 0) return null;
-  return (
-    <SpaceBetween direction="horizontal" size="xxs">
-      {pairs.map(([key, value]) => (
-        <Badge key={key}>
-          <Name>{tagText(key, value)}</Name>
-        </Badge>
-      ))}
-    </SpaceBetween>
   );
 }
 

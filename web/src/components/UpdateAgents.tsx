@@ -6,12 +6,12 @@ import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
-import { createIdempotentRequest } from "../../api/idempotency";
-import { useAppContext } from "../../appContext";
-import { ProblemAlert } from "../../components/ProblemAlert";
-import { given, type Tag, Tags } from "../../components/Tags";
-import { t } from "../../i18n";
-import type { UpdateDetails } from "../../types";
+import { createIdempotentRequest } from "../api/idempotency";
+import { useAppContext } from "../appContext";
+import { t } from "../i18n";
+import type { UpdateDetails } from "../types";
+import { ProblemAlert } from "./ProblemAlert";
+import { given, type Tag, Tags } from "./Tags";
 
 interface Props {
   /** The agent to update; null: agents by tags, or all. */
