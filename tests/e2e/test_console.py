@@ -33,7 +33,7 @@ def test_signing_in_leads_to_the_overview_and_leaves_no_token_where_it_would_sta
 ) -> None:
     sign_in(door, fleet)
     expect(door.get_by_role("heading", name="Overview")).to_be_visible()
-    expect(door.get_by_text("3 up")).to_be_visible()
+    expect(door.get_by_text("3 online")).to_be_visible()
     for name in fleet.servers:
         expect(door.get_by_role("link", name=f"{name}: Online")).to_be_visible()
     assert "eyJ" not in door.evaluate("JSON.stringify(localStorage) + location.href + document.cookie")
@@ -59,7 +59,7 @@ def test_agents_are_found_and_shown_with_their_roots(page: Page, fleet: Fleet) -
     past = page.get_by_role("table", name="Timeline").get_by_role("row")
     expect(past.filter(has_text="agent.changed: agent server-c").first).to_contain_text(fleet.here.user)
     expect(page.get_by_role("heading", name="Timeline", exact=True)).to_be_visible()
-    page.get_by_role("link", name="Everything in the audit").click()
+    page.get_by_role("link", name="All audit records").click()
     expect(page.get_by_label("Search for")).to_have_value("server-c")
     fleet.api.send("PATCH", "/agents/server-c", {"tags": {}})
 
@@ -85,7 +85,7 @@ def test_several_are_added_by_one_token(
 ) -> None:
     visit(page, fleet, "agents")
     page.get_by_role("button", name="Add agent").first.click()
-    page.get_by_text("Several, by one token").click()
+    page.get_by_text("Several, with one token").click()
     page.get_by_placeholder("render-{hostname}").fill("console")
     page.get_by_label("At most").fill("2")
     page.get_by_role("button", name="Get the install command").click()
@@ -193,7 +193,7 @@ def test_the_overview_shows_what_moves_and_a_cancel_elsewhere_ends_it(
         expect(other.get_by_text("Cancelled").first).to_be_visible()
     finally:
         other.close()
-    expect(page.get_by_text("Nothing is on its way")).to_be_visible()
+    expect(page.get_by_text("No transfers are running")).to_be_visible()
 
 
 def test_a_transfer_is_put_together_by_browsing(page: Page, fleet: Fleet) -> None:
@@ -210,7 +210,7 @@ def test_a_transfer_is_put_together_by_browsing(page: Page, fleet: Fleet) -> Non
     choose(page, "Destination 2", "server-d")
     page.get_by_placeholder("/data/videos/raw/").last.fill("/backup/browsed/")
     page.get_by_text("Chain", exact=True).click()
-    expect(page.get_by_text("when the one before has arrived")).to_be_visible()
+    expect(page.get_by_text("when the previous hop has arrived")).to_be_visible()
     page.get_by_role("button", name="Start transfer").click()
 
     expect(page.get_by_role("heading", name="Hops (2)")).to_be_visible()
@@ -270,13 +270,13 @@ def test_a_template_written_as_yaml_moves_what_is_uploaded(page: Page, fleet: Fl
         f"name: from-console\ntrigger: {{bucket: {bucket}, prefix: console/}}\n"
         "destinations:\n  - server-b:/primary/console/\n"
     )
-    event = page.get_by_label("An object's key, or an event")  # tested before it is created
+    event = page.get_by_label("Object key or S3 event")  # tested before it is created
     event.fill("elsewhere/clip.mov")
     expect(page.get_by_text("Its key does not begin with console/")).to_be_visible()
     page.get_by_role("button", name="Create template").click()
     expect(page.get_by_text("from-console is saved").first).to_be_visible()
     visit(page, fleet, "templates/from-console/edit")
-    expect(page.get_by_text("Yes: it would arrive as")).to_be_visible()
+    expect(page.get_by_text("Match: it would arrive as")).to_be_visible()
     page.get_by_role("button", name="Fill in a sample event").click()
     expect(event).to_have_value(re.compile('"detail-type": "Object Created"'))
     expect(page.get_by_text("server-b:/primary/console/example")).to_be_visible()
@@ -286,7 +286,7 @@ def test_a_template_written_as_yaml_moves_what_is_uploaded(page: Page, fleet: Fl
     s3 = fleet.s3()
     s3.upload_file(str(tmp_path / "clip.mov"), bucket, "console/clip.mov")
 
-    expect(page.get_by_role("table", name="Runs so far")).to_contain_text("Succeeded", timeout=2 * TIMEOUT_MS)
+    expect(page.get_by_role("table", name="Runs")).to_contain_text("Succeeded", timeout=2 * TIMEOUT_MS)
     assert fleet.folder("server-b:/primary/console/clip.mov").exists()
     fleet.api.delete("/templates/from-console")
 
@@ -326,9 +326,13 @@ def test_an_agent_tells_of_its_clock_and_whom_it_reaches(page: Page, fleet: Flee
     fleet.stop("server-c")
     fleet.start("server-c")  # its hello reports it
     visit(page, fleet, "agents/server-c")
-    expect(page.get_by_text(re.compile("^(in step|[0-9]+ s behind)$"))).to_be_visible()
-    met = page.get_by_role("table", name="Reaches").get_by_role("row").filter(has_text="server-b")
-    expect(met).to_contain_text(re.compile("Direct: server-[bc] dials server-[bc]"))
+    expect(page.get_by_text(re.compile("^(in sync|[0-9]+ s behind)$"))).to_be_visible()
+    met = (
+        page.get_by_role("table", name="Connections to other agents")
+        .get_by_role("row")
+        .filter(has_text="server-b")
+    )
+    expect(met).to_contain_text(re.compile("Direct: server-[bc] connects to server-[bc]"))
 
 
 def test_after_a_sleep_the_page_says_so_and_shows_what_is_true_now(page: Page, fleet: Fleet) -> None:
@@ -363,7 +367,7 @@ def test_a_frozen_page_hears_the_broker_again(page: Page, fleet: Fleet) -> None:
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
     expect(page.locator(".running .rate").first).to_contain_text("/s")
     fleet.api.post(f"/transfers/{moving}/cancel", {})
-    expect(page.get_by_text("Nothing is on its way")).to_be_visible()
+    expect(page.get_by_text("No transfers are running")).to_be_visible()
 
 
 def test_an_agent_that_hangs_is_shown_as_late_and_one_that_is_killed_as_down(
@@ -377,7 +381,7 @@ def test_an_agent_that_hangs_is_shown_as_late_and_one_that_is_killed_as_down(
     expect(page.get_by_role("link", name="server-d: Online")).to_be_visible(timeout=2 * TIMEOUT_MS)
     fleet.agent("server-d").kill()
     expect(page.get_by_role("link", name="server-d: Offline")).to_be_visible(timeout=2 * TIMEOUT_MS)
-    expect(page.get_by_role("link", name="server-d is down")).to_be_visible()
+    expect(page.get_by_role("link", name="server-d is offline")).to_be_visible()
     fleet.start("server-d")
     expect(page.get_by_role("link", name="server-d: Online")).to_be_visible()
 
@@ -400,7 +404,7 @@ def test_a_viewer_sees_everything_and_is_offered_nothing(door: Page, fleet: Flee
     visit(door, fleet, "templates")
     door.get_by_role("link", name="looked-at").click()
     expect(door.get_by_text("- server-b:/data/")).to_be_visible()
-    expect(door.get_by_role("table", name="Runs so far")).to_be_visible()
+    expect(door.get_by_role("table", name="Runs")).to_be_visible()
     expect(door.get_by_role("button", name=re.compile("Create|Save|YAML"))).to_have_count(0)
     for address in ("transfers/new", "templates/new"):
         visit(door, fleet, address)
@@ -423,7 +427,7 @@ def test_an_operator_is_offered_to_move_files_and_not_to_manage_who_may(door: Pa
         expect(door.get_by_role("link", name=offer).first).to_be_visible()
     visit(door, fleet, "agents/server-b")
     expect(door.get_by_role("link", name="Send from here")).to_be_visible()
-    expect(door.get_by_role("button", name=re.compile("Add|Remove|Replace|Update|Edit"))).to_have_count(0)
+    expect(door.get_by_role("button", name=re.compile("Add|Remove|Rotate|Update|Edit"))).to_have_count(0)
     for guarded in ("policies", "policies/new", "audit"):
         visit(door, fleet, guarded)
         expect(door.get_by_role("heading", name="This page is for administrators")).to_be_visible()

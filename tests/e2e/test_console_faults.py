@@ -19,7 +19,7 @@ def test_a_page_that_could_not_be_loaded_without_a_network_is_there_when_it_is_b
     page: Page, fleet: Fleet
 ) -> None:
     visit(page, fleet, "overview")
-    expect(page.get_by_text("3 up")).to_be_visible()
+    expect(page.get_by_text("3 online")).to_be_visible()
 
     page.context.set_offline(True)
     page.get_by_role("link", name="Agents").first.click()
@@ -44,8 +44,8 @@ def test_a_page_whose_script_a_new_deployment_has_taken_away_is_loaded_with_the_
         route.fulfill(status=200, content_type="text/html", body="<!doctype html><title>Crosshaul</title>")
 
     visit(page, fleet, "overview")
-    expect(page.get_by_text("3 up")).to_be_visible()
-    page.route(re.compile(r"assets/Audit-.*\.js"), html)
+    expect(page.get_by_text("3 online")).to_be_visible()
+    page.route(re.compile(r"assets/AuditPage-.*\.js"), html)
     page.get_by_role("link", name="Audit").first.click()
     expect(page.get_by_text("This page could not be loaded")).to_be_visible()
     page.unroute_all()
@@ -55,11 +55,11 @@ def test_a_page_whose_script_a_new_deployment_has_taken_away_is_loaded_with_the_
 
 def test_a_language_that_does_not_come_is_said_and_there_after_a_reload(page: Page, fleet: Fleet) -> None:
     visit(page, fleet, "overview")
-    expect(page.get_by_text("3 up")).to_be_visible()
+    expect(page.get_by_text("3 online")).to_be_visible()
     page.context.set_offline(True)
     page.get_by_role("button", name="Display and language").click()
     page.get_by_role("menuitemcheckbox", name="Deutsch").click()
-    expect(page.get_by_text("This language did not come over the network")).to_be_visible()
+    expect(page.get_by_text("This language could not be loaded")).to_be_visible()
     expect(page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
     page.context.set_offline(False)
     page.reload()
@@ -75,11 +75,11 @@ def test_an_api_that_does_not_answer_is_said_and_the_page_tries_again_by_itself(
 ) -> None:
     page.route(re.compile("/v1/templates|/templates[?]"), hold)
     visit(page, fleet, "templates")
-    expect(page.get_by_text("The API does not answer")).to_be_visible()
+    expect(page.get_by_text("The API does not respond")).to_be_visible()
     picture(page, "no-answer")
     page.unroute_all()
     expect(page.get_by_text("No templates yet")).to_be_visible()
-    expect(page.get_by_text("The API does not answer")).to_have_count(0)
+    expect(page.get_by_text("The API does not respond")).to_have_count(0)
 
 
 def test_a_transfer_whose_agent_says_nothing_has_no_speed_and_the_page_says_why(
@@ -92,15 +92,15 @@ def test_a_transfer_whose_agent_says_nothing_has_no_speed_and_the_page_says_why(
     picture(page, "moves")
 
     with fleet.frozen("server-d"):
-        expect(page.get_by_text(re.compile("no word for [0-9]+ s")).first).to_be_visible()
+        expect(page.get_by_text(re.compile("no report for [0-9]+ s")).first).to_be_visible()
         expect(page.get_by_text(re.compile("iB/s · "))).to_have_count(0)
         expect(page.get_by_text(re.compile(" left"))).to_have_count(0)
         fleet.make_late("server-d")
         expect(page.get_by_text("server-d is late")).to_be_visible()
-        expect(page.get_by_text("The hop goes on by itself when it is back.")).to_be_visible()
+        expect(page.get_by_text("The hop continues automatically when the agent is back.")).to_be_visible()
         picture(page, "stalled")
         visit(page, fleet, "overview")
-        expect(page.get_by_text("0 B/s together")).to_be_visible()
+        expect(page.get_by_text("0 B/s total")).to_be_visible()
         expect(page.locator(".running .rate").first).to_have_text("")
         picture(page, "stalled-overview")
         visit(page, fleet, f"transfers/{moving}")
@@ -145,8 +145,8 @@ def test_live_is_said_only_while_anybody_speaks(page: Page, fleet: Fleet) -> Non
     try:
         page.clock.run_for(20_000)
         expect(page.get_by_text("Live", exact=True)).to_have_count(0, timeout=5_000)
-        expect(page.get_by_text(re.compile("No word from the cloud for [0-9]+ s"))).to_be_visible()
-        expect(page.get_by_text("0 B/s together")).to_be_visible()
+        expect(page.get_by_text(re.compile("No response from the API for [0-9]+ s"))).to_be_visible()
+        expect(page.get_by_text("0 B/s total")).to_be_visible()
         picture(page, "silent")
     finally:
         os.kill(fleet.here.cloud.pid, signal.SIGCONT)

@@ -59,7 +59,7 @@ def test_a_mirror_is_previewed_and_confirmed_before_it_removes(page: Page, fleet
     page.get_by_role("button", name="Kind").click()
     page.get_by_role("option", name="Previews only").click()
     expect(mirrored).to_have_count(1)
-    expect(mirrored).to_contain_text("Only looks: nothing is written")
+    expect(mirrored).to_contain_text("Dry run: nothing is written")
     mirrored.get_by_role("link").click()
     expect(page.get_by_role("heading", name=re.compile("^Preview: server-b"))).to_be_visible()
     with page.expect_download() as report:
@@ -107,7 +107,7 @@ def test_a_limit_is_sent_as_it_was_typed_and_never_as_none(page: Page, fleet: Fl
     visit(page, fleet, "transfers/new")
     written(page)
     page.get_by_role("button", name="Options").click()
-    page.get_by_role("button", name="How it goes").click()
+    page.get_by_role("button", name="Advanced").click()
     limit, streams = page.get_by_label("Speed limit"), page.get_by_label("Parallel connections")
     limit.press_sequentially("-3")
     streams.press_sequentially("17")
@@ -170,14 +170,14 @@ def test_what_a_policy_wants_two_people_for_is_approved_by_a_second_one(
         asked = fleet.copy("server-b:/data/secret/", "server-d:/backup/vault/")
         fleet.until_state(asked, "awaiting_approval")
         visit(page, fleet, f"transfers/{asked}")
-        expect(page.get_by_text(re.compile("You asked for it"))).to_be_visible()
+        expect(page.get_by_text(re.compile("You requested it"))).to_be_visible()
         expect(page.get_by_role("button", name="Approve")).to_have_count(0)
 
         with tab(browser, Api.signed_in(fleet.here, "bo@crosshaul.test", password)) as other:
             visit(other, fleet, "overview")
-            other.get_by_role("link", name="Waits for approval: server-b:/data/secret/").click()
+            other.get_by_role("link", name="Awaiting approval: server-b:/data/secret/").click()
             expect(other.get_by_text(re.compile(f"except {fleet.here.user}"))).to_be_visible()
-            expect(other.get_by_text("Wanted by: four-eyes")).to_be_visible()
+            expect(other.get_by_text("Required by: four-eyes")).to_be_visible()
             picture(other, "transfer-approval")
             other.get_by_role("button", name="Approve").click()
             other.get_by_role("dialog").get_by_role("button", name="Approve").click()
@@ -205,15 +205,17 @@ def test_a_policy_is_written_corrected_tried_and_taken_out_again(page: Page, fle
         'when { context.destination_path like "/archive/glass/*" };\n'
     )
     page.get_by_role("button", name="Check and show effect").click()
-    expect(page.get_by_text("The text is right, and none would be decided differently")).to_be_visible()
+    expect(
+        page.get_by_text("The text is valid, and no transfer would be decided differently")
+    ).to_be_visible()
     assert violations(page) == []
     page.get_by_label("Why").fill("Glass breaks")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("table", name="Policies")).to_contain_text("Glass breaks")
 
-    page.get_by_label("Send").fill("server-b:/data/x/")
-    page.get_by_label("To", exact=True).fill("server-c:/archive/glass/")
-    page.get_by_role("button", name="Ask").click()
+    page.get_by_label("Source", exact=True).fill("server-b:/data/x/")
+    page.get_by_label("Destination", exact=True).fill("server-c:/archive/glass/")
+    page.get_by_role("button", name="Test", exact=True).click()
     expect(page.get_by_text("by no-glass")).to_be_visible()
     expect(page.get_by_text("Refused", exact=True)).to_be_visible()
     assert violations(page) == []
@@ -222,7 +224,7 @@ def test_a_policy_is_written_corrected_tried_and_taken_out_again(page: Page, fle
     page.get_by_role("button", name="Remove no-glass").click()
     page.get_by_role("dialog").get_by_label("Why").fill("The story is over")
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
-    expect(page.get_by_text("no-glass is out of force")).to_be_visible()
+    expect(page.get_by_text("The policy no-glass was removed")).to_be_visible()
 
     page.get_by_role("link", name="Audit").click()
     page.get_by_role("button", name="Search by").click()
@@ -241,7 +243,7 @@ def test_a_policy_is_written_corrected_tried_and_taken_out_again(page: Page, fle
     picture(page, "audit-record")
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Verify the last 30 days").click()
-    expect(page.get_by_text("All is as it was written.")).to_be_visible()
+    expect(page.get_by_text("No changes were found.")).to_be_visible()
     with page.expect_download() as export:
         page.get_by_role("button", name="Export").click()
         page.get_by_role("menuitem", name=re.compile("CSV")).click()
@@ -273,4 +275,6 @@ def test_what_is_missing_in_a_policy_is_marked_where_it_is_missed(page: Page, fl
     expect(page.get_by_label("Text in Cedar")).to_be_focused()
     page.keyboard.type(";")
     page.get_by_role("button", name="Check and show effect").click()
-    expect(page.get_by_text("The text is right, and none would be decided differently")).to_be_visible()
+    expect(
+        page.get_by_text("The text is valid, and no transfer would be decided differently")
+    ).to_be_visible()

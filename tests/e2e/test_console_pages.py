@@ -54,7 +54,7 @@ def test_without_a_live_line_it_polls_and_says_so(page: Page, fleet: Fleet) -> N
     page.route(re.compile("/live"), lambda route: route.abort())
     page.route(re.compile("status=running"), running)
     visit(page, fleet, "overview")
-    expect(page.get_by_text("No live line: updated every 3 s")).to_be_visible()
+    expect(page.get_by_text("No live connection: updated every 3 s")).to_be_visible()
 
 
 def running(route: Route) -> None:

@@ -43,7 +43,7 @@ def test_an_update_of_agents_that_nothing_can_update_is_stopped_and_says_so(
 ) -> None:
     visit(page, fleet, "agents")
     page.get_by_role("button", name="Update", exact=True).click()
-    expect(page.get_by_role("dialog")).to_contain_text("the old one returns by itself")
+    expect(page.get_by_role("dialog")).to_contain_text("it is rolled back automatically")
     settled(page)
     assert violations(page) == []
     page.get_by_role("dialog").get_by_role("button", name="Update", exact=True).click()
@@ -51,7 +51,7 @@ def test_an_update_of_agents_that_nothing_can_update_is_stopped_and_says_so(
     updates = page.get_by_role("table", name="Updates").get_by_role("row").filter(has_text=published)
     expect(updates).to_contain_text("0 of 3, stage 1 of 2")
     until("the update to be stopped", lambda: state(fleet, published) == "aborted", timeout_s=150)
-    expect(updates).to_contain_text("Stopped: too many failed")
+    expect(updates).to_contain_text("Aborted: too many failures")
     expect(updates).to_contain_text("this agent was not installed by the script")
     assert violations(page) == []
     picture(page, "updates-light")

@@ -82,7 +82,7 @@ def stops(transfers: dict[str, str]) -> dict[str, Stop]:
         "transfers-previews": Stop("transfers?dry_run=true"),
         "new-transfer-browse": Stop("transfers/new?from=server-b&to=server-c", browse),
         "new-transfer-browse-s3": Stop("transfers/new?from=s3%3A%2F%2F", browse_s3),
-        "new-transfer-options": Stop("transfers/new", press("^Options", "^Einstellungen")),
+        "new-transfer-options": Stop("transfers/new", press("^Options", "^Optionen")),
         "add-agent": Stop("agents", press("Add agent", "Agent hinzufügen")),
         "remove-agent": Stop("agents/server-b", press("^Remove$", "^Entfernen$")),
         "template": Stop("templates/walked/edit"),
@@ -95,12 +95,12 @@ def stops(transfers: dict[str, str]) -> dict[str, Stop]:
 
 
 def browse(page: Page) -> None:
-    page.get_by_role("button", name=either("^Browse", "^Blättern")).first.click()
+    page.get_by_role("button", name=either("^Browse", "^Durchsuchen")).first.click()
     expect(page.get_by_role("dialog").get_by_text("/primary")).to_be_visible()
 
 
 def browse_s3(page: Page) -> None:
-    page.get_by_role("button", name=either("^Browse", "^Blättern")).first.click()
+    page.get_by_role("button", name=either("^Browse", "^Durchsuchen")).first.click()
     expect(page.get_by_role("dialog").get_by_text("walk", exact=True)).to_be_visible()
 
 
@@ -112,7 +112,7 @@ def as_text(page: Page) -> None:
 def ask(page: Page) -> None:
     page.get_by_placeholder("server-b:/data/videos/").fill("server-b:/data/x/")
     page.get_by_placeholder("server-c:/archive/").fill("server-d:/backup/walled/")
-    page.get_by_role("button", name=either("^Ask$", "^Fragen$")).click()
+    page.get_by_role("button", name=either("^Test$", "^Testen$")).click()
     expect(page.get_by_text(either("by walled", "walled")).last).to_be_visible()
 
 

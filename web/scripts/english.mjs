@@ -1,6 +1,6 @@
 /**
- * Standard output: what nobody should read or hear where German is spoken, as JSON: texts that only English has,
- * and patterns of those that are made with something (`Loading .*`).
+ * Print, as JSON, the texts that exist only in English, and patterns of those with arguments (`Loading .*`).
+ * The e2e tests search the German console for them.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,29 +8,29 @@ import ts from "typescript";
 
 const GIVEN = "\u0001";
 
-async function spoken(language) {
-  const words = await import(moduleOf(language));
+async function textsOf(language) {
+  const words = await import(moduleUrl(language));
   return new Set(texts(words[language]));
 }
 
-/** The address of a file of words, with what it imports from beside it. */
-function moduleOf(name) {
-  const source = readFileSync(join(import.meta.dirname, `../src/words/${name}.ts`), "utf8");
+/** Return a module URL for a file of texts, with its imports inlined. */
+function moduleUrl(name) {
+  const source = readFileSync(join(import.meta.dirname, `../src/i18n/${name}.ts`), "utf8");
   const { outputText } = ts.transpileModule(source, {
     compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
   });
-  const whole = outputText.replace(/from "\.\/([\w.]+)"/g, (_, other) => `from "${moduleOf(other)}"`);
+  const whole = outputText.replace(/from "\.\/([\w.]+)"/g, (_, other) => `from "${moduleUrl(other)}"`);
   return `data:text/javascript,${encodeURIComponent(whole)}`;
 }
 
 function texts(words) {
   if (typeof words === "string") return [words];
-  if (typeof words === "function") return [made(words)].filter(Boolean);
+  if (typeof words === "function") return [textWithMarks(words)].filter(Boolean);
   return Object.values(words).flatMap(texts);
 }
 
-/** What it makes of things that are marked; null of what needs other things than texts. */
-function made(word) {
+/** Return the text for marked arguments, or null if it needs other arguments than strings. */
+function textWithMarks(word) {
   try {
     const text = word(...Array(word.length).fill(GIVEN));
     return typeof text === "string" && !text.includes("undefined") ? text : null;
@@ -39,9 +39,9 @@ function made(word) {
   }
 }
 
-const [english, german] = await Promise.all(["en", "de"].map(spoken));
+const [english, german] = await Promise.all(["en", "de"].map(textsOf));
 const letters = (text) => text.replaceAll(GIVEN, "").match(/\p{L}/gu)?.length ?? 0;
-/** A single small word may well be a name that somebody gave: `admin` is a policy's, too. */
+/** A single lowercase word may be a name given by a person, such as the policy `admin`. */
 const name = /^\p{Ll}+$/u;
 const own = [...english].filter((text) => !german.has(text) && letters(text) > 3 && !name.test(text));
 const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replaceAll(GIVEN, ".+");

@@ -17,13 +17,13 @@ const browser = await puppeteer.launch({
   args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
 });
 try {
-  for (const page of pages) console.log(JSON.stringify(await looked(page)));
+  for (const page of pages) console.log(JSON.stringify(await audit(page)));
 } finally {
   await browser.close();
   site.close();
 }
 
-async function looked({ path, session }) {
+async function audit({ path, session }) {
   const page = await browser.newPage();
   if (session) await page.evaluateOnNewDocument(keep, session);
   const flags = { onlyCategories: CATEGORIES, disableStorageReset: true, logLevel: "error" };
@@ -39,7 +39,7 @@ async function looked({ path, session }) {
   };
 }
 
-/** Runs in the page, before its own scripts; some documents, about:blank say, may keep nothing. */
+/** Store the session before the page's own scripts run; about:blank has no storage. */
 function keep(session) {
   if (location.protocol.startsWith("http")) sessionStorage.setItem("crosshaul.session", session);
 }

@@ -1,4 +1,4 @@
-/** The build as CloudFront gives it out: compressed, and kept where its name has a digest. */
+/** Serve the build as CloudFront does: compressed, and cached forever if the file name has a digest. */
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib";
 
 const KINDS = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
 
-/** A server on loopback; `config` is what config.json says. */
+/** Start a server on loopback. `config` is the content of config.json. */
 export async function served(folder, config) {
   const server = createServer(async ({ url }, answer) => {
     const path = normalize(new URL(url, "http://localhost").pathname);

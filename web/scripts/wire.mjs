@@ -1,4 +1,4 @@
-// Writes src/wire.ts from the wire's own description, so that no type is written twice.
+// Generates src/wire.ts from the API's description and the schemas in events/.
 //   node scripts/wire.mjs           write it
 //   node scripts/wire.mjs --check   fail when it is stale
 import { execFileSync } from "node:child_process";
@@ -17,20 +17,20 @@ function python() {
   return process.env.PYTHON ?? (existsSync(own) ? own : "python3");
 }
 
-function printed(module) {
+function runModule(module) {
   const text = execFileSync(python(), ["-m", module], { cwd: root, maxBuffer: 64 * 2 ** 20 });
   return JSON.parse(text.toString());
 }
 
-/** The API's own description, and what the live topics carry, which no route of it returns. */
-function described() {
-  const api = printed("lambdas.api");
-  const schemas = { ...printed("events.schema"), ...api.components.schemas };
+/** Return the API's description, with the schemas of the live topics, which no route returns. */
+function readDescription() {
+  const api = runModule("lambdas.api");
+  const schemas = { ...runModule("events.schema"), ...api.components.schemas };
   return { ...api, components: { ...api.components, schemas } };
 }
 
 const fresh =
-  header + astToString(await openapiTS(described(), { alphabetize: true, defaultNonNullable: true }));
+  header + astToString(await openapiTS(readDescription(), { alphabetize: true, defaultNonNullable: true }));
 if (!process.argv.includes("--check")) {
   writeFileSync(file, fresh);
 } else if (!existsSync(file) || readFileSync(file, "utf8") !== fresh) {

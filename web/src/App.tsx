@@ -7,35 +7,35 @@ import { Loading } from "./components/Loading";
 import { ProblemAlert } from "./components/ProblemAlert";
 import { loadSettings, type Settings } from "./config";
 import { lazyPage } from "./hooks/lazyPage";
-import { t, useSpoken } from "./i18n";
+import { t, useLanguage } from "./i18n";
 import { SignInPage } from "./pages/SignInPage";
 import { createSession, wasSignedIn } from "./session/session";
 
-const arriving = () => import("./shell/Console");
-const Console = lazyPage(arriving);
-// Whoever was signed in before a reload need not wait for it twice.
-if (wasSignedIn()) arriving().catch(() => undefined);
+const loadConsole = () => import("./shell/Console");
+const Console = lazyPage(loadConsole);
+// After a reload while signed in, fetch the console's script in parallel with the settings.
+if (wasSignedIn()) loadConsole().catch(() => undefined);
 
 export function App() {
-  const { language, parts } = useSpoken();
+  const { language, cloudscape: parts } = useLanguage();
   return (
     <I18nProvider locale={language} messages={[parts]}>
-      <Opening />
+      <SettingsGate />
     </I18nProvider>
   );
 }
 
-function Opening() {
-  const asked = useQuery({
+function SettingsGate() {
+  const query = useQuery({
     queryKey: ["settings"],
     queryFn: loadSettings,
     staleTime: Number.POSITIVE_INFINITY,
   });
-  if (asked.data) return <Door settings={asked.data} />;
+  if (query.data) return <SessionGate settings={query.data} />;
   return (
     <main className="sign-in">
-      {asked.isError ? (
-        <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />
+      {query.isError ? (
+        <ProblemAlert error={query.error} onRetry={() => query.refetch()} />
       ) : (
         <Loading what={t().common.console} />
       )}
@@ -43,15 +43,15 @@ function Opening() {
   );
 }
 
-/** Signed in: the console. Not: the way in. */
-function Door({ settings }: { settings: Settings }) {
+/** Show the console to signed-in people, and the sign-in page to everyone else. */
+function SessionGate({ settings }: { settings: Settings }) {
   const session = useMemo(() => createSession(settings.signIn), [settings]);
   const api = useMemo(() => createApi(settings.apiUrl, session), [settings, session]);
   const { claims, ending } = useSyncExternalStore(session.subscribe, session.snapshot);
   const queries = useQueryClient();
   const user = claims?.id;
   useEffect(() => {
-    // What one person saw is not for the next who signs in here.
+    // Data of one person must not be visible to the next person who signs in here.
     if (user === undefined) queries.removeQueries({ predicate: (query) => query.queryKey[0] !== "settings" });
   }, [user, queries]);
   if (!claims) return <SignInPage settings={settings} session={session} ending={ending} />;

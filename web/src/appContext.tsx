@@ -1,15 +1,10 @@
-/** What every page has at hand: the API, who is signed in, and where to say that something was done. */
+/** Context of every signed-in page: the API client, the person, and a way to show notices. */
 import { createContext, useContext } from "react";
 import type { Api } from "./api/client";
 import type { Settings } from "./config";
+import type { Notice } from "./format/problems";
 import type { Claims, Role } from "./session/claims";
 import type { Session } from "./session/session";
-
-export interface Notice {
-  type: "success" | "error" | "warning";
-  header: string;
-  content?: string;
-}
 
 export interface AppContextValue {
   api: Api;

@@ -1,5 +1,5 @@
-/** Where the API is, and how people sign in there: asked once, when the page opens. */
-import { ApiProblem, problemOf, unansweredProblem } from "./api/problem";
+/** Settings of the deployment: address of the API and sign-in. Loaded once, when the page opens. */
+import { ApiProblem, problemFrom, unansweredProblem } from "./api/problem";
 import { t } from "./i18n";
 import type { Health, SignIn } from "./types";
 
@@ -10,7 +10,7 @@ export interface Settings {
   signIn: SignIn;
 }
 
-/** The deployed settings. Throws an ApiProblem that says which of the two addresses did not answer. */
+/** Load the settings. Throws an ApiProblem that names which of the two addresses did not respond. */
 export async function loadSettings(): Promise<Settings> {
   const { api_url } = await read<{ api_url?: string }>("./config.json", t().problems.config);
   if (!api_url) {
@@ -33,10 +33,10 @@ async function read<T>(address: string, what: string): Promise<T> {
     throw unansweredProblem(error, what);
   });
   if (!response.ok) {
-    throw await problemOf(response);
+    throw await problemFrom(response);
   }
   return response.json().catch(() => {
-    throw notReady(t().problems.notThere(what));
+    throw notReady(t().problems.notPublished(what));
   });
 }
 

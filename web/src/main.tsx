@@ -2,17 +2,17 @@ import "./page.css";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { createRoot } from "react-dom/client";
 import { App } from "./App";
-import { createQueries } from "./api/again";
+import { createQueryClient } from "./api/queryClient";
 import { followTheme } from "./hooks/useMedia";
-import { preferred, speak } from "./i18n";
+import { preferredLanguage, setLanguage } from "./i18n";
 
-const queries = createQueries();
+const queries = createQueryClient();
 
 followTheme();
 const place = document.getElementById("app");
 if (place) {
-  // English needs no script of its own.
-  await speak(preferred()).catch(() => speak("en"));
+  // If German cannot be loaded, English is always available.
+  await setLanguage(preferredLanguage()).catch(() => setLanguage("en"));
   createRoot(place).render(
     <QueryClientProvider client={queries}>
       <App />

@@ -1,4 +1,4 @@
-/** Addresses after the `#`, so that static hosting needs no rewrite rule: `#/transfers?status=running`. */
+/** Hash routes, which need no rewrite rule on the server: `#/transfers?status=running`. */
 import { useSyncExternalStore } from "react";
 
 export interface Route {
@@ -12,7 +12,7 @@ export function parseRoute(hash: string): Route {
   return { path: path.split("/").filter(Boolean).map(decode), query: new URLSearchParams(query) };
 }
 
-/** `href("transfers", id)` → `#/transfers/<id>`. */
+/** Return the address of a page: `href("transfers", id)` → `#/transfers/<id>`. */
 export function href(...path: string[]): string {
   return `#/${path.map(encodeURIComponent).join("/")}`;
 }

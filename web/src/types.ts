@@ -1,4 +1,4 @@
-/** The wire's types under their short names; all of them come from the generated file. */
+/** Short names for the generated types of the API and the live topics. */
 import type { components } from "./wire";
 
 type Schemas = components["schemas"];

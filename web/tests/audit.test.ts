@@ -20,7 +20,7 @@ const RECORD: AuditRecord = {
   after: { version: 2 },
 };
 
-it("asks by one thing, and only as far back as was chosen", () => {
+it("queries by one field and the chosen time range", () => {
   const now = Date.parse("2026-11-24T00:00:00Z");
   expect(auditQuery({ by: "agent", value: "server-b", days: 1 }, now)).toEqual({
     since: "2026-11-23T00:00:00.000Z",
@@ -29,7 +29,7 @@ it("asks by one thing, and only as far back as was chosen", () => {
   expect(auditQuery({ by: "person", value: "", days: 1 }, now).person).toBeNull();
 });
 
-it("finds every word of a text, wherever it stands and however it is written", () => {
+it("finds records with every word, in any field and case", () => {
   const found = (value: string) => matching([RECORD], { by: "text", value, days: 1 }).length;
   for (const text of ["night-only", "POLICY by", "version", "=cmd", "allowed", ""])
     expect(found(text)).toBe(1);
@@ -38,7 +38,7 @@ it("finds every word of a text, wherever it stands and however it is written", (
   expect(auditQuery({ by: "text", value: "x", days: 1 }, Date.now())).not.toHaveProperty("text");
 });
 
-it("exports as CSV that no spreadsheet takes for a formula", () => {
+it("exports CSV without spreadsheet formulas", () => {
   const [title, line] = csv([RECORD]).split("\r\n");
   expect(title).toMatch(/^record_id,at,who,who_id,address,/);
   expect(line).toContain(",'=cmd(),5f2b7a1e,");
@@ -46,6 +46,6 @@ it("exports as CSV that no spreadsheet takes for a formula", () => {
   expect(line).toContain('"{""version"":2}"');
 });
 
-it("exports as JSON Lines, as the API says it", () => {
+it("exports JSON Lines as the API returns them", () => {
   expect(JSON.parse(jsonLines([RECORD]).trim())).toEqual(RECORD);
 });

@@ -1,4 +1,4 @@
-// A broker inside the page, for measuring: it grants what is asked for, and says what `__hear` is given.
+// A fake broker inside the page, for load tests: grants every subscription, and sends what `__hear` is given.
 // Just enough of MQTT 5 (https://docs.oasis-open.org/mqtt/mqtt/v5.0/) for one subscriber.
 (() => {
   const Real = window.WebSocket;

@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import { createApi } from "../src/api/client";
 import { createIdempotentRequest } from "../src/api/idempotency";
 import { ApiProblem, asProblem, errorAt } from "../src/api/problem";
-import { everyPage } from "../src/hooks/queries";
+import { fetchAllPages } from "../src/hooks/queries";
 import type { Session } from "../src/session/session";
 import { problemDetails } from "./samples";
 
@@ -41,7 +41,7 @@ async function thrown(call: Promise<unknown>): Promise<ApiProblem> {
 }
 
 describe("a request", () => {
-  it("carries token, query and body, and never cookies", async () => {
+  it("sends token, query and body, but no cookies", async () => {
     const fetcher = answering(json(200, { ok: true }));
     const api = createApi(URL, fakeSession(), fetcher);
     expect(await api.get("/transfers", { status: "running", agent: null, after: "" })).toEqual({ ok: true });
@@ -54,7 +54,7 @@ describe("a request", () => {
     });
   });
 
-  it("is sent again once with a fresh token when the old one is refused", async () => {
+  it("is retried once with a fresh token after a 401", async () => {
     const fetcher = answering(json(401, {}), json(202, { id: 1 }));
     const session = fakeSession();
     const api = createApi(URL, session, fetcher);
@@ -64,21 +64,21 @@ describe("a request", () => {
     expect(session.ended).toEqual([]);
   });
 
-  it("ends the session when the fresh token is refused, too", async () => {
+  it("ends the session after a 401 with the fresh token", async () => {
     const session = fakeSession();
     const api = createApi(URL, session, answering(json(401, {}), json(401, problemDetails())));
     expect((await thrown(api.get("/agents"))).status).toBe(401);
     expect(session.ended).toEqual(["expired"]);
   });
 
-  it("may be answered with nothing", async () => {
+  it("accepts an empty response", async () => {
     const api = createApi(URL, fakeSession(), answering(new Response(null, { status: 204 })));
     await expect(api.remove("/agents/server-b")).resolves.toBeUndefined();
   });
 });
 
 describe("an error", () => {
-  it("says what the API said", async () => {
+  it("contains the API's problem details", async () => {
     const api = createApi(URL, fakeSession(), answering(json(404, problemDetails())));
     const problem = await thrown(api.get("/agents/server-x"));
     expect(problem).toMatchObject({
@@ -89,21 +89,21 @@ describe("an error", () => {
     });
     expect(errorAt(problem, "destinations.0")).toBe("no such agent");
     expect(errorAt(problem, "destinations.01")).toBe("");
-    expect(problem.passing).toBe(false);
+    expect(problem.transient).toBe(false);
   });
 
-  it("without problem details is still a problem", async () => {
+  it("is made from the status if there are no problem details", async () => {
     const api = createApi(URL, fakeSession(), answering(new Response("<html>", { status: 502 })));
-    expect(await thrown(api.get("/agents"))).toMatchObject({ status: 502, passing: true });
+    expect(await thrown(api.get("/agents"))).toMatchObject({ status: 502, transient: true });
   });
 
-  it("of the network says so", async () => {
+  it("names a network failure", async () => {
     const api = createApi(URL, fakeSession(), answering(new TypeError("failed to fetch")));
     const problem = await thrown(api.get("/agents"));
-    expect(problem).toMatchObject({ status: 0, passing: true, title: "The API cannot be reached" });
+    expect(problem).toMatchObject({ status: 0, transient: true, title: "The API cannot be reached" });
   });
 
-  it("is an API that does not answer in time, whether before the head or within the body", async () => {
+  it("names a timeout, before the headers or within the body", async () => {
     const late = AbortSignal.abort(new DOMException("", "TimeoutError"));
     const limit = vi.spyOn(AbortSignal, "timeout").mockReturnValue(late);
     const hanging: typeof fetch = async (_, init) => Promise.reject(init?.signal?.reason);
@@ -111,7 +111,7 @@ describe("an error", () => {
       new Response(new ReadableStream({ start: (body) => body.error(init?.signal?.reason) }));
     for (const fetcher of [hanging, halfway]) {
       const problem = await thrown(createApi(URL, fakeSession(), fetcher).get("/agents"));
-      expect(problem).toMatchObject({ title: "The API does not answer", passing: true, waited: true });
+      expect(problem).toMatchObject({ title: "The API does not respond", transient: true, timedOut: true });
     }
     const moving = await thrown(createApi(URL, fakeSession(), hanging).post("/transfers", {}, "key"));
     expect(moving.advice, "nobody sends it again by itself").toMatch("send it again");
@@ -119,30 +119,30 @@ describe("an error", () => {
     expect(Math.max(...limits)).toBeLessThanOrEqual(30);
   });
 
-  it("is none where the page no longer wants to know", async () => {
+  it("is not made when the page aborts the request", async () => {
     const gone = AbortSignal.abort();
     const fetcher: typeof fetch = async (_, init) => Promise.reject(init?.signal?.reason);
     const asked = createApi(URL, fakeSession(), fetcher).get("/agents", {}, gone);
     await expect(asked).rejects.toMatchObject({ name: "AbortError" });
   });
 
-  it("is also an answer that is no JSON", async () => {
+  it("names a response that is not JSON", async () => {
     const api = createApi(URL, fakeSession(), answering(new Response("<html>", { status: 200 })));
-    expect((await thrown(api.get("/agents"))).title).toBe("The API's answer is not JSON");
+    expect((await thrown(api.get("/agents"))).title).toBe("The API's response is not JSON");
   });
 
-  it("of this page is a problem as well", () => {
+  it("is made from an exception of the page", () => {
     expect(asProblem(new RangeError("oh"))).toMatchObject({ detail: "oh" });
   });
 });
 
-describe("a wish", () => {
-  it("keeps its key until it is granted", () => {
+describe("an idempotent request", () => {
+  it("keeps its key until it has succeeded", () => {
     const wish = createIdempotentRequest();
     const key = wish.keyFor({ source: "a:/x" });
     expect(key).toMatch(/^[0-9a-f]{32}$/);
     expect(wish.keyFor({ source: "a:/x" })).toBe(key);
-    wish.granted();
+    wish.completed();
     expect(wish.keyFor({ source: "a:/x" })).not.toBe(key);
   });
 
@@ -152,10 +152,10 @@ describe("a wish", () => {
   });
 });
 
-it("reads a list to its end", async () => {
+it("fetches all pages of a list", async () => {
   const fetcher = answering(json(200, { agents: [1, 2], next: "n" }), json(200, { agents: [3], next: null }));
   const api = createApi(URL, fakeSession(), fetcher);
-  expect(await everyPage(api, "/agents", "agents")).toEqual([1, 2, 3]);
+  expect(await fetchAllPages(api, "/agents", "agents")).toEqual([1, 2, 3]);
   expect(fetcher.mock.calls.map(([address]) => address)).toEqual([
     `${URL}/agents?limit=200`,
     `${URL}/agents?limit=200&after=n`,

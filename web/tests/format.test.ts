@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { described } from "../src/components/ProgressLine";
-import { actor, locationText, shown } from "../src/format/names";
+import { progressText } from "../src/components/ProgressLine";
+import { actorName, locationText, safeText } from "../src/format/names";
 import { bytes, duration, files, share, speed, timeLeft } from "../src/format/sizes";
-import { lookOf } from "../src/format/states";
-import { ago, isOff, skewed, utc } from "../src/format/times";
+import { stateDisplay } from "../src/format/states";
+import { ago, clockSkew, isClockWrong, utc } from "../src/format/times";
 import { progress } from "./samples";
 
 describe("sizes", () => {
@@ -19,23 +19,23 @@ describe("sizes", () => {
     expect(bytes(count)).toBe(text);
   });
 
-  it("says speeds and counts", () => {
+  it("formats speeds and counts", () => {
     expect(speed(2 ** 20)).toBe("1.0 MiB/s");
     expect(files(1)).toBe("1 file");
     expect(files(3002)).toBe("3,002 files");
   });
 
-  it("never rounds up to done", () => {
+  it("never rounds up to 100 %", () => {
     expect(share(progress({ bytes_done: 999_999, bytes_total: 1_000_000 }))).toBe(99);
     expect(share(progress({ bytes_done: 10, bytes_total: 10 }))).toBe(100);
   });
 
-  it("does not guess while the total is unknown", () => {
+  it("returns null while the total is unknown", () => {
     expect(share(progress({ bytes_total: null }))).toBeNull();
     expect(timeLeft(progress({ bytes_total: null }))).toBeNull();
   });
 
-  it("counts files where there are no bytes to count", () => {
+  it("uses files if there are no bytes", () => {
     const empty = { bytes_done: 0, bytes_total: 0 };
     expect(share(progress({ ...empty, files_done: 1, files_total: 4 }))).toBe(25);
     expect(share(progress({ ...empty, files_done: 0, files_total: 0 }))).toBe(100);
@@ -51,10 +51,10 @@ describe("sizes", () => {
     expect(duration(seconds)).toBe(text);
   });
 
-  it("puts a line of progress together", () => {
+  it("formats a line of progress", () => {
     const now = progress({ bytes_done: 2 ** 20, bytes_total: 3 * 2 ** 20, bytes_per_second: 2 ** 20 });
-    expect(described(now, true, false)).toBe("1.0 MiB of 3.0 MiB · 1.0 MiB/s · 2 s left");
-    expect(described(now, false, false)).toBe("1.0 MiB of 3.0 MiB");
+    expect(progressText(now, true, false)).toBe("1.0 MiB of 3.0 MiB · 1.0 MiB/s · 2 s left");
+    expect(progressText(now, false, false)).toBe("1.0 MiB of 3.0 MiB");
   });
 });
 
@@ -66,7 +66,7 @@ describe("times", () => {
     expect(utc(at)).toBe("2026-11-24 01:30:00.250 UTC");
   });
 
-  it("says how long ago", () => {
+  it("formats relative times", () => {
     expect(ago(at, now + 2_000)).toBe("just now");
     expect(ago(at, now + 125_000)).toBe("2 min ago");
     expect(ago(at, now - 3_600_000)).toBe("in 1 h");
@@ -75,17 +75,17 @@ describe("times", () => {
 
 describe("a clock", () => {
   it.each([
-    [-4.4, "in step", false],
+    [-4.4, "in sync", false],
     [-59, "59 s behind", false],
     [3725, "1 h 2 min ahead", true],
     [-61, "1 min 1 s behind", true],
   ])("%d s off is %s", (skew, words, off) => {
-    expect(skewed(skew)).toBe(words);
-    expect(isOff(skew)).toBe(off);
+    expect(clockSkew(skew)).toBe(words);
+    expect(isClockWrong(skew)).toBe(off);
   });
 
-  it("is not blamed by an agent that has not said", () => {
-    expect(isOff(null)).toBe(false);
+  it("is not wrong if the agent has not reported it", () => {
+    expect(isClockWrong(null)).toBe(false);
   });
 });
 
@@ -99,7 +99,7 @@ describe("names", () => {
     ["tag\u{E0041}", "tag\\u{E0041}"],
     ["half \uD83D", "half \\uD83D"],
   ])("shows %j as %j", (name, text) => {
-    expect(shown(name)).toBe(text);
+    expect(safeText(name)).toBe(text);
   });
 
   it("writes locations as the API reads them", () => {
@@ -107,14 +107,14 @@ describe("names", () => {
     expect(locationText({ kind: "s3", bucket: "media", prefix: "new/" })).toBe("s3://media/new/");
   });
 
-  it("says who did something", () => {
-    expect(actor({ id: "agent:server-b", name: "agent:server-b" })).toBe("server-b (agent)");
-    expect(actor({ id: "5f2b7a1e", name: "ana@example.org" })).toBe("ana@example.org");
-    expect(actor({ id: "5f2b7a1e", name: "agent:server-b" })).toBe("agent:server-b");
+  it("formats who did something", () => {
+    expect(actorName({ id: "agent:server-b", name: "agent:server-b" })).toBe("server-b (agent)");
+    expect(actorName({ id: "5f2b7a1e", name: "ana@example.org" })).toBe("ana@example.org");
+    expect(actorName({ id: "5f2b7a1e", name: "agent:server-b" })).toBe("agent:server-b");
   });
 });
 
-it("shows a state that only a newer API knows by its own name", () => {
-  expect(lookOf("partially_failed").label).toBe("Partially failed");
-  expect(lookOf("hibernating")).toEqual({ label: "hibernating", type: "info" });
+it("shows an unknown state by its name", () => {
+  expect(stateDisplay("partially_failed").label).toBe("Partially failed");
+  expect(stateDisplay("hibernating")).toEqual({ label: "hibernating", type: "info" });
 });

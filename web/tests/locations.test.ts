@@ -1,38 +1,38 @@
 import { describe, expect, it } from "vitest";
-import { onAgent, onS3, startingAt } from "../src/components/browsablePlaces";
+import { agentPlace, s3Place, startPath } from "../src/components/browsablePlaces";
 import { chosenPath } from "../src/components/DirectoryBrowser";
 import {
+  arrivalText,
   bucketOf,
   directoryOf,
-  draftFault,
+  draftError,
   draftOf,
   draftText,
   joined,
-  landingWords,
   S3,
   trail,
-  typed,
+  withTypedPath,
 } from "../src/model/locations";
 import { hrefWith, parseRoute } from "../src/router";
 import { agent as sampleAgent } from "./samples";
 
 const at = (path: string, place = "server-b") => ({ place, path });
 
-describe("a location that is being written", () => {
+describe("a location draft", () => {
   it.each([
     [at("/data"), ""],
     [at("data"), "Write an absolute path that begins with /, or remote:path"],
     [at("archive:photos/"), ""],
-    [at("archive:../x"), "The path has '..' in it: name the directory itself."],
-    [at("/a/../b"), "The path has '..' in it: name the directory itself."],
+    [at("archive:../x"), "The path has '..' in it: write the directory itself."],
+    [at("/a/../b"), "The path has '..' in it: write the directory itself."],
     [at("", ""), "Choose an agent or S3."],
     [at("media-uploads/new/", S3), ""],
     [at("/media", S3), "Write the bucket's name, then / and a prefix: media-uploads/new-videos/"],
   ])("%j: %s", (draft, fault) => {
-    expect(draftFault(draft)).toBe(fault);
+    expect(draftError(draft)).toBe(fault);
   });
 
-  it("is text for the API and back", () => {
+  it("converts to the API's text and back", () => {
     const draft = at("media/new videos/", S3);
     expect(draftText(draft)).toBe("s3://media/new videos/");
     expect(draftOf({ kind: "s3", bucket: "media", prefix: "new videos/" })).toEqual(draft);
@@ -44,19 +44,22 @@ describe("a location that is being written", () => {
     expect(
       draftOf({ kind: "remote", agent_id: "server-b", remote: "archive", path: "photos/2026/" }),
     ).toEqual(draft);
-    expect(draftFault(at("archive:"), true)).toBe("");
+    expect(draftError(at("archive:"), true)).toBe("");
   });
 
-  it("has to be a directory in a template", () => {
-    expect(draftFault(at("/data"), true)).toBe("This has to be a directory: end it with /");
+  it("must be a directory in a template", () => {
+    expect(draftError(at("/data"), true)).toBe("This must be a directory: end it with /");
   });
 });
 
-it("is a bucket's when its whole address was pasted", () => {
+it("changes to S3 when a bucket address is pasted", () => {
   const pasted = { place: "s3://", path: "media/raw/" };
-  expect(typed({ place: "s3://", path: "" }, "s3://media/raw/")).toEqual(pasted);
-  expect(typed({ place: "server-b", path: "/data/" }, "s3://media/raw/")).toEqual(pasted);
-  expect(typed({ place: "server-b", path: "" }, "/data/")).toEqual({ place: "server-b", path: "/data/" });
+  expect(withTypedPath({ place: "s3://", path: "" }, "s3://media/raw/")).toEqual(pasted);
+  expect(withTypedPath({ place: "server-b", path: "/data/" }, "s3://media/raw/")).toEqual(pasted);
+  expect(withTypedPath({ place: "server-b", path: "" }, "/data/")).toEqual({
+    place: "server-b",
+    path: "/data/",
+  });
 });
 
 describe("where things arrive", () => {
@@ -71,7 +74,7 @@ describe("where things arrive", () => {
     ["archive:", "/x/", "The contents arrive in /x/"],
     ["/a/b", "archive:", "b itself arrives as archive:b"],
   ])("%s to %s: %s", (source, destination, words) => {
-    expect(landingWords(at(source), at(destination, "server-c"))).toBe(words);
+    expect(arrivalText(at(source), at(destination, "server-c"))).toBe(words);
   });
 });
 
@@ -84,7 +87,7 @@ describe("browsing", () => {
     modified: null,
   });
 
-  it("chooses the directory's contents, or the thing itself", () => {
+  it("chooses the directory's contents, or the selected entry", () => {
     expect(chosenPath("/data", null, false)).toBe("/data/");
     expect(chosenPath("/data", entry("directory"), false)).toBe("/data/raw");
     expect(chosenPath("/data", entry("file"), false)).toBe("/data/raw");
@@ -92,7 +95,7 @@ describe("browsing", () => {
     expect(chosenPath("/", null, false)).toBe("/");
   });
 
-  it("shows the way from the root that holds it", () => {
+  it("shows breadcrumbs from the containing root", () => {
     expect(joined("/", "a")).toBe("/a");
     expect(trail("/data/videos/raw", ["/data", "/database"])).toEqual([
       { text: "/data", path: "/data" },
@@ -115,7 +118,7 @@ describe("browsing a remote", () => {
     expect(joined("/odd:", "name")).toBe("/odd:/name");
   });
 
-  it("shows the way from the remote", () => {
+  it("shows breadcrumbs from the remote", () => {
     expect(trail("archive:photos/2026", ["/data", "archive:"])).toEqual([
       { text: "archive:", path: "archive:" },
       { text: "photos", path: "archive:photos" },
@@ -123,7 +126,7 @@ describe("browsing a remote", () => {
     ]);
   });
 
-  it("asks the API for a path on it", () => {
+  it("requests a path on the remote", () => {
     expect(directoryOf("archive:")).toEqual({ remote: "archive", path: "/" });
     expect(directoryOf("archive:photos/2026")).toEqual({ remote: "archive", path: "/photos/2026" });
     expect(directoryOf("/data")).toEqual({ remote: null, path: "/data" });
@@ -137,18 +140,18 @@ describe("browsing a remote", () => {
     ["/data/videos", "/data"],
     ["/elsewhere/x", null],
     ["", null],
-  ])("begins where the field is: %s", (text, directory) => {
-    expect(startingAt(text, onAgent(agent))).toBe(directory);
+  ])("starts at the path in the field: %s", (text, directory) => {
+    expect(startPath(text, agentPlace(agent))).toBe(directory);
   });
 });
 
 describe("browsing S3", () => {
-  it("asks the API for a prefix of a bucket", () => {
+  it("requests a prefix of a bucket", () => {
     expect(bucketOf("media")).toEqual({ bucket: "media", prefix: "" });
     expect(bucketOf("media/raw/Zoë's")).toEqual({ bucket: "media", prefix: "raw/Zoë's" });
   });
 
-  it("shows the way from the bucket", () => {
+  it("shows breadcrumbs from the bucket", () => {
     expect(trail("media/raw/2026", ["media", "media-old"])).toEqual([
       { text: "media", path: "media" },
       { text: "raw", path: "media/raw" },
@@ -166,16 +169,16 @@ describe("browsing S3", () => {
     ["med", null],
     ["someone-elses/raw/", null],
     ["", null],
-  ])("begins where the field is: %s", (text, directory) => {
-    expect(startingAt(text, onS3(["media", "media-old"]))).toBe(directory);
+  ])("starts at the path in the field: %s", (text, directory) => {
+    expect(startPath(text, s3Place(["media", "media-old"]))).toBe(directory);
   });
 
-  it("begins in the only bucket", () => {
-    expect(startingAt("", onS3(["media"]))).toBe("media");
+  it("starts in the only bucket", () => {
+    expect(startPath("", s3Place(["media"]))).toBe("media");
   });
 });
 
-it("routes by what follows the #", () => {
+it("parses hash routes", () => {
   expect(parseRoute("").path).toEqual([]);
   expect(parseRoute("#/transfers/abc").path).toEqual(["transfers", "abc"]);
   expect(parseRoute(hrefWith("transfers", { status: "running", agent: null })).query.get("status")).toBe(

@@ -1,40 +1,40 @@
 import { describe, expect, it } from "vitest";
-import { linesOf } from "../src/components/PreviewResult";
-import { optionWords, windowWords } from "../src/format/options";
+import { previewRows } from "../src/components/PreviewResult";
+import { describeOptions, describeWindow } from "../src/format/options";
 import {
   amountOf,
   amountText,
-  barred,
   DEFAULT_OPTIONS,
   endsOf,
-  GATHERED,
   invalidFields,
   patterns,
-  removes,
+  removesFiles,
   SPEED,
   STREAMS,
+  TEMPLATE_ENDS,
+  unavailableReason,
 } from "../src/model/options";
-import { read } from "../src/pages/templates/yaml";
+import { parseYaml } from "../src/pages/templates/yaml";
 
 const B = { place: "server-b", path: "/data/" };
 const C = { place: "server-c", path: "/archive/" };
 const S3 = { place: "s3://", path: "media/" };
 
-describe("what the ends of a transfer can keep", () => {
-  it("is everything between two agents", () => {
+describe("available options", () => {
+  it("are all options between two agents", () => {
     const options = { ...DEFAULT_OPTIONS, compare: "checksum" as const, delete_extra: true };
     expect(invalidFields(options, endsOf(B, [C]))).toEqual([]);
   });
 
-  it("is less with S3, several destinations, or a template", () => {
-    expect(barred("compare", endsOf(S3, [C]), DEFAULT_OPTIONS)).toMatch(/agent at both ends/);
-    expect(barred("owner", endsOf(B, [S3]), DEFAULT_OPTIONS)).toMatch(/between agents/);
+  it("are fewer with S3, several destinations, or a template", () => {
+    expect(unavailableReason("compare", endsOf(S3, [C]), DEFAULT_OPTIONS)).toMatch(/agent at both ends/);
+    expect(unavailableReason("owner", endsOf(B, [S3]), DEFAULT_OPTIONS)).toMatch(/between agents/);
     expect(invalidFields({ ...DEFAULT_OPTIONS, owner: "names" }, endsOf(S3, [C]))).toHaveLength(1);
-    expect(barred("move", endsOf(B, [C, C]), DEFAULT_OPTIONS)).toMatch(/one destination/);
-    expect(barred("delete_extra", GATHERED, DEFAULT_OPTIONS)).toMatch(/single objects/);
+    expect(unavailableReason("move", endsOf(B, [C, C]), DEFAULT_OPTIONS)).toMatch(/one destination/);
+    expect(unavailableReason("delete_extra", TEMPLATE_ENDS, DEFAULT_OPTIONS)).toMatch(/single objects/);
   });
 
-  it("is never moving and mirroring at once", () => {
+  it("exclude moving and mirroring at once", () => {
     const both = { ...DEFAULT_OPTIONS, move: true, delete_extra: true };
     expect(invalidFields(both, endsOf(B, [C]))).toHaveLength(1);
   });
@@ -48,7 +48,7 @@ describe("an amount", () => {
     ["1.", 1_048_576],
     [".5", 524_288],
     ["", null],
-  ])("is so many bytes a second: %j", (text, bytes) => {
+  ])("parses to bytes a second: %j", (text, bytes) => {
     expect(amountOf(text, SPEED)).toBe(bytes);
   });
 
@@ -56,18 +56,18 @@ describe("an amount", () => {
     expect(amountOf(text, SPEED)).toBe(0);
   });
 
-  it("of connections is whole, and not too many", () => {
+  it("of connections is an integer in range", () => {
     const texts = ["1", "16", "17", "1.5", "0", ""];
     expect(texts.map((text) => amountOf(text, STREAMS))).toEqual([1, 16, 0, 0, 0, null]);
   });
 
-  it("that is none is said, and nothing can be sent", () => {
+  it("that is invalid is reported, and blocks the request", () => {
     const night = { days: [], start: "22:00", end: "06:00", zone: "UTC", limit: 0 };
     const options = { ...DEFAULT_OPTIONS, streams: 0, bandwidth_limit: 0, bandwidth_windows: [night] };
     expect(invalidFields(options, endsOf(B, [C]))).toHaveLength(3);
   });
 
-  it("is written as short as it can be, and means the same", () => {
+  it("is formatted as the shortest exact text", () => {
     expect(amountText(1_101_005, SPEED)).toBe("1.05");
     expect(amountText(10 * 2 ** 20, SPEED)).toBe("10");
     expect(amountText(null, SPEED)).toBe("");
@@ -76,19 +76,19 @@ describe("an amount", () => {
   });
 });
 
-it("asks before what removes files, not before its preview", () => {
-  expect(removes(DEFAULT_OPTIONS)).toBe(false);
-  expect(removes({ ...DEFAULT_OPTIONS, move: true })).toBe(true);
-  expect(removes({ ...DEFAULT_OPTIONS, delete_extra: true, dry_run: true })).toBe(false);
+it("confirms a transfer that removes files, but not its dry run", () => {
+  expect(removesFiles(DEFAULT_OPTIONS)).toBe(false);
+  expect(removesFiles({ ...DEFAULT_OPTIONS, move: true })).toBe(true);
+  expect(removesFiles({ ...DEFAULT_OPTIONS, delete_extra: true, dry_run: true })).toBe(false);
 });
 
-it("reads a pattern a line", () => {
+it("reads one pattern per line", () => {
   expect(patterns(" *.mov\n\n/raw/ \n")).toEqual(["*.mov", "/raw/"]);
 });
 
-it("says the options that matter", () => {
-  expect(optionWords(DEFAULT_OPTIONS)).toEqual(["replace what differs"]);
-  const words = optionWords({
+it("describes the options that differ from the defaults", () => {
+  expect(describeOptions(DEFAULT_OPTIONS)).toEqual(["replace what differs"]);
+  const words = describeOptions({
     ...DEFAULT_OPTIONS,
     exclude: ["a/", "b/"],
     delete_extra: true,
@@ -97,14 +97,14 @@ it("says the options that matter", () => {
   expect(words.join(", ")).toMatch(/not a\/, b\/, remove at the destination .*, high priority/);
 });
 
-it("says a window of the day", () => {
+it("describes a bandwidth window", () => {
   const nights = { days: ["mon" as const], start: "22:00:00", end: "06:00:00", zone: "UTC", limit: null };
-  expect(windowWords(nights)).toBe("Mon 22:00–06:00 (UTC): no limit");
+  expect(describeWindow(nights)).toBe("Mon 22:00–06:00 (UTC): no limit");
 });
 
-it("shows of a preview only what there is, what changes something first", () => {
+it("shows only the non-empty kinds of a dry run, changes first", () => {
   const none = { files: 0, bytes: 0 };
-  const lines = linesOf({
+  const lines = previewRows({
     sent: { files: 2, bytes: 10 },
     replaced: none,
     removed: { files: 1, bytes: 3 },
@@ -122,11 +122,11 @@ it("shows of a preview only what there is, what changes something first", () => 
   ]);
 });
 
-it("says in a template's text which options no template can have", () => {
+it("reports options that templates cannot have", () => {
   const text = "name: n\ntrigger: {bucket: media}\ndestinations: [server-b:/x/]\noptions:\n";
-  expect(read(`${text}  move: true\n`)).toMatchObject({ faults: [{ line: 5 }] });
-  expect(read(`${text}  include: "*.mov"\n`)).toMatchObject({ faults: [{ line: 5 }] });
-  expect(read(`${text}  include: ["*.mov"]\n  delete_extra: false\n  priority: low\n`)).toHaveProperty(
+  expect(parseYaml(`${text}  move: true\n`)).toMatchObject({ faults: [{ line: 5 }] });
+  expect(parseYaml(`${text}  include: "*.mov"\n`)).toMatchObject({ faults: [{ line: 5 }] });
+  expect(parseYaml(`${text}  include: ["*.mov"]\n  delete_extra: false\n  priority: low\n`)).toHaveProperty(
     "request",
   );
 });

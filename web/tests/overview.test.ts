@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { progressNow } from "../src/live/mergeProgress";
-import { caresOf, edgesOf } from "../src/pages/overview/overviewModel";
+import { attentionItems, edgesOf } from "../src/pages/overview/overviewModel";
 import type { Agent, Location, Progress, TransferSummary } from "../src/types";
 import { agent, live, progress, transfer } from "./samples";
 
@@ -23,18 +23,18 @@ function running(id: string, from: string, to: string[], shape: TransferSummary[
   };
 }
 
-function heard(...words: [hop: string, said: Partial<Progress>][]) {
+function received(...messages: [hop: string, changes: Partial<Progress>][]) {
   return new Map(
-    words.map(([hop_id, said]) => [
+    messages.map(([hop_id, changes]) => [
       hop_id,
-      { ...live(), heard_at: NOW, hop_id, progress: progress({ ...said }) },
+      { ...live(), received_at: NOW, hop_id, progress: progress({ ...changes }) },
     ]),
   );
 }
 
 describe("a running transfer", () => {
-  it("is as far as its agents say, and as fast as its hops together", () => {
-    const said = heard(
+  it("has the live amount, and the sum of the hops' speeds", () => {
+    const said = received(
       ["t-0", { bytes_done: 200, bytes_per_second: 5 }],
       ["t-1", { bytes_done: 50, bytes_per_second: 7 }],
     );
@@ -42,32 +42,32 @@ describe("a running transfer", () => {
     expect(now).toMatchObject({ bytes_done: 250, bytes_per_second: 12 });
   });
 
-  it("never goes back behind what is stored", () => {
-    const now = progressNow(running("t", "a", ["b"]), heard(["t-0", { bytes_done: 1 }]), NOW, NOW);
+  it("never falls below the stored progress", () => {
+    const now = progressNow(running("t", "a", ["b"]), received(["t-0", { bytes_done: 1 }]), NOW, NOW);
     expect(now.bytes_done).toBe(100);
   });
 
-  it("is what is stored when nobody speaks", () => {
-    const silent = heard(["t-0", { bytes_done: 900 }]);
+  it("is the stored progress without recent messages", () => {
+    const silent = received(["t-0", { bytes_done: 900 }]);
     expect(progressNow(running("t", "a", ["b"]), silent, NOW + 60_000, NOW).bytes_done).toBe(100);
   });
 
-  it("is as fast as the API says, while it does", () => {
+  it("has the API's speed while it is confirmed", () => {
     const stored = { ...running("t", "a", ["b"]), progress: progress({ bytes_per_second: 3 }) };
-    expect(progressNow(stored, heard(), NOW + 60_000, NOW + 55_000).bytes_per_second).toBe(3);
-    expect(progressNow(stored, heard(), NOW + 60_000, NOW).bytes_per_second).toBe(0);
+    expect(progressNow(stored, received(), NOW + 60_000, NOW + 55_000).bytes_per_second).toBe(3);
+    expect(progressNow(stored, received(), NOW + 60_000, NOW).bytes_per_second).toBe(0);
   });
 });
 
-describe("who sends to whom", () => {
-  it("is a line a pair, with all its hops and their speed", () => {
-    const said = heard(["t-0", { bytes_per_second: 5 }], ["u-0", { bytes_per_second: 7 }]);
+describe("the map's edges", () => {
+  it("are one per pair, with the sum of hops and speeds", () => {
+    const said = received(["t-0", { bytes_per_second: 5 }], ["u-0", { bytes_per_second: 7 }]);
     const edges = edgesOf([running("t", "a", ["b"]), running("u", "a", ["b"])], [], said, NOW);
     expect(edges).toEqual([{ from: "a", to: "b", hops: 2, speed: 12 }]);
   });
 
-  it("moves only where something was heard, once anything was", () => {
-    const said = heard(["t-0", { bytes_per_second: 5 }]);
+  it("are active only with live progress, once there is any", () => {
+    const said = received(["t-0", { bytes_per_second: 5 }]);
     const edges = edgesOf([running("t", "a", ["b", "c"])], [], said, NOW);
     expect(edges.map(({ to, hops }) => [to, hops])).toEqual([
       ["b", 1],
@@ -75,29 +75,29 @@ describe("who sends to whom", () => {
     ]);
   });
 
-  it("moves along a chain only where a hop was heard", () => {
+  it("are active in a chain only for hops with live progress", () => {
     const chain = running("t", "a", ["b", "c"], "chain");
-    const edges = edgesOf([chain], [], heard(["t-1", { bytes_per_second: 3 }]), NOW);
+    const edges = edgesOf([chain], [], received(["t-1", { bytes_per_second: 3 }]), NOW);
     expect(edges.map(({ from, to, hops }) => [from, to, hops])).toEqual([
       ["b", "c", 1],
       ["a", "b", 0],
     ]);
   });
 
-  it("stands still where nobody confirms that bytes move", () => {
+  it("are not active without a confirmed speed", () => {
     const stalled = running("t", "a", ["b"]);
     const moving = { ...stalled, progress: { ...stalled.progress, bytes_per_second: 9 } };
     const hops = (one: TransferSummary) => edgesOf([one], [], new Map(), NOW)[0]?.hops;
     expect([hops(stalled), hops(moving)]).toEqual([0, 1]);
   });
 
-  it("keeps what moved lately as a pale line", () => {
+  it("include recent transfers", () => {
     const [edge] = edgesOf([], [running("t", "a", ["b"])], new Map(), NOW);
     expect(edge).toMatchObject({ hops: 0, speed: 0 });
   });
 });
 
-describe("what needs a person first", () => {
+describe("attention items", () => {
   const GiB = 2 ** 30;
   const root = (free: number | null): Agent["roots"][number] => ({
     path: "/data",
@@ -113,21 +113,23 @@ describe("what needs a person first", () => {
     ...changes,
   });
 
-  it("has what an agent has paused by itself, and not what a person has", () => {
+  it("include pauses by the agent, but not by a person", () => {
     const paused = { ...running("t", "a", ["b"]), state: "paused" as const, problem: null };
     const problem = { ...PROBLEM, code: "destination-full" };
-    expect(caresOf([], [paused, { ...paused, problem }], NOW).map(({ kind }) => kind)).toEqual(["stuck"]);
+    expect(attentionItems([], [paused, { ...paused, problem }], NOW).map(({ kind }) => kind)).toEqual([
+      "pausedByAgent",
+    ]);
   });
 
-  it("is in order of urgency", () => {
-    const cares = caresOf(
+  it("are in order of urgency", () => {
+    const cares = attentionItems(
       [
         named("late", { status: "late" }),
-        named("full", { roots: [root(GiB)] }),
+        named("nearlyFull", { roots: [root(GiB)] }),
         named("gone", { roots: [root(null)] }),
-        named("down", { status: "offline", roots: [root(null)] }),
+        named("offline", { status: "offline", roots: [root(null)] }),
         named("astray", { skew: -300 }),
-        named("deaf", { command_key_status: "none" }),
+        named("rejectsCommands", { command_key_status: "none" }),
         named("behind", { command_key_status: "present" }),
         named("well", { skew: 1.5 }),
       ],
@@ -135,19 +137,19 @@ describe("what needs a person first", () => {
       NOW,
     );
     expect(cares.map(({ kind }) => kind)).toEqual([
-      "down",
+      "offline",
       "missing",
       "clock",
-      "deaf",
-      "full",
+      "rejectsCommands",
+      "nearlyFull",
       "failed",
       "late",
     ]);
   });
 
-  it("forgets a failure after a day", () => {
+  it("omit failures after a day", () => {
     const failed = { ...running("t", "a", ["b"]), state: "failed" as const };
     const ended_at = new Date(NOW - 2 * 86_400_000).toISOString();
-    expect(caresOf([], [{ ...failed, ended_at }], NOW)).toEqual([]);
+    expect(attentionItems([], [{ ...failed, ended_at }], NOW)).toEqual([]);
   });
 });

@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
-import { errorAt, problemOf } from "../src/api/problem";
+import { errorAt, problemFrom } from "../src/api/problem";
 
-const said = (body: object, status = 422) => problemOf(new Response(JSON.stringify(body), { status }));
+const said = (body: object, status = 422) => problemFrom(new Response(JSON.stringify(body), { status }));
 
-it("tells who fills a form in what is wrong there, and nothing of the API", async () => {
+it("shows the errors of a form without the API's wording", async () => {
   const problem = await said({
     type: "urn:crosshaul:problem:misfit",
     title: "Cannot be done as asked",
@@ -16,7 +16,7 @@ it("tells who fills a form in what is wrong there, and nothing of the API", asyn
   expect(problem.status).toBe(422);
 });
 
-it("passes on what the API says of anything else", async () => {
+it("keeps the API's wording of other problems", async () => {
   const problem = await said(
     { title: "Not found", detail: "There is no agent x.", advice: "See the list." },
     404,

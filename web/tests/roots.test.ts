@@ -1,10 +1,10 @@
 import { expect, it } from "vitest";
-import { given, rootFault } from "../src/pages/agents/roots";
+import { given, rootError } from "../src/pages/agents/roots";
 
 const rw = (...paths: string[]) => paths.map((path) => ({ path, access: "rw" as const }));
 
-it.each(["/data", " /data 2/ä/ ", "/"])("takes the root %j", (path) => {
-  expect(rootFault(rw(path), 0)).toBe("");
+it.each(["/data", " /data 2/ä/ ", "/"])("accepts the root %j", (path) => {
+  expect(rootError(rw(path), 0)).toBe("");
 });
 
 it.each([
@@ -14,15 +14,15 @@ it.each([
   ['/da"ta', /agent.toml/],
   ["/da\\ta", /agent.toml/],
   ["/da\u202eta", /agent.toml/],
-])("says what is wrong with the root %j", (path, words) => {
-  expect(rootFault(rw(path), 0)).toMatch(words);
+])("rejects the root %j", (path, words) => {
+  expect(rootError(rw(path), 0)).toMatch(words);
 });
 
-it("says of the second that it is there already, however it is written", () => {
+it("rejects a duplicate root in any spelling", () => {
   const roots = rw("/data", "/archive", "/./data//");
-  expect([0, 1, 2].map((number) => rootFault(roots, number))).toEqual(["", "", "This root is named twice."]);
+  expect([0, 1, 2].map((number) => rootError(roots, number))).toEqual(["", "", "This root is named twice."]);
 });
 
-it("writes each in its plain form", () => {
+it("normalizes each path", () => {
   expect(given(rw(" /data/ ", "/"))).toEqual(rw("/data", "/"));
 });

@@ -1,4 +1,4 @@
-/** The wire's own samples, as every other room has them in its tests. */
+/** Samples of API types and messages from events/samples. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Agent, Hop, Listing, Live, ProblemDetails, Progress, Template, Transfer } from "../src/types";

@@ -30,7 +30,7 @@ const VERIFIER = { SALT: "0f", SRP_B: "5", SECRET_BLOCK: "YmxvY2s=", USER_ID_FOR
 const PROVE = { ChallengeName: "PASSWORD_VERIFIER", Session: "p", ChallengeParameters: VERIFIER };
 
 describe("signing in", () => {
-  it("gives tokens for a proof, and never tells the password", async () => {
+  it("gets tokens for an SRP proof, and never sends the password", async () => {
     said.mockReturnValueOnce([200, PROVE]).mockReturnValueOnce(granted("token"));
     expect(await signIn(POOL, "ana", "right")).toEqual({
       tokens: { idToken: "token", refreshToken: "refresh" },
@@ -42,7 +42,7 @@ describe("signing in", () => {
     expect(JSON.stringify(said.mock.calls)).not.toContain("right");
   });
 
-  it("asks for a new password when Cognito does", async () => {
+  it("asks for a new password if Cognito requires one", async () => {
     said.mockReturnValueOnce([
       200,
       {
@@ -66,7 +66,7 @@ describe("signing in", () => {
     ]);
   });
 
-  it("says what is wrong", async () => {
+  it("explains a refusal", async () => {
     said.mockReturnValue([
       400,
       { __type: "NotAuthorizedException", message: "Incorrect username or password." },
@@ -81,7 +81,7 @@ describe("signing in", () => {
 describe("a session", () => {
   const soon = () => Date.now() / 1000 + 30;
 
-  it("outlives a reload of the page, in this tab only", async () => {
+  it("survives a reload, in this tab only", async () => {
     const token = idToken({ groups: ["operator"] });
     createSession(POOL).begin({ idToken: token, refreshToken: "refresh" });
     const reloaded = createSession(POOL);
@@ -90,7 +90,7 @@ describe("a session", () => {
     expect(localStorage.length).toBe(0);
   });
 
-  it("refreshes once for all who ask, and keeps the refresh token", async () => {
+  it("refreshes once for concurrent callers, and keeps the refresh token", async () => {
     const session = createSession(POOL);
     session.begin({ idToken: idToken({ exp: soon() }), refreshToken: "refresh" });
     const fresh = idToken();
@@ -109,7 +109,7 @@ describe("a session", () => {
     expect(sessionStorage.length).toBe(0);
   });
 
-  it("waits out a sign-in service that is away for a moment", async () => {
+  it("survives a temporary failure of the sign-in service", async () => {
     const session = createSession(POOL);
     session.begin({ idToken: idToken({ exp: soon() }), refreshToken: "refresh" });
     said.mockReturnValue([503, {}]);
@@ -117,7 +117,7 @@ describe("a session", () => {
     expect(session.snapshot().claims).not.toBeNull();
   });
 
-  it("forgets and revokes when one signs out", async () => {
+  it("deletes and revokes the tokens at sign-out", async () => {
     const session = createSession(POOL);
     session.begin({ idToken: idToken(), refreshToken: "refresh" });
     said.mockReturnValue([200, {}]);
@@ -128,7 +128,7 @@ describe("a session", () => {
     );
   });
 
-  it("does not trip over rubbish in the storage", () => {
+  it("ignores invalid data in the storage", () => {
     sessionStorage.setItem("crosshaul.session", '{"idToken": "x"}');
     expect(createSession(POOL).snapshot().claims).toBeNull();
   });

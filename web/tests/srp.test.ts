@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { Proof } from "../src/session/srp";
 
-/** As Cognito's side would ask, from the formulas of RFC 5054 in another language, and the answer that it took. */
+/** A challenge and the accepted answer, computed independently by the formulas of RFC 5054. */
 const ASKED = {
   SALT: "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f",
   SRP_B: [
@@ -21,7 +21,7 @@ const SECRET = 0x1234567890abcdefn ** 8n;
 const AT = new Date("2026-11-06T09:05:01Z");
 const POOL = "eu-central-1_Pool";
 
-it("proves a password as Cognito wants it proven", async () => {
+it("computes the expected proof of a password", async () => {
   const answer = await new Proof(SECRET).answer(POOL, ASKED, "pässword", AT);
   expect(answer).toEqual({
     USERNAME: "ana",
@@ -31,16 +31,16 @@ it("proves a password as Cognito wants it proven", async () => {
   });
 });
 
-it("proves another one otherwise", async () => {
+it("computes another proof for another password", async () => {
   const right = await new Proof(SECRET).answer(POOL, ASKED, "pässword", AT);
   const wrong = await new Proof(SECRET).answer(POOL, ASKED, "password", AT);
   expect(wrong.PASSWORD_CLAIM_SIGNATURE).not.toBe(right.PASSWORD_CLAIM_SIGNATURE);
 });
 
-it("is another proof each time", () => {
+it("uses a new secret each time", () => {
   expect(new Proof().publicKey).not.toBe(new Proof().publicKey);
 });
 
-it("answers nobody who knows the key beforehand", async () => {
+it("rejects a challenge that makes the key predictable", async () => {
   await expect(new Proof().answer(POOL, { ...ASKED, SRP_B: "0" }, "pässword")).rejects.toThrow(RangeError);
 });

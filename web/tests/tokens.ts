@@ -5,7 +5,7 @@ interface Given {
   exp?: number;
 }
 
-/** A token as Cognito would write it, but for the signature, which only the API looks at. */
+/** Return a token as Cognito issues it, with an invalid signature, which only the API verifies. */
 export function idToken({
   sub = "5f2b7a1e-0c4e-4b55-8d3f-2d8d6c1c9f10",
   email = "ana@example.org",

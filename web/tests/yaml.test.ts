@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { requestOf } from "../src/pages/templates/request";
-import { sampleEvent, tried, uploadsIn } from "../src/pages/templates/testTemplate";
-import { read, written } from "../src/pages/templates/yaml";
+import { sampleEvent, testUpload, uploadsIn } from "../src/pages/templates/testTemplate";
+import { parseYaml, toYaml } from "../src/pages/templates/yaml";
 import { template } from "./samples";
 
 const GOOD = `name: new-videos
@@ -15,20 +15,20 @@ destinations:
 `;
 
 function faults(text: string): string[] {
-  const found = read(text);
+  const found = parseYaml(text);
   return "faults" in found ? found.faults.map(({ line, what }) => `${line}: ${what}`) : [];
 }
 
-it("reads what the command line reads, with the defaults of what is left out", () => {
-  const found = read(GOOD);
+it("reads the same text as the command line, with defaults for missing fields", () => {
+  const found = parseYaml(GOOD);
   expect(found).toMatchObject({
     request: { name: "new-videos", enabled: true, options: { overwrite: "always" }, trigger: { suffix: "" } },
   });
 });
 
-it("writes what it can read again", () => {
+it("writes text that it can read", () => {
   const request = requestOf(template());
-  expect(read(written(request))).toEqual({ request });
+  expect(parseYaml(toYaml(request))).toEqual({ request });
 });
 
 it.each([
@@ -40,31 +40,33 @@ it.each([
   ["a destination that is a file", GOOD.replace("/backup/storage/", "/backup/storage"), /^6: .*directory/],
   ["a place that is none", GOOD.replace("server-b:/", "/"), /^5: /],
   ["an option of the wrong kind", `${GOOD}options: {streams: many}\n`, /^7: options\.streams/],
-])("says where it is wrong: %s", (_, text, expected) => {
+])("reports the line of an error: %s", (_, text, expected) => {
   expect(faults(text).join("\n")).toMatch(expected);
 });
 
-it("says what an upload would start, by the prefix's last slash", () => {
+it("predicts what an upload would start", () => {
   const order = {
     ...requestOf(template()),
     trigger: { bucket: "media", prefix: "new/ma", suffix: ".mov" },
     destinations: ["server-b:/primary/"],
   };
-  expect(tried(order, { key: "new/mars/one.mov" })).toEqual({ arrives: ["server-b:/primary/mars/one.mov"] });
-  expect(tried(order, { key: "old/one.mp4" })).toEqual({ misses: ["prefix", "suffix"] });
-  expect(tried(order, { bucket: "other", key: "new/mars/.rclone1.mov" })).toEqual({
+  expect(testUpload(order, { key: "new/mars/one.mov" })).toEqual({
+    arrives: ["server-b:/primary/mars/one.mov"],
+  });
+  expect(testUpload(order, { key: "old/one.mp4" })).toEqual({ misses: ["prefix", "suffix"] });
+  expect(testUpload(order, { bucket: "other", key: "new/mars/.rclone1.mov" })).toEqual({
     misses: ["bucket", "unfinished"],
   });
-  expect(tried(order, { key: "new/mars//one.mov" })).toEqual({ misses: ["unfit"] });
+  expect(testUpload(order, { key: "new/mars//one.mov" })).toEqual({ misses: ["unfit"] });
 });
 
-it("reads the events that S3 sends, as the control plane does", () => {
+it("reads S3 events as the control plane does", () => {
   const batch = readFileSync(join(import.meta.dirname, "../../events/samples/aws/s3_objects_created.json"));
   const uploads = uploadsIn(batch.toString()) ?? [];
   expect(uploads.map(({ key }) => key)).toContain("new-videos/Köln + Bonn 100%.mov");
   expect(uploads[0]).toEqual({ bucket: "media-uploads", key: "new-videos/plain.mov", size: 1_048_576 });
   const request = requestOf(template());
-  expect(uploadsIn(sampleEvent(request))?.map((upload) => "arrives" in tried(request, upload))).toEqual([
+  expect(uploadsIn(sampleEvent(request))?.map((upload) => "arrives" in testUpload(request, upload))).toEqual([
     true,
   ]);
   expect(uploadsIn("new-videos/{1}.mov")).toEqual([{ key: "new-videos/{1}.mov" }]);

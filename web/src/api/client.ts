@@ -1,36 +1,45 @@
-/** One signed-in conversation with the API: the token kept fresh, problems typed, nothing sent twice. */
+/**
+ * HTTP client of the API: adds tokens, renews them after a 401, throws typed problems, sends idempotency
+ * keys.
+ */
 
 import { t } from "../i18n";
-import type { Session } from "../session/session";
-import { ApiProblem, problemOf, unansweredProblem } from "./problem";
+import { ApiProblem, problemFrom, unansweredProblem } from "./problem";
 
 export type Query = Record<string, string | number | boolean | null | undefined>;
 
-/** What only reads is answered soon, or not at all. API Gateway itself gives up after 29 s. */
+/** Timeouts of a read and of a write. API Gateway itself gives up after 29 s. */
 const READ_TIMEOUT_MS = 15_000;
 const MAX_TIMEOUT_MS = 30_000;
 
-interface Sent {
+interface RequestOptions {
   body?: unknown;
   query?: Query;
   key?: string;
   signal?: AbortSignal;
 }
 
+/** What the client needs of a session: a valid token, a new one after a 401, and a way to end it. */
+export interface TokenProvider {
+  token(): Promise<string>;
+  freshToken(): Promise<string>;
+  end(reason: "expired"): void;
+}
+
 export interface Api {
   get<T>(path: string, query?: Query, signal?: AbortSignal): Promise<T>;
-  /** The answer to the letter, for what is signed. */
+  /** Return the response body unparsed, for signature checks. */
   text(path: string, query?: Query): Promise<string>;
-  /** `key` is the Idempotency-Key: pass the same one again when the same wish is sent again. */
+  /** `key` is the Idempotency-Key: pass the same key when the same request is sent again. */
   post<T>(path: string, body: unknown, key: string): Promise<T>;
   put<T>(path: string, body: unknown): Promise<T>;
   patch<T>(path: string, body: unknown): Promise<T>;
   remove(path: string): Promise<void>;
 }
 
-/** Every call throws an ApiProblem; a 401 that a fresh token does not cure also ends the session. */
-export function createApi(apiUrl: string, session: Session, fetcher: typeof fetch = fetch): Api {
-  async function send(method: string, path: string, token: string, sent: Sent): Promise<Response> {
+/** Create a client. Every call may throw an ApiProblem; a 401 with a fresh token also ends the session. */
+export function createApi(apiUrl: string, session: TokenProvider, fetcher: typeof fetch = fetch): Api {
+  async function send(method: string, path: string, token: string, sent: RequestOptions): Promise<Response> {
     const headers: Record<string, string> = { Authorization: `Bearer ${token}`, Accept: "application/json" };
     if (sent.body !== undefined) headers["Content-Type"] = "application/json";
     if (sent.key) headers["Idempotency-Key"] = sent.key;
@@ -39,7 +48,7 @@ export function createApi(apiUrl: string, session: Session, fetcher: typeof fetc
     return fetcher(address, { method, headers, body, signal: sent.signal, credentials: "omit" });
   }
 
-  async function answered(method: string, path: string, sent: Sent): Promise<Response> {
+  async function fetchOrThrow(method: string, path: string, sent: RequestOptions): Promise<Response> {
     let response = await send(method, path, await session.token(), sent);
     if (response.status === 401) {
       response = await send(method, path, await session.freshToken(), sent);
@@ -48,34 +57,35 @@ export function createApi(apiUrl: string, session: Session, fetcher: typeof fetc
       session.end("expired");
     }
     if (!response.ok) {
-      throw await problemOf(response);
+      throw await problemFrom(response);
     }
     return response;
   }
 
-  /** The answer's text, in time. */
-  async function call(method: string, path: string, sent: Sent = {}): Promise<string> {
+  /** Send a request and return the response body, within the timeout. */
+  async function call(method: string, path: string, sent: RequestOptions = {}): Promise<string> {
     const reads = method === "GET";
     const limit = AbortSignal.timeout(reads ? READ_TIMEOUT_MS : MAX_TIMEOUT_MS);
     const signal = sent.signal ? AbortSignal.any([sent.signal, limit]) : limit;
     try {
-      const response = await answered(method, path, { ...sent, signal });
+      const response = await fetchOrThrow(method, path, { ...sent, signal });
       return await response.text();
     } catch (error) {
       if (error instanceof ApiProblem || sent.signal?.aborted) throw error;
-      throw unansweredProblem(error, t().problems.api, reads ? undefined : t().problems.sendAgain);
+      throw unansweredProblem(error, t().problems.api, reads ? undefined : t().problems.checkThenResend);
     }
   }
 
-  const ask = async <T>(method: string, path: string, sent?: Sent) => read<T>(await call(method, path, sent));
+  const callJson = async <T>(method: string, path: string, sent?: RequestOptions) =>
+    read<T>(await call(method, path, sent));
 
   return {
-    get: (path, query, signal) => ask("GET", path, { query, signal }),
+    get: (path, query, signal) => callJson("GET", path, { query, signal }),
     text: (path, query) => call("GET", path, { query }),
-    post: (path, body, key) => ask("POST", path, { body, key }),
-    put: (path, body) => ask("PUT", path, { body }),
-    patch: (path, body) => ask("PATCH", path, { body }),
-    remove: (path) => ask("DELETE", path),
+    post: (path, body, key) => callJson("POST", path, { body, key }),
+    put: (path, body) => callJson("PUT", path, { body }),
+    patch: (path, body) => callJson("PATCH", path, { body }),
+    remove: (path) => callJson("DELETE", path),
   };
 }
 

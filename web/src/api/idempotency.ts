@@ -1,16 +1,16 @@
-/** Idempotency keys: the same wish has the same key until it has been granted. */
+/** Idempotency keys: the same request has the same key until it has succeeded. */
 
-/** 128 random bits; works without a secure context, where `crypto.randomUUID` does not. */
+/** Return 128 random bits as hex. Works without a secure context, unlike `crypto.randomUUID`. */
 export function newKey(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 export interface IdempotentRequest {
-  /** The key to send `body` with: the last one while the body stays the same, a new one otherwise. */
+  /** Return the key to send `body` with: the last key while the body is unchanged, otherwise a new one. */
   keyFor(body: unknown): string;
-  /** It was granted: the same body again is a new wish. */
-  granted(): void;
+  /** Mark the request as succeeded: the same body sent again is a new request. */
+  completed(): void;
 }
 
 export function createIdempotentRequest(): IdempotentRequest {
@@ -23,7 +23,7 @@ export function createIdempotentRequest(): IdempotentRequest {
       }
       return last.key;
     },
-    granted() {
+    completed() {
       last = null;
     },
   };

@@ -1,9 +1,9 @@
-/** Errors that people get to read: RFC 9457 problem details, also for what never reached the API. */
+/** Errors shown to people: RFC 9457 problem details, also for requests that never reached the API. */
 
 import { t } from "../i18n";
 import type { ProblemDetails } from "../types";
 
-/** A request that does not fit the API's description, of which people who fill a form in need not know. */
+/** Type of the problem for a request that does not match the API's schema. */
 const VALIDATION_PROBLEM = "urn:crosshaul:problem:misfit";
 
 export interface FieldError {
@@ -18,7 +18,7 @@ export class ApiProblem extends Error {
   readonly detail: string;
   readonly advice: string;
   readonly errors: FieldError[];
-  /** Those that forbid it, by name. */
+  /** Names of the policies that forbid the request. */
   readonly policies: readonly string[];
 
   constructor(given: Partial<ProblemDetails> & { title: string }) {
@@ -36,24 +36,24 @@ export class ApiProblem extends Error {
     }));
   }
 
-  /** Would the same request, sent again, have a chance? */
-  get passing(): boolean {
+  /** Whether the same request may succeed when it is sent again. */
+  get transient(): boolean {
     return this.status === 0 || this.status === 429 || this.status >= 500;
   }
 
-  /** Has it already been waited for long enough? */
-  get waited(): boolean {
-    return this.code === UNANSWERED;
+  /** Whether the request ended with a timeout of this client. */
+  get timedOut(): boolean {
+    return this.code === TIMED_OUT;
   }
 }
 
-/** The problem an answer carries, or one made from its status when it carries none. */
-export async function problemOf(response: Response): Promise<ApiProblem> {
+/** Return the problem in a response, or one made from its status. */
+export async function problemFrom(response: Response): Promise<ApiProblem> {
   const body: unknown = await response.json().catch(() => null);
   if (isDetails(body)) {
     return new ApiProblem({
       ...body,
-      ...(body.type === VALIDATION_PROBLEM && misfit()),
+      ...(body.type === VALIDATION_PROBLEM && validationProblem()),
       status: response.status,
     });
   }
@@ -61,43 +61,50 @@ export async function problemOf(response: Response): Promise<ApiProblem> {
     status: response.status,
     title: t().problems.apiError,
     detail: `${response.status} ${response.statusText}`.trim(),
-    advice: response.status >= 500 ? t().problems.tryInAMoment : "",
+    advice: response.status >= 500 ? t().problems.retrySoon : "",
   });
 }
 
-/** Each place is said in `errors`. */
-function misfit(): Partial<ProblemDetails> {
-  return { title: t().problems.misfit, detail: "", advice: t().problems.correct };
+/** Return title and advice of a validation problem; `errors` names each field. */
+function validationProblem(): Partial<ProblemDetails> {
+  return { title: t().problems.invalidInput, detail: "", advice: t().problems.correctInput };
 }
 
 function isDetails(body: unknown): body is ProblemDetails {
   return typeof body === "object" && body !== null && typeof (body as ProblemDetails).title === "string";
 }
 
-const UNANSWERED = "unanswered";
+const TIMED_OUT = "unanswered";
 
-/** What `fetch` threw while it spoke to `what`. Pages try again by themselves to read, and nothing else. */
+/**
+ * Return the problem for an error thrown by `fetch` while calling `what`. Pages retry reads, and only reads.
+ */
 export function unansweredProblem(
   error: unknown,
   what: string,
-  advice = t().problems.tryAgainByItself,
+  advice = t().problems.retriesAutomatically,
 ): ApiProblem {
-  const { unanswered, noAnswerInTime, unreachable, noAnswer } = t().problems;
+  const {
+    timedOut: unanswered,
+    timedOutDetail: noAnswerInTime,
+    unreachable,
+    noResponse: noAnswer,
+  } = t().problems;
   return error instanceof Error && error.name === "TimeoutError"
-    ? new ApiProblem({ type: UNANSWERED, title: unanswered(what), detail: noAnswerInTime, advice })
+    ? new ApiProblem({ type: TIMED_OUT, title: unanswered(what), detail: noAnswerInTime, advice })
     : new ApiProblem({ title: unreachable(what), detail: noAnswer, advice });
 }
 
-/** Whatever was thrown, as a problem. */
+/** Return any thrown value as a problem. */
 export function asProblem(error: unknown): ApiProblem {
   if (error instanceof ApiProblem) {
     return error;
   }
   const detail = error instanceof Error ? error.message : String(error);
-  return new ApiProblem({ title: t().problems.page, detail, advice: t().problems.reload });
+  return new ApiProblem({ title: t().problems.pageFailed, detail, advice: t().problems.reload });
 }
 
-/** What the API says about one field of the request; empty when it says nothing about it. */
+/** Return the API's error messages about one field of the request, or an empty string. */
 export function errorAt(error: unknown, field: string): string {
   if (!(error instanceof ApiProblem)) {
     return "";

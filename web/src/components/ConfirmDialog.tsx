@@ -17,7 +17,7 @@ interface Props {
   children: ReactNode;
 }
 
-/** Asks before something that cannot be taken back. */
+/** Ask for confirmation before an action that cannot be undone. */
 export function ConfirmDialog({
   title,
   verb,

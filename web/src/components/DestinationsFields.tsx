@@ -3,13 +3,13 @@ import FormField from "@cloudscape-design/components/form-field";
 import RadioGroup from "@cloudscape-design/components/radio-group";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { t } from "../i18n";
-import { type Draft, draftFault, EMPTY, landingWords } from "../model/locations";
+import { arrivalText, type Draft, draftError, EMPTY } from "../model/locations";
 import type { TransferRequest } from "../types";
 import { LocationField } from "./LocationField";
 
 type Shape = NonNullable<TransferRequest["shape"]>;
 
-/** A key of its own for every row, so that removing one does not mix up the others. */
+/** A destination with a stable React key. */
 export interface Row {
   id: number;
   draft: Draft;
@@ -26,15 +26,22 @@ export function row(draft: Draft = EMPTY): Row {
 interface Props {
   rows: Row[];
   onChange(rows: Row[]): void;
-  /** Show what is wrong: someone tried to send it. */
-  tried: boolean;
-  /** A template's destinations are directories. */
+  /** Whether to show validation errors: the form was submitted. */
+  showErrors: boolean;
+  /** Whether every destination must be a directory, as in a template. */
   directories?: boolean;
   source?: Draft;
-  faultAt?(number: number): string;
+  errorFor?(number: number): string;
 }
 
-export function DestinationsFields({ rows, onChange, tried, directories = false, source, faultAt }: Props) {
+export function DestinationsFields({
+  rows,
+  onChange,
+  showErrors,
+  directories = false,
+  source,
+  errorFor,
+}: Props) {
   const change = (id: number, draft: Draft) =>
     onChange(rows.map((one) => (one.id === id ? { id, draft } : one)));
   return (
@@ -45,10 +52,10 @@ export function DestinationsFields({ rows, onChange, tried, directories = false,
           label={
             rows.length > 1 ? t().newTransfer.destinationNumber(number + 1) : t().newTransfer.destination
           }
-          description={source && landingWords(source, draft)}
+          description={source && arrivalText(source, draft)}
           value={draft}
           end="destination"
-          fault={(tried && draftFault(draft, directories)) || faultAt?.(number) || ""}
+          error={(showErrors && draftError(draft, directories)) || errorFor?.(number) || ""}
           onChange={(next) => change(id, next)}
           onRemove={rows.length > 1 ? () => onChange(rows.filter((one) => one.id !== id)) : undefined}
         />

@@ -10,33 +10,33 @@ import TextFilter from "@cloudscape-design/components/text-filter";
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useApi } from "../appContext";
-import { shown } from "../format/names";
+import { safeText } from "../format/names";
 import { bytes, count } from "../format/sizes";
 import { useBuckets } from "../hooks/queries";
 import { useNarrow } from "../hooks/useMedia";
 import { t } from "../i18n";
 import { joined, trail } from "../model/locations";
 import type { DirectoryEntry } from "../types";
-import { onS3, type Place, startingAt } from "./browsablePlaces";
+import { type BrowsablePlace, s3Place, startPath } from "./browsablePlaces";
 import { Loading } from "./Loading";
 import { ProblemAlert } from "./ProblemAlert";
 import { Name, When } from "./text";
 
 interface Props {
-  place: Place;
-  /** What the field says now. */
+  place: BrowsablePlace;
+  /** The current text of the field. */
   start: string;
   end: "source" | "destination";
   onChoose(path: string): void;
   onClose(): void;
 }
 
-const PAGE = 200;
+const PAGE_SIZE = 200;
 
-/** The same of S3, once it is known which buckets there are. */
+/** Browse S3, after loading the list of buckets. */
 export function BucketBrowser(props: Omit<Props, "place">) {
   const buckets = useBuckets();
-  if (buckets.data) return <DirectoryBrowser place={onS3(buckets.data.buckets)} {...props} />;
+  if (buckets.data) return <DirectoryBrowser place={s3Place(buckets.data.buckets)} {...props} />;
   return (
     <Modal visible size="large" onDismiss={props.onClose} header={t().browser.title("S3")}>
       {buckets.isError ? (
@@ -48,9 +48,9 @@ export function BucketBrowser(props: Omit<Props, "place">) {
   );
 }
 
-/** Real directories, as they are now; nothing is read before it is opened. */
+/** Browse directories as they are now; each is listed only when it is opened. */
 export function DirectoryBrowser({ place, start, end, onChoose, onClose }: Props) {
-  const [path, setPath] = useState<string | null>(() => startingAt(start, place));
+  const [path, setPath] = useState<string | null>(() => startPath(start, place));
   const [selected, setSelected] = useState<DirectoryEntry | null>(null);
   const choice = path === null ? null : chosenPath(path, selected, end === "destination" || place.flat);
   function open(next: string | null): void {
@@ -66,7 +66,7 @@ export function DirectoryBrowser({ place, start, end, onChoose, onClose }: Props
       footer={<Footer choice={choice} onChoose={onChoose} onClose={onClose} />}
     >
       {path === null ? (
-        <Tops place={place} onOpen={open} />
+        <RootsTable place={place} onOpen={open} />
       ) : (
         <Directory
           key={path}
@@ -82,7 +82,9 @@ export function DirectoryBrowser({ place, start, end, onChoose, onClose }: Props
   );
 }
 
-/** With nothing selected: what is in the directory. Otherwise the thing itself, or what is `inside` of it. */
+/**
+ * Return the chosen path: the directory's contents if nothing is selected, else the entry, or its contents.
+ */
 export function chosenPath(path: string, selected: DirectoryEntry | null, inside: boolean): string {
   if (!selected) return joined(path, "");
   return joined(path, selected.name) + (inside && selected.type !== "file" ? "/" : "");
@@ -104,7 +106,7 @@ function Footer({
           disabled={choice === null}
           onClick={() => choice !== null && onChoose(choice)}
         >
-          {choice === null ? t().browser.choose : t().browser.use(shortened(shown(choice)))}
+          {choice === null ? t().browser.choose : t().browser.use(shortened(safeText(choice)))}
         </Button>
       </SpaceBetween>
     </Box>
@@ -115,23 +117,23 @@ function shortened(text: string): string {
   return text.length > 40 ? `…${text.slice(-39)}` : text;
 }
 
-const TOPS = ["path", "access", "about"];
+const ROOT_COLUMNS = ["path", "access", "about"];
 
-function Tops({ place, onOpen }: { place: Place; onOpen(path: string): void }) {
+function RootsTable({ place, onOpen }: { place: BrowsablePlace; onOpen(path: string): void }) {
   return (
     <Table
       variant="embedded"
-      items={place.tops}
+      items={place.roots}
       trackBy="path"
-      empty={place.none}
-      ariaLabels={{ tableLabel: place.topsAre }}
-      columnDisplay={TOPS.map((id) => ({ id, visible: id === "path" || !place.flat }))}
+      empty={place.noRoots}
+      ariaLabels={{ tableLabel: place.rootsLabel }}
+      columnDisplay={ROOT_COLUMNS.map((id) => ({ id, visible: id === "path" || !place.flat }))}
       columnDefinitions={[
         {
           id: "path",
-          header: place.topsAre,
+          header: place.rootsLabel,
           isRowHeader: true,
-          cell: ({ path }) => <Opener onOpen={() => onOpen(path)} name={path} />,
+          cell: ({ path }) => <DirectoryLink onOpen={() => onOpen(path)} name={path} />,
         },
         {
           id: "access",
@@ -149,9 +151,9 @@ function Tops({ place, onOpen }: { place: Place; onOpen(path: string): void }) {
 }
 
 interface DirectoryProps {
-  place: Place;
+  place: BrowsablePlace;
   path: string;
-  /** May files be selected? */
+  /** Whether files may be selected. */
   files: boolean;
   selected: DirectoryEntry | null;
   onSelect(entry: DirectoryEntry | null): void;
@@ -182,17 +184,17 @@ function Directory({ place, path, files, selected, onSelect, onOpen }: Directory
         trackBy={({ type, name }) => `${type} ${name}`}
         empty={nothing(place, find, listing.hasNextPage)}
         loading={listing.isPending}
-        loadingText={t().browser.asking(place.name)}
+        loadingText={t().browser.loading(place.name)}
         selectionType="single"
         selectedItems={selected ? [selected] : []}
         onSelectionChange={({ detail }) => onSelect(detail.selectedItems[0] ?? null)}
         isItemDisabled={(entry) =>
-          unwritten(entry) !== null || entry.type === "other" || (entry.type === "file" && !files)
+          unselectableReason(entry) !== null || entry.type === "other" || (entry.type === "file" && !files)
         }
         ariaLabels={{
           tableLabel: t().browser.contents(path),
           selectionGroupLabel: t().browser.selection,
-          itemSelectionLabel: (_, { name }) => t().browser.select(shown(name)),
+          itemSelectionLabel: (_, { name }) => t().browser.select(safeText(name)),
         }}
         columnDefinitions={columns(narrow, (name) => onOpen(joined(path, name)))}
         filter={
@@ -220,17 +222,19 @@ function Directory({ place, path, files, selected, onSelect, onOpen }: Directory
   );
 }
 
-function nothing(place: Place, find: string, more: boolean): string {
+function nothing(place: BrowsablePlace, find: string, more: boolean): string {
   if (!find) return place.flat ? t().browser.nothingUnder : t().browser.empty;
   return more ? t().browser.noneYet : t().browser.noName;
 }
 
-/** The other side looks for names: of a large directory only pages are here. */
-function useListing(place: Place, path: string, find: string) {
+/**
+ * List a directory page by page; the agent searches for names, since the page holds only part of the list.
+ */
+function useListing(place: BrowsablePlace, path: string, find: string) {
   const api = useApi();
   return useInfiniteQuery({
     queryKey: ["browse", place.name, path, find],
-    queryFn: ({ pageParam }) => place.list(api, path, { after: pageParam, limit: PAGE, find }),
+    queryFn: ({ pageParam }) => place.list(api, path, { after: pageParam, limit: PAGE_SIZE, find }),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
     placeholderData: keepPreviousData,
@@ -243,11 +247,11 @@ function useListing(place: Place, path: string, find: string) {
 function Trail({ place, path, onOpen }: Pick<DirectoryProps, "place" | "path" | "onOpen">) {
   const steps = trail(
     path,
-    place.tops.map((top) => top.path),
+    place.roots.map((top) => top.path),
   );
   const items = [
     { text: place.name, href: "#" },
-    ...steps.map((step) => ({ text: shown(step.text), href: `#${step.path}` })),
+    ...steps.map((step) => ({ text: safeText(step.text), href: `#${step.path}` })),
   ];
   return (
     <BreadcrumbGroup
@@ -289,15 +293,15 @@ function columns(
   return narrow ? all.slice(0, 2) : all;
 }
 
-/** Why a name cannot stand in the field of a path; null if it can. */
-export function unwritten({ name, utf8 }: DirectoryEntry): string | null {
+/** Return why a name cannot be part of a path, or null if it can. */
+export function unselectableReason({ name, utf8 }: DirectoryEntry): string | null {
   if (!utf8) return t().browser.notUtf8;
-  if (["", ".", ".."].includes(name)) return t().browser.nameless;
+  if (["", ".", ".."].includes(name)) return t().browser.invalidName;
   return /[\r\n]/.test(name) ? t().browser.lineBreak : null;
 }
 
 function EntryName({ entry, onOpen }: { entry: DirectoryEntry; onOpen(name: string): void }) {
-  const why = unwritten(entry);
+  const why = unselectableReason(entry);
   if (why !== null) {
     return (
       <>
@@ -306,7 +310,9 @@ function EntryName({ entry, onOpen }: { entry: DirectoryEntry; onOpen(name: stri
     );
   }
   if (entry.type === "directory" || entry.type === "symlink") {
-    return <Opener onOpen={() => onOpen(entry.name)} name={entry.name} link={entry.type === "symlink"} />;
+    return (
+      <DirectoryLink onOpen={() => onOpen(entry.name)} name={entry.name} link={entry.type === "symlink"} />
+    );
   }
   return (
     <>
@@ -315,9 +321,9 @@ function EntryName({ entry, onOpen }: { entry: DirectoryEntry; onOpen(name: stri
   );
 }
 
-function Opener({ name, onOpen, link = false }: { name: string; onOpen(): void; link?: boolean }) {
+function DirectoryLink({ name, onOpen, link = false }: { name: string; onOpen(): void; link?: boolean }) {
   return (
-    <Link onFollow={onOpen} ariaLabel={t().browser.open(shown(name))}>
+    <Link onFollow={onOpen} ariaLabel={t().browser.open(safeText(name))}>
       <Icon name={link ? "external" : "folder"} /> <Name>{name}</Name>
       {link && t().browser.link}
     </Link>

@@ -1,26 +1,26 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { Component, type ReactNode } from "react";
-import { askAgain, forgetFailures } from "../hooks/lazyPage";
+import { forgetFailures, retryFailedScripts } from "../hooks/lazyPage";
 import { PageError } from "./PageError";
 import { ProblemAlert } from "./ProblemAlert";
 
 interface Props {
-  /** What a whole page shows, by name. */
+  /** Title of the page, if the boundary is around a whole page. */
   title?: string;
-  /** Where it is: somewhere else there is nothing wrong yet. */
+  /** Address of the page: a new address clears the error. */
   place: string;
   children: ReactNode;
 }
 
-/** What could not be drawn, or whose script did not come, leaves all around it standing, and can be tried again. */
+/** Contain rendering errors and scripts that failed to load: show the problem and a retry button. */
 export function ErrorBoundary(props: Props) {
   const queries = useQueryClient();
-  // What it was drawn from may be to blame: that is asked for anew.
+  // The cached data may have caused the error: fetch it again.
   const forget = () => queries.removeQueries({ type: "inactive" });
-  return <Catching key={props.place} {...props} onAgain={forget} />;
+  return <CatchErrors key={props.place} {...props} onAgain={forget} />;
 }
 
-class Catching extends Component<Props & { onAgain(): void }, { error: unknown }> {
+class CatchErrors extends Component<Props & { onAgain(): void }, { error: unknown }> {
   override state = { error: null };
 
   constructor(props: Props & { onAgain(): void }) {
@@ -32,19 +32,19 @@ class Catching extends Component<Props & { onAgain(): void }, { error: unknown }
     return { error };
   }
 
-  again = async () => {
+  retry = async () => {
     if (this.state.error === null) return;
-    await askAgain();
+    await retryFailedScripts();
     this.props.onAgain();
     this.setState({ error: null });
   };
 
   override componentDidMount() {
-    window.addEventListener("online", this.again);
+    window.addEventListener("online", this.retry);
   }
 
   override componentWillUnmount() {
-    window.removeEventListener("online", this.again);
+    window.removeEventListener("online", this.retry);
   }
 
   override render() {
@@ -52,9 +52,9 @@ class Catching extends Component<Props & { onAgain(): void }, { error: unknown }
     if (error === null) return this.props.children;
     const { title } = this.props;
     return title ? (
-      <PageError title={title} error={error} onRetry={this.again} />
+      <PageError title={title} error={error} onRetry={this.retry} />
     ) : (
-      <ProblemAlert error={error} onRetry={this.again} />
+      <ProblemAlert error={error} onRetry={this.retry} />
     );
   }
 }

@@ -4,33 +4,35 @@ import { useEffect, useState } from "react";
 import { duration } from "../format/sizes";
 import { useNow } from "../hooks/useNow";
 import { t } from "../i18n";
-import { QUIET_AFTER_MS } from "../live/mergeProgress";
+import { STALE_AFTER_MS } from "../live/mergeProgress";
 
-/** After so long without a connection it is no longer just being made. */
-const UNANSWERED_AFTER_MS = 6_000;
+/** Milliseconds without a connection after which it counts as failed instead of connecting. */
+const CONNECT_GRACE_MS = 6_000;
 
-/** Does the broker speak to this page, or does it have to ask again and again; and does anybody answer? */
+/** Show whether the page is connected to the broker, polls the API, or gets no response. */
 export function LiveIndicator({ live }: { live: boolean }) {
-  const silent = useNow() - useAnswered();
-  const [deaf, setDeaf] = useState(false);
+  const sinceResponse = useNow() - useLastResponse();
+  const [disconnected, setDeaf] = useState(false);
   useEffect(() => {
     if (live) return setDeaf(false);
-    const timer = setTimeout(() => setDeaf(true), UNANSWERED_AFTER_MS);
+    const timer = setTimeout(() => setDeaf(true), CONNECT_GRACE_MS);
     return () => clearTimeout(timer);
   }, [live]);
   if (live) return <StatusIndicator type="success">{t().live.live}</StatusIndicator>;
-  if (silent > QUIET_AFTER_MS) {
-    return <StatusIndicator type="warning">{t().live.silent(duration(silent / 1000))}</StatusIndicator>;
+  if (sinceResponse > STALE_AFTER_MS) {
+    return (
+      <StatusIndicator type="warning">{t().live.noResponse(duration(sinceResponse / 1000))}</StatusIndicator>
+    );
   }
   return (
-    <StatusIndicator type={deaf ? "warning" : "info"}>
-      {deaf ? t().live.polling : t().live.connecting}
+    <StatusIndicator type={disconnected ? "warning" : "info"}>
+      {disconnected ? t().live.polling : t().live.connecting}
     </StatusIndicator>
   );
 }
 
-/** When the API has last answered anything that the page shows. */
-function useAnswered(): number {
+/** Return when the API last answered a query of this page, in milliseconds since 1970. */
+function useLastResponse(): number {
   const shown = useQueryClient().getQueryCache().findAll({ type: "active" });
   return Math.max(...shown.map(({ state }) => state.dataUpdatedAt));
 }

@@ -3,12 +3,12 @@ import FormField from "@cloudscape-design/components/form-field";
 import Input from "@cloudscape-design/components/input";
 import Select, { type SelectProps } from "@cloudscape-design/components/select";
 import { useState } from "react";
-import { lookOf } from "../format/states";
+import { stateDisplay } from "../format/states";
 import { useAgents, useBuckets } from "../hooks/queries";
 import { t } from "../i18n";
-import { type Draft, draftFrom, remoteIn, S3, typed } from "../model/locations";
+import { type Draft, draftFrom, remoteIn, S3, withTypedPath } from "../model/locations";
 import type { Agent } from "../types";
-import { onAgent } from "./browsablePlaces";
+import { agentPlace } from "./browsablePlaces";
 import { BucketBrowser, DirectoryBrowser } from "./DirectoryBrowser";
 
 interface Props {
@@ -16,7 +16,7 @@ interface Props {
   description?: string;
   value: Draft;
   onChange(value: Draft): void;
-  fault?: string;
+  error?: string;
   /** A destination may only be a directory or a new name; a source may also be a file. */
   end: "source" | "destination";
   onRemove?: () => void;
@@ -24,16 +24,16 @@ interface Props {
 
 const s3Option = (): SelectProps.Option => ({ value: S3, label: "S3", description: t().location.s3Hint });
 
-/** One end of a transfer: where, and which path there. */
-export function LocationField({ label, description, value, onChange, fault, end, onRemove }: Props) {
+/** One end of a transfer: an agent, remote or S3, and a path. */
+export function LocationField({ label, description, value, onChange, error, end, onRemove }: Props) {
   const agents = useAgents();
-  useBuckets(value.place === S3); // so that they are there when they are to be browsed
+  useBuckets(value.place === S3); // prefetch, so that browsing opens at once
   const [browsing, setBrowsing] = useState(false);
   const agent = agents.data?.find((one) => one.agent_id === value.place);
   const options = optionsOf(agents.data ?? [], end);
   const at = value.place + (remoteIn(value) && `:${remoteIn(value)}`);
-  const selected = options.flatMap(within).find((one) => one.value === at);
-  const looking = {
+  const selected = options.flatMap(flatten).find((one) => one.value === at);
+  const browserProps = {
     start: value.path,
     end,
     onClose: () => setBrowsing(false),
@@ -44,7 +44,7 @@ export function LocationField({ label, description, value, onChange, fault, end,
   };
   const unknown = value.place && value.place !== S3 ? { value: at, label: at } : null;
   return (
-    <FormField label={label} description={description} errorText={fault} stretch>
+    <FormField label={label} description={description} errorText={error} stretch>
       <div className="location">
         <Select
           ariaLabel={t().location.agentOrS3(label)}
@@ -59,12 +59,12 @@ export function LocationField({ label, description, value, onChange, fault, end,
           selectedOption={selected ?? unknown}
           triggerVariant="label"
           expandToViewport
-          onChange={({ detail }) => onChange(moved(value, detail.selectedOption.value ?? ""))}
+          onChange={({ detail }) => onChange(withPlace(value, detail.selectedOption.value ?? ""))}
         />
         <Input
           ariaLabel={value.place === S3 ? t().location.bucket(label) : t().location.path(label)}
           value={value.path}
-          onChange={({ detail }) => onChange(typed(value, detail.value))}
+          onChange={({ detail }) => onChange(withTypedPath(value, detail.value))}
           placeholder={value.place === S3 ? "bucket/prefix/" : "/data/videos/raw/"}
           spellcheck={false}
           autoComplete={false}
@@ -88,14 +88,14 @@ export function LocationField({ label, description, value, onChange, fault, end,
           />
         )}
       </div>
-      {browsing && value.place === S3 && <BucketBrowser {...looking} />}
-      {browsing && agent && <DirectoryBrowser place={onAgent(agent)} {...looking} />}
+      {browsing && value.place === S3 && <BucketBrowser {...browserProps} />}
+      {browsing && agent && <DirectoryBrowser place={agentPlace(agent)} {...browserProps} />}
     </FormField>
   );
 }
 
-/** Another place of the same kind may well have the same path; a bucket never is one, nor is a remote. */
-function moved(value: Draft, chosen: string): Draft {
+/** Change the place. The path is kept only between agents; buckets and remotes have paths of their own. */
+function withPlace(value: Draft, chosen: string): Draft {
   const next = draftFrom(chosen);
   if (chosen === S3 || next.place) return next;
   const sameKind = value.place !== S3 && !remoteIn(value);
@@ -108,24 +108,24 @@ function optionsOf(agents: Agent[], end: Props["end"]): (SelectProps.Option | Se
     value: agent.agent_id,
     label: agent.agent_id,
     description: agent.hostname,
-    labelTag: agent.status === "online" ? undefined : lookOf(agent.status).label,
+    labelTag: agent.status === "online" ? undefined : stateDisplay(agent.status).label,
   }));
   const remotes = named.flatMap((agent) => remotesOf(agent, end));
   const onThem = remotes.length ? [{ label: t().location.remotes, options: remotes }] : [];
   return [{ label: t().location.agents, options }, ...onThem, s3Option()];
 }
 
-/** What its host reaches by rclone, each as a place of its own: `server-b:archive:`. */
+/** Return an agent's rclone remotes as options: `server-b:archive:`. */
 function remotesOf({ agent_id, capabilities, status }: Agent, end: Props["end"]): SelectProps.Option[] {
   return capabilities.remotes.map(({ name, access, type }) => ({
     value: `${agent_id}:${name}:`,
     label: `${agent_id}:${name}:`,
     description: [type, access === "rw" ? t().browser.rw : t().browser.ro].filter(Boolean).join(", "),
     disabled: end === "destination" && access === "ro",
-    labelTag: status === "online" ? undefined : lookOf(status).label,
+    labelTag: status === "online" ? undefined : stateDisplay(status).label,
   }));
 }
 
-function within(option: SelectProps.Option | SelectProps.OptionGroup): readonly SelectProps.Option[] {
+function flatten(option: SelectProps.Option | SelectProps.OptionGroup): readonly SelectProps.Option[] {
   return "options" in option ? option.options : [option];
 }

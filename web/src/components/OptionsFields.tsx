@@ -2,17 +2,17 @@ import Alert from "@cloudscape-design/components/alert";
 import ExpandableSection from "@cloudscape-design/components/expandable-section";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { t } from "../i18n";
-import { barred, type Ends, invalidFields, SPEED, STREAMS } from "../model/options";
+import { type Ends, invalidFields, SPEED, STREAMS, unavailableReason } from "../model/options";
 import type { Options } from "../types";
 import { BandwidthWindows } from "./options/BandwidthWindows";
-import { Amount, Choice, choices, Danger, Patterns } from "./options/fields";
+import { Amount, Choice, choices, DangerousOption, Patterns } from "./options/fields";
 
 interface Props {
   value: Options;
   onChange(value: Options): void;
   ends: Ends;
-  /** What the API says about one of them. */
-  faultAt?(option: keyof Options): string;
+  /** Return the API's error about one of them. */
+  errorFor?(option: keyof Options): string;
 }
 
 type Setter = <K extends keyof Options>(name: K) => (next: Options[K]) => void;
@@ -21,13 +21,13 @@ interface PartProps {
   value: Options;
   set: Setter;
   ends: Ends;
-  fault(option: keyof Options): string;
+  errorFor(option: keyof Options): string;
 }
 
-/** How it is to be carried out, and what of it cannot be. The defaults lose nothing. */
-export function OptionsFields({ value, onChange, ends, faultAt }: Props) {
+/** Fields for all options of a transfer, with the options that these ends do not support disabled. */
+export function OptionsFields({ value, onChange, ends, errorFor }: Props) {
   const set: Setter = (name) => (next) => onChange({ ...value, [name]: next });
-  const part: PartProps = { value, set, ends, fault: (option) => faultAt?.(option) ?? "" };
+  const part: PartProps = { value, set, ends, errorFor: (option) => errorFor?.(option) ?? "" };
   return (
     <SpaceBetween size="l">
       <ExpandableSection
@@ -36,11 +36,11 @@ export function OptionsFields({ value, onChange, ends, faultAt }: Props) {
         headerDescription={t().newTransfer.optionsHint}
       >
         <SpaceBetween size="m">
-          <Which {...part} />
-          <There {...part} />
-          {!ends.gathered && <Removing {...part} />}
-          <ExpandableSection headerText={t().options.how} defaultExpanded={false}>
-            <How {...part} />
+          <FilterOptions {...part} />
+          <ComparisonOptions {...part} />
+          {!ends.fromTemplate && <RemovalOptions {...part} />}
+          <ExpandableSection headerText={t().options.execution} defaultExpanded={false}>
+            <ExecutionOptions {...part} />
           </ExpandableSection>
         </SpaceBetween>
       </ExpandableSection>
@@ -53,29 +53,29 @@ export function OptionsFields({ value, onChange, ends, faultAt }: Props) {
   );
 }
 
-function Which({ value, set, fault }: PartProps) {
-  const words = t().options;
+function FilterOptions({ value, set, errorFor }: PartProps) {
+  const labels = t().options;
   return (
     <SpaceBetween size="m">
       <Patterns
-        label={words.include}
-        constraint={words.includeHint}
+        label={labels.include}
+        constraint={labels.includeHint}
         example="*.mov"
         value={value.include}
-        fault={fault("include")}
+        error={errorFor("include")}
         onChange={set("include")}
       />
       <Patterns
-        label={words.exclude}
-        constraint={words.excludeHint}
+        label={labels.exclude}
+        constraint={labels.excludeHint}
         example="proxies/"
         value={value.exclude}
-        fault={fault("exclude")}
+        error={errorFor("exclude")}
         onChange={set("exclude")}
       />
       <Choice
-        label={words.links}
-        choices={choices(words.symlinks, words.symlinkHints)}
+        label={labels.links}
+        choices={choices(labels.symlinks, labels.symlinkHints)}
         value={value.symlinks}
         onChange={set("symlinks")}
       />
@@ -83,24 +83,24 @@ function Which({ value, set, fault }: PartProps) {
   );
 }
 
-function There({ value, set, ends, fault }: PartProps) {
-  const words = t().options;
-  const why = barred("compare", ends, value);
-  const compare = choices(words.compare, words.compareHints).map((one) =>
+function ComparisonOptions({ value, set, ends, errorFor }: PartProps) {
+  const labels = t().options;
+  const why = unavailableReason("compare", ends, value);
+  const compare = choices(labels.compare, labels.compareHints).map((one) =>
     one.value === "checksum" && why ? { ...one, disabled: true, disabledReason: why } : one,
   );
   return (
     <SpaceBetween size="m">
       <Choice
-        label={words.same}
+        label={labels.comparison}
         choices={compare}
         value={value.compare}
-        fault={fault("compare")}
+        error={errorFor("compare")}
         onChange={set("compare")}
       />
       <Choice
-        label={words.differs}
-        choices={choices(words.overwrite, words.overwriteHints)}
+        label={labels.conflict}
+        choices={choices(labels.overwrite, labels.overwriteHints)}
         value={value.overwrite}
         onChange={set("overwrite")}
       />
@@ -108,98 +108,98 @@ function There({ value, set, ends, fault }: PartProps) {
   );
 }
 
-function Removing({ value, set, ends, fault }: PartProps) {
-  const words = t().options;
+function RemovalOptions({ value, set, ends, errorFor }: PartProps) {
+  const labels = t().options;
   return (
     <SpaceBetween size="m">
-      <Danger
-        label={words.deleteExtra}
-        hint={words.deleteExtraHint}
-        warning={words.deleteExtraWarning}
-        barred={barred("delete_extra", ends, value)}
+      <DangerousOption
+        label={labels.deleteExtra}
+        hint={labels.deleteExtraHint}
+        warning={labels.deleteExtraWarning}
+        unavailable={unavailableReason("delete_extra", ends, value)}
         value={value.delete_extra}
-        fault={fault("delete_extra")}
+        error={errorFor("delete_extra")}
         onChange={set("delete_extra")}
       />
-      <Danger
-        label={words.move}
-        hint={words.moveHint}
-        warning={words.moveWarning}
-        barred={barred("move", ends, value)}
+      <DangerousOption
+        label={labels.move}
+        hint={labels.moveHint}
+        warning={labels.moveWarning}
+        unavailable={unavailableReason("move", ends, value)}
         value={value.move}
-        fault={fault("move")}
+        error={errorFor("move")}
         onChange={set("move")}
       />
     </SpaceBetween>
   );
 }
 
-function How({ value, set, ends, fault }: PartProps) {
-  const words = t().options;
-  const why = barred("owner", ends, value);
-  const owners = choices(words.owner, words.ownerHints).map((one) =>
+function ExecutionOptions({ value, set, ends, errorFor }: PartProps) {
+  const labels = t().options;
+  const why = unavailableReason("owner", ends, value);
+  const owners = choices(labels.owner, labels.ownerHints).map((one) =>
     one.value !== "agent" && why ? { ...one, disabled: true, disabledReason: why } : one,
   );
   return (
     <SpaceBetween size="m">
       <Choice
-        label={words.check}
-        choices={choices(words.verify, words.verifyHints)}
+        label={labels.check}
+        choices={choices(labels.verify, labels.verifyHints)}
         value={value.verify}
         onChange={set("verify")}
       />
       <Choice
-        label={words.whose}
+        label={labels.ownership}
         choices={owners}
         value={value.owner}
-        fault={fault("owner")}
+        error={errorFor("owner")}
         onChange={set("owner")}
       />
       <Choice
-        label={words.unreachable}
-        choices={choices(words.relay, words.relayHints)}
+        label={labels.unreachable}
+        choices={choices(labels.relay, labels.relayHints)}
         value={value.relay}
         onChange={set("relay")}
       />
       <Choice
-        label={words.inChain}
-        choices={choices(words.chain, words.chainHints)}
+        label={labels.inChain}
+        choices={choices(labels.chain, labels.chainHints)}
         value={value.chain}
         onChange={set("chain")}
       />
       <Choice
-        label={words.offline}
-        choices={choices(words.ifOffline, words.offlineHints)}
+        label={labels.offline}
+        choices={choices(labels.ifOffline, labels.offlineHints)}
         value={value.if_offline}
         onChange={set("if_offline")}
       />
       <Choice
-        label={words.priority}
-        choices={choices(words.priorities, words.priorityHints)}
+        label={labels.priority}
+        choices={choices(labels.priorities, labels.priorityHints)}
         value={value.priority}
         onChange={set("priority")}
       />
       <Amount
-        label={words.streams}
-        constraint={words.streamsHint}
-        wrong={words.streamsFault}
+        label={labels.streams}
+        constraint={labels.streamsHint}
+        invalidText={labels.streamsError}
         measure={STREAMS}
         value={value.streams}
-        fault={fault("streams")}
+        error={errorFor("streams")}
         onChange={set("streams")}
       />
       <Amount
-        label={words.limit}
-        constraint={words.limitHint}
-        wrong={words.limitFault}
+        label={labels.limit}
+        constraint={labels.limitHint}
+        invalidText={labels.limitError}
         measure={SPEED}
         value={value.bandwidth_limit}
-        fault={fault("bandwidth_limit")}
+        error={errorFor("bandwidth_limit")}
         onChange={set("bandwidth_limit")}
       />
       <BandwidthWindows
         value={value.bandwidth_windows}
-        fault={fault("bandwidth_windows")}
+        error={errorFor("bandwidth_windows")}
         onChange={set("bandwidth_windows")}
       />
     </SpaceBetween>

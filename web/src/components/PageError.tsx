@@ -3,13 +3,13 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import { ProblemAlert } from "./ProblemAlert";
 
 interface Props {
-  /** What the page would show. */
+  /** Title of the page. */
   title: string;
   error: unknown;
   onRetry(): void;
 }
 
-/** A page that could not be loaded: still a page, with its title, and what to do. */
+/** A page that could not be loaded: its title, the problem and a retry button. */
 export function PageError({ title, error, onRetry }: Props) {
   return (
     <SpaceBetween size="l">

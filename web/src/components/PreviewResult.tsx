@@ -19,44 +19,44 @@ const LOOKS: Record<Kind, StatusIndicatorProps.Type> = {
   unchanged: "stopped",
 };
 
-/** Whose names nobody should have to ask for. */
-const SEEN_AT_ONCE: ReadonlySet<Kind> = new Set(["failed", "removed", "replaced"]);
+/** Kinds whose paths are shown without a click. */
+const EXPANDED: ReadonlySet<Kind> = new Set(["failed", "removed", "replaced"]);
 
-export interface Line {
+export interface PreviewRow {
   kind: Kind;
   files: number;
   bytes: number;
   examples: string[];
 }
 
-/** What a dry run found, a line a kind; kinds of which there is nothing are left out. */
-export function linesOf(preview: DryRunResult): Line[] {
+/** Return the result of a dry run by kind, without the empty kinds. */
+export function previewRows(preview: DryRunResult): PreviewRow[] {
   return KINDS.map((kind) => ({ kind, ...preview[kind], examples: preview.examples[kind] ?? [] })).filter(
     (line) => line.files > 0,
   );
 }
 
-/** What would be done: counts, sizes, and the first paths of each kind. */
+/** Result of a dry run: counts, sizes, and the first paths of each kind. */
 export function PreviewResult({ preview }: { preview: DryRunResult }) {
-  const words = t().preview;
-  const lines = linesOf(preview);
-  if (lines.length === 0) return <StatusIndicator type="info">{words.nothing}</StatusIndicator>;
+  const labels = t().preview;
+  const lines = previewRows(preview);
+  if (lines.length === 0) return <StatusIndicator type="info">{labels.nothing}</StatusIndicator>;
   return (
     <>
       {preview.space_shortage && <SpaceWarning short={preview.space_shortage} />}
-      <Lines lines={lines} />
+      <PreviewRows lines={lines} />
     </>
   );
 }
 
-function Lines({ lines }: { lines: Line[] }) {
-  const words = t().preview;
+function PreviewRows({ lines }: { lines: PreviewRow[] }) {
+  const labels = t().preview;
   return (
-    <ul className="plain" aria-label={words.result}>
+    <ul className="plain" aria-label={labels.result}>
       {lines.map((line) => (
         <li key={line.kind}>
           <StatusIndicator type={LOOKS[line.kind]}>
-            {words.kinds[line.kind](files(line.files), bytes(line.bytes))}
+            {labels.kinds[line.kind](files(line.files), bytes(line.bytes))}
           </StatusIndicator>
           {line.examples.length > 0 && <Examples line={line} />}
         </li>
@@ -65,13 +65,13 @@ function Lines({ lines }: { lines: Line[] }) {
   );
 }
 
-function Examples({ line: { kind, files: all, examples } }: { line: Line }) {
-  const words = t().preview;
+function Examples({ line: { kind, files: all, examples } }: { line: PreviewRow }) {
+  const labels = t().preview;
   return (
     <ExpandableSection
-      headerText={words.which}
-      headerAriaLabel={`${words.which}: ${words.names[kind]}`}
-      defaultExpanded={SEEN_AT_ONCE.has(kind)}
+      headerText={labels.which}
+      headerAriaLabel={`${labels.which}: ${labels.names[kind]}`}
+      defaultExpanded={EXPANDED.has(kind)}
     >
       <ul className="plain paths">
         {examples.map((path) => (

@@ -5,8 +5,8 @@ import Link from "@cloudscape-design/components/link";
 import { Fragment, type ReactNode, useContext } from "react";
 import { asProblem } from "../api/problem";
 import { AppContext } from "../appContext";
-import { shown } from "../format/names";
-import { ownWords } from "../format/problems";
+import { safeText } from "../format/names";
+import { translatedProblem } from "../format/problems";
 import { t } from "../i18n";
 import { href } from "../router";
 import type { Problem } from "../types";
@@ -17,45 +17,45 @@ interface Props {
   onRetry?: () => void;
 }
 
-/** What went wrong with a request, where, and what to do about it. */
+/** Show a failed request: what happened, where, and what to do. */
 export function ProblemAlert({ error, onRetry }: Props) {
   const problem = asProblem(error);
-  const own = ownWords(problem.code);
-  const advice = own.advice ?? problem.advice;
-  const theirs = own.what && "en";
+  const translated = translatedProblem(problem.code);
+  const advice = translated.advice ?? problem.advice;
+  const originalLanguage = translated.what && "en";
   return (
     <Alert
       type="error"
-      header={shown(own.what ?? problem.title)}
+      header={safeText(translated.what ?? problem.title)}
       action={onRetry && <Button onClick={onRetry}>{t().common.retry}</Button>}
     >
       {problem.detail && (
-        <div className="name" lang={theirs}>
-          {shown(problem.detail)}
+        <div className="name" lang={originalLanguage}>
+          {safeText(problem.detail)}
         </div>
       )}
       {problem.errors.length > 0 && (
         <ul>
           {problem.errors.map((one) => (
             <li key={`${one.at} ${one.message}`} className="name">
-              {one.at && <code>{shown(one.at)}: </code>}
-              {shown(one.message)}
+              {one.at && <code>{safeText(one.at)}: </code>}
+              {safeText(one.message)}
             </li>
           ))}
         </ul>
       )}
-      {problem.policies.length > 0 && <Forbidding policies={problem.policies} />}
+      {problem.policies.length > 0 && <ForbiddingPolicies policies={problem.policies} />}
       {advice && (
         <Box fontWeight="bold">
-          <span lang={own.advice ? undefined : theirs}>{shown(advice)}</span>
+          <span lang={translated.advice ? undefined : originalLanguage}>{safeText(advice)}</span>
         </Box>
       )}
     </Alert>
   );
 }
 
-/** The policies that say no; for who may change them, the way there. */
-function Forbidding({ policies }: { policies: readonly string[] }) {
+/** List the policies that forbid the request, as links for administrators. */
+function ForbiddingPolicies({ policies }: { policies: readonly string[] }) {
   const admin = useContext(AppContext)?.role === "admin";
   return (
     <div>
@@ -73,18 +73,18 @@ function Forbidding({ policies }: { policies: readonly string[] }) {
 interface HopProblemProps {
   problem: Problem;
   type?: "error" | "warning";
-  /** What this means for the hop. */
+  /** Consequence for the hop. */
   children?: ReactNode;
 }
 
-/** What went wrong with a hop or a file, as its agent says it. */
+/** Show the problem of a hop or a file, as its agent reported it. */
 export function HopProblem({ problem, type = "error", children }: HopProblemProps) {
-  const { what, advice } = ownWords(problem.code);
-  const theirs = <ReportedText>{problem.message}</ReportedText>;
+  const { what, advice } = translatedProblem(problem.code);
+  const original = <ReportedText>{problem.message}</ReportedText>;
   return (
-    <Alert type={type} header={what ?? theirs}>
-      {what && <div>{theirs}</div>}
-      {problem.path && <div className="name mono">{shown(problem.path)}</div>}
+    <Alert type={type} header={what ?? original}>
+      {what && <div>{original}</div>}
+      {problem.path && <div className="name mono">{safeText(problem.path)}</div>}
       {advice && <div>{advice}</div>}
       {!advice && problem.advice && (
         <div>

@@ -1,30 +1,36 @@
 import Box from "@cloudscape-design/components/box";
 import ProgressBar from "@cloudscape-design/components/progress-bar";
-import { shown } from "../format/names";
+import { safeText } from "../format/names";
 import { bytes, count, duration, files, share, speed, timeLeft } from "../format/sizes";
 import { t } from "../i18n";
 import type { Progress } from "../types";
 
 interface Props {
   progress: Progress;
-  /** Does it move, so that speed and time left mean something? */
+  /** Whether data is moving, so that speed and time left are meaningful. */
   moving: boolean;
-  /** Seconds without a word from its agent, when they are many. */
-  quiet?: number | null;
+  /** Seconds since the agent's last report, if they exceed the usual interval; else null. */
+  secondsSinceReport?: number | null;
   label?: string;
   detailed?: boolean;
 }
 
-/** How far it is, as a bar once the total is known, and in words. */
-export function ProgressLine({ progress, moving, quiet = null, label, detailed = false }: Props) {
+/** Show progress as text, and as a bar once the total is known. */
+export function ProgressLine({
+  progress,
+  moving,
+  secondsSinceReport: quiet = null,
+  label,
+  detailed = false,
+}: Props) {
   const percent = share(progress);
-  const silence = quiet === null ? [] : [t().amounts.noWord(duration(quiet))];
-  const words = [described(progress, moving, detailed), ...silence].join(" · ");
-  const current = detailed && moving && progress.current ? shown(progress.current) : null;
+  const silence = quiet === null ? [] : [t().amounts.noReport(duration(quiet))];
+  const words = [progressText(progress, moving, detailed), ...silence].join(" · ");
+  const current = detailed && moving && progress.current ? safeText(progress.current) : null;
   if (percent === null) {
     return (
       <Box color="text-body-secondary">
-        {untold(progress, moving) ? words : detailed ? t().amounts.nothing : "–"}
+        {hasStarted(progress, moving) ? words : detailed ? t().amounts.nothingMoved : "–"}
       </Box>
     );
   }
@@ -39,12 +45,12 @@ export function ProgressLine({ progress, moving, quiet = null, label, detailed =
   );
 }
 
-function untold(progress: Progress, moving: boolean): boolean {
+function hasStarted(progress: Progress, moving: boolean): boolean {
   return moving || progress.files_done > 0 || progress.bytes_done > 0;
 }
 
-/** `734 MiB of 1.0 GiB · 100 MiB/s · 3 s left`. */
-export function described(progress: Progress, moving: boolean, detailed: boolean): string {
+/** Return progress as text: `734 MiB of 1.0 GiB · 100 MiB/s · 3 s left`. */
+export function progressText(progress: Progress, moving: boolean, detailed: boolean): string {
   const left = timeLeft(progress);
   const rate = moving && progress.bytes_per_second > 0;
   const parts = [

@@ -9,7 +9,7 @@ interface Props {
   onChange(tags: readonly Tag[], valid: boolean): void;
 }
 
-/** An agent's tags, to be written. */
+/** Editor for the tags of an agent. */
 export function Tags({ value, onChange }: Props) {
   return (
     <FormField label={t().common.tags} description={t().agent.tagsHint} stretch>
@@ -28,7 +28,7 @@ export function editable(tags: Record<string, string>): Tag[] {
   return Object.entries(tags).map(([key, value]) => ({ key, value, existing: true }));
 }
 
-/** What is left of them, as the API takes it. */
+/** Return the tags for the API, without removed ones. */
 export function given(tags: readonly Tag[]): Record<string, string> {
   const kept = tags.filter((tag) => !tag.markedForRemoval && tag.key);
   return Object.fromEntries(kept.map((tag) => [tag.key, tag.value]));

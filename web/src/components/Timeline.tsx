@@ -3,28 +3,28 @@ import Header from "@cloudscape-design/components/header";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table, { type TableProps } from "@cloudscape-design/components/table";
 import type { ReactNode } from "react";
-import { actor } from "../format/names";
+import { actorName } from "../format/names";
 import { useNarrow } from "../hooks/useMedia";
 import { t } from "../i18n";
 import type { TimelineEntry } from "../types";
-import { Explained, ReportedText, When } from "./text";
+import { ProblemText, ReportedText, When } from "./text";
 
-type Told = Pick<TimelineEntry, "at" | "by" | "what"> & Partial<Pick<TimelineEntry, "problem">>;
-type Line = Told & { key: string };
+type Entry = Pick<TimelineEntry, "at" | "by" | "what"> & Partial<Pick<TimelineEntry, "problem">>;
+type Row = Entry & { key: string };
 
 interface TimelineProps {
-  /** The latest last. */
-  moments: readonly Told[];
+  /** Entries, oldest first. */
+  entries: readonly Entry[];
   counter?: string;
   actions?: ReactNode;
   loading?: boolean;
   empty?: string;
 }
 
-/** What happened and who did it, the latest first. */
-export function Timeline({ moments, counter, actions, loading = false, empty }: TimelineProps) {
+/** Table of what happened and who did it, newest first. */
+export function Timeline({ entries: moments, counter, actions, loading = false, empty }: TimelineProps) {
   const narrow = useNarrow();
-  const lines = moments.map((moment, number) => ({ ...moment, key: `${number}` })).reverse();
+  const rows = moments.map((moment, number) => ({ ...moment, key: `${number}` })).reverse();
   return (
     <Table
       header={
@@ -34,7 +34,7 @@ export function Timeline({ moments, counter, actions, loading = false, empty }: 
       }
       loading={loading}
       loadingText={t().common.loading(t().audit.thing)}
-      items={lines}
+      items={rows}
       trackBy="key"
       columnDefinitions={narrow ? slim() : wide()}
       wrapLines
@@ -45,39 +45,39 @@ export function Timeline({ moments, counter, actions, loading = false, empty }: 
   );
 }
 
-const wide = (): TableProps.ColumnDefinition<Line>[] => [
+const wide = (): TableProps.ColumnDefinition<Row>[] => [
   { id: "at", header: t().transfers.when, cell: ({ at }) => <When at={at} />, width: 210 },
-  { id: "what", header: t().transfer.what, cell: (line) => <What line={line} />, isRowHeader: true },
+  { id: "what", header: t().transfer.what, cell: (line) => <EntryText line={line} />, isRowHeader: true },
   {
     id: "by",
     header: t().transfer.by,
-    cell: ({ by }) => <bdi className="name">{actor(by)}</bdi>,
+    cell: ({ by }) => <bdi className="name">{actorName(by)}</bdi>,
     width: 220,
   },
 ];
 
-const slim = (): TableProps.ColumnDefinition<Line>[] => [
+const slim = (): TableProps.ColumnDefinition<Row>[] => [
   {
     id: "all",
     header: t().transfer.what,
     cell: (line) => (
       <SpaceBetween size="xxxs">
-        <What line={line} />
+        <EntryText line={line} />
         <Box color="text-body-secondary" fontSize="body-s">
-          <When at={line.at} /> · <bdi className="name">{actor(line.by)}</bdi>
+          <When at={line.at} /> · <bdi className="name">{actorName(line.by)}</bdi>
         </Box>
       </SpaceBetween>
     ),
   },
 ];
 
-function What({ line }: { line: Line }) {
+function EntryText({ line }: { line: Row }) {
   return (
     <>
-      {t().said.happened(line.what) ?? <ReportedText>{line.what}</ReportedText>}
+      {t().reported.event(line.what) ?? <ReportedText>{line.what}</ReportedText>}
       {line.problem && (
         <Box color="text-body-secondary" fontSize="body-s">
-          <Explained problem={line.problem} />
+          <ProblemText problem={line.problem} />
         </Box>
       )}
     </>

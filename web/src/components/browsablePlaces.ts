@@ -1,4 +1,4 @@
-/** What can be browsed: an agent with the remotes of its host, or S3. Where that begins, and what lies there. */
+/** Places to browse: an agent with its roots and remotes, or the buckets of S3. */
 import type { Api } from "../api/client";
 import { newKey } from "../api/idempotency";
 import { bytes } from "../format/sizes";
@@ -6,77 +6,79 @@ import { t } from "../i18n";
 import { bucketOf, directoryOf, within } from "../model/locations";
 import type { Agent, BucketListing, Listing } from "../types";
 
-/** Something to begin at: a root of the agent, a remote of its host, `archive:`, or a bucket. */
-interface Top {
+/** Where browsing starts: a root of the agent, a remote (`archive:`), or a bucket. */
+interface BrowsableRoot {
   path: string;
   access: "ro" | "rw";
   about: string;
 }
 
-interface Asked {
+interface ListRequest {
   after: string | null;
   limit: number;
   find: string;
 }
 
-export interface Place {
-  /** As people call it. */
+export interface BrowsablePlace {
+  /** Name for display. */
   name: string;
-  tops: Top[];
-  /** It has no directories of its own: what is shown as one is a prefix, and stands for what is under it. */
+  roots: BrowsableRoot[];
+  /** Whether directories are only key prefixes, as in S3. */
   flat: boolean;
-  /** How to call its tops, and what to say where there is none. */
-  topsAre: string;
-  none: string;
-  list(api: Api, path: string, asked: Asked): Promise<Pick<Listing, "entries" | "next">>;
+  /** Column title of the roots, and the text shown if there are none. */
+  rootsLabel: string;
+  noRoots: string;
+  list(api: Api, path: string, request: ListRequest): Promise<Pick<Listing, "entries" | "next">>;
 }
 
-export function onAgent(agent: Agent): Place {
+export function agentPlace(agent: Agent): BrowsablePlace {
   const roots = agent.roots.map(({ path, access, free }) => {
-    return { path, access, about: free === null ? t().browser.gone : bytes(free) };
+    return { path, access, about: free === null ? t().browser.notFound : bytes(free) };
   });
   const remotes = agent.capabilities.remotes.map(({ name, access, type }) => {
     return { path: `${name}:`, access, about: t().browser.remote(type) };
   });
   return {
     name: agent.agent_id,
-    tops: [...roots, ...remotes],
+    roots: [...roots, ...remotes],
     flat: false,
-    topsAre: t().browser.root,
-    none: t().browser.noRoots,
-    list: (api, path, asked) =>
+    rootsLabel: t().browser.root,
+    noRoots: t().browser.noRoots,
+    list: (api, path, request) =>
       api.post<Listing>(
         `/agents/${encodeURIComponent(agent.agent_id)}/browse`,
-        { ...directoryOf(path), ...asked },
+        { ...directoryOf(path), ...request },
         newKey(),
       ),
   };
 }
 
-export function onS3(buckets: readonly string[]): Place {
+export function s3Place(buckets: readonly string[]): BrowsablePlace {
   return {
     name: "S3",
-    tops: buckets.map((path) => ({ path, access: "rw", about: "" })),
+    roots: buckets.map((path) => ({ path, access: "rw", about: "" })),
     flat: true,
-    topsAre: t().browser.bucket,
-    none: t().browser.noBuckets,
-    list: (api, path, asked) => {
+    rootsLabel: t().browser.bucket,
+    noRoots: t().browser.noBuckets,
+    list: (api, path, request) => {
       const { bucket, prefix } = bucketOf(path);
-      return api.post<BucketListing>(`/buckets/${bucket}/browse`, { prefix, ...asked }, newKey());
+      return api.post<BucketListing>(`/buckets/${bucket}/browse`, { prefix, ...request }, newKey());
     },
   };
 }
 
-/** The directory the field names, if it lies in something to begin at; else what there is of that, or the only
- * one. */
-export function startingAt(text: string, { tops }: Place): string | null {
+/**
+ * Return where browsing starts: the directory in the field if it is inside a root, or the only root; else
+ * null.
+ */
+export function startPath(text: string, { roots: tops }: BrowsablePlace): string | null {
   const directory = tops.some(({ path }) => path === text) ? text : directoryIn(text);
   if (text && tops.some((top) => within(directory, top.path))) return directory;
   const [only, ...others] = tops;
   return only && others.length === 0 ? only.path : null;
 }
 
-/** All but the last name, which may not be written to its end. */
+/** Return the path without its last name, which may be incomplete. */
 function directoryIn(text: string): string {
   const slash = text.lastIndexOf("/");
   if (slash > 0) return text.slice(0, slash);

@@ -1,4 +1,4 @@
-/** Hand the browser a file. */
+/** Offer a text as a file download. */
 export function download(name: string, type: string, text: string): void {
   const address = URL.createObjectURL(new Blob([text], { type }));
   const link = Object.assign(document.createElement("a"), { href: address, download: name });

@@ -1,53 +1,53 @@
-/** The small pieces that every page is written with. */
+/** Small text components shared by all pages. */
 import Badge from "@cloudscape-design/components/badge";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
-import { locationText, shown } from "../format/names";
-import { ownWords } from "../format/problems";
-import { lookOf } from "../format/states";
-import { ago, isOff, local, skewed, utc } from "../format/times";
+import { locationText, safeText } from "../format/names";
+import { translatedProblem } from "../format/problems";
+import { stateDisplay } from "../format/states";
+import { ago, clockSkew, isClockWrong, local, utc } from "../format/times";
 import { useNow } from "../hooks/useNow";
 import { t } from "../i18n";
 import type { Location, Problem, TransferSummary } from "../types";
 
-/** A name from someone's disk: isolated, so that its direction cannot turn the text around it. */
+/** A name from outside, isolated so that its writing direction cannot affect the text around it. */
 export function Name({ children }: { children: string }) {
-  return <bdi className="name">{shown(children)}</bdi>;
+  return <bdi className="name">{safeText(children)}</bdi>;
 }
 
-/** What an agent or the API says of a problem; in the page's own language first, if that is another. */
-export function Explained({ problem }: { problem: Pick<Problem, "code" | "message" | "advice"> }) {
-  const { what, advice } = ownWords(problem.code);
-  const theirs = advice ? problem.message : `${problem.message} ${problem.advice}`.trim();
+/** A problem reported by an agent or the API, with a translation in front if there is one. */
+export function ProblemText({ problem }: { problem: Pick<Problem, "code" | "message" | "advice"> }) {
+  const { what, advice } = translatedProblem(problem.code);
+  const original = advice ? problem.message : `${problem.message} ${problem.advice}`.trim();
   return (
     <>
       {what && `${what}: `}
-      <ReportedText>{theirs}</ReportedText>
+      <ReportedText>{original}</ReportedText>
       {advice && ` ${advice}`}
     </>
   );
 }
 
-/** What an agent or the API says: in English, whatever the page speaks. */
+/** English text from an agent or the API, marked as English. */
 export function ReportedText({ children }: { children: string }) {
   return (
     <bdi className="name" lang="en">
-      {shown(children)}
+      {safeText(children)}
     </bdi>
   );
 }
 
-/** Where files are; an agent's name is never broken at its dashes. */
-export function Place({ at }: { at: Location }) {
+/** A location. The agent's name never breaks at its dashes. */
+export function LocationName({ at }: { at: Location }) {
   const [text, start] = [locationText(at), at.kind === "s3" ? 0 : at.agent_id.length + 1];
   return (
     <bdi className="name">
-      <span className="whole">{shown(text.slice(0, start))}</span>
-      {shown(text.slice(start))}
+      <span className="whole">{safeText(text.slice(0, start))}</span>
+      {safeText(text.slice(start))}
     </bdi>
   );
 }
 
-/** A moment in the viewer's zone; UTC on hover. */
+/** A time in the viewer's zone, with UTC on hover. */
 export function When({ at, relative = false }: { at: string; relative?: boolean }) {
   return (
     <time dateTime={at} title={relative ? `${local(at)} · ${utc(at)}` : utc(at)}>
@@ -60,14 +60,14 @@ function Ago({ at }: { at: string }) {
   return <>{ago(at, useNow())}</>;
 }
 
-/** How far an agent's clock is from the control plane's. */
-export function Clock({ skew }: { skew: number | null | undefined }) {
+/** Offset of an agent's clock from the control plane's. */
+export function ClockSkew({ skew }: { skew: number | null | undefined }) {
   if (skew === null || skew === undefined) return "–";
-  const words = skewed(skew);
-  return isOff(skew) ? <StatusIndicator type="error">{words}</StatusIndicator> : words;
+  const words = clockSkew(skew);
+  return isClockWrong(skew) ? <StatusIndicator type="error">{words}</StatusIndicator> : words;
 }
 
-/** A transfer's state; a preview's is that of looking, and says so. */
+/** State of a transfer, with a badge if it is a dry run. */
 export function StatusBadge({ of: { state, dry_run } }: { of: Pick<TransferSummary, "state" | "dry_run"> }) {
   return (
     <>
@@ -83,7 +83,7 @@ export function StatusBadge({ of: { state, dry_run } }: { of: Pick<TransferSumma
 }
 
 export function State({ of }: { of: string }) {
-  const look = lookOf(of);
+  const look = stateDisplay(of);
   return (
     <span className="state">
       <StatusIndicator type={look.type}>{look.label}</StatusIndicator>

@@ -1,22 +1,22 @@
-/** Which rows of a long list are in sight: the others need not be drawn anew. */
+/** Track which rows of a long list are visible, so that the others are not rendered again. */
 import { useEffect, useMemo, useState } from "react";
 
-/** So far beyond the screen a row already counts as in sight: scrolling comes upon no old one. */
-const AHEAD = "200px";
+/** Distance beyond the screen within which a row counts as visible, so that scrolling shows no stale row. */
+const MARGIN = "200px";
 
-interface OnScreen {
-  /** The `data-key`s of rows in sight. */
-  seen: ReadonlySet<string>;
-  /** The `ref` of a row. */
+interface VisibleRows {
+  /** `data-key` of each visible row. */
+  visible: ReadonlySet<string>;
+  /** Callback for the `ref` of a row. */
   watch(row: HTMLElement | null): (() => void) | undefined;
 }
 
-export function useVisibleRows(): OnScreen {
+export function useVisibleRows(): VisibleRows {
   const [seen, setSeen] = useState<ReadonlySet<string>>(new Set());
   const observer = useMemo(
     () =>
-      new IntersectionObserver((changes) => setSeen((before) => after(before, changes)), {
-        rootMargin: AHEAD,
+      new IntersectionObserver((changes) => setSeen((before) => applyChanges(before, changes)), {
+        rootMargin: MARGIN,
       }),
     [],
   );
@@ -29,10 +29,10 @@ export function useVisibleRows(): OnScreen {
     },
     [observer],
   );
-  return { seen, watch };
+  return { visible: seen, watch };
 }
 
-function after(before: ReadonlySet<string>, changes: readonly IntersectionObserverEntry[]) {
+function applyChanges(before: ReadonlySet<string>, changes: readonly IntersectionObserverEntry[]) {
   const now = new Set(before);
   for (const { target, isIntersecting } of changes) {
     const key = (target as HTMLElement).dataset.key ?? "";

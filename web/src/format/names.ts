@@ -1,4 +1,4 @@
-/** Names as they are, safely: a control or direction character shows itself instead of doing its work. */
+/** Names of files, agents and people for display: control and direction characters are escaped. */
 
 import { t } from "../i18n";
 import type { Actor, Location } from "../types";
@@ -17,34 +17,39 @@ const UNSAFE = new RegExp(
   "gu",
 );
 
-/** `evil\u202Egpj.exe`: what could mislead is written out. */
-export function shown(name: string): string {
-  return name.replace(UNSAFE, (letter) => {
-    const code = (letter.codePointAt(0) ?? 0).toString(16).toUpperCase();
+/** Escape misleading characters: `evil\u202Egpj.exe`. */
+export function safeText(name: string): string {
+  return name.replace(UNSAFE, (character) => {
+    const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase();
     return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, "0")}`;
   });
 }
 
-/** `server-b:/data`, `server-b:remote:path` or `s3://bucket/prefix`: the text that the API understands, not made safe. */
+/**
+ * Return a location as the API writes it, unescaped: `server-b:/data`, `server-b:remote:path`,
+ * `s3://bucket/prefix`.
+ */
 export function locationText(location: Location): string {
   if (location.kind === "s3") return `s3://${location.bucket}/${location.prefix}`;
   const remote = location.kind === "remote" ? `${location.remote}:` : "";
   return `${location.agent_id}:${remote}${location.path}`;
 }
 
-/** `film.mov` of `server-b:/data/film.mov`. */
-export function nameOf(location: Location): string {
+/** Return the last name of a location: `film.mov` of `server-b:/data/film.mov`. */
+export function baseName(location: Location): string {
   const path = location.kind === "s3" ? location.prefix : location.path;
   return path.split("/").filter(Boolean).at(-1) ?? path;
 }
 
-/** `agent:server-b` → `server-b (agent)`; people by what they were called then: who did it, for people. */
-export function actor(by: Actor): string {
+/** Return who did something: `agent:server-b` → `server-b (agent)`; people by their name at that time. */
+export function actorName(by: Actor): string {
   const [kind, name] = by.id.split(/:(.*)/s);
-  return name && (kind === "agent" || kind === "template") ? t().times.by[kind](shown(name)) : shown(by.name);
+  return name && (kind === "agent" || kind === "template")
+    ? t().times.by[kind](safeText(name))
+    : safeText(by.name);
 }
 
-/** `site: berlin`; a tag without a value is its key. */
+/** Return a tag as text: `site: berlin`, or the key alone if it has no value. */
 export function tagText(key: string, value: string): string {
   return value ? `${key}: ${value}` : key;
 }

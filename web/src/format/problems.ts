@@ -1,19 +1,25 @@
-/** What went wrong, in the words of the page where it has any, and in those of the API or an agent. */
+/** Translate problems of the API and the agents, and turn them into notices. */
 import { asProblem } from "../api/problem";
-import type { Notice } from "../appContext";
 import { t } from "../i18n";
-import { shown } from "./names";
+import { safeText } from "./names";
 
-/** What the page itself calls this kind of problem, and advises. */
-export function ownWords(code: string): { what?: string; advice?: string } {
-  const [what, advice] = t().said.problem(code) ?? [];
+/** A message in the bar above every page. */
+export interface Notice {
+  type: "success" | "error" | "warning";
+  header: string;
+  content?: string;
+}
+
+/** Return the translated title and advice for a problem code, if there are any. */
+export function translatedProblem(code: string): { what?: string; advice?: string } {
+  const [what, advice] = t().reported.problem(code) ?? [];
   return { what, advice };
 }
 
-/** A failed wish, as a notice. */
-export function noticeOf(error: unknown): Notice {
+/** Return a failed request as a notice. */
+export function noticeFrom(error: unknown): Notice {
   const { code, title, detail, advice } = asProblem(error);
-  const own = ownWords(code);
+  const own = translatedProblem(code);
   const content = [detail, own.advice ?? advice].filter(Boolean).join(" ");
-  return { type: "error", header: shown(own.what ?? title), content: shown(content) };
+  return { type: "error", header: safeText(own.what ?? title), content: safeText(content) };
 }

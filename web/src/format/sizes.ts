@@ -1,11 +1,11 @@
-/** Sizes, speeds, shares and durations for people. Sizes are binary: 1 KiB = 1,024 bytes. */
+/** Sizes, speeds, percentages and durations as text. Sizes are binary: 1 KiB = 1,024 bytes. */
 
 import { locale, t } from "../i18n";
 import type { Progress } from "../types";
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
-/** `1.5 GiB`; three digits at most, so that columns stay narrow. */
+/** Return a size with at most three digits: `1.5 GiB`. */
 export function bytes(count: number): string {
   let value = count;
   let unit = 0;
@@ -14,7 +14,7 @@ export function bytes(count: number): string {
     unit += 1;
   }
   const digits = unit === 0 || value >= 99.95 ? 0 : 1;
-  return `${written(value, AMOUNTS[digits] ?? WHOLE)} ${UNITS[unit]}`;
+  return `${formatNumber(value, AMOUNTS[digits] ?? WHOLE)} ${UNITS[unit]}`;
 }
 
 const AMOUNTS = [0, 1].map((digits) => ({
@@ -25,13 +25,13 @@ const AMOUNTS = [0, 1].map((digits) => ({
 const WHOLE = { maximumFractionDigits: 0 };
 const SHARE = { maximumFractionDigits: 2 };
 
-/** By language and kind: to make one takes as long as to write a hundred numbers with it. */
-const writers = new Map<string, Map<object, Intl.NumberFormat>>();
+/** Formatters by locale and options, cached since creating one costs as much as a hundred uses. */
+const formatters = new Map<string, Map<object, Intl.NumberFormat>>();
 
-function written(value: number, kind: Intl.NumberFormatOptions): string {
-  const ours = writers.get(locale()) ?? new Map<object, Intl.NumberFormat>();
+function formatNumber(value: number, kind: Intl.NumberFormatOptions): string {
+  const ours = formatters.get(locale()) ?? new Map<object, Intl.NumberFormat>();
   const writer = ours.get(kind) ?? new Intl.NumberFormat(locale(), kind);
-  writers.set(locale(), ours.set(kind, writer));
+  formatters.set(locale(), ours.set(kind, writer));
   return writer.format(value);
 }
 
@@ -40,31 +40,31 @@ export function speed(bytesPerSecond: number): string {
 }
 
 export function count(value: number): string {
-  return written(value, WHOLE);
+  return formatNumber(value, WHOLE);
 }
 
-/** `1.25`: a load, a share of something. */
+/** Return a number with at most two decimals: `1.25`. */
 export function decimal(value: number): string {
-  return written(value, SHARE);
+  return formatNumber(value, SHARE);
 }
 
 export function files(value: number): string {
   return t().amounts.files(value, count(value));
 }
 
-/** How much is done, in percent; null while the total is unknown. 100 only when nothing is left. */
+/** Return the progress in percent, or null if the total is unknown. 100 only if nothing is left. */
 export function share(progress: Progress): number | null {
-  const byBytes = part(progress.bytes_done, progress.bytes_total);
-  return progress.bytes_total === 0 ? part(progress.files_done, progress.files_total) : byBytes;
+  const byBytes = percentage(progress.bytes_done, progress.bytes_total);
+  return progress.bytes_total === 0 ? percentage(progress.files_done, progress.files_total) : byBytes;
 }
 
-function part(done: number, total: number | null | undefined): number | null {
+function percentage(done: number, total: number | null | undefined): number | null {
   if (total === null || total === undefined) return null;
   if (total === 0 || done >= total) return 100;
   return Math.min(99, Math.floor((done / total) * 100));
 }
 
-/** `3 h 5 min`: the two biggest units that are not nought. */
+/** Return seconds as text with the two largest non-zero units: `3 h 5 min`. */
 export function duration(seconds: number): string {
   const { units } = t().amounts;
   const whole = Math.max(0, Math.round(seconds));
@@ -80,7 +80,7 @@ export function duration(seconds: number): string {
   return shown.map(([value, unit]) => `${value} ${unit}`).join(" ");
 }
 
-/** Seconds until the end at the present speed; null when nobody can know. */
+/** Return the seconds left at the current speed, or null if total or speed are unknown. */
 export function timeLeft(progress: Progress): number | null {
   const { bytes_total, bytes_done, bytes_per_second } = progress;
   if (bytes_total === null || bytes_total === undefined || !bytes_per_second) return null;

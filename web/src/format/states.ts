@@ -1,11 +1,11 @@
-/** What states are called and how they look. */
+/** Labels and icons of states. */
 import type { StatusIndicatorProps } from "@cloudscape-design/components/status-indicator";
 import { t } from "../i18n";
 import type { AgentStatus, HopState, TransferState } from "../types";
 
 type Kind = StatusIndicatorProps.Type;
 
-interface Look {
+interface StateDisplay {
   label: string;
   type: Kind;
 }
@@ -43,8 +43,8 @@ export const TRANSFER_STATES: TransferState[] = [
   "cancelled",
 ];
 
-/** A state that a newer API may know and this page does not is shown by its own name. */
-export function lookOf(state: string): Look {
+/** Return label and icon of a state. A state unknown to this version is shown by its name. */
+export function stateDisplay(state: string): StateDisplay {
   const types: Record<string, Kind> = { ...STATES, ...UPDATE_STATES, ...AGENT_STATES };
   const labels: Record<string, string> = t().states;
   return { label: labels[state] ?? state, type: types[state] ?? "info" };

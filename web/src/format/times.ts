@@ -1,4 +1,4 @@
-/** Moments in the viewer's own zone, with the exact instant for whoever needs it. */
+/** Times as text: in the viewer's zone, in UTC, and relative to now. */
 import { locale, t } from "../i18n";
 import { duration } from "./sizes";
 
@@ -8,35 +8,35 @@ export function local(instant: string): string {
   );
 }
 
-/** The time of day. */
+/** Return the time of day. */
 export function time(instant: number): string {
   return new Intl.DateTimeFormat(locale(), { timeStyle: "medium" }).format(new Date(instant));
 }
 
-/** `2026-11-24 01:30:00.250 UTC`. */
+/** Return a time in UTC: `2026-11-24 01:30:00.250 UTC`. */
 export function utc(instant: string): string {
   return new Date(instant).toISOString().replace("T", " ").replace("Z", " UTC");
 }
 
-/** So many seconds are no more than what a word takes to arrive. */
-const IN_STEP = 5;
-/** Beyond this an agent takes commands for expired, or for made in the future (agent/cloud/command_verifier.py). */
-const TOO_MUCH = 60;
+/** Seconds of clock offset that may be network delay. */
+const MAX_IN_SYNC_S = 5;
+/** Seconds of clock offset beyond which an agent rejects commands (agent/cloud/command_verifier.py). */
+const MAX_SKEW_S = 60;
 
-/** Is a clock so wrong that its agent obeys no command? */
-export function isOff(skew: number | null | undefined): boolean {
-  return Math.abs(skew ?? 0) > TOO_MUCH;
+/** Return whether a clock is so wrong that its agent rejects all commands. */
+export function isClockWrong(skew: number | null | undefined): boolean {
+  return Math.abs(skew ?? 0) > MAX_SKEW_S;
 }
 
-/** `3 min behind`, `in step`; seconds that a clock is ahead. */
-export function skewed(seconds: number): string {
-  const { inStep, fast, slow } = t().times;
-  if (Math.abs(seconds) <= IN_STEP) return inStep;
+/** Return a clock's offset in seconds as text: `3 min behind`, `in sync`. */
+export function clockSkew(seconds: number): string {
+  const { inSync: inStep, fast, slow } = t().times;
+  if (Math.abs(seconds) <= MAX_IN_SYNC_S) return inStep;
   const amount = duration(Math.abs(seconds));
   return seconds > 0 ? fast(amount) : slow(amount);
 }
 
-/** `2 min ago`, `in 10 s`, `just now`: the biggest unit only. */
+/** Return a time relative to now with one unit: `2 min ago`, `in 10 s`, `just now`. */
 export function ago(instant: string, now: number): string {
   const seconds = Math.round((now - Date.parse(instant)) / 1000);
   if (Math.abs(seconds) < 5) return t().times.justNow;

@@ -1,4 +1,6 @@
-/** Parts of the page whose scripts come when they are needed; unlike React's `lazy` they survive a failure. */
+/**
+ * Components whose scripts are loaded on demand. Unlike with React's `lazy`, a failed load can be retried.
+ */
 import { type ComponentType, use } from "react";
 import { ApiProblem } from "../api/problem";
 import { t } from "../i18n";
@@ -7,55 +9,59 @@ type Load<P> = () => Promise<{ default: ComponentType<P> }>;
 
 const LOAD_TIMEOUT_MS = 15_000;
 
-interface Lacking {
-  fetched(): Promise<unknown>;
+interface FailedScript {
+  load(): Promise<unknown>;
   forget(): void;
 }
 
-/** Scripts that did not come. */
-const missing = new Set<Lacking>();
+/** Scripts that failed to load. */
+const failedScripts = new Set<FailedScript>();
 
-/** A component whose script is fetched when it is drawn first. One that does not come is a problem to show. */
+/** Return a component whose script is fetched on first render. A failed load throws an ApiProblem. */
 export function lazyPage<P extends object>(load: Load<P>): ComponentType<P> {
   let script: ReturnType<Load<P>> | undefined;
   function fetched(): ReturnType<Load<P>> {
     script = load().catch((): never => {
-      missing.add({ fetched, forget: () => (script = undefined) });
-      throw lost();
+      failedScripts.add({ load: fetched, forget: () => (script = undefined) });
+      throw scriptProblem();
     });
     return script;
   }
-  return function Later(props: P) {
+  return function LazyPage(props: P) {
     const { default: Part } = use(script ?? fetched());
     return <Part {...props} />;
   };
 }
 
-/** Who comes to a page anew asks for its script anew. */
+/** Forget failed loads, so that the next render fetches the scripts again. */
 export function forgetFailures(): void {
-  for (const one of missing) one.forget();
-  missing.clear();
+  for (const one of failedScripts) one.forget();
+  failedScripts.clear();
 }
 
 /**
- * Asks once more for what is lacking. Where it still does not come though the console answers, it was published
- * anew under other names, or the browser remembers the failure: then the document is loaded anew.
+ * Retry failed scripts. If they fail again although the console is reachable, reload the document: a new
+ * version may have other file names, or the browser may have cached the failure.
  */
-export async function askAgain(reload = () => window.location.reload()): Promise<void> {
-  const asked = [...missing].map((one) => one.fetched());
-  missing.clear();
-  const answers = await Promise.allSettled(asked);
-  if (answers.some(({ status }) => status === "rejected") && (await isThere())) reload();
+export async function retryFailedScripts(reload = () => window.location.reload()): Promise<void> {
+  const loading = [...failedScripts].map((one) => one.load());
+  failedScripts.clear();
+  const answers = await Promise.allSettled(loading);
+  if (answers.some(({ status }) => status === "rejected") && (await isConsoleReachable())) reload();
 }
 
-function isThere(): Promise<boolean> {
+function isConsoleReachable(): Promise<boolean> {
   return fetch("./", { cache: "no-store", signal: AbortSignal.timeout(LOAD_TIMEOUT_MS) }).then(
     ({ ok }) => ok,
     () => false,
   );
 }
 
-function lost(): ApiProblem {
-  const { script, scriptWhy, scriptAgain } = t().problems;
+function scriptProblem(): ApiProblem {
+  const {
+    scriptFailed: script,
+    scriptFailedDetail: scriptWhy,
+    scriptFailedAdvice: scriptAgain,
+  } = t().problems;
   return new ApiProblem({ title: script, detail: scriptWhy, advice: scriptAgain });
 }

@@ -1,9 +1,9 @@
-/** What pages ask the API, and how often they ask again. */
+/** The console's API queries and their polling intervals. */
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import type { Api, Query } from "../api/client";
 import { useApi } from "../appContext";
 import { hasChangeFeed } from "../live/connectionState";
-import { goesOn } from "../model/transferActions";
+import { isUnfinished } from "../model/transferActions";
 import type {
   Agent,
   AuditPage,
@@ -23,13 +23,13 @@ import type {
   UpdateDetails,
 } from "../types";
 
-/** While something goes on, and while nothing does. */
+/** Polling intervals while something is running, and while nothing is. */
 const FAST_POLL_MS = 3_000;
 const SLOW_POLL_MS = 5_000;
-/** The same where the broker tells what changes: what agents have stored meanwhile, and whatever got lost. */
+/** Polling intervals while the broker reports changes: for checkpoints, and for lost messages. */
 const CHECKPOINT_POLL_MS = 10_000;
 const SAFETY_POLL_MS = 60_000;
-/** For long lists. */
+/** Polling interval of long lists. */
 const FLEET_POLL_MS = 10_000;
 const MAX_PAGE_SIZE = 100;
 const SETTINGS_POLL_MS = 30_000;
@@ -39,7 +39,7 @@ const MAX_RUNNING = 1_000;
 export interface Filters {
   status: TransferState | null;
   agent: string | null;
-  /** Previews only, or none of them; null: both. */
+  /** True: dry runs only; false: no dry runs; null: both. */
   dryRun: boolean | null;
 }
 
@@ -53,7 +53,8 @@ export function useTransfers({ status, agent, dryRun }: Filters, after: string |
         { status, agent, dry_run: dryRun, after, limit: PAGE_SIZE },
         signal,
       ),
-    refetchInterval: ({ state }) => pace(state.data?.transfers.some((one) => goesOn(one.state)) ?? true),
+    refetchInterval: ({ state }) =>
+      pollInterval(state.data?.transfers.some((one) => isUnfinished(one.state)) ?? true),
   });
 }
 
@@ -63,17 +64,18 @@ export function useTransfer(transferId: string) {
     queryKey: ["transfer", transferId],
     queryFn: ({ signal }) =>
       api.get<Transfer>(`/transfers/${encodeURIComponent(transferId)}`, undefined, signal),
-    refetchInterval: ({ state }) => (!state.data || goesOn(state.data.state) ? pace(true) : false),
+    refetchInterval: ({ state }) =>
+      !state.data || isUnfinished(state.data.state) ? pollInterval(true) : false,
   });
 }
 
-/** Until transfers are asked for again. */
-function pace(goesOn: boolean): number {
+/** Return the polling interval of transfers in milliseconds. */
+function pollInterval(goesOn: boolean): number {
   if (hasChangeFeed()) return goesOn ? CHECKPOINT_POLL_MS : SAFETY_POLL_MS;
   return goesOn ? FAST_POLL_MS : SLOW_POLL_MS;
 }
 
-/** Those that transfers may read and write: a deployment changes them, nothing else. */
+/** Buckets that transfers may read and write. They change only with a deployment. */
 export function useBuckets(active = true) {
   const api = useApi();
   return useQuery({
@@ -86,18 +88,18 @@ export function useBuckets(active = true) {
 
 const RUNNING = { status: "running", dry_run: false } as const;
 
-/** Every transfer that runs, as far as one screen can show; a preview moves nothing. */
+/** Running transfers without dry runs, up to MAX_RUNNING. */
 export function useRunning() {
   const api = useApi();
   return useQuery({
     queryKey: ["transfers", "running"],
     queryFn: ({ signal }) =>
-      everyPage<TransferSummary>(api, "/transfers", "transfers", signal, RUNNING, MAX_RUNNING),
-    refetchInterval: () => pace(true),
+      fetchAllPages<TransferSummary>(api, "/transfers", "transfers", signal, RUNNING, MAX_RUNNING),
+    refetchInterval: () => pollInterval(true),
   });
 }
 
-/** What was moved today, by the viewer's own midnight, and in 30 days. */
+/** Totals of today, from the viewer's midnight, and of 30 days. */
 export function useOverview() {
   const api = useApi();
   const midnight = new Date(new Date().setHours(0, 0, 0, 0)).toISOString();
@@ -117,14 +119,14 @@ export function useAgent(agentId: string) {
   });
 }
 
-/** The latest transfers that a template has made. */
+/** The latest transfers that a template started. */
 export function useRuns(templateId: string) {
   const api = useApi();
-  const asked = { template: templateId, limit: PAGE_SIZE };
+  const filter = { template: templateId, limit: PAGE_SIZE };
   return useQuery({
     queryKey: ["transfers", "runs", templateId],
-    queryFn: async ({ signal }) => (await api.get<TransfersPage>("/transfers", asked, signal)).transfers,
-    refetchInterval: () => pace(false),
+    queryFn: async ({ signal }) => (await api.get<TransfersPage>("/transfers", filter, signal)).transfers,
+    refetchInterval: () => pollInterval(false),
   });
 }
 
@@ -132,7 +134,7 @@ export function useAgents(often = false) {
   const api = useApi();
   return useQuery({
     queryKey: ["agents"],
-    queryFn: ({ signal }) => everyPage<Agent>(api, "/agents", "agents", signal),
+    queryFn: ({ signal }) => fetchAllPages<Agent>(api, "/agents", "agents", signal),
     refetchInterval: ({ state }) => {
       if (often) return FAST_POLL_MS;
       return (state.data?.length ?? 0) > MAX_PAGE_SIZE ? FLEET_POLL_MS : SLOW_POLL_MS;
@@ -140,23 +142,23 @@ export function useAgents(often = false) {
   });
 }
 
-/** Roll-outs, asked for often: somebody watches hosts join. */
+/** Rollouts, polled fast while a person watches servers join. */
 export function useRollouts() {
   const api = useApi();
   return useQuery({
     queryKey: ["rollouts"],
-    queryFn: ({ signal }) => everyPage<Rollout>(api, "/rollouts", "rollouts", signal),
+    queryFn: ({ signal }) => fetchAllPages<Rollout>(api, "/rollouts", "rollouts", signal),
     refetchInterval: FAST_POLL_MS,
   });
 }
 
-/** Updates of agents, the newest first. */
+/** Updates of agents, newest first. */
 export function useUpdates() {
   const api = useApi();
   return useQuery({
     queryKey: ["updates"],
     queryFn: async ({ signal }) => {
-      const found = await everyPage<Update>(api, "/updates", "updates", signal);
+      const found = await fetchAllPages<Update>(api, "/updates", "updates", signal);
       return found.sort((one, other) => other.created_at.localeCompare(one.created_at));
     },
     refetchInterval: ({ state }) =>
@@ -179,7 +181,7 @@ export function useTemplates() {
   const api = useApi();
   return useQuery({
     queryKey: ["templates"],
-    queryFn: ({ signal }) => everyPage<Template>(api, "/templates", "templates", signal),
+    queryFn: ({ signal }) => fetchAllPages<Template>(api, "/templates", "templates", signal),
   });
 }
 
@@ -203,7 +205,7 @@ export function usePolicies() {
   });
 }
 
-/** As it was when the page was opened: what is written there must not be overwritten by a later look. */
+/** A policy as of when the page was opened: refetching must not overwrite the edited text. */
 export function usePolicy(policyId: string | undefined) {
   const api = useApi();
   return useQuery({
@@ -219,7 +221,10 @@ export function usePolicy(policyId: string | undefined) {
 export const AUDIT_BY = ["person", "agent", "transfer_id", "text"] as const;
 export const AUDIT_DAYS = [1, 7, 30, 365] as const;
 
-/** One of person, agent and transfer, or none of them: the API takes no two. Any text is searched for here. */
+/**
+ * Filter by person, agent or transfer, of which the API takes one; any other text is searched in the
+ * browser.
+ */
 export interface AuditFilter {
   by: (typeof AUDIT_BY)[number];
   value: string;
@@ -239,13 +244,13 @@ export function useAudit(filter: AuditFilter) {
       api.get<AuditPage>("/audit", { ...auditQuery(filter, Date.now()), after: pageParam }, signal),
     initialPageParam: null as string | null,
     getNextPageParam: (last) => last.next,
-    // What was read for a text is long, and is not read once more because somebody looks again.
+    // A text search reads many pages: do not repeat it when the window gets the focus.
     ...(filter.by === "text" && { staleTime: Number.POSITIVE_INFINITY, refetchOnWindowFocus: false }),
   });
 }
 
-export function everyRecord(api: Api, filter: AuditFilter): Promise<AuditRecord[]> {
-  return everyPage<AuditRecord>(api, "/audit", "records", undefined, auditQuery(filter, Date.now()));
+export function fetchAllRecords(api: Api, filter: AuditFilter): Promise<AuditRecord[]> {
+  return fetchAllPages<AuditRecord>(api, "/audit", "records", undefined, auditQuery(filter, Date.now()));
 }
 
 export function useSeals() {
@@ -256,8 +261,8 @@ export function useSeals() {
   });
 }
 
-/** A whole list, page by page. */
-export async function everyPage<T>(
+/** Fetch a whole list page by page. */
+export async function fetchAllPages<T>(
   api: Api,
   path: string,
   field: string,

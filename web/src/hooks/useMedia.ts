@@ -1,37 +1,37 @@
-/** What the viewer's screen and system prefer. */
+/** Theme and screen width. */
 import { applyMode, Mode } from "@cloudscape-design/global-styles";
 import { useSyncExternalStore } from "react";
 
 export type Theme = "system" | "light" | "dark";
-const STORED = "crosshaul.theme";
+const STORAGE_KEY = "crosshaul.theme";
 const dark = () => window.matchMedia("(prefers-color-scheme: dark)");
 
-/** What the viewer chose here; else as the system has it. */
-export function theme(): Theme {
-  const chosen = localStorage.getItem(STORED);
+/** Return the theme chosen by the viewer, or `system`. */
+export function currentTheme(): Theme {
+  const chosen = localStorage.getItem(STORAGE_KEY);
   return chosen === "light" || chosen === "dark" ? chosen : "system";
 }
 
 export function chooseTheme(chosen: Theme): void {
-  localStorage.setItem(STORED, chosen);
-  paint();
+  localStorage.setItem(STORAGE_KEY, chosen);
+  applyTheme();
 }
 
-/** In the viewer's colours, also when the system changes its mind. */
+/** Apply the theme now and whenever the system's preference changes. */
 export function followTheme(): void {
-  dark().addEventListener("change", paint);
-  paint();
+  dark().addEventListener("change", applyTheme);
+  applyTheme();
 }
 
-function paint(): void {
-  const wanted = theme();
+function applyTheme(): void {
+  const wanted = currentTheme();
   const isDark = wanted === "system" ? dark().matches : wanted === "dark";
   applyMode(isDark ? Mode.Dark : Mode.Light);
 }
 
 const narrow = () => window.matchMedia("(max-width: 688px)");
 
-/** Is the window as narrow as a phone's? Cloudscape's own breakpoint. */
+/** Return whether the window is as narrow as a phone, by Cloudscape's breakpoint. */
 export function isNarrow(): boolean {
   return narrow().matches;
 }

@@ -1,4 +1,4 @@
-/** One clock for the whole page: it ticks only while something on the page shows it. */
+/** One shared clock, which ticks only while a component uses it. */
 import { useSyncExternalStore } from "react";
 
 const TICK_MS = 1_000;
@@ -27,7 +27,7 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
-/** Milliseconds since 1970, a new value every second. */
+/** Return the current time in milliseconds since 1970, updated every second. */
 export function useNow(): number {
   return useSyncExternalStore(subscribe, () => now);
 }

@@ -1,70 +1,70 @@
-/** The language the console speaks. `t()` is read while rendering; the root renders anew when it changes. */
+/** The console's language. Components call `t()` while rendering; the root renders again when it changes. */
 import cloudscape from "@cloudscape-design/components/i18n/messages/all.en";
 import { useSyncExternalStore } from "react";
-import { en, type Words } from "./en";
+import { en, type Messages } from "./en";
 
 export type Language = "en" | "de";
 export const LANGUAGES: Record<Language, string> = { en: "English", de: "Deutsch" };
-const STORED = "crosshaul.language";
+const STORAGE_KEY = "crosshaul.language";
 
-interface Spoken {
+interface ActiveLanguage {
   language: Language;
   locale: string;
-  words: Words;
-  /** What Cloudscape's own parts say. */
-  parts: typeof cloudscape;
+  messages: Messages;
+  /** Messages of Cloudscape's own components. */
+  cloudscape: typeof cloudscape;
 }
 
 const listeners = new Set<() => void>();
-let spoken: Spoken = english();
-let wished: Language = "en";
+let active: ActiveLanguage = english();
+let requested: Language = "en";
 
-export function t(): Words {
-  return spoken.words;
+export function t(): Messages {
+  return active.messages;
 }
 
-/** For `Intl`: the viewer's own kind of the language, if the browser has it (en-GB), else the language. */
+/** Return the locale for `Intl`: the browser's variant of the language (en-GB), else the language. */
 export function locale(): string {
-  return spoken.locale;
+  return active.locale;
 }
 
 function localeOf(language: Language): string {
   return navigator.languages.find((one) => one.startsWith(language)) ?? language;
 }
 
-export function useSpoken(): Spoken {
-  return useSyncExternalStore(subscribe, () => spoken);
+export function useLanguage(): ActiveLanguage {
+  return useSyncExternalStore(subscribe, () => active);
 }
 
-/** What the viewer chose here before; else the browser's first language that the console knows. */
-export function preferred(): Language {
+/** Return the language chosen earlier, else the browser's first supported language. */
+export function preferredLanguage(): Language {
   const known = (one: string | null): one is Language => one !== null && one in LANGUAGES;
-  const chosen = localStorage.getItem(STORED);
+  const chosen = localStorage.getItem(STORAGE_KEY);
   if (known(chosen)) return chosen;
   return navigator.languages.map((one) => one.slice(0, 2)).find(known) ?? "en";
 }
 
-/** Speak it from now on; `remember` it for the next time as well. */
-export async function speak(language: Language, remember = false): Promise<void> {
-  if (remember) localStorage.setItem(STORED, language);
-  wished = language;
+/** Switch the language; `remember` it for the next visit. */
+export async function setLanguage(language: Language, remember = false): Promise<void> {
+  if (remember) localStorage.setItem(STORAGE_KEY, language);
+  requested = language;
   const words = language === "de" ? await german() : english();
-  if (wished !== language) return; // another was chosen while this one came
-  spoken = words;
+  if (requested !== language) return; // another language was chosen during the load
+  active = words;
   document.documentElement.lang = language;
   for (const listener of listeners) listener();
 }
 
-function english(): Spoken {
-  return { language: "en", locale: localeOf("en"), words: en, parts: cloudscape };
+function english(): ActiveLanguage {
+  return { language: "en", locale: localeOf("en"), messages: en, cloudscape };
 }
 
-async function german(): Promise<Spoken> {
+async function german(): Promise<ActiveLanguage> {
   const [{ de }, { default: parts }] = await Promise.all([
     import("./de"),
     import("@cloudscape-design/components/i18n/messages/all.de"),
   ]);
-  return { language: "de", locale: localeOf("de"), words: de, parts };
+  return { language: "de", locale: localeOf("de"), messages: de, cloudscape: parts };
 }
 
 function subscribe(listener: () => void): () => void {

@@ -2,34 +2,38 @@ import { createContext, type ReactNode, useContext, useMemo } from "react";
 import type { LiveProgressByHop } from "./mergeProgress";
 import { useLive } from "./useLive";
 
-interface Said {
-  heard: LiveProgressByHop;
-  /** Null while nobody listens. */
+interface LiveProgressValue {
+  received: LiveProgressByHop;
+  /** Null while not subscribed. */
   connected: boolean | null;
-  /** When the API was asked last. */
-  asked: number;
+  /** When the API last answered, in milliseconds since 1970. */
+  fetchedAt: number;
 }
 
-const LiveProgressContext = createContext<Said>({ heard: new Map(), connected: null, asked: 0 });
+const LiveProgressContext = createContext<LiveProgressValue>({
+  received: new Map(),
+  connected: null,
+  fetchedAt: 0,
+});
 
-/** Listens to all transfers while `active`. What is inside is drawn anew only where it asks with `useSaid`. */
+/** Subscribe to all transfers while `active`. Only components with `useLiveProgress` render again. */
 export function LiveProgressProvider({
   active,
-  asked,
+  fetchedAt,
   children,
 }: {
   active: boolean;
-  asked: number;
+  fetchedAt: number;
   children: ReactNode;
 }) {
-  const { heard, connected } = useLive(null, active);
-  const said = useMemo(
-    () => ({ heard, connected: active ? connected : null, asked }),
-    [heard, connected, active, asked],
+  const { received, connected } = useLive(null, active);
+  const value = useMemo(
+    () => ({ received, connected: active ? connected : null, fetchedAt }),
+    [received, connected, active, fetchedAt],
   );
-  return <LiveProgressContext value={said}>{children}</LiveProgressContext>;
+  return <LiveProgressContext value={value}>{children}</LiveProgressContext>;
 }
 
-export function useLiveProgress(): Said {
+export function useLiveProgress(): LiveProgressValue {
   return useContext(LiveProgressContext);
 }

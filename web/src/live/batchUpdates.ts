@@ -1,29 +1,29 @@
-/** What comes singly, handed on together. */
+/** Collect single messages and deliver them in batches. */
 
-/** The first at once; what follows it waits until that was dealt with, and for so long at least. */
-export function batchUpdates<T>(pause: number, handOn: (things: T[]) => Promise<void> | void) {
-  let waiting: T[] = [];
+/** Deliver the first item at once, and later ones after the previous delivery and at least `intervalMs`. */
+export function batchUpdates<T>(intervalMs: number, deliver: (items: T[]) => Promise<void> | void) {
+  let pending: T[] = [];
   let busy = false;
   let stopped = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
-  async function tell(): Promise<void> {
-    if (stopped || waiting.length === 0) {
+  async function flush(): Promise<void> {
+    if (stopped || pending.length === 0) {
       busy = false;
       return;
     }
-    const things = waiting;
-    waiting = [];
-    await handOn(things);
-    if (!stopped) timer = setTimeout(tell, pause);
+    const things = pending;
+    pending = [];
+    await deliver(things);
+    if (!stopped) timer = setTimeout(flush, intervalMs);
   }
 
   return {
-    add(thing: T) {
-      waiting.push(thing);
+    add(item: T) {
+      pending.push(item);
       if (busy) return;
       busy = true;
-      timer = setTimeout(tell, 0);
+      timer = setTimeout(flush, 0);
     },
     stop() {
       stopped = true;

@@ -1,19 +1,19 @@
-/** Which lines to the broker stand: from that, pages know how soon to ask the API again. */
+/** State of the broker connections, from which queries choose their polling interval. */
 
 const connections = {
-  /** Which transfers change. */
-  news: false,
-  /** What hops say of their progress; null where nobody wants to know. */
+  /** The feed of changed transfers. */
+  changes: false,
+  /** Live progress of hops; null while no page subscribes to it. */
   progress: null as boolean | null,
 };
 
-export function markConnected(line: "news", yes: boolean): void;
-export function markConnected(line: "progress", yes: boolean | null): void;
-export function markConnected(line: keyof typeof connections, yes: boolean | null): void {
-  Object.assign(connections, { [line]: yes });
+export function markConnected(channel: "changes", yes: boolean): void;
+export function markConnected(channel: "progress", yes: boolean | null): void;
+export function markConnected(channel: keyof typeof connections, yes: boolean | null): void {
+  Object.assign(connections, { [channel]: yes });
 }
 
-/** Is all that a page shows of transfers told by itself, for now? */
+/** Return whether the broker reports every change of transfers, so that slow polling is enough. */
 export function hasChangeFeed(): boolean {
-  return connections.news && connections.progress !== false;
+  return connections.changes && connections.progress !== false;
 }

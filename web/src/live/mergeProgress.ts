@@ -1,112 +1,117 @@
-/** One progress out of two sources: what the API stored (late but certain) and what the broker said (early). */
-import { nameOf } from "../format/names";
+/**
+ * Merge progress from two sources: stored by the API (late but certain), and live from the broker (early).
+ */
+import { baseName } from "../format/names";
 import type { Hop, HopState, Live, Progress, TransferSummary } from "../types";
 
-/** A live word, and when this page heard it: the agent's own clock may be anywhere. */
-export type LiveProgress = Live & { heard_at: number };
+/** A live message with its time of arrival by this browser's clock, since agents' clocks may be wrong. */
+export type LiveProgress = Live & { received_at: number };
 
-/** Live progress by hop. */
+/** Live progress by hop ID. */
 export type LiveProgressByHop = ReadonlyMap<string, LiveProgress>;
 
-/** After so long without a word the speed that was said last is no longer true. */
-export const QUIET_AFTER_MS = 15_000;
+/** Milliseconds without a message after which the last reported speed no longer counts. */
+export const STALE_AFTER_MS = 15_000;
 
-/** A pause is stored at once; how much it leaves of what was under way, the agent says a moment later. */
-const SETTLE_TIME_MS = 5_000;
+/** Milliseconds after a pause in which the agent still reports its final progress. */
+const PAUSE_SETTLE_MS = 5_000;
 
-const MAY_MOVE: ReadonlySet<HopState> = new Set(["queued", "offered", "running", "verifying"]);
+const ACTIVE_STATES: ReadonlySet<HopState> = new Set(["queued", "offered", "running", "verifying"]);
 
-/** `heard` with these in it, except where something newer about the same hop is there already. */
+/** Return `received` with these messages added, except where a newer one of the same hop is present. */
 export function mergeProgress(
-  heard: LiveProgressByHop,
+  received: LiveProgressByHop,
   lives: readonly Live[],
   now: number,
 ): LiveProgressByHop {
-  const after = new Map(heard);
+  const after = new Map(received);
   for (const live of lives) {
     const before = after.get(live.hop_id);
-    if (!before || !isOlder(live, before)) after.set(live.hop_id, { ...live, heard_at: now });
+    if (!before || !isOlder(live, before)) after.set(live.hop_id, { ...live, received_at: now });
   }
   return after;
 }
 
-/** Clocks of two agents differ: the attempt goes before the time. */
+/** Compare by attempt first, then by time, since clocks of two agents may differ. */
 function isOlder(live: Live, before: Live): boolean {
   return live.attempt < before.attempt || (live.attempt === before.attempt && live.at < before.at);
 }
 
 /**
- * The hop's progress now. Only the same attempt's live word counts, and only while the hop may move. `asked`: when
- * the API said what is stored; it leaves out a speed that is old, but may itself not have answered since.
+ * Return the hop's current progress. Live progress counts only for the same attempt and while the hop is
+ * active. `fetchedAt` is when the API answered: it reports no stale speed, but may not have answered since.
  */
-export function progressOf(hop: Hop, heard: LiveProgressByHop, now: number, asked: number): Progress {
-  const progress = furthest(hop, liveOf(hop, heard, now), now, asked);
-  // A source that is one file has no path within itself.
-  return progress.current === "" ? { ...progress, current: nameOf(hop.source) } : progress;
+export function progressOf(hop: Hop, received: LiveProgressByHop, now: number, fetchedAt: number): Progress {
+  const progress = combine(hop, liveProgressFor(hop, received, now), now, fetchedAt);
+  // A source that is a single file has an empty relative path.
+  return progress.current === "" ? { ...progress, current: baseName(hop.source) } : progress;
 }
 
-function furthest(hop: Hop, live: LiveProgress | null, now: number, asked: number): Progress {
-  const stored = confirmed(hop.progress, now, asked);
+function combine(hop: Hop, live: LiveProgress | null, now: number, fetchedAt: number): Progress {
+  const stored = dropStaleSpeed(hop.progress, now, fetchedAt);
   if (!live) return stored;
   const { bytes_per_second } =
-    now - live.heard_at > QUIET_AFTER_MS || !MAY_MOVE.has(hop.state) ? stored : live.progress;
-  return { ...(isFurther(stored, live.progress) ? stored : live.progress), bytes_per_second };
+    now - live.received_at > STALE_AFTER_MS || !ACTIVE_STATES.has(hop.state) ? stored : live.progress;
+  return { ...(isAhead(stored, live.progress) ? stored : live.progress), bytes_per_second };
 }
 
-/** Seconds since anybody has heard of a hop at work; null while they are no cause to wonder. */
+/** Return the seconds since the last report about a running hop, or null while they are not unusual. */
 export function secondsSinceReport(
   hop: Hop,
-  heard: LiveProgressByHop,
+  received: LiveProgressByHop,
   now: number,
-  asked: number,
+  fetchedAt: number,
 ): number | null {
   if (hop.seconds_since_report === null) return null;
-  const last = Math.max(asked - hop.seconds_since_report * 1000, liveOf(hop, heard, now)?.heard_at ?? 0);
-  return now - last > QUIET_AFTER_MS ? (now - last) / 1000 : null;
+  const last = Math.max(
+    fetchedAt - hop.seconds_since_report * 1000,
+    liveProgressFor(hop, received, now)?.received_at ?? 0,
+  );
+  return now - last > STALE_AFTER_MS ? (now - last) / 1000 : null;
 }
 
-function liveOf(hop: Hop, heard: LiveProgressByHop, now: number): LiveProgress | null {
-  const live = heard.get(hop.hop_id);
+function liveProgressFor(hop: Hop, received: LiveProgressByHop, now: number): LiveProgress | null {
+  const live = received.get(hop.hop_id);
   if (!live || live.attempt !== hop.attempt) return null;
-  const settles = hop.state === "paused" && now - live.heard_at <= SETTLE_TIME_MS;
-  return settles || MAY_MOVE.has(hop.state) ? live : null;
+  const settles = hop.state === "paused" && now - live.received_at <= PAUSE_SETTLE_MS;
+  return settles || ACTIVE_STATES.has(hop.state) ? live : null;
 }
 
-/** What nobody has confirmed lately is no speed. */
-function confirmed(stored: Progress, now: number, asked: number): Progress {
-  return now - asked > QUIET_AFTER_MS && stored.bytes_per_second > 0
+/** Return stored progress with speed 0 if the API has not confirmed it lately. */
+function dropStaleSpeed(stored: Progress, now: number, fetchedAt: number): Progress {
+  return now - fetchedAt > STALE_AFTER_MS && stored.bytes_per_second > 0
     ? { ...stored, bytes_per_second: 0 }
     : stored;
 }
 
-function isFurther(one: Progress, other: Progress): boolean {
+function isAhead(one: Progress, other: Progress): boolean {
   if (one.bytes_done !== other.bytes_done) return one.bytes_done > other.bytes_done;
   return one.files_done > other.files_done;
 }
 
-/** Live words of a transfer by its hops' numbers; null where nothing was heard for a while. */
+/** Return the live progress of a transfer by hop number; null where no recent message exists. */
 export function liveProgressOf(
   transfer: TransferSummary,
-  heard: LiveProgressByHop,
+  received: LiveProgressByHop,
   now: number,
 ): (Progress | null)[] {
   return transfer.destinations.map((_, number) => {
-    const live = heard.get(`${transfer.transfer_id}-${number}`);
-    return live && now - live.heard_at <= QUIET_AFTER_MS ? live.progress : null;
+    const live = received.get(`${transfer.transfer_id}-${number}`);
+    return live && now - live.received_at <= STALE_AFTER_MS ? live.progress : null;
   });
 }
 
-/** A transfer's progress now: never less than what is stored, at the speed that was said last. */
+/** Return a transfer's current progress: never less than stored, at the last reported speed. */
 export function progressNow(
   transfer: TransferSummary,
-  heard: LiveProgressByHop,
+  received: LiveProgressByHop,
   now: number,
-  asked: number,
+  fetchedAt: number,
 ): Progress {
-  const said = liveProgressOf(transfer, heard, now).filter((one) => one !== null);
-  if (said.length === 0) return confirmed(transfer.progress, now, asked);
-  const sum = (read: (one: Progress) => number) => said.reduce((total, one) => total + read(one), 0);
-  const [only] = said;
+  const live = liveProgressOf(transfer, received, now).filter((one) => one !== null);
+  if (live.length === 0) return dropStaleSpeed(transfer.progress, now, fetchedAt);
+  const sum = (read: (one: Progress) => number) => live.reduce((total, one) => total + read(one), 0);
+  const [only] = live;
   const whole = only && transfer.destinations.length === 1 ? only : transfer.progress;
   return {
     ...whole,
@@ -122,8 +127,8 @@ export function progressNow(
   };
 }
 
-/** Several hops as one; a total is known when each one's is. */
-export function summed(parts: Progress[]): Progress {
+/** Sum the progress of several hops. A total is known only if every hop's total is. */
+export function sumProgress(parts: Progress[]): Progress {
   return {
     bytes_done: sum(parts, (one) => one.bytes_done),
     bytes_total: total(parts, (one) => one.bytes_total),
@@ -133,7 +138,7 @@ export function summed(parts: Progress[]): Progress {
     files_unchanged: sum(parts, (one) => one.files_unchanged),
     files_removed: sum(parts, (one) => one.files_removed),
     bytes_per_second: sum(parts, (one) => one.bytes_per_second),
-    space_shortage: null, // each hop has a disk of its own
+    space_shortage: null, // each hop has its own destination disk
     current: parts.find((one) => one.current)?.current ?? null,
   };
 }

@@ -1,18 +1,20 @@
-/** The only import of mqtt.js, in a chunk of its own: it is fetched when something is to be watched. */
+/** The only module that imports mqtt.js, so that its chunk is loaded only for live updates. */
 import mqtt, { type MqttClient } from "mqtt";
 import type { LiveAddress } from "../types";
 
 interface Handlers {
-  granted(): void;
-  heard(payload: Uint8Array): void;
-  closed(): void;
+  onSubscribed(): void;
+  onMessage(payload: Uint8Array): void;
+  onClose(): void;
 }
 
-/** So often the broker is asked whether it is there; it is not when two such questions have got no answer. */
+/**
+ * Interval of pings in milliseconds, and how many may stay unanswered before the connection counts as dead.
+ */
 const PING_INTERVAL_MS = 5_000;
 const MAX_UNANSWERED_PINGS = 2;
 
-/** One connection. It does not reconnect by itself: its address is good for one short time only. */
+/** Open one connection. It does not reconnect, since its signed address expires soon. */
 export function open(place: LiveAddress, handlers: Handlers): MqttClient {
   const client = mqtt.connect(place.url, {
     clientId: place.client_id,
@@ -21,30 +23,30 @@ export function open(place: LiveAddress, handlers: Handlers): MqttClient {
     keepalive: 30,
     connectTimeout: 10_000,
     reconnectPeriod: 0,
-    // mqtt.js would keep its time in a worker made from a blob, which the content security policy forbids.
+    // By default mqtt.js runs timers in a blob worker, which the content security policy forbids.
     timerVariant: "native",
   });
   client.on("connect", () => {
     client.subscribe([...place.topics], { qos: 0 }, (error, grants) => {
       const refused = error || grants?.some((grant) => grant.qos >= 0x80);
-      refused ? client.end(true) : handlers.granted();
+      refused ? client.end(true) : handlers.onSubscribed();
     });
   });
-  const stop = watching(client);
-  client.on("message", (_topic, payload) => handlers.heard(payload));
+  const stop = startPing(client);
+  client.on("message", (_topic, payload) => handlers.onMessage(payload));
   client.on("error", () => client.end(true));
   client.once("close", () => {
     stop();
-    handlers.closed();
+    handlers.onClose();
   });
   return client;
 }
 
 /**
- * Ends a connection on which nothing comes any more. Keep-alive would do it too late: IoT Core makes it 30 s at
- * least, and then half as much is waited for the answer. Counted in questions: a hidden page's clock is slow.
+ * Close a dead connection. Keep-alive would notice too late: IoT Core's minimum is 30 s, plus half of it
+ * for the answer. Counts unanswered pings instead of seconds, since timers of hidden pages are slow.
  */
-function watching(client: MqttClient): () => void {
+function startPing(client: MqttClient): () => void {
   let unanswered = 0;
   client.on("packetreceive", () => {
     unanswered = 0;

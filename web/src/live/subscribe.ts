@@ -1,19 +1,21 @@
-/** What the broker tells: MQTT over WebSocket with a short-lived, narrowed address. */
+/**
+ * Subscribe to the broker: MQTT over WebSocket, with a short-lived address that permits only these topics.
+ */
 import type { MqttClient } from "mqtt";
 import type { LiveAddress } from "../types";
 
 export interface Listener<T> {
-  heard(message: T): void;
-  /** True once the broker granted the topics, false when the connection is gone. */
-  connected(yes: boolean): void;
+  onMessage(message: T): void;
+  /** Called with true once the broker granted the topics, and with false when the connection is lost. */
+  onConnectionChange(yes: boolean): void;
 }
 
 const INITIAL_RETRY_DELAY_MS = 1_000;
 const MAX_RETRY_DELAY_MS = 30_000;
 
 /**
- * Listen until `stop` is called; every new connection asks for a new address, since they expire. What `read` makes
- * nothing of is dropped.
+ * Subscribe and reconnect until the returned function is called. Each connection fetches a new address,
+ * since addresses expire. Messages for which `read` returns null are dropped.
  */
 export function subscribe<T>(
   address: () => Promise<LiveAddress>,
@@ -23,34 +25,34 @@ export function subscribe<T>(
   let client: MqttClient | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let stopped = false;
-  let pause = INITIAL_RETRY_DELAY_MS;
+  let delay = INITIAL_RETRY_DELAY_MS;
 
-  function again(): void {
+  function reconnect(): void {
     client = null;
-    if (stopped) return; // whoever stopped it knows
-    listener.connected(false);
-    timer = setTimeout(connect, pause);
-    pause = Math.min(pause * 2, MAX_RETRY_DELAY_MS);
+    if (stopped) return; // the caller stopped it and needs no notice
+    listener.onConnectionChange(false);
+    timer = setTimeout(connect, delay);
+    delay = Math.min(delay * 2, MAX_RETRY_DELAY_MS);
   }
 
-  function granted(): void {
-    pause = INITIAL_RETRY_DELAY_MS;
-    listener.connected(true);
+  function onSubscribed(): void {
+    delay = INITIAL_RETRY_DELAY_MS;
+    listener.onConnectionChange(true);
   }
 
   async function connect(): Promise<void> {
     try {
       const [{ open }, place] = await Promise.all([import("./mqtt"), address()]);
       if (stopped) return;
-      client = open(place, { granted, heard: deliver, closed: again });
+      client = open(place, { onSubscribed, onMessage, onClose: reconnect });
     } catch {
-      again();
+      reconnect();
     }
   }
 
-  function deliver(payload: Uint8Array): void {
+  function onMessage(payload: Uint8Array): void {
     const message = read(payload);
-    if (message && !stopped) listener.heard(message);
+    if (message && !stopped) listener.onMessage(message);
   }
 
   void connect();
@@ -61,8 +63,8 @@ export function subscribe<T>(
   };
 }
 
-/** The message's JSON, of which nothing is certain yet; null if it has none. */
-export function jsonIn<T>(payload: Uint8Array): Partial<T> | null {
+/** Parse a message as JSON without validating its fields. Return null if it is not JSON. */
+export function parseJson<T>(payload: Uint8Array): Partial<T> | null {
   try {
     return JSON.parse(new TextDecoder().decode(payload)) as Partial<T> | null;
   } catch {

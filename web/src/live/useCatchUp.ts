@@ -1,25 +1,25 @@
-/** After a sleep everything is asked for anew; until it is there, nobody may take what is shown for now. */
+/** After sleep or lost network, refetch everything, and say that the page is outdated until that is done. */
 import { type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { asProblem } from "../api/problem";
 import { onResume } from "./useResume";
 
 export type CatchUp =
-  | { state: "cut" }
-  /** Seconds that it was away. */
-  | { state: "asking" | "done"; away: number };
+  | { state: "offline" }
+  /** `away`: seconds of absence. */
+  | { state: "refreshing" | "refreshed"; away: number };
 
-const CUT: CatchUp = { state: "cut" };
+const OFFLINE: CatchUp = { state: "offline" };
 const RETRY_DELAY_MS = 3_000;
-const READ_TIMEOUT_MS = 8_000;
+const NOTICE_DURATION_MS = 8_000;
 
-/** How it stands; null when there is nothing to say. */
+/** Return the state of catching up, or null if there is nothing to show. */
 export function useCatchUp(): CatchUp | null {
   const queries = useQueryClient();
-  const [now, setNow] = useState<CatchUp | null>(() => (navigator.onLine ? null : CUT));
+  const [now, setNow] = useState<CatchUp | null>(() => (navigator.onLine ? null : OFFLINE));
   useEffect(() => {
-    const stop = following(queries, setNow);
-    const lost = () => setNow(CUT);
+    const stop = startCatchUp(queries, setNow);
+    const lost = () => setNow(OFFLINE);
     window.addEventListener("offline", lost);
     return () => {
       stop();
@@ -29,36 +29,36 @@ export function useCatchUp(): CatchUp | null {
   return now;
 }
 
-function following(queries: QueryClient, tell: (now: CatchUp | null) => void): () => void {
+function startCatchUp(queries: QueryClient, report: (now: CatchUp | null) => void): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let turn = 0;
+  let currentRun = 0;
 
-  async function ask(away: number, mine: number): Promise<void> {
+  async function refresh(away: number, run: number): Promise<void> {
     await queries.invalidateQueries();
-    if (mine !== turn) return;
-    const there = !lacking(queries);
-    if (there) tell({ state: "done", away });
+    if (run !== currentRun) return;
+    const complete = !hasUnansweredQuery(queries);
+    if (complete) report({ state: "refreshed", away });
     timer = setTimeout(
-      () => (there ? tell(null) : void ask(away, mine)),
-      there ? READ_TIMEOUT_MS : RETRY_DELAY_MS,
+      () => (complete ? report(null) : void refresh(away, run)),
+      complete ? NOTICE_DURATION_MS : RETRY_DELAY_MS,
     );
   }
 
   const stop = onResume((away) => {
     clearTimeout(timer);
-    turn += 1;
-    tell({ state: "asking", away });
-    void ask(away, turn);
+    currentRun += 1;
+    report({ state: "refreshing", away });
+    void refresh(away, currentRun);
   });
   return () => {
-    turn += 1;
+    currentRun += 1;
     clearTimeout(timer);
     stop();
   };
 }
 
-/** Did something that the page shows get no answer? A refusal is one. */
-function lacking(queries: QueryClient): boolean {
+/** Return whether a query of this page got no response. A refusal is a response. */
+function hasUnansweredQuery(queries: QueryClient): boolean {
   const shown = queries.getQueryCache().findAll({ type: "active" });
-  return shown.some(({ state }) => state.status === "error" && asProblem(state.error).passing);
+  return shown.some(({ state }) => state.status === "error" && asProblem(state.error).transient);
 }

@@ -1,74 +1,74 @@
-/** Which transfers have changed, as the broker tells it: pages ask anew for these, and need not ask all the time. */
+/** Feed of changed transfers from the broker: their queries are refetched, so that pages poll rarely. */
 import { type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import type { Api } from "../api/client";
 import type { ChangeNotice, LiveAddress } from "../types";
 import { batchUpdates } from "./batchUpdates";
 import { markConnected } from "./connectionState";
-import { jsonIn, subscribe } from "./subscribe";
+import { parseJson, subscribe } from "./subscribe";
 import { useResume } from "./useResume";
 
-/** First what the page shows, then the way to what becomes of it. */
+/** Milliseconds before connecting, so that the page's own queries come first. */
 const CONNECT_DELAY_MS = 5_000;
-/** How soon again: the one transfer that is shown, and lists, on a busy day no more often than without news. */
+/** Minimum milliseconds between refetches of the shown transfer, and of lists. */
 const PAGE_BATCH_MS = 500;
 const LIST_BATCH_MS = 3_000;
-/** Lists are read from an index that may lag behind: who asks at once asks once more. */
+/** Lists come from an index that may lag: they are refetched once more after this many milliseconds. */
 const INDEX_LAG_MS = 2_000;
 
-/** While the console is open. */
+/** Keep the change feed running while the console is open. */
 export function useChangeFeed(api: Api): void {
   const queries = useQueryClient();
-  const wakes = useResume();
+  const resumeCount = useResume();
   // biome-ignore lint/correctness/useExhaustiveDependencies: after a sleep the line is a new one.
-  useEffect(() => following(api, queries), [api, queries, wakes]);
+  useEffect(() => startChangeFeed(api, queries), [api, queries, resumeCount]);
 }
 
-function following(api: Api, queries: QueryClient): () => void {
-  const shown = batchUpdates<ChangeNotice>(PAGE_BATCH_MS, (news) => {
+function startChangeFeed(api: Api, queries: QueryClient): () => void {
+  const transferBatch = batchUpdates<ChangeNotice>(PAGE_BATCH_MS, (news) => {
     const changed = new Set(news.map(({ transfer_id }) => transfer_id));
-    return asked(queries, ([what, which]) => what === "transfer" && changed.has(String(which)));
+    return invalidate(queries, ([what, which]) => what === "transfer" && changed.has(String(which)));
   });
-  const lists = batchUpdates<ChangeNotice>(LIST_BATCH_MS, () => asked(queries, isList));
+  const listBatch = batchUpdates<ChangeNotice>(LIST_BATCH_MS, () => invalidate(queries, isList));
   let stop = () => {};
-  let stood = false;
+  let wasConnected = false;
   const timer = setTimeout(() => {
     const address = () => api.get<LiveAddress>("/live", { what: "news" });
-    stop = subscribe(address, readChange, {
-      heard(news) {
-        shown.add(news);
-        lists.add(news);
-        setTimeout(() => lists.add(news), INDEX_LAG_MS);
+    stop = subscribe(address, parseChangeNotice, {
+      onMessage(news) {
+        transferBatch.add(news);
+        listBatch.add(news);
+        setTimeout(() => listBatch.add(news), INDEX_LAG_MS);
       },
-      // What happened before, or will from now on, nobody tells; and who asks learns how soon to ask again.
-      connected(yes) {
-        if (stood === yes) return;
-        stood = yes;
-        markConnected("news", yes);
-        void asked(queries, (key) => key[0] === "transfer" || isList(key));
+      // Changes while disconnected were missed: refetch, which also updates the polling interval.
+      onConnectionChange(yes) {
+        if (wasConnected === yes) return;
+        wasConnected = yes;
+        markConnected("changes", yes);
+        void invalidate(queries, (key) => key[0] === "transfer" || isList(key));
       },
     });
   }, CONNECT_DELAY_MS);
   return () => {
     clearTimeout(timer);
     stop();
-    shown.stop();
-    lists.stop();
-    markConnected("news", false);
+    transferBatch.stop();
+    listBatch.stop();
+    markConnected("changes", false);
   };
 }
 
-/** Anew; what no page shows is asked for when one does. */
-function asked(queries: QueryClient, about: (key: readonly unknown[]) => boolean): Promise<void> {
+/** Mark the matching queries as stale: shown ones are refetched now, others when a page shows them. */
+function invalidate(queries: QueryClient, about: (key: readonly unknown[]) => boolean): Promise<void> {
   return queries.invalidateQueries({ predicate: ({ queryKey }) => about(queryKey) });
 }
 
-/** The month's sums are dear, and not of this second. */
+/** Return whether a query is a list of transfers. The overview's totals are expensive and excluded. */
 function isList([what, which]: readonly unknown[]): boolean {
   return what === "transfers" && which !== "overview";
 }
 
-export function readChange(payload: Uint8Array): ChangeNotice | null {
-  const transfer_id = jsonIn<ChangeNotice>(payload)?.transfer_id;
+export function parseChangeNotice(payload: Uint8Array): ChangeNotice | null {
+  const transfer_id = parseJson<ChangeNotice>(payload)?.transfer_id;
   return typeof transfer_id === "string" ? { transfer_id } : null;
 }

@@ -1,45 +1,48 @@
-/** Says when the machine has slept, the page was out of sight, or the network was away: what it knew is old. */
+/**
+ * Detect that the machine slept, the page was hidden, or the network was lost, so that its data is
+ * outdated.
+ */
 
 import { useEffect, useState } from "react";
 
 const CHECK_INTERVAL_MS = 5_000;
 const SUSPENDED_AFTER_MS = 30_000;
 
-/** Calls `woke` after each absence, with its seconds, until the returned function is called. */
-export function onResume(woke: (away: number) => void): () => void {
-  let last = Date.now();
-  let cut = 0;
-  function look(): void {
-    // Browsers stop the asking of hidden pages: out of sight is as good as asleep.
+/** Call `callback` with the seconds of each absence, until the returned function is called. */
+export function onResume(callback: (away: number) => void): () => void {
+  let lastSeen = Date.now();
+  let offlineSince = 0;
+  function checkSuspended(): void {
+    // Browsers throttle timers of hidden pages, so that hidden counts as suspended.
     if (document.hidden) return;
-    const away = Date.now() - last;
-    last = Date.now();
-    if (away > SUSPENDED_AFTER_MS) woke(away / 1000);
+    const away = Date.now() - lastSeen;
+    lastSeen = Date.now();
+    if (away > SUSPENDED_AFTER_MS) callback(away / 1000);
   }
   function offline(): void {
-    cut = Date.now();
+    offlineSince = Date.now();
   }
   function online(): void {
-    const since = Math.min(cut || Date.now(), last);
-    cut = 0;
-    last = Date.now();
-    woke((Date.now() - since) / 1000);
+    const since = Math.min(offlineSince || Date.now(), lastSeen);
+    offlineSince = 0;
+    lastSeen = Date.now();
+    callback((Date.now() - since) / 1000);
   }
-  const timer = setInterval(look, CHECK_INTERVAL_MS);
-  document.addEventListener("visibilitychange", look);
+  const timer = setInterval(checkSuspended, CHECK_INTERVAL_MS);
+  document.addEventListener("visibilitychange", checkSuspended);
   window.addEventListener("offline", offline);
   window.addEventListener("online", online);
   return () => {
     clearInterval(timer);
-    document.removeEventListener("visibilitychange", look);
+    document.removeEventListener("visibilitychange", checkSuspended);
     window.removeEventListener("offline", offline);
     window.removeEventListener("online", online);
   };
 }
 
-/** How often that has been: what lasts no longer than it, a line to the broker, is made anew. */
+/** Return the number of resumes: as an effect's dependency it reopens the broker connection. */
 export function useResume(): number {
-  const [wakes, setWakes] = useState(0);
+  const [count, setWakes] = useState(0);
   useEffect(() => onResume(() => setWakes((before) => before + 1)), []);
-  return wakes;
+  return count;
 }

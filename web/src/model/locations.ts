@@ -1,4 +1,4 @@
-/** Locations while people write them: two fields, and the text the API takes. */
+/** Locations while they are edited: a place and a path, and their text for the API. */
 import { locationText } from "../format/names";
 import { t } from "../i18n";
 import type { Location } from "../types";
@@ -6,9 +6,9 @@ import type { Location } from "../types";
 export const S3 = "s3://";
 
 export interface Draft {
-  /** An agent's name, `s3://`, or nothing yet. */
+  /** An agent's name, `s3://`, or empty. */
   place: string;
-  /** `/absolute/path` on an agent or `remote:path` from there, `bucket/prefix` on S3. */
+  /** `/absolute/path` or `remote:path` on an agent, `bucket/prefix` on S3. */
   path: string;
 }
 
@@ -18,15 +18,15 @@ export function draftText({ place, path }: Draft): string {
   return place === S3 ? `${S3}${path}` : `${place}:${path}`;
 }
 
-/** A location's text taken apart; whatever cannot be a location has no place. */
+/** Split a location's text into place and path. Text that is not a location has no place. */
 export function draftFrom(text: string): Draft {
   if (text.startsWith(S3)) return { place: S3, path: text.slice(S3.length) };
   const colon = text.indexOf(":");
   return colon < 0 ? { place: "", path: text } : { place: text.slice(0, colon), path: text.slice(colon + 1) };
 }
 
-/** What stands in a path's field now. Buckets' addresses are copied and pasted whole, whatever is chosen. */
-export function typed(draft: Draft, text: string): Draft {
+/** Return the draft with a newly typed path. A pasted `s3://` address also changes the place. */
+export function withTypedPath(draft: Draft, text: string): Draft {
   return text.startsWith(S3) ? draftFrom(text) : { ...draft, path: text };
 }
 
@@ -39,12 +39,12 @@ export function draftOf(location: Location): Draft {
 
 const REMOTE = /^[A-Za-z0-9_.][A-Za-z0-9_.+@-]{0,63}:/;
 
-/** Is it what an agent reaches by its host's rclone? */
-export function onRemote(draft: Draft): boolean {
+/** Return whether the draft is on an rclone remote of an agent. */
+export function isOnRemote(draft: Draft): boolean {
   return remoteIn(draft) !== "";
 }
 
-/** A path in the words of the API that lists directories. */
+/** Split a path into remote and absolute path, as the browse API takes them. */
 export function directoryOf(path: string): { remote: string | null; path: string } {
   const remote = REMOTE.exec(path)?.[0];
   return remote
@@ -52,21 +52,21 @@ export function directoryOf(path: string): { remote: string | null; path: string
     : { remote: null, path };
 }
 
-/** The same of what lies in a bucket. */
+/** Split a path on S3 into bucket and prefix. */
 export function bucketOf(path: string): { bucket: string; prefix: string } {
   const [bucket = "", ...names] = path.split("/");
   return { bucket, prefix: names.join("/") };
 }
 
-/** The remote that it begins at, with its colon: `archive:`; empty when it is on the agent itself. */
+/** Return the remote of the draft with its colon (`archive:`), or an empty string. */
 export function remoteIn({ place, path }: Draft): string {
   return (place !== S3 && REMOTE.exec(path)?.[0]) || "";
 }
 
 const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/|$)/;
 
-/** What is wrong with it, as far as the text tells; empty when nothing is. The API has the last word. */
-export function draftFault({ place, path }: Draft, directory = false): string {
+/** Return what is wrong with the draft's text, or an empty string. The API validates again. */
+export function draftError({ place, path }: Draft, directory = false): string {
   if (!place) return t().location.choose;
   if (place === S3) {
     if (!BUCKET.test(path)) return t().location.writeBucket;
@@ -74,43 +74,45 @@ export function draftFault({ place, path }: Draft, directory = false): string {
     return t().location.absolute;
   }
   if (path.replace(REMOTE, "").split("/").includes("..")) return t().location.dots;
-  return directory && !standsForContents({ place, path }) ? t().location.directory : "";
+  return directory && !meansContents({ place, path }) ? t().location.directory : "";
 }
 
 function lastName(path: string): string {
   return path.replace(REMOTE, "").replace(/\/+$/, "").split("/").pop() ?? "";
 }
 
-function standsForContents({ place, path }: Draft): boolean {
+function meansContents({ place, path }: Draft): boolean {
   if (place !== S3 && path.replace(REMOTE, "") === "") return true;
   return path.endsWith("/") || (place === S3 && !path.includes("/"));
 }
 
-/** What the trailing slashes mean, in words: rsync's rule. Empty while one end is not written yet. */
-export function landingWords(source: Draft, destination: Draft): string {
-  if (draftFault(source) || draftFault(destination)) return "";
+/**
+ * Explain where the files will arrive, by rsync's rule of trailing slashes. Empty while an end is invalid.
+ */
+export function arrivalText(source: Draft, destination: Draft): string {
+  if (draftError(source) || draftError(destination)) return "";
   const name = lastName(source.path);
   const into = /[/:]$/.test(destination.path) ? destination.path : `${destination.path}/`;
-  if (standsForContents(source)) {
+  if (meansContents(source)) {
     const whose = name && source.path.includes("/") ? name : "";
     return t().location.contents(whose, into);
   }
-  return standsForContents(destination)
+  return meansContents(destination)
     ? t().location.itself(name, into + name)
     : t().location.named(name, destination.path);
 }
 
-/** `/data` + `videos` → `/data/videos`; `archive:` + `photos` → `archive:photos`. */
+/** Join path and name: `/data` + `videos` → `/data/videos`; `archive:` + `photos` → `archive:photos`. */
 export function joined(directory: string, name: string): string {
   return isTop(directory) ? `${directory}${name}` : `${directory.replace(/\/+$/, "")}/${name}`;
 }
 
-/** Is it a remote itself, and no path on it? */
+/** Return whether the path is a remote without a path on it. */
 function isTop(path: string): boolean {
   return REMOTE.exec(path)?.[0] === path;
 }
 
-/** `/data/videos/raw` → its parts, each with its own path, beginning at the root or remote that holds it. */
+/** Return the breadcrumbs of a path, starting at the root or remote that contains it. */
 export function trail(path: string, roots: readonly string[]): { text: string; path: string }[] {
   const root =
     roots.filter((one) => within(path, one)).sort((one, other) => other.length - one.length)[0] ?? "/";

@@ -1,10 +1,10 @@
-/** The options of a transfer: their defaults, which of them its ends can keep, and the dangerous ones. */
+/** Options of a transfer: defaults, availability by ends, and validation. */
 
 import { t } from "../i18n";
 import type { Options } from "../types";
-import { type Draft, onRemote, S3 } from "./locations";
+import { type Draft, isOnRemote, S3 } from "./locations";
 
-/** The API's own defaults: they lose nothing. */
+/** The API's defaults, which remove no files. */
 export const DEFAULT_OPTIONS: Options = {
   include: [],
   exclude: [],
@@ -25,65 +25,68 @@ export const DEFAULT_OPTIONS: Options = {
   if_offline: "queue",
 };
 
-export type Bounded = "compare" | "owner" | "delete_extra" | "move";
+export type RestrictedOption = "compare" | "owner" | "delete_extra" | "move";
 
-/** Where the files come from and go to, as far as the options have to know: what holds of S3 holds of an
- * agent's remotes. */
+/** What the options need to know about source and destinations. An agent's remotes count as S3. */
 export interface Ends {
   fromS3: boolean;
   toS3: boolean;
   destinations: number;
-  /** Single objects, by a template. */
-  gathered: boolean;
+  /** Whether a template transfers single objects. */
+  fromTemplate: boolean;
 }
 
-const beyondAgents = (draft: Draft) => draft.place === S3 || onRemote(draft);
+const isStorage = (draft: Draft) => draft.place === S3 || isOnRemote(draft);
 
 export function endsOf(source: Draft, destinations: readonly Draft[]): Ends {
   return {
-    fromS3: beyondAgents(source),
-    toS3: destinations.some(beyondAgents),
+    fromS3: isStorage(source),
+    toS3: destinations.some(isStorage),
     destinations: destinations.length,
-    gathered: false,
+    fromTemplate: false,
   };
 }
 
-/** A template's objects come from S3; what it brings them to is written beside the options. */
-export const GATHERED: Ends = { fromS3: true, toS3: false, destinations: 1, gathered: true };
+/** The ends of every template: its objects come from S3. */
+export const TEMPLATE_ENDS: Ends = { fromS3: true, toS3: false, destinations: 1, fromTemplate: true };
 
-/** Why these ends cannot have the option, as `lambdas/domain/options.py` has it; empty when they can. */
-export function barred(option: Bounded, ends: Ends, options: Options): string {
-  const words = t().options.barred;
+/**
+ * Return why the option is not available for these ends (see `lambdas/domain/options.py`), or an empty
+ * string.
+ */
+export function unavailableReason(option: RestrictedOption, ends: Ends, options: Options): string {
+  const labels = t().options.unavailable;
   switch (option) {
     case "compare":
-      return ends.fromS3 || ends.toS3 ? words.compare : "";
+      return ends.fromS3 || ends.toS3 ? labels.compare : "";
     case "owner":
-      return ends.fromS3 || ends.toS3 ? words.owner : "";
+      return ends.fromS3 || ends.toS3 ? labels.owner : "";
     case "delete_extra":
-      if (options.move) return words.both;
-      if (ends.gathered) return words.mirrorGathered;
-      return ends.toS3 ? words.mirrorS3 : "";
+      if (options.move) return labels.both;
+      if (ends.fromTemplate) return labels.mirrorFromTemplate;
+      return ends.toS3 ? labels.mirrorS3 : "";
     case "move":
-      if (options.delete_extra) return words.both;
-      if (ends.gathered || ends.fromS3) return words.moveFromS3;
-      if (ends.destinations > 1) return words.moveMany;
-      return ends.toS3 ? words.moveToS3 : "";
+      if (options.delete_extra) return labels.both;
+      if (ends.fromTemplate || ends.fromS3) return labels.moveFromS3;
+      if (ends.destinations > 1) return labels.moveMany;
+      return ends.toS3 ? labels.moveToS3 : "";
   }
 }
 
-/** What the API would refuse: no amounts, and what was chosen before the ends changed, and they cannot keep;
- * each with why. */
+/**
+ * Return why the API would refuse these options: invalid amounts, and options not available for these ends.
+ */
 export function invalidFields(options: Options, ends: Ends): string[] {
-  const chosen: Bounded[] = [];
+  const chosen: RestrictedOption[] = [];
   if (options.compare === "checksum") chosen.push("compare");
   if (options.owner !== "agent") chosen.push("owner");
   if (options.delete_extra) chosen.push("delete_extra");
   if (options.move) chosen.push("move");
-  const unkept = chosen.map((option) => barred(option, ends, options)).filter(Boolean);
-  return [...new Set([...unkept, ...amountFaults(options)])];
+  const restricted = chosen.map((option) => unavailableReason(option, ends, options)).filter(Boolean);
+  return [...new Set([...restricted, ...amountErrors(options)])];
 }
 
-/** Which texts are amounts, and what one of them stands for. */
+/** The format of an amount's text, its unit, and its range. */
 export interface Unit {
   pattern: RegExp;
   unit: number;
@@ -93,7 +96,7 @@ export interface Unit {
 
 /** Parallel connections. */
 export const STREAMS: Unit = { pattern: /^\d+$/, unit: 1, least: 1, most: 16 };
-/** Bytes per second, written in MiB/s; the API takes no less than a KiB/s. */
+/** Bytes per second, entered in MiB/s; the API's minimum is 1 KiB/s. */
 export const SPEED: Unit = {
   pattern: /^(\d+\.?\d*|\.\d+)$/,
   unit: 2 ** 20,
@@ -101,8 +104,10 @@ export const SPEED: Unit = {
   most: Number.MAX_SAFE_INTEGER,
 };
 
-/** What was typed as an amount; null when that is nothing. What is no amount is 0: the API, too, refuses that,
- * and nobody takes it for "no limit". */
+/**
+ * Parse an amount. Empty text is null. Invalid text is 0, which the API refuses and which is never "no
+ * limit".
+ */
 export function amountOf(text: string, { pattern, unit, least, most }: Unit): number | null {
   const typed = text.trim();
   if (!typed) return null;
@@ -110,7 +115,7 @@ export function amountOf(text: string, { pattern, unit, least, most }: Unit): nu
   return least <= amount && amount <= most ? amount : 0;
 }
 
-/** The shortest text that stands for exactly this. */
+/** Return the shortest text that parses to exactly this amount. */
 export function amountText(amount: number | null, measure: Unit): string {
   if (amount === null) return "";
   const exact = amount / measure.unit;
@@ -118,23 +123,23 @@ export function amountText(amount: number | null, measure: Unit): string {
   return texts.find((text) => amountOf(text, measure) === amount) ?? String(exact);
 }
 
-/** The fields in which no amount stands, each with what belongs there. */
-function amountFaults({ streams, bandwidth_limit, bandwidth_windows }: Options): string[] {
-  const words = t().options;
+/** Return an error for each field with an invalid amount. */
+function amountErrors({ streams, bandwidth_limit, bandwidth_windows }: Options): string[] {
+  const labels = t().options;
   const limits = bandwidth_windows.map(({ limit }) => limit);
   return [
-    streams === 0 ? `${words.streams}: ${words.streamsFault}` : "",
-    bandwidth_limit === 0 ? `${words.limit}: ${words.limitFault}` : "",
-    limits.includes(0) ? `${words.windows}: ${words.limitFault}` : "",
+    streams === 0 ? `${labels.streams}: ${labels.streamsError}` : "",
+    bandwidth_limit === 0 ? `${labels.limit}: ${labels.limitError}` : "",
+    limits.includes(0) ? `${labels.windows}: ${labels.limitError}` : "",
   ].filter(Boolean);
 }
 
-/** Does it remove what nobody can bring back? */
-export function removes({ delete_extra, move, dry_run }: Options): boolean {
+/** Return whether the options remove files permanently. */
+export function removesFiles({ delete_extra, move, dry_run }: Options): boolean {
   return (delete_extra || move) && !dry_run;
 }
 
-/** A text's lines as patterns: without those that are empty. */
+/** Return the non-empty lines of a text as patterns. */
 export function patterns(text: string): string[] {
   return text
     .split("\n")

@@ -4,15 +4,15 @@ import { t } from "../i18n";
 import { href } from "../router";
 import type { Role } from "../session/claims";
 
-/** `needed`, unless it is a viewer: the page is there, but not for whoever is signed in. */
+/** Page not found, or not permitted: `needed` is the required role if it is not viewer. */
 export function NotFoundPage({ needed }: { needed: Role }) {
-  const words = t().notFound;
+  const labels = t().notFound;
   return (
     <Box textAlign="center" padding="xxl">
-      <Box variant="h1">{needed === "viewer" ? words.title : words.guarded[needed]}</Box>
-      {needed !== "viewer" && <Box variant="p">{words.guardedWhy}</Box>}
+      <Box variant="h1">{needed === "viewer" ? labels.title : labels.roleRequired[needed]}</Box>
+      {needed !== "viewer" && <Box variant="p">{labels.roleRequiredHint}</Box>}
       <Box variant="p">
-        {words.before} <Link href={href("overview")}>{t().nav.overview}</Link>,{" "}
+        {labels.goTo} <Link href={href("overview")}>{t().nav.overview}</Link>,{" "}
         <Link href={href("transfers")}>{t().nav.transfers}</Link>,{" "}
         <Link href={href("agents")}>{t().nav.agents}</Link>,{" "}
         <Link href={href("templates")}>{t().nav.templates}</Link>

@@ -24,11 +24,11 @@ export function SignInPage({ settings, session, ending }: Props) {
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
 
-  async function attempt(asked: Promise<Answer>): Promise<void> {
+  async function attempt(answering: Promise<Answer>): Promise<void> {
     setBusy(true);
     setError(null);
     try {
-      const answer = await asked;
+      const answer = await answering;
       "tokens" in answer ? session.begin(answer.tokens) : setChallenge(answer.challenge);
     } catch (refused) {
       setError(refused);
@@ -117,7 +117,7 @@ function PasswordForm({ stage, busy, onSignIn }: PasswordProps) {
   );
 }
 
-const ASKED = {
+const CHALLENGES = {
   NEW_PASSWORD_REQUIRED: {
     words: () => t().signIn.newPassword,
     complete: "new-password",
@@ -139,8 +139,8 @@ interface ChallengeProps {
 
 function ChallengeForm({ challenge, busy, onAnswer, onBack }: ChallengeProps) {
   const [value, setValue] = useState("");
-  const asked = ASKED[challenge.name];
-  const words = asked.words();
+  const fields = CHALLENGES[challenge.name];
+  const words = fields.words();
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (value && !busy) onAnswer(value);
@@ -164,8 +164,8 @@ function ChallengeForm({ challenge, busy, onAnswer, onBack }: ChallengeProps) {
             <Input
               value={value}
               onChange={({ detail }) => setValue(detail.value)}
-              type={asked.type}
-              autoComplete={asked.complete}
+              type={fields.type}
+              autoComplete={fields.complete}
               autoFocus
             />
           </FormField>

@@ -1,9 +1,9 @@
-/** What a token says about its bearer. Only the API checks its signature; here it decides what is offered. */
+/** Claims of an ID token. The API verifies its signature; the console only decides what to show. */
 
 export interface Claims {
-  /** The `sub`: what the API knows the person by, whatever the address is. */
+  /** The `sub` claim: the permanent ID of the person in the API. */
   id: string;
-  /** What is shown. */
+  /** Name for display. */
   user: string;
   groups: string[];
   /** Milliseconds since 1970. */
@@ -25,7 +25,7 @@ export function readClaims(idToken: string): Claims {
   };
 }
 
-/** The strongest role among the groups; a person in none of them may look. */
+/** Return the highest role among the groups; without any, viewer. */
 export function roleOf(groups: string[]): Role {
   return RANK.findLast((role) => groups.includes(role)) ?? "viewer";
 }

@@ -1,4 +1,4 @@
-/** Cognito's JSON API, spoken with plain fetch: sign in, answer a challenge, refresh, revoke. */
+/** Client of Cognito's JSON API: sign in, answer a challenge, refresh, revoke. */
 import { ApiProblem, unansweredProblem } from "../api/problem";
 import { t } from "../i18n";
 import type { SignIn } from "../types";
@@ -37,35 +37,35 @@ const CHALLENGE_FIELD: Record<ChallengeName, string> = {
 const problems = (): Record<string, { title: string; advice: string }> => ({
   NotAuthorizedException: { title: t().problems.notSignedIn, advice: t().problems.checkPassword },
   UserNotFoundException: { title: t().problems.notSignedIn, advice: t().problems.checkPassword },
-  InvalidPasswordException: { title: t().problems.weak, advice: t().problems.longer },
-  CodeMismatchException: { title: t().problems.wrongCode, advice: t().problems.codeNow },
+  InvalidPasswordException: { title: t().problems.weakPassword, advice: t().problems.chooseLonger },
+  CodeMismatchException: { title: t().problems.wrongCode, advice: t().problems.enterCurrentCode },
   PasswordResetRequiredException: {
-    title: t().problems.mustReset,
-    advice: t().problems.askNew,
+    title: t().problems.resetRequired,
+    advice: t().problems.askForReset,
   },
-  TooManyRequestsException: { title: t().problems.tooMany, advice: t().problems.waitMinute },
+  TooManyRequestsException: { title: t().problems.tooManyAttempts, advice: t().problems.waitMinute },
 });
 
-/** The password does not leave this page: Cognito hears a proof of it. */
+/** Sign in with SRP: the password itself is not sent. */
 export async function signIn(pool: SignIn, username: string, password: string): Promise<Answer> {
   const proof = new Proof();
-  const asked = await initiate(pool, "USER_SRP_AUTH", { USERNAME: username, SRP_A: proof.publicKey });
-  if (asked.ChallengeName !== "PASSWORD_VERIFIER") {
-    return answered(username, asked);
+  const started = await initiate(pool, "USER_SRP_AUTH", { USERNAME: username, SRP_A: proof.publicKey });
+  if (started.ChallengeName !== "PASSWORD_VERIFIER") {
+    return toAnswer(username, started);
   }
-  const verifier = asked.ChallengeParameters as unknown as SrpChallenge;
+  const verifier = started.ChallengeParameters as unknown as SrpChallenge;
   const given = await proof.answer(pool.user_pool_id, verifier, password);
-  return answered(username, await respond(pool, asked.ChallengeName, asked.Session, given));
+  return toAnswer(username, await respond(pool, started.ChallengeName, started.Session, given));
 }
 
-/** `value` is the new password or the code, as the challenge asks. */
+/** Answer a challenge with the new password or the code. */
 export async function answerChallenge(pool: SignIn, challenge: Challenge, value: string): Promise<Answer> {
   const given = { USERNAME: challenge.username, [CHALLENGE_FIELD[challenge.name]]: value };
-  return answered(challenge.username, await respond(pool, challenge.name, challenge.session, given));
+  return toAnswer(challenge.username, await respond(pool, challenge.name, challenge.session, given));
 }
 
 export async function refresh(pool: SignIn, refreshToken: string): Promise<Tokens> {
-  const answer = answered("", await initiate(pool, "REFRESH_TOKEN_AUTH", { REFRESH_TOKEN: refreshToken }));
+  const answer = toAnswer("", await initiate(pool, "REFRESH_TOKEN_AUTH", { REFRESH_TOKEN: refreshToken }));
   if ("challenge" in answer) {
     throw new ApiProblem({ title: t().problems.signInAgainTitle, detail: t().problems.moreThanToken });
   }
@@ -94,19 +94,19 @@ function respond(
   });
 }
 
-function answered(username: string, said: CognitoAnswer): Answer {
-  const result = said.AuthenticationResult;
+function toAnswer(username: string, response: CognitoAnswer): Answer {
+  const result = response.AuthenticationResult;
   if (result?.IdToken) {
     return { tokens: { idToken: result.IdToken, refreshToken: result.RefreshToken } };
   }
-  const name = said.ChallengeName;
-  if ((name === "NEW_PASSWORD_REQUIRED" || name === "SOFTWARE_TOKEN_MFA") && said.Session !== undefined) {
-    const known = said.ChallengeParameters?.USER_ID_FOR_SRP ?? username;
-    return { challenge: { name, session: said.Session, username: known } };
+  const name = response.ChallengeName;
+  if ((name === "NEW_PASSWORD_REQUIRED" || name === "SOFTWARE_TOKEN_MFA") && response.Session !== undefined) {
+    const known = response.ChallengeParameters?.USER_ID_FOR_SRP ?? username;
+    return { challenge: { name, session: response.Session, username: known } };
   }
   throw new ApiProblem({
     title: t().problems.cannotFinish,
-    detail: t().problems.asksFor(name ?? t().problems.somethingUnknown),
+    detail: t().problems.asksForChallenge(name ?? t().problems.unknownChallenge),
     advice: t().problems.askAdmin,
   });
 }
@@ -127,13 +127,13 @@ async function call(pool: SignIn, action: string, body: unknown): Promise<Cognit
   });
   const said = await response.json().catch(() => ({}));
   if (!response.ok) {
-    throw refusal(response.status, said);
+    throw problemFrom(response.status, said);
   }
   return said;
 }
 
-function refusal(status: number, said: { __type?: string; message?: string }): ApiProblem {
-  const type = (said.__type ?? "").split("#").pop() ?? "";
+function problemFrom(status: number, response: { __type?: string; message?: string }): ApiProblem {
+  const type = (response.__type ?? "").split("#").pop() ?? "";
   const known = problems()[type] ?? { title: t().problems.notSignedIn, advice: t().problems.tryAgain };
-  return new ApiProblem({ ...known, status, detail: said.message ?? type });
+  return new ApiProblem({ ...known, status, detail: response.message ?? type });
 }

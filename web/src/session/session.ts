@@ -1,14 +1,14 @@
-/** Who is signed in: tokens in this tab's sessionStorage, refreshed before they expire, never elsewhere. */
+/** The session: tokens in this tab's sessionStorage only, refreshed before they expire. */
 import { ApiProblem, asProblem } from "../api/problem";
 import { t } from "../i18n";
 import type { SignIn } from "../types";
 import { type Claims, readClaims } from "./claims";
 import * as cognito from "./cognito";
 
-const STORED = "crosshaul.session";
+const STORAGE_KEY = "crosshaul.session";
 const EXPIRY_MARGIN_MS = 60_000;
 
-interface Kept {
+interface StoredTokens {
   idToken: string;
   refreshToken: string | null;
 }
@@ -17,7 +17,7 @@ export type Ending = "signed-out" | "expired";
 
 export interface Snapshot {
   claims: Claims | null;
-  /** Why there is no session any more. */
+  /** Why the session ended. */
   ending: Ending | null;
 }
 
@@ -25,51 +25,51 @@ export interface Session {
   snapshot(): Snapshot;
   subscribe(listener: () => void): () => void;
   begin(tokens: cognito.Tokens): void;
-  /** A token that is good for at least the next minute. Throws an ApiProblem. */
+  /** Return a token that is valid for at least one minute. Throws an ApiProblem. */
   token(): Promise<string>;
-  /** A new token whatever the old one says: it was refused. */
+  /** Return a new token, after the API refused the old one. */
   freshToken(): Promise<string>;
   end(ending: Ending): void;
 }
 
-/** Does this tab keep somebody's tokens? They may have expired. */
+/** Return whether this tab has stored tokens, which may have expired. */
 export function wasSignedIn(storage: Storage = sessionStorage): boolean {
-  return storage.getItem(STORED) !== null;
+  return storage.getItem(STORAGE_KEY) !== null;
 }
 
 export function createSession(pool: SignIn, storage: Storage = sessionStorage): Session {
   const listeners = new Set<() => void>();
-  let kept = restore(storage);
-  let shown: Snapshot = { claims: kept && claimsOf(kept), ending: null };
+  let tokens = restore(storage);
+  let current: Snapshot = { claims: tokens && claimsOf(tokens), ending: null };
   let refreshing: Promise<string> | null = null;
 
-  function keep(next: Kept | null, ending: Ending | null): void {
-    kept = next;
-    shown = { claims: next && claimsOf(next), ending };
-    next ? storage.setItem(STORED, JSON.stringify(next)) : storage.removeItem(STORED);
+  function store(next: StoredTokens | null, ending: Ending | null): void {
+    tokens = next;
+    current = { claims: next && claimsOf(next), ending };
+    next ? storage.setItem(STORAGE_KEY, JSON.stringify(next)) : storage.removeItem(STORAGE_KEY);
     for (const listener of listeners) listener();
   }
 
   async function renew(): Promise<string> {
-    if (!kept?.refreshToken) {
-      keep(null, "expired");
+    if (!tokens?.refreshToken) {
+      store(null, "expired");
       throw signedOut();
     }
-    const before = kept;
+    const before = tokens;
     try {
-      const tokens = await cognito.refresh(pool, kept.refreshToken);
-      if (kept !== before) {
+      const renewed = await cognito.refresh(pool, tokens.refreshToken);
+      if (tokens !== before) {
         throw signedOut();
       }
-      keep({ idToken: tokens.idToken, refreshToken: tokens.refreshToken ?? before.refreshToken }, null);
-      return tokens.idToken;
+      store({ idToken: renewed.idToken, refreshToken: renewed.refreshToken ?? before.refreshToken }, null);
+      return renewed.idToken;
     } catch (error) {
-      if (kept === before && !asProblem(error).passing) keep(null, "expired");
+      if (tokens === before && !asProblem(error).transient) store(null, "expired");
       throw error;
     }
   }
 
-  /** Everyone who needs a new token at the same moment waits for the same one. */
+  /** Renew the tokens once for all concurrent callers. */
   function freshToken(): Promise<string> {
     refreshing ??= renew().finally(() => {
       refreshing = null;
@@ -78,37 +78,37 @@ export function createSession(pool: SignIn, storage: Storage = sessionStorage): 
   }
 
   return {
-    snapshot: () => shown,
+    snapshot: () => current,
     subscribe(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    begin: (tokens) => keep({ idToken: tokens.idToken, refreshToken: tokens.refreshToken ?? null }, null),
+    begin: ({ idToken, refreshToken }) => store({ idToken, refreshToken: refreshToken ?? null }, null),
     async token() {
-      if (!kept || !shown.claims) throw signedOut();
-      return shown.claims.expiresAt - EXPIRY_MARGIN_MS > Date.now() ? kept.idToken : freshToken();
+      if (!tokens || !current.claims) throw signedOut();
+      return current.claims.expiresAt - EXPIRY_MARGIN_MS > Date.now() ? tokens.idToken : freshToken();
     },
     freshToken,
     end(ending) {
-      const old = kept?.refreshToken;
-      keep(null, ending);
-      // The tab forgets the token in any case; that Cognito does too is best effort.
+      const old = tokens?.refreshToken;
+      store(null, ending);
+      // Revoking the token in Cognito is best effort: this tab has already deleted it.
       if (old && ending === "signed-out") cognito.revoke(pool, old).catch(() => undefined);
     },
   };
 }
 
-function restore(storage: Storage): Kept | null {
-  const text = storage.getItem(STORED);
+function restore(storage: Storage): StoredTokens | null {
+  const text = storage.getItem(STORAGE_KEY);
   try {
-    const kept = text ? (JSON.parse(text) as Kept) : null;
+    const kept = text ? (JSON.parse(text) as StoredTokens) : null;
     return kept && claimsOf(kept) ? kept : null;
   } catch {
     return null;
   }
 }
 
-function claimsOf(kept: Kept): Claims {
+function claimsOf(kept: StoredTokens): Claims {
   return readClaims(kept.idToken);
 }
 

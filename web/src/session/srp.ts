@@ -25,7 +25,7 @@ const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** What Cognito's PASSWORD_VERIFIER asks with. */
+/** Parameters of Cognito's PASSWORD_VERIFIER challenge. */
 export interface SrpChallenge {
   SALT: string;
   SRP_B: string;
@@ -33,7 +33,7 @@ export interface SrpChallenge {
   USER_ID_FOR_SRP: string;
 }
 
-/** One attempt to sign in: `publicKey` goes to Cognito first, `answer` answers its PASSWORD_VERIFIER. */
+/** One sign-in attempt: send `publicKey` to Cognito, then `answer` to its PASSWORD_VERIFIER challenge. */
 export class Proof {
   readonly #secret: bigint;
   readonly #public: bigint;
@@ -47,17 +47,17 @@ export class Proof {
     return this.#public.toString(16);
   }
 
-  /** The challenge's responses. RangeError if what was asked is no question that Cognito would ask. */
-  async answer(poolId: string, asked: SrpChallenge, password: string, now = new Date()) {
-    const server = BigInt(`0x${asked.SRP_B}`);
+  /** Return the responses to the challenge. Throws RangeError if the challenge is invalid. */
+  async answer(poolId: string, challenge: SrpChallenge, password: string, now = new Date()) {
+    const server = BigInt(`0x${challenge.SRP_B}`);
     if (server % N === 0n) {
       throw new RangeError("SRP_B is 0");
     }
-    const { USER_ID_FOR_SRP: user, SECRET_BLOCK: block } = asked;
+    const { USER_ID_FOR_SRP: user, SECRET_BLOCK: block } = challenge;
     const pool = poolId.slice(poolId.indexOf("_") + 1);
-    const key = await this.#key(server, BigInt(`0x${asked.SALT}`), `${pool}${user}:${password}`);
-    const moment = spoken(now);
-    const signature = await mac(key, joined(utf8(`${pool}${user}`), fromBase64(block), utf8(moment)));
+    const key = await this.#key(server, BigInt(`0x${challenge.SALT}`), `${pool}${user}:${password}`);
+    const moment = timestamp(now);
+    const signature = await mac(key, concat(utf8(`${pool}${user}`), fromBase64(block), utf8(moment)));
     return {
       USERNAME: user,
       PASSWORD_CLAIM_SECRET_BLOCK: block,
@@ -66,18 +66,18 @@ export class Proof {
     };
   }
 
-  /** Cognito has the same only if the password is right. */
+  /** Derive the shared key, which equals Cognito's only if the password is right. */
   async #key(server: bigint, salt: bigint, who: string): Promise<Bytes> {
-    const scrambling = await hash(padded(this.#public), padded(server));
-    const secret = await hash(padded(salt), await sha256(utf8(who)));
-    const base = server - (await hash(padded(N), padded(G))) * power(G, secret);
+    const scrambling = await hash(toPaddedBytes(this.#public), toPaddedBytes(server));
+    const secret = await hash(toPaddedBytes(salt), await sha256(utf8(who)));
+    const base = server - (await hash(toPaddedBytes(N), toPaddedBytes(G))) * power(G, secret);
     const shared = power(base, this.#secret + scrambling * secret);
-    const extracted = await mac(padded(scrambling), padded(shared));
+    const extracted = await mac(toPaddedBytes(scrambling), toPaddedBytes(shared));
     return (await mac(extracted, utf8("Caldera Derived Key\x01"))).slice(0, 16);
   }
 }
 
-/** Modulo N. */
+/** Return `base ** exponent` modulo N. */
 function power(base: bigint, exponent: bigint): bigint {
   let result = 1n;
   let square = ((base % N) + N) % N;
@@ -90,8 +90,11 @@ function power(base: bigint, exponent: bigint): bigint {
   return result;
 }
 
-/** With a zero in front where the first bit is set: Cognito's numbers have a sign. */
-function padded(value: bigint): Bytes {
+/**
+ * Return a number as bytes, with a leading zero if the first bit is set, since Cognito's numbers are
+ * signed.
+ */
+function toPaddedBytes(value: bigint): Bytes {
   const digits = value.toString(16);
   const even = digits.length % 2 ? `0${digits}` : digits;
   const signed = /^[89a-f]/.test(even) ? `00${even}` : even;
@@ -103,7 +106,7 @@ function number(bytes: Bytes): bigint {
 }
 
 async function hash(...parts: Bytes[]): Promise<bigint> {
-  return number(await sha256(joined(...parts)));
+  return number(await sha256(concat(...parts)));
 }
 
 async function sha256(data: Bytes): Promise<Bytes> {
@@ -116,7 +119,7 @@ async function mac(key: Bytes, message: Bytes): Promise<Bytes> {
   return new Uint8Array(await crypto.subtle.sign("HMAC", imported, message));
 }
 
-function joined(...parts: Bytes[]): Bytes {
+function concat(...parts: Bytes[]): Bytes {
   return Uint8Array.from(parts.flatMap((part) => [...part]));
 }
 
@@ -132,8 +135,8 @@ function toBase64(bytes: Bytes): string {
   return btoa(String.fromCharCode(...bytes));
 }
 
-/** In English whatever this browser speaks: `Thu Nov 26 09:05:01 UTC 2026`. */
-function spoken(at: Date): string {
+/** Return a time in English, independent of the locale: `Thu Nov 26 09:05:01 UTC 2026`. */
+function timestamp(at: Date): string {
   const clock = at.toISOString().slice(11, 19);
   const day = `${DAYS[at.getUTCDay()]} ${MONTHS[at.getUTCMonth()]} ${at.getUTCDate()}`;
   return `${day} ${clock} UTC ${at.getUTCFullYear()}`;

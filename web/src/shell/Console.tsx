@@ -5,15 +5,16 @@ import SideNavigation from "@cloudscape-design/components/side-navigation";
 import TopNavigation, { type TopNavigationProps } from "@cloudscape-design/components/top-navigation";
 import { type ReactNode, Suspense, useCallback, useEffect, useMemo, useState } from "react";
 import type { Api } from "../api/client";
-import { AppContext, type AppContextValue, type Notice, useAppContext } from "../appContext";
+import { AppContext, type AppContextValue, useAppContext } from "../appContext";
 import { ErrorBoundary } from "../components/ErrorBoundary";
 import { Loading } from "../components/Loading";
 import type { Settings } from "../config";
-import { shown } from "../format/names";
+import { safeText } from "../format/names";
+import type { Notice } from "../format/problems";
 import { duration } from "../format/sizes";
 import { lazyPage } from "../hooks/lazyPage";
-import { chooseTheme, type Theme, theme } from "../hooks/useMedia";
-import { LANGUAGES, type Language, speak, t, useSpoken } from "../i18n";
+import { chooseTheme, currentTheme, type Theme } from "../hooks/useMedia";
+import { LANGUAGES, type Language, setLanguage, t, useLanguage } from "../i18n";
 import { type CatchUp, useCatchUp } from "../live/useCatchUp";
 import { useChangeFeed } from "../live/useChangeFeed";
 import { NotFoundPage } from "../pages/NotFoundPage";
@@ -43,17 +44,18 @@ interface Props {
 }
 
 const SECTIONS = ["overview", "transfers", "agents", "templates", "policies", "audit"] as const;
-/** Who a section or one of its pages is for, where that is not everybody. */
-const NEEDED: Readonly<Record<string, Role>> = {
+/** Roles required for sections and pages; viewer where none is listed. */
+const REQUIRED_ROLES: Readonly<Record<string, Role>> = {
   "transfers/new": "operator",
   "templates/new": "operator",
   policies: "admin",
   audit: "admin",
 };
 
-const neededFor = (section: string, page = section) => NEEDED[page] ?? NEEDED[section] ?? "viewer";
+const requiredRole = (section: string, page = section) =>
+  REQUIRED_ROLES[page] ?? REQUIRED_ROLES[section] ?? "viewer";
 
-/** The signed-in part: navigation around the page that the address names. */
+/** The signed-in console: navigation, notices and the current page. */
 export default function Console({ settings, session, api, claims }: Props) {
   const [notices, setNotices] = useState<FlashbarProps.MessageDefinition[]>([]);
   const notify = useCallback(
@@ -70,22 +72,28 @@ export default function Console({ settings, session, api, claims }: Props) {
   return (
     <AppContext.Provider value={here}>
       <SkipLink />
-      <Top />
-      <Frame notices={catchUp ? [told(catchUp), ...notices] : notices} stage={settings.stage} />
+      <TopBar />
+      <Frame notices={catchUp ? [catchUpNotice(catchUp), ...notices] : notices} stage={settings.stage} />
     </AppContext.Provider>
   );
 }
 
-/** Nothing to dismiss: it goes when it is no longer true. */
-function told(catchUp: CatchUp): FlashbarProps.MessageDefinition {
-  const words = t().catchUp;
+/** Return the notice about catching up. It cannot be dismissed, and disappears when it is over. */
+function catchUpNotice(catchUp: CatchUp): FlashbarProps.MessageDefinition {
+  const labels = t().catchUp;
   const common = { id: "catch-up", ariaRole: "status" } as const;
-  if (catchUp.state === "cut")
-    return { ...common, type: "warning", header: words.cut, content: words.cutHint };
+  if (catchUp.state === "offline")
+    return { ...common, type: "warning", header: labels.offline, content: labels.offlineHint };
   const away = duration(catchUp.away);
-  return catchUp.state === "asking"
-    ? { ...common, type: "info", loading: true, header: words.asking(away), content: words.askingHint }
-    : { ...common, type: "success", header: words.done(away) };
+  return catchUp.state === "refreshing"
+    ? {
+        ...common,
+        type: "info",
+        loading: true,
+        header: labels.refreshing(away),
+        content: labels.refreshingHint,
+      }
+    : { ...common, type: "success", header: labels.refreshed(away) };
 }
 
 function withNotice(
@@ -101,7 +109,7 @@ function withNotice(
   );
 }
 
-function Top() {
+function TopBar() {
   const { session, claims, role, notify } = useAppContext();
   return (
     <div id="top">
@@ -112,14 +120,18 @@ function Top() {
           logo: { src: "./favicon.svg", alt: t().nav.logo },
         }}
         utilities={[
-          display(useSpoken().language, (language) => {
-            speak(language, true).catch(() =>
-              notify({ type: "warning", header: t().nav.wordless, content: t().nav.wordlessHint }),
+          displayMenu(useLanguage().language, (language) => {
+            setLanguage(language, true).catch(() =>
+              notify({
+                type: "warning",
+                header: t().nav.languageFailed,
+                content: t().nav.languageFailedHint,
+              }),
             );
           }),
           {
             type: "menu-dropdown",
-            text: shown(claims.user),
+            text: safeText(claims.user),
             description: t().nav.roles[role],
             iconName: "user-profile",
             items: [{ id: "sign-out", text: t().nav.signOut }],
@@ -141,7 +153,7 @@ function Frame({ notices, stage }: FrameProps) {
   const route = useRoute();
   const { role } = useAppContext();
   const { page, type, title } = pageOf(route, role);
-  const trail = trailOf(route, title);
+  const trail = breadcrumbsOf(route, title);
   const section = href(route.path[0] ?? "overview");
   useEffect(() => {
     document.title = `${title} · Crosshaul`;
@@ -151,7 +163,9 @@ function Frame({ notices, stage }: FrameProps) {
     <AppLayout
       headerSelector="#top"
       toolsHide
-      breadcrumbs={trail.length > 1 ? <BreadcrumbGroup items={trail} ariaLabel={t().nav.trail} /> : undefined}
+      breadcrumbs={
+        trail.length > 1 ? <BreadcrumbGroup items={trail} ariaLabel={t().nav.breadcrumbs} /> : undefined
+      }
       ariaLabels={{
         navigation: t().nav.navigation,
         navigationToggle: t().nav.openNavigation,
@@ -163,7 +177,7 @@ function Frame({ notices, stage }: FrameProps) {
         <SideNavigation
           header={{ text: t().nav.stage(stage), href: href("overview") }}
           activeHref={section}
-          items={SECTIONS.filter((name) => mayAct(role, neededFor(name))).map((name) => ({
+          items={SECTIONS.filter((name) => mayAct(role, requiredRole(name))).map((name) => ({
             type: "link",
             text: t().nav[name],
             href: href(name),
@@ -185,14 +199,14 @@ function Frame({ notices, stage }: FrameProps) {
   );
 }
 
-/** `new` is a word of its own only at the end: a template may have that name, too. */
+/** Return the shape of a path: `new` is a verb only at the end, since a template may have that name. */
 function shape(item: string | undefined, verb: string | undefined): string {
   if (verb) return `*/${verb}`;
   return item === "new" ? "new" : item ? "*" : "";
 }
 
-/** Where this page is: its section, then itself. */
-function trailOf({ path }: Route, title: string): { text: string; href: string }[] {
+/** Return the breadcrumbs of a page: its section, then the page. */
+function breadcrumbsOf({ path }: Route, title: string): { text: string; href: string }[] {
   const section = SECTIONS.find((name) => name === path[0]);
   if (!section || path.length < 2) return [];
   return [
@@ -201,8 +215,8 @@ function trailOf({ path }: Route, title: string): { text: string; href: string }
   ];
 }
 
-/** Colours and language, as a menu. */
-function display(
+/** Return the menu for theme and language. */
+function displayMenu(
   language: Language,
   onChoose: (language: Language) => void,
 ): TopNavigationProps.MenuDropdownUtility {
@@ -221,7 +235,7 @@ function display(
           id: one,
           text: nav.themes[one],
           itemType: "checkbox",
-          checked: theme() === one,
+          checked: currentTheme() === one,
         })),
       },
       {
@@ -246,14 +260,14 @@ interface Page {
 function pageOf({ path, query }: Route, role: Role): Page {
   const [section = "overview", item, verb, ...rest] = path;
   const which = `${section}/${shape(item, verb)}`;
-  const needed = neededFor(section, which);
-  const guarded = !mayAct(role, needed);
+  const needed = requiredRole(section, which);
+  const forbidden = !mayAct(role, needed);
   const missing: Page = {
-    page: <NotFoundPage needed={guarded ? needed : "viewer"} />,
+    page: <NotFoundPage needed={forbidden ? needed : "viewer"} />,
     type: "default",
     title: t().notFound.tab,
   };
-  if (rest.length > 0 || guarded) return missing;
+  if (rest.length > 0 || forbidden) return missing;
   switch (which) {
     case "overview/":
       return { page: <OverviewPage />, type: "dashboard", title: t().overview.title };

@@ -3,7 +3,7 @@ import { t } from "../i18n";
 
 const CONTENT = "content";
 
-/** The first that Tab reaches: past the navigation. The address stays, for it names the page. */
+/** Link to skip the navigation with the keyboard. Does not change the address, which names the page. */
 export function SkipLink() {
   return (
     <a
@@ -19,7 +19,7 @@ export function SkipLink() {
   );
 }
 
-/** Where it leads to. */
+/** Target of the skip link. */
 export function Content({ children }: { children: ReactNode }) {
   return (
     <div id={CONTENT} tabIndex={-1}>

@@ -4,7 +4,7 @@ import Input from "@cloudscape-design/components/input";
 import Multiselect from "@cloudscape-design/components/multiselect";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import TimeInput from "@cloudscape-design/components/time-input";
-import { windowWords } from "../../format/options";
+import { describeWindow } from "../../format/options";
 import { t } from "../../i18n";
 import { SPEED } from "../../model/options";
 import type { Options } from "../../types";
@@ -19,21 +19,21 @@ export const DAYS: Day[] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 interface Props {
   value: readonly Window[];
-  fault?: string;
+  error?: string;
   onChange(value: Window[]): void;
 }
 
-/** Hours at which another limit holds, a row each; the first that fits counts. */
-export function BandwidthWindows({ value, fault, onChange }: Props) {
-  const words = t().options;
+/** Rows of hours with their own speed limit; the first matching row applies. */
+export function BandwidthWindows({ value, error, onChange }: Props) {
+  const labels = t().options;
   const change = (number: number, next: Partial<Window>) =>
     onChange(value.map((one, at) => (at === number ? { ...one, ...next } : one)));
   return (
-    <FormField label={words.windows} description={words.windowsHint} errorText={fault} stretch>
+    <FormField label={labels.windows} description={labels.windowsHint} errorText={error} stretch>
       <SpaceBetween size="s">
         {value.map((one, number) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: a window is nothing but its place in the order
-          <fieldset key={number} aria-label={windowWords(one)} className="window">
+          <fieldset key={number} aria-label={describeWindow(one)} className="window">
             <Row
               value={one}
               onChange={(next) => change(number, next)}
@@ -47,7 +47,7 @@ export function BandwidthWindows({ value, fault, onChange }: Props) {
           disabled={value.length >= MAX_WINDOWS}
           onClick={() => onChange([...value, workingHours()])}
         >
-          {words.addWindow}
+          {labels.addWindow}
         </Button>
       </SpaceBetween>
     </FormField>
@@ -61,15 +61,15 @@ interface RowProps {
 }
 
 function Row({ value, onChange, onRemove }: RowProps) {
-  const words = t().options;
-  const days = DAYS.map((day) => ({ value: day, label: words.days[day] }));
+  const labels = t().options;
+  const days = DAYS.map((day) => ({ value: day, label: labels.days[day] }));
   return (
     <>
       <Multiselect
-        ariaLabel={words.onDays}
+        ariaLabel={labels.onDays}
         options={days}
         selectedOptions={days.filter((one) => value.days.includes(one.value))}
-        placeholder={words.everyDay}
+        placeholder={labels.everyDay}
         hideTokens={false}
         onChange={({ detail }) => {
           const chosen = new Set(detail.selectedOptions.map((one) => one.value));
@@ -77,29 +77,29 @@ function Row({ value, onChange, onRemove }: RowProps) {
         }}
       />
       <TimeInput
-        ariaLabel={words.from}
+        ariaLabel={labels.from}
         format="hh:mm"
         placeholder="08:00"
         value={value.start.slice(0, HH_MM)}
         onChange={({ detail }) => onChange({ start: detail.value })}
       />
       <TimeInput
-        ariaLabel={words.until}
+        ariaLabel={labels.until}
         format="hh:mm"
         placeholder="18:00"
         value={value.end.slice(0, HH_MM)}
         onChange={({ detail }) => onChange({ end: detail.value })}
       />
       <Input
-        ariaLabel={words.zone}
+        ariaLabel={labels.zone}
         value={value.zone}
         onChange={({ detail }) => onChange({ zone: detail.value })}
         spellcheck={false}
       />
-      <FormField errorText={value.limit === 0 ? words.limitFault : ""}>
+      <FormField errorText={value.limit === 0 ? labels.limitError : ""}>
         <AmountInput
-          ariaLabel={words.limit}
-          placeholder={words.noLimit}
+          ariaLabel={labels.limit}
+          placeholder={labels.noLimit}
           measure={SPEED}
           value={value.limit}
           onChange={(limit) => onChange({ limit })}
@@ -109,14 +109,14 @@ function Row({ value, onChange, onRemove }: RowProps) {
         variant="icon"
         iconName="remove"
         formAction="none"
-        ariaLabel={words.removeWindow(windowWords(value))}
+        ariaLabel={labels.removeWindow(describeWindow(value))}
         onClick={onRemove}
       />
     </>
   );
 }
 
-/** What a new row begins with, in the viewer's own zone. */
+/** Return the initial row: working hours in the viewer's time zone. */
 function workingHours(): Window {
   return {
     days: DAYS.slice(0, 5),

@@ -1,4 +1,4 @@
-/** The kinds of fields that options are written with. */
+/** Form fields for transfer options. */
 import Checkbox from "@cloudscape-design/components/checkbox";
 import FormField from "@cloudscape-design/components/form-field";
 import Input from "@cloudscape-design/components/input";
@@ -8,7 +8,7 @@ import Textarea from "@cloudscape-design/components/textarea";
 import { useState } from "react";
 import { amountOf, amountText, patterns, type Unit } from "../../model/options";
 
-export interface Chosen<T extends string> {
+export interface Option<T extends string> {
   value: T;
   label: string;
   description: string;
@@ -16,27 +16,27 @@ export interface Chosen<T extends string> {
   disabledReason?: string;
 }
 
-export function choices<T extends string>(labels: Record<T, string>, hints: Record<T, string>): Chosen<T>[] {
+export function choices<T extends string>(labels: Record<T, string>, hints: Record<T, string>): Option<T>[] {
   const values = Object.keys(labels) as T[];
   return values.map((value) => ({ value, label: labels[value], description: hints[value] }));
 }
 
 interface ChoiceProps<T extends string> {
   label: string;
-  choices: Chosen<T>[];
+  choices: Option<T>[];
   value: T;
-  fault?: string;
+  error?: string;
   onChange(value: T): void;
 }
 
-export function Choice<T extends string>({ label, choices, value, fault, onChange }: ChoiceProps<T>) {
+export function Choice<T extends string>({ label, choices, value, error, onChange }: ChoiceProps<T>) {
   const pick: SelectProps["onChange"] = ({ detail }) => {
     const chosen = choices.find((one) => one.value === detail.selectedOption.value);
     if (chosen) onChange(chosen.value);
   };
   const now = choices.find((one) => one.value === value);
   return (
-    <FormField label={label} constraintText={now?.description} errorText={fault}>
+    <FormField label={label} constraintText={now?.description} errorText={error}>
       <Select triggerVariant="label" options={choices} selectedOption={now ?? null} onChange={pick} />
     </FormField>
   );
@@ -50,7 +50,7 @@ interface AmountInputProps {
   placeholder?: string;
 }
 
-/** Keeps what is typed as it is typed. A field of numbers would give an empty text for what is none. */
+/** Text field for an amount that keeps the text as typed. An `<input type=number>` hides invalid text. */
 export function AmountInput({ measure, value, onChange, ...rest }: AmountInputProps) {
   const [text, setText] = useState("");
   function change(next: string): void {
@@ -72,14 +72,14 @@ export function AmountInput({ measure, value, onChange, ...rest }: AmountInputPr
 interface AmountProps extends Omit<AmountInputProps, "ariaLabel" | "placeholder"> {
   label: string;
   constraint: string;
-  /** Said when it is none. */
-  wrong: string;
-  fault?: string;
+  /** Error shown if the text is not a valid amount. */
+  invalidText: string;
+  error?: string;
 }
 
-export function Amount({ label, constraint, wrong, fault, ...rest }: AmountProps) {
+export function Amount({ label, constraint, invalidText, error, ...rest }: AmountProps) {
   return (
-    <FormField label={label} constraintText={constraint} errorText={rest.value === 0 ? wrong : fault}>
+    <FormField label={label} constraintText={constraint} errorText={rest.value === 0 ? invalidText : error}>
       <AmountInput {...rest} />
     </FormField>
   );
@@ -90,19 +90,19 @@ interface PatternsProps {
   constraint: string;
   example: string;
   value: readonly string[];
-  fault?: string;
+  error?: string;
   onChange(value: string[]): void;
 }
 
-/** One pattern a line. */
-export function Patterns({ label, constraint, example, value, fault, onChange }: PatternsProps) {
+/** Text area with one pattern a line. */
+export function Patterns({ label, constraint, example, value, error, onChange }: PatternsProps) {
   const [text, setText] = useState(() => value.join("\n"));
   function change(next: string): void {
     setText(next);
     onChange(patterns(next));
   }
   return (
-    <FormField label={label} constraintText={constraint} errorText={fault}>
+    <FormField label={label} constraintText={constraint} errorText={error}>
       <Textarea
         value={text}
         onChange={({ detail }) => change(detail.value)}
@@ -114,26 +114,34 @@ export function Patterns({ label, constraint, example, value, fault, onChange }:
   );
 }
 
-interface DangerProps {
+interface DangerousOptionProps {
   label: string;
   hint: string;
-  /** Said when it is chosen. */
+  /** Shown while the option is on. */
   warning: string;
-  /** Why it cannot be chosen now; empty when it can. */
-  barred: string;
+  /** Why the option is disabled; empty if it is available. */
+  unavailable: string;
   value: boolean;
-  fault?: string;
+  error?: string;
   onChange(value: boolean): void;
 }
 
-/** An option that removes something. */
-export function Danger({ label, hint, warning, barred, value, fault, onChange }: DangerProps) {
+/** A checkbox for an option that removes files. */
+export function DangerousOption({
+  label,
+  hint,
+  warning,
+  unavailable,
+  value,
+  error,
+  onChange,
+}: DangerousOptionProps) {
   return (
-    <FormField errorText={fault}>
+    <FormField errorText={error}>
       <Checkbox
         checked={value}
-        disabled={barred !== "" && !value}
-        description={barred || hint}
+        disabled={unavailable !== "" && !value}
+        description={unavailable || hint}
         onChange={({ detail }) => onChange(detail.checked)}
       >
         {label}

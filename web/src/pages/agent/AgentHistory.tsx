@@ -7,17 +7,17 @@ import { hrefWith } from "../../router";
 const LATEST = 10;
 const DAYS = 30;
 
-/** What was done to an agent and with it, as the audit has it: for those who may read that. */
+/** Latest audit records of an agent, for administrators. */
 export function AgentHistory({ agentId }: { agentId: string }) {
-  const asked = useAudit({ by: "agent", value: agentId, days: DAYS });
-  const records = asked.data?.pages[0]?.records.slice(0, LATEST).reverse() ?? [];
+  const query = useAudit({ by: "agent", value: agentId, days: DAYS });
+  const records = query.data?.pages[0]?.records.slice(0, LATEST).reverse() ?? [];
   const all = hrefWith("audit", { by: "agent", value: agentId, days: String(DAYS) });
   return (
     <Timeline
-      moments={records.map(({ at, who, action, about }) => ({ at, by: who, what: `${action}: ${about}` }))}
+      entries={records.map(({ at, who, action, about }) => ({ at, by: who, what: `${action}: ${about}` }))}
       actions={<Button href={all}>{t().agent.audit}</Button>}
-      loading={asked.isPending}
-      empty={asked.isError ? t().common.notLoaded : undefined}
+      loading={query.isPending}
+      empty={query.isError ? t().common.notLoaded : undefined}
     />
   );
 }

@@ -9,12 +9,16 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table from "@cloudscape-design/components/table";
 import { useState } from "react";
 import { useAppContext } from "../../appContext";
-import { onAgent } from "../../components/browsablePlaces";
+import { agentPlace } from "../../components/browsablePlaces";
 import { DirectoryBrowser } from "../../components/DirectoryBrowser";
 import { Loading } from "../../components/Loading";
 import { PageError } from "../../components/PageError";
 import { HopProblem, ProblemAlert } from "../../components/ProblemAlert";
-import { Clock, Name, State, When } from "../../components/text";
+import { RemoveAgent } from "../../components/RemoveAgent";
+import { TagBadges } from "../../components/TagBadges";
+import { ClockSkew, Name, State, When } from "../../components/text";
+import { transferColumns } from "../../components/transferColumns";
+import { UpdateAgents } from "../../components/UpdateAgents";
 import { bytes, decimal } from "../../format/sizes";
 import { useAgent, useTransfers } from "../../hooks/queries";
 import { useNarrow } from "../../hooks/useMedia";
@@ -22,31 +26,27 @@ import { t } from "../../i18n";
 import { go, href, hrefWith } from "../../router";
 import { mayAct } from "../../session/claims";
 import type { Agent } from "../../types";
-import { Tags } from "../agents/columns";
-import { RemoveAgent } from "../agents/RemoveAgent";
-import { RotateAgent } from "../agents/RotateAgent";
-import { UpdateAgents } from "../agents/UpdateAgents";
-import { transferColumns } from "../transfers/columns";
 import { AgentHistory } from "./AgentHistory";
-import { Reach } from "./Reach";
+import { ReachablePeers } from "./ReachablePeers";
+import { RotateAgent } from "./RotateAgent";
 import { Settings } from "./Settings";
 
 export default function AgentPage({ agentId }: { agentId: string }) {
-  const asked = useAgent(agentId);
+  const query = useAgent(agentId);
   const { role } = useAppContext();
-  const agent = asked.data;
-  const again = () => asked.refetch();
+  const agent = query.data;
+  const again = () => query.refetch();
   if (!agent) {
-    return asked.isError ? (
-      <PageError title={agentId} error={asked.error} onRetry={again} />
+    return query.isError ? (
+      <PageError title={agentId} error={query.error} onRetry={again} />
     ) : (
       <Loading what={t().agent.thing} />
     );
   }
   return (
     <SpaceBetween size="l">
-      {asked.isError && <ProblemAlert error={asked.error} onRetry={again} />}
-      <Header variant="h1" description={<State of={agent.status} />} actions={<Acts agent={agent} />}>
+      {query.isError && <ProblemAlert error={query.error} onRetry={again} />}
+      <Header variant="h1" description={<State of={agent.status} />} actions={<Actions agent={agent} />}>
         {agent.agent_id}
       </Header>
       {agent.problems.map((problem) => (
@@ -56,7 +56,7 @@ export default function AgentPage({ agentId }: { agentId: string }) {
         <KeyValuePairs columns={4} items={facts(agent)} />
       </Container>
       <Roots agent={agent} />
-      <Reach agent={agent} />
+      <ReachablePeers agent={agent} />
       <Transfers agentId={agentId} />
       {mayAct(role, "admin") && <AgentHistory agentId={agentId} />}
       {mayAct(role, "admin") && <Settings key={settingsKey(agent)} agent={agent} />}
@@ -64,12 +64,12 @@ export default function AgentPage({ agentId }: { agentId: string }) {
   );
 }
 
-/** The form begins anew when somebody else has changed what it shows. */
+/** Key of the settings form: it is reset when another person changed the agent. */
 function settingsKey({ tags, endpoints }: Agent): string {
   return JSON.stringify([tags, endpoints]);
 }
 
-function Acts({ agent }: { agent: Agent }) {
+function Actions({ agent }: { agent: Agent }) {
   const { role } = useAppContext();
   const [browsing, setBrowsing] = useState(false);
   const [removing, setRemoving] = useState(false);
@@ -90,7 +90,7 @@ function Acts({ agent }: { agent: Agent }) {
       </Button>
       {browsing && (
         <DirectoryBrowser
-          place={onAgent(agent)}
+          place={agentPlace(agent)}
           start=""
           end="source"
           onClose={() => setBrowsing(false)}
@@ -107,33 +107,33 @@ function Acts({ agent }: { agent: Agent }) {
 }
 
 function facts(agent: Agent) {
-  const words = t().agent;
+  const labels = t().agent;
   const { hostname, ip_address, last_heartbeat, connected_at, load, skew, tags } = agent;
   const { remotes } = agent.capabilities;
   return [
-    { label: words.server, value: <Name>{[hostname, ip_address].filter(Boolean).join(" · ")}</Name> },
+    { label: labels.server, value: <Name>{[hostname, ip_address].filter(Boolean).join(" · ")}</Name> },
     {
-      label: words.heartbeat,
+      label: labels.heartbeat,
       value: last_heartbeat ? <When at={last_heartbeat} relative /> : t().agents.never,
     },
-    { label: words.connected, value: connected_at ? <When at={connected_at} relative /> : "–" },
-    { label: words.load, value: load === null ? words.loadNone : decimal(load) },
-    { label: words.clock, value: <Clock skew={skew} /> },
+    { label: labels.connected, value: connected_at ? <When at={connected_at} relative /> : "–" },
+    { label: labels.load, value: load === null ? labels.loadNone : decimal(load) },
+    { label: labels.clock, value: <ClockSkew skew={skew} /> },
     { label: t().agents.running, value: String(agent.running) },
-    { label: words.version, value: agent.version },
-    { label: words.certificate, value: <Keys agent={agent} /> },
-    { label: words.endpoints, value: agent.endpoints.join(", ") || words.fixed },
-    ...(remotes.length ? [{ label: words.remotes, value: <Remotes remotes={remotes} /> }] : []),
-    ...(Object.keys(tags).length ? [{ label: t().common.tags, value: <Tags tags={tags} /> }] : []),
+    { label: labels.version, value: agent.version },
+    { label: labels.certificate, value: <Keys agent={agent} /> },
+    { label: labels.endpoints, value: agent.endpoints.join(", ") || labels.noEndpoints },
+    ...(remotes.length ? [{ label: labels.remotes, value: <Remotes remotes={remotes} /> }] : []),
+    ...(Object.keys(tags).length ? [{ label: t().common.tags, value: <TagBadges tags={tags} /> }] : []),
   ];
 }
 
-/** What else its host reaches, by rclone: `archive: s3, read only`. */
+/** rclone remotes of the host: `archive: s3, read only`. */
 function Remotes({ remotes }: { remotes: Agent["capabilities"]["remotes"] }) {
-  const words = t().browser;
+  const labels = t().browser;
   return remotes.map(({ name, access, type }) => (
     <div key={name}>
-      <Name>{`${name}:`}</Name> {[type, access === "rw" ? words.rw : words.ro].filter(Boolean).join(", ")}
+      <Name>{`${name}:`}</Name> {[type, access === "rw" ? labels.rw : labels.ro].filter(Boolean).join(", ")}
     </div>
   ));
 }
@@ -143,26 +143,30 @@ function Keys({ agent }: { agent: Agent }) {
     <>
       <When at={agent.certified_at ?? agent.registered_at} relative />
       {agent.rotation_wanted_at && <Box color="text-status-info">{t().agent.rotating}</Box>}
-      {agent.command_key_status === "present" && <Box color="text-status-info">{t().agent.knowsPresent}</Box>}
-      {agent.command_key_status === "none" && <Box color="text-status-error">{t().agent.knowsNone}</Box>}
+      {agent.command_key_status === "present" && (
+        <Box color="text-status-info">{t().agent.commandKeyOutdated}</Box>
+      )}
+      {agent.command_key_status === "none" && (
+        <Box color="text-status-error">{t().agent.commandKeyMissing}</Box>
+      )}
     </>
   );
 }
 
 function Roots({ agent }: { agent: Agent }) {
-  const words = t().browser;
+  const labels = t().browser;
   return (
     <Table
       header={<Header counter={`(${agent.roots.length})`}>{t().agent.roots}</Header>}
       items={[...agent.roots]}
       trackBy="path"
       wrapLines
-      empty={words.noRoots}
+      empty={labels.noRoots}
       ariaLabels={{ tableLabel: t().agent.roots }}
       columnDefinitions={[
         {
           id: "path",
-          header: words.root,
+          header: labels.root,
           isRowHeader: true,
           cell: ({ path }) => (
             <span className="mono">
@@ -172,9 +176,9 @@ function Roots({ agent }: { agent: Agent }) {
         },
         {
           id: "access",
-          header: words.access,
+          header: labels.access,
           cell: ({ access }) => (
-            <Badge color={access === "rw" ? "blue" : "grey"}>{access === "rw" ? words.rw : words.ro}</Badge>
+            <Badge color={access === "rw" ? "blue" : "grey"}>{access === "rw" ? labels.rw : labels.ro}</Badge>
           ),
         },
         { id: "space", header: t().agent.space, cell: (root) => <Space root={root} /> },
@@ -185,7 +189,7 @@ function Roots({ agent }: { agent: Agent }) {
 
 function Space({ root }: { root: Agent["roots"][number] }) {
   if (root.free === null || root.size === null) {
-    return <Box color="text-status-warning">{t().browser.gone}</Box>;
+    return <Box color="text-status-warning">{t().browser.notFound}</Box>;
   }
   const used = root.size ? Math.round((1 - root.free / root.size) * 100) : 0;
   return (
@@ -198,7 +202,7 @@ function Space({ root }: { root: Agent["roots"][number] }) {
 }
 
 function Transfers({ agentId }: { agentId: string }) {
-  const asked = useTransfers({ status: null, agent: agentId, dryRun: null }, null);
+  const query = useTransfers({ status: null, agent: agentId, dryRun: null }, null);
   const narrow = useNarrow();
   return (
     <Table
@@ -209,11 +213,11 @@ function Transfers({ agentId }: { agentId: string }) {
           {t().agent.transfers}
         </Header>
       }
-      items={asked.data?.transfers.slice(0, 8) ?? []}
+      items={query.data?.transfers.slice(0, 8) ?? []}
       trackBy="transfer_id"
-      loading={asked.isPending}
+      loading={query.isPending}
       loadingText={t().common.loading(t().transfers.thing)}
-      empty={asked.isError ? t().common.notLoaded : t().agent.noTransfers}
+      empty={query.isError ? t().common.notLoaded : t().agent.noTransfers}
       columnDefinitions={transferColumns(narrow)}
       wrapLines
       ariaLabels={{ tableLabel: t().agent.transfers }}

@@ -13,7 +13,7 @@ import { editable, given, type Tag, Tags } from "../../components/Tags";
 import { t } from "../../i18n";
 import type { Agent } from "../../types";
 
-/** What an administrator may change of an agent from here; its roots are its host's. */
+/** Settings of an agent that an administrator may change here. Roots are set on the host. */
 export function Settings({ agent }: { agent: Agent }) {
   const { api, notify } = useAppContext();
   const queries = useQueryClient();
@@ -23,7 +23,7 @@ export function Settings({ agent }: { agent: Agent }) {
   const [addresses, setAddresses] = useState(known);
   const save = useMutation({
     mutationFn: () => {
-      // Addresses that nobody touched stay the agent's own.
+      // Unchanged addresses stay the ones that the agent reports.
       const endpoints = addresses === known ? null : addresses.split(/\s+/).filter(Boolean);
       return api.patch<Agent>(`/agents/${encodeURIComponent(agent.agent_id)}`, {
         tags: given(tags),

@@ -1,32 +1,32 @@
-/** Who reached whom, out of what both ends say of it. */
+/** How two agents connected, from the reports of both. */
 import type { Agent, AgentStatus } from "../../types";
 
-export interface Meeting {
+export interface PeerReachability {
   /** The other agent. */
   name: string;
-  /** Null where there is no such agent any more. */
+  /** Null if the agent was removed. */
   status: AgentStatus | null;
-  /** Who dialled, and whom. */
+  /** The agent that dialed, and the agent that was dialed. */
   by: string;
   to: string;
-  /** What was dialled: only who did knows it. */
+  /** The dialed address, known only from the report of the dialing agent. */
   address: string | null;
-  /** Neither got through: by the relay bucket. */
+  /** Whether the relay bucket was used, since neither could connect. */
   relayed: boolean;
 }
 
-/** By name. What the agent says itself counts; of others that it does not speak of, what they say of it. */
-export function meetings(agent: Agent, all: readonly Agent[]): Meeting[] {
+/** Return the peers by name: from the agent's own report, otherwise from the report of the peer. */
+export function peerReachability(agent: Agent, all: readonly Agent[]): PeerReachability[] {
   const own = agent.agent_id;
-  const said = new Map((agent.reached ?? []).map((one) => [one.agent_id, wayOf(one, one.dialled)]));
+  const contacts = new Map((agent.reached ?? []).map((one) => [one.agent_id, contactOf(one, one.dialled)]));
   for (const other of all) {
-    const there = saysOf(other, own);
-    if (other.agent_id !== own && there && !said.has(other.agent_id))
-      said.set(other.agent_id, wayOf(there, !there.dialled));
+    const report = reportAbout(other, own);
+    if (other.agent_id !== own && report && !contacts.has(other.agent_id))
+      contacts.set(other.agent_id, contactOf(report, !report.dialled));
   }
-  return [...said].sort(byName).map(([name, { dialled, relayed }]) => {
+  return [...contacts].sort(byName).map(([name, { dialled, relayed }]) => {
     const other = all.find(({ agent_id }) => agent_id === name);
-    const caller = dialled ? saysOf(agent, name) : other && saysOf(other, own);
+    const caller = dialled ? reportAbout(agent, name) : other && reportAbout(other, own);
     return {
       name,
       status: other?.status ?? null,
@@ -40,20 +40,20 @@ export function meetings(agent: Agent, all: readonly Agent[]): Meeting[] {
 
 type Reached = NonNullable<Agent["reached"]>[number];
 
-interface HowMet {
-  /** Did the agent itself dial? */
+interface Contact {
+  /** Whether the agent itself dialed. */
   dialled: boolean;
   relayed: boolean;
 }
 
-function wayOf({ relayed = false }: Reached, dialled: boolean): HowMet {
+function contactOf({ relayed = false }: Reached, dialled: boolean): Contact {
   return { dialled, relayed };
 }
 
-function saysOf({ reached }: Agent, name: string) {
+function reportAbout({ reached }: Agent, name: string) {
   return (reached ?? []).find(({ agent_id }) => agent_id === name);
 }
 
-function byName([one]: [string, HowMet], [other]: [string, HowMet]): number {
+function byName([one]: [string, Contact], [other]: [string, Contact]): number {
   return one < other ? -1 : 1;
 }

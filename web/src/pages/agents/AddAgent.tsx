@@ -19,34 +19,34 @@ import { useAgents } from "../../hooks/queries";
 import { t } from "../../i18n";
 import { href } from "../../router";
 import type { Enrollment, Root, StartedRollout } from "../../types";
-import { Copyable, Expiry, Handed } from "./InstallCommand";
+import { Copyable, Expiry, InstallDialog } from "./InstallCommand";
 import { RolloutProgress } from "./RolloutProgress";
 import { RootsFields } from "./RootsFields";
-import { given, NEW_ROOT, rootFault } from "./roots";
+import { given, NEW_ROOT, rootError } from "./roots";
 
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const PATTERN = /^([a-z0-9][a-z0-9-]{0,29})?\{hostname\}([a-z0-9-]{0,19}[a-z0-9])?$/;
-const MOST = 10_000;
-const lives = () => [
-  { value: "3600", label: t().addAgent.lives.hour },
-  { value: "86400", label: t().addAgent.lives.day },
-  { value: "604800", label: t().addAgent.lives.week },
+const MAX_SERVERS = 10_000;
+const lifetimes = () => [
+  { value: "3600", label: t().addAgent.lifetimes.hour },
+  { value: "86400", label: t().addAgent.lifetimes.day },
+  { value: "604800", label: t().addAgent.lifetimes.week },
 ];
 
 type Answer = Enrollment | StartedRollout;
 
-/** A name, roots and tags in; the one line to run on the server, or on each of many, out. */
+/** Dialog that creates an enrollment for one server or several, and shows the install command. */
 export function AddAgent({ onClose }: { onClose(): void }) {
   const [answer, setAnswer] = useState<Answer | null>(null);
-  if (answer === null) return <Ask onAnswer={setAnswer} onClose={onClose} />;
+  if (answer === null) return <AddAgentForm onAnswer={setAnswer} onClose={onClose} />;
   return "rollout_id" in answer ? (
     <RolloutProgress rollout={answer} onClose={onClose} />
   ) : (
-    <Enrolled enrollment={answer} onClose={onClose} />
+    <SingleAgent enrollment={answer} onClose={onClose} />
   );
 }
 
-function Ask({ onAnswer, onClose }: { onAnswer(answer: Answer): void; onClose(): void }) {
+function AddAgentForm({ onAnswer, onClose }: { onAnswer(answer: Answer): void; onClose(): void }) {
   const api = useApi();
   const [many, setMany] = useState(false);
   const [name, setName] = useState("");
@@ -54,28 +54,29 @@ function Ask({ onAnswer, onClose }: { onAnswer(answer: Answer): void; onClose():
   const [roots, setRoots] = useState<readonly Root[]>([NEW_ROOT]);
   const [tags, setTags] = useState<readonly Tag[]>([]);
   const [tagsValid, setTagsValid] = useState(true);
-  const [life, setLife] = useState(() => lives()[0]);
-  const [tried, setTried] = useState(false);
-  const wish = useRef(createIdempotentRequest());
-  const enrol = useMutation({
+  const [lifetime, setLifetime] = useState(() => lifetimes()[0]);
+  const [submitted, setSubmitted] = useState(false);
+  const request = useRef(createIdempotentRequest());
+  const enroll = useMutation({
     mutationFn: (): Promise<Answer> => {
-      const shared = { roots: given(roots), tags: givenTags(tags), expires_in: Number(life?.value) };
+      const shared = { roots: given(roots), tags: givenTags(tags), expires_in: Number(lifetime?.value) };
       const body = many
         ? { ...shared, name: name.trim(), count: Number(count) }
         : { ...shared, agent_id: name.trim() };
-      return api.post<Answer>(many ? "/rollouts" : "/agents/enrollments", body, wish.current.keyFor(body));
+      return api.post<Answer>(many ? "/rollouts" : "/agents/enrollments", body, request.current.keyFor(body));
     },
     onSuccess: (answer) => {
-      wish.current.granted();
+      request.current.completed();
       onAnswer(answer);
     },
   });
-  const named = (many ? PATTERN : NAME).test(name.trim());
-  const counted = !many || (Number.isInteger(Number(count)) && Number(count) >= 1 && Number(count) <= MOST);
-  const valid = named && counted && roots.every((_, number) => !rootFault(roots, number));
+  const nameValid = (many ? PATTERN : NAME).test(name.trim());
+  const countValid =
+    !many || (Number.isInteger(Number(count)) && Number(count) >= 1 && Number(count) <= MAX_SERVERS);
+  const valid = nameValid && countValid && roots.every((_, number) => !rootError(roots, number));
   function submit(): void {
-    setTried(true);
-    if (valid && tagsValid && !enrol.isPending) enrol.mutate();
+    setSubmitted(true);
+    if (valid && tagsValid && !enroll.isPending) enroll.mutate();
   }
   return (
     <Modal
@@ -88,8 +89,8 @@ function Ask({ onAnswer, onClose }: { onAnswer(answer: Answer): void; onClose():
             <Button variant="link" onClick={onClose}>
               {t().common.cancel}
             </Button>
-            <Button variant="primary" loading={enrol.isPending} onClick={submit}>
-              {t().addAgent.get}
+            <Button variant="primary" loading={enroll.isPending} onClick={submit}>
+              {t().addAgent.getCommand}
             </Button>
           </SpaceBetween>
         </Box>
@@ -101,7 +102,7 @@ function Ask({ onAnswer, onClose }: { onAnswer(answer: Answer): void; onClose():
             value={many ? "many" : "one"}
             onChange={({ detail }) => {
               setMany(detail.value === "many");
-              setTried(false);
+              setSubmitted(false);
             }}
             items={[
               { value: "one", label: t().addAgent.one },
@@ -112,7 +113,9 @@ function Ask({ onAnswer, onClose }: { onAnswer(answer: Answer): void; onClose():
         <FormField
           label={many ? t().addAgent.pattern : t().common.name}
           constraintText={many ? t().addAgent.patternHint : t().addAgent.nameHint}
-          errorText={tried && !named ? (many ? t().addAgent.patternFault : t().addAgent.nameFault) : ""}
+          errorText={
+            submitted && !nameValid ? (many ? t().addAgent.patternError : t().addAgent.nameError) : ""
+          }
         >
           <Input
             value={name}
@@ -124,7 +127,10 @@ function Ask({ onAnswer, onClose }: { onAnswer(answer: Answer): void; onClose():
           />
         </FormField>
         {many && (
-          <FormField label={t().addAgent.count} errorText={tried && !counted ? t().addAgent.countFault : ""}>
+          <FormField
+            label={t().addAgent.count}
+            errorText={submitted && !countValid ? t().addAgent.countError : ""}
+          >
             <Input
               type="number"
               inputMode="numeric"
@@ -136,15 +142,15 @@ function Ask({ onAnswer, onClose }: { onAnswer(answer: Answer): void; onClose():
         <RootsFields
           value={roots}
           onChange={setRoots}
-          tried={tried}
-          faultAt={(number) => errorAt(enrol.error, `roots.${number}.path`)}
+          showErrors={submitted}
+          errorFor={(number) => errorAt(enroll.error, `roots.${number}.path`)}
         />
-        <FormField label={t().addAgent.life}>
+        <FormField label={t().addAgent.lifetime}>
           <Select
-            options={lives()}
-            selectedOption={life ?? null}
+            options={lifetimes()}
+            selectedOption={lifetime ?? null}
             onChange={({ detail }) =>
-              setLife(lives().find((one) => one.value === detail.selectedOption.value))
+              setLifetime(lifetimes().find((one) => one.value === detail.selectedOption.value))
             }
           />
         </FormField>
@@ -155,16 +161,16 @@ function Ask({ onAnswer, onClose }: { onAnswer(answer: Answer): void; onClose():
             setTagsValid(valid);
           }}
         />
-        {enrol.error && <ProblemAlert error={enrol.error} />}
+        {enroll.error && <ProblemAlert error={enroll.error} />}
       </SpaceBetween>
     </Modal>
   );
 }
 
-function Enrolled({ enrollment, onClose }: { enrollment: Enrollment; onClose(): void }) {
+function SingleAgent({ enrollment, onClose }: { enrollment: Enrollment; onClose(): void }) {
   const tokenApart = !enrollment.command.includes(enrollment.token);
   return (
-    <Handed
+    <InstallDialog
       name={enrollment.agent_id}
       how={tokenApart ? t().addAgent.runToken : t().addAgent.run}
       onClose={onClose}
@@ -173,16 +179,16 @@ function Enrolled({ enrollment, onClose }: { enrollment: Enrollment; onClose(): 
       {tokenApart && <Copyable label={t().addAgent.token} text={enrollment.token} />}
       <Expiry at={enrollment.expires_at} until={t().addAgent.once} gone={t().addAgent.expired} />
       <Joined agentId={enrollment.agent_id} />
-    </Handed>
+    </InstallDialog>
   );
 }
 
-/** Turns green by itself when the server has joined. */
+/** Show whether the server has joined, updated automatically. */
 function Joined({ agentId }: { agentId: string }) {
   const [opened] = useState(() => Date.now());
   const { data } = useAgents(true);
   const agent = data?.find((one) => one.agent_id === agentId);
-  // An agent that rejoins under its old name was connected before this window was opened.
+  // An agent that rejoins under its old name may have an older connection.
   const joined = agent?.connected_at && Date.parse(agent.connected_at) >= opened - 5_000;
   return joined && agent.status === "online" ? (
     <SpaceBetween direction="horizontal" size="m">

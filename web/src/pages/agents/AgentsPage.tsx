@@ -8,6 +8,8 @@ import TextFilter from "@cloudscape-design/components/text-filter";
 import { useState } from "react";
 import { useAppContext } from "../../appContext";
 import { ProblemAlert } from "../../components/ProblemAlert";
+import { RemoveAgent } from "../../components/RemoveAgent";
+import { UpdateAgents } from "../../components/UpdateAgents";
 import { count } from "../../format/sizes";
 import { useAgents } from "../../hooks/queries";
 import { useNarrow } from "../../hooks/useMedia";
@@ -16,15 +18,13 @@ import { mayAct } from "../../session/claims";
 import type { Agent } from "../../types";
 import { AddAgent } from "./AddAgent";
 import { columns } from "./columns";
-import { fits, readFilters, StatusFilter, TagFilter, tagsOf } from "./Filters";
-import { RemoveAgent } from "./RemoveAgent";
-import { UpdateAgents } from "./UpdateAgents";
+import { matchesFilters, readFilters, StatusFilter, TagFilter, tagsOf } from "./Filters";
 import { Updates } from "./Updates";
 
 export default function AgentsPage({ query }: { query: URLSearchParams }) {
-  const asked = useAgents();
+  const agentsQuery = useAgents();
   const filters = readFilters(query);
-  const wanted = (asked.data ?? []).filter((agent) => fits(agent, filters));
+  const wanted = (agentsQuery.data ?? []).filter((agent) => matchesFilters(agent, filters));
   const { role } = useAppContext();
   const admin = mayAct(role, "admin");
   const narrow = useNarrow();
@@ -35,7 +35,7 @@ export default function AgentsPage({ query }: { query: URLSearchParams }) {
     filtering: {
       filteringFunction: matches,
       noMatch: t().agents.noMatch,
-      empty: asked.isError ? (
+      empty: agentsQuery.isError ? (
         t().common.notLoaded
       ) : filters.status || filters.tag ? (
         t().agents.noMatch
@@ -47,7 +47,9 @@ export default function AgentsPage({ query }: { query: URLSearchParams }) {
   });
   return (
     <SpaceBetween size="m">
-      {asked.isError && <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />}
+      {agentsQuery.isError && (
+        <ProblemAlert error={agentsQuery.error} onRetry={() => agentsQuery.refetch()} />
+      )}
       <Table
         {...collectionProps}
         variant="full-page"
@@ -55,7 +57,7 @@ export default function AgentsPage({ query }: { query: URLSearchParams }) {
         header={
           <Header
             variant="awsui-h1-sticky"
-            counter={asked.data?.length ? `(${counter(asked.data)})` : undefined}
+            counter={agentsQuery.data?.length ? `(${counter(agentsQuery.data)})` : undefined}
             actions={
               admin && (
                 <SpaceBetween direction="horizontal" size="xs">
@@ -79,12 +81,12 @@ export default function AgentsPage({ query }: { query: URLSearchParams }) {
               countText={t().common.found(count(filteredItemsCount ?? 0))}
             />
             <StatusFilter filters={filters} />
-            <TagFilter filters={filters} tags={tagsOf(asked.data ?? [])} />
+            <TagFilter filters={filters} tags={tagsOf(agentsQuery.data ?? [])} />
           </div>
         }
         items={items}
         trackBy="agent_id"
-        loading={asked.isPending}
+        loading={agentsQuery.isPending}
         loadingText={t().location.loading}
         columnDefinitions={columns(narrow, admin ? setRemoving : null)}
         wrapLines

@@ -1,6 +1,6 @@
 import Select from "@cloudscape-design/components/select";
-import { shown, tagText } from "../../format/names";
-import { lookOf } from "../../format/states";
+import { safeText, tagText } from "../../format/names";
+import { stateDisplay } from "../../format/states";
 import { t } from "../../i18n";
 import { go, hrefWith } from "../../router";
 import type { Agent, AgentStatus } from "../../types";
@@ -17,11 +17,11 @@ export function readFilters(query: URLSearchParams): Filters {
   return { status: STATUSES.find((one) => one === query.get("status")) ?? null, tag: query.get("tag") };
 }
 
-export function fits(agent: Agent, { status, tag }: Filters): boolean {
+export function matchesFilters(agent: Agent, { status, tag }: Filters): boolean {
   return (status === null || agent.status === status) && (tag === null || tagsOf([agent]).includes(tag));
 }
 
-/** Every tag that some agent has, as people read it. */
+/** Return all tags of these agents as text. */
 export function tagsOf(agents: readonly Agent[]): string[] {
   const found = agents.flatMap(({ tags }) => Object.entries(tags).map(([key, value]) => tagText(key, value)));
   return [...new Set(found)].sort();
@@ -31,7 +31,7 @@ export function TagFilter({ filters, tags }: { filters: Filters; tags: readonly 
   const every = { value: "", label: t().agents.everyTag };
   const known = filters.tag && !tags.includes(filters.tag) ? [...tags, filters.tag] : tags;
   if (known.length === 0) return null;
-  const options = [every, ...known.map((value) => ({ value, label: shown(value) }))];
+  const options = [every, ...known.map((value) => ({ value, label: safeText(value) }))];
   return (
     <Select
       ariaLabel={t().common.tags}
@@ -47,7 +47,7 @@ export function TagFilter({ filters, tags }: { filters: Filters; tags: readonly 
 
 export function StatusFilter({ filters }: { filters: Filters }) {
   const every = { value: "", label: t().agents.everyStatus };
-  const options = [every, ...STATUSES.map((value) => ({ value, label: lookOf(value).label }))];
+  const options = [every, ...STATUSES.map((value) => ({ value, label: stateDisplay(value).label }))];
   return (
     <Select
       ariaLabel={t().agents.status}

@@ -9,8 +9,8 @@ import { When } from "../../components/text";
 import { useNow } from "../../hooks/useNow";
 import { t } from "../../i18n";
 
-/** What is handed to whoever installs the agent of one server, or of many. */
-export function Handed(props: { name: string; how: string; onClose(): void; children: ReactNode }) {
+/** Dialog with the install command for one server or several. */
+export function InstallDialog(props: { name: string; how: string; onClose(): void; children: ReactNode }) {
   return (
     <Modal
       visible
@@ -35,7 +35,7 @@ export function Handed(props: { name: string; how: string; onClose(): void; chil
   );
 }
 
-/** The line to run, or the token that it wants. */
+/** A command or token with a copy button. */
 export function Copyable({ label, text }: { label: string; text: string }) {
   return (
     <div>
@@ -53,12 +53,12 @@ export function Copyable({ label, text }: { label: string; text: string }) {
   );
 }
 
-export function Expiry({ at, until, gone: told }: { at: string; until: string; gone: string }) {
+export function Expiry({ at, until, gone: expiredText }: { at: string; until: string; gone: string }) {
   const gone = Date.parse(at) <= useNow();
   return (
     <Alert type={gone ? "warning" : "info"}>
       {gone ? (
-        told
+        expiredText
       ) : (
         <>
           {until} <When at={at} relative /> (<When at={at} />

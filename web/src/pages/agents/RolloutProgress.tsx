@@ -2,12 +2,12 @@ import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { useRollouts } from "../../hooks/queries";
 import { t } from "../../i18n";
 import type { StartedRollout } from "../../types";
-import { Copyable, Expiry, Handed } from "./InstallCommand";
+import { Copyable, Expiry, InstallDialog } from "./InstallCommand";
 
-/** The line for every server of a roll-out, its token, and how many have joined by now. */
+/** Install command and token of a rollout, and how many servers have joined. */
 export function RolloutProgress({ rollout, onClose }: { rollout: StartedRollout; onClose(): void }) {
   return (
-    <Handed name={rollout.name} how={t().addAgent.runFile} onClose={onClose}>
+    <InstallDialog name={rollout.name} how={t().addAgent.runFile} onClose={onClose}>
       <Copyable label={t().addAgent.command} text={rollout.command} />
       <Copyable label={t().addAgent.token} text={rollout.token} />
       <Expiry
@@ -16,11 +16,11 @@ export function RolloutProgress({ rollout, onClose }: { rollout: StartedRollout;
         gone={t().addAgent.expiredMany}
       />
       <Joined rollout={rollout} />
-    </Handed>
+    </InstallDialog>
   );
 }
 
-/** Counts by itself, and turns green with the last. */
+/** Count of joined servers, updated automatically. */
 function Joined({ rollout }: { rollout: StartedRollout }) {
   const { data } = useRollouts();
   const used = data?.find((one) => one.rollout_id === rollout.rollout_id)?.used ?? 0;

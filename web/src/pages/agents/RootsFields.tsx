@@ -4,9 +4,9 @@ import Input from "@cloudscape-design/components/input";
 import Select from "@cloudscape-design/components/select";
 import { t } from "../../i18n";
 import type { Root } from "../../types";
-import { MOST_ROOTS, NEW_ROOT, rootFault } from "./roots";
+import { MAX_ROOTS, NEW_ROOT, rootError } from "./roots";
 
-/** A row each where there is room. */
+/** One row per root if the window is wide enough. */
 const LAYOUT: AttributeEditorProps.GridLayout[] = [
   { breakpoint: "xxs", rows: [[3, 2]], removeButton: { width: "auto" } },
   { rows: [[1], [1]], removeButton: { ownRow: true } },
@@ -15,15 +15,15 @@ const LAYOUT: AttributeEditorProps.GridLayout[] = [
 interface Props {
   value: readonly Root[];
   onChange(roots: readonly Root[]): void;
-  /** Show what is wrong: someone tried to send it. */
-  tried: boolean;
-  /** What the API says about one of them. */
-  faultAt(number: number): string;
+  /** Whether to show validation errors: the form was submitted. */
+  showErrors: boolean;
+  /** Return the API's error about one of them. */
+  errorFor(number: number): string;
 }
 
-/** What an agent may read, or also write: a path and an access each. */
-export function RootsFields({ value, onChange, tried, faultAt }: Props) {
-  const words = t().addAgent;
+/** Editor for the roots of an agent: path and access. */
+export function RootsFields({ value, onChange, showErrors, errorFor }: Props) {
+  const labels = t().addAgent;
   const accesses = [
     { value: "rw" as const, label: t().browser.rw },
     { value: "ro" as const, label: t().browser.ro },
@@ -31,21 +31,21 @@ export function RootsFields({ value, onChange, tried, faultAt }: Props) {
   const change = (number: number, next: Partial<Root>) =>
     onChange(value.map((one, at) => (at === number ? { ...one, ...next } : one)));
   return (
-    <FormField label={t().agent.roots} description={words.rootsHint} stretch>
+    <FormField label={t().agent.roots} description={labels.rootsHint} stretch>
       <AttributeEditor
         items={value}
         gridLayout={LAYOUT}
-        addButtonText={words.addRoot}
+        addButtonText={labels.addRoot}
         removeButtonText={t().common.remove}
-        removeButtonAriaLabel={({ path }) => words.removeRoot(path)}
+        removeButtonAriaLabel={({ path }) => labels.removeRoot(path)}
         isItemRemovable={() => value.length > 1}
-        disableAddButton={value.length >= MOST_ROOTS}
+        disableAddButton={value.length >= MAX_ROOTS}
         onAddButtonClick={() => onChange([...value, NEW_ROOT])}
         onRemoveButtonClick={({ detail }) => onChange(value.filter((_, at) => at !== detail.itemIndex))}
         definition={[
           {
-            label: words.rootPath,
-            errorText: (_, number) => (tried && rootFault(value, number)) || faultAt(number) || null,
+            label: labels.rootPath,
+            errorText: (_, number) => (showErrors && rootError(value, number)) || errorFor(number) || null,
             control: ({ path }, number) => (
               <Input
                 value={path}

@@ -9,14 +9,14 @@ import { newKey } from "../../api/idempotency";
 import { useAppContext } from "../../appContext";
 import { ConfirmDialog } from "../../components/ConfirmDialog";
 import { Name, State, When } from "../../components/text";
-import { actor } from "../../format/names";
+import { actorName } from "../../format/names";
 import { useUpdate, useUpdates } from "../../hooks/queries";
 import { t } from "../../i18n";
 import type { Update } from "../../types";
 
-const SHOWN = 5;
+const MAX_UPDATES = 5;
 
-/** The last updates, how far each is, and why an agent has not the new version; nothing where there were none. */
+/** Table of the latest updates with progress and failures. Renders nothing if there are none. */
 export function Updates({ admin }: { admin: boolean }) {
   const { data } = useUpdates();
   const [cancelling, setCancelling] = useState<Update | null>(null);
@@ -31,24 +31,24 @@ export function Updates({ admin }: { admin: boolean }) {
     <>
       <Table
         header={<Header variant="h2">{t().updates.title}</Header>}
-        items={data.slice(0, SHOWN)}
+        items={data.slice(0, MAX_UPDATES)}
         trackBy="update_id"
         wrapLines
         ariaLabels={{ tableLabel: t().updates.title }}
         columnDefinitions={[
           { id: "version", header: t().agents.version, isRowHeader: true, cell: ({ version }) => version },
-          { id: "state", header: t().agents.status, cell: (update) => <How update={update} /> },
-          { id: "share", header: t().updates.updated, cell: (update) => <Share update={update} /> },
-          { id: "begun", header: t().updates.since, cell: (update) => <Begun update={update} /> },
+          { id: "state", header: t().agents.status, cell: (update) => <UpdateState update={update} /> },
+          { id: "share", header: t().updates.updated, cell: (update) => <UpdateProgress update={update} /> },
+          { id: "begun", header: t().updates.since, cell: (update) => <StartedBy update={update} /> },
           ...(admin ? [{ id: "cancel", header: t().common.actions, cell: cancel }] : []),
         ]}
       />
-      {cancelling && <Cancel update={cancelling} onClose={() => setCancelling(null)} />}
+      {cancelling && <CancelUpdate update={cancelling} onClose={() => setCancelling(null)} />}
     </>
   );
 }
 
-function How({ update }: { update: Update }) {
+function UpdateState({ update }: { update: Update }) {
   return (
     <>
       <State of={update.state} />
@@ -62,7 +62,7 @@ function How({ update }: { update: Update }) {
   );
 }
 
-/** Who has not the new version, and why; asked for only where somebody has failed. */
+/** Agents whose update failed, and why. Fetched only if there are any. */
 function Failures({ update }: { update: Update }) {
   const failed = ["failed", "returned", "timed_out"] as const;
   const any = failed.some((state) => update.counts[state]);
@@ -70,35 +70,35 @@ function Failures({ update }: { update: Update }) {
   const members = data?.members.filter(({ state }) => failed.some((one) => one === state)) ?? [];
   return members.map(({ agent_id, state, reason }) => (
     <Box key={agent_id} color="text-status-error" fontSize="body-s">
-      <Name>{t().updates.because(agent_id, t().updates.states[state] ?? state, reason)}</Name>
+      <Name>{t().updates.failure(agent_id, t().updates.states[state] ?? state, reason)}</Name>
     </Box>
   ));
 }
 
-function Share({ update }: { update: Update }) {
+function UpdateProgress({ update }: { update: Update }) {
   const all = Object.values(update.counts).reduce((sum: number, count) => sum + (count ?? 0), 0);
   const done = update.counts.succeeded ?? 0;
   return (
     <ProgressBar
       value={all ? Math.round((done / all) * 100) : 0}
       ariaLabel={t().updates.updated}
-      description={t().updates.far(done, all, update.stage + 1, update.stages)}
+      description={t().updates.progress(done, all, update.stage + 1, update.stages)}
     />
   );
 }
 
-function Begun({ update }: { update: Update }) {
+function StartedBy({ update }: { update: Update }) {
   return (
     <>
       <When at={update.created_at} relative />
       <Box color="text-body-secondary" fontSize="body-s">
-        <Name>{actor(update.created_by)}</Name>
+        <Name>{actorName(update.created_by)}</Name>
       </Box>
     </>
   );
 }
 
-function Cancel({ update, onClose }: { update: Update; onClose(): void }) {
+function CancelUpdate({ update, onClose }: { update: Update; onClose(): void }) {
   const { api, notify } = useAppContext();
   const queries = useQueryClient();
   const cancelling = useMutation({

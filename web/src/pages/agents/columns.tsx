@@ -4,10 +4,10 @@ import Button from "@cloudscape-design/components/button";
 import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import type { TableProps } from "@cloudscape-design/components/table";
-import { Clock, Name, State, When } from "../../components/text";
-import { tagText } from "../../format/names";
+import { TagBadges } from "../../components/TagBadges";
+import { ClockSkew, Name, State, When } from "../../components/text";
 import { bytes, decimal } from "../../format/sizes";
-import { isOff } from "../../format/times";
+import { isClockWrong } from "../../format/times";
 import { t } from "../../i18n";
 import { href, hrefWith } from "../../router";
 import type { Agent } from "../../types";
@@ -69,7 +69,7 @@ const tags = (): Column => ({
   id: "tags",
   header: t().common.tags,
   minWidth: 120,
-  cell: (agent) => <Tags tags={agent.tags} />,
+  cell: (agent) => <TagBadges tags={agent.tags} />,
 });
 
 const version = (): Column => ({
@@ -88,13 +88,13 @@ const load = (): Column => ({
     <>
       {now === null ? "–" : decimal(now)}
       <div>
-        <Clock skew={skew} />
+        <ClockSkew skew={skew} />
       </div>
     </>
   ),
 });
 
-/** How old its certificate is. */
+/** When the agent's certificate was issued. */
 const keys = (): Column => ({
   id: "keys",
   header: t().agents.keys,
@@ -103,7 +103,7 @@ const keys = (): Column => ({
   cell: ({ certified_at }) => (certified_at ? <When at={certified_at} relative /> : "–"),
 });
 
-/** The table's columns: on a phone everything in one, and how to remove it (null for who may not). */
+/** Return the table's columns: a single one on a phone, with a remove button unless `onRemove` is null. */
 export function columns(narrow: boolean, onRemove: OnRemove): Column[] {
   if (narrow) return [stacked(onRemove)];
   return [name(), status(), roots(), running(), load(), tags(), version(), keys()];
@@ -118,9 +118,9 @@ function stacked(onRemove: OnRemove): Column {
       <SpaceBetween size="xxs">
         {name().cell(agent)}
         <div>{status().cell(agent)}</div>
-        {agent.status !== "offline" && isOff(agent.skew) && <Clock skew={agent.skew} />}
+        {agent.status !== "offline" && isClockWrong(agent.skew) && <ClockSkew skew={agent.skew} />}
         <div>{roots().cell(agent)}</div>
-        <Tags tags={agent.tags} />
+        <TagBadges tags={agent.tags} />
         <Box color="text-body-secondary" fontSize="body-s">
           {t().agents.version} {version().cell(agent)} · {t().agents.keys} {keys().cell(agent)}
         </Box>
@@ -134,7 +134,7 @@ export function Root({ root }: { root: Agent["roots"][number] }) {
   const room =
     root.free !== null && root.size !== null
       ? t().agents.freeOf(bytes(root.free), bytes(root.size))
-      : t().browser.gone;
+      : t().browser.notFound;
   return (
     <div>
       <span className="mono">
@@ -151,20 +151,6 @@ export function Root({ root }: { root: Agent["roots"][number] }) {
         <span className="whole">{room}</span>
       </Box>
     </div>
-  );
-}
-
-export function Tags({ tags }: { tags: Agent["tags"] }) {
-  const pairs = Object.entries(tags);
-  if (pairs.length === 0) return null;
-  return (
-    <SpaceBetween direction="horizontal" size="xxs">
-      {pairs.map(([key, value]) => (
-        <Badge key={key}>
-          <Name>{tagText(key, value)}</Name>
-        </Badge>
-      ))}
-    </SpaceBetween>
   );
 }
 

@@ -1,33 +1,33 @@
-/** The roots of a server that is to become an agent, as they are written into the line to run there. */
+/** Roots for a new agent, as the install command takes them. */
 
 import { t } from "../../i18n";
 import type { Root } from "../../types";
 
-export const MOST_ROOTS = 64;
+export const MAX_ROOTS = 64;
 
-/** What begins the list. */
+/** The initial root. */
 export const NEW_ROOT: Root = { path: "", access: "rw" };
 
-/** What would need quoting where roots are written. */
-const UNWRITABLE = /["\\\p{C}]|(?! )\p{Z}/u;
+/** Characters that would need quoting in agent.toml. */
+const UNSUPPORTED_CHARACTERS = /["\\\p{C}]|(?! )\p{Z}/u;
 
-/** The same directory has one text. */
-function plain(path: string): string {
+/** Return a path without empty and `.` parts. */
+function normalized(path: string): string {
   const names = path.trim().split("/");
   return `/${names.filter((name) => name !== "" && name !== ".").join("/")}`;
 }
 
 export function given(roots: readonly Root[]): Root[] {
-  return roots.map(({ path, access }) => ({ path: plain(path), access }));
+  return roots.map(({ path, access }) => ({ path: normalized(path), access }));
 }
 
-/** What is wrong with one of them, as `RootWish` and agent.toml have it; empty when nothing is. */
-export function rootFault(roots: readonly Root[], number: number): string {
+/** Return what is wrong with one root, by the rules of `RootSpec` and agent.toml, or an empty string. */
+export function rootError(roots: readonly Root[], number: number): string {
   const path = roots[number]?.path.trim() ?? "";
-  const words = t().addAgent;
-  if (!path.startsWith("/")) return words.rootFault;
+  const labels = t().addAgent;
+  if (!path.startsWith("/")) return labels.rootError;
   if (path.split("/").includes("..")) return t().location.dots;
-  if (UNWRITABLE.test(path)) return words.rootSigns;
-  const twice = roots.some((one, at) => at < number && plain(one.path) === plain(path));
-  return twice ? words.rootTwice : "";
+  if (UNSUPPORTED_CHARACTERS.test(path)) return labels.rootUnsupportedCharacters;
+  const twice = roots.some((one, at) => at < number && normalized(one.path) === normalized(path));
+  return twice ? labels.rootTwice : "";
 }

@@ -7,21 +7,21 @@ import Table, { type TableProps } from "@cloudscape-design/components/table";
 import { useMutation } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { useApi } from "../../appContext";
+import { DecisionBadge } from "../../components/DecisionBadge";
 import { download } from "../../components/download";
 import { ProblemAlert } from "../../components/ProblemAlert";
 import { Name, ReportedText, When } from "../../components/text";
-import { actor } from "../../format/names";
+import { actorName } from "../../format/names";
 import { count } from "../../format/sizes";
-import { AUDIT_BY, AUDIT_DAYS, type AuditFilter, everyRecord, useAudit } from "../../hooks/queries";
+import { AUDIT_BY, AUDIT_DAYS, type AuditFilter, fetchAllRecords, useAudit } from "../../hooks/queries";
 import { useNarrow } from "../../hooks/useMedia";
 import { t } from "../../i18n";
 import type { AuditRecord } from "../../types";
-import { Outcome } from "../policy/Outcome";
-import { Detail } from "./Detail";
+import { RecordDetail } from "./Detail";
 import { csv, jsonLines } from "./export";
 import { AuditFilters } from "./Filters";
 import { Seals } from "./Seals";
-import { AT_ONCE, ENOUGH, matching } from "./search";
+import { MATCHES_PER_STEP, matching, RECORDS_PER_STEP } from "./search";
 
 export default function AuditPage({ query }: { query: URLSearchParams }) {
   const filter = readFilter(query);
@@ -38,66 +38,71 @@ function readFilter(query: URLSearchParams): AuditFilter {
 }
 
 function List({ filter }: { filter: AuditFilter }) {
-  const words = t().audit;
-  const asked = useAudit(filter);
+  const labels = t().audit;
+  const query = useAudit(filter);
   const [open, setOpen] = useState<AuditRecord | null>(null);
   const narrow = useNarrow();
-  const records = asked.data?.pages.flatMap((page) => page.records) ?? [];
+  const records = query.data?.pages.flatMap((page) => page.records) ?? [];
   const found = matching(records, filter);
-  const { goes, further } = useFurther(asked, filter, found.length, records.length);
-  const more = asked.hasNextPage && (
+  const { searching: goes, loadMore: further } = useTextSearch(query, filter, found.length, records.length);
+  const more = query.hasNextPage && (
     <SpaceBetween direction="horizontal" size="s" alignItems="center">
-      <Button loading={asked.isFetchingNextPage} onClick={further}>
-        {words.more}
+      <Button loading={query.isFetchingNextPage} onClick={further}>
+        {labels.more}
       </Button>
-      {filter.by === "text" && <Box>{words.looked(count(records.length))}</Box>}
+      {filter.by === "text" && <Box>{labels.searched(count(records.length))}</Box>}
     </SpaceBetween>
   );
   return (
     <SpaceBetween size="l">
-      {asked.isError && <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />}
+      {query.isError && <ProblemAlert error={query.error} onRetry={() => query.refetch()} />}
       <Table
         header={
-          <Header variant="h1" description={words.hint} actions={<Export filter={filter} />}>
-            {words.title}
+          <Header variant="h1" description={labels.hint} actions={<Export filter={filter} />}>
+            {labels.title}
           </Header>
         }
         filter={<AuditFilters filter={filter} />}
         items={found}
         trackBy="record_id"
-        loading={asked.isPending || (goes && found.length === 0)}
-        loadingText={records.length ? words.looked(count(records.length)) : t().common.loading(words.thing)}
-        empty={asked.isError ? t().common.notLoaded : words.none}
+        loading={query.isPending || (goes && found.length === 0)}
+        loadingText={
+          records.length ? labels.searched(count(records.length)) : t().common.loading(labels.thing)
+        }
+        empty={query.isError ? t().common.notLoaded : labels.none}
         columnDefinitions={narrow ? stacked(setOpen) : columns(setOpen)}
         footer={more}
         wrapLines
         contentDensity="compact"
-        ariaLabels={{ tableLabel: words.title }}
+        ariaLabels={{ tableLabel: labels.title }}
       />
       <Seals />
-      {open && <Detail record={open} onClose={() => setOpen(null)} />}
+      {open && <RecordDetail record={open} onClose={() => setOpen(null)} />}
     </SpaceBetween>
   );
 }
 
-/** Goes on page by page by itself while a text is searched for, until it has enough; then when it is called. */
-function useFurther(
-  asked: ReturnType<typeof useAudit>,
+/**
+ * Fetch further pages automatically during a text search until there are enough matches; then on
+ * `further()`.
+ */
+function useTextSearch(
+  query: ReturnType<typeof useAudit>,
   { by }: AuditFilter,
   found: number,
   read: number,
-): { goes: boolean; further(): void } {
-  const [until, setUntil] = useState({ found: ENOUGH, read: AT_ONCE });
-  const { hasNextPage, isFetching, isError, fetchNextPage } = asked;
+): { searching: boolean; loadMore(): void } {
+  const [until, setUntil] = useState({ found: MATCHES_PER_STEP, read: RECORDS_PER_STEP });
+  const { hasNextPage, isFetching, isError, fetchNextPage } = query;
   const goes = by === "text" && hasNextPage && !isError && found < until.found && read < until.read;
   useEffect(() => {
     if (goes && !isFetching) void fetchNextPage();
   }, [goes, isFetching, fetchNextPage]);
   function further(): void {
-    setUntil({ found: found + ENOUGH, read: read + AT_ONCE });
+    setUntil({ found: found + MATCHES_PER_STEP, read: read + RECORDS_PER_STEP });
     if (by !== "text" || isError) void fetchNextPage();
   }
-  return { goes, further };
+  return { searching: goes, loadMore: further };
 }
 
 type OnOpen = (record: AuditRecord) => void;
@@ -114,9 +119,9 @@ const stacked = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => 
         </Button>
         <ReportedText>{record.about}</ReportedText>
         {record.why && <Name>{record.why}</Name>}
-        <Outcome of={record.decision} />
+        <DecisionBadge of={record.decision} />
         <Box color="text-body-secondary" fontSize="body-s">
-          <When at={record.at} /> · <bdi className="name">{actor(record.who)}</bdi>
+          <When at={record.at} /> · <bdi className="name">{actorName(record.who)}</bdi>
         </Box>
       </SpaceBetween>
     ),
@@ -129,7 +134,7 @@ const columns = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => 
     id: "who",
     header: t().audit.kinds.person,
     minWidth: 170,
-    cell: ({ who }) => <bdi className="name">{actor(who)}</bdi>,
+    cell: ({ who }) => <bdi className="name">{actorName(who)}</bdi>,
   },
   {
     id: "what",
@@ -152,18 +157,18 @@ const columns = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => 
     id: "decision",
     header: t().audit.decision,
     minWidth: 130,
-    cell: ({ decision }) => <Outcome of={decision} />,
+    cell: ({ decision }) => <DecisionBadge of={decision} />,
   },
   { id: "why", header: t().policy.why, minWidth: 220, cell: ({ why }) => <Name>{why}</Name> },
 ];
 
-/** Everything that the filter finds, page by page, as a file. */
+/** Export all records that match the filter as a file. */
 function Export({ filter }: { filter: AuditFilter }) {
   const api = useApi();
-  const words = t().audit;
+  const labels = t().audit;
   const gather = useMutation({
     mutationFn: async (form: string) => {
-      const records = matching(await everyRecord(api, filter), filter);
+      const records = matching(await fetchAllRecords(api, filter), filter);
       if (form === "csv") download("audit.csv", "text/csv", csv(records));
       else download("audit.jsonl", "application/jsonl", jsonLines(records));
     },
@@ -173,12 +178,12 @@ function Export({ filter }: { filter: AuditFilter }) {
       <ButtonDropdown
         loading={gather.isPending}
         items={[
-          { id: "csv", text: words.csv },
-          { id: "jsonl", text: words.jsonl },
+          { id: "csv", text: labels.csv },
+          { id: "jsonl", text: labels.jsonl },
         ]}
         onItemClick={({ detail }) => gather.mutate(detail.id)}
       >
-        {words.export}
+        {labels.export}
       </ButtonDropdown>
       {gather.error && <ProblemAlert error={gather.error} />}
     </SpaceBetween>

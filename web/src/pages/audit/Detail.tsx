@@ -4,29 +4,29 @@ import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
 import Link from "@cloudscape-design/components/link";
 import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
+import { DecisionBadge } from "../../components/DecisionBadge";
 import { Name, ReportedText, When } from "../../components/text";
-import { actor, shown } from "../../format/names";
+import { actorName, safeText } from "../../format/names";
 import { t } from "../../i18n";
 import { href } from "../../router";
 import type { AuditRecord } from "../../types";
-import { Outcome } from "../policy/Outcome";
 
 interface Props {
   record: AuditRecord;
   onClose(): void;
 }
 
-/** One record in full, with what stood there before and after. */
-export function Detail({ record, onClose }: Props) {
-  const words = t().audit;
+/** Dialog with one audit record, and the state before and after. */
+export function RecordDetail({ record, onClose }: Props) {
+  const labels = t().audit;
   return (
     <Modal visible size="large" onDismiss={onClose} header={<Name>{record.action}</Name>}>
       <SpaceBetween size="l">
         <KeyValuePairs columns={3} items={facts(record)} />
         {(record.before || record.after) && (
           <ColumnLayout columns={2}>
-            <Side title={words.before} value={record.before} />
-            <Side title={words.after} value={record.after} />
+            <JsonSide title={labels.before} value={record.before} />
+            <JsonSide title={labels.after} value={record.after} />
           </ColumnLayout>
         )}
       </SpaceBetween>
@@ -35,40 +35,40 @@ export function Detail({ record, onClose }: Props) {
 }
 
 function facts(record: AuditRecord) {
-  const words = t().audit;
+  const labels = t().audit;
   const { transfer_id } = record;
   return [
     { label: t().transfers.when, value: <When at={record.at} /> },
-    { label: words.kinds.person, value: <Who of={record.who} /> },
-    { label: words.address, value: record.address ?? "–" },
-    { label: words.about, value: <ReportedText>{record.about}</ReportedText> },
-    { label: words.decision, value: <Outcome of={record.decision} /> },
-    { label: t().policies.title, value: record.policies.map(shown).join(", ") || "–" },
+    { label: labels.kinds.person, value: <Who of={record.who} /> },
+    { label: labels.address, value: record.address ?? "–" },
+    { label: labels.about, value: <ReportedText>{record.about}</ReportedText> },
+    { label: labels.decision, value: <DecisionBadge of={record.decision} /> },
+    { label: t().policies.title, value: record.policies.map(safeText).join(", ") || "–" },
     { label: t().policy.why, value: <Name>{record.why || "–"}</Name> },
-    { label: t().nav.agents, value: record.agents.map(shown).join(", ") || "–" },
+    { label: t().nav.agents, value: record.agents.map(safeText).join(", ") || "–" },
     {
       label: t().transfers.transfer,
       value: transfer_id ? <Link href={href("transfers", transfer_id)}>{transfer_id}</Link> : "–",
     },
-    { label: words.record, value: <span className="mono">{record.record_id}</span> },
+    { label: labels.record, value: <span className="mono">{record.record_id}</span> },
   ];
 }
 
-/** As what they were shown then; and what they are known by, which stays. */
+/** The person's name at that time, and the permanent ID. */
 function Who({ of }: { of: AuditRecord["who"] }) {
   return (
     <>
-      <bdi className="name">{actor(of)}</bdi>
+      <bdi className="name">{actorName(of)}</bdi>
       {of.id !== of.name && (
         <Box color="text-body-secondary" fontSize="body-s">
-          <span className="mono">{shown(of.id)}</span>
+          <span className="mono">{safeText(of.id)}</span>
         </Box>
       )}
     </>
   );
 }
 
-function Side({ title, value }: { title: string; value: AuditRecord["before"] }) {
+function JsonSide({ title, value }: { title: string; value: AuditRecord["before"] }) {
   return (
     <div>
       <Box variant="h3">{title}</Box>
@@ -77,8 +77,8 @@ function Side({ title, value }: { title: string; value: AuditRecord["before"] })
   );
 }
 
-/** A policy's text is easier to read with its own line breaks. */
+/** Return JSON text with the line breaks of a policy's text. */
 function shownLines(value: object): string {
   const text = JSON.stringify(value, null, 2).replaceAll("\\n", "\n");
-  return text.split("\n").map(shown).join("\n");
+  return text.split("\n").map(safeText).join("\n");
 }

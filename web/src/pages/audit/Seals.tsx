@@ -10,28 +10,28 @@ import { Verification } from "./Verification";
 
 const VERIFY = "crosshaul audit verify";
 
-/** The days that are sealed, and the proof that nothing is missing: here, and on the command line. */
+/** Sealed days, and verification of the audit here and on the command line. */
 export function Seals() {
-  const words = t().audit;
-  const asked = useSeals();
-  const seals = asked.data?.seals;
+  const labels = t().audit;
+  const query = useSeals();
+  const seals = query.data?.seals;
   const last = seals?.[seals.length - 1];
   return (
-    <Container header={<Header variant="h2">{words.proof}</Header>}>
+    <Container header={<Header variant="h2">{labels.integrity}</Header>}>
       <SpaceBetween size="s">
         <div>
           {last ? (
             <>
-              <Name>{words.sealed(count(seals?.length ?? 0), last.day)}</Name> (<When at={last.at} />)
+              <Name>{labels.sealed(count(seals?.length ?? 0), last.day)}</Name> (<When at={last.at} />)
             </>
           ) : (
-            seals && words.unsealed
+            seals && labels.unsealed
           )}
-          {asked.isError && t().common.notLoaded}
+          {query.isError && t().common.notLoaded}
         </div>
         <Verification />
         <div>
-          <Box color="text-body-secondary">{words.verify}</Box>
+          <Box color="text-body-secondary">{labels.verify}</Box>
           <code className="command">{VERIFY}</code>
         </div>
       </SpaceBetween>

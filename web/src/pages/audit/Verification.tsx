@@ -7,17 +7,17 @@ import { ProblemAlert } from "../../components/ProblemAlert";
 import { Name } from "../../components/text";
 import { count } from "../../format/sizes";
 import { t } from "../../i18n";
-import { type Verified, verify } from "./useVerification";
+import { type VerificationResult, verifyAudit } from "./verifyAudit";
 
-/** The proof, made in this browser. */
+/** Verify the audit in this browser and show the result. */
 export function Verification() {
   const api = useApi();
-  const words = t().audit;
-  const proof = useMutation({ mutationFn: () => verify(api, Date.now()) });
+  const labels = t().audit;
+  const proof = useMutation({ mutationFn: () => verifyAudit(api, Date.now()) });
   return (
     <SpaceBetween size="xs">
       <Button loading={proof.isPending} onClick={() => proof.mutate()}>
-        {words.verifyNow}
+        {labels.verifyNow}
       </Button>
       <div aria-live="polite">{proof.data && <Result of={proof.data} />}</div>
       {proof.error && <ProblemAlert error={proof.error} />}
@@ -25,25 +25,25 @@ export function Verification() {
   );
 }
 
-function Result({ of: { records, seals, flaws } }: { of: Verified }) {
-  const words = t().audit;
-  const checked = words.checked(count(records), count(seals));
+function Result({ of: { records, seals, flaws } }: { of: VerificationResult }) {
+  const labels = t().audit;
+  const checked = labels.checked(count(records), count(seals));
   if (flaws.length === 0) {
     return (
       <StatusIndicator type="success">
-        {checked} {words.asWritten}
+        {checked} {labels.intact}
       </StatusIndicator>
     );
   }
   return (
     <>
       <StatusIndicator type="error">
-        {checked} {words.wrong(flaws.length)}
+        {checked} {labels.problems(flaws.length)}
       </StatusIndicator>
       <ul>
         {flaws.map(({ kind, what }) => (
           <li key={`${kind} ${what}`}>
-            <Name>{`${what}: ${words.flaws[kind]}`}</Name>
+            <Name>{`${what}: ${labels.flaws[kind]}`}</Name>
           </li>
         ))}
       </ul>

@@ -1,25 +1,25 @@
-/** Messages of the audit and their digests, as events/audit.py makes them: to the letter. */
+/** Canonical JSON of audit messages and their digests, byte for byte as in events/audit.py. */
 
-/** What a number is marked with: JavaScript's own would make `5.0` a 5, and so another text. */
-const NUMBER = "\u0000";
+/** Marks a number kept as text: as a JavaScript number, `5.0` would become `5` and change the digest. */
+const NUMBER_MARK = "\u0000";
 
-export type Exact = string | boolean | null | Exact[] | { [name: string]: Exact };
-export type Fields = { [name: string]: Exact };
+export type ExactJson = string | boolean | null | ExactJson[] | { [name: string]: ExactJson };
+export type Fields = { [name: string]: ExactJson };
 
-/** JSON with its numbers as they are written. */
-export function exactly(text: string): Fields {
+/** Parse JSON and keep every number as its original text. */
+export function parseExact(text: string): Fields {
   const parts = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g;
   return JSON.parse(
     text.replace(parts, (part) => (part.startsWith('"') ? part : `"\\u0000${part}"`)),
   ) as Fields;
 }
 
-export function numberOf(value: Exact | undefined): number {
-  return typeof value === "string" && value.startsWith(NUMBER) ? Number(value.slice(1)) : Number.NaN;
+export function numberOf(value: ExactJson | undefined): number {
+  return typeof value === "string" && value.startsWith(NUMBER_MARK) ? Number(value.slice(1)) : Number.NaN;
 }
 
-const OWN = new Set(["digest", "signature"]);
-/** What a record has when nothing is said: left out, so that a field of tomorrow leaves today's digests alone. */
+const NOT_DIGESTED = new Set(["digest", "signature"]);
+/** Default values, which are left out of the digest, so that new fields do not change old digests. */
 const DEFAULTS: Fields = {
   address: null,
   policies: [],
@@ -30,12 +30,12 @@ const DEFAULTS: Fields = {
   after: null,
 };
 
-/** SHA-256 of the message as JSON: sorted, without spaces, without its own digest and signature. */
+/** Return the SHA-256 of a message as canonical JSON: sorted, without spaces, digest and signature. */
 export async function digestOf(message: Fields): Promise<string> {
-  const said = Object.entries(message).filter(
-    ([name, value]) => !OWN.has(name) && !(name in DEFAULTS && same(value, DEFAULTS[name])),
+  const fields = Object.entries(message).filter(
+    ([name, value]) => !NOT_DIGESTED.has(name) && !(name in DEFAULTS && same(value, DEFAULTS[name])),
   );
-  const digest = await crypto.subtle.digest("SHA-256", bytesOf(canonical(Object.fromEntries(said))));
+  const digest = await crypto.subtle.digest("SHA-256", bytesOf(canonical(Object.fromEntries(fields))));
   return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
@@ -43,19 +43,19 @@ export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
   return new Uint8Array(new TextEncoder().encode(text));
 }
 
-function same(one: Exact, other: Exact | undefined): boolean {
+function same(one: ExactJson, other: ExactJson | undefined): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
 }
 
-function canonical(value: Exact): string {
-  if (typeof value === "string") return value.startsWith(NUMBER) ? value.slice(1) : quoted(value);
+function canonical(value: ExactJson): string {
+  if (typeof value === "string") return value.startsWith(NUMBER_MARK) ? value.slice(1) : quoted(value);
   if (value === null || typeof value === "boolean") return String(value);
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
   const fields = Object.keys(value).sort();
   return `{${fields.map((name) => `${quoted(name)}:${canonical(value[name] ?? null)}`).join(",")}}`;
 }
 
-/** In ASCII alone. */
+/** Return a JSON string in ASCII. */
 function quoted(text: string): string {
   return JSON.stringify(text).replace(
     /[^ -~]/g,

@@ -1,4 +1,4 @@
-/** The audit as files for others: JSON Lines as the API says it, or CSV with a title line. */
+/** Export audit records as JSON Lines, or as CSV with a header line. */
 import type { AuditRecord } from "../../types";
 
 const COLUMNS = [
@@ -28,7 +28,10 @@ export function csv(records: readonly AuditRecord[]): string {
   return [[...COLUMNS], ...rows].map((row) => `${row.map(quoted).join(",")}\r\n`).join("");
 }
 
-/** What is more than a text, as JSON. A spreadsheet must not take a name for a formula. */
+/**
+ * Return a value as text, or as JSON. Text that a spreadsheet would take for a formula gets a quote in
+ * front.
+ */
 function cell(value: unknown): string {
   const text = typeof value === "string" ? value : value == null ? "" : JSON.stringify(value);
   return /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;

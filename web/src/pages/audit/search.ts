@@ -1,21 +1,23 @@
-/** Searching the audit for any text: the API finds by person, agent and transfer; what is left is read here. */
+/**
+ * Text search in the audit, done in the browser, since the API filters only by person, agent and transfer.
+ */
 import type { AuditFilter } from "../../hooks/queries";
 import type { AuditRecord } from "../../types";
 
-/** So many are looked for at once, and so many records looked through, before somebody has to ask for more. */
-export const ENOUGH = 20;
-export const AT_ONCE = 2_000;
+/** Matches and records after which the search waits for the "Load more" button. */
+export const MATCHES_PER_STEP = 20;
+export const RECORDS_PER_STEP = 2_000;
 
-/** Those that have every word of the text somewhere, in any case; all, where no text is searched for. */
+/** Return the records that contain every word, ignoring case; all records if the filter is not a text. */
 export function matching(records: readonly AuditRecord[], { by, value }: AuditFilter): AuditRecord[] {
   const words = by === "text" ? value.toLowerCase().split(/\s+/).filter(Boolean) : [];
   return records.filter((record) => {
-    const said = words.length > 0 ? sayings(record) : "";
-    return words.every((word) => said.includes(word));
+    const text = words.length > 0 ? searchText(record) : "";
+    return words.every((word) => text.includes(word));
   });
 }
 
-function sayings({ before, after, who, policies, agents, ...plain }: AuditRecord): string {
+function searchText({ before, after, who, policies, agents, ...plain }: AuditRecord): string {
   const texts = [
     ...Object.values(plain),
     who.id,

@@ -1,16 +1,15 @@
-/** The audit, verified on this side, by the rules of agent/cli/proof.py: nothing that the API says is believed
- * but the key of its signatures. */
-import { bytesOf, digestOf, type Exact, type Fields, numberOf } from "./canonicalJson";
+/** Verify the audit by the rules of agent/cli/proof.py. Only the API's public signing keys are trusted. */
+import { bytesOf, digestOf, type ExactJson, type Fields, numberOf } from "./canonicalJson";
 
 const START = "0".repeat(64);
-/** So long a record may wait for its link. */
-const CHAINED_MS = 5 * 60_000;
+/** Milliseconds that a record may wait for its chain link. */
+const CHAIN_DELAY_MS = 5 * 60_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
 export interface Audit {
   records: readonly Fields[];
-  /** By day, for every day from the first record's to today. */
+  /** Links by day, for every day from the first record's to today. */
   links: ReadonlyMap<string, readonly Fields[]>;
   seals: readonly Fields[];
   keys: readonly Fields[];
@@ -18,17 +17,17 @@ export interface Audit {
 
 export type FlawKind =
   | "linkMissing"
-  | "linkLoose"
+  | "linkMismatch"
   | "linkChanged"
   | "deleted"
   | "changed"
-  | "slipped"
+  | "inserted"
   | "sealMissing"
-  | "sealLoose"
-  | "sealWrong"
+  | "sealMismatch"
+  | "sealInvalid"
   | "otherChain";
 
-/** What is wrong, and with which day, link or record. */
+/** A kind of problem, and the day, link or record it is about. */
 export interface Flaw {
   kind: FlawKind;
   what: string;
@@ -38,14 +37,14 @@ export function dayOf(moment: number): string {
   return new Date(moment).toISOString().slice(0, 10);
 }
 
-/** From the first to the last, both included. */
+/** Return all days from the first to the last, inclusive. */
 export function daysBetween(first: string, last: string): string[] {
   const days: string[] = [];
   for (let at = Date.parse(first); at <= Date.parse(last); at += DAY_MS) days.push(dayOf(at));
   return days;
 }
 
-/** What is wrong; nothing if all is as it was written. */
+/** Return all problems of the audit; empty if it is intact. */
 export async function flawsIn(audit: Audit, now: number): Promise<Flaw[]> {
   const flaws: Flaw[] = [];
   for (const [day, links] of audit.links) flaws.push(...(await chainFlaws(day, links)));
@@ -56,11 +55,11 @@ export async function flawsIn(audit: Audit, now: number): Promise<Flaw[]> {
 
 async function chainFlaws(day: string, links: readonly Fields[]): Promise<Flaw[]> {
   const flaws: Flaw[] = [];
-  let previous: Exact = START;
+  let previous: ExactJson = START;
   for (const [at, link] of links.entries()) {
     const what = `${day} #${at + 1}`;
     if (numberOf(link.number) !== at + 1) return [...flaws, { kind: "linkMissing", what }];
-    if (link.previous !== previous) flaws.push({ kind: "linkLoose", what });
+    if (link.previous !== previous) flaws.push({ kind: "linkMismatch", what });
     if ((await digestOf(link)) !== link.digest || link.day !== day) flaws.push({ kind: "linkChanged", what });
     previous = link.digest ?? null;
   }
@@ -74,15 +73,15 @@ async function recordFlaws({ links, records }: Audit, now: number): Promise<Flaw
   const known = new Map(entries.map(({ record_id, digest }) => [String(record_id), digest]));
   const found = new Map(records.map((record) => [String(record.record_id), record]));
   for (const [id, digest] of known) {
-    // One that waited past midnight for its link is older than what was asked for.
+    // A record that was linked after midnight may be older than the requested range.
     if (id.slice(0, 10) < first) continue;
     const record = found.get(id);
     if (!record) flaws.push({ kind: "deleted", what: id });
     else if ((await digestOf(record)) !== digest) flaws.push({ kind: "changed", what: id });
   }
   for (const [id, record] of found) {
-    const waits = now - Date.parse(String(record.at)) <= CHAINED_MS;
-    if (!known.has(id) && !waits) flaws.push({ kind: "slipped", what: id });
+    const waits = now - Date.parse(String(record.at)) <= CHAIN_DELAY_MS;
+    if (!known.has(id) && !waits) flaws.push({ kind: "inserted", what: id });
   }
   return flaws;
 }
@@ -99,20 +98,20 @@ async function sealFlaws({ seals, links, keys }: Audit, now: number): Promise<Fl
     }
     const digest = await digestOf(seal);
     const chain = links.get(day);
-    if (seal.previous !== previous) flaws.push({ kind: "sealLoose", what: day });
-    if (!(await isSigned(seal, digest, keys))) flaws.push({ kind: "sealWrong", what: day });
-    if (chain && !ends(chain, seal)) flaws.push({ kind: "otherChain", what: day });
+    if (seal.previous !== previous) flaws.push({ kind: "sealMismatch", what: day });
+    if (!(await isSigned(seal, digest, keys))) flaws.push({ kind: "sealInvalid", what: day });
+    if (chain && !isSealedBy(chain, seal)) flaws.push({ kind: "otherChain", what: day });
     previous = digest;
   }
   return flaws;
 }
 
-function ends(chain: readonly Fields[], seal: Fields): boolean {
+function isSealedBy(chain: readonly Fields[], seal: Fields): boolean {
   const last = chain[chain.length - 1]?.digest ?? START;
   return chain.length === numberOf(seal.links) && last === seal.last;
 }
 
-/** From the first seal to yesterday; the last one may still have to be made in the night's first hour. */
+/** Return the days that must be sealed: from the first seal to yesterday, which may be sealed until 01:00. */
 function sealedDays(days: readonly string[], now: number): string[] {
   const [first, last] = [days[0], days[days.length - 1]];
   if (!first || !last) return [];
@@ -126,12 +125,12 @@ async function isSigned(seal: Fields, digest: string, keys: readonly Fields[]): 
   const { kty, crv, x, y } = known as Record<string, string>;
   const curve = { name: "ECDSA", namedCurve: "P-256" };
   const key = await crypto.subtle.importKey("jwk", { kty, crv, x, y }, curve, false, ["verify"]);
-  const signature = unwritten(String(seal.signature));
+  const signature = fromBase64Url(String(seal.signature));
   return crypto.subtle.verify({ name: "ECDSA", hash: "SHA-256" }, key, signature, bytesOf(digest));
 }
 
-/** Of base64url. */
-function unwritten(text: string): Uint8Array<ArrayBuffer> {
+/** Decode base64url. */
+function fromBase64Url(text: string): Uint8Array<ArrayBuffer> {
   const letters = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
   return Uint8Array.from(letters, (letter) => letter.charCodeAt(0));
 }

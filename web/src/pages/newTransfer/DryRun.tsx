@@ -8,50 +8,52 @@ import { useEffect, useRef } from "react";
 import { Loading } from "../../components/Loading";
 import { PreviewResult } from "../../components/PreviewResult";
 import { HopProblem, ProblemAlert } from "../../components/ProblemAlert";
-import { Place, State } from "../../components/text";
+import { LocationName, State } from "../../components/text";
 import { useTransfer } from "../../hooks/queries";
 import { t } from "../../i18n";
-import { goesOn } from "../../model/transferActions";
+import { isUnfinished } from "../../model/transferActions";
 import { href } from "../../router";
 import type { Hop } from "../../types";
 
 interface Props {
   transferId: string;
-  /** What would be started has changed since. */
+  /** Whether the form has changed since the dry run. */
   stale: boolean;
 }
 
-/** A dry run while it goes on, and what it found. */
+/** A dry run in progress, and its result. */
 export function DryRun({ transferId, stale }: Props) {
-  const words = t().preview;
-  const asked = useTransfer(transferId);
-  const transfer = asked.data;
+  const labels = t().preview;
+  const query = useTransfer(transferId);
+  const transfer = query.data;
   const place = useRef<HTMLDivElement>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: each new preview is brought into view
   useEffect(() => {
-    // Newer browsers answer with a promise, which an effect must not return.
+    // Newer browsers return a promise, which an effect must not return.
     void place.current?.scrollIntoView({ block: "nearest" });
-  }, [transferId, asked.isPending]);
+  }, [transferId, query.isPending]);
   return (
     <Container
       header={
         <Header
-          description={words.nothingWritten}
-          actions={<Link href={href("transfers", transferId)}>{words.asTransfer}</Link>}
+          description={labels.nothingWritten}
+          actions={<Link href={href("transfers", transferId)}>{labels.asTransfer}</Link>}
         >
-          {words.title}
+          {labels.title}
         </Header>
       }
     >
       <div ref={place} aria-live="polite">
         <SpaceBetween size="m">
-          {stale && <Alert type="warning">{words.stale}</Alert>}
-          {asked.isError && <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />}
-          {!transfer && !asked.isError && <Loading what={words.thing} />}
+          {stale && <Alert type="warning">{labels.stale}</Alert>}
+          {query.isError && <ProblemAlert error={query.error} onRetry={() => query.refetch()} />}
+          {!transfer && !query.isError && <Loading what={labels.thing} />}
           {transfer?.hops.map((hop) => (
             <HopResult key={hop.hop_id} hop={hop} />
           ))}
-          {transfer && goesOn(transfer.state) && <Box color="text-body-secondary">{words.goesOn}</Box>}
+          {transfer && isUnfinished(transfer.state) && (
+            <Box color="text-body-secondary">{labels.comparing}</Box>
+          )}
         </SpaceBetween>
       </div>
     </Container>
@@ -62,7 +64,7 @@ function HopResult({ hop }: { hop: Hop }) {
   return (
     <SpaceBetween size="xs">
       <Box variant="h3">
-        <Place at={hop.source} /> → <Place at={hop.destination} />
+        <LocationName at={hop.source} /> → <LocationName at={hop.destination} />
       </Box>
       {hop.preview ? <PreviewResult preview={hop.preview} /> : <State of={hop.state} />}
       {hop.problem && (

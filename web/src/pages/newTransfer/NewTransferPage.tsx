@@ -14,15 +14,15 @@ import { OptionsFields } from "../../components/OptionsFields";
 import { ProblemAlert } from "../../components/ProblemAlert";
 import { useDraftState } from "../../hooks/useDraftState";
 import { t } from "../../i18n";
-import { draftFault, draftText, EMPTY } from "../../model/locations";
-import { DEFAULT_OPTIONS, endsOf, invalidFields, removes } from "../../model/options";
+import { draftError, draftText, EMPTY } from "../../model/locations";
+import { DEFAULT_OPTIONS, endsOf, invalidFields, removesFiles } from "../../model/options";
 import { go, href } from "../../router";
 import type { Transfer, TransferRequest } from "../../types";
 import { DryRun } from "./DryRun";
 import { Preview } from "./Preview";
 import { ConfirmRemoval } from "./Removal";
 
-/** `?from=server-b&path=/data/x/` and `?to=server-c` begin it with an agent. */
+/** The form for a new transfer. `?from=server-b&path=/data/x/` and `?to=server-c` fill in the ends. */
 export default function NewTransferPage({ query }: { query: URLSearchParams }) {
   const [source, setSource] = useDraftState("source", () => ({
     ...EMPTY,
@@ -34,31 +34,31 @@ export default function NewTransferPage({ query }: { query: URLSearchParams }) {
   ]);
   const [shape, setShape] = useDraftState<TransferRequest["shape"]>("shape", () => "fan_out");
   const [options, setOptions] = useDraftState("options", () => DEFAULT_OPTIONS);
-  const [tried, setTried] = useState(false);
+  const [submitted, setSubmitted] = useState(false);
   const [confirming, setConfirming] = useState(false);
-  const ask = useAsk((transfer) => go(href("transfers", transfer.transfer_id)));
-  const preview = useAsk();
+  const create = useCreateTransfer((transfer) => go(href("transfers", transfer.transfer_id)));
+  const preview = useCreateTransfer();
   const drafts = rows.map(({ draft }) => draft);
   const ends = endsOf(source, drafts);
-  const faulty =
-    [source, ...drafts].some((draft) => draftFault(draft)) || invalidFields(options, ends).length > 0;
+  const invalid =
+    [source, ...drafts].some((draft) => draftError(draft)) || invalidFields(options, ends).length > 0;
   const body: TransferRequest = {
     source: draftText(source),
     destinations: drafts.map(draftText),
     shape: rows.length > 1 ? shape : "fan_out",
     options,
   };
-  const rehearsal: TransferRequest = { ...body, options: { ...options, dry_run: true } };
+  const dryRun: TransferRequest = { ...body, options: { ...options, dry_run: true } };
 
-  /** Nothing is sent before everything is written as it has to be. */
-  function whenRight(act: () => void): void {
-    setTried(true);
-    if (!faulty && !ask.isPending && !preview.isPending) act();
+  /** Run `act` only if the form is valid; otherwise show its errors. */
+  function ifValid(act: () => void): void {
+    setSubmitted(true);
+    if (!invalid && !create.isPending && !preview.isPending) act();
   }
 
   function submit(event: FormEvent): void {
     event.preventDefault();
-    whenRight(() => (removes(options) ? setConfirming(true) : ask.mutate(body)));
+    ifValid(() => (removesFiles(options) ? setConfirming(true) : create.mutate(body)));
   }
 
   return (
@@ -73,18 +73,18 @@ export default function NewTransferPage({ query }: { query: URLSearchParams }) {
             <Button
               formAction="none"
               loading={preview.isPending}
-              onClick={() => whenRight(() => preview.mutate(rehearsal))}
+              onClick={() => ifValid(() => preview.mutate(dryRun))}
             >
               {t().preview.verb}
             </Button>
-            <Button variant="primary" loading={ask.isPending}>
+            <Button variant="primary" loading={create.isPending}>
               {t().newTransfer.start}
             </Button>
           </SpaceBetween>
         }
       >
         <SpaceBetween size="l">
-          {ask.error && !confirming && <ProblemAlert error={ask.error} />}
+          {create.error && !confirming && <ProblemAlert error={create.error} />}
           {preview.error && <ProblemAlert error={preview.error} />}
           <Container header={<Header variant="h2">{t().newTransfer.fromTo}</Header>}>
             <SpaceBetween size="l">
@@ -94,14 +94,14 @@ export default function NewTransferPage({ query }: { query: URLSearchParams }) {
                 value={source}
                 onChange={setSource}
                 end="source"
-                fault={(tried && draftFault(source)) || errorAt(ask.error, "source")}
+                error={(submitted && draftError(source)) || errorAt(create.error, "source")}
               />
               <DestinationsFields
                 rows={rows}
                 onChange={setRows}
-                tried={tried}
+                showErrors={submitted}
                 source={source}
-                faultAt={(number) => errorAt(ask.error, `destinations.${number}`)}
+                errorFor={(number) => errorAt(create.error, `destinations.${number}`)}
               />
               {rows.length > 1 && <ShapeField value={shape} onChange={setShape} />}
             </SpaceBetween>
@@ -110,9 +110,9 @@ export default function NewTransferPage({ query }: { query: URLSearchParams }) {
             value={options}
             onChange={setOptions}
             ends={ends}
-            faultAt={(option) => errorAt(ask.error ?? preview.error, `options.${option}`)}
+            errorFor={(option) => errorAt(create.error ?? preview.error, `options.${option}`)}
           />
-          {!faulty && (
+          {!invalid && (
             <Preview
               source={source}
               destinations={drafts}
@@ -123,16 +123,16 @@ export default function NewTransferPage({ query }: { query: URLSearchParams }) {
           {preview.data && (
             <DryRun
               transferId={preview.data.transfer_id}
-              stale={JSON.stringify(preview.variables) !== JSON.stringify(rehearsal)}
+              stale={JSON.stringify(preview.variables) !== JSON.stringify(dryRun)}
             />
           )}
         </SpaceBetween>
         {confirming && (
           <ConfirmRemoval
             body={body}
-            busy={ask.isPending}
-            error={ask.error}
-            onConfirm={() => ask.mutate(body)}
+            busy={create.isPending}
+            error={create.error}
+            onConfirm={() => create.mutate(body)}
             onClose={() => setConfirming(false)}
           />
         )}
@@ -141,17 +141,18 @@ export default function NewTransferPage({ query }: { query: URLSearchParams }) {
   );
 }
 
-/** Asks for a transfer: a second click is the same wish. */
-function useAsk(onAsked?: (transfer: Transfer) => void) {
+/** Create a transfer. A second click sends the same idempotency key. */
+function useCreateTransfer(onCreated?: (transfer: Transfer) => void) {
   const api = useApi();
   const queries = useQueryClient();
-  const wish = useRef(createIdempotentRequest());
+  const request = useRef(createIdempotentRequest());
   return useMutation({
-    mutationFn: (body: TransferRequest) => api.post<Transfer>("/transfers", body, wish.current.keyFor(body)),
+    mutationFn: (body: TransferRequest) =>
+      api.post<Transfer>("/transfers", body, request.current.keyFor(body)),
     onSuccess: (transfer) => {
-      wish.current.granted();
+      request.current.completed();
       queries.invalidateQueries({ queryKey: ["transfers"] });
-      onAsked?.(transfer);
+      onCreated?.(transfer);
     },
   });
 }

@@ -5,7 +5,7 @@ import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { Name } from "../../components/text";
 import { useAgents } from "../../hooks/queries";
 import { t } from "../../i18n";
-import { type Draft, draftText, landingWords, S3 } from "../../model/locations";
+import { arrivalText, type Draft, draftText, S3 } from "../../model/locations";
 import type { Options } from "../../types";
 
 interface Props {
@@ -15,33 +15,35 @@ interface Props {
   options: Options;
 }
 
-/** The hops that will be made of it, in words, and who is not there to make them. */
+/** The hops that will be created, and the agents that are not online. */
 export function Preview({ source, destinations, chain, options }: Props) {
-  const words = t().newTransfer;
+  const labels = t().newTransfer;
   const agents = useAgents();
   const names = new Set([source, ...destinations].map(({ place }) => place).filter((one) => one !== S3));
-  const away = (agents.data ?? []).filter((one) => names.has(one.agent_id) && one.status !== "online");
+  const offline = (agents.data ?? []).filter((one) => names.has(one.agent_id) && one.status !== "online");
   const hops = destinations.map((to, number) => {
     const before = destinations[number - 1];
     return { from: chain && before ? before : source, to, waits: chain && number > 0 };
   });
   return (
-    <Container header={<Header description={words.previewHint}>{words.preview}</Header>}>
+    <Container header={<Header description={labels.previewHint}>{labels.preview}</Header>}>
       <ol className="steps">
         {hops.map(({ from, to, waits }) => (
           <li key={draftText(to)}>
-            <Name>{words.hop(draftText(from), draftText(to))}</Name>
-            {waits && ` (${words.previewAfter})`}
+            <Name>{labels.hop(draftText(from), draftText(to))}</Name>
+            {waits && ` (${labels.previewAfter})`}
             <Box color="text-body-secondary" fontSize="body-s">
-              <Name>{landingWords(from, to)}</Name>
+              <Name>{arrivalText(from, to)}</Name>
             </Box>
           </li>
         ))}
       </ol>
-      {away.map(({ agent_id }) => (
+      {offline.map(({ agent_id }) => (
         <div key={agent_id}>
           <StatusIndicator type="warning">
-            {options.if_offline === "refuse" ? words.offlineRefuses(agent_id) : words.offlineWaits(agent_id)}
+            {options.if_offline === "refuse"
+              ? labels.offlineRefuses(agent_id)
+              : labels.offlineWaits(agent_id)}
           </StatusIndicator>
         </div>
       ))}

@@ -12,15 +12,15 @@ interface Props {
   onClose(): void;
 }
 
-/** Before a transfer that removes files: says where, and asks once more. */
+/** Confirm a transfer that removes files, and show where. */
 export function ConfirmRemoval({ body, busy, error, onConfirm, onClose }: Props) {
-  const words = t().newTransfer.removal;
+  const labels = t().newTransfer.removal;
   const mirror = body.options?.delete_extra;
   const places = (mirror ? body.destinations : [body.source]).map(String);
   return (
     <ConfirmDialog
-      title={mirror ? words.mirrorTitle : words.moveTitle}
-      verb={mirror ? words.mirrorVerb : words.moveVerb}
+      title={mirror ? labels.mirrorTitle : labels.moveTitle}
+      verb={mirror ? labels.mirrorVerb : labels.moveVerb}
       back={t().common.back}
       busy={busy}
       error={error}
@@ -28,7 +28,7 @@ export function ConfirmRemoval({ body, busy, error, onConfirm, onClose }: Props)
       onClose={onClose}
     >
       <SpaceBetween size="s">
-        <div>{mirror ? words.mirrorWhy(String(body.source)) : words.moveWhy}</div>
+        <div>{mirror ? labels.mirrorWhy(String(body.source)) : labels.moveWhy}</div>
         <ul>
           {places.map((place) => (
             <li key={place} className="mono">
@@ -36,7 +36,7 @@ export function ConfirmRemoval({ body, busy, error, onConfirm, onClose }: Props)
             </li>
           ))}
         </ul>
-        <div>{words.previewFirst}</div>
+        <div>{labels.previewFirst}</div>
       </SpaceBetween>
     </ConfirmDialog>
   );

@@ -5,30 +5,30 @@ import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { Name } from "../../components/text";
-import { actor, locationText, shown } from "../../format/names";
-import { ownWords } from "../../format/problems";
+import { actorName, locationText, safeText } from "../../format/names";
+import { translatedProblem } from "../../format/problems";
 import { bytes } from "../../format/sizes";
-import { skewed } from "../../format/times";
+import { clockSkew } from "../../format/times";
 import { t } from "../../i18n";
 import { href } from "../../router";
 import type { Problem } from "../../types";
-import type { Care } from "./overviewModel";
+import type { AttentionItem } from "./overviewModel";
 
-const MOST = 6;
+const MAX_ITEMS = 6;
 
-/** What needs a person, the most urgent first, each with what to do. */
-export function AttentionList({ cares }: { cares: readonly Care[] }) {
-  const words = t().overview;
+/** List of what needs attention, most urgent first, each with advice. */
+export function AttentionList({ cares: items }: { cares: readonly AttentionItem[] }) {
+  const labels = t().overview;
   return (
-    <Container fitHeight header={<Header variant="h2">{words.attention}</Header>}>
-      {cares.length === 0 ? (
-        <StatusIndicator type="success">{words.calm}</StatusIndicator>
+    <Container fitHeight header={<Header variant="h2">{labels.attention}</Header>}>
+      {items.length === 0 ? (
+        <StatusIndicator type="success">{labels.nothingToDo}</StatusIndicator>
       ) : (
         <SpaceBetween size="s">
-          {cares.slice(0, MOST).map((care) => {
-            const { title, why, to, error } = told(care);
+          {items.slice(0, MAX_ITEMS).map((item) => {
+            const { title, why, to, error } = describeItem(item);
             return (
-              <div key={`${care.kind} ${to} ${title}`}>
+              <div key={`${item.kind} ${to} ${title}`}>
                 <StatusIndicator type={error ? "error" : "warning"}>
                   <Link href={to}>
                     <Name>{title}</Name>
@@ -40,80 +40,87 @@ export function AttentionList({ cares }: { cares: readonly Care[] }) {
               </div>
             );
           })}
-          {cares.length > MOST && <Box color="text-body-secondary">{words.more(cares.length - MOST)}</Box>}
+          {items.length > MAX_ITEMS && (
+            <Box color="text-body-secondary">{labels.more(items.length - MAX_ITEMS)}</Box>
+          )}
         </SpaceBetween>
       )}
     </Container>
   );
 }
 
-/** In the page's own words, where it has any, and in those of the agent. */
+/** Return a problem as text: translated where possible, with the agent's message. */
 function explained({ code, message, advice }: Problem): string {
-  const own = ownWords(code);
+  const own = translatedProblem(code);
   return `${own.what ? `${own.what}: ` : ""}${message} ${own.advice ?? advice}`;
 }
 
-interface Told {
+interface ItemText {
   title: string;
   why: string;
   to: string;
   error: boolean;
 }
 
-function told(care: Care): Told {
-  const words = t().overview;
-  switch (care.kind) {
-    case "stuck":
+function describeItem(item: AttentionItem): ItemText {
+  const labels = t().overview;
+  switch (item.kind) {
+    case "pausedByAgent":
     case "failed":
-    case "partly": {
-      const { transfer_id, source, problem } = care.transfer;
+    case "partiallyFailed": {
+      const { transfer_id, source, problem } = item.transfer;
       const why = problem ? explained(problem) : "";
       return {
-        title: words[care.kind](shown(locationText(source))),
+        title: labels[item.kind](safeText(locationText(source))),
         why,
         to: href("transfers", transfer_id),
-        error: care.kind === "failed",
+        error: item.kind === "failed",
       };
     }
     case "approval": {
-      const { transfer_id, source, created_by } = care.transfer;
+      const { transfer_id, source, created_by } = item.transfer;
       return {
-        title: words.approval(shown(locationText(source))),
-        why: words.approvalWhy(actor(created_by)),
+        title: labels.approval(safeText(locationText(source))),
+        why: labels.approvalWhy(actorName(created_by)),
         to: href("transfers", transfer_id),
         error: false,
       };
     }
-    case "full":
+    case "nearlyFull":
     case "missing": {
-      const root = `${care.agent.agent_id}:${care.root.path}`;
-      const full = care.kind === "full";
+      const root = `${item.agent.agent_id}:${item.root.path}`;
+      const full = item.kind === "nearlyFull";
       return {
-        title: full ? words.full(root) : words.missing(root),
-        why: full ? words.fullWhy(bytes(care.root.free ?? 0)) : words.missingWhy,
-        to: href("agents", care.agent.agent_id),
+        title: full ? labels.nearlyFull(root) : labels.missing(root),
+        why: full ? labels.nearlyFullWhy(bytes(item.root.free ?? 0)) : labels.missingWhy,
+        to: href("agents", item.agent.agent_id),
         error: !full,
       };
     }
     case "clock": {
-      const { agent_id, skew } = care.agent;
+      const { agent_id, skew } = item.agent;
       return {
-        title: words.clock(agent_id, skewed(skew ?? 0)),
-        why: words.clockWhy,
+        title: labels.clock(agent_id, clockSkew(skew ?? 0)),
+        why: labels.clockWhy,
         to: href("agents", agent_id),
         error: true,
       };
     }
-    case "deaf": {
-      const { agent_id } = care.agent;
-      return { title: words.deaf(agent_id), why: words.deafWhy, to: href("agents", agent_id), error: true };
+    case "rejectsCommands": {
+      const { agent_id } = item.agent;
+      return {
+        title: labels.rejectsCommands(agent_id),
+        why: labels.rejectsCommandsWhy,
+        to: href("agents", agent_id),
+        error: true,
+      };
     }
     default: {
-      const name = care.agent.agent_id;
-      const down = care.kind === "down";
+      const name = item.agent.agent_id;
+      const down = item.kind === "offline";
       return {
-        title: down ? words.down(name) : words.late(name),
-        why: down ? words.downWhy : words.lateWhy,
+        title: down ? labels.offline(name) : labels.late(name),
+        why: down ? labels.offlineWhy : labels.lateWhy,
         to: href("agents", name),
         error: down,
       };

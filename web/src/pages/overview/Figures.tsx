@@ -15,26 +15,26 @@ interface Props {
   totals: Overview | undefined;
 }
 
-/** The day in five numbers. */
+/** Key figures: agents, running transfers, and totals. */
 export function Figures({ agents, running, speed, totals }: Props) {
-  const words = t().overview;
+  const labels = t().overview;
   return (
     <Container>
       <ColumnLayout columns={4} variant="text-grid" minColumnWidth={150}>
-        <Figure label={words.agents} under={<Statuses agents={agents} />}>
+        <Figure label={labels.agents} under={<Statuses agents={agents} />}>
           <Link href={href("agents")} fontSize="heading-xl">
             {count(agents.filter((agent) => agent.status === "online").length)}
           </Link>
         </Figure>
-        <Figure label={words.running} under={`${speedText(speed)} ${words.runningSpeed}`}>
+        <Figure label={labels.running} under={`${speedText(speed)} ${labels.total}`}>
           <Link href={hrefWith("transfers", { status: "running" })} fontSize="heading-xl">
             {count(running)}
           </Link>
         </Figure>
-        <Figure label={words.today} under={totals && counted(totals.today)}>
+        <Figure label={labels.today} under={totals && transfersText(totals.today)}>
           <Big>{totals ? bytes(totals.today.bytes_moved) : "–"}</Big>
         </Figure>
-        <Figure label={words.month} under={totals && <Success month={totals.month} />}>
+        <Figure label={labels.month} under={totals && <Success month={totals.month} />}>
           <Big>{totals ? bytes(totals.month.bytes_moved) : "–"}</Big>
         </Figure>
       </ColumnLayout>
@@ -59,7 +59,7 @@ function Big({ children }: { children: ReactNode }) {
 }
 
 function Statuses({ agents }: { agents: readonly Agent[] }) {
-  const { agentsUp, agentsLate, agentsDown } = t().overview;
+  const { agentsOnline: agentsUp, agentsLate, agentsOffline: agentsDown } = t().overview;
   const of = (status: AgentStatus) => agents.filter((agent) => agent.status === status).length;
   const parts: [AgentStatus, string][] = [
     ["online", agentsUp],
@@ -83,24 +83,24 @@ function Statuses({ agents }: { agents: readonly Agent[] }) {
 }
 
 function Success({ month }: { month: TransferTotals }) {
-  const words = t().overview;
+  const labels = t().overview;
   const ended = month.succeeded + month.failed;
   const rate = ended ? `${Math.floor((month.succeeded / ended) * 100)} %` : "";
   return (
     <>
       {ended ? (
-        <span title={words.success}>
-          <strong>{rate}</strong>: {words.successOf(count(month.succeeded), count(ended))}
+        <span title={labels.success}>
+          <strong>{rate}</strong>: {labels.successOf(count(month.succeeded), count(ended))}
         </span>
       ) : (
-        words.noneEnded
+        labels.noneEnded
       )}
-      {!month.complete && ` (${words.newestOnly(count(month.transfers))})`}
+      {!month.complete && ` (${labels.newestOnly(count(month.transfers))})`}
     </>
   );
 }
 
-function counted(tally: TransferTotals): string {
+function transfersText(tally: TransferTotals): string {
   const text = t().overview.transfers(tally.transfers, count(tally.transfers));
   return tally.complete ? text : `${text} (${t().overview.newestOnly(count(tally.transfers))})`;
 }

@@ -3,24 +3,24 @@ import Container from "@cloudscape-design/components/container";
 import Header from "@cloudscape-design/components/header";
 import { useEffect, useRef } from "react";
 import { speed } from "../../format/sizes";
-import { lookOf } from "../../format/states";
+import { stateDisplay } from "../../format/states";
 import { t } from "../../i18n";
 import { href } from "../../router";
 import type { Agent } from "../../types";
-import { bent, HEIGHT, MOST_EDGES, MOST_PLACES, type Node, placed, RADIUS, WIDTH } from "./layout";
+import { curve, HEIGHT, MAX_EDGES, MAX_PLACES, type Node, placeNodes, RADIUS, WIDTH } from "./layout";
 import type { Edge } from "./overviewModel";
 
-/** Of the dashes, as page.css has them. */
+/** Length of a dash period, as in page.css, and step of the animation. */
 const PERIOD = 16;
 const STEP = 2;
-/** So many speeds can be read beside their lines. */
-const MOST_SPEEDS = 10;
+/** Maximum number of active edges whose speed is labeled. */
+const MAX_SPEED_LABELS = 10;
 
-/** Who sends to whom: agents as places around a circle, running hops as moving lines. */
+/** Map of data flows: agents around an ellipse, running hops as animated lines. */
 export function FleetMap({ agents, edges }: { agents: readonly Agent[]; edges: readonly Edge[] }) {
-  const words = t().overview;
-  const drawn = edges.slice(0, MOST_EDGES);
-  const nodes = placed(agents, drawn);
+  const labels = t().overview;
+  const drawn = edges.slice(0, MAX_EDGES);
+  const nodes = placeNodes(agents, drawn);
   const moving = drawn.filter((edge) => edge.hops > 0);
   const picture = useFlow(moving.length > 0);
   if (nodes.length === 0) return null;
@@ -28,8 +28,8 @@ export function FleetMap({ agents, edges }: { agents: readonly Agent[]; edges: r
     <Container
       fitHeight
       header={
-        <Header variant="h2" description={words.mapHint}>
-          {words.map}
+        <Header variant="h2" description={labels.mapHint}>
+          {labels.map}
         </Header>
       }
     >
@@ -39,42 +39,39 @@ export function FleetMap({ agents, edges }: { agents: readonly Agent[]; edges: r
         className="fleet-map"
         viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
         role="group"
-        aria-label={words.mapLabel(nodes.length, moving.length)}
+        aria-label={labels.mapLabel(nodes.length, moving.length)}
       >
         <Arrow id="arrow-moving" className="tip" />
         <Arrow id="arrow-pale" className="tip pale" />
         {[...drawn].reverse().map((edge) => (
-          <Line
+          <EdgeLine
             key={`${edge.from} ${edge.to}`}
             edge={edge}
             nodes={nodes}
-            named={moving.length <= MOST_SPEEDS}
+            named={moving.length <= MAX_SPEED_LABELS}
           />
         ))}
         {nodes.map((node) => (
-          <Place key={node.name} node={node} />
+          <NodeMark key={node.name} node={node} />
         ))}
       </svg>
       <ul className="visually-hidden">
         {drawn.map(({ from, to, hops, speed: rate }) => (
           <li key={`${from} ${to}`}>
-            {hops ? words.mapEdge(from, to, hops, speed(rate)) : words.mapPale(from, to)}
+            {hops ? labels.mapEdge(from, to, hops, speed(rate)) : labels.mapRecent(from, to)}
           </li>
         ))}
       </ul>
-      {agents.length > MOST_PLACES && (
+      {agents.length > MAX_PLACES && (
         <Box color="text-body-secondary" fontSize="body-s">
-          {words.mapMany(MOST_PLACES, agents.length)}
+          {labels.mapMany(MAX_PLACES, agents.length)}
         </Box>
       )}
     </Container>
   );
 }
 
-/**
- * The dashes of moving lines wander. Ten pictures a second are enough for the eye, and the style sheet's own
- * animations would have the page work for all sixty.
- */
+/** Animate the dashes of active lines at 10 frames a second. A CSS animation would cost 60. */
 function useFlow(moves: boolean) {
   const picture = useRef<SVGSVGElement>(null);
   useEffect(() => {
@@ -97,11 +94,11 @@ function Arrow({ id, className }: { id: string; className: string }) {
   );
 }
 
-function Line({ edge, nodes, named }: { edge: Edge; nodes: readonly Node[]; named: boolean }) {
+function EdgeLine({ edge, nodes, named }: { edge: Edge; nodes: readonly Node[]; named: boolean }) {
   const from = nodes.find((node) => node.name === edge.from);
   const to = nodes.find((node) => node.name === edge.to);
   if (!from || !to) return null;
-  const { path, middle } = bent(from, to);
+  const { path, middle } = curve(from, to);
   const moves = edge.hops > 0;
   return (
     <g>
@@ -119,8 +116,8 @@ function Line({ edge, nodes, named }: { edge: Edge; nodes: readonly Node[]; name
   );
 }
 
-function Place({ node }: { node: Node }) {
-  const look = node.status === null ? null : lookOf(node.status);
+function NodeMark({ node }: { node: Node }) {
+  const look = node.status === null ? null : stateDisplay(node.status);
   const below = node.y > HEIGHT / 2 - 1;
   const dot = (
     <g className={`place ${node.status ?? "s3"}`}>

@@ -22,7 +22,7 @@ import type { Agent, TransferSummary } from "../../types";
 import { AttentionList } from "./AttentionList";
 import { Figures } from "./Figures";
 import { FleetMap } from "./FleetMap";
-import { caresOf, edgesOf } from "./overviewModel";
+import { attentionItems, edgesOf } from "./overviewModel";
 import { RunningList } from "./RunningList";
 
 const NO_FILTER = { status: null, agent: null, dryRun: false };
@@ -34,21 +34,21 @@ export default function OverviewPage() {
   const running = useRunning();
   const recent = useTransfers(NO_FILTER, null);
   const awaiting = useTransfers(AWAITING, null);
-  const trouble = [agents, running, recent, awaiting].find((one) => one.isError);
+  const failed = [agents, running, recent, awaiting].find((one) => one.isError);
   if (agents.data && running.data && recent.data) {
     return (
       <Loaded
         agents={agents.data}
         running={running.data}
-        asked={running.dataUpdatedAt}
+        fetchedAt={running.dataUpdatedAt}
         recent={recent.data.transfers}
         awaiting={awaiting.data?.transfers ?? NONE}
-        trouble={trouble && <ProblemAlert error={trouble.error} onRetry={() => trouble.refetch()} />}
+        problem={failed && <ProblemAlert error={failed.error} onRetry={() => failed.refetch()} />}
       />
     );
   }
-  return trouble ? (
-    <PageError title={t().overview.title} error={trouble.error} onRetry={() => trouble.refetch()} />
+  return failed ? (
+    <PageError title={t().overview.title} error={failed.error} onRetry={() => failed.refetch()} />
   ) : (
     <Loading what={t().common.page} />
   );
@@ -57,32 +57,32 @@ export default function OverviewPage() {
 interface LoadedProps {
   agents: Agent[];
   running: TransferSummary[];
-  /** When the API said that. */
-  asked: number;
+  /** When the API answered, in milliseconds since 1970. */
+  fetchedAt: number;
   recent: readonly TransferSummary[];
   awaiting: readonly TransferSummary[];
-  trouble: React.ReactNode;
+  problem: React.ReactNode;
 }
 
-function Loaded({ agents, running, asked, recent, awaiting, trouble }: LoadedProps) {
+function Loaded({ agents, running, fetchedAt, recent, awaiting, problem }: LoadedProps) {
   const { role } = useAppContext();
   const now = useNow();
-  const listening = running.length > 0;
-  const { heard, connected } = useLive(null, listening);
+  const active = running.length > 0;
+  const { received, connected } = useLive(null, active);
   const moving = running.map((transfer) => ({
     transfer,
-    progress: progressNow(transfer, heard, now, asked),
+    progress: progressNow(transfer, received, now, fetchedAt),
   }));
   const speed = moving.reduce((total, { progress }) => total + progress.bytes_per_second, 0);
   const totals = useOverview();
   return (
     <SpaceBetween size="l">
-      {trouble}
+      {problem}
       <Header
         variant="h1"
         actions={
           <SpaceBetween direction="horizontal" size="s" alignItems="center">
-            {listening && <LiveIndicator live={connected} />}
+            {active && <LiveIndicator live={connected} />}
             {mayAct(role, "operator") && (
               <Button variant="primary" href={href("transfers", "new")}>
                 {t().transfers.new}
@@ -97,8 +97,8 @@ function Loaded({ agents, running, asked, recent, awaiting, trouble }: LoadedPro
       <Figures agents={agents} running={running.length} speed={speed} totals={totals.data} />
       {agents.length > 0 && (
         <Grid gridDefinition={[{ colspan: { default: 12, s: 7 } }, { colspan: { default: 12, s: 5 } }]}>
-          <FleetMap agents={agents} edges={edgesOf(running, recent, heard, now)} />
-          <AttentionList cares={caresOf(agents, [...awaiting, ...recent.filter(ended)], now)} />
+          <FleetMap agents={agents} edges={edgesOf(running, recent, received, now)} />
+          <AttentionList cares={attentionItems(agents, [...awaiting, ...recent.filter(ended)], now)} />
         </Grid>
       )}
       <RunningList moving={moving} />

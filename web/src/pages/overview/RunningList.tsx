@@ -3,30 +3,30 @@ import Container from "@cloudscape-design/components/container";
 import Header from "@cloudscape-design/components/header";
 import Link from "@cloudscape-design/components/link";
 import { memo } from "react";
-import { described } from "../../components/ProgressLine";
+import { progressText } from "../../components/ProgressLine";
 import { StatusBadge, When } from "../../components/text";
 import { useVisibleRows } from "../../components/useVisibleRows";
-import { locationText, shown } from "../../format/names";
+import { locationText, safeText } from "../../format/names";
 import { count, duration, share, speed, timeLeft } from "../../format/sizes";
-import { t, useSpoken } from "../../i18n";
+import { t, useLanguage } from "../../i18n";
 import { href, hrefWith } from "../../router";
 import type { Progress, TransferSummary } from "../../types";
 
 interface Props {
   moving: readonly { transfer: TransferSummary; progress: Progress }[];
   title?: string;
-  /** They do not run any more: what became of them, instead of how fast they are. */
+  /** Whether the transfers have ended: shows the result instead of the speed. */
   ended?: boolean;
 }
 
 /**
- * Transfers, a plain row each: five hundred of them are told of every second, which a table with everything
- * would be too heavy for. Of rows out of sight only the state is kept up to date.
+ * Transfers as plain rows: a full table would be too slow for updates of 500 transfers a second. Rows that
+ * are not visible are updated only when their state changes.
  */
 export function RunningList({ moving, title, ended = false }: Props) {
-  const words = t().overview;
-  const { language } = useSpoken();
-  const { seen, watch } = useVisibleRows();
+  const labels = t().overview;
+  const { language } = useLanguage();
+  const { visible: seen, watch } = useVisibleRows();
   if (ended && moving.length === 0) return null;
   const all = ended ? href("transfers") : hrefWith("transfers", { status: "running" });
   return (
@@ -35,21 +35,21 @@ export function RunningList({ moving, title, ended = false }: Props) {
         <Header
           variant="h2"
           counter={ended ? undefined : `(${count(moving.length)})`}
-          actions={<Link href={all}>{words.all}</Link>}
+          actions={<Link href={all}>{labels.all}</Link>}
         >
-          {title ?? words.runningTable}
+          {title ?? labels.runningTable}
         </Header>
       }
     >
       {moving.length === 0 ? (
         <Box textAlign="center" padding="s">
-          <Box variant="strong">{words.nothingRuns}</Box>
+          <Box variant="strong">{labels.nothingRuns}</Box>
           <Box variant="p" color="text-body-secondary">
-            {words.nothingRunsHint}
+            {labels.nothingRunsHint}
           </Box>
         </Box>
       ) : (
-        <ul className="running" aria-label={title ?? words.runningTable}>
+        <ul className="running" aria-label={title ?? labels.runningTable}>
           {moving.map(({ transfer, progress }) => (
             <Row
               key={transfer.transfer_id}
@@ -80,7 +80,7 @@ const Row = memo(function Row({ transfer, progress, ended, watch }: RowProps) {
   const { transfer_id, source, destinations } = transfer;
   const [first] = destinations;
   const more = destinations.length - 1;
-  const route = `${shown(locationText(source))} → ${first ? shown(locationText(first)) : ""}`;
+  const route = `${safeText(locationText(source))} → ${first ? safeText(locationText(first)) : ""}`;
   return (
     <li ref={watch} data-key={transfer_id}>
       <a className="route" href={href("transfers", transfer_id)} title={route}>
@@ -92,7 +92,7 @@ const Row = memo(function Row({ transfer, progress, ended, watch }: RowProps) {
           <span>
             <StatusBadge of={transfer} />
           </span>
-          <span>{described(progress, false, false)}</span>
+          <span>{progressText(progress, false, false)}</span>
           <When at={transfer.ended_at ?? transfer.created_at} relative />
         </>
       ) : (
@@ -108,7 +108,7 @@ function Moving({ progress }: { progress: Progress }) {
   return (
     <>
       <Bar percent={percent} />
-      <span>{described({ ...progress, bytes_per_second: 0 }, false, false)}</span>
+      <span>{progressText({ ...progress, bytes_per_second: 0 }, false, false)}</span>
       <span className="rate">
         {progress.bytes_per_second > 0 && speed(progress.bytes_per_second)}
         {left !== null && progress.bytes_per_second > 0 && ` · ${t().amounts.left(duration(left))}`}
@@ -117,7 +117,7 @@ function Moving({ progress }: { progress: Progress }) {
   );
 }
 
-/** Moved, not laid out anew: a bar that grows by its width would cost its whole row a layout. */
+/** A progress bar that scales with a transform: changing its width would cost a layout of the row. */
 function Bar({ percent }: { percent: number | null }) {
   const known = percent !== null;
   return (

@@ -1,13 +1,13 @@
-/** Where the picture of the fleet puts its places, and how its lines run between them. */
+/** Layout of the map of data flows: positions of nodes, and curves between them. */
 import type { Agent } from "../../types";
 import { type Edge, S3_PLACE } from "./overviewModel";
 
 export const WIDTH = 560;
 export const HEIGHT = 340;
 export const RADIUS = 9;
-/** As many names as can be read around one circle. */
-export const MOST_PLACES = 28;
-export const MOST_EDGES = 80;
+/** Maximum number of nodes whose names stay readable. */
+export const MAX_PLACES = 28;
+export const MAX_EDGES = 80;
 
 export interface Node {
   name: string;
@@ -17,13 +17,13 @@ export interface Node {
   status: Agent["status"] | null;
 }
 
-/** The places that take part first, then the others by name; around an ellipse from the left. */
-export function placed(agents: readonly Agent[], edges: readonly Edge[]): Node[] {
+/** Place the nodes around an ellipse: agents with edges are preferred, all sorted by name. */
+export function placeNodes(agents: readonly Agent[], edges: readonly Edge[]): Node[] {
   const busy = new Set(edges.flatMap(({ from, to }) => [from, to]));
   const named = agents.map(({ agent_id, status }) => ({ name: agent_id, status }));
   const chosen = named
     .sort((one, other) => Number(busy.has(other.name)) - Number(busy.has(one.name)))
-    .slice(0, MOST_PLACES)
+    .slice(0, MAX_PLACES)
     .sort((one, other) => one.name.localeCompare(other.name));
   const places = busy.has(S3_PLACE) ? [{ name: S3_PLACE, status: null }, ...chosen] : chosen;
   return places.map((place, number) => {
@@ -36,9 +36,9 @@ export function placed(agents: readonly Agent[], edges: readonly Edge[]): Node[]
   });
 }
 
-/** From the rim of one place to that of another, bent to its left, so that both directions can be seen. */
-export function bent(from: Node, to: Node): { path: string; middle: { x: number; y: number } } {
-  if (from === to) return looped(from);
+/** Return a curve between two nodes, bent to the left, so that both directions are visible. */
+export function curve(from: Node, to: Node): { path: string; middle: { x: number; y: number } } {
+  if (from === to) return loop(from);
   const [dx, dy] = [to.x - from.x, to.y - from.y];
   const length = Math.hypot(dx, dy) || 1;
   const bend = Math.min(46, length * 0.16);
@@ -55,8 +55,8 @@ export function bent(from: Node, to: Node): { path: string; middle: { x: number;
   return { path: `M${point(start)} Q${point(control)} ${point(end)}`, middle };
 }
 
-/** A copy within one server. */
-function looped({ x, y }: Node): ReturnType<typeof bent> {
+/** Return a loop, for a copy within one server. */
+function loop({ x, y }: Node): ReturnType<typeof curve> {
   const [left, right, top] = [x - RADIUS, x + RADIUS, y - RADIUS * 5];
   return {
     path: `M${point({ x: left, y: y - RADIUS })} C${left - 18},${top} ${right + 18},${top} ${right},${y - RADIUS}`,

@@ -1,16 +1,16 @@
-/** What the first page says, out of lists and live words: no request, no drawing. */
-import { isOff } from "../../format/times";
+/** Model of the overview page, computed from lists and live progress. */
+import { isClockWrong } from "../../format/times";
 import { type LiveProgressByHop, liveProgressOf } from "../../live/mergeProgress";
 import type { Agent, Location, TransferSummary } from "../../types";
 
 export const S3_PLACE = "S3";
-/** Below this share of its size a root is nearly full. */
-const SCARCE = 0.05;
+/** Free share of a root's size below which it is nearly full. */
+const NEARLY_FULL_SHARE = 0.05;
 
 export interface Edge {
   from: string;
   to: string;
-  /** Hops that carry bytes now; none: they did lately. */
+  /** Number of active hops; 0: only recent ones. */
   hops: number;
   speed: number;
 }
@@ -19,19 +19,19 @@ export function placeOf(location: Location): string {
   return location.kind === "s3" ? S3_PLACE : location.agent_id;
 }
 
-/** A transfer's hops, as far as its summary tells: each destination from the source, or from the one before. */
-function legs({ source, destinations, shape }: TransferSummary): { from: string; to: string }[] {
+/** Return the ends of a transfer's hops: from the source, or in a chain from the previous destination. */
+function hopsOf({ source, destinations, shape }: TransferSummary): { from: string; to: string }[] {
   return destinations.map((to, number) => {
     const before = destinations[number - 1];
     return { from: placeOf(shape === "chain" && before ? before : source), to: placeOf(to) };
   });
 }
 
-/** Who sends to whom: lines that carry bytes now, then those that did lately. */
+/** Return the edges between places: active ones first, then recent ones. */
 export function edgesOf(
   running: readonly TransferSummary[],
   recent: readonly TransferSummary[],
-  heard: LiveProgressByHop,
+  received: LiveProgressByHop,
   now: number,
 ): Edge[] {
   const edges = new Map<string, Edge>();
@@ -42,67 +42,67 @@ export function edgesOf(
     return known;
   };
   for (const transfer of running) {
-    const said = liveProgressOf(transfer, heard, now);
-    // Without a live word the answer's own speed tells, which is none when nobody confirms it.
-    const silent = said.every((one) => one === null) && transfer.progress.bytes_per_second > 0;
-    for (const [number, leg] of legs(transfer).entries()) {
+    const live = liveProgressOf(transfer, received, now);
+    // Without live progress, the API's own speed decides; it is 0 if unconfirmed.
+    const silent = live.every((one) => one === null) && transfer.progress.bytes_per_second > 0;
+    for (const [number, leg] of hopsOf(transfer).entries()) {
       const line = edge(leg);
-      // Which of several hops move, only live words tell; in a chain it is one at a time.
-      const moves = said[number] ?? (silent && (transfer.shape === "fan_out" || said.length === 1));
+      // Only live progress shows which of several hops are active.
+      const moves = live[number] ?? (silent && (transfer.shape === "fan_out" || live.length === 1));
       if (moves) line.hops += 1;
-      line.speed += said[number]?.bytes_per_second ?? 0;
+      line.speed += live[number]?.bytes_per_second ?? 0;
     }
   }
-  for (const transfer of recent) for (const leg of legs(transfer)) edge(leg);
+  for (const transfer of recent) for (const leg of hopsOf(transfer)) edge(leg);
   return [...edges.values()].sort((one, other) => other.hops - one.hops || other.speed - one.speed);
 }
 
-export type Care =
-  | { kind: "down" | "late" | "clock" | "deaf"; agent: Agent }
-  | { kind: "full" | "missing"; agent: Agent; root: Agent["roots"][number] }
-  | { kind: "stuck" | "failed" | "partly" | "approval"; transfer: TransferSummary };
+export type AttentionItem =
+  | { kind: "offline" | "late" | "clock" | "rejectsCommands"; agent: Agent }
+  | { kind: "nearlyFull" | "missing"; agent: Agent; root: Agent["roots"][number] }
+  | { kind: "pausedByAgent" | "failed" | "partiallyFailed" | "approval"; transfer: TransferSummary };
 
-const URGENCY: Care["kind"][] = [
-  "down",
+const URGENCY: AttentionItem["kind"][] = [
+  "offline",
   "missing",
   "clock",
-  "deaf",
+  "rejectsCommands",
   "approval",
-  "stuck",
-  "full",
+  "pausedByAgent",
+  "nearlyFull",
   "failed",
-  "partly",
+  "partiallyFailed",
   "late",
 ];
 
-/** What needs a person, the most urgent first. A transfer that failed counts for a day. */
-export function caresOf(
+/** Return what needs attention, most urgent first. A failed transfer counts for one day. */
+export function attentionItems(
   agents: readonly Agent[],
   transfers: readonly TransferSummary[],
   now: number,
-): Care[] {
-  const cares: Care[] = [];
+): AttentionItem[] {
+  const items: AttentionItem[] = [];
   for (const agent of agents) {
-    if (agent.status === "offline") cares.push({ kind: "down", agent });
-    if (agent.status === "late") cares.push({ kind: "late", agent });
-    if (agent.status !== "offline" && isOff(agent.skew)) cares.push({ kind: "clock", agent });
+    if (agent.status === "offline") items.push({ kind: "offline", agent });
+    if (agent.status === "late") items.push({ kind: "late", agent });
+    if (agent.status !== "offline" && isClockWrong(agent.skew)) items.push({ kind: "clock", agent });
     if (agent.status !== "offline" && agent.command_key_status === "none")
-      cares.push({ kind: "deaf", agent });
+      items.push({ kind: "rejectsCommands", agent });
     for (const root of agent.status === "offline" ? [] : agent.roots) {
-      if (root.free === null) cares.push({ kind: "missing", agent, root });
-      else if (root.access === "rw" && root.size && root.free < root.size * SCARCE) {
-        cares.push({ kind: "full", agent, root });
+      if (root.free === null) items.push({ kind: "missing", agent, root });
+      else if (root.access === "rw" && root.size && root.free < root.size * NEARLY_FULL_SHARE) {
+        items.push({ kind: "nearlyFull", agent, root });
       }
     }
   }
   for (const transfer of transfers) {
     const ended = Date.parse(transfer.ended_at ?? transfer.created_at);
     const lately = now - ended < 86_400_000;
-    if (transfer.state === "awaiting_approval") cares.push({ kind: "approval", transfer });
-    // Whom a person has paused, a person does not forget; an agent pauses for a reason.
-    if (transfer.state === "paused" && transfer.problem) cares.push({ kind: "stuck", transfer });
-    if (transfer.state === "failed" && lately) cares.push({ kind: "failed", transfer });
-    if (transfer.state === "partially_failed" && lately) cares.push({ kind: "partly", transfer });
+    if (transfer.state === "awaiting_approval") items.push({ kind: "approval", transfer });
+    // Only pauses by the agent need attention: they have a problem.
+    if (transfer.state === "paused" && transfer.problem) items.push({ kind: "pausedByAgent", transfer });
+    if (transfer.state === "failed" && lately) items.push({ kind: "failed", transfer });
+    if (transfer.state === "partially_failed" && lately) items.push({ kind: "partiallyFailed", transfer });
   }
-  return cares.sort((one, other) => URGENCY.indexOf(one.kind) - URGENCY.indexOf(other.kind));
+  return items.sort((one, other) => URGENCY.indexOf(one.kind) - URGENCY.indexOf(other.kind));
 }

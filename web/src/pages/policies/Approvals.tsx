@@ -1,42 +1,42 @@
 import Header from "@cloudscape-design/components/header";
 import Link from "@cloudscape-design/components/link";
 import Table from "@cloudscape-design/components/table";
+import { transferColumns } from "../../components/transferColumns";
 import { useTransfers } from "../../hooks/queries";
 import { useNarrow } from "../../hooks/useMedia";
 import { t } from "../../i18n";
 import { hrefWith } from "../../router";
-import { transferColumns } from "../transfers/columns";
 
 const AWAITING = { status: "awaiting_approval" as const, agent: null, dryRun: null };
 
-/** Transfers that a policy wants a second person for, who has not agreed yet. */
+/** Table of transfers that wait for approval by a second person. */
 export function Approvals() {
-  const asked = useTransfers(AWAITING, null);
-  const words = t().approval;
+  const query = useTransfers(AWAITING, null);
+  const labels = t().approval;
   const narrow = useNarrow();
   return (
     <Table
       header={
         <Header
           variant="h2"
-          description={words.listHint}
+          description={labels.listHint}
           actions={
-            asked.data?.next && (
+            query.data?.next && (
               <Link href={hrefWith("transfers", { status: AWAITING.status })}>{t().overview.all}</Link>
             )
           }
         >
-          {words.list}
+          {labels.list}
         </Header>
       }
-      items={asked.data?.transfers ?? []}
+      items={query.data?.transfers ?? []}
       trackBy="transfer_id"
-      loading={asked.isPending}
+      loading={query.isPending}
       loadingText={t().common.loading(t().transfers.thing)}
-      empty={asked.isError ? t().common.notLoaded : words.none}
+      empty={query.isError ? t().common.notLoaded : labels.none}
       columnDefinitions={transferColumns(narrow).filter(({ id }) => id !== "progress")}
       wrapLines
-      ariaLabels={{ tableLabel: words.list }}
+      ariaLabels={{ tableLabel: labels.list }}
     />
   );
 }

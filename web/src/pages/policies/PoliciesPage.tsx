@@ -12,7 +12,7 @@ import { useAppContext } from "../../appContext";
 import { ConfirmDialog } from "../../components/ConfirmDialog";
 import { ProblemAlert } from "../../components/ProblemAlert";
 import { Name, When } from "../../components/text";
-import { actor } from "../../format/names";
+import { actorName } from "../../format/names";
 import { usePolicies } from "../../hooks/queries";
 import { useNarrow } from "../../hooks/useMedia";
 import { t } from "../../i18n";
@@ -22,36 +22,36 @@ import { Approvals } from "./Approvals";
 import { Tester } from "./Tester";
 
 export default function PoliciesPage() {
-  const asked = usePolicies();
+  const query = usePolicies();
   const [removing, setRemoving] = useState<Policy | null>(null);
   const narrow = useNarrow();
-  const words = t().policies;
+  const labels = t().policies;
   return (
     <SpaceBetween size="l">
-      {asked.isError && <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />}
+      {query.isError && <ProblemAlert error={query.error} onRetry={() => query.refetch()} />}
       <Table
         header={
           <Header
             variant="h1"
-            counter={asked.data && `(${asked.data.policies.length})`}
-            description={words.hint}
+            counter={query.data && `(${query.data.policies.length})`}
+            description={labels.hint}
             actions={
               <Button variant="primary" href={href("policies", "new")}>
-                {words.new}
+                {labels.new}
               </Button>
             }
           >
-            {words.title}
+            {labels.title}
           </Header>
         }
-        items={[...(asked.data?.policies ?? [])]}
+        items={[...(query.data?.policies ?? [])]}
         trackBy="policy_id"
-        loading={asked.isPending}
-        loadingText={t().common.loading(words.thing)}
-        empty={asked.isError ? t().common.notLoaded : words.none}
+        loading={query.isPending}
+        loadingText={t().common.loading(labels.thing)}
+        empty={query.isError ? t().common.notLoaded : labels.none}
         columnDefinitions={narrow ? stacked(setRemoving) : columns(setRemoving)}
         wrapLines
-        ariaLabels={{ tableLabel: words.title }}
+        ariaLabels={{ tableLabel: labels.title }}
       />
       <Approvals />
       <Tester />
@@ -72,7 +72,7 @@ const stacked = (onRemove: OnRemove): TableProps.ColumnDefinition<Policy>[] => [
         <Link href={href("policies", policy.policy_id, "edit")}>{policy.policy_id}</Link>
         <Name>{policy.why}</Name>
         <Box color="text-body-secondary" fontSize="body-s">
-          <Name>{actor(policy.by)}</Name>
+          <Name>{actorName(policy.by)}</Name>
           {policy.at && (
             <>
               {" · "}
@@ -95,7 +95,7 @@ const columns = (onRemove: OnRemove): TableProps.ColumnDefinition<Policy>[] => [
   },
   { id: "version", header: t().policies.version, cell: ({ version }) => version },
   { id: "why", header: t().policy.why, cell: ({ why }) => <Name>{why}</Name> },
-  { id: "by", header: t().transfer.by, cell: ({ by }) => <Name>{actor(by)}</Name> },
+  { id: "by", header: t().transfer.by, cell: ({ by }) => <Name>{actorName(by)}</Name> },
   { id: "at", header: t().templates.changed, cell: ({ at }) => (at ? <When at={at} relative /> : "–") },
   {
     id: "acts",
@@ -120,19 +120,19 @@ function RemovePolicy({ policy: { policy_id }, onClose }: { policy: Policy; onCl
   const { api, notify } = useAppContext();
   const queries = useQueryClient();
   const [why, setWhy] = useState("");
-  const words = t().policies;
+  const labels = t().policies;
   const removal = useMutation({
     mutationFn: () =>
       api.remove(`/policies/${encodeURIComponent(policy_id)}?${new URLSearchParams({ why })}`),
     onSuccess: async () => {
-      notify({ type: "success", header: words.removed(policy_id) });
+      notify({ type: "success", header: labels.removed(policy_id) });
       await queries.invalidateQueries({ queryKey: ["policies"] });
       onClose();
     },
   });
   return (
     <ConfirmDialog
-      title={words.removeTitle(policy_id)}
+      title={labels.removeTitle(policy_id)}
       verb={t().common.remove}
       busy={removal.isPending}
       error={removal.error}
@@ -140,7 +140,7 @@ function RemovePolicy({ policy: { policy_id }, onClose }: { policy: Policy; onCl
       onClose={onClose}
     >
       <SpaceBetween size="m">
-        <div>{words.removeWhy}</div>
+        <div>{labels.removeWhy}</div>
         <FormField label={t().policy.why} constraintText={t().policy.whyHint}>
           <Input value={why} onChange={({ detail }) => setWhy(detail.value)} />
         </FormField>

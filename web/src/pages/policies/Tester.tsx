@@ -11,18 +11,18 @@ import { type FormEvent, useState } from "react";
 import { newKey } from "../../api/idempotency";
 import { errorAt } from "../../api/problem";
 import { useApi } from "../../appContext";
+import { DecisionBadge } from "../../components/DecisionBadge";
 import { ProblemAlert } from "../../components/ProblemAlert";
 import { Name } from "../../components/text";
-import { actor, shown } from "../../format/names";
+import { actorName, safeText } from "../../format/names";
 import { useAgents } from "../../hooks/queries";
 import { t } from "../../i18n";
 import type { Agent, PolicyTested } from "../../types";
-import { Outcome } from "../policy/Outcome";
 
-/** May Ann send server-b:/x to server-c:/y? Nothing is moved by asking. */
+/** Form that tests whether policies allow a person's transfer. Nothing is transferred. */
 export function Tester() {
   const api = useApi();
-  const words = t().policies;
+  const labels = t().policies;
   const [person, setPerson] = useState("");
   const [source, setSource] = useState("");
   const [destination, setDestination] = useState("");
@@ -48,10 +48,10 @@ export function Tester() {
 
   return (
     <form onSubmit={submit}>
-      <Container header={<Header description={words.tryHint}>{words.try}</Header>}>
+      <Container header={<Header description={labels.testHint}>{labels.test}</Header>}>
         <SpaceBetween size="m">
           <ColumnLayout columns={3}>
-            <FormField label={words.person} constraintText={words.personHint}>
+            <FormField label={labels.person} constraintText={labels.personHint}>
               <Input
                 value={person}
                 onChange={({ detail }) => setPerson(detail.value)}
@@ -59,7 +59,7 @@ export function Tester() {
                 spellcheck={false}
               />
             </FormField>
-            <FormField label={words.from} errorText={faults.source}>
+            <FormField label={labels.from} errorText={faults.source}>
               <Input
                 value={source}
                 onChange={({ detail }) => setSource(detail.value)}
@@ -67,7 +67,7 @@ export function Tester() {
                 spellcheck={false}
               />
             </FormField>
-            <FormField label={words.to} errorText={faults.destination}>
+            <FormField label={labels.to} errorText={faults.destination}>
               <Input
                 value={destination}
                 onChange={({ detail }) => setDestination(detail.value)}
@@ -77,7 +77,7 @@ export function Tester() {
             </FormField>
           </ColumnLayout>
           <Button loading={ask.isPending} disabled={!source || !destination}>
-            {words.ask}
+            {labels.submit}
           </Button>
           {ask.error && !atFields && <ProblemAlert error={ask.error} />}
           <div aria-live="polite">{ask.data && <Answer answer={ask.data} />}</div>
@@ -88,31 +88,33 @@ export function Tester() {
 }
 
 function Answer({ answer }: { answer: PolicyTested }) {
-  const words = t().policies;
+  const labels = t().policies;
   const agents = useAgents();
-  const strangers = agents.data ? strangersIn(answer, agents.data) : [];
+  const strangers = agents.data ? unknownAgents(answer, agents.data) : [];
   return (
     <SpaceBetween size="xs">
       <strong>
-        <Name>{words.who(actor(answer.person), answer.groups.map(shown).join(", ") || t().common.none)}</Name>
+        <Name>
+          {labels.who(actorName(answer.person), answer.groups.map(safeText).join(", ") || t().common.none)}
+        </Name>
       </strong>
       {answer.movements.map((one) => (
         <div key={`${one.source} ${one.destination}`}>
-          <Outcome of={one.outcome} /> <Name>{`${one.source} → ${one.destination}`}</Name>{" "}
-          <Name>{one.policies.length ? words.by(one.policies.join(", ")) : words.nobody}</Name>
+          <DecisionBadge of={one.outcome} /> <Name>{`${one.source} → ${one.destination}`}</Name>{" "}
+          <Name>{one.policies.length ? labels.by(one.policies.join(", ")) : labels.notPermitted}</Name>
         </div>
       ))}
       {strangers.length > 0 && (
         <StatusIndicator type="warning">
-          <Name>{words.strangers(strangers.join(", "))}</Name>
+          <Name>{labels.unknownAgents(strangers.join(", "))}</Name>
         </StatusIndicator>
       )}
     </SpaceBetween>
   );
 }
 
-/** Names that no agent has: whatever is said of them holds for one without tags. */
-function strangersIn({ movements }: PolicyTested, agents: readonly Agent[]): string[] {
+/** Return names without an agent: the result for them assumes an agent without tags. */
+function unknownAgents({ movements }: PolicyTested, agents: readonly Agent[]): string[] {
   const known = new Set(agents.map(({ agent_id }) => agent_id));
   const named = movements
     .flatMap(({ source, destination }) => [source, destination])

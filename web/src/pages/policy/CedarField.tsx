@@ -3,21 +3,21 @@ import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { useRef } from "react";
 import { Name } from "../../components/text";
 import { t } from "../../i18n";
-import { type Flaw, offsetOf, pieces } from "./cedar";
+import { type CedarError, highlight, offsetOf } from "./cedar";
 
 interface Props {
   value: string;
-  flaws: readonly Flaw[];
+  flaws: readonly CedarError[];
   onChange(value: string): void;
 }
 
-/** A text field that lies over its own coloured text, so that errors are marked where they are. */
+/** Editor for Cedar: a text area over its highlighted text, with errors marked in place. */
 export function CedarField({ value, flaws, onChange }: Props) {
-  const words = t().policy;
+  const labels = t().policy;
   const field = useRef<HTMLTextAreaElement>(null);
 
-  function show(flaw: Flaw): void {
-    const at = offsetOf(value, flaw);
+  function show(error: CedarError): void {
+    const at = offsetOf(value, error);
     field.current?.focus();
     field.current?.setSelectionRange(at, at);
   }
@@ -27,7 +27,7 @@ export function CedarField({ value, flaws, onChange }: Props) {
     <div>
       <div className="cedar">
         <pre aria-hidden="true">
-          {pieces(value, flaws).map(({ kind, text, wrong }) => {
+          {highlight(value, flaws).map(({ kind, text, wrong }) => {
             at += text.length;
             return (
               <span key={at} className={wrong ? `${kind} wrong` : kind}>
@@ -39,7 +39,7 @@ export function CedarField({ value, flaws, onChange }: Props) {
         </pre>
         <textarea
           ref={field}
-          aria-label={words.text}
+          aria-label={labels.text}
           aria-invalid={flaws.length > 0}
           aria-describedby="cedar-flaws"
           value={value}
@@ -55,7 +55,7 @@ export function CedarField({ value, flaws, onChange }: Props) {
           <li key={`${flaw.line} ${flaw.column} ${flaw.message}`}>
             <StatusIndicator type="error">
               <Button variant="inline-link" formAction="none" onClick={() => show(flaw)}>
-                {words.place(flaw.line, flaw.column)}
+                {labels.position(flaw.line, flaw.column)}
               </Button>{" "}
               <Name>{flaw.message}</Name>
             </StatusIndicator>

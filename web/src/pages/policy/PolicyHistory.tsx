@@ -4,32 +4,32 @@ import Container from "@cloudscape-design/components/container";
 import ExpandableSection from "@cloudscape-design/components/expandable-section";
 import Header from "@cloudscape-design/components/header";
 import { Name, When } from "../../components/text";
-import { actor } from "../../format/names";
+import { actorName } from "../../format/names";
 import { t } from "../../i18n";
 import type { Policy } from "../../types";
 
 interface Props {
   versions: readonly Policy[];
-  /** Its text goes into the field above. */
+  /** Called with the text of a version to restore. */
   onTake(text: string): void;
 }
 
-/** Who has changed the policy, and why, the latest first. */
+/** Versions of a policy, newest first, with author and reason. */
 export function PolicyHistory({ versions, onTake }: Props) {
-  const words = t().policy;
+  const labels = t().policy;
   if (versions.length === 0) return null;
   return (
-    <Container header={<Header>{words.past}</Header>}>
+    <Container header={<Header>{labels.versions}</Header>}>
       {versions.map((one) => (
-        <ExpandableSection key={one.version} headerText={words.version(one.version, one.text === null)}>
+        <ExpandableSection key={one.version} headerText={labels.version(one.version, one.text === null)}>
           <Box color="text-body-secondary">
-            {one.at && <When at={one.at} />} <Name>{actor(one.by)}</Name>: <Name>{one.why}</Name>
+            {one.at && <When at={one.at} />} <Name>{actorName(one.by)}</Name>: <Name>{one.why}</Name>
           </Box>
           {one.text !== null && (
             <>
               <pre className="mono name">{one.text}</pre>
               <Button formAction="none" onClick={() => onTake(one.text ?? "")}>
-                {words.take}
+                {labels.restore}
               </Button>
             </>
           )}

@@ -19,69 +19,69 @@ import { t } from "../../i18n";
 import { go, href } from "../../router";
 import type { DryRun, PolicyDetails } from "../../types";
 import { CedarField } from "./CedarField";
-import { flawsOf } from "./cedar";
+import { cedarErrors } from "./cedar";
 import { Effect } from "./Effect";
 import { PolicyHistory } from "./PolicyHistory";
 
-const START = `permit (
+const INITIAL_TEXT = `permit (
   principal in Group::"studio",
   action == Action::"transfer",
   resource in Tag::"role=archive"
 );
 `;
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
-const LEAST_WHY = 3;
+const MIN_REASON_LENGTH = 3;
 
 export default function PolicyPage({ policyId }: { policyId?: string }) {
-  const asked = usePolicy(policyId);
+  const query = usePolicy(policyId);
   if (policyId === undefined) return <PolicyForm />;
-  if (asked.data) return <PolicyForm known={asked.data} />;
-  return asked.isError ? (
-    <PageError title={t().policy.tab(policyId)} error={asked.error} onRetry={() => asked.refetch()} />
+  if (query.data) return <PolicyForm known={query.data} />;
+  return query.isError ? (
+    <PageError title={t().policy.tab(policyId)} error={query.error} onRetry={() => query.refetch()} />
   ) : (
     <Loading what={t().policy.thing} />
   );
 }
 
 function PolicyForm({ known }: { known?: PolicyDetails }) {
-  const words = t().policy;
+  const labels = t().policy;
   const version = known?.version ?? 0;
   const [name, setName] = useDraftState(`name ${version}`, () => known?.policy_id ?? "");
-  const [text, setText] = useDraftState(`text ${version}`, () => known?.text ?? (known ? "" : START));
+  const [text, setText] = useDraftState(`text ${version}`, () => known?.text ?? (known ? "" : INITIAL_TEXT));
   const [why, setWhy] = useDraftState(`why ${version}`, () => "");
-  const [tried, setTried] = useState<"check" | "save" | null>(null);
+  const [submitted, setSubmitted] = useState<"check" | "save" | null>(null);
   const save = useSave(known);
-  const effect = useEffectOf();
-  const trouble = [save, effect].find(({ error, variables }) => error && variables?.text === text);
-  const flaws = trouble ? flawsOf(asProblem(trouble.error).errors) : [];
+  const effect = useDryRun();
+  const failed = [save, effect].find(({ error, variables }) => error && variables?.text === text);
+  const flaws = failed ? cedarErrors(asProblem(failed.error).errors) : [];
   const busy = save.isPending || effect.isPending;
-  const nameFault = NAME.test(name) && name !== "test" ? "" : words.nameFault;
-  const whyFault = why.trim().length < LEAST_WHY ? words.whyFault : "";
+  const nameError = NAME.test(name) && name !== "test" ? "" : labels.nameError;
+  const whyError = why.trim().length < MIN_REASON_LENGTH ? labels.whyError : "";
 
-  function look(): void {
-    setTried("check");
+  function checkEffect(): void {
+    setSubmitted("check");
     save.reset();
-    if (!nameFault && !busy) effect.mutate({ name, text });
+    if (!nameError && !busy) effect.mutate({ name, text });
   }
 
   function submit(event: FormEvent): void {
     event.preventDefault();
-    setTried("save");
+    setSubmitted("save");
     effect.reset();
-    if (!nameFault && !whyFault && !busy) save.mutate({ name, text, why });
+    if (!nameError && !whyError && !busy) save.mutate({ name, text, why });
   }
 
   return (
     <form onSubmit={submit}>
       <Form
-        header={<Header variant="h1">{known ? words.tab(known.policy_id) : t().policies.new}</Header>}
+        header={<Header variant="h1">{known ? labels.tab(known.policy_id) : t().policies.new}</Header>}
         actions={
           <SpaceBetween direction="horizontal" size="xs">
             <Button variant="link" href={href("policies")} formAction="none">
               {t().common.cancel}
             </Button>
-            <Button formAction="none" loading={effect.isPending} onClick={look}>
-              {words.check}
+            <Button formAction="none" loading={effect.isPending} onClick={checkEffect}>
+              {labels.check}
             </Button>
             <Button variant="primary" loading={save.isPending}>
               {t().common.save}
@@ -90,11 +90,11 @@ function PolicyForm({ known }: { known?: PolicyDetails }) {
         }
       >
         <SpaceBetween size="l">
-          {trouble && flaws.length === 0 && <ProblemAlert error={trouble.error} />}
-          <Container header={<Header description={words.hint}>{words.text}</Header>}>
+          {failed && flaws.length === 0 && <ProblemAlert error={failed.error} />}
+          <Container header={<Header description={labels.hint}>{labels.text}</Header>}>
             <SpaceBetween size="m">
               {!known && (
-                <FormField label={t().common.name} errorText={(tried && nameFault) || undefined}>
+                <FormField label={t().common.name} errorText={(submitted && nameError) || undefined}>
                   <Input
                     value={name}
                     onChange={({ detail }) => setName(detail.value)}
@@ -104,11 +104,11 @@ function PolicyForm({ known }: { known?: PolicyDetails }) {
                 </FormField>
               )}
               <CedarField value={text} flaws={flaws} onChange={setText} />
-              {flaws.length > 0 && <strong>{asProblem(trouble?.error).advice}</strong>}
+              {flaws.length > 0 && <strong>{asProblem(failed?.error).advice}</strong>}
               <FormField
-                label={words.why}
-                constraintText={words.whyHint}
-                errorText={(tried === "save" && whyFault) || errorAt(save.error, "why")}
+                label={labels.why}
+                constraintText={labels.whyHint}
+                errorText={(submitted === "save" && whyError) || errorAt(save.error, "why")}
                 stretch
               >
                 <Input value={why} onChange={({ detail }) => setWhy(detail.value)} />
@@ -128,8 +128,8 @@ interface Written {
   text: string;
 }
 
-/** What the text would have meant for the transfers of the last days; it is checked first. */
-function useEffectOf() {
+/** Validate a policy and evaluate past transfers with it. */
+function useDryRun() {
   const { api } = useAppContext();
   return useMutation({
     mutationFn: ({ name, text }: Written) =>

@@ -1,10 +1,10 @@
-/** A policy's text in coloured pieces, with what the API found wrong at its place. */
+/** Syntax highlighting for Cedar, with the API's errors at their positions. */
 import type { FieldError } from "../../api/problem";
 
 export type Kind = "comment" | "text" | "word" | "number" | "annotation" | "other";
 
-export interface Flaw {
-  /** Counted from 1, as the API has them. */
+export interface CedarError {
+  /** Counted from 1, as in the API. */
   line: number;
   column: number;
   message: string;
@@ -24,31 +24,31 @@ const WORDS = new Set(
 const TOKEN =
   /(?<comment>\/\/[^\n]*)|(?<text>"(?:\\.|[^"\\])*")|(?<annotation>@\w+)|(?<word>[A-Za-z_]\w*)|(?<number>\d+)|(?<other>\s+|.)/gsu;
 
-/** `text:3:17` is the third line, seventeenth column; what is about anything else is left out. */
-export function flawsOf(errors: readonly FieldError[]): Flaw[] {
+/** Return the errors with a position in the text: `text:3:17` is line 3, column 17. */
+export function cedarErrors(errors: readonly FieldError[]): CedarError[] {
   return errors.flatMap(({ at, message }) => {
     const [, line, column] = /^text:(\d+):(\d+)$/.exec(at) ?? [];
     return line && column ? [{ line: Number(line), column: Number(column), message }] : [];
   });
 }
 
-/** Where a line and column lie in the text; columns count characters, not UTF-16's halves. */
-export function offsetOf(text: string, { line, column }: Pick<Flaw, "line" | "column">): number {
+/** Return the offset of a line and column. Columns count code points, not UTF-16 units. */
+export function offsetOf(text: string, { line, column }: Pick<CedarError, "line" | "column">): number {
   const lines = text.split("\n");
   const before = lines.slice(0, line - 1).reduce((sum, one) => sum + one.length + 1, 0);
   const within = [...(lines[line - 1] ?? "")].slice(0, column - 1).join("");
   return Math.min(text.length, before + within.length);
 }
 
-/** What is missing is missed after the last word before it: nothing could be seen under blanks. */
-function markOf(text: string, flaw: Flaw): number {
+/** Return the offset to mark: in blanks, the last character before them, since a mark there is invisible. */
+function markedOffset(text: string, flaw: CedarError): number {
   const at = offsetOf(text, flaw);
   if (/^\S/u.test(text.slice(at))) return at;
   return Math.max(0, text.slice(0, at).trimEnd().length - 1);
 }
 
-export function pieces(text: string, flaws: readonly Flaw[]): Piece[] {
-  const wrong = flaws.map((flaw) => markOf(text, flaw));
+export function highlight(text: string, flaws: readonly CedarError[]): Piece[] {
+  const wrong = flaws.map((flaw) => markedOffset(text, flaw));
   return [...text.matchAll(TOKEN)].map((found) => {
     const [word] = found;
     const end = found.index + word.length;

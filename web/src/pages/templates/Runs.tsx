@@ -1,27 +1,27 @@
 import Header from "@cloudscape-design/components/header";
 import Table from "@cloudscape-design/components/table";
+import { transferColumns } from "../../components/transferColumns";
 import { useRuns } from "../../hooks/queries";
 import { useNarrow } from "../../hooks/useMedia";
 import { t } from "../../i18n";
 import type { Template } from "../../types";
-import { transferColumns } from "../transfers/columns";
 
-/** The transfers that the template has made, the latest first. */
+/** Table of transfers that the template started, newest first. */
 export function Runs({ template }: { template: Template }) {
-  const asked = useRuns(template.template_id);
+  const query = useRuns(template.template_id);
   const narrow = useNarrow();
-  const words = t().template;
+  const labels = t().template;
   return (
     <Table
-      header={<Header>{words.runs}</Header>}
-      items={asked.data ?? []}
+      header={<Header>{labels.runs}</Header>}
+      items={query.data ?? []}
       trackBy="transfer_id"
-      loading={asked.isPending}
+      loading={query.isPending}
       loadingText={t().common.loading(t().transfers.thing)}
-      empty={asked.isError ? t().common.notLoaded : words.noRuns}
+      empty={query.isError ? t().common.notLoaded : labels.noRuns}
       columnDefinitions={transferColumns(narrow)}
       wrapLines
-      ariaLabels={{ tableLabel: words.runs }}
+      ariaLabels={{ tableLabel: labels.runs }}
     />
   );
 }

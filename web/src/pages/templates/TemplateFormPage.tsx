@@ -22,8 +22,8 @@ import { lazyPage } from "../../hooks/lazyPage";
 import { useTemplate } from "../../hooks/queries";
 import { useDraftState } from "../../hooks/useDraftState";
 import { t } from "../../i18n";
-import { draftFault, draftFrom, draftOf, draftText, S3 } from "../../model/locations";
-import { GATHERED, invalidFields } from "../../model/options";
+import { draftError, draftFrom, draftOf, draftText, S3 } from "../../model/locations";
+import { invalidFields, TEMPLATE_ENDS } from "../../model/options";
 import { go, href } from "../../router";
 import { mayAct } from "../../session/claims";
 import type { Template, TemplateRequest } from "../../types";
@@ -35,23 +35,23 @@ const AsText = lazyPage(() => import("./AsText"));
 const YamlField = lazyPage(async () => ({ default: (await import("./YamlField")).YamlField }));
 
 export default function TemplateFormPage({ templateId }: { templateId?: string }) {
-  const asked = useTemplate(templateId);
+  const query = useTemplate(templateId);
   const { role } = useAppContext();
   if (templateId === undefined) return <TemplateForm start={EMPTY} rows={[row()]} />;
-  if (asked.data) {
+  if (query.data) {
     return (
       <SpaceBetween size="l">
         {mayAct(role, "operator") ? (
-          <TemplateForm known={asked.data} start={requestOf(asked.data)} rows={rowsOf(asked.data)} />
+          <TemplateForm known={query.data} start={requestOf(query.data)} rows={rowsOf(query.data)} />
         ) : (
-          <AsText template={asked.data} />
+          <AsText template={query.data} />
         )}
-        <Runs template={asked.data} />
+        <Runs template={query.data} />
       </SpaceBetween>
     );
   }
-  return asked.isError ? (
-    <PageError title={t().template.tab(templateId)} error={asked.error} onRetry={() => asked.refetch()} />
+  return query.isError ? (
+    <PageError title={t().template.tab(templateId)} error={query.error} onRetry={() => query.refetch()} />
   ) : (
     <Loading what={t().template.thing} />
   );
@@ -62,7 +62,7 @@ function rowsOf(template: Template): Row[] {
 }
 
 interface Props {
-  /** The template that is edited, in the version that this page saw. */
+  /** The template being edited, in the version that this page loaded. */
   known?: Template;
   start: TemplateRequest;
   rows: Row[];
@@ -72,18 +72,18 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
   const version = known?.version ?? 0;
   const [draft, setDraft] = useDraftState(`form ${version}`, () => start);
   const [rows, setRows] = useDraftState(`destinations ${version}`, () => firstRows);
-  const [tried, setTried] = useState(false);
+  const [submitted, setSubmitted] = useState(false);
   const [asText, setAsText] = useDraftState(`as text ${version}`, () => false);
-  /** Null: it is as the form says. */
+  /** YAML text; null: not edited, generated from the form. */
   const [source, setSource] = useDraftState<string | null>(`text ${version}`, () => null);
-  /** Null: there is something wrong with the text. */
+  /** The parsed text; null: the text is invalid. */
   const [text, setText] = useDraftState<TemplateRequest | null>(`read ${version}`, () => null);
   const save = useSave(known);
   const written = { ...draft, destinations: rows.map((one) => draftText(one.draft)) };
-  const faults = faultsOf(draft);
+  const errors = errorsOf(draft);
   const current = asText ? text : written;
-  const fault = (field: keyof typeof faults, at: string) =>
-    (tried && faults[field]) || errorAt(save.error, at);
+  const errorFor = (field: keyof typeof errors, at: string) =>
+    (submitted && errors[field]) || errorAt(save.error, at);
   const setTrigger = (change: Partial<TemplateRequest["trigger"]>) =>
     setDraft({ ...draft, trigger: { ...draft.trigger, ...change } });
 
@@ -93,13 +93,13 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
       if (text && !save.isPending) save.mutate(text);
       return;
     }
-    setTried(true);
-    if (!isWhole(written) || save.isPending) return;
+    setSubmitted(true);
+    if (!isComplete(written) || save.isPending) return;
     save.mutate(written);
   }
 
-  /** What was written in one of the two is there in the other. */
-  function turn(toText: boolean): void {
+  /** Switch between form and YAML, and keep the content. */
+  function switchView(toText: boolean): void {
     if (toText) {
       setText(written);
       setSource(null);
@@ -115,7 +115,10 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
       <form onSubmit={submit}>
         <Form
           header={
-            <Header variant="h1" actions={<FormOrText text={asText} stuck={asText && !text} onTurn={turn} />}>
+            <Header
+              variant="h1"
+              actions={<FormOrText text={asText} stuck={asText && !text} onTurn={switchView} />}
+            >
               {known ? t().template.tab(known.template_id) : t().templates.new}
             </Header>
           }
@@ -153,7 +156,7 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
                     <FormField
                       label={t().common.name}
                       constraintText={t().template.nameHint}
-                      errorText={fault("name", "name")}
+                      errorText={errorFor("name", "name")}
                     >
                       <Input
                         value={draft.name}
@@ -177,9 +180,9 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
                     </Toggle>
                   </SpaceBetween>
                 </Container>
-                <Container header={<Header variant="h2">{t().template.arrive}</Header>}>
+                <Container header={<Header variant="h2">{t().template.trigger}</Header>}>
                   <SpaceBetween size="l">
-                    <FormField label={t().template.bucket} errorText={fault("bucket", "trigger.bucket")}>
+                    <FormField label={t().template.bucket} errorText={errorFor("bucket", "trigger.bucket")}>
                       <Input
                         value={draft.trigger.bucket}
                         onChange={({ detail }) => setTrigger({ bucket: detail.value })}
@@ -213,14 +216,14 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
                     </FormField>
                   </SpaceBetween>
                 </Container>
-                <Container header={<Header variant="h2">{t().templates.bring}</Header>}>
+                <Container header={<Header variant="h2">{t().templates.destinations}</Header>}>
                   <SpaceBetween size="l">
                     <DestinationsFields
                       rows={rows}
                       onChange={setRows}
-                      tried={tried}
+                      showErrors={submitted}
                       directories
-                      faultAt={(number) => errorAt(save.error, `destinations.${number}`)}
+                      errorFor={(number) => errorAt(save.error, `destinations.${number}`)}
                     />
                     {rows.length > 1 && (
                       <ShapeField value={draft.shape} onChange={(shape) => setDraft({ ...draft, shape })} />
@@ -230,22 +233,22 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
                 <OptionsFields
                   value={draft.options}
                   onChange={(options) => setDraft({ ...draft, options })}
-                  ends={GATHERED}
-                  faultAt={(option) => errorAt(save.error, `options.${option}`)}
+                  ends={TEMPLATE_ENDS}
+                  errorFor={(option) => errorAt(save.error, `options.${option}`)}
                 />
               </SpaceBetween>
             )}
           </SpaceBetween>
         </Form>
       </form>
-      {current && isWhole(current) && <TemplateTester template={current} />}
+      {current && isComplete(current) && <TemplateTester template={current} />}
     </SpaceBetween>
   );
 }
 
 interface FormOrTextProps {
   text: boolean;
-  /** The text is not right yet, and a form could not show it. */
+  /** Whether the text is invalid, so that the form cannot show it. */
   stuck: boolean;
   onTurn(toText: boolean): void;
 }
@@ -267,7 +270,7 @@ function FormOrText({ text, stuck, onTurn }: FormOrTextProps) {
 function useSave(known: Template | undefined) {
   const { api, notify } = useAppContext();
   const queries = useQueryClient();
-  const wish = useRef(createIdempotentRequest());
+  const request = useRef(createIdempotentRequest());
   return useMutation({
     mutationFn: (body: TemplateRequest) =>
       known
@@ -275,9 +278,9 @@ function useSave(known: Template | undefined) {
             `/templates/${encodeURIComponent(known.template_id)}?version=${known.version}`,
             body,
           )
-        : api.post<Template>("/templates", body, wish.current.keyFor(body)),
+        : api.post<Template>("/templates", body, request.current.keyFor(body)),
     onSuccess: (template) => {
-      wish.current.granted();
+      request.current.completed();
       queries.invalidateQueries({ queryKey: ["templates"] });
       notify({
         type: template.warnings.length ? "warning" : "success",
@@ -291,19 +294,19 @@ function useSave(known: Template | undefined) {
 
 const SLUG = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
-/** Is there nothing left that this page could find wrong? */
-function isWhole(request: TemplateRequest): boolean {
+/** Return whether the request has no errors that this page can detect. */
+function isComplete(request: TemplateRequest): boolean {
   const places = request.destinations.map((place) => draftFrom(String(place)));
   return (
-    !Object.values(faultsOf(request)).some(Boolean) &&
-    !places.some((place) => draftFault(place, true)) &&
-    invalidFields({ ...EMPTY.options, ...request.options }, GATHERED).length === 0
+    !Object.values(errorsOf(request)).some(Boolean) &&
+    !places.some((place) => draftError(place, true)) &&
+    invalidFields({ ...EMPTY.options, ...request.options }, TEMPLATE_ENDS).length === 0
   );
 }
 
-function faultsOf(draft: TemplateRequest) {
+function errorsOf(draft: TemplateRequest) {
   return {
-    name: SLUG.test(draft.name) ? "" : t().addAgent.nameFault,
-    bucket: draftFault({ place: S3, path: draft.trigger.bucket }) && t().template.bucketFault,
+    name: SLUG.test(draft.name) ? "" : t().addAgent.nameError,
+    bucket: draftError({ place: S3, path: draft.trigger.bucket }) && t().template.bucketError,
   };
 }

@@ -8,13 +8,13 @@ import { useState } from "react";
 import { Name } from "../../components/text";
 import { t } from "../../i18n";
 import type { TemplateRequest } from "../../types";
-import { sampleEvent, tried, type Upload, uploadsIn } from "./testTemplate";
+import { sampleEvent, testUpload, type Upload, uploadsIn } from "./testTemplate";
 
-const MOST_ROWS = 16;
+const MAX_ROWS = 16;
 
-/** A key or an S3 event in; what it would start out, by the template as it is written now. */
+/** Show what an upload (an object key or an S3 event) would start with the template as edited. */
 export function TemplateTester({ template }: { template: TemplateRequest }) {
-  const words = t().template;
+  const labels = t().template;
   const { prefix, suffix } = template.trigger;
   const [given, setGiven] = useState<string | null>(null);
   const text = given ?? `${prefix}example${suffix}`;
@@ -23,32 +23,32 @@ export function TemplateTester({ template }: { template: TemplateRequest }) {
     <Container
       header={
         <Header
-          description={words.tryHint}
+          description={labels.testHint}
           actions={
             <Button formAction="none" onClick={() => setGiven(sampleEvent(template))}>
-              {words.trySample}
+              {labels.sampleEvent}
             </Button>
           }
         >
-          {words.try}
+          {labels.test}
         </Header>
       }
     >
       <FormField
-        label={words.tryKey}
-        description={words.tryKeyHint}
-        errorText={uploads === null && words.tryNotRead}
+        label={labels.testInput}
+        description={labels.testInputHint}
+        errorText={uploads === null && labels.unreadableInput}
         stretch
       >
         <Textarea
           value={text}
           onChange={({ detail }) => setGiven(detail.value)}
-          rows={Math.min(MOST_ROWS, text.split("\n").length)}
+          rows={Math.min(MAX_ROWS, text.split("\n").length)}
           spellcheck={false}
         />
       </FormField>
       <div className="answer" aria-live="polite">
-        {!template.enabled && <StatusIndicator type="stopped">{words.tryOff}</StatusIndicator>}
+        {!template.enabled && <StatusIndicator type="stopped">{labels.templateDisabled}</StatusIndicator>}
         {uploads?.map((upload) => (
           <Answer key={`${upload.bucket} ${upload.key}`} template={template} upload={upload} />
         ))}
@@ -58,15 +58,15 @@ export function TemplateTester({ template }: { template: TemplateRequest }) {
 }
 
 function Answer({ template, upload }: { template: TemplateRequest; upload: Upload }) {
-  const words = t().template;
-  const answer = tried(template, upload);
+  const labels = t().template;
+  const answer = testUpload(template, upload);
   if ("misses" in answer) {
     return (
       <>
-        <StatusIndicator type="warning">{words.tryNo}</StatusIndicator>
+        <StatusIndicator type="warning">{labels.noMatch}</StatusIndicator>
         {answer.misses.map((what) => (
           <div key={what}>
-            <Name>{words.tryMisses[what](template.trigger)}</Name>
+            <Name>{labels.mismatches[what](template.trigger)}</Name>
           </div>
         ))}
       </>
@@ -74,7 +74,7 @@ function Answer({ template, upload }: { template: TemplateRequest; upload: Uploa
   }
   return (
     <>
-      <StatusIndicator type="success">{words.tryYes}</StatusIndicator>
+      <StatusIndicator type="success">{labels.matches}</StatusIndicator>
       {answer.arrives.map((place) => (
         <div key={place} className="mono">
           <Name>{place}</Name>

@@ -12,9 +12,9 @@ import { useState } from "react";
 import { useAppContext } from "../../appContext";
 import { ConfirmDialog } from "../../components/ConfirmDialog";
 import { ProblemAlert } from "../../components/ProblemAlert";
-import { Name, Place, When } from "../../components/text";
-import { actor, locationText } from "../../format/names";
-import { noticeOf } from "../../format/problems";
+import { LocationName, Name, When } from "../../components/text";
+import { actorName, locationText } from "../../format/names";
+import { noticeFrom } from "../../format/problems";
 import { useTemplates } from "../../hooks/queries";
 import { useNarrow } from "../../hooks/useMedia";
 import { t } from "../../i18n";
@@ -24,7 +24,7 @@ import type { Template } from "../../types";
 import { requestOf } from "./request";
 
 export default function TemplatesPage() {
-  const asked = useTemplates();
+  const query = useTemplates();
   const { role } = useAppContext();
   const writes = mayAct(role, "operator");
   const narrow = useNarrow();
@@ -36,25 +36,25 @@ export default function TemplatesPage() {
   );
   return (
     <SpaceBetween size="m">
-      {asked.isError && <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />}
+      {query.isError && <ProblemAlert error={query.error} onRetry={() => query.refetch()} />}
       <Table
         variant="full-page"
         stickyHeader
         header={
           <Header
             variant="awsui-h1-sticky"
-            counter={asked.data && `(${asked.data.length})`}
+            counter={query.data && `(${query.data.length})`}
             description={t().templates.hint}
             actions={writes && create}
           >
             {t().templates.title}
           </Header>
         }
-        items={asked.data ?? []}
+        items={query.data ?? []}
         trackBy="template_id"
-        loading={asked.isPending}
+        loading={query.isPending}
         loadingText={t().common.loading(t().templates.thing)}
-        empty={asked.isError ? t().common.notLoaded : <Empty writes={writes} />}
+        empty={query.isError ? t().common.notLoaded : <Empty writes={writes} />}
         columnDefinitions={columns(narrow, writes ? setRemoving : null)}
         wrapLines
         ariaLabels={{ tableLabel: t().templates.title }}
@@ -119,14 +119,14 @@ const trigger = (): Column => ({
 
 const destinations = (): Column => ({
   id: "destinations",
-  header: t().templates.bring,
+  header: t().templates.destinations,
   minWidth: 220,
   cell: ({ destinations, shape }) => (
     <>
       {destinations.map((place, number) => (
         <div key={locationText(place)}>
           {shape === "chain" && destinations.length > 1 && `${number + 1}. `}
-          <Place at={place} />
+          <LocationName at={place} />
         </div>
       ))}
       {destinations.length > 1 && (
@@ -144,7 +144,7 @@ const changed = (): Column => ({
     <>
       <When at={updated_at} relative />
       <Box color="text-body-secondary" fontSize="body-s">
-        <Name>{actor(owner)}</Name>
+        <Name>{actorName(owner)}</Name>
       </Box>
     </>
   ),
@@ -155,13 +155,13 @@ function columns(narrow: boolean, onRemove: OnRemove): Column[] {
     id: "enabled",
     header: t().templates.enabled,
     minWidth: 110,
-    cell: (template) => <Switch template={template} writes={onRemove !== null} />,
+    cell: (template) => <EnabledToggle template={template} writes={onRemove !== null} />,
   };
   const acts: Column = {
     id: "acts",
     header: t().common.actions,
     minWidth: 130,
-    cell: (template) => onRemove && <Acts template={template} onRemove={onRemove} />,
+    cell: (template) => onRemove && <Actions template={template} onRemove={onRemove} />,
   };
   const all = [name(), enabled, trigger(), destinations(), changed(), ...(onRemove ? [acts] : [])];
   return narrow ? [stacked(all)] : all;
@@ -182,7 +182,7 @@ function stacked(all: Column[]): Column {
   };
 }
 
-function Acts({ template, onRemove }: { template: Template; onRemove: NonNullable<OnRemove> }) {
+function Actions({ template, onRemove }: { template: Template; onRemove: NonNullable<OnRemove> }) {
   return (
     <SpaceBetween direction="horizontal" size="s">
       <Link
@@ -202,7 +202,7 @@ function Acts({ template, onRemove }: { template: Template; onRemove: NonNullabl
   );
 }
 
-function Switch({ template, writes }: { template: Template; writes: boolean }) {
+function EnabledToggle({ template, writes }: { template: Template; writes: boolean }) {
   const { api, notify } = useAppContext();
   const queries = useQueryClient();
   const change = useMutation({
@@ -214,7 +214,7 @@ function Switch({ template, writes }: { template: Template; writes: boolean }) {
           enabled,
         },
       ),
-    onError: (error) => notify(noticeOf(error)),
+    onError: (error) => notify(noticeFrom(error)),
     onSettled: () => queries.invalidateQueries({ queryKey: ["templates"] }),
   });
   const checked = change.isPending ? change.variables : template.enabled;

@@ -2,7 +2,7 @@ import { locationText } from "../../format/names";
 import { DEFAULT_OPTIONS } from "../../model/options";
 import type { Template, TemplateRequest } from "../../types";
 
-/** What a new one begins with. */
+/** The initial request for a new template. */
 export const EMPTY: TemplateRequest = {
   name: "",
   description: "",
@@ -13,7 +13,7 @@ export const EMPTY: TemplateRequest = {
   enabled: true,
 };
 
-/** The request that would make the template as it is. */
+/** Return the request that would create this template. */
 export function requestOf(template: Template): TemplateRequest {
   return {
     name: template.template_id,

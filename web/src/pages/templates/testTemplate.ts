@@ -1,20 +1,26 @@
-/** What an upload would start, by the rules of the control plane (lambdas/domain/template.py and arrival.py). */
+/**
+ * What an upload would start, by the control plane's rules (lambdas/domain/template.py and
+ * object_batch.py).
+ */
 import type { TemplateRequest } from "../../types";
 
 export interface Upload {
-  /** Left out: the template's. */
+  /** Default: the template's bucket. */
   bucket?: string;
   key: string;
   size?: number;
 }
 
-export type Miss = "bucket" | "prefix" | "suffix" | "folder" | "unfinished" | "unfit";
-export type Tried = { arrives: string[] } | { misses: Miss[] };
+export type Mismatch = "bucket" | "prefix" | "suffix" | "folder" | "unfinished" | "unfit";
+export type TestResult = { arrives: string[] } | { misses: Mismatch[] };
 
-export function tried({ trigger, destinations }: TemplateRequest, { bucket, key, size }: Upload): Tried {
-  // What is kept of the key begins after the prefix's last slash.
+export function testUpload(
+  { trigger, destinations }: TemplateRequest,
+  { bucket, key, size }: Upload,
+): TestResult {
+  // The path below a destination starts after the prefix's last slash.
   const kept = key.slice(trigger.prefix.lastIndexOf("/") + 1);
-  const checks: [Miss, boolean][] = [
+  const checks: [Mismatch, boolean][] = [
     ["bucket", bucket === undefined || bucket === trigger.bucket],
     ["prefix", key.startsWith(trigger.prefix)],
     ["suffix", key.endsWith(trigger.suffix)],
@@ -27,12 +33,12 @@ export function tried({ trigger, destinations }: TemplateRequest, { bucket, key,
   return { arrives: destinations.map((place) => `${place}${kept}`) };
 }
 
-/** May this be a path below a directory? S3 allows keys that no file system does, or that leave it. */
+/** Return whether a key is a valid path below a directory. S3 allows keys that are not. */
 function canBeAFile(path: string): boolean {
   return path.split("/").every((part) => !["", ".", ".."].includes(part) && !part.includes("\0"));
 }
 
-/** The uploads that a text tells of: one key, or EventBridge's event about S3, alone or as SQS brings it. */
+/** Return the uploads in a text: an object key, S3 events from EventBridge, or a batch from SQS. */
 export function uploadsIn(text: string): Upload[] | null {
   if (!/^\s*[{[]/.test(text)) return [{ key: text }];
   try {
@@ -46,10 +52,10 @@ interface Created {
   detail: { bucket: { name: string }; object: { key: string; size?: number } };
 }
 
-function eventsIn(told: unknown): Created[] {
-  if (Array.isArray(told)) return told.flatMap(eventsIn);
-  const { Records } = told as { Records?: { body: string }[] };
-  return Records ? Records.flatMap(({ body }) => eventsIn(JSON.parse(body))) : [told as Created];
+function eventsIn(body: unknown): Created[] {
+  if (Array.isArray(body)) return body.flatMap(eventsIn);
+  const { Records } = body as { Records?: { body: string }[] };
+  return Records ? Records.flatMap(({ body }) => eventsIn(JSON.parse(body))) : [body as Created];
 }
 
 function uploadOf({ detail: { bucket, object } }: Created): Upload {
@@ -57,7 +63,7 @@ function uploadOf({ detail: { bucket, object } }: Created): Upload {
   return { bucket: bucket.name, key: object.key, size: object.size };
 }
 
-/** An event as EventBridge would bring it for an upload under the template's prefix. */
+/** Return a sample EventBridge event for an upload under the template's prefix. */
 export function sampleEvent({ trigger: { bucket, prefix, suffix } }: TemplateRequest): string {
   const event = {
     version: "0",

@@ -1,16 +1,16 @@
-/** A template as YAML, the very text that `crosshaul templates apply` reads, and what is wrong with it. */
+/** Read and write templates as YAML, as `crosshaul templates apply` does, and validate them. */
 import { isMap, LineCounter, parseDocument, stringify } from "yaml";
 import { t } from "../../i18n";
-import { draftFault, draftFrom } from "../../model/locations";
+import { draftError, draftFrom } from "../../model/locations";
 import type { TemplateRequest } from "../../types";
 import { EMPTY } from "./request";
 
-export interface Fault {
+export interface YamlError {
   line: number;
   what: string;
 }
 
-export type Read = { request: TemplateRequest } | { faults: Fault[] };
+export type Read = { request: TemplateRequest } | { faults: YamlError[] };
 
 type Check = (value: unknown) => string;
 
@@ -19,7 +19,7 @@ const kind =
   (value) =>
     typeof value === type ? "" : word();
 const text = kind("string", () => t().template.kinds.text);
-const truth = kind("boolean", () => t().template.kinds.truth);
+const boolean = kind("boolean", () => t().template.kinds.boolean);
 const number: Check = (value) =>
   value === null || (Number.isInteger(value) && Number(value) > 0) ? "" : t().template.kinds.number;
 const mapping: Check = (value) =>
@@ -32,7 +32,7 @@ const texts: Check = (value) =>
   Array.isArray(value) && value.every((one) => typeof one === "string") ? "" : t().template.kinds.texts;
 const windows: Check = (value) =>
   Array.isArray(value) && value.every((one) => mapping(one) === "") ? "" : t().template.kinds.windows;
-/** An option that no template can have, unless it is switched off. */
+/** Check that an option not available for templates is off. */
 const never =
   (why: () => string): Check =>
   (value) =>
@@ -42,7 +42,7 @@ const oneOf =
   (value) =>
     values.includes(String(value)) ? "" : t().template.yamlOneOf(values.join(", "));
 
-/** Every field there is; the API checks what lies deeper. */
+/** All known fields with their checks; the API validates nested values. */
 const FIELDS: Record<string, Check> = {
   name: text,
   description: text,
@@ -56,9 +56,9 @@ const FIELDS: Record<string, Check> = {
   "options.include": texts,
   "options.exclude": texts,
   "options.compare": oneOf("time"),
-  "options.delete_extra": never(() => t().options.barred.mirrorGathered),
-  "options.move": never(() => t().options.barred.moveFromS3),
-  "options.dry_run": truth,
+  "options.delete_extra": never(() => t().options.unavailable.mirrorFromTemplate),
+  "options.move": never(() => t().options.unavailable.moveFromS3),
+  "options.dry_run": boolean,
   "options.overwrite": oneOf("always", "newer", "never", "fail"),
   "options.verify": oneOf("transfer", "reread"),
   "options.owner": oneOf("agent"),
@@ -70,18 +70,18 @@ const FIELDS: Record<string, Check> = {
   "options.relay": oneOf("never", "allowed"),
   "options.chain": oneOf("stream", "whole"),
   "options.if_offline": oneOf("queue", "refuse"),
-  enabled: truth,
+  enabled: boolean,
 };
 const NEEDED = ["name", "trigger", "trigger.bucket", "destinations"];
-/** Options that this page does not know, since a newer API has them, are the API's to judge. */
-const OPEN = "options";
+/** Unknown fields of this mapping are left to the API, which may be newer than this page. */
+const EXTENSIBLE = "options";
 
-export function written(request: TemplateRequest): string {
+export function toYaml(request: TemplateRequest): string {
   return stringify(request, { lineWidth: 0 });
 }
 
-/** The template that the text stands for: what it leaves out is as the API has it by default. */
-export function read(source: string): Read {
+/** Parse a template. Missing fields get the API's defaults. */
+export function parseYaml(source: string): Read {
   const lines = new LineCounter();
   const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });
   const at = (offset: number | undefined) => lines.linePos(offset ?? 0).line || 1;
@@ -95,7 +95,7 @@ export function read(source: string): Read {
     const node = document.getIn(path, true) as { range?: [number, number, number] } | undefined;
     return at(node?.range?.[0]);
   };
-  const faults = faultsOf(value as Record<string, unknown>, line);
+  const faults = errorsOf(value as Record<string, unknown>, line);
   if (faults.length) return { faults };
   const given = value as Partial<TemplateRequest> & Pick<TemplateRequest, "name" | "destinations">;
   const request: TemplateRequest = {
@@ -107,30 +107,30 @@ export function read(source: string): Read {
   return { request };
 }
 
-function faultsOf(value: Record<string, unknown>, line: (path: string[]) => number): Fault[] {
-  const words = t().template;
+function errorsOf(value: Record<string, unknown>, line: (path: string[]) => number): YamlError[] {
+  const labels = t().template;
   const flat = new Map<string, unknown>(Object.entries(value));
-  for (const part of ["trigger", OPEN]) {
+  for (const part of ["trigger", EXTENSIBLE]) {
     const inner = value[part];
     if (inner && !mapping(inner)) {
       for (const [name, one] of Object.entries(inner)) flat.set(`${part}.${name}`, one);
     }
   }
-  const faults: Fault[] = [];
+  const faults: YamlError[] = [];
   for (const [field, one] of flat) {
     const check = FIELDS[field];
     const what = check?.(one);
-    if (!check && !field.startsWith(`${OPEN}.`)) {
-      faults.push({ line: line(field.split(".")), what: words.yamlUnknown(field) });
-    } else if (what) faults.push({ line: line(field.split(".")), what: words.yamlNeeds(field, what) });
+    if (!check && !field.startsWith(`${EXTENSIBLE}.`)) {
+      faults.push({ line: line(field.split(".")), what: labels.yamlUnknown(field) });
+    } else if (what) faults.push({ line: line(field.split(".")), what: labels.yamlNeeds(field, what) });
   }
   for (const field of NEEDED) {
     const missing = !flat.has(field) && (field !== "trigger.bucket" || flat.has("trigger"));
-    if (missing) faults.push({ line: 1, what: words.yamlNeeds(field, FIELDS[field]?.(undefined) ?? "") });
+    if (missing) faults.push({ line: 1, what: labels.yamlNeeds(field, FIELDS[field]?.(undefined) ?? "") });
   }
   const places = Array.isArray(value.destinations) ? value.destinations : [];
   for (const [index, place] of places.entries()) {
-    const fault = typeof place === "string" && draftFault(draftFrom(place), true);
+    const fault = typeof place === "string" && draftError(draftFrom(place), true);
     if (fault) faults.push({ line: line(["destinations", String(index)]), what: `${place}: ${fault}` });
   }
   return faults;

@@ -5,23 +5,23 @@ import { useRef, useState } from "react";
 import { createIdempotentRequest } from "../../api/idempotency";
 import { useAppContext } from "../../appContext";
 import { ConfirmDialog } from "../../components/ConfirmDialog";
-import { Name, Place, When } from "../../components/text";
-import { actor, shown } from "../../format/names";
+import { LocationName, Name, When } from "../../components/text";
+import { actorName, safeText } from "../../format/names";
 import { t } from "../../i18n";
 import { mayApprove } from "../../model/transferActions";
 import type { Transfer } from "../../types";
 
-/** Who has agreed to the transfer, or who may: another person than those who asked for it. */
+/** Show who approved the transfer, or who may approve it. */
 export function ApprovalAlert({ transfer }: { transfer: Transfer }) {
   const { claims, role } = useAppContext();
   const [confirming, setConfirming] = useState(false);
-  const words = t().approval;
+  const labels = t().approval;
   const { approval, state } = transfer;
   if (!approval) return null;
-  const policies = words.because(approval.policies.map(shown).join(", "));
+  const policies = labels.because(approval.policies.map(safeText).join(", "));
   if (approval.by && approval.at) {
     return (
-      <Alert type="success" header={<Name>{words.givenBy(actor(approval.by))}</Name>}>
+      <Alert type="success" header={<Name>{labels.givenBy(actorName(approval.by))}</Name>}>
         <When at={approval.at} /> · <Name>{policies}</Name>
       </Alert>
     );
@@ -32,15 +32,17 @@ export function ApprovalAlert({ transfer }: { transfer: Transfer }) {
     <>
       <Alert
         type="warning"
-        header={words.waits}
+        header={labels.waits}
         action={
           mayApprove(transfer, claims.id, role) && (
-            <Button onClick={() => setConfirming(true)}>{words.verb}</Button>
+            <Button onClick={() => setConfirming(true)}>{labels.verb}</Button>
           )
         }
       >
         <div>
-          <Name>{mine ? words.notYou : words.who(approval.asked_for.map(actor).join(t().common.and))}</Name>
+          <Name>
+            {mine ? labels.ownRequest : labels.who(approval.asked_for.map(actorName).join(t().common.and))}
+          </Name>
         </div>
         <div>
           <Name>{policies}</Name>
@@ -54,11 +56,11 @@ export function ApprovalAlert({ transfer }: { transfer: Transfer }) {
 function Approve({ transfer, onClose }: { transfer: Transfer; onClose(): void }) {
   const { api } = useAppContext();
   const queries = useQueryClient();
-  const wish = useRef(createIdempotentRequest());
-  const words = t().approval;
+  const request = useRef(createIdempotentRequest());
+  const labels = t().approval;
   const path = `/transfers/${transfer.transfer_id}/approval`;
   const approve = useMutation({
-    mutationFn: () => api.post(path, {}, wish.current.keyFor(path)),
+    mutationFn: () => api.post(path, {}, request.current.keyFor(path)),
     onSuccess: onClose,
     onSettled: () => {
       queries.invalidateQueries({ queryKey: ["transfers"] });
@@ -67,8 +69,8 @@ function Approve({ transfer, onClose }: { transfer: Transfer; onClose(): void })
   });
   return (
     <ConfirmDialog
-      title={words.title}
-      verb={words.verb}
+      title={labels.title}
+      verb={labels.verb}
       back={t().common.back}
       busy={approve.isPending}
       error={approve.error}
@@ -76,16 +78,16 @@ function Approve({ transfer, onClose }: { transfer: Transfer; onClose(): void })
       onClose={onClose}
     >
       <p>
-        <Name>{words.asked(actor(transfer.created_by))}</Name>
+        <Name>{labels.requestedBy(actorName(transfer.created_by))}</Name>
       </p>
       <ul>
         {transfer.hops.map((hop) => (
           <li key={hop.hop_id}>
-            <Place at={hop.source} /> → <Place at={hop.destination} />
+            <LocationName at={hop.source} /> → <LocationName at={hop.destination} />
           </li>
         ))}
       </ul>
-      <p>{words.begins}</p>
+      <p>{labels.begins}</p>
     </ConfirmDialog>
   );
 }

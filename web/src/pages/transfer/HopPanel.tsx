@@ -7,8 +7,8 @@ import { PreviewResult } from "../../components/PreviewResult";
 import { HopProblem } from "../../components/ProblemAlert";
 import { ProgressLine } from "../../components/ProgressLine";
 import { SpaceWarning } from "../../components/SpaceWarning";
-import { Explained, Name, Place, State, When } from "../../components/text";
-import { shown } from "../../format/names";
+import { LocationName, Name, ProblemText, State, When } from "../../components/text";
+import { safeText } from "../../format/names";
 import { count } from "../../format/sizes";
 import { useNow } from "../../hooks/useNow";
 import { t } from "../../i18n";
@@ -19,51 +19,51 @@ import { OfflineAgents } from "./OfflineAgents";
 interface Props {
   hop: Hop;
   number: number;
-  heard: LiveProgressByHop;
-  /** When the API said what is stored. */
-  asked: number;
-  /** A preview: what it looks at does not move. */
+  received: LiveProgressByHop;
+  /** When the API answered, in milliseconds since 1970. */
+  fetchedAt: number;
+  /** Whether the transfer is a dry run, which moves no data. */
   dry: boolean;
 }
 
-const MOVING: ReadonlySet<HopState> = new Set(["running", "verifying"]);
-/** Nothing but its agents is needed for it to go on. */
-const GOES_ON: ReadonlySet<HopState> = new Set(["queued", "offered", "running", "verifying"]);
-/** The agent has paused by itself, and goes on by itself. */
+const MOVING_STATES: ReadonlySet<HopState> = new Set(["running", "verifying"]);
+/** States in which the hop needs only its agents to continue. */
+const NEEDS_AGENTS: ReadonlySet<HopState> = new Set(["queued", "offered", "running", "verifying"]);
+/** Problem code of an automatic pause, which ends automatically. */
 const FULL = "destination-full";
-const UNBEGUN: ReadonlySet<HopState> = new Set(["awaiting_approval", "waiting", "queued", "offered"]);
+const NOT_STARTED: ReadonlySet<HopState> = new Set(["awaiting_approval", "waiting", "queued", "offered"]);
 
-export function HopPanel({ hop, number, heard, asked, dry }: Props) {
+export function HopPanel({ hop, number, received, fetchedAt, dry }: Props) {
   const now = useNow();
-  const progress = progressOf(hop, heard, now, asked);
-  // The broker may say that it moves before the table does.
-  const moving = MOVING.has(hop.state) || progress.bytes_per_second > 0;
-  const bare = UNBEGUN.has(hop.state) && progress.bytes_done === 0 && progress.files_done === 0;
+  const progress = progressOf(hop, received, now, fetchedAt);
+  // Live progress may arrive before the stored state changes.
+  const moving = MOVING_STATES.has(hop.state) || progress.bytes_per_second > 0;
+  const notStarted = NOT_STARTED.has(hop.state) && progress.bytes_done === 0 && progress.files_done === 0;
   return (
     <Container
       header={
-        <Header variant="h3" description={<Travel hop={hop} />} actions={<State of={hop.state} />}>
-          {number + 1}. <Place at={hop.source} /> → <Place at={hop.destination} />
+        <Header variant="h3" description={<HopSummary hop={hop} />} actions={<State of={hop.state} />}>
+          {number + 1}. <LocationName at={hop.source} /> → <LocationName at={hop.destination} />
         </Header>
       }
     >
       <SpaceBetween size="s">
-        {bare ? (
-          <Box color="text-body-secondary">{waitsFor(hop)}</Box>
+        {notStarted ? (
+          <Box color="text-body-secondary">{waitingText(hop)}</Box>
         ) : (
           !dry && (
             <ProgressLine
               progress={progress}
               moving={moving}
-              quiet={secondsSinceReport(hop, heard, now, asked)}
+              secondsSinceReport={secondsSinceReport(hop, received, now, fetchedAt)}
               detailed
               label={t().transfer.hopNumber(number + 1)}
             />
           )
         )}
-        {!bare && GOES_ON.has(hop.state) && <OfflineAgents names={hop.agents} />}
-        {dry && !bare && !hop.preview && !hop.problem && (
-          <Box color="text-body-secondary">{t().preview.goesOn}</Box>
+        {!notStarted && NEEDS_AGENTS.has(hop.state) && <OfflineAgents names={hop.agents} />}
+        {dry && !notStarted && !hop.preview && !hop.problem && (
+          <Box color="text-body-secondary">{t().preview.comparing}</Box>
         )}
         {progress.space_shortage && !hop.preview && !hop.ended_at && (
           <SpaceWarning short={progress.space_shortage} />
@@ -80,10 +80,10 @@ export function HopPanel({ hop, number, heard, asked, dry }: Props) {
   );
 }
 
-function Travel({ hop }: { hop: Hop }) {
+function HopSummary({ hop }: { hop: Hop }) {
   return (
     <>
-      {routeWords(hop)}
+      {routeText(hop)}
       {hop.attempt > 1 && ` · ${t().transfer.attempt(hop.attempt)}`}
       {hop.started_at && (
         <>
@@ -107,28 +107,28 @@ function Travel({ hop }: { hop: Hop }) {
   );
 }
 
-/** The kind of route in words, and how exactly its bytes went: an old agent says that in its own. */
-function routeWords({ route, connection: way, via }: Hop): string {
+/** Return the route as text, with the connection that was used; old agents describe it in `via`. */
+function routeText({ route, connection: way, via }: Hop): string {
   const known: Record<string, string> = t().transfer.routes;
   const really = way?.kind ?? route;
   const kind = known[really] ?? really;
-  const how = way?.dialled_by && way.address ? t().transfer.dialled(way.dialled_by, way.address) : via;
-  return how && how !== really ? `${shown(kind)} (${shown(how)})` : shown(kind);
+  const how = way?.dialled_by && way.address ? t().transfer.dialed(way.dialled_by, way.address) : via;
+  return how && how !== really ? `${safeText(kind)} (${safeText(how)})` : safeText(kind);
 }
 
-function waitsFor(hop: Hop): string {
+function waitingText(hop: Hop): string {
   if (hop.state === "awaiting_approval") return t().transfer.waitsApproval;
   if (hop.state === "waiting") return t().transfer.waits;
-  if (hop.state === "offered") return t().transfer.told;
+  if (hop.state === "offered") return t().transfer.offered;
   if (hop.retry_at) return t().transfer.waitsRetry;
   return t().transfer.waitsOnline(hop.agents.join(t().common.and), hop.agents.length > 1);
 }
 
 function Failures({ hop }: { hop: Hop }) {
   const more = hop.failures_total - hop.failures.length;
-  const words = t().transfer.notArrived(hop.failures_total, count(hop.failures_total));
+  const title = t().transfer.notArrived(hop.failures_total, count(hop.failures_total));
   return (
-    <ExpandableSection headerText={words} variant="footer">
+    <ExpandableSection headerText={title} variant="footer">
       <ul>
         {hop.failures.map((failure) => (
           <li key={`${failure.path} ${failure.code}`}>
@@ -140,7 +140,7 @@ function Failures({ hop }: { hop: Hop }) {
                 {": "}
               </>
             )}
-            <Explained problem={failure} />
+            <ProblemText problem={failure} />
           </li>
         ))}
       </ul>

@@ -1,15 +1,16 @@
 import Button from "@cloudscape-design/components/button";
 import { useMutation } from "@tanstack/react-query";
 import { useAppContext } from "../../appContext";
-import { noticeOf } from "../../format/problems";
+import { noticeFrom } from "../../format/problems";
 import { t } from "../../i18n";
 import type { Manifest, Transfer } from "../../types";
 
-/** What it did, file by file: one download for each hop. The addresses hold for minutes, so they are asked for
- * when they are wanted. */
+/**
+ * Download the manifest of each hop. The signed addresses expire in minutes, so they are fetched on click.
+ */
 export function ManifestButton({ transfer }: { transfer: Transfer }) {
   const { api, notify } = useAppContext();
-  const asked = useMutation({
+  const query = useMutation({
     mutationFn: () => api.get<Manifest>(`/transfers/${transfer.transfer_id}/manifest`),
     onSuccess: ({ hops, missing }) => {
       hops.forEach(({ url }, number) => {
@@ -22,13 +23,13 @@ export function ManifestButton({ transfer }: { transfer: Transfer }) {
         });
       }
     },
-    onError: (error) => notify(noticeOf(error)),
+    onError: (error) => notify(noticeFrom(error)),
   });
   return (
     <Button
       iconName="download"
-      loading={asked.isPending}
-      onClick={() => asked.mutate()}
+      loading={query.isPending}
+      onClick={() => query.mutate()}
       ariaLabel={t().transfer.manifestHint}
     >
       {t().transfer.manifest}
@@ -36,9 +37,8 @@ export function ManifestButton({ transfer }: { transfer: Transfer }) {
   );
 }
 
-/** The answer says that it is to be kept, so the page stays. Browsers drop all but the last of several asked for
- * in one breath. */
-const BREATH_MS = 500;
+/** Milliseconds between downloads: of several started at once, browsers keep only the last. */
+const DOWNLOAD_INTERVAL_MS = 500;
 
 function download(url: string, number: number) {
   window.setTimeout(() => {
@@ -46,5 +46,5 @@ function download(url: string, number: number) {
     link.href = url;
     link.rel = "noreferrer";
     link.click();
-  }, number * BREATH_MS);
+  }, number * DOWNLOAD_INTERVAL_MS);
 }

@@ -3,24 +3,24 @@ import { Name, When } from "../../components/text";
 import { useAgents } from "../../hooks/queries";
 import { t } from "../../i18n";
 
-/** Which of a hop's agents are late or not there, and what becomes of the hop. */
+/** Warn about agents of a hop that are late or offline. */
 export function OfflineAgents({ names }: { names: readonly string[] }) {
   const agents = useAgents().data ?? [];
-  const words = t().transfer;
+  const labels = t().transfer;
   return agents
     .filter(({ agent_id, status }) => names.includes(agent_id) && status !== "online")
     .map(({ agent_id, status, last_heartbeat }) => (
       <Alert
         key={agent_id}
         type="warning"
-        header={<Name>{t().overview[status === "late" ? "late" : "down"](agent_id)}</Name>}
+        header={<Name>{t().overview[status === "late" ? "late" : "offline"](agent_id)}</Name>}
       >
         {last_heartbeat && (
           <div>
-            {words.lastWord} <When at={last_heartbeat} relative />
+            {labels.lastHeartbeat} <When at={last_heartbeat} relative />
           </div>
         )}
-        <div>{words.awayHint}</div>
+        <div>{labels.offlineHint}</div>
       </Alert>
     ));
 }

@@ -6,55 +6,55 @@ import { speed as speedText } from "../../format/sizes";
 import { time } from "../../format/times";
 import { t } from "../../i18n";
 
-const EVERY_MS = 1_000;
-/** Five minutes of seconds, and what is shown of a shorter while: a minute. */
-const MOST = 300;
-const LEAST = 60;
+const SAMPLE_INTERVAL_MS = 1_000;
+/** Samples kept (five minutes), and the minimum range of the time axis in seconds. */
+const MAX_POINTS = 300;
+const MIN_RANGE_S = 60;
 const HEIGHT = 160;
 const FONT = "'Open Sans', 'Helvetica Neue', Roboto, Arial, sans-serif";
-/** Round amounts of bytes: the axis' steps. */
+/** Steps of the axis: round amounts of bytes. */
 const STEPS = [0, 1, 2, 3, 4].flatMap((power) =>
   [1, 2, 5, 10, 20, 50, 100, 200, 500].map((n) => n * 1024 ** power),
 );
 
-/** How fast it has been since the page was opened, a point a second. */
+/** Chart of the speed since the page was opened, one sample a second. */
 export default function SpeedPlot({ speed }: { speed: number }) {
   const place = useRef<HTMLDivElement>(null);
   const now = useRef(speed);
   now.current = speed;
-  const [most, setMost] = useState(speed);
+  const [peak, setMost] = useState(speed);
   useEffect(() => {
     if (!place.current) return undefined;
-    return drawn(place.current, () => {
+    return drawPlot(place.current, () => {
       setMost((before) => Math.max(before, now.current));
       return now.current;
     });
   }, []);
-  const words = t().transfer;
-  const label = words.speedLabel(speedText(speed), speedText(most));
+  const labels = t().transfer;
+  const label = labels.speedLabel(speedText(speed), speedText(peak));
   return (
     <div>
-      <Box variant="awsui-key-label">{words.speed}</Box>
+      <Box variant="awsui-key-label">{labels.speed}</Box>
       <Box color="text-body-secondary" fontSize="body-s">
-        {most > 0 ? `${words.speedSince} · ${label}` : words.speedNone}
+        {peak > 0 ? `${labels.speedSince} · ${label}` : labels.speedNone}
       </Box>
-      <div ref={place} className="plot" role="img" aria-label={`${words.speed}: ${label}`} />
+      <div ref={place} className="plot" role="img" aria-label={`${labels.speed}: ${label}`} />
     </div>
   );
 }
 
-/** As wide as its place, until the returned function is called. `next` is asked once a second. */
-function drawn(place: HTMLElement, next: () => number): () => void {
+/** Draw the chart until the returned function is called. `next` is sampled once a second. */
+function drawPlot(place: HTMLElement, next: () => number): () => void {
   const times: number[] = [];
   const speeds: number[] = [];
-  const plot = new uPlot(looks(place.clientWidth), [times, speeds], place);
+  const plot = new uPlot(plotOptions(place.clientWidth), [times, speeds], place);
   const timer = setInterval(() => {
     times.push(Date.now() / 1000);
     speeds.push(next());
-    times.splice(0, times.length - MOST);
-    speeds.splice(0, speeds.length - MOST);
+    times.splice(0, times.length - MAX_POINTS);
+    speeds.splice(0, speeds.length - MAX_POINTS);
     plot.setData([times, speeds]);
-  }, EVERY_MS);
+  }, SAMPLE_INTERVAL_MS);
   const resized = new ResizeObserver(() => plot.setSize({ width: place.clientWidth, height: HEIGHT }));
   resized.observe(place);
   return () => {
@@ -64,8 +64,8 @@ function drawn(place: HTMLElement, next: () => number): () => void {
   };
 }
 
-/** Colours are asked for at each drawing: the theme may change. */
-function looks(width: number): uPlot.Options {
+/** Return the chart's options. Colors are read at each redraw, since the theme may change. */
+function plotOptions(width: number): uPlot.Options {
   const colour = (name: string) => getComputedStyle(document.body).getPropertyValue(name).trim();
   const lines = { stroke: () => colour("--rule"), width: 1 };
   const axis = { stroke: () => colour("--ink"), grid: lines, ticks: lines, font: `12px ${FONT}` };
@@ -74,7 +74,10 @@ function looks(width: number): uPlot.Options {
     height: HEIGHT,
     legend: { show: false },
     cursor: { drag: { x: false, y: false } },
-    scales: { x: { range: (_, from, to) => [Math.min(from, to - LEAST), to] }, y: { range: upwards } },
+    scales: {
+      x: { range: (_, from, to) => [Math.min(from, to - MIN_RANGE_S), to] },
+      y: { range: speedRange },
+    },
     axes: [
       { ...axis, space: 90, values: (_, at) => at.map((second) => time(second * 1000)) },
       { ...axis, size: 90, space: 36, incrs: STEPS, values: (_, at) => at.map(speedText) },
@@ -91,7 +94,7 @@ function looks(width: number): uPlot.Options {
   };
 }
 
-/** From nothing to a little above the most that there was. */
-function upwards(_: uPlot, _from: number, to: number): [number, number] {
+/** Return the axis range: from 0 to a little above the maximum. */
+function speedRange(_: uPlot, _from: number, to: number): [number, number] {
   return [0, Math.max(to * 1.1, 1)];
 }

@@ -5,29 +5,29 @@ import { useRef, useState } from "react";
 import { createIdempotentRequest } from "../../api/idempotency";
 import { useAppContext } from "../../appContext";
 import { ConfirmDialog } from "../../components/ConfirmDialog";
-import { noticeOf } from "../../format/problems";
+import { noticeFrom } from "../../format/problems";
 import { t } from "../../i18n";
 import { type Verb, verbsFor } from "../../model/transferActions";
 import type { Transfer } from "../../types";
 
-/** Some files arrived and some did not: another try moves only those. */
-function lacksFiles({ hops }: Transfer): boolean {
+/** Return whether single files failed: a retry sends only those. */
+function hasFailedFiles({ hops }: Transfer): boolean {
   return hops.some((hop) => hop.failures_total > 0);
 }
 
-/** The buttons that fit the transfer's state and the person's role. */
+/** Buttons for the actions that the transfer's state and the person's role allow. */
 export function TransferActions({ transfer }: { transfer: Transfer }) {
   const { api, role, notify } = useAppContext();
   const queries = useQueryClient();
   const [confirming, setConfirming] = useState(false);
-  const wish = useRef(createIdempotentRequest());
-  const steer = useMutation({
+  const request = useRef(createIdempotentRequest());
+  const action = useMutation({
     mutationFn: (verb: Verb) => {
       const path = `/transfers/${transfer.transfer_id}/${verb}`;
-      return api.post(path, {}, wish.current.keyFor(path));
+      return api.post(path, {}, request.current.keyFor(path));
     },
-    onSuccess: () => wish.current.granted(),
-    onError: (error) => notify(noticeOf(error)),
+    onSuccess: () => request.current.completed(),
+    onError: (error) => notify(noticeFrom(error)),
     onSettled: () => {
       setConfirming(false);
       queries.invalidateQueries({ queryKey: ["transfers"] });
@@ -39,19 +39,19 @@ export function TransferActions({ transfer }: { transfer: Transfer }) {
       {verbsFor(transfer.state, role).map((verb) => (
         <Button
           key={verb}
-          loading={steer.isPending && steer.variables === verb}
-          disabled={steer.isPending}
-          onClick={() => (verb === "cancel" ? setConfirming(true) : steer.mutate(verb))}
+          loading={action.isPending && action.variables === verb}
+          disabled={action.isPending}
+          onClick={() => (verb === "cancel" ? setConfirming(true) : action.mutate(verb))}
         >
-          {verb === "retry" && lacksFiles(transfer) ? t().transfer.retryFiles : t().transfer.verbs[verb]}
+          {verb === "retry" && hasFailedFiles(transfer) ? t().transfer.retryFiles : t().transfer.verbs[verb]}
         </Button>
       ))}
       {confirming && (
         <ConfirmDialog
           title={t().transfer.cancelTitle}
           verb={t().transfer.cancelVerb}
-          busy={steer.isPending}
-          onConfirm={() => steer.mutate("cancel")}
+          busy={action.isPending}
+          onConfirm={() => action.mutate("cancel")}
           onClose={() => setConfirming(false)}
         >
           {t().transfer.cancelWhy}

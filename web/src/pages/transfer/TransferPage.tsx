@@ -14,17 +14,17 @@ import { PageError } from "../../components/PageError";
 import { HopProblem, ProblemAlert } from "../../components/ProblemAlert";
 import { ProgressLine } from "../../components/ProgressLine";
 import { Timeline } from "../../components/Timeline";
-import { Place, StatusBadge, When } from "../../components/text";
-import { actor } from "../../format/names";
-import { optionWords } from "../../format/options";
+import { LocationName, StatusBadge, When } from "../../components/text";
+import { actorName } from "../../format/names";
+import { describeOptions } from "../../format/options";
 import { count, duration } from "../../format/sizes";
 import { lazyPage } from "../../hooks/lazyPage";
 import { useTransfer } from "../../hooks/queries";
 import { useNow } from "../../hooks/useNow";
 import { t } from "../../i18n";
-import { type LiveProgressByHop, progressOf, summed } from "../../live/mergeProgress";
+import { type LiveProgressByHop, progressOf, sumProgress } from "../../live/mergeProgress";
 import { useLive } from "../../live/useLive";
-import { goesOn } from "../../model/transferActions";
+import { isUnfinished } from "../../model/transferActions";
 import { href } from "../../router";
 import type { Transfer, TransferState } from "../../types";
 import { ApprovalAlert } from "./ApprovalAlert";
@@ -35,28 +35,28 @@ import { TransferActions } from "./TransferActions";
 
 const SpeedPlot = lazyPage(() => import("./SpeedPlot"));
 
-/** It goes on one day, and until then no agent speaks of it. */
-const STILL: ReadonlySet<TransferState> = new Set(["paused", "awaiting_approval"]);
+/** Unfinished states in which no agent reports progress. */
+const IDLE_STATES: ReadonlySet<TransferState> = new Set(["paused", "awaiting_approval"]);
 
 export default function TransferPage({ transferId }: { transferId: string }) {
-  const asked = useTransfer(transferId);
-  const transfer = asked.data;
-  const active = transfer !== undefined && goesOn(transfer.state) && !STILL.has(transfer.state);
-  const { heard, connected } = useLive(transferId, active);
-  const again = () => asked.refetch();
+  const query = useTransfer(transferId);
+  const transfer = query.data;
+  const active = transfer !== undefined && isUnfinished(transfer.state) && !IDLE_STATES.has(transfer.state);
+  const { received, connected } = useLive(transferId, active);
+  const again = () => query.refetch();
   if (!transfer) {
-    return asked.isError ? (
-      <PageError title={t().transfer.tab(transferId)} error={asked.error} onRetry={again} />
+    return query.isError ? (
+      <PageError title={t().transfer.tab(transferId)} error={query.error} onRetry={again} />
     ) : (
       <Loading what={t().transfer.thing} />
     );
   }
   return (
     <SpaceBetween size="l">
-      {asked.isError && <ProblemAlert error={asked.error} onRetry={again} />}
+      {query.isError && <ProblemAlert error={query.error} onRetry={again} />}
       <Header
         variant="h1"
-        description={<Beneath transfer={transfer} />}
+        description={<Subtitle transfer={transfer} />}
         actions={
           <SpaceBetween direction="horizontal" size="xs">
             <CopyToClipboard
@@ -81,17 +81,17 @@ export default function TransferPage({ transferId }: { transferId: string }) {
       <ApprovalAlert transfer={transfer} />
       <Overview
         transfer={transfer}
-        heard={heard}
-        asked={asked.dataUpdatedAt}
+        received={received}
+        fetchedAt={query.dataUpdatedAt}
         live={active ? connected : null}
       />
-      <Hops transfer={transfer} heard={heard} asked={asked.dataUpdatedAt} />
-      <Timeline moments={transfer.timeline} counter={`(${transfer.timeline.length})`} />
+      <Hops transfer={transfer} received={received} fetchedAt={query.dataUpdatedAt} />
+      <Timeline entries={transfer.timeline} counter={`(${transfer.timeline.length})`} />
     </SpaceBetween>
   );
 }
 
-function Beneath({ transfer }: { transfer: Transfer }) {
+function Subtitle({ transfer }: { transfer: Transfer }) {
   return (
     <SpaceBetween direction="horizontal" size="s">
       <StatusBadge of={transfer} />
@@ -113,30 +113,30 @@ function Ends({ transfer }: { transfer: Transfer }) {
   const [first] = transfer.destinations;
   return transfer.destinations.length === 1 && first ? (
     <>
-      <Place at={transfer.source} /> → <Place at={first} />
+      <LocationName at={transfer.source} /> → <LocationName at={first} />
     </>
   ) : (
     <>
-      <Place at={transfer.source} /> → {t().transfer.destinations(transfer.destinations.length)}
+      <LocationName at={transfer.source} /> → {t().transfer.destinations(transfer.destinations.length)}
     </>
   );
 }
 
 interface HopsProps {
   transfer: Transfer;
-  heard: LiveProgressByHop;
-  /** When the API said what is stored. */
-  asked: number;
+  received: LiveProgressByHop;
+  /** When the API answered, in milliseconds since 1970. */
+  fetchedAt: number;
 }
 
 interface OverviewProps extends HopsProps {
-  /** Does the broker speak to this page? null when there is nothing to listen to. */
+  /** Whether the page is connected to the broker; null if there is nothing to subscribe to. */
   live: boolean | null;
 }
 
-function Overview({ transfer, heard, asked, live }: OverviewProps) {
+function Overview({ transfer, received, fetchedAt, live }: OverviewProps) {
   const now = useNow();
-  const progress = summed(transfer.hops.map((hop) => progressOf(hop, heard, now, asked)));
+  const progress = sumProgress(transfer.hops.map((hop) => progressOf(hop, received, now, fetchedAt)));
   return (
     <Container
       header={
@@ -150,7 +150,7 @@ function Overview({ transfer, heard, asked, live }: OverviewProps) {
           <ProgressLine
             progress={progress}
             moving={transfer.state === "running"}
-            label={t().transfer.together}
+            label={t().transfer.allHops}
             detailed
           />
         )}
@@ -170,8 +170,8 @@ function Overview({ transfer, heard, asked, live }: OverviewProps) {
 function facts(transfer: Transfer) {
   const { template_id, selection_count, ended_at } = transfer;
   return [
-    { label: t().transfers.askedBy, value: <bdi className="name">{actor(transfer.created_by)}</bdi> },
-    { label: t().transfer.askedFor, value: <When at={transfer.created_at} /> },
+    { label: t().transfers.requestedBy, value: <bdi className="name">{actorName(transfer.created_by)}</bdi> },
+    { label: t().transfer.requestedAt, value: <When at={transfer.created_at} /> },
     { label: t().transfer.ended, value: ended_at ? <When at={ended_at} /> : "–" },
     ...(ended_at
       ? [{ label: t().transfer.took, value: duration(secondsBetween(transfer.created_at, ended_at)) }]
@@ -187,8 +187,8 @@ function facts(transfer: Transfer) {
           },
         ]
       : []),
-    ...(selection_count ? [{ label: t().transfer.gathered, value: count(selection_count) }] : []),
-    { label: t().transfer.options, value: optionWords(transfer.options).join(", ") },
+    ...(selection_count ? [{ label: t().transfer.objects, value: count(selection_count) }] : []),
+    { label: t().transfer.options, value: describeOptions(transfer.options).join(", ") },
   ];
 }
 
@@ -196,7 +196,7 @@ function secondsBetween(start: string, end: string): number {
   return (Date.parse(end) - Date.parse(start)) / 1000;
 }
 
-function Hops({ transfer, heard, asked }: HopsProps) {
+function Hops({ transfer, received, fetchedAt }: HopsProps) {
   return (
     <SpaceBetween size="s">
       <Box variant="h2">
@@ -207,8 +207,8 @@ function Hops({ transfer, heard, asked }: HopsProps) {
           key={hop.hop_id}
           hop={hop}
           number={number}
-          heard={heard}
-          asked={asked}
+          received={received}
+          fetchedAt={fetchedAt}
           dry={transfer.dry_run}
         />
       ))}

@@ -9,7 +9,8 @@ import { useState } from "react";
 import { useAppContext } from "../../appContext";
 import { LiveIndicator } from "../../components/LiveIndicator";
 import { ProblemAlert } from "../../components/ProblemAlert";
-import { lookOf, TRANSFER_STATES } from "../../format/states";
+import { transferColumns } from "../../components/transferColumns";
+import { stateDisplay, TRANSFER_STATES } from "../../format/states";
 import { type Filters, useAgents, useTransfers } from "../../hooks/queries";
 import { useNarrow } from "../../hooks/useMedia";
 import { t } from "../../i18n";
@@ -17,11 +18,10 @@ import { LiveProgressProvider, useLiveProgress } from "../../live/LiveProgressPr
 import { go, href, hrefWith } from "../../router";
 import { mayAct } from "../../session/claims";
 import type { TransferState } from "../../types";
-import { transferColumns } from "./columns";
 
 export default function TransfersPage({ query }: { query: URLSearchParams }) {
   const filters = readFilters(query);
-  // New filters begin at the first page again.
+  // New filters start at the first page.
   return <List key={JSON.stringify(filters)} filters={filters} />;
 }
 
@@ -38,10 +38,10 @@ function readFilters(query: URLSearchParams): Filters {
 function List({ filters }: { filters: Filters }) {
   const [starts, setStarts] = useState<(string | null)[]>([null]);
   const [page, setPage] = useState(1);
-  const asked = useTransfers(filters, starts[page - 1] ?? null);
+  const query = useTransfers(filters, starts[page - 1] ?? null);
   const narrow = useNarrow();
-  const next = asked.data?.next ?? null;
-  const moving = asked.data?.transfers.some(({ state }) => state === "running") ?? false;
+  const next = query.data?.next ?? null;
+  const moving = query.data?.transfers.some(({ state }) => state === "running") ?? false;
 
   function onward(): void {
     if (next) setStarts((before) => [...before.slice(0, page), next]);
@@ -49,19 +49,19 @@ function List({ filters }: { filters: Filters }) {
 
   return (
     <SpaceBetween size="m">
-      {asked.isError && <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />}
-      <LiveProgressProvider active={moving} asked={asked.dataUpdatedAt}>
+      {query.isError && <ProblemAlert error={query.error} onRetry={() => query.refetch()} />}
+      <LiveProgressProvider active={moving} fetchedAt={query.dataUpdatedAt}>
         <Table
           variant="full-page"
           stickyHeader
-          header={<ListHeader refreshing={asked.isFetching} onRefresh={() => asked.refetch()} />}
+          header={<ListHeader refreshing={query.isFetching} onRefresh={() => query.refetch()} />}
           filter={<FilterRow filters={filters} />}
-          items={asked.data?.transfers ?? []}
+          items={query.data?.transfers ?? []}
           trackBy="transfer_id"
-          loading={asked.isPending}
+          loading={query.isPending}
           loadingText={t().common.loading(t().transfers.thing)}
           empty={
-            asked.isError ? (
+            query.isError ? (
               t().common.notLoaded
             ) : (
               <Empty filtered={Object.values(filters).some((one) => one !== null)} />
@@ -121,7 +121,7 @@ function FilterRow({ filters }: { filters: Filters }) {
   const agents = useAgents();
   const ALL = { label: t().transfers.everyState, value: "" };
   const EVERYONE = { label: t().transfers.everyAgent, value: "" };
-  const states = [ALL, ...TRANSFER_STATES.map((value) => ({ value, label: lookOf(value).label }))];
+  const states = [ALL, ...TRANSFER_STATES.map((value) => ({ value, label: stateDisplay(value).label }))];
   const names = [
     EVERYONE,
     ...(agents.data ?? []).map(({ agent_id }) => ({ value: agent_id, label: agent_id })),
@@ -150,15 +150,15 @@ function FilterRow({ filters }: { filters: Filters }) {
 }
 
 function KindFilter({ filters }: { filters: Filters }) {
-  const words = t().transfers;
+  const labels = t().transfers;
   const kinds = [
-    { label: words.everyKind, value: "" },
-    { label: words.realOnly, value: "false" },
-    { label: words.previewsOnly, value: "true" },
+    { label: labels.everyKind, value: "" },
+    { label: labels.realOnly, value: "false" },
+    { label: labels.previewsOnly, value: "true" },
   ];
   return (
     <Select
-      ariaLabel={words.kind}
+      ariaLabel={labels.kind}
       options={kinds}
       selectedOption={kinds.find((one) => one.value === String(filters.dryRun ?? "")) ?? null}
       onChange={({ detail }) => {

@@ -4,37 +4,42 @@ import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table, { type TableProps } from "@cloudscape-design/components/table";
 import { State } from "../../components/text";
-import { shown } from "../../format/names";
+import { safeText } from "../../format/names";
 import { useAgents } from "../../hooks/queries";
 import { useNarrow } from "../../hooks/useMedia";
 import { t } from "../../i18n";
 import { href } from "../../router";
 import type { Agent } from "../../types";
-import { type Meeting, meetings } from "./reachability";
+import { type PeerReachability, peerReachability } from "./reachability";
 
-type Column = TableProps.ColumnDefinition<Meeting>;
+type Column = TableProps.ColumnDefinition<PeerReachability>;
 
-/** Which others it has exchanged files with, and who got through to whom. */
-export function Reach({ agent }: { agent: Agent }) {
-  const words = t().reach;
+/** Table of agents with which this agent exchanged files, and how they connected. */
+export function ReachablePeers({ agent }: { agent: Agent }) {
+  const labels = t().reach;
   const agents = useAgents();
   const narrow = useNarrow();
-  const met = meetings(agent, agents.data ?? []);
+  const peers = peerReachability(agent, agents.data ?? []);
   const others = (agents.data ?? []).filter(({ agent_id }) => agent_id !== agent.agent_id);
-  const strangers = others.filter(({ agent_id }) => !met.some(({ name }) => name === agent_id)).length;
+  const withoutExchange = others.filter(
+    ({ agent_id }) => !peers.some(({ name }) => name === agent_id),
+  ).length;
   return (
     <Table
       header={
-        <Header counter={`(${met.length})`} description={words.hint}>
-          {words.title}
+        <Header counter={`(${peers.length})`} description={labels.hint}>
+          {labels.title}
         </Header>
       }
-      items={met}
+      items={peers}
       trackBy="name"
       wrapLines
-      empty={words.none}
-      footer={met.length > 0 && strangers > 0 && <Box textAlign="center">{words.strangers(strangers)}</Box>}
-      ariaLabels={{ tableLabel: words.title }}
+      empty={labels.none}
+      footer={
+        peers.length > 0 &&
+        withoutExchange > 0 && <Box textAlign="center">{labels.withoutExchange(withoutExchange)}</Box>
+      }
+      ariaLabels={{ tableLabel: labels.title }}
       columnDefinitions={narrow ? [stacked()] : columns()}
     />
   );
@@ -52,7 +57,7 @@ const columns = (): Column[] => [
     header: t().agents.status,
     cell: (meeting) => <Status {...meeting} />,
   },
-  { id: "way", header: t().reach.way, cell: (meeting) => <Way {...meeting} /> },
+  { id: "way", header: t().reach.connection, cell: (meeting) => <ConnectionText {...meeting} /> },
 ];
 
 const stacked = (): Column => ({
@@ -64,26 +69,26 @@ const stacked = (): Column => ({
       <Link href={href("agents", meeting.name)}>{meeting.name}</Link>
       <Status {...meeting} />
       <div>
-        <Way {...meeting} />
+        <ConnectionText {...meeting} />
       </div>
     </SpaceBetween>
   ),
 });
 
-function Status({ status }: Meeting) {
-  return status ? <State of={status} /> : t().agent.unknown;
+function Status({ status }: PeerReachability) {
+  return status ? <State of={status} /> : t().agent.noSuchAgent;
 }
 
-function Way({ by, to, address, relayed }: Meeting) {
-  const words = t().reach;
-  if (relayed) return words.relayed;
+function ConnectionText({ by, to, address, relayed }: PeerReachability) {
+  const labels = t().reach;
+  if (relayed) return labels.relayed;
   return (
     <>
-      {words.direct(by, to)}
+      {labels.direct(by, to)}
       {address && (
         <>
-          {`, ${words.at} `}
-          <bdi className="name mono">{shown(address)}</bdi>
+          {`, ${labels.at} `}
+          <bdi className="name mono">{safeText(address)}</bdi>
         </>
       )}
     </>

@@ -13,11 +13,18 @@ function Limit() {
     setValue(next);
   }
   return (
-    <Amount label="Limit" constraint="" wrong="A number" measure={SPEED} value={value} onChange={change} />
+    <Amount
+      label="Limit"
+      constraint=""
+      invalidText="A number"
+      measure={SPEED}
+      value={value}
+      onChange={change}
+    />
   );
 }
 
-it("leaves what is typed as it is typed, and says what is no amount", () => {
+it("keeps the typed text, and shows an error for an invalid amount", () => {
   render(<Limit />);
   const field = screen.getByLabelText<HTMLInputElement>("Limit");
   for (const text of ["1", "1.", "1.0", "1.05", "-3", "0", ""]) {

@@ -6,20 +6,20 @@ import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
-import { createIdempotentRequest } from "../../api/idempotency";
-import { useAppContext } from "../../appContext";
-import { ProblemAlert } from "../../components/ProblemAlert";
-import { given, type Tag, Tags } from "../../components/Tags";
-import { t } from "../../i18n";
-import type { UpdateDetails } from "../../types";
+import { createIdempotentRequest } from "../api/idempotency";
+import { useAppContext } from "../appContext";
+import { t } from "../i18n";
+import type { UpdateDetails } from "../types";
+import { ProblemAlert } from "./ProblemAlert";
+import { given, type Tag, Tags } from "./Tags";
 
 interface Props {
-  /** This one alone; null: those with tags, or all. */
+  /** The agent to update; null: agents by tags, or all. */
   agentId: string | null;
   onClose(): void;
 }
 
-/** To which version, how many first, and when it ends: the update that begins is in the list on the Agents page. */
+/** Dialog that starts an update: version, canaries, abort threshold and tags. */
 export function UpdateAgents({ agentId, onClose }: Props) {
   const { api, notify } = useAppContext();
   const queries = useQueryClient();
@@ -28,20 +28,20 @@ export function UpdateAgents({ agentId, onClose }: Props) {
   const [abortAbove, setAbortAbove] = useState("20");
   const [tags, setTags] = useState<readonly Tag[]>([]);
   const [tagsValid, setTagsValid] = useState(true);
-  const wish = useRef(createIdempotentRequest());
+  const request = useRef(createIdempotentRequest());
   const start = useMutation({
     mutationFn: () => {
       const body = {
-        ...whom(agentId, given(tags)),
+        ...targets(agentId, given(tags)),
         version: version.trim() || null,
         canaries: Number(canaries),
         abort_above: Number(abortAbove),
       };
-      return api.post<UpdateDetails>("/updates", body, wish.current.keyFor(body));
+      return api.post<UpdateDetails>("/updates", body, request.current.keyFor(body));
     },
     onSuccess: async (update) => {
-      wish.current.granted();
-      notify({ type: "success", header: t().updates.begun(update.version, update.members.length) });
+      request.current.completed();
+      notify({ type: "success", header: t().updates.started(update.version, update.members.length) });
       await queries.invalidateQueries({ queryKey: ["updates"] });
       onClose();
     },
@@ -78,14 +78,14 @@ export function UpdateAgents({ agentId, onClose }: Props) {
         </FormField>
         {agentId === null && (
           <>
-            <Whole
+            <WholeNumberField
               label={t().updates.canaries}
               value={canaries}
               onChange={setCanaries}
               most={100}
               least={1}
             />
-            <Whole
+            <WholeNumberField
               label={t().updates.abortAbove}
               value={abortAbove}
               onChange={setAbortAbove}
@@ -108,7 +108,7 @@ export function UpdateAgents({ agentId, onClose }: Props) {
   );
 }
 
-interface WholeProps {
+interface WholeNumberFieldProps {
   label: string;
   value: string;
   onChange(value: string): void;
@@ -116,10 +116,10 @@ interface WholeProps {
   most: number;
 }
 
-function Whole({ label, value, onChange, least, most }: WholeProps) {
-  const fault = within(value, least, most) ? "" : t().updates.range(least, most);
+function WholeNumberField({ label, value, onChange, least, most }: WholeNumberFieldProps) {
+  const error = within(value, least, most) ? "" : t().updates.range(least, most);
   return (
-    <FormField label={label} errorText={fault}>
+    <FormField label={label} errorText={error}>
       <Input
         type="number"
         inputMode="numeric"
@@ -130,7 +130,7 @@ function Whole({ label, value, onChange, least, most }: WholeProps) {
   );
 }
 
-function whom(agentId: string | null, tags: Record<string, string>) {
+function targets(agentId: string | null, tags: Record<string, string>) {
   if (agentId !== null) return { agents: [agentId] };
   return Object.keys(tags).length ? { tags } : { everyone: true };
 }

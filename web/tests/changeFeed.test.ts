@@ -6,15 +6,15 @@ import type { Api } from "../src/api/client";
 import { AppContext } from "../src/appContext";
 import { batchUpdates } from "../src/live/batchUpdates";
 import { hasChangeFeed, markConnected } from "../src/live/connectionState";
-import { readChange, useChangeFeed } from "../src/live/useChangeFeed";
+import { parseChangeNotice, useChangeFeed } from "../src/live/useChangeFeed";
 import { useLive } from "../src/live/useLive";
 
-const broker = vi.hoisted(() => ({ handlers: null as null | Record<string, (told?: unknown) => void> }));
+const broker = vi.hoisted(() => ({ handlers: null as null | Record<string, (payload?: unknown) => void> }));
 
 vi.mock("../src/live/mqtt", () => ({
-  open: (_place: unknown, handlers: Record<string, (told?: unknown) => void>) => {
+  open: (_place: unknown, handlers: Record<string, (payload?: unknown) => void>) => {
     broker.handlers = handlers;
-    return { end: () => void Promise.resolve().then(() => handlers.closed?.()) }; // as mqtt.js: a moment later
+    return { end: () => void Promise.resolve().then(() => handlers.onClose?.()) }; // as mqtt.js: a moment later
   },
 }));
 
@@ -34,7 +34,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe("news of transfers", () => {
+describe("the change feed", () => {
   const KEYS = [
     ["transfer", "one"],
     ["transfer", "two"],
@@ -42,20 +42,20 @@ describe("news of transfers", () => {
     ["transfers", "overview"],
   ];
 
-  it("are asked about anew: that transfer, and the lists, but not the month's sums", async () => {
+  it("refetches the changed transfer and the lists, but not the overview", async () => {
     const api = { get: vi.fn(async () => ({})) } as unknown as Api;
     const { unmount } = renderHook(() => useChangeFeed(api));
     await vi.advanceTimersByTimeAsync(5_000);
     expect(api.get).toHaveBeenCalledWith("/live", { what: "news" });
     expect(hasChangeFeed()).toBe(false);
-    broker.handlers?.granted?.();
+    broker.handlers?.onSubscribed?.();
     expect(hasChangeFeed()).toBe(true);
     markConnected("progress", false);
     expect(hasChangeFeed()).toBe(false);
     markConnected("progress", null);
 
     for (const key of KEYS) queries.setQueryData(key, {});
-    broker.handlers?.heard?.(bytes('{"transfer_id": "one"}'));
+    broker.handlers?.onMessage?.(bytes('{"transfer_id": "one"}'));
     await vi.advanceTimersByTimeAsync(1);
     expect(KEYS.map(stale)).toEqual([true, false, true, false]);
 
@@ -63,40 +63,41 @@ describe("news of transfers", () => {
     expect(hasChangeFeed()).toBe(false);
   });
 
-  it("are no longer told when the line breaks: everything is asked for anew", async () => {
+  it("refetches everything when the connection is lost", async () => {
     const api = { get: vi.fn(async () => ({})) } as unknown as Api;
     const { unmount } = renderHook(() => useChangeFeed(api));
     await vi.advanceTimersByTimeAsync(5_000);
-    broker.handlers?.granted?.();
+    broker.handlers?.onSubscribed?.();
     for (const key of KEYS) queries.setQueryData(key, {});
-    broker.handlers?.closed?.();
+    broker.handlers?.onClose?.();
     expect(hasChangeFeed()).toBe(false);
     expect(KEYS.map(stale)).toEqual([true, true, true, false]);
     unmount();
   });
 
-  it("are told also when a page that heard of progress is left", async () => {
+  it("stays connected when a page with live progress is closed", async () => {
     const api = { get: vi.fn(async () => ({})) } as unknown as Api;
-    markConnected("news", true);
+    markConnected("changes", true);
     const { unmount } = renderHook(() => useLive(null, true), {
       wrapper: ({ children }) => createElement(AppContext.Provider, { value: { api } as never }, children),
     });
     await vi.advanceTimersByTimeAsync(1);
     expect(hasChangeFeed()).toBe(false);
-    act(() => broker.handlers?.granted?.());
+    act(() => broker.handlers?.onSubscribed?.());
     expect(hasChangeFeed()).toBe(true);
     unmount();
     await vi.advanceTimersByTimeAsync(60_000);
     expect(hasChangeFeed()).toBe(true);
-    markConnected("news", false);
+    markConnected("changes", false);
   });
 
-  it("are dropped when they are none", () => {
-    for (const text of ["{", "null", "{}", '{"transfer_id": 5}']) expect(readChange(bytes(text))).toBeNull();
+  it("drops invalid messages", () => {
+    for (const text of ["{", "null", "{}", '{"transfer_id": 5}'])
+      expect(parseChangeNotice(bytes(text))).toBeNull();
   });
 });
 
-it("hands on the first at once, and the others when that was dealt with", async () => {
+it("delivers the first item at once, and later ones after the previous delivery", async () => {
   const handed: number[][] = [];
   let dealt = () => {};
   const gathered = batchUpdates<number>(100, (things) => {

@@ -1,22 +1,22 @@
 import { QueryObserver } from "@tanstack/react-query";
 import { expect, it, vi } from "vitest";
-import { createQueries } from "../src/api/again";
 import { ApiProblem } from "../src/api/problem";
+import { createQueryClient } from "../src/api/queryClient";
 
 const away = () => new ApiProblem({ title: "The API cannot be reached" });
 const forbidden = () => new ApiProblem({ title: "Not allowed", status: 403 });
 
-/** A page that asks once, and is answered by `answer`. */
-function looking(answer: () => unknown) {
+/** Observe a query that is answered by `answer`. */
+function observeQuery(answer: () => unknown) {
   vi.useFakeTimers();
   const asked = vi.fn(async () => answer());
-  const observer = new QueryObserver(createQueries(), { queryKey: ["policies"], queryFn: asked });
+  const observer = new QueryObserver(createQueryClient(), { queryKey: ["policies"], queryFn: asked });
   return { asked, observer, leave: observer.subscribe(() => undefined) };
 }
 
-it("what a page shows is asked for until it is answered, then no more", async () => {
+it("retries a query until it succeeds", async () => {
   let there = false;
-  const { asked, observer } = looking(() => {
+  const { asked, observer } = observeQuery(() => {
     if (!there) throw away();
     return "three policies";
   });
@@ -33,16 +33,16 @@ it("what a page shows is asked for until it is answered, then no more", async ()
   expect(asked).not.toHaveBeenCalled();
 });
 
-it("what is refused is asked for once", async () => {
-  const { asked } = looking(() => {
+it("does not retry a refused query", async () => {
+  const { asked } = observeQuery(() => {
     throw forbidden();
   });
   await vi.advanceTimersByTimeAsync(60_000);
   expect(asked).toHaveBeenCalledOnce();
 });
 
-it("nobody asks for what nobody looks at any more", async () => {
-  const { asked, leave } = looking(() => {
+it("does not retry a query that no page uses", async () => {
+  const { asked, leave } = observeQuery(() => {
     throw away();
   });
   await vi.advanceTimersByTimeAsync(10_000);

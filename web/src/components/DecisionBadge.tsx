@@ -1,6 +1,6 @@
 import StatusIndicator, { type StatusIndicatorProps } from "@cloudscape-design/components/status-indicator";
-import { t } from "../../i18n";
-import type { PolicyTested } from "../../types";
+import { t } from "../i18n";
+import type { PolicyTested } from "../types";
 
 const LOOKS: Record<PolicyTested["outcome"], StatusIndicatorProps.Type> = {
   allowed: "success",
@@ -8,7 +8,7 @@ const LOOKS: Record<PolicyTested["outcome"], StatusIndicatorProps.Type> = {
   refused: "error",
 };
 
-export function Outcome({ of }: { of: PolicyTested["outcome"] }) {
+export function DecisionBadge({ of }: { of: PolicyTested["outcome"] }) {
   return (
     <span className="state">
       <StatusIndicator type={LOOKS[of]}>{t().policies.outcomes[of]}</StatusIndicator>

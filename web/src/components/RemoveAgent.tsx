@@ -1,8 +1,8 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useAppContext } from "../../appContext";
-import { ConfirmDialog } from "../../components/ConfirmDialog";
-import { t } from "../../i18n";
-import type { Agent } from "../../types";
+import { useAppContext } from "../appContext";
+import { t } from "../i18n";
+import type { Agent } from "../types";
+import { ConfirmDialog } from "./ConfirmDialog";
 
 interface Props {
   agent: Agent;

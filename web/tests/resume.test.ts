@@ -23,18 +23,18 @@ function sleep(seconds: number): void {
   vi.setSystemTime(Date.now() + seconds * 1000);
 }
 
-it("is quiet while the page is looked at", () => {
+it("does not fire while the page is visible", () => {
   vi.advanceTimersByTime(600_000);
   expect(woke).toEqual([]);
 });
 
-it("says how long the machine slept, once", () => {
+it("reports a sleep once, with its duration", () => {
   sleep(600);
   vi.advanceTimersByTime(60_000);
   expect(woke).toEqual([605]);
 });
 
-it("counts the time out of sight when it is seen again, and asks nothing until then", () => {
+it("reports hidden time when the page is visible again, and not before", () => {
   hidden = true;
   vi.advanceTimersByTime(300_000);
   expect(woke).toEqual([]);
@@ -43,7 +43,7 @@ it("counts the time out of sight when it is seen again, and asks nothing until t
   expect(woke).toEqual([300]);
 });
 
-it("does not make much of a glance at another tab", () => {
+it("ignores a short switch to another tab", () => {
   hidden = true;
   vi.advanceTimersByTime(10_000);
   hidden = false;
@@ -51,7 +51,7 @@ it("does not make much of a glance at another tab", () => {
   expect(woke).toEqual([]);
 });
 
-it("knows how long the network was away", () => {
+it("reports how long the network was lost", () => {
   window.dispatchEvent(new Event("offline"));
   vi.advanceTimersByTime(12_000);
   window.dispatchEvent(new Event("online"));

@@ -1,8 +1,8 @@
-/** The audit's proof, made in the browser: the digests are the control plane's, and every edit shows. */
+/** Verification of the audit in the browser: digests match the control plane's, and every change is found. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { digestOf, exactly, type Fields } from "../src/pages/audit/canonicalJson";
+import { digestOf, type Fields, parseExact } from "../src/pages/audit/canonicalJson";
 import { type Audit, flawsIn } from "../src/pages/audit/verifyChain";
 
 const SAMPLE = readFileSync(join(import.meta.dirname, "../../events/samples/audit/AuditRecord.json"), "utf8");
@@ -11,13 +11,13 @@ const NOW = Date.parse("2026-11-25T12:00:00Z");
 const START = "0".repeat(64);
 
 describe("a digest", () => {
-  it("is the one that events/audit.py makes of the same record", async () => {
-    expect(await digestOf(exactly(SAMPLE))).toBe(
+  it("equals that of events/audit.py for the same record", async () => {
+    expect(await digestOf(parseExact(SAMPLE))).toBe(
       "8667f560b94011ef5c27b8da70757db9715019d70589e695fd939f46f49187cc",
     );
   });
 
-  it("takes numbers and letters as they are written, and leaves out what nobody said", async () => {
+  it("keeps numbers and characters as written, and omits defaults", async () => {
     const strange = {
       about: '"transfer ü \\u007f 🎬 \\"x\\"\\\\"',
       before: '{"load":5.0,"n":12345678901234567890,"deep":{"b":[1,-2.5,true,null],"a":""}}',
@@ -27,16 +27,16 @@ describe("a digest", () => {
       .map(
         ([name, value]) => `"${name}": ${name in strange ? strange[name as "about"] : JSON.stringify(value)}`,
       );
-    expect(await digestOf(exactly(`{${[...record, '"policies": []'].join(", ")}}`))).toBe(
+    expect(await digestOf(parseExact(`{${[...record, '"policies": []'].join(", ")}}`))).toBe(
       "cb3ed42718c1a1dd5633f81544f38a7a1a8beb4a91df9e2edd5bb92a9dbf8921",
     );
   });
 });
 
-/** Three records in two links, and the day's seal. */
+/** Return an audit of three records, two links and a seal. */
 async function written(keys: CryptoKeyPair): Promise<Audit> {
   const records = ["0", "1", "2"].map((number) =>
-    exactly(
+    parseExact(
       SAMPLE.replace("2026-11-24T08:00:00.123456Z-1f3a9c07", `${DAY}T08:00:0${number}.123456Z-1f3a9c07`),
     ),
   );
@@ -44,7 +44,7 @@ async function written(keys: CryptoKeyPair): Promise<Audit> {
   for (const one of records) entries.push({ record_id: one.record_id ?? null, digest: await digestOf(one) });
   const first = await digested({ day: DAY, number: 1, entries: entries.slice(0, 2), previous: START });
   const second = await digested({ day: DAY, number: 2, entries: entries.slice(2), previous: first.digest });
-  const seal = exactly(
+  const seal = parseExact(
     JSON.stringify({
       day: DAY,
       links: 2,
@@ -74,11 +74,11 @@ async function written(keys: CryptoKeyPair): Promise<Audit> {
 }
 
 async function digested(link: object): Promise<Fields> {
-  const said = exactly(JSON.stringify(link));
+  const said = parseExact(JSON.stringify(link));
   return { ...said, digest: await digestOf(said) };
 }
 
-describe("the proof", () => {
+describe("verification", () => {
   let audit: Audit;
   const kinds = async (changes: Partial<Audit>) =>
     (await flawsIn({ ...audit, ...changes }, NOW)).map(({ kind }) => kind);
@@ -89,30 +89,30 @@ describe("the proof", () => {
     audit = await written(await crypto.subtle.generateKey(curve, true, ["sign", "verify"]));
   });
 
-  it("finds nothing where all is as it was written", async () => {
+  it("finds nothing in an intact audit", async () => {
     expect(await kinds({})).toEqual([]);
   });
 
-  it("shows a record that was changed, deleted or slipped in", async () => {
+  it("finds a changed, deleted or inserted record", async () => {
     const [one, two, three] = audit.records as [Fields, Fields, Fields];
     expect(await kinds({ records: [{ ...one, who: "eve" }, two, three] })).toEqual(["changed"]);
     expect(await kinds({ records: [one, three] })).toEqual(["deleted"]);
     const stranger = { ...one, record_id: `${DAY}T09:00:00.000000Z-00000000` };
-    expect(await kinds({ records: [one, two, three, stranger] })).toEqual(["slipped"]);
+    expect(await kinds({ records: [one, two, three, stranger] })).toEqual(["inserted"]);
   });
 
-  it("shows a link that was taken out or changed", async () => {
+  it("finds a removed or changed link", async () => {
     const [first, second] = chain();
     const links = (those: Fields[]) => ({ links: new Map([[DAY, those]]) });
-    expect(await kinds(links([first]))).toEqual(["slipped", "otherChain"]);
+    expect(await kinds(links([first]))).toEqual(["inserted", "otherChain"]);
     expect(await kinds(links([second]))).toContain("linkMissing");
     expect(await kinds(links([first, { ...second, entries: [] }]))).toContain("linkChanged");
   });
 
-  it("shows a seal that was changed, forged or is missing", async () => {
+  it("finds a changed, forged or missing seal", async () => {
     const [seal] = audit.seals as [Fields];
-    expect(await kinds({ seals: [{ ...seal, last: START }] })).toEqual(["sealWrong", "otherChain"]);
-    expect(await kinds({ keys: [] })).toEqual(["sealWrong"]);
+    expect(await kinds({ seals: [{ ...seal, last: START }] })).toEqual(["sealInvalid", "otherChain"]);
+    expect(await kinds({ keys: [] })).toEqual(["sealInvalid"]);
     expect((await flawsIn(audit, NOW + 86_400_000)).map(({ kind }) => kind)).toEqual(["sealMissing"]);
   });
 });

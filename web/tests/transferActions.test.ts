@@ -19,24 +19,24 @@ it.each<[TransferState, Verb[]]>([
   expect(verbsFor(state, "viewer")).toEqual([]);
 });
 
-it("takes the strongest of the groups", () => {
+it("takes the highest role of the groups", () => {
   expect(roleOf(["viewer", "admin", "people"])).toBe("admin");
   expect(roleOf(["operator"])).toBe("operator");
   expect(roleOf([])).toBe("viewer");
 });
 
-it("lets a role do what the weaker ones may", () => {
+it("includes the permissions of lower roles", () => {
   expect(mayAct("admin", "operator")).toBe(true);
   expect(mayAct("operator", "admin")).toBe(false);
 });
 
-it("reads the token's claims, whatever letters the name has", () => {
+it("reads a token's claims with non-ASCII names", () => {
   const given = { sub: "0a1b", email: "zoë@example.org", groups: ["operator"], exp: 1_800_000_000 };
   const claims = { id: "0a1b", user: "zoë@example.org", groups: ["operator"], expiresAt: 1_800_000_000_000 };
   expect(readClaims(idToken(given))).toEqual(claims);
 });
 
-it("lets another person approve, not the one who asked, nor a viewer", () => {
+it("lets another operator approve, but not the requester or a viewer", () => {
   const ann = { id: "1", name: "ann@example.org" };
   const approval = { policies: ["four-eyes"], asked_for: [ann], by: null, at: null };
   const waiting = { ...transfer(), state: "awaiting_approval" as const, approval };

@@ -2,15 +2,15 @@ import Box from "@cloudscape-design/components/box";
 import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import type { TableProps } from "@cloudscape-design/components/table";
-import { ProgressLine } from "../../components/ProgressLine";
-import { Name, Place, StatusBadge, When } from "../../components/text";
-import { actor } from "../../format/names";
-import { useNow } from "../../hooks/useNow";
-import { t } from "../../i18n";
-import { useLiveProgress } from "../../live/LiveProgressProvider";
-import { progressNow } from "../../live/mergeProgress";
-import { href } from "../../router";
-import type { TransferSummary } from "../../types";
+import { actorName } from "../format/names";
+import { useNow } from "../hooks/useNow";
+import { t } from "../i18n";
+import { useLiveProgress } from "../live/LiveProgressProvider";
+import { progressNow } from "../live/mergeProgress";
+import { href } from "../router";
+import type { TransferSummary } from "../types";
+import { ProgressLine } from "./ProgressLine";
+import { LocationName, Name, StatusBadge, When } from "./text";
 
 type Column = TableProps.ColumnDefinition<TransferSummary>;
 
@@ -28,7 +28,7 @@ const route = (): Column => ({
   minWidth: 260,
   cell: (transfer) => (
     <Link href={href("transfers", transfer.transfer_id)}>
-      <Place at={transfer.source} /> <span aria-hidden="true">→</span>
+      <LocationName at={transfer.source} /> <span aria-hidden="true">→</span>
       <span className="visually-hidden">{t().common.to}</span> <Destinations transfer={transfer} />
     </Link>
   ),
@@ -38,15 +38,15 @@ const progressed = (): Column => ({
   id: "progress",
   header: t().transfers.progress,
   minWidth: 220,
-  cell: (transfer) => <Moving transfer={transfer} />,
+  cell: (transfer) => <ProgressCell transfer={transfer} />,
 });
 
-const asker = (): Column => ({
+const requester = (): Column => ({
   id: "by",
-  header: t().transfers.askedBy,
+  header: t().transfers.requestedBy,
   minWidth: 215,
   cell: ({ created_by, template_id }) => (
-    <Name>{template_id ? t().transfers.template(template_id) : actor(created_by)}</Name>
+    <Name>{template_id ? t().transfers.template(template_id) : actorName(created_by)}</Name>
   ),
 });
 
@@ -57,9 +57,9 @@ const at = (): Column => ({
   cell: ({ created_at }) => <When at={created_at} relative />,
 });
 
-/** A list of transfers: on a phone everything in one column. */
+/** Return the columns of a table of transfers: a single one on a phone. */
 export function transferColumns(narrow: boolean): Column[] {
-  return narrow ? [stacked()] : [state(), route(), progressed(), asker(), at()];
+  return narrow ? [stacked()] : [state(), route(), progressed(), requester(), at()];
 }
 
 const stacked = (): Column => ({
@@ -70,23 +70,23 @@ const stacked = (): Column => ({
     <SpaceBetween size="xxs">
       <StatusBadge of={transfer} />
       {route().cell(transfer)}
-      <Moving transfer={transfer} />
+      <ProgressCell transfer={transfer} />
       <Box color="text-body-secondary" fontSize="body-s">
-        {at().cell(transfer)} · {asker().cell(transfer)}
+        {at().cell(transfer)} · {requester().cell(transfer)}
       </Box>
     </SpaceBetween>
   ),
 });
 
-/** Its progress as agents say it, where the page listens to them; else as it is stored. */
-function Moving({ transfer }: { transfer: TransferSummary }) {
-  const { heard, asked } = useLiveProgress();
+/** Live progress where the page subscribes to it, otherwise the stored progress. */
+function ProgressCell({ transfer }: { transfer: TransferSummary }) {
+  const { received, fetchedAt } = useLiveProgress();
   const now = useNow();
   const moving = transfer.state === "running";
   if (transfer.dry_run) return <Box color="text-body-secondary">{t().preview.onlyLooks}</Box>;
   return (
     <ProgressLine
-      progress={moving ? progressNow(transfer, heard, now, asked) : transfer.progress}
+      progress={moving ? progressNow(transfer, received, now, fetchedAt) : transfer.progress}
       moving={moving}
     />
   );
@@ -97,7 +97,7 @@ function Destinations({ transfer }: { transfer: TransferSummary }) {
   if (!first) return null;
   return (
     <>
-      <Place at={first} />
+      <LocationName at={first} />
       {others.length > 0 && t().transfers.more(others.length)}
     </>
   );

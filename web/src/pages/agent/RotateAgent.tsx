@@ -10,14 +10,14 @@ interface Props {
   onClose(): void;
 }
 
-/** New certificates and a new API key; what it is moving goes on. */
+/** Confirm the rotation of an agent's keys. */
 export function RotateAgent({ agent, onClose }: Props) {
   const { api, notify } = useAppContext();
   const queries = useQueryClient();
   const rotation = useMutation({
     mutationFn: () => api.post<Agent>(`/agents/${encodeURIComponent(agent.agent_id)}/rotate`, {}, newKey()),
     onSuccess: async () => {
-      notify({ type: "success", header: t().agent.rotationAsked(agent.agent_id) });
+      notify({ type: "success", header: t().agent.rotationRequested(agent.agent_id) });
       await queries.invalidateQueries({ queryKey: ["agents"] });
       onClose();
     },

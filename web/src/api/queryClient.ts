@@ -1,40 +1,45 @@
-/** What pages show is asked for again by itself until it is answered: `problems.tryAgainByItself` says so. */
+/**
+ * The query client: failed reads are retried automatically, as `problems.retriesAutomatically` tells people.
+ */
 import { type Query, QueryCache, QueryClient, type QueryKey } from "@tanstack/react-query";
 import { asProblem } from "./problem";
 
 const RETRY_DELAY_MS = 3_000;
 const MAX_ATTEMPTS = 2;
 
-/** Where every answer is kept. However often a page asks while all is well: after a passing error it asks soon. */
-export function createQueries(): QueryClient {
+/**
+ * Create the query client. After a transient error a query is retried soon, whatever its polling interval
+ * is.
+ */
+export function createQueryClient(): QueryClient {
   const errors = new WeakMap<object, Error>();
-  function asksAgain(error: Error, query: { queryKey: QueryKey }): void {
+  function scheduleRetry(error: Error, query: { queryKey: QueryKey }): void {
     errors.set(query, error);
-    if (!asProblem(error).passing) return;
+    if (!asProblem(error).transient) return;
     const { queryKey } = query;
     setTimeout(() => {
       const failed = (query: Query) => query.state.status === "error";
       const only = { queryKey, exact: true, type: "active", predicate: failed } as const;
-      void queries.refetchQueries(only, { cancelRefetch: false });
+      void client.refetchQueries(only, { cancelRefetch: false });
     }, RETRY_DELAY_MS);
   }
-  const queries: QueryClient = new QueryClient({
-    queryCache: new QueryCache({ onError: asksAgain }),
+  const client: QueryClient = new QueryClient({
+    queryCache: new QueryCache({ onError: scheduleRetry }),
     defaultOptions: {
       queries: {
         staleTime: 1_000,
         retry: (failures, error) =>
-          failures < MAX_ATTEMPTS && asProblem(error).passing && !asProblem(error).waited,
+          failures < MAX_ATTEMPTS && asProblem(error).transient && !asProblem(error).timedOut,
         networkMode: "always",
       },
       mutations: { retry: false, networkMode: "always" },
     },
   });
-  queries.getQueryCache().subscribe((event) => {
+  client.getQueryCache().subscribe((event) => {
     if (event.type !== "updated" || event.action.type !== "fetch") return;
     const error = errors.get(event.query);
-    // The last error stands until there is an answer: who asks again has not just begun to.
+    // Keep showing the last error until a retry succeeds, instead of a loading state.
     if (error && event.query.state.status === "pending") event.query.setState({ status: "error", error });
   });
-  return queries;
+  return client;
 }

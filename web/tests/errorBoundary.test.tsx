@@ -3,10 +3,10 @@ import { act, render, screen, waitFor } from "@testing-library/react";
 import { type ReactNode, Suspense } from "react";
 import { beforeEach, expect, it, vi } from "vitest";
 import { ErrorBoundary } from "../src/components/ErrorBoundary";
-import { askAgain, lazyPage } from "../src/hooks/lazyPage";
+import { lazyPage, retryFailedScripts } from "../src/hooks/lazyPage";
 
 beforeEach(() => {
-  // React says in the console what a boundary has caught.
+  // React logs every error that a boundary catches.
   vi.spyOn(console, "error").mockImplementation(() => undefined);
 });
 
@@ -20,7 +20,7 @@ function shown(place: string, page: ReactNode) {
   );
 }
 
-/** A page whose script comes only while `network.there`. */
+/** Return a page whose script loads only while `network.there`. */
 function agents(network: { there: boolean }) {
   return lazyPage(async () => {
     if (!network.there) throw new TypeError("Failed to fetch dynamically imported module");
@@ -28,7 +28,7 @@ function agents(network: { there: boolean }) {
   });
 }
 
-it("a page whose script does not come says so, and is there when the network is", async () => {
+it("shows a script that failed to load, and retries when the network is back", async () => {
   const network = { there: false };
   const Agents = agents(network);
   vi.stubGlobal("fetch", () => Promise.reject(new TypeError()));
@@ -39,7 +39,7 @@ it("a page whose script does not come says so, and is there when the network is"
   expect(await screen.findByText("server-b")).toBeTruthy();
 });
 
-it("its script is asked for anew by who comes back to it", async () => {
+it("fetches the script again when the page is opened again", async () => {
   const network = { there: false };
   const Agents = agents(network);
   const { rerender } = await act(async () => render(shown("agents", <Agents />)));
@@ -51,21 +51,21 @@ it("its script is asked for anew by who comes back to it", async () => {
   expect(await screen.findByText("server-b")).toBeTruthy();
 });
 
-it("the document is loaded anew where only the script is lacking, as after a new deployment", async () => {
+it("reloads the document when only the script is missing, as after a deployment", async () => {
   const Audit = agents({ there: false });
   const fetched = vi.fn<typeof fetch>(async () => new Response("<html>"));
   vi.stubGlobal("fetch", fetched);
   await act(async () => render(shown("audit", <Audit />)));
   await screen.findByText("This page could not be loaded");
   const reload = vi.fn();
-  await askAgain(reload);
+  await retryFailedScripts(reload);
   expect(reload).toHaveBeenCalledOnce();
   fetched.mockRejectedValue(new TypeError());
-  await askAgain(reload);
+  await retryFailedScripts(reload);
   expect(reload, "without a network there would be nothing left to see").toHaveBeenCalledOnce();
 });
 
-it("a page that cannot be drawn says what went wrong, and is tried again", async () => {
+it("shows a rendering error, and retries", async () => {
   let broken = true;
   function Page() {
     if (broken) throw new RangeError("no such hop");

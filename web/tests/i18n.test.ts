@@ -1,19 +1,19 @@
-/** The console speaks two languages, and no word of it stands outside their two files. */
+/** Translations: both languages have all texts, and no component contains a literal text. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import ts from "typescript";
 import { afterEach, describe, expect, it } from "vitest";
 import { bytes, duration, files } from "../src/format/sizes";
-import { lookOf } from "../src/format/states";
-import { speak, t } from "../src/i18n";
+import { stateDisplay } from "../src/format/states";
+import { setLanguage, t } from "../src/i18n";
 import { de } from "../src/i18n/de";
 import { en } from "../src/i18n/en";
 
 const SOURCES = join(import.meta.dirname, "../src");
 
-afterEach(() => speak("en"));
+afterEach(() => setLanguage("en"));
 
-/** `a.b.c` of every word. */
+/** Return the key of every text, as `a.b.c`. */
 function keys(words: object, above = ""): string[] {
   return Object.entries(words).flatMap(([name, word]) => {
     const key = above ? `${above}.${name}` : name;
@@ -22,31 +22,31 @@ function keys(words: object, above = ""): string[] {
 }
 
 describe("the two languages", () => {
-  it("have the same words", () => {
+  it("have the same keys", () => {
     expect(keys(de)).toEqual(keys(en));
   });
 
-  it("have no empty word that the other has", () => {
+  it("have the same empty texts", () => {
     const empty = (words: object) =>
       JSON.stringify(words, (_, word) => (word === "" ? null : word)).split("null");
     expect(empty(de).length).toBe(empty(en).length);
   });
 
-  it("are spoken, with their own numbers", async () => {
+  it("format numbers by their own rules", async () => {
     expect([files(1234), bytes(1536), duration(3_900)]).toEqual(["1,234 files", "1.5 KiB", "1 h 5 min"]);
-    await speak("de");
+    await setLanguage("de");
     expect(document.documentElement.lang).toBe("de");
     expect([files(1234), bytes(1536), duration(3_900)]).toEqual([
       "1.234 Dateien",
       "1,5 KiB",
       "1 Std. 5 Min.",
     ]);
-    expect(lookOf("failed").label).toBe("Misslungen");
+    expect(stateDisplay("failed").label).toBe("Fehlgeschlagen");
     expect(t().nav.overview).toBe("Übersicht");
   });
 });
 
-/** The codes of problems, as they stand in the code that makes them. */
+/** Return all problem codes, found in the Python sources. */
 function codes(): string[] {
   const rooms = ["lambdas", "agent", "events"].map((room) => join(SOURCES, "../..", room));
   const files = rooms.flatMap((room) =>
@@ -68,56 +68,56 @@ function codes(): string[] {
 
 const NO_CODES = new Set(["error", "utf-8", "2012-10-17", "crosshaul-lane", "crosshaul-stage"]);
 
-describe("what API and agents say", () => {
-  it("is there in German for each kind of problem", () => {
-    const missing = codes().filter((code) => de.said.problem(code) === undefined);
+describe("texts from the API and the agents", () => {
+  it("have a German translation for every problem code", () => {
+    const missing = codes().filter((code) => de.reported.problem(code) === undefined);
     expect(codes().length).toBeGreaterThan(100);
     expect(missing).toEqual([]);
   });
 
   it.each([
-    ["requested", "beauftragt"],
+    ["requested", "angefordert"],
     ["hop 1 queued", "Etappe 1 in der Warteschlange"],
     ["hop 12 queued again, attempt 3", "Etappe 12 wieder in der Warteschlange, Versuch 3"],
     ["hop 1 offered to server-c", "Etappe 1 wurde server-c angeboten"],
     [
       "hop 1 started (direct, server-c dialled 10.0.0.2:4460)",
-      "Etappe 1 begonnen (direkt, server-c rief 10.0.0.2:4460 an)",
+      "Etappe 1 begonnen (direkt, server-c hat sich mit 10.0.0.2:4460 verbunden)",
     ],
     ["hop 2 started (s3)", "Etappe 2 begonnen (S3)"],
-    ["hop 2 has arrived, is being read back", "Etappe 2 angekommen, wird zur Kontrolle gelesen"],
+    ["hop 2 has arrived, is being read back", "Etappe 2 angekommen, wird zur Prüfung zurückgelesen"],
     ["something that nobody has foreseen", undefined],
     ["hop 2 does what no hop did before", undefined],
-  ])("has its own German on a timeline: %s", (what, german) => {
-    expect(de.said.happened(what)).toBe(german);
+  ])("translates the timeline event: %s", (what, german) => {
+    expect(de.reported.event(what)).toBe(german);
   });
 
-  it("is all that a timeline can say", () => {
+  it("translates every timeline event of the control plane", () => {
     const timeline = readFileSync(join(SOURCES, "../../lambdas/domain/timeline.py"), "utf8");
     const words = [...timeline.matchAll(/HopState\.\w+: "(.*)",/g)].map(([, said = ""]) =>
       said.replace("{carrier}", "server-c").replace("{via}", "local"),
     );
     expect(words.length).toBeGreaterThan(8);
-    expect(words.filter((said) => !de.said.happened(`hop 1 ${said}`))).toEqual([]);
+    expect(words.filter((said) => !de.reported.event(`hop 1 ${said}`))).toEqual([]);
     const operations = readFileSync(join(SOURCES, "../../lambdas/transfers/operations.py"), "utf8");
     const verbs = [...operations.matchAll(/Operation\(\n\s+"(\w+)"/g)].map(([, verb = ""]) => verb);
     expect(verbs.length).toBeGreaterThan(3);
-    expect([...verbs, "requested", "approved"].filter((verb) => !de.said.happened(verb))).toEqual([]);
+    expect([...verbs, "requested", "approved"].filter((verb) => !de.reported.event(verb))).toEqual([]);
   });
 
-  it.each(["constructor", "toString", "__proto__"])("is nothing where the word is %s", (word) => {
-    expect([de.said.problem(word), de.said.happened(word)]).toEqual([undefined, undefined]);
-    expect(de.said.happened(`hop 1 started (${word})`)).toBe(`Etappe 1 begonnen (${word})`);
+  it.each(["constructor", "toString", "__proto__"])("does not translate %s", (word) => {
+    expect([de.reported.problem(word), de.reported.event(word)]).toEqual([undefined, undefined]);
+    expect(de.reported.event(`hop 1 started (${word})`)).toBe(`Etappe 1 begonnen (${word})`);
   });
 });
 
-/** What people get to see or hear: text between tags, and these properties when they are written out. */
+/** Properties whose literal values are visible or read aloud. */
 const SEEN = new Set(
   "ariaLabel aria-label alt title label header headerText headerDescription description constraintText placeholder loadingText empty errorText recoveryText copyButtonText noMatch".split(
     " ",
   ),
 );
-/** A name, a path or a sign is the same in every language. */
+/** Names and examples that are the same in every language. */
 const SAME_EVERYWHERE = new Set(["Crosshaul", "S3", "/data/videos/raw/", "bucket/prefix/", "server-b"]);
 const EXAMPLES = new Set([
   "/data",
@@ -134,7 +134,7 @@ function literal(node: ts.Node | undefined): string | null {
   return node && (ts.isStringLiteral(node) || ts.isNoSubstitutionTemplateLiteral(node)) ? node.text : null;
 }
 
-/** The words that stand in a file itself. */
+/** Return the literal texts in a file. */
 function loose(path: string): string[] {
   const text = readFileSync(path, "utf8");
   const tree = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true, ts.ScriptKind.TSX);
@@ -158,6 +158,6 @@ const pages = readdirSync(SOURCES, { recursive: true, encoding: "utf8" })
   .filter((file) => file.endsWith(".tsx"))
   .sort();
 
-it.each(pages)("%s has no word of its own", (file) => {
+it.each(pages)("%s contains no literal text", (file) => {
   expect(loose(join(SOURCES, file))).toEqual([]);
 });

@@ -1,0 +1,142 @@
+import { describe, expect, it } from "vitest";
+import type { LiveProgressByHop } from "../src/live/mergeProgress";
+import {
+  mergeProgress,
+  progressOf,
+  STALE_AFTER_MS,
+  secondsSinceReport,
+  sumProgress,
+} from "../src/live/mergeProgress";
+import { parseLive } from "../src/live/useLive";
+import type { Live } from "../src/types";
+import { hop, live, progress } from "./samples";
+
+const NOW = Date.parse(live().at);
+const ASKED = NOW;
+
+function received(...lives: Live[]): LiveProgressByHop {
+  return mergeProgress(new Map(), lives, NOW);
+}
+
+describe("the progress of a hop", () => {
+  const stored = hop({ progress: progress({ bytes_done: 100, bytes_per_second: 1 }) });
+
+  it("is the latest live progress", () => {
+    const said = { ...live(), progress: progress({ bytes_done: 200 }) };
+    expect(progressOf(stored, received(said), NOW, ASKED)).toEqual(said.progress);
+  });
+
+  it("is the stored progress without live progress", () => {
+    expect(progressOf(stored, received(), NOW, ASKED)).toBe(stored.progress);
+  });
+
+  it("never decreases", () => {
+    const said = { ...live(), progress: progress({ bytes_done: 50 }) };
+    expect(progressOf(stored, received(said), NOW, ASKED).bytes_done).toBe(100);
+  });
+
+  it("ignores other attempts", () => {
+    const said = { ...live(), attempt: 2, progress: progress({ bytes_done: 200 }) };
+    expect(progressOf(stored, received(said), NOW, ASKED)).toBe(stored.progress);
+  });
+
+  it.each(["succeeded", "failed", "cancelled"] as const)("is the stored progress once it is %s", (state) => {
+    const said = { ...live(), progress: progress({ bytes_done: 200 }) };
+    const ended = hop({ state, progress: stored.progress });
+    expect(progressOf(ended, received(said), NOW, ASKED)).toBe(ended.progress);
+  });
+
+  it("does not decrease right after a pause", () => {
+    const said = { ...live(), progress: progress({ bytes_done: 200, bytes_per_second: 999 }) };
+    const paused = hop({ state: "paused", progress: progress({ bytes_done: 100, bytes_per_second: 0 }) });
+    const now = progressOf(paused, received(said), NOW + 1_000, ASKED);
+    expect(now).toMatchObject({ bytes_done: 200, bytes_per_second: 0 });
+    expect(progressOf(paused, received(said), NOW + 6_000, ASKED).bytes_done).toBe(100);
+  });
+
+  it("names the file of a single-file source", () => {
+    const source = { kind: "agent", agent_id: "server-b", path: "/data/film.mov" } as const;
+    const single = hop({ source, progress: progress({ current: "" }) });
+    expect(progressOf(single, received(), NOW, ASKED).current).toBe("film.mov");
+    expect(progressOf(stored, received(), NOW, ASKED).current).toBe(stored.progress.current);
+  });
+
+  describe("without recent reports", () => {
+    const said = { ...live(), progress: progress({ bytes_done: 200, bytes_per_second: 999 }) };
+    const later = NOW + STALE_AFTER_MS + 1;
+
+    it("keeps its amount, but has no speed", () => {
+      const now = progressOf(stored, received(said), later, NOW);
+      expect(now).toMatchObject({ bytes_done: 200, bytes_per_second: 0 });
+      expect(progressOf(stored, received(), later, NOW)).toMatchObject({
+        bytes_done: 100,
+        bytes_per_second: 0,
+      });
+    });
+
+    it("has the speed that the API has confirmed lately", () => {
+      expect(progressOf(stored, received(said), later, later)).toMatchObject({ bytes_per_second: 1 });
+    });
+
+    it("counts seconds since the last report of broker or API", () => {
+      const silent = (quiet: number | null) =>
+        hop({ progress: stored.progress, seconds_since_report: quiet });
+      expect(secondsSinceReport(silent(20), received(), NOW, NOW)).toBe(20);
+      expect(secondsSinceReport(silent(20), received(), NOW + 4_000, NOW)).toBe(24);
+      expect(secondsSinceReport(silent(20), received(said), NOW, NOW)).toBeNull();
+      expect(secondsSinceReport(silent(2), received(), NOW, NOW)).toBeNull();
+      expect(secondsSinceReport(silent(null), received(), later, NOW), "it is not at work").toBeNull();
+    });
+  });
+});
+
+describe("live messages", () => {
+  const first = live();
+  const second = {
+    ...first,
+    at: "2026-11-24T01:30:03.250Z",
+    progress: progress({ bytes_done: 800_000_000 }),
+  };
+
+  it("keep the latest, in any order of arrival", () => {
+    expect(received(first, second).get(first.hop_id)).toMatchObject(second);
+    expect(received(second, first).get(first.hop_id)).toMatchObject(second);
+  });
+
+  it("are ordered by attempt before time, since clocks differ", () => {
+    const retried = { ...first, attempt: 2, at: "2026-11-24T01:29:00.000Z" };
+    expect(received(second, retried).get(first.hop_id)).toMatchObject(retried);
+    expect(received(retried, second).get(first.hop_id)).toMatchObject(retried);
+  });
+
+  it("are timed by their arrival, not by the agent's clock", () => {
+    const stored = hop({ progress: progress({ bytes_done: 100, bytes_per_second: 1 }) });
+    const said = { ...first, at: "2026-11-24T00:00:00.000Z", progress: progress({ bytes_per_second: 999 }) };
+    expect(progressOf(stored, received(said), NOW, ASKED).bytes_per_second).toBe(999);
+  });
+
+  it("are dropped if they are invalid", () => {
+    const bytes = (text: string) => new TextEncoder().encode(text);
+    expect(parseLive(bytes(JSON.stringify(first)))).toEqual(first);
+    expect(parseLive(bytes("{"))).toBeNull();
+    expect(parseLive(bytes('{"hop_id": "x"}'))).toBeNull();
+    expect(parseLive(bytes("null"))).toBeNull();
+  });
+});
+
+describe("several hops together", () => {
+  it("add up", () => {
+    const sum = sumProgress([
+      progress({ bytes_done: 1, bytes_total: 2 }),
+      progress({ bytes_done: 3, bytes_total: 4 }),
+    ]);
+    expect(sum).toMatchObject({ bytes_done: 4, bytes_total: 6 });
+  });
+
+  it("have no total while one total is unknown", () => {
+    expect(sumProgress([progress(), progress({ bytes_total: null, files_total: null })])).toMatchObject({
+      bytes_total: null,
+      files_total: null,
+    });
+  });
+});
