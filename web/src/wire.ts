@@ -8,7 +8,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The agents, by name */
+        /** List agents, sorted by name */
         get: operations["list_agents"];
         put?: never;
         post?: never;
@@ -25,15 +25,18 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One agent */
+        /** Show one agent */
         get: operations["show_agent"];
         put?: never;
         post?: never;
-        /** Revoke its certificate, end its transfers, forget it. The name may be enrolled again */
+        /**
+         * Remove an agent: revoke its certificate, fail its open hops and delete it
+         * @description The name may be enrolled again.
+         */
         delete: operations["remove_agent"];
         options?: never;
         head?: never;
-        /** Change its tags, or the addresses that others dial it at */
+        /** Change an agent's tags, or the addresses at which other agents dial it */
         patch: operations["change_agent"];
         trace?: never;
     };
@@ -46,7 +49,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** List a directory on the agent or on a remote of its host, as the agent itself answers */
+        /**
+         * List a directory of an agent, or of a remote that is configured on its host
+         * @description The agent itself answers; the request fails with 504 if it does not answer in time.
+         */
         post: operations["browse"];
         delete?: never;
         options?: never;
@@ -64,8 +70,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * A new certificate for the CSR of a new key, and a new API key. The agent's key goes into
-         * @description X-Agent-Key.
+         * Issue a device certificate for the CSR of a new key, and a new API key
+         * @description The agent authenticates with its API key in X-Agent-Key.
          */
         post: operations["renew_certificate"];
         delete?: never;
@@ -83,8 +89,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** S3 credentials as wide as one hop of the agent's own. The agent's key goes into X-Agent-Key */
-        post: operations["lend_credentials"];
+        /**
+         * Issue S3 credentials that are limited to one hop of this agent
+         * @description The agent authenticates with its API key in X-Agent-Key.
+         */
+        post: operations["issue_credentials"];
         delete?: never;
         options?: never;
         head?: never;
@@ -100,8 +109,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Where to put the manifest of one hop of the agent's own. The agent's key goes into X-Agent-Key */
-        post: operations["place_manifest"];
+        /**
+         * Return where to upload the manifest of one hop of this agent
+         * @description The agent authenticates with its API key in X-Agent-Key.
+         */
+        post: operations["request_manifest_upload"];
         delete?: never;
         options?: never;
         head?: never;
@@ -118,8 +130,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Let it replace its certificates and its API key. What it is doing goes on; what it has stays good
-         * @description until the new has worked.
+         * Rotate an agent's certificates and its API key
+         * @description Transfers continue. The old keys stay valid until the agent has connected with the new ones.
          */
         post: operations["rotate_agent"];
         delete?: never;
@@ -138,10 +150,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * The signed order of an update, for an agent that was told of it and whose stage has come. The agent's
-         * @description key goes into X-Agent-Key.
+         * Return the signed order of an update, once the agent's stage has begun
+         * @description The agent authenticates with its API key in X-Agent-Key.
          */
-        post: operations["order_update"];
+        post: operations["get_update_order"];
         delete?: never;
         options?: never;
         head?: never;
@@ -158,8 +170,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Let one host join under this name
-         * @description The answer's token works once. Asking again for a name replaces the token that was given out before.
+         * Enroll one host under this name
+         * @description The token in the answer works once. Enrolling the same name again replaces the earlier token.
          */
         post: operations["enroll"];
         delete?: never;
@@ -177,7 +189,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Join, with the token of an enrolment or a roll-out and the CSR of a key that stays on the host */
+        /**
+         * Register a host as an agent, with an enrollment or roll-out token and the CSR of its device key
+         * @description The private key stays on the host.
+         */
         post: operations["register"];
         delete?: never;
         options?: never;
@@ -192,7 +207,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Newest first; without `since`, of the last 30 days */
+        /** List audit records, newest first; without `since`, those of the last 30 days */
         get: operations["list_audit"];
         put?: never;
         post?: never;
@@ -209,7 +224,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The chain of one day: the digests of all records, in order */
+        /** List the links of one day's hash chain: the digests of all records, in order */
         get: operations["show_audit_chain"];
         put?: never;
         post?: never;
@@ -226,7 +241,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The signed seals of the days that are over */
+        /** List the signed seals, one for each completed day */
         get: operations["list_audit_seals"];
         put?: never;
         post?: never;
@@ -243,7 +258,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The buckets that transfers may read and write, by name */
+        /** List the buckets that transfers may read and write, sorted by name */
         get: operations["list_buckets"];
         put?: never;
         post?: never;
@@ -262,7 +277,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** List what lies directly under a prefix: objects, and what they have in common up to the next slash */
+        /** List the objects and common prefixes directly under a prefix of a bucket */
         post: operations["browse_bucket"];
         delete?: never;
         options?: never;
@@ -277,7 +292,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Is it there, and where do people sign in? */
+        /** Report that the API is up, its version, and where people sign in */
         get: operations["health"];
         put?: never;
         post?: never;
@@ -294,7 +309,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Where to listen for progress or news: an MQTT 5 WebSocket address, good for some minutes */
+        /** Return a signed MQTT 5 WebSocket URL for live progress or change notices, valid for 5 minutes */
         get: operations["live"];
         put?: never;
         post?: never;
@@ -311,7 +326,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** This description: OpenAPI 3.1 */
+        /** Return the OpenAPI 3.1 document of this API */
         get: operations["describe"];
         put?: never;
         post?: never;
@@ -328,7 +343,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** How much was moved today and in the last 30 days, and how much of it went well */
+        /** Summarize bytes moved and success rates of today and of the last 30 days */
         get: operations["overview"];
         put?: never;
         post?: never;
@@ -345,7 +360,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Every policy in force, by name. What none of them permits is refused */
+        /**
+         * List the policies in force, sorted by name
+         * @description What no policy permits is forbidden.
+         */
         get: operations["list_policies"];
         put?: never;
         post?: never;
@@ -362,12 +380,18 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One policy and its latest versions: who wrote each, and why */
+        /** Show one policy and its latest versions: who wrote each, and why */
         get: operations["show_policy"];
-        /** Write a policy, or a new version of it. It is checked first, and counts within ten seconds */
+        /**
+         * Create a policy, or write a new version of it
+         * @description The text is validated first, and takes effect within 10 seconds.
+         */
         put: operations["put_policy"];
         post?: never;
-        /** Take a policy out of force. Its versions stay */
+        /**
+         * Remove a policy
+         * @description Its versions are kept.
+         */
         delete: operations["remove_policy"];
         options?: never;
         head?: never;
@@ -383,7 +407,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Which transfers of the last days would be decided differently, were this the policy's text? */
+        /** List the recent transfers that would be decided differently with this text of the policy */
         post: operations["dry_run_policy"];
         delete?: never;
         options?: never;
@@ -401,8 +425,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Would this transfer be allowed, and which policies say so? About others, and about what would be if you
-         * @description were in other groups, only who manages policies may ask.
+         * Test whether a transfer would be allowed, and which policies decide
+         * @description Testing for another person, or with other groups, requires the right to manage policies.
          */
         post: operations["test_policies"];
         delete?: never;
@@ -418,12 +442,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Roll-outs, and how many hosts have joined by each; for 30 days after their end */
+        /** List roll-outs and how many hosts have joined by each, until 30 days after their end */
         get: operations["list_rollouts"];
         put?: never;
         /**
-         * Let many hosts join by one token
-         * @description Each is named by the pattern, with its own host name in it. A joining is allowed if whoever started the roll-out may enrol that agent at that moment. The same Idempotency-Key gives the same roll-out with a new token, as long as nobody has joined by it.
+         * Start a roll-out: many hosts join with one token
+         * @description Each agent is named by the pattern, with its host name in it. A host may join if the person who started the roll-out may enroll that agent at that moment. The same Idempotency-Key returns the same roll-out with a new token, until the first host has joined.
          */
         post: operations["start_rollout"];
         delete?: never;
@@ -441,7 +465,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Let nobody in any more by its token. Agents that have joined stay */
+        /**
+         * End a roll-out, so that its token is no longer valid
+         * @description Agents that have joined stay.
+         */
         post: operations["end_rollout"];
         delete?: never;
         options?: never;
@@ -456,10 +483,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The templates, by name */
+        /** List templates, sorted by name */
         get: operations["list_templates"];
         put?: never;
-        /** Give a standing order under a new name */
+        /** Create a template under a new name */
         post: operations["create_template"];
         delete?: never;
         options?: never;
@@ -474,12 +501,18 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One template */
+        /** Show one template */
         get: operations["show_template"];
-        /** Replace a template, or create it. Transfers that it has started go on as they are */
+        /**
+         * Replace a template, or create it
+         * @description Transfers that it has started continue unchanged.
+         */
         put: operations["replace_template"];
         post?: never;
-        /** Remove a template. Transfers that it has started go on */
+        /**
+         * Remove a template
+         * @description Transfers that it has started continue.
+         */
         delete: operations["remove_template"];
         options?: never;
         head?: never;
@@ -493,10 +526,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Newest first; without `since`, of the last 90 days */
+        /** List transfers, newest first; without `since`, those of the last 90 days */
         get: operations["list_transfers"];
         put?: never;
-        /** Move files from one place to one or more others */
+        /** Request a transfer from one location to one or more others */
         post: operations["request"];
         delete?: never;
         options?: never;
@@ -511,7 +544,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One transfer with its hops, their progress, and its timeline */
+        /** Show one transfer with its hops, their progress and its timeline */
         get: operations["show_transfer"];
         put?: never;
         post?: never;
@@ -530,7 +563,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Agree, as a second person, to what a policy wants two for. Whoever asked for it cannot */
+        /**
+         * Approve, as a second person, a transfer for which a policy requires approval
+         * @description The person who requested the transfer cannot approve it.
+         */
         post: operations["approve"];
         delete?: never;
         options?: never;
@@ -547,7 +583,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Stop for good; what has arrived whole stays */
+        /**
+         * Cancel a transfer
+         * @description Files that have arrived completely are kept.
+         */
         post: operations["cancel"];
         delete?: never;
         options?: never;
@@ -562,7 +601,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What its hops did, file by file: where to get it, for a few minutes */
+        /**
+         * Return URLs of a transfer's manifests, which list the outcome of every file
+         * @description The URLs expire after a few minutes.
+         */
         get: operations["show_manifest"];
         put?: never;
         post?: never;
@@ -581,7 +623,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Stop until it is resumed; what has arrived does not travel again */
+        /**
+         * Pause a transfer until it is resumed
+         * @description Data that has arrived is not sent again.
+         */
         post: operations["pause"];
         delete?: never;
         options?: never;
@@ -598,7 +643,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Go on after a pause */
+        /** Resume a paused transfer */
         post: operations["resume"];
         delete?: never;
         options?: never;
@@ -615,7 +660,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Give what failed or was cancelled another chance */
+        /** Retry the failed or cancelled hops of a transfer */
         post: operations["retry"];
         delete?: never;
         options?: never;
@@ -632,7 +677,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Move files from one agent to one other */
+        /** Request a transfer from one agent to one other */
         post: operations["request_distributed"];
         delete?: never;
         options?: never;
@@ -647,12 +692,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Updates, and how far they are; for 90 days after their end */
+        /** List updates and their progress, until 90 days after their end */
         get: operations["list_updates"];
         put?: never;
         /**
-         * Bring agents to a published version, in stages: canaries, then percentages, then the rest
-         * @description A stage begins when those before have reported healthy. An agent whose new version does not report healthy in time returns to the old one by itself. When too many of a stage have failed, no further one is touched.
+         * Update agents to a published version, in stages: canaries, then percentages, then the rest
+         * @description A stage begins when all earlier stages have reported healthy. An agent whose new version does not report healthy in time rolls back by itself. When too many agents of a stage have failed, the update is aborted.
          */
         post: operations["start_update"];
         delete?: never;
@@ -668,7 +713,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One update, agent by agent */
+        /** Show one update with the state of each agent */
         get: operations["show_update"];
         put?: never;
         post?: never;
@@ -687,7 +732,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Touch no further agent. One that is at it goes on: to the new version, or back to the old one */
+        /**
+         * Cancel an update: no further agent begins it
+         * @description An agent that has begun completes it, or rolls back.
+         */
         post: operations["cancel_update"];
         delete?: never;
         options?: never;
@@ -711,7 +759,7 @@ export interface components {
         };
         /**
          * AgentChange
-         * @description Fields left out stay as they are.
+         * @description Change an agent; fields that are left out keep their values.
          */
         AgentChange: {
             /**
@@ -744,10 +792,14 @@ export interface components {
         };
         /**
          * AgentStatus
+         * @description Whether an agent is connected.
          * @enum {string}
          */
         AgentStatus: "online" | "late" | "offline";
-        /** AgentsView */
+        /**
+         * AgentsView
+         * @description A page of agents.
+         */
         AgentsView: {
             /** Agents */
             agents: components["schemas"]["AgentView"][];
@@ -757,7 +809,10 @@ export interface components {
              */
             next: string | null;
         };
-        /** AgentView */
+        /**
+         * AgentView
+         * @description An agent, as it last reported.
+         */
         AgentView: {
             /** Agent Id */
             agent_id: string;
@@ -821,7 +876,10 @@ export interface components {
             /** Version */
             version: string;
         };
-        /** Amount */
+        /**
+         * Amount
+         * @description Number and total size of files.
+         */
         Amount: {
             /**
              * Bytes
@@ -837,7 +895,7 @@ export interface components {
         };
         /**
          * Approval
-         * @description A second person's: wanted by policies, given or not yet.
+         * @description Approval by a second person, which policies require.
          */
         Approval: {
             /** Asked For */
@@ -854,7 +912,7 @@ export interface components {
         };
         /**
          * AuditChainView
-         * @description The links of one day, in order.
+         * @description A page of the links of one day, in order.
          */
         AuditChainView: {
             /** Links */
@@ -877,7 +935,7 @@ export interface components {
         };
         /**
          * AuditLink
-         * @description Some records, in the order in which the table took them; `previous` is the link before's digest.
+         * @description Some records in the order of their writes; `previous` is the digest of the previous link.
          */
         AuditLink: {
             /** Day */
@@ -893,7 +951,7 @@ export interface components {
         };
         /**
          * AuditRecord
-         * @description One change, or one refusal. Written once, never changed.
+         * @description One change or one refusal. Written once, never changed.
          */
         AuditRecord: {
             /** About */
@@ -954,7 +1012,7 @@ export interface components {
         };
         /**
          * AuditSeal
-         * @description A day that is over, signed: how many links it had, its last one's digest, the seal before.
+         * @description The signed end of a day: number of links, digest of the last link, digest of the previous seal.
          */
         AuditSeal: {
             /** At */
@@ -977,7 +1035,7 @@ export interface components {
         };
         /**
          * AuditSealsView
-         * @description Every seal, oldest first, and the public keys (JWK) of their signatures.
+         * @description Every seal, oldest first, and the public keys (JWK) that verify them.
          */
         AuditSealsView: {
             /** Keys */
@@ -989,7 +1047,7 @@ export interface components {
         };
         /**
          * AuditView
-         * @description Records, the newest first.
+         * @description A page of records, newest first.
          */
         AuditView: {
             /**
@@ -1002,8 +1060,9 @@ export interface components {
         };
         /**
          * BandwidthWindow
-         * @description Hours of a day; a window that ends before it begins goes on past midnight, from its days into the
-         *     next ones.
+         * @description Hours of a day with their own bandwidth limit.
+         *
+         *     A window that ends before it begins continues past midnight into the next day.
          */
         BandwidthWindow: {
             /**
@@ -1032,7 +1091,10 @@ export interface components {
              */
             zone: string;
         };
-        /** BrowseRequest */
+        /**
+         * BrowseRequest
+         * @description List a directory of an agent or of one of its remotes.
+         */
         BrowseRequest: {
             /**
              * After
@@ -1057,7 +1119,10 @@ export interface components {
              */
             remote: string | null;
         };
-        /** BucketBrowseRequest */
+        /**
+         * BucketBrowseRequest
+         * @description List the objects and common prefixes below a prefix of a bucket.
+         */
         BucketBrowseRequest: {
             /**
              * After
@@ -1080,7 +1145,10 @@ export interface components {
              */
             prefix: string;
         };
-        /** BucketListingView */
+        /**
+         * BucketListingView
+         * @description A page of the objects and common prefixes below a prefix.
+         */
         BucketListingView: {
             /** Bucket */
             bucket: string;
@@ -1091,14 +1159,17 @@ export interface components {
             /** Prefix */
             prefix: string;
         };
-        /** BucketsView */
+        /**
+         * BucketsView
+         * @description Buckets that transfers may read or write.
+         */
         BucketsView: {
             /** Buckets */
             buckets: string[];
         };
         /**
          * Capabilities
-         * @description What this agent can do; a newer agent may name more.
+         * @description What this agent supports; a newer agent may report more.
          */
         Capabilities: {
             /**
@@ -1138,7 +1209,7 @@ export interface components {
         };
         /**
          * ChangedDecision
-         * @description A transfer that would be decided differently.
+         * @description A transfer whose decision would change.
          */
         ChangedDecision: {
             /**
@@ -1163,7 +1234,7 @@ export interface components {
         };
         /**
          * ChangeNotice
-         * @description A line was added to this transfer's timeline: whoever shows it asks anew. May be lost.
+         * @description This transfer's timeline has a new entry: pages that show it should reload. May be lost.
          */
         ChangeNotice: {
             /** Transfer Id */
@@ -1171,7 +1242,7 @@ export interface components {
         };
         /**
          * Connection
-         * @description The way that a hop's bytes really go, once it stands. `relay`: through the stage's relay bucket.
+         * @description The established path of a hop's bytes. `relay`: through the stage's relay bucket.
          */
         Connection: {
             /**
@@ -1192,7 +1263,7 @@ export interface components {
         };
         /**
          * CredentialsRequest
-         * @description An agent asks for S3 credentials for a hop it is carrying out.
+         * @description Request S3 credentials for a hop that the agent is carrying.
          */
         CredentialsRequest: {
             /** Hop Id */
@@ -1200,7 +1271,7 @@ export interface components {
         };
         /**
          * CredentialsView
-         * @description As wide as the hop and no wider; ask again before `expires_at`.
+         * @description S3 credentials restricted to one hop; request new ones before `expires_at`.
          */
         CredentialsView: {
             /** Access Key Id */
@@ -1218,7 +1289,7 @@ export interface components {
         };
         /**
          * DirectoryEntry
-         * @description One name in a directory.
+         * @description One entry of a directory listing.
          */
         DirectoryEntry: {
             /**
@@ -1246,7 +1317,7 @@ export interface components {
         };
         /**
          * DistributedRequest
-         * @description From one agent to one other.
+         * @description Start a transfer from one agent to one other.
          */
         DistributedRequest: {
             destination: string | {
@@ -1298,7 +1369,7 @@ export interface components {
         };
         /**
          * DryRunRequest
-         * @description What would another text of this policy have meant for the transfers of the last days?
+         * @description Evaluate the transfers of the last days against a different text of this policy.
          */
         DryRunRequest: {
             /**
@@ -1314,7 +1385,7 @@ export interface components {
         };
         /**
          * DryRunResult
-         * @description What a hop would do, found out by a dry run.
+         * @description Result of a dry run: what a hop would do.
          */
         DryRunResult: {
             /**
@@ -1369,7 +1440,10 @@ export interface components {
              */
             unchanged: components["schemas"]["Amount"];
         };
-        /** DryRunView */
+        /**
+         * DryRunView
+         * @description Transfers whose decision would change.
+         */
         DryRunView: {
             /** Changed */
             changed: components["schemas"]["ChangedDecision"][];
@@ -1380,7 +1454,7 @@ export interface components {
         };
         /**
          * EnrollmentRequest
-         * @description Ask for a one-time token that lets one host join under this name.
+         * @description Request a one-time token with which one host can register under this name.
          */
         EnrollmentRequest: {
             /** Agent Id */
@@ -1404,7 +1478,10 @@ export interface components {
                 [key: string]: string;
             };
         };
-        /** EnrollmentView */
+        /**
+         * EnrollmentView
+         * @description A new enrollment, with its token.
+         */
         EnrollmentView: {
             /** Agent Id */
             agent_id: string;
@@ -1415,7 +1492,10 @@ export interface components {
             /** Token */
             token: string;
         };
-        /** Health */
+        /**
+         * Health
+         * @description Status and version of the control plane.
+         */
         Health: {
             sign_in: components["schemas"]["SignIn"];
             /** Stage */
@@ -1429,7 +1509,7 @@ export interface components {
         };
         /**
          * HopManifest
-         * @description What a hop did, file by file: JSON lines, gzipped.
+         * @description A hop's manifest: what it did, file by file, as gzipped JSON lines.
          */
         HopManifest: {
             /** Hop Id */
@@ -1446,10 +1526,14 @@ export interface components {
         };
         /**
          * HopState
+         * @description State of a hop.
          * @enum {string}
          */
         HopState: "awaiting_approval" | "waiting" | "queued" | "offered" | "running" | "paused" | "verifying" | "succeeded" | "failed" | "cancelled";
-        /** HopView */
+        /**
+         * HopView
+         * @description A hop of a transfer.
+         */
         HopView: {
             /** After */
             after: string | null;
@@ -1514,7 +1598,10 @@ export interface components {
              */
             via: string | null;
         };
-        /** ListingView */
+        /**
+         * ListingView
+         * @description A page of a directory listing.
+         */
         ListingView: {
             /** Agent Id */
             agent_id: string;
@@ -1532,7 +1619,7 @@ export interface components {
         };
         /**
          * Live
-         * @description What the live topic carries: may be lost, is never stored.
+         * @description A message on the live topic: may be lost, is never stored.
          */
         Live: {
             /** At */
@@ -1547,7 +1634,7 @@ export interface components {
         };
         /**
          * LiveView
-         * @description Where to listen for progress or news: an MQTT 5 WebSocket address that allows only `topics`.
+         * @description Where to subscribe to progress or changes: an MQTT 5 WebSocket URL that allows only `topics`.
          */
         LiveView: {
             /** Client Id */
@@ -1561,7 +1648,7 @@ export interface components {
         };
         /**
          * ManifestPlaceView
-         * @description Where a hop's manifest goes: PUT it there, as long as it was said to be, with these headers.
+         * @description Where to PUT a hop's manifest, with exactly the announced size and these headers.
          */
         ManifestPlaceView: {
             /** Expires At */
@@ -1575,7 +1662,7 @@ export interface components {
         };
         /**
          * ManifestRequest
-         * @description An agent asks where to put the manifest of a hop that was its own.
+         * @description Request a URL to upload the manifest of a hop that the agent carried.
          */
         ManifestRequest: {
             /** Hop Id */
@@ -1588,7 +1675,7 @@ export interface components {
         };
         /**
          * ManifestView
-         * @description The manifests of a transfer's hops, as far as they have come in.
+         * @description The manifests of a transfer's hops that have been uploaded.
          */
         ManifestView: {
             /** Expires At */
@@ -1624,7 +1711,7 @@ export interface components {
         };
         /**
          * MovementDecision
-         * @description What is decided about one movement of a transfer.
+         * @description The decision about one movement of a transfer.
          */
         MovementDecision: {
             /** Destination */
@@ -1641,7 +1728,7 @@ export interface components {
         };
         /**
          * ObjectTrigger
-         * @description Objects that arrive in this bucket under this prefix.
+         * @description Objects that are created in this bucket, with this prefix and suffix.
          */
         ObjectTrigger: {
             /** Bucket */
@@ -1659,7 +1746,7 @@ export interface components {
         };
         /**
          * Options
-         * @description Every field has a default that loses nothing.
+         * @description Options of a transfer. By default nothing is deleted.
          */
         Options: {
             /**
@@ -1757,14 +1844,17 @@ export interface components {
              */
             verify: "transfer" | "reread";
         };
-        /** OverviewView */
+        /**
+         * OverviewView
+         * @description Totals for the overview page.
+         */
         OverviewView: {
             month: components["schemas"]["TransferTotals"];
             today: components["schemas"]["TransferTotals"];
         };
         /**
          * PeerReachability
-         * @description How an agent and another have reached each other the last time, whichever of them asked for files.
+         * @description How an agent and a peer last connected, whichever of them pulled files.
          */
         PeerReachability: {
             /**
@@ -1794,7 +1884,7 @@ export interface components {
         };
         /**
          * PolicyDetails
-         * @description The policy as it is now, and its latest versions, the newest first.
+         * @description The current policy and its latest versions, newest first.
          */
         PolicyDetails: {
             /** At */
@@ -1813,7 +1903,7 @@ export interface components {
         };
         /**
          * PolicyRequest
-         * @description A policy, in Cedar, and why it is to be so.
+         * @description A policy text in Cedar, and the reason for the change.
          */
         PolicyRequest: {
             /** Text */
@@ -1823,7 +1913,7 @@ export interface components {
         };
         /**
          * PolicyTest
-         * @description Would this person's transfer be allowed?
+         * @description Simulate whether a person's transfer would be allowed.
          */
         PolicyTest: {
             /**
@@ -1853,7 +1943,10 @@ export interface components {
             template_id: string | null;
             transfer: components["schemas"]["TransferRequest"];
         };
-        /** PolicyTestView */
+        /**
+         * PolicyTestView
+         * @description The simulated decision about a transfer.
+         */
         PolicyTestView: {
             /** Groups */
             groups: string[];
@@ -1868,7 +1961,10 @@ export interface components {
             /** Policies */
             policies: string[];
         };
-        /** PolicyView */
+        /**
+         * PolicyView
+         * @description One version of a policy.
+         */
         PolicyView: {
             /** At */
             at: string | null;
@@ -1884,7 +1980,7 @@ export interface components {
         };
         /**
          * Problem
-         * @description What went wrong, where, and what to do about it; the same words from the agent to the screen.
+         * @description What went wrong, where, and what to do about it, in the words that people read.
          */
         Problem: {
             /**
@@ -1909,7 +2005,7 @@ export interface components {
         };
         /**
          * ProblemDetails
-         * @description An error, as RFC 9457 has it (application/problem+json); `advice` and `errors` are ours.
+         * @description An error (RFC 9457, application/problem+json); `advice`, `errors` and `policies` are extensions.
          */
         ProblemDetails: {
             /**
@@ -1945,7 +2041,7 @@ export interface components {
         };
         /**
          * Progress
-         * @description Totals are None while the source is still being listed, and are never guessed.
+         * @description Progress of a hop or transfer. Totals are None while the source is still being listed.
          */
         Progress: {
             /**
@@ -2001,7 +2097,7 @@ export interface components {
         };
         /**
          * RegisteredView
-         * @description Everything a new agent needs; `api_key` and `certificate` are given this once.
+         * @description Everything a new agent needs; `api_key` and `certificate` are returned only once.
          */
         RegisteredView: {
             /** Agent Id */
@@ -2027,7 +2123,7 @@ export interface components {
         };
         /**
          * RegisterRequest
-         * @description What the host sends, once: the token it was given and the CSR of a key that never leaves it.
+         * @description Register a host, once: the token that it was given and the CSR of a key that never leaves the host.
          */
         RegisterRequest: {
             /**
@@ -2053,7 +2149,7 @@ export interface components {
         };
         /**
          * RemoteLocation
-         * @description A path on a remote that one agent's host offers, out of rclone's many kinds.
+         * @description A path on a remote of one agent's host, of any kind that rclone supports.
          */
         RemoteLocation: {
             /** Agent Id */
@@ -2073,7 +2169,7 @@ export interface components {
         };
         /**
          * RemoteState
-         * @description A remote that the host offers: one of its own rclone.conf, by the name that locations use.
+         * @description A remote of the host's rclone.conf that the agent may use, by the name that locations use.
          */
         RemoteState: {
             /**
@@ -2091,7 +2187,7 @@ export interface components {
         };
         /**
          * RenewalRequest
-         * @description An agent asks for a new device certificate, and gets a new API key with it.
+         * @description Request a new device certificate and API key for an agent.
          */
         RenewalRequest: {
             /** Certificate */
@@ -2101,7 +2197,7 @@ export interface components {
         };
         /**
          * RenewalView
-         * @description Good beside what the agent has, which ends when the agent has connected with this.
+         * @description New credentials, valid beside the old ones until the agent has connected with them.
          */
         RenewalView: {
             /** Api Key */
@@ -2111,7 +2207,7 @@ export interface components {
         };
         /**
          * RolloutRequest
-         * @description Ask for a token that lets so many hosts join, under names that follow from their own.
+         * @description Request a token with which `count` hosts can register, under names derived from their hostnames.
          */
         RolloutRequest: {
             /** Count */
@@ -2147,7 +2243,10 @@ export interface components {
             /** Rollouts */
             rollouts: components["schemas"]["RolloutView"][];
         };
-        /** RolloutView */
+        /**
+         * RolloutView
+         * @description A rollout, and how many hosts have joined.
+         */
         RolloutView: {
             /** Count */
             count: number;
@@ -2181,7 +2280,7 @@ export interface components {
         };
         /**
          * RootSpec
-         * @description A root as it stands in the line to run; the host's administrator decides by running it.
+         * @description A root in the install command; the host's administrator grants it by running the command.
          */
         RootSpec: {
             /**
@@ -2194,7 +2293,7 @@ export interface components {
         };
         /**
          * RootState
-         * @description A root as the host has it: `path` is the name that locations use.
+         * @description A root of the host; `path` is the name that locations use.
          */
         RootState: {
             /**
@@ -2235,7 +2334,7 @@ export interface components {
         };
         /**
          * SignIn
-         * @description Where people sign in: a Cognito user pool's public client.
+         * @description Where users sign in: the public client of a Cognito user pool.
          */
         SignIn: {
             /** Client Id */
@@ -2252,8 +2351,9 @@ export interface components {
         };
         /**
          * SpaceShortage
-         * @description There seems to be too little room at the destination. No reason to stop: a file system that compresses
-         *     may hold it all the same, and on a disk that is really full a hop pauses.
+         * @description Warning that the destination may have too little free space.
+         *
+         *     The hop continues, since a file system may compress; if the disk does fill up, the hop pauses.
          */
         SpaceShortage: {
             /**
@@ -2267,7 +2367,10 @@ export interface components {
              */
             wanted: number;
         };
-        /** StartedRolloutView */
+        /**
+         * StartedRolloutView
+         * @description A new rollout, with its token.
+         */
         StartedRolloutView: {
             /** Command */
             command: string;
@@ -2305,7 +2408,7 @@ export interface components {
         };
         /**
          * TemplateRequest
-         * @description A standing order. What lies under the trigger's prefix arrives under each destination.
+         * @description A template, which transfers each object created under the trigger's prefix to each destination.
          */
         TemplateRequest: {
             /**
@@ -2393,7 +2496,10 @@ export interface components {
             shape: "fan_out" | "chain";
             trigger: components["schemas"]["ObjectTrigger"];
         };
-        /** TemplatesView */
+        /**
+         * TemplatesView
+         * @description A page of templates.
+         */
         TemplatesView: {
             /**
              * Next
@@ -2403,7 +2509,10 @@ export interface components {
             /** Templates */
             templates: components["schemas"]["TemplateView"][];
         };
-        /** TemplateView */
+        /**
+         * TemplateView
+         * @description A template.
+         */
         TemplateView: {
             /** Created At */
             created_at: string;
@@ -2435,7 +2544,7 @@ export interface components {
         };
         /**
          * TimelineEntry
-         * @description One line of a transfer's timeline.
+         * @description One entry of a transfer's timeline.
          */
         TimelineEntry: {
             /** At */
@@ -2453,7 +2562,10 @@ export interface components {
             /** What */
             what: string;
         };
-        /** TransferRequest */
+        /**
+         * TransferRequest
+         * @description Start a transfer from one source to one or more destinations.
+         */
         TransferRequest: {
             /** Destinations */
             destinations: (string | {
@@ -2572,6 +2684,7 @@ export interface components {
         };
         /**
          * TransferState
+         * @description State of a transfer, derived from its hops.
          * @enum {string}
          */
         TransferState: "awaiting_approval" | "queued" | "running" | "paused" | "succeeded" | "partially_failed" | "failed" | "cancelled";
@@ -2619,7 +2732,10 @@ export interface components {
             /** Transfer Id */
             transfer_id: string;
         };
-        /** TransfersView */
+        /**
+         * TransfersView
+         * @description A page of transfers, newest first.
+         */
         TransfersView: {
             /**
              * Next
@@ -2631,7 +2747,7 @@ export interface components {
         };
         /**
          * TransferTotals
-         * @description What became of the transfers that were asked for since a moment; dry runs are none.
+         * @description Totals of the transfers created since a time; dry runs are not counted.
          */
         TransferTotals: {
             /**
@@ -2652,7 +2768,10 @@ export interface components {
             /** Transfers */
             transfers: number;
         };
-        /** TransferView */
+        /**
+         * TransferView
+         * @description A transfer with its options, hops and timeline.
+         */
         TransferView: {
             /** @default null */
             approval: components["schemas"]["Approval"] | null;
@@ -2743,13 +2862,16 @@ export interface components {
         };
         /**
          * UpdateOrderRequest
-         * @description An agent asks for the signed order of an update that it was told of.
+         * @description Request the signed order of an update that was announced to the agent.
          */
         UpdateOrderRequest: {
             /** Update Id */
             update_id: string;
         };
-        /** UpdateOrderView */
+        /**
+         * UpdateOrderView
+         * @description The signed order of an update, if the agent is due.
+         */
         UpdateOrderView: {
             /**
              * Reason
@@ -2766,7 +2888,7 @@ export interface components {
         };
         /**
          * UpdateRequest
-         * @description Bring agents to a version, a few first; the others follow once those have reported healthy.
+         * @description Update agents to a version in stages; each stage starts once the previous one has reported healthy.
          */
         UpdateRequest: {
             /**
@@ -2826,7 +2948,10 @@ export interface components {
             /** Updates */
             updates: components["schemas"]["UpdateView"][];
         };
-        /** UpdateView */
+        /**
+         * UpdateView
+         * @description An update and its progress.
+         */
         UpdateView: {
             /** Abort Above */
             abort_above: number;
@@ -2922,7 +3047,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2980,7 +3105,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -3036,7 +3161,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -3107,7 +3232,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3125,7 +3250,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Cannot be done as asked */
+            /** @description Unprocessable request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3134,7 +3259,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -3205,7 +3330,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3223,7 +3348,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Cannot be done as asked */
+            /** @description Unprocessable request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3232,7 +3357,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -3241,7 +3366,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description No answer in time */
+            /** @description Timed out */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -3303,7 +3428,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3321,7 +3446,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Cannot be done as asked */
+            /** @description Unprocessable request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3330,7 +3455,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -3341,7 +3466,7 @@ export interface operations {
             };
         };
     };
-    lend_credentials: {
+    issue_credentials: {
         parameters: {
             query?: never;
             header?: never;
@@ -3392,7 +3517,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3410,7 +3535,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Cannot be done as asked */
+            /** @description Unprocessable request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3419,7 +3544,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -3430,7 +3555,7 @@ export interface operations {
             };
         };
     };
-    place_manifest: {
+    request_manifest_upload: {
         parameters: {
             query?: never;
             header?: never;
@@ -3481,7 +3606,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3499,7 +3624,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Cannot be done as asked */
+            /** @description Unprocessable request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3508,7 +3633,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -3566,7 +3691,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3575,7 +3700,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -3586,7 +3711,7 @@ export interface operations {
             };
         };
     };
-    order_update: {
+    get_update_order: {
         parameters: {
             query?: never;
             header?: never;
@@ -3637,7 +3762,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3655,7 +3780,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Cannot be done as asked */
+            /** @description Unprocessable request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3664,7 +3789,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -3679,7 +3804,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key with the same body does it once; with another body it is refused. */
+                /** @description The same key with the same body runs once; with another body it is rejected. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -3727,7 +3852,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3745,7 +3870,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Cannot be done as asked */
+            /** @description Unprocessable request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3754,7 +3879,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -3805,7 +3930,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3823,7 +3948,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Cannot be done as asked */
+            /** @description Unprocessable request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3832,7 +3957,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -3896,7 +4021,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -3966,7 +4091,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -4013,7 +4138,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -4060,7 +4185,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -4131,7 +4256,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4149,7 +4274,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Cannot be done as asked */
+            /** @description Unprocessable request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4158,7 +4283,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -4167,7 +4292,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description No answer in time */
+            /** @description Timed out */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -4196,7 +4321,7 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -4255,7 +4380,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -4302,7 +4427,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -4360,7 +4485,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -4407,7 +4532,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -4465,7 +4590,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -4538,7 +4663,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4556,7 +4681,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Cannot be done as asked */
+            /** @description Unprocessable request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4565,7 +4690,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -4632,7 +4757,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -4703,7 +4828,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4721,7 +4846,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Cannot be done as asked */
+            /** @description Unprocessable request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4730,7 +4855,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -4790,7 +4915,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4808,7 +4933,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Cannot be done as asked */
+            /** @description Unprocessable request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4817,7 +4942,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -4876,7 +5001,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -4891,7 +5016,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key with the same body does it once; with another body it is refused. */
+                /** @description The same key with the same body runs once; with another body it is rejected. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -4939,7 +5064,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4957,7 +5082,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Cannot be done as asked */
+            /** @description Unprocessable request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4966,7 +5091,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5024,7 +5149,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5033,7 +5158,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5092,7 +5217,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5107,7 +5232,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key with the same body does it once; with another body it is refused. */
+                /** @description The same key with the same body runs once; with another body it is rejected. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -5155,7 +5280,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5173,7 +5298,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Cannot be done as asked */
+            /** @description Unprocessable request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5182,7 +5307,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5240,7 +5365,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5313,7 +5438,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5331,7 +5456,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Cannot be done as asked */
+            /** @description Unprocessable request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5340,7 +5465,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5396,7 +5521,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5470,7 +5595,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5485,7 +5610,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key with the same body does it once; with another body it is refused. */
+                /** @description The same key with the same body runs once; with another body it is rejected. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -5542,7 +5667,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5560,7 +5685,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Cannot be done as asked */
+            /** @description Unprocessable request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5569,7 +5694,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5627,7 +5752,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5642,7 +5767,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key with the same body does it once; with another body it is refused. */
+                /** @description The same key with the same body runs once; with another body it is rejected. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -5697,7 +5822,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5706,7 +5831,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Cannot be done as asked */
+            /** @description Unprocessable request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5715,7 +5840,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5730,7 +5855,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key with the same body does it once; with another body it is refused. */
+                /** @description The same key with the same body runs once; with another body it is rejected. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -5785,7 +5910,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5794,7 +5919,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Cannot be done as asked */
+            /** @description Unprocessable request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5803,7 +5928,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5861,7 +5986,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5876,7 +6001,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key with the same body does it once; with another body it is refused. */
+                /** @description The same key with the same body runs once; with another body it is rejected. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -5931,7 +6056,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5940,7 +6065,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Cannot be done as asked */
+            /** @description Unprocessable request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5949,7 +6074,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5964,7 +6089,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key with the same body does it once; with another body it is refused. */
+                /** @description The same key with the same body runs once; with another body it is rejected. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -6019,7 +6144,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6028,7 +6153,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Cannot be done as asked */
+            /** @description Unprocessable request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6037,7 +6162,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -6052,7 +6177,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key with the same body does it once; with another body it is refused. */
+                /** @description The same key with the same body runs once; with another body it is rejected. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -6107,7 +6232,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6116,7 +6241,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Cannot be done as asked */
+            /** @description Unprocessable request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6125,7 +6250,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -6140,7 +6265,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key with the same body does it once; with another body it is refused. */
+                /** @description The same key with the same body runs once; with another body it is rejected. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -6197,7 +6322,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6215,7 +6340,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Cannot be done as asked */
+            /** @description Unprocessable request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6224,7 +6349,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -6292,7 +6417,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -6307,7 +6432,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key with the same body does it once; with another body it is refused. */
+                /** @description The same key with the same body runs once; with another body it is rejected. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -6364,7 +6489,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6382,7 +6507,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Cannot be done as asked */
+            /** @description Unprocessable request */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6391,7 +6516,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -6449,7 +6574,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -6507,7 +6632,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Not as things stand */
+            /** @description Conflict */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6516,7 +6641,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
-            /** @description Broken */
+            /** @description Internal error */
             500: {
                 headers: {
                     [name: string]: unknown;
