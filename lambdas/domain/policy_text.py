@@ -174,10 +174,10 @@ def _check_kind(text: str, found: tuple[dict[str, Any], ...], templates: dict[st
     starts = [at for at, _ in _parts(text)]
     if templates:
         at = next(found.start() for found in _TOKEN.finditer(text) if found[0] == "?")
-        flaw = _flaw(text, at, "a template slot is not allowed here")
+        flaw = _flaw(text, at, "a slot is not allowed here")
         raise InvalidPolicyError((flaw,), "Write the name of a principal or resource instead.")
     if not 1 <= len(found) <= MAX_STATEMENTS:
-        flaw = PolicySyntaxError(1, 1, f"the policy has {len(found)} statements")
+        flaw = PolicySyntaxError(1, 1, f"there are {len(found)} statements in the policy")
         raise InvalidPolicyError((flaw,), f"Write between 1 and {MAX_STATEMENTS} statements in one policy.")
     for at, statement in zip(starts, found, strict=True):
         required = statement.get("annotations", {}).get("requires")

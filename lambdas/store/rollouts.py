@@ -13,6 +13,7 @@ from lambdas.domain.errors import ReusedKeyError, RolloutUnknownError, StaleErro
 from lambdas.domain.rollout import Rollout, must_be_open
 from lambdas.store.agent_rows import ROWS, AgentRow
 from lambdas.store.base import ActorAttribute, JsonOf, Writes, bind, refusal_is, transaction
+from lambdas.store.optimistic import retry_stale
 
 KIND = "rollout"
 RETENTION = timedelta(days=30)
@@ -94,15 +95,16 @@ class RolloutStore:
         """
         room = RolloutRow.used < rollout.count
         guard = room & ~RolloutRow.ended_at.exists() & (RolloutRow.ends_at > now)
-        for _ in range(MAX_ATTEMPTS):
-            try:
-                with refusal_is(StaleError(f"Rollout {rollout.rollout_id}")):
-                    RolloutRow(_key(rollout.rollout_id)).update([RolloutRow.used.add(1)], guard)
-            except StaleError:
-                must_be_open(self.get(rollout.rollout_id), now)
-            else:
-                return
-        raise StaleError(f"Rollout {rollout.rollout_id}")
+        subject = f"Rollout {rollout.rollout_id}"
+
+        def count(_: int) -> None:
+            with refusal_is(StaleError(subject)):
+                RolloutRow(_key(rollout.rollout_id)).update([RolloutRow.used.add(1)], guard)
+
+        def on_stale(_: int) -> None:
+            must_be_open(self.get(rollout.rollout_id), now)
+
+        retry_stale(count, max_attempts=MAX_ATTEMPTS, subject=subject, on_stale=on_stale)
 
     def give_back(self, rollout: Rollout) -> None:
         """Subtract a host that was counted and has not joined."""

@@ -8,12 +8,12 @@ from datetime import datetime
 
 from events.base import Actor
 from events.views import Approval, TimelineEntry
-from lambdas.domain.errors import StaleError
 from lambdas.domain.hop import Hop
 from lambdas.domain.timeline import became
 from lambdas.domain.transfer import Transfer
 from lambdas.ports import Clock
 from lambdas.store.base import Writes, no_writes
+from lambdas.store.optimistic import retry_stale
 from lambdas.store.transfers import TransferStore
 
 MAX_ATTEMPTS = 12
@@ -66,19 +66,22 @@ class TransferWriter:
             TransferUnknownError: the transfer does not exist.
             StaleError: concurrent changes won every retry.
         """
-        for attempt in range(MAX_ATTEMPTS):
+
+        def write(attempt: int) -> WriteResult:
             transfer = known if known and not attempt else self._store.get(transfer_id)
             now = self._clock()
             change = decide(transfer, now)
             if change is None:
                 return WriteResult(transfer, changed=False)
-            try:
-                new = transfer.with_hops(change.hops, now)
-                new = replace(new, approval=change.approval or transfer.approval)
-                return WriteResult(self._store.write(transfer, new, change.moment, change.also), changed=True)
-            except StaleError:
-                self._wait(random.uniform(0, _MAX_RETRY_DELAY_S * (attempt + 1) / MAX_ATTEMPTS))  # noqa: S311
-        raise StaleError(f"Transfer {transfer_id}")
+            new = transfer.with_hops(change.hops, now)
+            new = replace(new, approval=change.approval or transfer.approval)
+            return WriteResult(self._store.write(transfer, new, change.moment, change.also), changed=True)
+
+        subject = f"Transfer {transfer_id}"
+        return retry_stale(write, max_attempts=MAX_ATTEMPTS, subject=subject, on_stale=self._back_off)
+
+    def _back_off(self, attempt: int) -> None:
+        self._wait(random.uniform(0, _MAX_RETRY_DELAY_S * (attempt + 1) / MAX_ATTEMPTS))  # noqa: S311
 
 
 def one_hop(number: int, step: Callable[[Hop, datetime], Hop], by: Actor) -> ChangeFunction:

@@ -1,4 +1,4 @@
-"""The life of a hop, case by case; every order of them: test_hop_machine."""
+"""The life cycle of a hop, case by case. For random sequences see test_hop_machine."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -107,7 +107,7 @@ def test_what_reports_make_of_a_hop(before, kind, after):
 
 
 @pytest.mark.parametrize(
-    ("hop", "said", "by"),
+    ("hop", "late_report", "by"),
     [
         (a_hop(HopState.RUNNING, seq=4), report(Checkpoint, seq=4), C),
         (a_hop(HopState.RUNNING, seq=4), report(Paused, seq=3), C),
@@ -123,8 +123,8 @@ def test_what_reports_make_of_a_hop(before, kind, after):
     ids=["repeated", "reordered", "late", "ahead", "not the carrier", "another hop", "cancelled", "ended",
          "never offered", "waiting"],
 )  # fmt: skip
-def test_what_changes_nothing(hop, said, by):
-    assert apply_report(hop, said, by, LATER) is hop
+def test_what_changes_nothing(hop, late_report, by):
+    assert apply_report(hop, late_report, by, LATER) is hop
 
 
 def test_a_report_renews_the_lease_by_the_clouds_clock():
@@ -134,21 +134,21 @@ def test_a_report_renews_the_lease_by_the_clouds_clock():
 
 
 @pytest.mark.parametrize("kind", [Started, Checkpoint, Verifying, Paused])
-def test_a_persons_pause_outlives_what_the_agent_said_before_it_heard(kind):
-    asked = paused(a_hop(HopState.RUNNING), MORNING)
-    new = apply_report(asked, report(kind), C, LATER)
+def test_a_persons_pause_outlives_earlier_reports_of_the_agent(kind):
+    paused_hop = paused(a_hop(HopState.RUNNING), MORNING)
+    new = apply_report(paused_hop, report(kind), C, LATER)
     assert (new.state, new.paused_by_user, new.due_at) == (HopState.PAUSED, True, None)
 
 
 def test_a_paused_hop_may_fail_for_good_but_is_not_tried_again_by_itself():
-    asked = paused(a_hop(HopState.RUNNING), MORNING)
-    assert apply_report(asked, report(Failed, problem=NO_FILE), C, LATER).state == HopState.FAILED
-    told = apply_report(asked, report(Failed, problem=DISK_FULL), C, LATER)
-    assert (told.state, told.attempt, told.problem) == (HopState.PAUSED, 1, DISK_FULL)
+    paused_hop = paused(a_hop(HopState.RUNNING), MORNING)
+    assert apply_report(paused_hop, report(Failed, problem=NO_FILE), C, LATER).state == HopState.FAILED
+    failed = apply_report(paused_hop, report(Failed, problem=DISK_FULL), C, LATER)
+    assert (failed.state, failed.attempt, failed.problem) == (HopState.PAUSED, 1, DISK_FULL)
 
 
 def test_a_success_of_an_earlier_attempt_is_not_lost():
-    """The control plane was away for hours; the sweeper was faster than the agent's disk."""
+    """The control plane was unreachable for hours; the lease expired before the agent's report arrived."""
     gone_on = lease_expired(a_hop(HopState.RUNNING), LATER)
     assert (gone_on.state, gone_on.attempt) == (HopState.QUEUED, 2)
     for hop in (gone_on, offered(gone_on, LATER + timedelta(minutes=1)), paused(gone_on, LATER)):
@@ -169,13 +169,13 @@ def test_a_retryable_failure_is_tried_again_with_growing_waits():
     assert apply_report(hop, report(Failed, attempt=8, problem=DISK_FULL), C, LATER).state == HopState.FAILED
 
 
-def test_progress_gives_new_patience_but_only_beyond_what_there_ever_was():
+def test_only_new_progress_resets_the_failed_attempts():
     hop = a_hop(HopState.RUNNING, tries=5, high_water=100)
     assert apply_report(hop, report(Checkpoint, progress=Progress(bytes_done=100)), C, LATER).tries == 5
     assert apply_report(hop, report(Checkpoint, progress=Progress(bytes_done=101)), C, LATER).tries == 0
 
 
-def test_an_offer_nobody_takes_up_is_made_again_and_never_fails():
+def test_an_unanswered_offer_is_repeated_and_never_fails():
     hop, now = a_hop(), MORNING
     for _ in range(20):
         hop = offered(hop, now)
@@ -196,7 +196,7 @@ def test_a_lease_that_still_runs_is_left_alone():
     assert lease_expired(hop, hop.due_at - timedelta(seconds=1)) is hop
 
 
-def test_an_agent_that_dies_of_a_hop_every_time_is_spared_in_the_end():
+def test_a_hop_that_crashes_its_agent_every_time_fails_in_the_end():
     hop, now = a_hop(), MORNING
     while hop.state != HopState.FAILED:
         now += timedelta(hours=1)
@@ -239,26 +239,26 @@ def test_cancel_is_final_but_for_a_retry():
     assert (again.state, again.attempt, again.ended_at, again.problem) == (HopState.QUEUED, 2, None, None)
 
 
-def test_the_end_of_the_hop_before_takes_this_one_with_it():
+def test_a_hop_ends_with_its_upstream_hop():
     before = a_hop(HopState.FAILED)
     hop = failed_by_upstream(a_hop(HopState.WAITING, number=1, after=0), before, LATER)
     assert (hop.state, hop.problem.code) == (HopState.FAILED, "previous-hop-ended")
     assert failed_by_upstream(hop, before, LATER) is hop
 
 
-def test_a_hop_nobody_can_carry_fails_with_the_reason():
+def test_a_hop_that_no_agent_can_carry_fails_with_the_reason():
     hop = refused(a_hop(), NO_FILE, LATER)
     assert (hop.state, hop.problem) == (HopState.FAILED, NO_FILE)
 
 
-def test_a_command_that_was_not_obeyed_leaves_its_reason_on_the_offer_only():
+def test_a_rejected_command_leaves_its_reason_only_on_the_offer():
     assert declined(a_hop(HopState.OFFERED), NO_FILE, B).problem == NO_FILE
     running = a_hop(HopState.RUNNING)
     assert declined(running, NO_FILE, B) is running
 
 
 @pytest.mark.parametrize("source_first", [True, False])
-def test_what_both_sides_met_that_could_not_dial_is_read_as_one(source_first):
+def test_the_dial_errors_of_both_sides_are_joined(source_first):
     from_c = Problem(code="source-unreachable", message="b:1 refused.", advice="Open a port.", retryable=True)
     from_b = Problem(code="destination-unreachable", message="c:1 timed out.", retryable=True)
     hop = a_hop(HopState.OFFERED)
@@ -274,7 +274,7 @@ def test_what_both_sides_met_that_could_not_dial_is_read_as_one(source_first):
     assert declined(hop, NO_FILE, B) == hop, "another matter"
 
 
-def test_what_the_source_met_is_forgotten_when_the_destination_gets_through():
+def test_the_sources_dial_error_is_cleared_once_the_destination_connects():
     met = Problem(code="destination-unreachable", message="c:1 timed out.", retryable=True)
     hop = declined(a_hop(HopState.OFFERED), met, B)
     assert apply_report(hop, report(Started), C, LATER).problem is None
@@ -304,7 +304,7 @@ def test_a_queued_hop_is_looked_at_less_and_less_often():
         (a_hop(HopState.QUEUED), "running", None),
     ],
 )
-def test_what_an_agent_hears_about_what_it_holds(hop, state, wanted):
+def test_corrections_of_the_hops_that_an_agent_reports(hop, state, wanted):
     held = AgentHop(transfer_id=TRANSFER, hop_id=f"{TRANSFER}-0", attempt=1, state=state)
     assert correction(hop, held) == wanted
 

@@ -1,5 +1,6 @@
-"""No order, repetition or loss of reports, offers, sweeps and asks leads to an illegal state, and whatever
-happened, a transfer comes to its end once agents answer and people say go on.
+"""Random sequences of reports, offers, sweeps and operations never lead to an illegal state.
+
+Whatever happened, a transfer ends once agents answer and people resume it.
 """
 
 from dataclasses import replace
@@ -58,10 +59,10 @@ class AnyOrder(RuleBasedStateMachine):
         self.told_to_pause = set()
         source = AgentLocation(agent_id="a", path="/data/")
         destinations = tuple(AgentLocation(agent_id=name, path="/archive/") for name in "bcd")
-        wish = TransferSpec(
+        spec = TransferSpec(
             source=source, destinations=destinations, shape=shape, options=Options(chain=chain)
         )
-        self.transfer = plan(TRANSFER, wish, ADA, self.now)
+        self.transfer = plan(TRANSFER, spec, ADA, self.now)
 
     # ── everything that can happen, at any time ──
 
@@ -72,7 +73,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(target=reports, number=NUMBERS, kind=KINDS, back=st.integers(-1, 2), seq=st.integers(0, 30),
           size=st.integers(0, 5), problem=PROBLEMS)  # fmt: skip
     def an_agent_writes(self, number, kind, back, seq, size, problem):
-        """Of any attempt near the present one; it may be delivered later, more than once, or never."""
+        """Create a report of an attempt near the current one; it may arrive late, repeatedly, or never."""
         attempt = max(1, self.transfer.hops[number].attempt - back)
         return a_report(kind, number, attempt, seq, self.now, size, problem)
 
@@ -100,7 +101,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(number=NUMBERS)
     def taken_up(self, number):
-        """The usual case, often enough to get anywhere."""
+        """Offer and start a hop: the usual case, often enough to reach later states."""
         self.step(number, lambda hop: offered(hop, self.now))
         hop = self.transfer.hops[number]
         self.deliver(a_report(Started, number, hop.attempt, 0, self.now), hop.carrier)
@@ -197,7 +198,7 @@ class AnyOrder(RuleBasedStateMachine):
             assert state == TransferState.RUNNING
 
     def teardown(self):
-        """From wherever it got: with agents that do their work it ends, within three rounds a hop."""
+        """Check that the transfer ends from any state within three rounds per hop, if agents work."""
         if not hasattr(self, "transfer"):
             return
         for _ in range(9):
@@ -235,13 +236,14 @@ def check_step(old: Hop, new: Hop, retry: bool) -> None:
     if old.state == HopState.SUCCEEDED:
         assert new is old
     if new != old and new.attempt == old.attempt and new.seq == old.seq:
-        assert (new.state, new.paused_by_user) != (old.state, old.paused_by_user) or only_the_margin_differs(
-            old, new
-        )
+        assert (new.state, new.paused_by_user) != (
+            old.state,
+            old.paused_by_user,
+        ) or only_unguarded_fields_differ(old, new)
 
 
-def only_the_margin_differs(old: Hop, new: Hop) -> bool:
-    """The table's guard does not see these: two such writes at once do each other no harm."""
+def only_unguarded_fields_differ(old: Hop, new: Hop) -> bool:
+    """Return whether only fields differ that the write's condition ignores: such writes may race."""
     return replace(new, due_at=old.due_at, problem=old.problem) == old
 
 

@@ -1,4 +1,4 @@
-"""Options that cannot be kept are refused before anything begins, each with what to do instead."""
+"""Impossible options are refused before anything starts, each with advice."""
 
 from datetime import UTC, datetime
 
@@ -68,7 +68,7 @@ def test_what_can_be_kept_is_planned(ends: tuple[str, ...], options: dict[str, o
     planned(*ends, **options)
 
 
-def test_a_zone_nobody_knows_is_refused() -> None:
+def test_an_unknown_time_zone_is_refused() -> None:
     with pytest.raises(ValidationError, match="not a time zone"):
         BandwidthWindow.model_validate({"start": "08:00", "end": "18:00", "zone": "Europe/Atlantis"})
 

@@ -1,4 +1,4 @@
-"""Whatever is accepted can be sent and stored: sizes are counted when a transfer is asked for."""
+"""Every accepted transfer can be sent and stored: sizes are checked when it is created."""
 
 import base64
 import json
@@ -26,7 +26,7 @@ DYNAMODB_ITEM = 400 * 1024
 
 
 class SizedFleet:
-    """Its tokens are as long as real ones; it notes how large each message to an agent would be."""
+    """Issues tokens as long as real ones, and records the size of each message to an agent."""
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
@@ -238,7 +238,7 @@ def test_numbers_that_no_table_holds_are_refused(here: ControlPlane, number: int
 
 
 def test_what_an_older_version_took_is_still_shown(world: ControlPlaneFixture, sized: SizedFleet) -> None:
-    """Rows of before there were limits: a list with one of them in it is a list."""
+    """Rows from before the limits existed do not break a list."""
     transfer_id = world.request("a:/data/", "b:/archive/")
     options = {
         "exclude": ["*a" * 40],

@@ -1,4 +1,4 @@
-"""A transfer's state and progress follow from its hops'; its plan from the wish."""
+"""A transfer's state and progress are derived from its hops, its plan from the spec."""
 
 from datetime import timedelta
 
@@ -153,7 +153,7 @@ def test_the_same_words_give_the_same_id():
         assert transfer_id == transfer_id.lower()
 
 
-def test_the_fingerprint_is_of_the_wish():
+def test_the_fingerprint_identifies_the_spec():
     one, other = a_plan("a:/data/", "b:/x/"), a_plan("a:/data/", "b:/y/")
     assert one.fingerprint == a_plan("a:/data/", "b:/x/").fingerprint != other.fingerprint
 

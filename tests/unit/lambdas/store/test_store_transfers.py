@@ -1,4 +1,4 @@
-"""The table of transfers: what comes back is what went in, and only the present can be changed."""
+"""The table of transfers: round trips, and writes that are refused unless based on the current state."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +36,7 @@ def store(monkeypatch):
 
 @pytest.fixture
 def calls(monkeypatch) -> Counter:
-    """How often each operation of DynamoDB is called."""
+    """Count the calls of each DynamoDB operation."""
     counted: Counter[str] = Counter()
     really = BaseClient._make_api_call
 
@@ -169,7 +169,7 @@ def test_open_transfers_are_found_from_both_ends_until_they_end(store):
     assert store.open_transfers("c") == [transfer.transfer_id]
 
 
-def test_a_line_of_the_timeline_tells_what_it_is_for(store):
+def test_a_timeline_entry_names_its_event(store):
     transfer = put(store, "b")
     step(store, transfer, cancelled(transfer.hops[0], LATER))
     table = boto3.resource("dynamodb", REGION).Table(TABLE)
@@ -187,7 +187,7 @@ def window(**more) -> TransferFilter:
 
 
 def everything(wanted: TransferFilter) -> list[str]:
-    """All pages, one after the other."""
+    """Return all pages, joined."""
     found, cursor, pages = [], None, 0
     while pages == 0 or cursor:
         page, cursor = list_transfers(wanted, cursor)
@@ -252,7 +252,7 @@ def test_a_list_shows_the_progress_of_now(store):
 
 
 @pytest.mark.parametrize("cursor", ["x", "ü", "W10=", "WzEsIDJd", "e30="])
-def test_a_cursor_nobody_gave_out_is_refused(store, cursor):
+def test_an_invalid_cursor_is_refused(store, cursor):
     with pytest.raises(CursorError):
         list_transfers(window(), cursor)
 

@@ -1,4 +1,4 @@
-"""Templates, as people keep them, and the objects that start them."""
+"""Templates, and the objects that start them."""
 
 import json
 
@@ -106,7 +106,7 @@ def created(key: str, mark: str = "1", bucket: str = "media", size: int = 5) -> 
 
 
 def arrive(*events: dict | str) -> list[str]:
-    """What SQS is told to bring again."""
+    """Return the messages that SQS must deliver again."""
     records = [
         {
             "messageId": f"m{number}",

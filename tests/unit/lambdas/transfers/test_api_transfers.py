@@ -1,4 +1,4 @@
-"""People ask for transfers, follow them and steer them, through the API's own function."""
+"""Create, follow and steer transfers through the API's own function."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +13,7 @@ RAW = {"source": "server-b:/data/raw/", "destinations": ["server-c:/primary/"]}
 
 @pytest.fixture
 def fleet(here):
-    """Two agents are there; each reads /data and writes /primary."""
+    """Register two agents that read /data and write /primary."""
     here.join("server-b")
     here.join("server-c")
     return here
@@ -87,7 +87,7 @@ def test_a_cancel_that_comes_again_with_its_key_does_not_undo_a_retry(fleet):
     assert fleet.post(f"/transfers/{name}/cancel", headers=key).body["state"] == "queued"
 
 
-def test_what_cannot_be_as_things_stand_is_said(fleet):
+def test_conflicts_are_reported(fleet):
     answer = fleet.post(f"/transfers/{asked(fleet)}/retry")
     assert answer.status == 409
     assert answer.body["advice"]

@@ -1,4 +1,4 @@
-"""A chain whose hops follow one another: when the second begins, when it waits, and what stops it."""
+"""Streaming chains: when the second hop starts, when it waits, and what stops it."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ def world(world):
 
 
 def begun(world: ControlPlaneFixture, source: str = "s3://media/new/", **options: object) -> str:
-    """A chain over b to c, of which the first hop is at work; what was sent for it is forgotten."""
+    """Start a chain through b to c whose first hop is at work; clear what was sent for it."""
     transfer_id = world.request(
         source, "b:/archive/", "c:/archive/", shape="chain", options=Options(**options)
     )

@@ -1,4 +1,4 @@
-"""Whatever may be asked for fits: into a signature, a message of IoT Core, an event and a row."""
+"""The largest allowed transfers fit into a signature, an IoT Core message, an event and a row."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -37,8 +37,7 @@ def broker():
 
 @pytest.fixture
 def large(broker):
-    """Agents with the longest names, the most addresses and the largest certificates; real signatures, by a
-    KMS with the limits of the real one."""
+    """Register agents with the longest names, most addresses and largest certificates; sign for real."""
     with mock_aws():
         world = ControlPlaneFixture(a_fleet(FakeKms(), broker))
         about: dict[str, Any] = {"endpoints": ADDRESSES, "lane_certificate": CERTIFICATE}
@@ -48,7 +47,7 @@ def large(broker):
 
 
 def commands(world: ControlPlaneFixture, broker: FakeBroker) -> list[Any]:
-    """What the agents make of what the broker took."""
+    """Return the commands that the agents verify from the published messages."""
     keys, now = world.fleet.verification_keys(), MORNING.timestamp()
     return [
         CommandVerifier(sent["topic"].split("/")[3].rpartition(":")[2], keys, clock=lambda: now)
@@ -62,17 +61,17 @@ def sizes(broker: FakeBroker) -> list[int]:
     return [len(sent["payload"]) for sent in broker.published]
 
 
-def largest(ask: Callable[[Options], str]) -> tuple[str, Options]:
-    """The largest transfer that is not refused for its size: its id and options."""
+def largest(request: Callable[[Options], str]) -> tuple[str, Options]:
+    """Create the largest transfer that is not refused for its size; return its id and options."""
     for filters in range(MAX_FILTER_LENGTH // 128, -1, -1):
         options = options_with(filters)
         with suppress(LimitError):
-            return ask(options), options
+            return request(options), options
     raise AssertionError("refused without filters, too")
 
 
 def options_with(filters: int) -> Options:
-    """A relay, some windows, and so many filters."""
+    """Return options with a relay, bandwidth windows, and this number of filters."""
     about = {"start": "00:00", "end": "23:59:59.999999", "zone": "America/Argentina/ComodRivadavia"}
     window = BandwidthWindow.model_validate({"days": ("mon", "tue"), "limit": 2**50, **about})
     include = tuple(f"{number:03}".ljust(120, "f") for number in range(filters))
@@ -101,7 +100,7 @@ def test_the_most_objects_that_a_template_gathers_reach_both_agents_of_a_chain(
     large: ControlPlaneFixture, broker: FakeBroker
 ):
     places = tuple(AgentLocation(agent_id=name, path=f"/archive/{'d' * 200}/") for name in (FIRST, SECOND))
-    wish = TransferSpec(
+    spec = TransferSpec(
         source=S3Location(bucket="media", prefix="p" * 1023 + "/"),
         destinations=places,
         shape="chain",
@@ -110,15 +109,15 @@ def test_the_most_objects_that_a_template_gathers_reach_both_agents_of_a_chain(
             f"{number:02}".ljust(MAX_SELECTED_BYTES // MAX_SELECTED - 2, "k") for number in range(80)
         ),
     )
-    transfer_id = large.desk.create_from_template(wish, "new-videos", "batch 1", lambda *_: None)
+    transfer_id = large.desk.create_from_template(spec, "new-videos", "batch 1", lambda *_: None)
     large.stream()
     large.says(Succeeded, large.hop(transfer_id))
     large.stream()
 
     moves = [one for one in commands(large, broker) if isinstance(one, Move)]
     assert [(one.route.kind, one.selection) for one in moves] == [
-        ("s3", wish.selection),
-        ("direct", wish.selection),
+        ("s3", spec.selection),
+        ("direct", spec.selection),
     ]
 
 
@@ -137,6 +136,6 @@ def test_no_agent_brings_what_would_fill_the_commands_to_others(here, change):
 
 
 @pytest.mark.parametrize("advertise", [["10.0.0.2:4460"] * 17, ["ü.example.org:4460"]])
-def test_a_host_is_told_so_by_its_own_configuration(advertise):
+def test_a_hosts_own_configuration_is_refused(advertise):
     with pytest.raises(ValueError, match=r"at most 16|in ASCII"):
         LaneConfig.model_validate({"advertise": advertise})

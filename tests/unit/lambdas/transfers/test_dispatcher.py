@@ -1,4 +1,4 @@
-"""From a wish to commands: what follows from each line of the timeline, and in which order."""
+"""From a request to commands: what follows from each timeline entry, and in which order."""
 
 import re
 from datetime import timedelta
@@ -73,7 +73,7 @@ def test_other_routes_need_one_command(world: ControlPlaneFixture):
     ]
 
 
-def test_a_transfer_from_wish_to_fact(world: ControlPlaneFixture):
+def test_a_transfer_from_request_to_event(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/raw/", "b:/archive/raw/")
     world.stream()
     world.says(Started, world.hop(transfer_id))
@@ -230,7 +230,7 @@ def test_cancel_tells_both_agents(world: ControlPlaneFixture):
     assert world.hop(transfer_id).state == HopState.CANCELLED
 
 
-def test_cancel_before_any_offer_tells_nobody(world: ControlPlaneFixture):
+def test_cancel_before_any_offer_sends_no_command(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.desk.cancel(transfer_id, ADA)
     world.stream()

@@ -1,4 +1,4 @@
-"""Once a minute: what got stuck goes on, and an idle table costs one query."""
+"""The sweep every minute continues what got stuck; an idle table costs one query."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Manifests: which agent may put one where, and who gets it."""
+"""Manifests: which agent may upload one, and who may download it."""
 
 from datetime import timedelta
 from typing import Any
@@ -22,7 +22,7 @@ KEYS: dict[str, str] = {}
 
 
 def offered(here: ControlPlane) -> str:
-    """A hop that server-c has been told to carry."""
+    """Create a hop that was offered to server-c."""
     body = {"source": "server-b:/primary/", "destinations": ["server-c:/primary/"]}
     name: str = here.post("/transfers", body).body["transfer_id"]
     wiring.stream_handler().advance(wiring.transfer_store().get(name))

@@ -1,4 +1,4 @@
-"""What was moved today and in the last 30 days, as the console's first page asks for it."""
+"""Totals of today and of the last 30 days, for the console's first page."""
 
 from collections import Counter
 from datetime import timedelta
@@ -57,7 +57,7 @@ def test_today_begins_where_the_caller_s_day_begins(fleet):
     assert fleet.get("/overview", midnight="yesterday").status == 400
 
 
-def test_only_the_newest_are_looked_at_and_that_is_said(fleet, monkeypatch):
+def test_only_the_newest_are_counted_and_marked_incomplete(fleet, monkeypatch):
     monkeypatch.setattr(transfer_totals, "MAX_COUNTED", 2)
     for _ in range(3):
         asked(fleet)

@@ -1,4 +1,4 @@
-"""What agents say, applied to the table: single reports and the account of a Hello; cloud away or not."""
+"""Agents' reports applied to the table: single reports and the hops of a Hello, on time or late."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -63,7 +63,9 @@ def now(world: ControlPlaneFixture, hop: Hop) -> Hop:
     return world.hop(hop.transfer_id, hop.number)
 
 
-def test_a_checkpoint_stores_progress_renews_the_lease_and_wakes_nobody(world: ControlPlaneFixture):
+def test_a_checkpoint_stores_progress_and_renews_the_lease_without_a_timeline_entry(
+    world: ControlPlaneFixture,
+):
     hop = running(world)
     lines = len(world.store.timeline(hop.transfer_id))
     world.clock.forward(seconds=50)
@@ -179,7 +181,7 @@ def test_a_hello_hears_of_the_asks_it_missed(world: ControlPlaneFixture):
 
 
 @pytest.mark.parametrize("agent_id", ["a", "b"])
-def test_an_offer_that_may_not_have_been_heard_is_made_again(world: ControlPlaneFixture, agent_id):
+def test_an_offer_that_may_be_lost_is_repeated(world: ControlPlaneFixture, agent_id):
     """It was sent between the agent's connecting and its listening."""
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.stream()
@@ -189,7 +191,7 @@ def test_an_offer_that_may_not_have_been_heard_is_made_again(world: ControlPlane
     assert world.fleet.kinds() == [("a", "serve"), ("b", "move")]
 
 
-def test_an_offer_that_was_heard_stays(world: ControlPlaneFixture):
+def test_an_offer_that_arrived_stays(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.stream()
     world.fleet.kinds()
@@ -235,7 +237,7 @@ def test_reports_of_two_hops_at_once_both_count(world: ControlPlaneFixture, monk
     assert world.desk.get(transfer_id).state == "succeeded"
 
 
-def test_a_speed_that_no_word_has_confirmed_lately_is_shown_to_nobody(world):
+def test_an_outdated_speed_is_not_shown(world):
     hop = running(world)
     world.says(Checkpoint, hop, seq=2, progress=Progress(bytes_done=5, bytes_total=9, bytes_per_second=3))
 

@@ -1,4 +1,4 @@
-"""S3 credentials for one hop: who gets them, and how far they reach."""
+"""S3 credentials for one hop: who gets them, and what they open."""
 
 import fnmatch
 import json
@@ -28,7 +28,7 @@ HERE = AgentLocation(agent_id="server-b", path="/data/")
 
 
 def reach(policy: dict[str, Any], action: str, key: str) -> bool:
-    """Would IAM allow it? `*` and `?` are wild, `${*}` is the character itself."""
+    """Return whether IAM would allow it: `*` and `?` are wildcards, `${*}` is the character itself."""
     for statement in policy["Statement"]:
         resources = statement["Resource"]
         for resource in [resources] if isinstance(resources, str) else resources:
@@ -68,7 +68,7 @@ def test_they_reach_the_hop_s_prefix_and_no_further(prefix, inside, outside):
 
 
 class Sts:
-    """Remembers what role was assumed."""
+    """Records which role was assumed."""
 
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
