@@ -18,9 +18,9 @@ export interface AppContextValue {
 export const AppContext = createContext<AppContextValue | null>(null);
 
 export function useAppContext(): AppContextValue {
-  const here = useContext(AppContext);
-  if (!here) throw new Error("outside of the signed-in part of the page");
-  return here;
+  const context = useContext(AppContext);
+  if (!context) throw new Error("outside of the signed-in part of the page");
+  return context;
 }
 
 export function useApi(): Api {

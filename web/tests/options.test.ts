@@ -124,8 +124,8 @@ it("shows only the non-empty kinds of a dry run, changes first", () => {
 
 it("reports options that templates cannot have", () => {
   const text = "name: n\ntrigger: {bucket: media}\ndestinations: [server-b:/x/]\noptions:\n";
-  expect(parseYaml(`${text}  move: true\n`)).toMatchObject({ faults: [{ line: 5 }] });
-  expect(parseYaml(`${text}  include: "*.mov"\n`)).toMatchObject({ faults: [{ line: 5 }] });
+  expect(parseYaml(`${text}  move: true\n`)).toMatchObject({ errors: [{ line: 5 }] });
+  expect(parseYaml(`${text}  include: "*.mov"\n`)).toMatchObject({ errors: [{ line: 5 }] });
   expect(parseYaml(`${text}  include: ["*.mov"]\n  delete_extra: false\n  priority: low\n`)).toHaveProperty(
     "request",
   );

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { given, rootError } from "../src/pages/agents/roots";
+import { rootError, rootsForApi } from "../src/pages/agents/roots";
 
 const rw = (...paths: string[]) => paths.map((path) => ({ path, access: "rw" as const }));
 
@@ -24,5 +24,5 @@ it("rejects a duplicate root in any spelling", () => {
 });
 
 it("normalizes each path", () => {
-  expect(given(rw(" /data/ ", "/"))).toEqual(rw("/data", "/"));
+  expect(rootsForApi(rw(" /data/ ", "/"))).toEqual(rw("/data", "/"));
 });

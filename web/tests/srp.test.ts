@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { Proof } from "../src/session/srp";
+import { SrpProof } from "../src/session/srp";
 
 /** A challenge and the accepted answer, computed independently by the formulas of RFC 5054. */
 const ASKED = {
@@ -22,7 +22,7 @@ const AT = new Date("2026-11-06T09:05:01Z");
 const POOL = "eu-central-1_Pool";
 
 it("computes the expected proof of a password", async () => {
-  const answer = await new Proof(SECRET).answer(POOL, ASKED, "pässword", AT);
+  const answer = await new SrpProof(SECRET).answer(POOL, ASKED, "pässword", AT);
   expect(answer).toEqual({
     USERNAME: "ana",
     PASSWORD_CLAIM_SECRET_BLOCK: ASKED.SECRET_BLOCK,
@@ -32,15 +32,15 @@ it("computes the expected proof of a password", async () => {
 });
 
 it("computes another proof for another password", async () => {
-  const right = await new Proof(SECRET).answer(POOL, ASKED, "pässword", AT);
-  const wrong = await new Proof(SECRET).answer(POOL, ASKED, "password", AT);
+  const right = await new SrpProof(SECRET).answer(POOL, ASKED, "pässword", AT);
+  const wrong = await new SrpProof(SECRET).answer(POOL, ASKED, "password", AT);
   expect(wrong.PASSWORD_CLAIM_SIGNATURE).not.toBe(right.PASSWORD_CLAIM_SIGNATURE);
 });
 
 it("uses a new secret each time", () => {
-  expect(new Proof().publicKey).not.toBe(new Proof().publicKey);
+  expect(new SrpProof().publicKey).not.toBe(new SrpProof().publicKey);
 });
 
 it("rejects a challenge that makes the key predictable", async () => {
-  await expect(new Proof().answer(POOL, { ...ASKED, SRP_B: "0" }, "pässword")).rejects.toThrow(RangeError);
+  await expect(new SrpProof().answer(POOL, { ...ASKED, SRP_B: "0" }, "pässword")).rejects.toThrow(RangeError);
 });

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { digestOf, type Fields, parseExact } from "../src/pages/audit/canonicalJson";
-import { type Audit, flawsIn } from "../src/pages/audit/verifyChain";
+import { type Audit, auditErrors } from "../src/pages/audit/verifyChain";
 
 const SAMPLE = readFileSync(join(import.meta.dirname, "../../events/samples/audit/AuditRecord.json"), "utf8");
 const DAY = "2026-11-24";
@@ -81,7 +81,7 @@ async function digested(link: object): Promise<Fields> {
 describe("verification", () => {
   let audit: Audit;
   const kinds = async (changes: Partial<Audit>) =>
-    (await flawsIn({ ...audit, ...changes }, NOW)).map(({ kind }) => kind);
+    (await auditErrors({ ...audit, ...changes }, NOW)).map(({ kind }) => kind);
   const chain = () => [...(audit.links.get(DAY) ?? [])] as [Fields, Fields];
 
   beforeAll(async () => {
@@ -113,6 +113,6 @@ describe("verification", () => {
     const [seal] = audit.seals as [Fields];
     expect(await kinds({ seals: [{ ...seal, last: START }] })).toEqual(["sealInvalid", "otherChain"]);
     expect(await kinds({ keys: [] })).toEqual(["sealInvalid"]);
-    expect((await flawsIn(audit, NOW + 86_400_000)).map(({ kind }) => kind)).toEqual(["sealMissing"]);
+    expect((await auditErrors(audit, NOW + 86_400_000)).map(({ kind }) => kind)).toEqual(["sealMissing"]);
   });
 });

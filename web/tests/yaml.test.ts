@@ -16,7 +16,7 @@ destinations:
 
 function faults(text: string): string[] {
   const found = parseYaml(text);
-  return "faults" in found ? found.faults.map(({ line, what }) => `${line}: ${what}`) : [];
+  return "errors" in found ? found.errors.map(({ line, what }) => `${line}: ${what}`) : [];
 }
 
 it("reads the same text as the command line, with defaults for missing fields", () => {

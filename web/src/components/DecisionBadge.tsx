@@ -2,7 +2,7 @@ import StatusIndicator, { type StatusIndicatorProps } from "@cloudscape-design/c
 import { t } from "../i18n";
 import type { PolicyTested } from "../types";
 
-const LOOKS: Record<PolicyTested["outcome"], StatusIndicatorProps.Type> = {
+const ICONS: Record<PolicyTested["outcome"], StatusIndicatorProps.Type> = {
   allowed: "success",
   approval: "pending",
   refused: "error",
@@ -11,7 +11,7 @@ const LOOKS: Record<PolicyTested["outcome"], StatusIndicatorProps.Type> = {
 export function DecisionBadge({ of }: { of: PolicyTested["outcome"] }) {
   return (
     <span className="state">
-      <StatusIndicator type={LOOKS[of]}>{t().policies.outcomes[of]}</StatusIndicator>
+      <StatusIndicator type={ICONS[of]}>{t().policies.outcomes[of]}</StatusIndicator>
     </span>
   );
 }

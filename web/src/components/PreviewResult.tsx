@@ -10,7 +10,7 @@ import { Name } from "./text";
 export const KINDS = ["failed", "sent", "replaced", "removed", "kept", "unchanged"] as const;
 export type Kind = (typeof KINDS)[number];
 
-const LOOKS: Record<Kind, StatusIndicatorProps.Type> = {
+const ICONS: Record<Kind, StatusIndicatorProps.Type> = {
   failed: "error",
   sent: "success",
   replaced: "info",
@@ -55,7 +55,7 @@ function PreviewRows({ lines }: { lines: PreviewRow[] }) {
     <ul className="plain" aria-label={labels.result}>
       {lines.map((line) => (
         <li key={line.kind}>
-          <StatusIndicator type={LOOKS[line.kind]}>
+          <StatusIndicator type={ICONS[line.kind]}>
             {labels.kinds[line.kind](files(line.files), bytes(line.bytes))}
           </StatusIndicator>
           {line.examples.length > 0 && <Examples line={line} />}

@@ -24,8 +24,8 @@ export function ProgressLine({
   detailed = false,
 }: Props) {
   const percent = share(progress);
-  const silence = quiet === null ? [] : [t().amounts.noReport(duration(quiet))];
-  const words = [progressText(progress, moving, detailed), ...silence].join(" · ");
+  const staleText = quiet === null ? [] : [t().amounts.noReport(duration(quiet))];
+  const words = [progressText(progress, moving, detailed), ...staleText].join(" · ");
   const current = detailed && moving && progress.current ? safeText(progress.current) : null;
   if (percent === null) {
     return (
@@ -55,7 +55,7 @@ export function progressText(progress: Progress, moving: boolean, detailed: bool
   const rate = moving && progress.bytes_per_second > 0;
   const parts = [
     amount(progress),
-    detailed ? counted(progress) : "",
+    detailed ? filesText(progress) : "",
     rate ? speed(progress.bytes_per_second) : "",
     rate && left !== null ? t().amounts.left(duration(left)) : "",
     detailed && progress.files_removed > 0 ? t().amounts.removed(files(progress.files_removed)) : "",
@@ -71,7 +71,7 @@ function amount({ bytes_done, bytes_total }: Progress): string {
     : t().amounts.of(bytes(bytes_done), bytes(bytes_total));
 }
 
-function counted({ files_done, files_total }: Progress): string {
+function filesText({ files_done, files_total }: Progress): string {
   if (files_total === null) return t().amounts.soFar(files(files_done));
   return files_done === files_total
     ? files(files_total)

@@ -11,7 +11,7 @@ import { useAppContext } from "../appContext";
 import { t } from "../i18n";
 import type { UpdateDetails } from "../types";
 import { ProblemAlert } from "./ProblemAlert";
-import { given, type Tag, Tags } from "./Tags";
+import { type Tag, TagsEditor, tagsForApi } from "./TagsEditor";
 
 interface Props {
   /** The agent to update; null: agents by tags, or all. */
@@ -32,7 +32,7 @@ export function UpdateAgents({ agentId, onClose }: Props) {
   const start = useMutation({
     mutationFn: () => {
       const body = {
-        ...targets(agentId, given(tags)),
+        ...targets(agentId, tagsForApi(tags)),
         version: version.trim() || null,
         canaries: Number(canaries),
         abort_above: Number(abortAbove),
@@ -93,7 +93,7 @@ export function UpdateAgents({ agentId, onClose }: Props) {
               least={0}
             />
             <Box color="text-body-secondary">{t().updates.tagsHint}</Box>
-            <Tags
+            <TagsEditor
               value={tags}
               onChange={(next, ok) => {
                 setTags(next);

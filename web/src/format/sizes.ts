@@ -29,10 +29,10 @@ const SHARE = { maximumFractionDigits: 2 };
 const formatters = new Map<string, Map<object, Intl.NumberFormat>>();
 
 function formatNumber(value: number, kind: Intl.NumberFormatOptions): string {
-  const ours = formatters.get(locale()) ?? new Map<object, Intl.NumberFormat>();
-  const writer = ours.get(kind) ?? new Intl.NumberFormat(locale(), kind);
-  formatters.set(locale(), ours.set(kind, writer));
-  return writer.format(value);
+  const byOptions = formatters.get(locale()) ?? new Map<object, Intl.NumberFormat>();
+  const formatter = byOptions.get(kind) ?? new Intl.NumberFormat(locale(), kind);
+  formatters.set(locale(), byOptions.set(kind, formatter));
+  return formatter.format(value);
 }
 
 export function speed(bytesPerSecond: number): string {

@@ -939,7 +939,7 @@ export const de: Messages = {
     checked: (records, seals) => `Hier geprüfte Einträge: ${records}, Siegel: ${seals}.`,
     intact: "Keine Änderungen gefunden.",
     problems: (count) => `${count} ${many(count, "Fehler", "Fehler")} gefunden:`,
-    flaws: {
+    errors: {
       linkMissing: "ein Glied der Kette fehlt",
       linkMismatch: "das Glied schließt nicht an das vorige an",
       linkChanged: "das Glied wurde verändert",

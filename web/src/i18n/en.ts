@@ -926,7 +926,7 @@ export const en = {
     checked: (records: string, seals: string) => `Records checked here: ${records}, seals: ${seals}.`,
     intact: "No changes were found.",
     problems: (count: number) => `${count} ${many(count, "problem", "problems")} found:`,
-    flaws: {
+    errors: {
       linkMissing: "a link of the chain is missing",
       linkMismatch: "the link does not match the one before",
       linkChanged: "the link was changed",

@@ -12,9 +12,9 @@ export function batchUpdates<T>(intervalMs: number, deliver: (items: T[]) => Pro
       busy = false;
       return;
     }
-    const things = pending;
+    const batch = pending;
     pending = [];
-    await deliver(things);
+    await deliver(batch);
     if (!stopped) timer = setTimeout(flush, intervalMs);
   }
 

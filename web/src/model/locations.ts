@@ -74,14 +74,14 @@ export function draftError({ place, path }: Draft, directory = false): string {
     return t().location.absolute;
   }
   if (path.replace(REMOTE, "").split("/").includes("..")) return t().location.dots;
-  return directory && !meansContents({ place, path }) ? t().location.directory : "";
+  return directory && !isContents({ place, path }) ? t().location.directory : "";
 }
 
 function lastName(path: string): string {
   return path.replace(REMOTE, "").replace(/\/+$/, "").split("/").pop() ?? "";
 }
 
-function meansContents({ place, path }: Draft): boolean {
+function isContents({ place, path }: Draft): boolean {
   if (place !== S3 && path.replace(REMOTE, "") === "") return true;
   return path.endsWith("/") || (place === S3 && !path.includes("/"));
 }
@@ -93,11 +93,11 @@ export function arrivalText(source: Draft, destination: Draft): string {
   if (draftError(source) || draftError(destination)) return "";
   const name = lastName(source.path);
   const into = /[/:]$/.test(destination.path) ? destination.path : `${destination.path}/`;
-  if (meansContents(source)) {
-    const whose = name && source.path.includes("/") ? name : "";
-    return t().location.contents(whose, into);
+  if (isContents(source)) {
+    const sourceName = name && source.path.includes("/") ? name : "";
+    return t().location.contents(sourceName, into);
   }
-  return meansContents(destination)
+  return isContents(destination)
     ? t().location.itself(name, into + name)
     : t().location.named(name, destination.path);
 }

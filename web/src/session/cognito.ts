@@ -2,7 +2,7 @@
 import { ApiProblem, unansweredProblem } from "../api/problem";
 import { t } from "../i18n";
 import type { SignIn } from "../types";
-import { Proof, type SrpChallenge } from "./srp";
+import { type SrpChallenge, SrpProof } from "./srp";
 
 export interface Tokens {
   idToken: string;
@@ -48,7 +48,7 @@ const problems = (): Record<string, { title: string; advice: string }> => ({
 
 /** Sign in with SRP: the password itself is not sent. */
 export async function signIn(pool: SignIn, username: string, password: string): Promise<Answer> {
-  const proof = new Proof();
+  const proof = new SrpProof();
   const started = await initiate(pool, "USER_SRP_AUTH", { USERNAME: username, SRP_A: proof.publicKey });
   if (started.ChallengeName !== "PASSWORD_VERIFIER") {
     return toAnswer(username, started);

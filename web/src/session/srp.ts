@@ -34,7 +34,7 @@ export interface SrpChallenge {
 }
 
 /** One sign-in attempt: send `publicKey` to Cognito, then `answer` to its PASSWORD_VERIFIER challenge. */
-export class Proof {
+export class SrpProof {
   readonly #secret: bigint;
   readonly #public: bigint;
 
@@ -56,13 +56,13 @@ export class Proof {
     const { USER_ID_FOR_SRP: user, SECRET_BLOCK: block } = challenge;
     const pool = poolId.slice(poolId.indexOf("_") + 1);
     const key = await this.#key(server, BigInt(`0x${challenge.SALT}`), `${pool}${user}:${password}`);
-    const moment = timestamp(now);
-    const signature = await mac(key, concat(utf8(`${pool}${user}`), fromBase64(block), utf8(moment)));
+    const sentAt = timestamp(now);
+    const signature = await mac(key, concat(utf8(`${pool}${user}`), fromBase64(block), utf8(sentAt)));
     return {
       USERNAME: user,
       PASSWORD_CLAIM_SECRET_BLOCK: block,
       PASSWORD_CLAIM_SIGNATURE: toBase64(signature),
-      TIMESTAMP: moment,
+      TIMESTAMP: sentAt,
     };
   }
 

@@ -65,12 +65,12 @@ export default function Console({ settings, session, api, claims }: Props) {
   const catchUp = useCatchUp();
   useChangeFeed(api);
   const role = roleOf(claims.groups);
-  const here = useMemo<AppContextValue>(
+  const context = useMemo<AppContextValue>(
     () => ({ api, settings, session, claims, role, notify }),
     [api, settings, session, claims, role, notify],
   );
   return (
-    <AppContext.Provider value={here}>
+    <AppContext.Provider value={context}>
       <SkipLink />
       <TopBar />
       <Frame notices={catchUp ? [catchUpNotice(catchUp), ...notices] : notices} stage={settings.stage} />

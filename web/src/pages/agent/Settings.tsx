@@ -9,7 +9,7 @@ import { useState } from "react";
 import { errorAt } from "../../api/problem";
 import { useAppContext } from "../../appContext";
 import { ProblemAlert } from "../../components/ProblemAlert";
-import { editable, given, type Tag, Tags } from "../../components/Tags";
+import { type Tag, TagsEditor, tagsForApi, toEditorTags } from "../../components/TagsEditor";
 import { t } from "../../i18n";
 import type { Agent } from "../../types";
 
@@ -17,7 +17,7 @@ import type { Agent } from "../../types";
 export function Settings({ agent }: { agent: Agent }) {
   const { api, notify } = useAppContext();
   const queries = useQueryClient();
-  const [tags, setTags] = useState<readonly Tag[]>(() => editable(agent.tags));
+  const [tags, setTags] = useState<readonly Tag[]>(() => toEditorTags(agent.tags));
   const [valid, setValid] = useState(true);
   const known = agent.endpoints.join("\n");
   const [addresses, setAddresses] = useState(known);
@@ -26,7 +26,7 @@ export function Settings({ agent }: { agent: Agent }) {
       // Unchanged addresses stay the ones that the agent reports.
       const endpoints = addresses === known ? null : addresses.split(/\s+/).filter(Boolean);
       return api.patch<Agent>(`/agents/${encodeURIComponent(agent.agent_id)}`, {
-        tags: given(tags),
+        tags: tagsForApi(tags),
         endpoints,
       });
     },
@@ -51,7 +51,7 @@ export function Settings({ agent }: { agent: Agent }) {
     >
       <SpaceBetween size="l">
         {save.error && <ProblemAlert error={save.error} />}
-        <Tags
+        <TagsEditor
           value={tags}
           onChange={(next, isRight) => {
             setTags(next);

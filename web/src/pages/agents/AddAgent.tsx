@@ -14,7 +14,7 @@ import { createIdempotentRequest } from "../../api/idempotency";
 import { errorAt } from "../../api/problem";
 import { useApi } from "../../appContext";
 import { ProblemAlert } from "../../components/ProblemAlert";
-import { given as givenTags, type Tag, Tags } from "../../components/Tags";
+import { tagsForApi as givenTags, type Tag, TagsEditor } from "../../components/TagsEditor";
 import { useAgents } from "../../hooks/queries";
 import { t } from "../../i18n";
 import { href } from "../../router";
@@ -22,7 +22,7 @@ import type { Enrollment, Root, StartedRollout } from "../../types";
 import { Copyable, Expiry, InstallDialog } from "./InstallCommand";
 import { RolloutProgress } from "./RolloutProgress";
 import { RootsFields } from "./RootsFields";
-import { given, NEW_ROOT, rootError } from "./roots";
+import { NEW_ROOT, rootError, rootsForApi } from "./roots";
 
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const PATTERN = /^([a-z0-9][a-z0-9-]{0,29})?\{hostname\}([a-z0-9-]{0,19}[a-z0-9])?$/;
@@ -59,7 +59,11 @@ function AddAgentForm({ onAnswer, onClose }: { onAnswer(answer: Answer): void; o
   const request = useRef(createIdempotentRequest());
   const enroll = useMutation({
     mutationFn: (): Promise<Answer> => {
-      const shared = { roots: given(roots), tags: givenTags(tags), expires_in: Number(lifetime?.value) };
+      const shared = {
+        roots: rootsForApi(roots),
+        tags: givenTags(tags),
+        expires_in: Number(lifetime?.value),
+      };
       const body = many
         ? { ...shared, name: name.trim(), count: Number(count) }
         : { ...shared, agent_id: name.trim() };
@@ -154,7 +158,7 @@ function AddAgentForm({ onAnswer, onClose }: { onAnswer(answer: Answer): void; o
             }
           />
         </FormField>
-        <Tags
+        <TagsEditor
           value={tags}
           onChange={(next, valid) => {
             setTags(next);

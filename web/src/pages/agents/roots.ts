@@ -17,7 +17,7 @@ function normalized(path: string): string {
   return `/${names.filter((name) => name !== "" && name !== ".").join("/")}`;
 }
 
-export function given(roots: readonly Root[]): Root[] {
+export function rootsForApi(roots: readonly Root[]): Root[] {
   return roots.map(({ path, access }) => ({ path: normalized(path), access }));
 }
 

@@ -44,10 +44,10 @@ function List({ filter }: { filter: AuditFilter }) {
   const narrow = useNarrow();
   const records = query.data?.pages.flatMap((page) => page.records) ?? [];
   const found = matching(records, filter);
-  const { searching: goes, loadMore: further } = useTextSearch(query, filter, found.length, records.length);
+  const { searching, loadMore } = useTextSearch(query, filter, found.length, records.length);
   const more = query.hasNextPage && (
     <SpaceBetween direction="horizontal" size="s" alignItems="center">
-      <Button loading={query.isFetchingNextPage} onClick={further}>
+      <Button loading={query.isFetchingNextPage} onClick={loadMore}>
         {labels.more}
       </Button>
       {filter.by === "text" && <Box>{labels.searched(count(records.length))}</Box>}
@@ -65,7 +65,7 @@ function List({ filter }: { filter: AuditFilter }) {
         filter={<AuditFilters filter={filter} />}
         items={found}
         trackBy="record_id"
-        loading={query.isPending || (goes && found.length === 0)}
+        loading={query.isPending || (searching && found.length === 0)}
         loadingText={
           records.length ? labels.searched(count(records.length)) : t().common.loading(labels.thing)
         }
@@ -166,7 +166,7 @@ const columns = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => 
 function Export({ filter }: { filter: AuditFilter }) {
   const api = useApi();
   const labels = t().audit;
-  const gather = useMutation({
+  const exporting = useMutation({
     mutationFn: async (form: string) => {
       const records = matching(await fetchAllRecords(api, filter), filter);
       if (form === "csv") download("audit.csv", "text/csv", csv(records));
@@ -176,16 +176,16 @@ function Export({ filter }: { filter: AuditFilter }) {
   return (
     <SpaceBetween size="xs">
       <ButtonDropdown
-        loading={gather.isPending}
+        loading={exporting.isPending}
         items={[
           { id: "csv", text: labels.csv },
           { id: "jsonl", text: labels.jsonl },
         ]}
-        onItemClick={({ detail }) => gather.mutate(detail.id)}
+        onItemClick={({ detail }) => exporting.mutate(detail.id)}
       >
         {labels.export}
       </ButtonDropdown>
-      {gather.error && <ProblemAlert error={gather.error} />}
+      {exporting.error && <ProblemAlert error={exporting.error} />}
     </SpaceBetween>
   );
 }

@@ -8,7 +8,7 @@ import { useSeals } from "../../hooks/queries";
 import { t } from "../../i18n";
 import { Verification } from "./Verification";
 
-const VERIFY = "crosshaul audit verify";
+const VERIFY_COMMAND = "crosshaul audit verify";
 
 /** Sealed days, and verification of the audit here and on the command line. */
 export function Seals() {
@@ -32,7 +32,7 @@ export function Seals() {
         <Verification />
         <div>
           <Box color="text-body-secondary">{labels.verify}</Box>
-          <code className="command">{VERIFY}</code>
+          <code className="command">{VERIFY_COMMAND}</code>
         </div>
       </SpaceBetween>
     </Container>

@@ -25,10 +25,10 @@ export function Verification() {
   );
 }
 
-function Result({ of: { records, seals, flaws } }: { of: VerificationResult }) {
+function Result({ of: { records, seals, errors } }: { of: VerificationResult }) {
   const labels = t().audit;
   const checked = labels.checked(count(records), count(seals));
-  if (flaws.length === 0) {
+  if (errors.length === 0) {
     return (
       <StatusIndicator type="success">
         {checked} {labels.intact}
@@ -38,12 +38,12 @@ function Result({ of: { records, seals, flaws } }: { of: VerificationResult }) {
   return (
     <>
       <StatusIndicator type="error">
-        {checked} {labels.problems(flaws.length)}
+        {checked} {labels.problems(errors.length)}
       </StatusIndicator>
       <ul>
-        {flaws.map(({ kind, what }) => (
+        {errors.map(({ kind, what }) => (
           <li key={`${kind} ${what}`}>
-            <Name>{`${what}: ${labels.flaws[kind]}`}</Name>
+            <Name>{`${what}: ${labels.errors[kind]}`}</Name>
           </li>
         ))}
       </ul>

@@ -1,7 +1,7 @@
 /** Fetch the audit of the last days from the API and verify it. */
 import type { Api, Query } from "../../api/client";
 import { type Fields, parseExact } from "./canonicalJson";
-import { dayOf, daysBetween, type Flaw, flawsIn } from "./verifyChain";
+import { type AuditError, auditErrors, dayOf, daysBetween } from "./verifyChain";
 
 export const DAYS = 30;
 const LIMIT = 200;
@@ -9,7 +9,7 @@ const LIMIT = 200;
 export interface VerificationResult {
   records: number;
   seals: number;
-  flaws: Flaw[];
+  errors: AuditError[];
 }
 
 export async function verifyAudit(api: Api, now: number): Promise<VerificationResult> {
@@ -21,8 +21,8 @@ export async function verifyAudit(api: Api, now: number): Promise<VerificationRe
   }
   // Fetch records after the chain, so that every linked record is included.
   const records = await fetchAll(api, "/audit", "records", { since: `${first}T00:00:00Z` });
-  const flaws = await flawsIn({ records, links, seals, keys }, now);
-  return { records: records.length, seals: seals.length, flaws };
+  const errors = await auditErrors({ records, links, seals, keys }, now);
+  return { records: records.length, seals: seals.length, errors };
 }
 
 async function fetchAll(api: Api, path: string, field: string, query: Query): Promise<Fields[]> {

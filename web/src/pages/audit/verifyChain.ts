@@ -15,7 +15,7 @@ export interface Audit {
   keys: readonly Fields[];
 }
 
-export type FlawKind =
+export type AuditErrorKind =
   | "linkMissing"
   | "linkMismatch"
   | "linkChanged"
@@ -28,8 +28,8 @@ export type FlawKind =
   | "otherChain";
 
 /** A kind of problem, and the day, link or record it is about. */
-export interface Flaw {
-  kind: FlawKind;
+export interface AuditError {
+  kind: AuditErrorKind;
   what: string;
 }
 
@@ -45,29 +45,30 @@ export function daysBetween(first: string, last: string): string[] {
 }
 
 /** Return all problems of the audit; empty if it is intact. */
-export async function flawsIn(audit: Audit, now: number): Promise<Flaw[]> {
-  const flaws: Flaw[] = [];
-  for (const [day, links] of audit.links) flaws.push(...(await chainFlaws(day, links)));
-  flaws.push(...(await recordFlaws(audit, now)));
-  flaws.push(...(await sealFlaws(audit, now)));
-  return flaws;
+export async function auditErrors(audit: Audit, now: number): Promise<AuditError[]> {
+  const errors: AuditError[] = [];
+  for (const [day, links] of audit.links) errors.push(...(await chainErrors(day, links)));
+  errors.push(...(await recordErrors(audit, now)));
+  errors.push(...(await sealErrors(audit, now)));
+  return errors;
 }
 
-async function chainFlaws(day: string, links: readonly Fields[]): Promise<Flaw[]> {
-  const flaws: Flaw[] = [];
+async function chainErrors(day: string, links: readonly Fields[]): Promise<AuditError[]> {
+  const errors: AuditError[] = [];
   let previous: ExactJson = START;
   for (const [at, link] of links.entries()) {
     const what = `${day} #${at + 1}`;
-    if (numberOf(link.number) !== at + 1) return [...flaws, { kind: "linkMissing", what }];
-    if (link.previous !== previous) flaws.push({ kind: "linkMismatch", what });
-    if ((await digestOf(link)) !== link.digest || link.day !== day) flaws.push({ kind: "linkChanged", what });
+    if (numberOf(link.number) !== at + 1) return [...errors, { kind: "linkMissing", what }];
+    if (link.previous !== previous) errors.push({ kind: "linkMismatch", what });
+    if ((await digestOf(link)) !== link.digest || link.day !== day)
+      errors.push({ kind: "linkChanged", what });
     previous = link.digest ?? null;
   }
-  return flaws;
+  return errors;
 }
 
-async function recordFlaws({ links, records }: Audit, now: number): Promise<Flaw[]> {
-  const flaws: Flaw[] = [];
+async function recordErrors({ links, records }: Audit, now: number): Promise<AuditError[]> {
+  const errors: AuditError[] = [];
   const [first = ""] = [...links.keys()].sort();
   const entries = [...links.values()].flat().flatMap((link) => link.entries as Fields[]);
   const known = new Map(entries.map(({ record_id, digest }) => [String(record_id), digest]));
@@ -76,34 +77,34 @@ async function recordFlaws({ links, records }: Audit, now: number): Promise<Flaw
     // A record that was linked after midnight may be older than the requested range.
     if (id.slice(0, 10) < first) continue;
     const record = found.get(id);
-    if (!record) flaws.push({ kind: "deleted", what: id });
-    else if ((await digestOf(record)) !== digest) flaws.push({ kind: "changed", what: id });
+    if (!record) errors.push({ kind: "deleted", what: id });
+    else if ((await digestOf(record)) !== digest) errors.push({ kind: "changed", what: id });
   }
   for (const [id, record] of found) {
     const waits = now - Date.parse(String(record.at)) <= CHAIN_DELAY_MS;
-    if (!known.has(id) && !waits) flaws.push({ kind: "inserted", what: id });
+    if (!known.has(id) && !waits) errors.push({ kind: "inserted", what: id });
   }
-  return flaws;
+  return errors;
 }
 
-async function sealFlaws({ seals, links, keys }: Audit, now: number): Promise<Flaw[]> {
-  const flaws: Flaw[] = [];
+async function sealErrors({ seals, links, keys }: Audit, now: number): Promise<AuditError[]> {
+  const errors: AuditError[] = [];
   const byDay = new Map(seals.map((seal) => [String(seal.day), seal]));
   let previous = START;
   for (const day of sealedDays([...byDay.keys()], now)) {
     const seal = byDay.get(day);
     if (!seal) {
-      flaws.push({ kind: "sealMissing", what: day });
+      errors.push({ kind: "sealMissing", what: day });
       continue;
     }
     const digest = await digestOf(seal);
     const chain = links.get(day);
-    if (seal.previous !== previous) flaws.push({ kind: "sealMismatch", what: day });
-    if (!(await isSigned(seal, digest, keys))) flaws.push({ kind: "sealInvalid", what: day });
-    if (chain && !isSealedBy(chain, seal)) flaws.push({ kind: "otherChain", what: day });
+    if (seal.previous !== previous) errors.push({ kind: "sealMismatch", what: day });
+    if (!(await isSigned(seal, digest, keys))) errors.push({ kind: "sealInvalid", what: day });
+    if (chain && !isSealedBy(chain, seal)) errors.push({ kind: "otherChain", what: day });
     previous = digest;
   }
-  return flaws;
+  return errors;
 }
 
 function isSealedBy(chain: readonly Fields[], seal: Fields): boolean {

@@ -26,7 +26,7 @@ export function AttentionList({ cares: items }: { cares: readonly AttentionItem[
       ) : (
         <SpaceBetween size="s">
           {items.slice(0, MAX_ITEMS).map((item) => {
-            const { title, why, to, error } = describeItem(item);
+            const { title, why, href: to, error } = describeItem(item);
             return (
               <div key={`${item.kind} ${to} ${title}`}>
                 <StatusIndicator type={error ? "error" : "warning"}>
@@ -58,7 +58,7 @@ function explained({ code, message, advice }: Problem): string {
 interface ItemText {
   title: string;
   why: string;
-  to: string;
+  href: string;
   error: boolean;
 }
 
@@ -73,7 +73,7 @@ function describeItem(item: AttentionItem): ItemText {
       return {
         title: labels[item.kind](safeText(locationText(source))),
         why,
-        to: href("transfers", transfer_id),
+        href: href("transfers", transfer_id),
         error: item.kind === "failed",
       };
     }
@@ -82,7 +82,7 @@ function describeItem(item: AttentionItem): ItemText {
       return {
         title: labels.approval(safeText(locationText(source))),
         why: labels.approvalWhy(actorName(created_by)),
-        to: href("transfers", transfer_id),
+        href: href("transfers", transfer_id),
         error: false,
       };
     }
@@ -93,7 +93,7 @@ function describeItem(item: AttentionItem): ItemText {
       return {
         title: full ? labels.nearlyFull(root) : labels.missing(root),
         why: full ? labels.nearlyFullWhy(bytes(item.root.free ?? 0)) : labels.missingWhy,
-        to: href("agents", item.agent.agent_id),
+        href: href("agents", item.agent.agent_id),
         error: !full,
       };
     }
@@ -102,7 +102,7 @@ function describeItem(item: AttentionItem): ItemText {
       return {
         title: labels.clock(agent_id, clockSkew(skew ?? 0)),
         why: labels.clockWhy,
-        to: href("agents", agent_id),
+        href: href("agents", agent_id),
         error: true,
       };
     }
@@ -111,7 +111,7 @@ function describeItem(item: AttentionItem): ItemText {
       return {
         title: labels.rejectsCommands(agent_id),
         why: labels.rejectsCommandsWhy,
-        to: href("agents", agent_id),
+        href: href("agents", agent_id),
         error: true,
       };
     }
@@ -121,7 +121,7 @@ function describeItem(item: AttentionItem): ItemText {
       return {
         title: down ? labels.offline(name) : labels.late(name),
         why: down ? labels.offlineWhy : labels.lateWhy,
-        to: href("agents", name),
+        href: href("agents", name),
         error: down,
       };
     }

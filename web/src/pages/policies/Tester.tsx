@@ -26,7 +26,7 @@ export function Tester() {
   const [person, setPerson] = useState("");
   const [source, setSource] = useState("");
   const [destination, setDestination] = useState("");
-  const ask = useMutation({
+  const test = useMutation({
     mutationFn: () =>
       api.post<PolicyTested>(
         "/policies/test",
@@ -35,15 +35,15 @@ export function Tester() {
       ),
   });
 
-  const faults = {
-    source: errorAt(ask.error, "transfer.source"),
-    destination: errorAt(ask.error, "transfer.destinations"),
+  const errors = {
+    source: errorAt(test.error, "transfer.source"),
+    destination: errorAt(test.error, "transfer.destinations"),
   };
-  const atFields = faults.source || faults.destination;
+  const atFields = errors.source || errors.destination;
 
   function submit(event: FormEvent): void {
     event.preventDefault();
-    if (!ask.isPending) ask.mutate();
+    if (!test.isPending) test.mutate();
   }
 
   return (
@@ -59,7 +59,7 @@ export function Tester() {
                 spellcheck={false}
               />
             </FormField>
-            <FormField label={labels.from} errorText={faults.source}>
+            <FormField label={labels.from} errorText={errors.source}>
               <Input
                 value={source}
                 onChange={({ detail }) => setSource(detail.value)}
@@ -67,7 +67,7 @@ export function Tester() {
                 spellcheck={false}
               />
             </FormField>
-            <FormField label={labels.to} errorText={faults.destination}>
+            <FormField label={labels.to} errorText={errors.destination}>
               <Input
                 value={destination}
                 onChange={({ detail }) => setDestination(detail.value)}
@@ -76,11 +76,11 @@ export function Tester() {
               />
             </FormField>
           </ColumnLayout>
-          <Button loading={ask.isPending} disabled={!source || !destination}>
+          <Button loading={test.isPending} disabled={!source || !destination}>
             {labels.submit}
           </Button>
-          {ask.error && !atFields && <ProblemAlert error={ask.error} />}
-          <div aria-live="polite">{ask.data && <Answer answer={ask.data} />}</div>
+          {test.error && !atFields && <ProblemAlert error={test.error} />}
+          <div aria-live="polite">{test.data && <Answer answer={test.data} />}</div>
         </SpaceBetween>
       </Container>
     </form>
@@ -90,7 +90,7 @@ export function Tester() {
 function Answer({ answer }: { answer: PolicyTested }) {
   const labels = t().policies;
   const agents = useAgents();
-  const strangers = agents.data ? unknownAgents(answer, agents.data) : [];
+  const missing = agents.data ? unknownAgents(answer, agents.data) : [];
   return (
     <SpaceBetween size="xs">
       <strong>
@@ -104,9 +104,9 @@ function Answer({ answer }: { answer: PolicyTested }) {
           <Name>{one.policies.length ? labels.by(one.policies.join(", ")) : labels.notPermitted}</Name>
         </div>
       ))}
-      {strangers.length > 0 && (
+      {missing.length > 0 && (
         <StatusIndicator type="warning">
-          <Name>{labels.unknownAgents(strangers.join(", "))}</Name>
+          <Name>{labels.unknownAgents(missing.join(", "))}</Name>
         </StatusIndicator>
       )}
     </SpaceBetween>

@@ -7,12 +7,12 @@ import { type CedarError, highlight, offsetOf } from "./cedar";
 
 interface Props {
   value: string;
-  flaws: readonly CedarError[];
+  errors: readonly CedarError[];
   onChange(value: string): void;
 }
 
 /** Editor for Cedar: a text area over its highlighted text, with errors marked in place. */
-export function CedarField({ value, flaws, onChange }: Props) {
+export function CedarField({ value, errors, onChange }: Props) {
   const labels = t().policy;
   const field = useRef<HTMLTextAreaElement>(null);
 
@@ -27,7 +27,7 @@ export function CedarField({ value, flaws, onChange }: Props) {
     <div>
       <div className="cedar">
         <pre aria-hidden="true">
-          {highlight(value, flaws).map(({ kind, text, wrong }) => {
+          {highlight(value, errors).map(({ kind, text, wrong }) => {
             at += text.length;
             return (
               <span key={at} className={wrong ? `${kind} wrong` : kind}>
@@ -40,7 +40,7 @@ export function CedarField({ value, flaws, onChange }: Props) {
         <textarea
           ref={field}
           aria-label={labels.text}
-          aria-invalid={flaws.length > 0}
+          aria-invalid={errors.length > 0}
           aria-describedby="cedar-flaws"
           value={value}
           onChange={(event) => onChange(event.target.value)}
@@ -51,7 +51,7 @@ export function CedarField({ value, flaws, onChange }: Props) {
         />
       </div>
       <ul id="cedar-flaws" className="plain" aria-live="polite">
-        {flaws.map((flaw) => (
+        {errors.map((flaw) => (
           <li key={`${flaw.line} ${flaw.column} ${flaw.message}`}>
             <StatusIndicator type="error">
               <Button variant="inline-link" formAction="none" onClick={() => show(flaw)}>

@@ -53,7 +53,7 @@ function PolicyForm({ known }: { known?: PolicyDetails }) {
   const save = useSave(known);
   const effect = useDryRun();
   const failed = [save, effect].find(({ error, variables }) => error && variables?.text === text);
-  const flaws = failed ? cedarErrors(asProblem(failed.error).errors) : [];
+  const errors = failed ? cedarErrors(asProblem(failed.error).errors) : [];
   const busy = save.isPending || effect.isPending;
   const nameError = NAME.test(name) && name !== "test" ? "" : labels.nameError;
   const whyError = why.trim().length < MIN_REASON_LENGTH ? labels.whyError : "";
@@ -90,7 +90,7 @@ function PolicyForm({ known }: { known?: PolicyDetails }) {
         }
       >
         <SpaceBetween size="l">
-          {failed && flaws.length === 0 && <ProblemAlert error={failed.error} />}
+          {failed && errors.length === 0 && <ProblemAlert error={failed.error} />}
           <Container header={<Header description={labels.hint}>{labels.text}</Header>}>
             <SpaceBetween size="m">
               {!known && (
@@ -103,8 +103,8 @@ function PolicyForm({ known }: { known?: PolicyDetails }) {
                   />
                 </FormField>
               )}
-              <CedarField value={text} flaws={flaws} onChange={setText} />
-              {flaws.length > 0 && <strong>{asProblem(failed?.error).advice}</strong>}
+              <CedarField value={text} errors={errors} onChange={setText} />
+              {errors.length > 0 && <strong>{asProblem(failed?.error).advice}</strong>}
               <FormField
                 label={labels.why}
                 constraintText={labels.whyHint}

@@ -41,14 +41,14 @@ export function offsetOf(text: string, { line, column }: Pick<CedarError, "line"
 }
 
 /** Return the offset to mark: in blanks, the last character before them, since a mark there is invisible. */
-function markedOffset(text: string, flaw: CedarError): number {
-  const at = offsetOf(text, flaw);
+function markedOffset(text: string, error: CedarError): number {
+  const at = offsetOf(text, error);
   if (/^\S/u.test(text.slice(at))) return at;
   return Math.max(0, text.slice(0, at).trimEnd().length - 1);
 }
 
-export function highlight(text: string, flaws: readonly CedarError[]): Piece[] {
-  const wrong = flaws.map((flaw) => markedOffset(text, flaw));
+export function highlight(text: string, errors: readonly CedarError[]): Piece[] {
+  const wrong = errors.map((flaw) => markedOffset(text, flaw));
   return [...text.matchAll(TOKEN)].map((found) => {
     const [word] = found;
     const end = found.index + word.length;

@@ -44,8 +44,8 @@ export function YamlField({ source, start, known, onChange }: Props) {
 function parse(text: string, known: string | null): { said: TemplateRequest | null; faults: string[] } {
   const labels = t().template;
   const found = parseYaml(text);
-  if ("faults" in found)
-    return { said: null, faults: found.faults.map(({ line, what }) => labels.yamlError(line, what)) };
+  if ("errors" in found)
+    return { said: null, faults: found.errors.map(({ line, what }) => labels.yamlError(line, what)) };
   return known === null || found.request.name === known
     ? { said: found.request, faults: [] }
     : { said: null, faults: [labels.yamlName(known)] };

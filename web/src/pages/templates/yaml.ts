@@ -10,7 +10,7 @@ export interface YamlError {
   what: string;
 }
 
-export type Read = { request: TemplateRequest } | { faults: YamlError[] };
+export type Read = { request: TemplateRequest } | { errors: YamlError[] };
 
 type Check = (value: unknown) => string;
 
@@ -72,7 +72,7 @@ const FIELDS: Record<string, Check> = {
   "options.if_offline": oneOf("queue", "refuse"),
   enabled: boolean,
 };
-const NEEDED = ["name", "trigger", "trigger.bucket", "destinations"];
+const REQUIRED = ["name", "trigger", "trigger.bucket", "destinations"];
 /** Unknown fields of this mapping are left to the API, which may be newer than this page. */
 const EXTENSIBLE = "options";
 
@@ -85,18 +85,18 @@ export function parseYaml(source: string): Read {
   const lines = new LineCounter();
   const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });
   const at = (offset: number | undefined) => lines.linePos(offset ?? 0).line || 1;
-  const wrong = document.errors.map(({ message, pos }) => ({ line: at(pos[0]), what: message }));
-  if (wrong.length) return { faults: wrong };
+  const syntaxErrors = document.errors.map(({ message, pos }) => ({ line: at(pos[0]), what: message }));
+  if (syntaxErrors.length) return { errors: syntaxErrors };
   const value: unknown = document.toJS();
   if (!isMap(document.contents) || mapping(value)) {
-    return { faults: [{ line: 1, what: t().template.yamlNeeds("YAML", t().template.kinds.mapping) }] };
+    return { errors: [{ line: 1, what: t().template.yamlNeeds("YAML", t().template.kinds.mapping) }] };
   }
   const line = (path: string[]): number => {
     const node = document.getIn(path, true) as { range?: [number, number, number] } | undefined;
     return at(node?.range?.[0]);
   };
   const faults = errorsOf(value as Record<string, unknown>, line);
-  if (faults.length) return { faults };
+  if (faults.length) return { errors: faults };
   const given = value as Partial<TemplateRequest> & Pick<TemplateRequest, "name" | "destinations">;
   const request: TemplateRequest = {
     ...EMPTY,
@@ -116,22 +116,22 @@ function errorsOf(value: Record<string, unknown>, line: (path: string[]) => numb
       for (const [name, one] of Object.entries(inner)) flat.set(`${part}.${name}`, one);
     }
   }
-  const faults: YamlError[] = [];
+  const errors: YamlError[] = [];
   for (const [field, one] of flat) {
     const check = FIELDS[field];
     const what = check?.(one);
     if (!check && !field.startsWith(`${EXTENSIBLE}.`)) {
-      faults.push({ line: line(field.split(".")), what: labels.yamlUnknown(field) });
-    } else if (what) faults.push({ line: line(field.split(".")), what: labels.yamlNeeds(field, what) });
+      errors.push({ line: line(field.split(".")), what: labels.yamlUnknown(field) });
+    } else if (what) errors.push({ line: line(field.split(".")), what: labels.yamlNeeds(field, what) });
   }
-  for (const field of NEEDED) {
+  for (const field of REQUIRED) {
     const missing = !flat.has(field) && (field !== "trigger.bucket" || flat.has("trigger"));
-    if (missing) faults.push({ line: 1, what: labels.yamlNeeds(field, FIELDS[field]?.(undefined) ?? "") });
+    if (missing) errors.push({ line: 1, what: labels.yamlNeeds(field, FIELDS[field]?.(undefined) ?? "") });
   }
   const places = Array.isArray(value.destinations) ? value.destinations : [];
   for (const [index, place] of places.entries()) {
     const fault = typeof place === "string" && draftError(draftFrom(place), true);
-    if (fault) faults.push({ line: line(["destinations", String(index)]), what: `${place}: ${fault}` });
+    if (fault) errors.push({ line: line(["destinations", String(index)]), what: `${place}: ${fault}` });
   }
-  return faults;
+  return errors;
 }

@@ -66,9 +66,9 @@ function drawPlot(place: HTMLElement, next: () => number): () => void {
 
 /** Return the chart's options. Colors are read at each redraw, since the theme may change. */
 function plotOptions(width: number): uPlot.Options {
-  const colour = (name: string) => getComputedStyle(document.body).getPropertyValue(name).trim();
-  const lines = { stroke: () => colour("--rule"), width: 1 };
-  const axis = { stroke: () => colour("--ink"), grid: lines, ticks: lines, font: `12px ${FONT}` };
+  const color = (name: string) => getComputedStyle(document.body).getPropertyValue(name).trim();
+  const lines = { stroke: () => color("--rule"), width: 1 };
+  const axis = { stroke: () => color("--ink"), grid: lines, ticks: lines, font: `12px ${FONT}` };
   return {
     width,
     height: HEIGHT,
@@ -85,8 +85,8 @@ function plotOptions(width: number): uPlot.Options {
     series: [
       {},
       {
-        stroke: () => colour("--blue"),
-        fill: () => `${colour("--blue")}24`,
+        stroke: () => color("--blue"),
+        fill: () => `${color("--blue")}24`,
         width: 2,
         points: { show: false },
       },

@@ -43,7 +43,7 @@ function List({ filters }: { filters: Filters }) {
   const next = query.data?.next ?? null;
   const moving = query.data?.transfers.some(({ state }) => state === "running") ?? false;
 
-  function onward(): void {
+  function addNextPage(): void {
     if (next) setStarts((before) => [...before.slice(0, page), next]);
   }
 
@@ -76,9 +76,9 @@ function List({ filters }: { filters: Filters }) {
               currentPageIndex={page}
               pagesCount={Math.max(starts.length, next ? page + 1 : page)}
               openEnd={Boolean(next)}
-              onNextPageClick={onward}
+              onNextPageClick={addNextPage}
               onChange={({ detail }) => {
-                if (detail.currentPageIndex > starts.length) onward();
+                if (detail.currentPageIndex > starts.length) addNextPage();
                 setPage(detail.currentPageIndex);
               }}
             />

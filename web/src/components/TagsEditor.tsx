@@ -10,7 +10,7 @@ interface Props {
 }
 
 /** Editor for the tags of an agent. */
-export function Tags({ value, onChange }: Props) {
+export function TagsEditor({ value, onChange }: Props) {
   return (
     <FormField label={t().common.tags} description={t().agent.tagsHint} stretch>
       <TagEditor
@@ -24,12 +24,12 @@ export function Tags({ value, onChange }: Props) {
   );
 }
 
-export function editable(tags: Record<string, string>): Tag[] {
+export function toEditorTags(tags: Record<string, string>): Tag[] {
   return Object.entries(tags).map(([key, value]) => ({ key, value, existing: true }));
 }
 
 /** Return the tags for the API, without removed ones. */
-export function given(tags: readonly Tag[]): Record<string, string> {
+export function tagsForApi(tags: readonly Tag[]): Record<string, string> {
   const kept = tags.filter((tag) => !tag.markedForRemoval && tag.key);
   return Object.fromEntries(kept.map((tag) => [tag.key, tag.value]));
 }
