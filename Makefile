@@ -1,17 +1,17 @@
-# make demo          two use cases on real files, then stays up until Ctrl-C   (ONCE=1: then stops)
-# make test          every test, installing what it needs
-# make bench         the lane beside rsync, scp, rclone, Syncthing and others   (ARGS="--scale 0.1 --case small")
-# make lint          ruff, mypy, import-linter
-# make audit         known vulnerabilities of every dependency (asks the registries), and their licences
-# make licences      the licences alone; fails if something is shipped that may not be
-# make wire          the console's types, from the models in events/
-# make clean         forget the demonstration's state and every environment
+# make demo          run two use cases on real files, then stay up until Ctrl-C   (ONCE=1 stops instead)
+# make test          install what the tests need and run all of them
+# make bench         compare the lane with rsync, scp, rclone, Syncthing and others   (ARGS="--scale 0.1 --case small")
+# make lint          run ruff, mypy, import-linter, the check for banned words and the console's checks
+# make audit         check every dependency for known vulnerabilities (asks the registries) and its license
+# make licences      check licenses only; fails if a shipped package has one that is not allowed
+# make wire          generate the console's types from the models in events/
+# make clean         delete the demonstration's state and every environment
 
 SHELL := /bin/bash
 SETUP := infra/local/setup.sh
 BIN   := .crosshaul/env/bin
 ONCE  ?=
-# Stories wait more than they work: one more than there are cores.
+# End-to-end tests mostly wait, so run one worker more than there are cores.
 WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 
 .PHONY: demo test bench lint audit licences format wire locks clean
@@ -35,6 +35,7 @@ lint:
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --config pyproject.toml
+	@$(BIN)/python -m infra.local.identifiers
 	@cd web && npm run --silent lint
 
 audit: licences
@@ -53,7 +54,7 @@ wire:
 	@$(SETUP) env node web
 	@PATH="$$(dirname "$$(cat .crosshaul/node.path)"):$$PATH" npm run --silent --prefix web wire
 
-# Rewrites the lock files from pyproject.toml; run it after a change of dependencies.
+# Rewrite the lock files from pyproject.toml. Run this after changing dependencies.
 locks:
 	@infra/local/lock.sh
 

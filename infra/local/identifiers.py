@@ -1,0 +1,84 @@
+"""Ban private words in identifiers, each with the word of the field to write instead.
+
+Checks the names of classes, functions, parameters and constants. The name of a test is a sentence and is not
+checked. Prints `file:line: name: write …` and exits 1 if a banned word is found.
+"""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+ROOMS = ("agent", "events", "infra", "lambdas", "tests")
+REPLACEMENTS = {
+    "breath": "..._DELAY_S",
+    "bring on": "advance",
+    "carry on": "resume",
+    "doomed": "failed_by_upstream",
+    "dress": "apply_metadata",
+    "ears": "rules",
+    "enrol": "enroll",
+    "enrolling": "enrollment",
+    "enrolment": "enrollment",
+    "expel": "deprovision",
+    "fate": "outcome",
+    "foreman": "scaler",
+    "hang up": "shut_down",
+    "hearing": "handler or listener",
+    "hire": "spawn",
+    "hurry": "wake",
+    "kin": "group",
+    "leash": "child_process",
+    "leashed": "child_process",
+    "lending": "credentials",
+    "look anew": "rescan",
+    "look every": "POLL_INTERVAL_S",
+    "misbehaviour": "ProtocolError",
+    "misfits": "validation_errors",
+    "nudge": "command",
+    "ripe": "ready",
+    "ripens": "ready",
+    "spelling": "name_folding",
+    "unsaid": "unsent",
+    "wishes": "specs",
+}
+WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+
+
+def names(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield the line and name of each class, function, parameter and constant."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if not node.name.startswith("test_"):
+                yield node.lineno, node.name
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id.isupper():
+            yield node.lineno, node.id
+
+
+def replacement(name: str) -> str | None:
+    """Return what to write instead of the first banned word in `name`."""
+    words = [word.lower() for word in WORD.findall(name)]
+    candidates = [*words, *(f"{first} {second}" for first, second in pairwise(words))]
+    return next((REPLACEMENTS[word] for word in candidates if word in REPLACEMENTS), None)
+
+
+def main() -> None:
+    """Print every name that has a banned word, and exit 1 if there is one."""
+    patterns = [f"{room}/*.py" for room in ROOMS]
+    listed = subprocess.run(["git", "ls-files", *patterns], check=True, capture_output=True, text=True).stdout
+    found = [
+        f"{path}:{line}: {name}: write {instead}"
+        for path in listed.splitlines()
+        for line, name in names(ast.parse(Path(path).read_text(encoding="utf-8")))
+        if (instead := replacement(name))
+    ]
+    sys.exit("\n".join(found) or 0)
+
+
+if __name__ == "__main__":
+    main()
