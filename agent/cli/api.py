@@ -1,4 +1,4 @@
-"""The operator's side of the HTTP API: the token kept fresh, requests repeated safely, problems typed."""
+"""The operator's HTTP client for the API: renews the token, retries safely, raises typed errors."""
 
 import time
 import uuid
@@ -15,44 +15,44 @@ from agent.cli.session import Session
 from agent.cloud import http
 
 _RETRY_DELAYS_S = (0.2, 0.6, 1.5)
-"""Seconds before each further try."""
+"""Seconds before each retry."""
 
 _RETRYABLE_STATUS = {429, 502, 503}
-"""The request did not get through to the control plane, or found no room there."""
+"""HTTP status codes of requests that the control plane did not process."""
 
-PAGE = 100
+PAGE_SIZE = 100
 
 
 class ApiClient:
-    """One signed-in conversation. Every call raises ApiProblem, httpx.TransportError or Trouble."""
+    """The API as one signed-in user. Every call may raise ApiProblem, httpx.TransportError or CliError."""
 
     def __init__(self, client: httpx.Client, signed_in: Session) -> None:
         self._client = client
         self._session = signed_in
 
     def get(self, *path: str, **query: str | int | None) -> Any:
-        asked = {name: value for name, value in query.items() if value is not None}
-        return self._call("GET", path, params=asked)
+        params = {name: value for name, value in query.items() if value is not None}
+        return self._call("GET", path, params=params)
 
     def glance(self, *path: str, **query: str | int | None) -> Any:
-        """A GET that is tried once, for callers who look again anyway or can do without."""
-        return self._call("GET", path, pauses=(), params=query)
+        """Send a GET once, without retries, for callers that poll anyway or can do without the answer."""
+        return self._call("GET", path, delays=(), params=query)
 
     def post(self, *path: str, body: Any = None) -> Any:
-        """A POST with an Idempotency-Key of its own, so that repeating it cannot do the thing twice."""
+        """Send a POST with a new Idempotency-Key, so that a retry cannot take effect twice."""
         headers = {"Idempotency-Key": str(uuid.uuid4())}
         return self._call("POST", path, json={} if body is None else body, headers=headers)
 
     def put(self, *path: str, body: Any, **query: str | int | None) -> Any:
-        asked = {name: value for name, value in query.items() if value is not None}
-        return self._call("PUT", path, json=body, params=asked)
+        params = {name: value for name, value in query.items() if value is not None}
+        return self._call("PUT", path, json=body, params=params)
 
     def delete(self, *path: str, **query: str | int | None) -> Any:
-        asked = {name: value for name, value in query.items() if value is not None}
-        return self._call("DELETE", path, params=asked)
+        params = {name: value for name, value in query.items() if value is not None}
+        return self._call("DELETE", path, params=params)
 
-    def pages(self, *path: str, limit: int = PAGE, **query: str | int | None) -> Iterator[Any]:
-        """Every page of a list, one request each, as far as it is read."""
+    def pages(self, *path: str, limit: int = PAGE_SIZE, **query: str | int | None) -> Iterator[Any]:
+        """Yield the pages of a list, requesting each page only when the caller asks for it."""
         after: str | None = None
         while True:
             page = self.get(*path, limit=limit, after=after, **query)
@@ -62,21 +62,21 @@ class ApiClient:
                 return
 
     def _call(
-        self, method: str, path: tuple[str, ...], *, pauses: tuple[float, ...] | None = None, **request: Any
+        self, method: str, path: tuple[str, ...], *, delays: tuple[float, ...] | None = None, **request: Any
     ) -> Any:
         address = "/".join(quote(part, safe="") for part in path)
-        between = _RETRY_DELAYS_S if pauses is None else pauses
-        response = self._repeated(method, address, request, between)
-        if response.status_code == 401:  # revoked or expired early: a fresh token, once
+        delays = _RETRY_DELAYS_S if delays is None else delays
+        response = self._send_with_retry(method, address, request, delays)
+        if response.status_code == 401:  # revoked or expired early: renew the token, once
             self._refresh()
-            response = self._repeated(method, address, request, between)
+            response = self._send_with_retry(method, address, request, delays)
         http.raise_for_problem(response)
         return _content(response)
 
-    def _repeated(
-        self, method: str, address: str, request: dict[str, Any], pauses: tuple[float, ...]
+    def _send_with_retry(
+        self, method: str, address: str, request: dict[str, Any], delays: tuple[float, ...]
     ) -> httpx.Response:
-        for pause in pauses:
+        for delay in delays:
             try:
                 response = self._send(method, address, request)
             except httpx.TransportError as error:
@@ -85,7 +85,7 @@ class ApiClient:
             else:
                 if response.status_code not in _RETRYABLE_STATUS:
                     return response
-            time.sleep(pause)
+            time.sleep(delay)
         return self._send(method, address, request)
 
     def _send(self, method: str, address: str, request: dict[str, Any]) -> httpx.Response:
@@ -104,13 +104,13 @@ def _content(response: httpx.Response) -> Any:
     try:
         return response.json() if response.content else None
     except ValueError:
-        what = f"{response.request.url.host} answered with something that is not JSON"
-        advice = "Is a proxy in between? `crosshaul whoami` shows the API's address."
+        what = f"the answer of {response.request.url.host} is not JSON"
+        advice = "Check for a proxy in between; `crosshaul whoami` shows the API's address."
         raise CliError(what, advice, Exit.UNREACHABLE) from None
 
 
 def _may_repeat(method: str, error: httpx.TransportError) -> bool:
-    """Only a DELETE could tell a lie when repeated: `not found` for what it has just removed itself."""
+    """Return whether a retry is safe: a DELETE that worked would be answered with `not found`."""
     return method != "DELETE" or isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
 
 
@@ -120,7 +120,11 @@ def pool_of(signed_in: Session) -> cognito.Pool:
 
 @contextmanager
 def connected() -> Iterator[ApiClient]:
-    """The API where the stored session is signed in; NotSignedIn without one."""
+    """Yield a client for the API of the stored session.
+
+    Raises:
+        NotSignedInError: There is no usable session.
+    """
     signed_in = session.load()
     with http.client(signed_in.url) as client:
         yield ApiClient(client, signed_in)

@@ -1,4 +1,4 @@
-"""What was typed, read as the request that the API will read it as, before anything is sent."""
+"""Parse command-line arguments into the API's request models, so that errors show before anything is sent."""
 
 from typing import Any, TypeVar
 
@@ -13,7 +13,11 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def validated(model: type[M], /, **typed: Any) -> M:
-    """The request; Trouble that says which part does not fit."""
+    """Return the request built from what was typed.
+
+    Raises:
+        CliError: A value is not valid; the message names the field.
+    """
     try:
         request = model.model_validate(typed)
         request.model_dump_json()
@@ -25,22 +29,28 @@ def validated(model: type[M], /, **typed: Any) -> M:
     return request
 
 
-NO_ROOTS = "It names no roots: add --root PATH:ro or PATH:rw, unless the host has an agent.toml already."
-"""Of a line that installs an agent."""
+NO_ROOTS = (
+    "The command names no roots: add --root PATH:ro or PATH:rw, unless the host already has an agent.toml."
+)
+"""Note below an install command without roots."""
 
 
 def location(text: str) -> Location:
-    """`server-b:/data`, `server-b:remote:path` or `s3://bucket/prefix`; Trouble if it is none of them."""
+    """Parse `server-b:/data`, `server-b:remote:path` or `s3://bucket/prefix`.
+
+    Raises:
+        CliError: The text is not a location.
+    """
     try:
         found: Location = TypeAdapter(LocationText).validate_python(text)
     except ValidationError as error:
-        how = "Write it as AGENT:/PATH, AGENT:REMOTE:PATH or s3://BUCKET/PREFIX/."
-        raise CliError(f"{text!r}: {validation_messages(error)}", how) from None
+        advice = "Write it as AGENT:/PATH, AGENT:REMOTE:PATH or s3://BUCKET/PREFIX/."
+        raise CliError(f"{text!r}: {validation_messages(error)}", advice) from None
     return found
 
 
 def tags(texts: list[str]) -> dict[str, str]:
-    """What was typed as --tag KEY=VALUE."""
+    """Parse the values of --tag KEY=VALUE."""
     pairs = [text.partition("=") for text in texts]
     if wrong := next((text for text, (_, equals, _v) in zip(texts, pairs, strict=True) if not equals), None):
         raise CliError(f"{wrong!r} is not a tag", "Write --tag KEY=VALUE.")
@@ -48,7 +58,7 @@ def tags(texts: list[str]) -> dict[str, str]:
 
 
 def roots(texts: list[str]) -> list[dict[str, str]]:
-    """What was typed as --root PATH:ACCESS."""
+    """Parse the values of --root PATH:ACCESS."""
     parts = [text.rpartition(":") for text in texts]
     if wrong := next((t for t, (path, _, _a) in zip(texts, parts, strict=True) if not path), None):
         raise CliError(f"{wrong!r} is not a root", "Write --root PATH:ro or --root PATH:rw.")
@@ -56,12 +66,12 @@ def roots(texts: list[str]) -> list[dict[str, str]]:
 
 
 def validation_messages(error: ValidationError) -> str:
-    """Where something does not fit, and why, in one line: `source: write a location as …`."""
-    return "; ".join(map(_misfit, innermost_errors(error)))
+    """Return all validation errors on one line: `source: write a location as …`."""
+    return "; ".join(map(_validation_message, innermost_errors(error)))
 
 
-def _misfit(one: ErrorDetails) -> str:
-    why = message(one)
-    where = field_path(one)
-    value = f" {one['input']!r}" if where and isinstance(one["input"], str) else ""
-    return f"{where}{value}: {why}" if where else why
+def _validation_message(error: ErrorDetails) -> str:
+    reason = message(error)
+    field = field_path(error)
+    value = f" {error['input']!r}" if field and isinstance(error["input"], str) else ""
+    return f"{field}{value}: {reason}" if field else reason

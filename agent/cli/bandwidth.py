@@ -1,4 +1,4 @@
-"""Bandwidth limits as people type them: `50M`, and `mon-fri 08:00-18:00 10M Europe/Berlin`."""
+"""Parse bandwidth limits as typed on the command line: `50M`, and `mon-fri 08:00-18:00 10M Europe/Berlin`."""
 
 import re
 from typing import Any
@@ -17,7 +17,11 @@ _ADVICE = (
 
 
 def rate(option: str, text: str | None) -> int | None:
-    """Bytes per second from what was typed; at least 1 KiB/s, below which nothing would end."""
+    """Parse a rate in bytes per second, at least 1 KiB/s; None stays None.
+
+    Raises:
+        CliError: The rate is below 1 KiB/s, where transfers would hardly finish, or is not a size.
+    """
     if text is None:
         return None
     if (found := read_size(text)) < 1024:
@@ -26,10 +30,14 @@ def rate(option: str, text: str | None) -> int | None:
 
 
 def window(text: str) -> dict[str, Any]:
-    """The fields of a `BandwidthWindow`; Trouble if it is none."""
+    """Parse the fields of a `BandwidthWindow`.
+
+    Raises:
+        CliError: The text is not a time window.
+    """
     found = _WINDOW.match(text)
     if not found:
-        raise CliError(f"{text!r} is not a window of the day", _ADVICE)
+        raise CliError(f"{text!r} is not a time window", _ADVICE)
     limit = None if found["limit"] == "off" else rate("--bwlimit-at", found["limit"])
     return {
         "days": _read_days(text, found["days"]),
@@ -41,12 +49,12 @@ def window(text: str) -> dict[str, Any]:
 
 
 def _read_days(text: str, typed: str | None) -> list[str]:
-    """`mon-fri`, `sat,sun`; nothing means every day."""
+    """Parse days such as `mon-fri` or `sat,sun`; an empty list means every day."""
     days: list[str] = []
     for part in (typed or "").lower().split(",") if typed else ():
         first, _, last = part.partition("-")
         if first not in _DAYS or (last or first) not in _DAYS:
             raise CliError(f"{part!r} in {text!r} is not a day or days", _ADVICE)
         start, count = _DAYS.index(first), (_DAYS.index(last or first) - _DAYS.index(first)) % 7
-        days += [_DAYS[(start + more) % 7] for more in range(count + 1)]
+        days += [_DAYS[(start + offset) % 7] for offset in range(count + 1)]
     return days

@@ -1,4 +1,4 @@
-"""Signing in with Amazon Cognito over plain HTTPS, so that no AWS SDK is needed on an operator's machine.
+"""Sign in with Amazon Cognito over plain HTTPS, so that operators need no AWS SDK.
 
 Protocol: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_InitiateAuth.html
 """
@@ -14,7 +14,7 @@ from agent.cli.errors import CliError, Exit, NotSignedInError
 from agent.cloud import http
 
 Ask = Callable[[str, str], str]
-"""(question, what it is for) → the answer, never shown on the screen."""
+"""(question, name of the challenge's answer) → the answer, which is never echoed."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Pool:
-    """Where people of this stage sign in."""
+    """The Cognito user pool of one stage."""
 
     region: str
     client_id: str
     endpoint: str | None = None
     pool_id: str = ""
-    """For signing in; what comes after does without."""
+    """Needed to sign in, not to refresh tokens."""
 
     @property
     def url(self) -> str:
@@ -44,12 +44,12 @@ _CHALLENGES = {
     "SMS_MFA": ("Code from the text message", "SMS_MFA_CODE"),
     "EMAIL_OTP": ("Code from the e-mail", "EMAIL_OTP_CODE"),
 }
-"""Cognito's further questions: what to ask, and the name of the answer."""
+"""Cognito's further challenges: the question to ask, and the name of the answer in the response."""
 
 _ERRORS = {
     "NotAuthorizedException": CliError("wrong user or password", "Try again.", Exit.FORBIDDEN),
     "UserNotFoundException": CliError("wrong user or password", "Try again.", Exit.FORBIDDEN),
-    "CodeMismatchException": CliError("that code is not right", "Sign in again.", Exit.FORBIDDEN),
+    "CodeMismatchException": CliError("wrong code", "Sign in again.", Exit.FORBIDDEN),
     "PasswordResetRequiredException": CliError(
         "the password has to be reset", "Ask an administrator for a new one.", Exit.FORBIDDEN
     ),
@@ -57,27 +57,36 @@ _ERRORS = {
         "this user is not confirmed yet", "Ask an administrator to confirm it.", Exit.FORBIDDEN
     ),
     "TooManyRequestsException": CliError(
-        "too many attempts to sign in", "Wait a minute, then try again.", Exit.REFUSED
+        "too many sign-in attempts", "Wait a minute, then try again.", Exit.REFUSED
     ),
 }
 
 
 def sign_in(pool: Pool, user: str, password: str, ask: Ask) -> Tokens:
-    """Tokens for a user, whose password does not leave this machine; `ask` answers what else Cognito wants to
-    know (a new password, a code)."""
+    """Sign a user in and return the tokens; the password itself is never sent.
+
+    `ask` answers Cognito's further challenges: a new password, a code.
+
+    Raises:
+        CliError: Cognito refuses, or asks for something this command cannot answer.
+    """
     proof = srp.SrpProof()
     answer = _initiate(pool, "USER_SRP_AUTH", {"USERNAME": user, "SRP_A": proof.public})
     while challenge := answer.get("ChallengeName"):
         if challenge == "PASSWORD_VERIFIER":
-            given = _proven(pool, proof, answer, password)
+            responses = _password_responses(pool, proof, answer, password)
         else:
-            given = _given(challenge, answer, user, ask)
-        answer = _respond(pool, challenge, answer, given)
+            responses = _challenge_responses(challenge, answer, user, ask)
+        answer = _respond(pool, challenge, answer, responses)
     return _tokens(answer)
 
 
 def refresh(pool: Pool, refresh_token: str) -> Tokens:
-    """A fresh id token; NotSignedIn when the session has ended for good."""
+    """Return a new id token.
+
+    Raises:
+        NotSignedInError: The refresh token has expired or was revoked.
+    """
     try:
         return _tokens(_initiate(pool, "REFRESH_TOKEN_AUTH", {"REFRESH_TOKEN": refresh_token}))
     except CliError as error:
@@ -91,29 +100,31 @@ def _initiate(pool: Pool, flow: str, parameters: dict[str, str]) -> dict[str, An
     return _call(pool, "InitiateAuth", body)
 
 
-def _proven(pool: Pool, proof: srp.SrpProof, answer: dict[str, Any], password: str) -> dict[str, str]:
+def _password_responses(
+    pool: Pool, proof: srp.SrpProof, answer: dict[str, Any], password: str
+) -> dict[str, str]:
     try:
         return proof.answer(pool.pool_id, answer["ChallengeParameters"], password)
     except (KeyError, ValueError) as error:
-        advice = "See that the address is right, and that nothing in between changes what it says."
-        raise CliError("this is not how Cognito asks for a password", advice, Exit.UNREACHABLE) from error
+        advice = "Check the API's address, and that no proxy changes Cognito's answers."
+        raise CliError("Cognito's password challenge is not valid", advice, Exit.UNREACHABLE) from error
 
 
-def _given(challenge: str, answer: dict[str, Any], user: str, ask: Ask) -> dict[str, str]:
+def _challenge_responses(challenge: str, answer: dict[str, Any], user: str, ask: Ask) -> dict[str, str]:
     if challenge not in _CHALLENGES:
         advice = "Ask an administrator for a user that signs in with a password."
         raise CliError(f"this command cannot answer Cognito's {challenge}", advice, Exit.FORBIDDEN)
     question, name = _CHALLENGES[challenge]
-    known_as = answer.get("ChallengeParameters", {}).get("USER_ID_FOR_SRP", user)
-    return {"USERNAME": known_as, name: ask(question, name)}
+    user_id = answer.get("ChallengeParameters", {}).get("USER_ID_FOR_SRP", user)
+    return {"USERNAME": user_id, name: ask(question, name)}
 
 
-def _respond(pool: Pool, challenge: str, answer: dict[str, Any], given: dict[str, str]) -> dict[str, Any]:
+def _respond(pool: Pool, challenge: str, answer: dict[str, Any], responses: dict[str, str]) -> dict[str, Any]:
     body = {
         "ClientId": pool.client_id,
         "ChallengeName": challenge,
         "Session": answer.get("Session"),
-        "ChallengeResponses": given,
+        "ChallengeResponses": responses,
     }
     return _call(pool, "RespondToAuthChallenge", body)
 
@@ -151,5 +162,7 @@ def _error(response: httpx.Response, answer: dict[str, Any]) -> CliError:
         known = _ERRORS[kind]
         return CliError(known.what, known.advice, known.code)
     if response.status_code >= 500:
-        return CliError(f"Cognito has an error of its own: {message}", "Try again later.", Exit.UNREACHABLE)
-    return CliError(f"Cognito refused: {message}", "See what it says and try again.", Exit.FORBIDDEN)
+        return CliError(f"Cognito failed: {message}", "Try again later.", Exit.UNREACHABLE)
+    return CliError(
+        f"Cognito refused: {message}", "Correct what the message names and sign in again.", Exit.FORBIDDEN
+    )

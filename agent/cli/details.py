@@ -1,4 +1,6 @@
-"""A transfer in full, for `show` and for the end of `--watch`."""
+"""Print a transfer in full, for `show` and for the end of `--watch`."""
+
+from collections.abc import Callable
 
 from agent.cli import output
 from agent.cli.output import STYLES
@@ -12,7 +14,7 @@ from events.states import HopState
 from events.views import Approval, HopView, TimelineEntry, TransferView
 
 _NAMED_FAILURES = 10
-"""Single files named per hop; `--json` has all that the agent sent."""
+"""Files listed per hop; `--json` has all that the agent sent."""
 
 
 def print_transfer(view: TransferView) -> None:
@@ -20,8 +22,8 @@ def print_transfer(view: TransferView) -> None:
     for hop in view.hops:
         print_hop(hop)
     output.say("\nTimeline", style="bold")
-    for moment in view.timeline:
-        output.say(f"  {_moment(moment)}")
+    for entry in view.timeline:
+        output.say(f"  {_timeline_line(entry)}")
 
 
 def _head(view: TransferView) -> None:
@@ -30,40 +32,40 @@ def _head(view: TransferView) -> None:
     for place in view.destinations:
         output.say(f"  to    {clean(str(place))}")
     template = f", by template {view.template_id}" if view.template_id else ""
-    asked = f"{clock(view.created_at)} ({ago(view.created_at)})"
-    output.say(f"  asked for by {clean(view.created_by.name)} at {asked}{template}", style="dim")
+    created = f"{clock(view.created_at)} ({ago(view.created_at)})"
+    output.say(f"  requested by {clean(view.created_by.name)} at {created}{template}", style="dim")
     if view.approval:
         output.say(f"  {_approval(view.approval)}", style="" if view.approval.by else "yellow")
-    if unusual := _unusual(view.options):
-        output.say(f"  with {unusual}", style="dim")
+    if options := _non_default(view.options):
+        output.say(f"  with {options}", style="dim")
 
 
 def _approval(approval: Approval) -> str:
     policies = ", ".join(approval.policies)
     if approval.by:
         return f"approved by {clean(approval.by.name)} at {clock(approval.at)} (policies: {policies})"
-    barred = clean(", ".join(one.name for one in approval.asked_for))
-    return f"waits for a second person, not {barred}: crosshaul approve (policies: {policies})"
+    requesters = clean(", ".join(person.name for person in approval.asked_for))
+    return f"needs approval by somebody other than {requesters}: crosshaul approve (policies: {policies})"
 
 
 def _selected(view: TransferView) -> str:
     return "" if view.selection_count is None else f"  ({counted(view.selection_count, 'object')})"
 
 
-def _unusual(options: Options) -> str:
+def _non_default(options: Options) -> str:
     chosen = options.model_dump(mode="json", exclude_defaults=True)
-    return ", ".join(_chosen(name.replace("_", " "), value) for name, value in chosen.items())
+    return ", ".join(_option_text(name.replace("_", " "), value) for name, value in chosen.items())
 
 
-def _chosen(name: str, value: object) -> str:
-    """`move`, `exclude proxies/ *.tmp`, `streams 4`."""
+def _option_text(name: str, value: object) -> str:
+    """Return an option as text: `move`, `exclude proxies/ *.tmp`, `streams 4`."""
     if value is True:
         return name
     values = value if isinstance(value, list) else [value]
-    return clean(" ".join([name, *map(_in_words, values)]))
+    return clean(" ".join([name, *map(_value_text, values)]))
 
 
-def _in_words(value: object) -> str:
+def _value_text(value: object) -> str:
     if not isinstance(value, dict):
         return str(value)
     limit = size(value["limit"]) if value["limit"] else "off"
@@ -72,63 +74,63 @@ def _in_words(value: object) -> str:
 
 
 def print_hop(hop: HopView) -> None:
-    output.say(f"\nHop {_nth(hop.hop_id)}  {hop.state}", style=f"bold {STYLES.get(hop.state, '')}")
+    output.say(f"\nHop {_hop_number(hop.hop_id)}  {hop.state}", style=f"bold {STYLES.get(hop.state, '')}")
     output.say(f"  {clean(str(hop.source))} → {clean(str(hop.destination))}")
-    output.say(f"  {_travel(hop)}")
+    output.say(f"  {_route_line(hop)}")
     if not hop.preview:
         output.say(f"  {amounts(hop.progress)}")
-        if hop.seconds_since_report is not None and hop.seconds_since_report > _QUIET_AFTER_S:
-            output.say(f"  no word from its agent for {span(hop.seconds_since_report)}", style="yellow")
+        if hop.seconds_since_report is not None and hop.seconds_since_report > _REPORT_OVERDUE_S:
+            output.say(f"  no report from its agent for {span(hop.seconds_since_report)}", style="yellow")
         if hop.progress.space_shortage and hop.ended_at is None:
             output.say(f"  {shortage(hop.progress.space_shortage)}", style="yellow")
     if hop.preview:
         print_preview(hop.preview)
     if hop.retry_at and hop.state is HopState.QUEUED:
-        output.say(f"  is tried again at {clock(hop.retry_at)}", style="yellow")
+        output.say(f"  will be retried at {clock(hop.retry_at)}", style="yellow")
     print_problems(hop)
 
 
-def _nth(hop_id: str) -> int:
-    """As people count: the first is 1."""
+def _hop_number(hop_id: str) -> int:
+    """Return the hop's number, counted from 1."""
     return int(hop_id.rpartition("-")[2]) + 1
 
 
-def _travel(hop: HopView) -> str:
-    told = [hop.via or hop.route]
+def _route_line(hop: HopView) -> str:
+    parts = [hop.via or hop.route]
     if hop.attempt > 1:
-        told.append(f"attempt {hop.attempt}")
+        parts.append(f"attempt {hop.attempt}")
     if hop.after and hop.state is HopState.WAITING:
-        told.append(f"waits for hop {_nth(hop.after)}")
+        parts.append(f"waits for hop {_hop_number(hop.after)}")
     if hop.digest and not hop.preview:
-        told.append(f"digest {hop.digest}")
-    return clean(", ".join(told))
+        parts.append(f"digest {hop.digest}")
+    return clean(", ".join(parts))
 
 
 def amounts(progress: Progress) -> str:
-    """`67%, 700.0 MiB of 1.0 GiB, 2,100 of 3,002 files (12 unchanged)`."""
-    told = [] if share(progress) == "–" else [share(progress)]
-    told.append(f"{size(progress.bytes_done)}{_of(progress.bytes_total, size)}")
+    """Return progress as text: `67%, 700.0 MiB of 1.0 GiB, 2,100 of 3,002 files (12 unchanged)`."""
+    parts = [] if share(progress) == "–" else [share(progress)]
+    parts.append(f"{size(progress.bytes_done)}{_of(progress.bytes_total, size)}")
     files = f"{progress.files_done:,}{_of(progress.files_total, '{:,}'.format)} files"
     unchanged = f" ({progress.files_unchanged:,} unchanged)" if progress.files_unchanged else ""
     removed = f", {progress.files_removed:,} removed" if progress.files_removed else ""
-    return ", ".join([*told, files + unchanged + removed])
+    return ", ".join([*parts, files + unchanged + removed])
 
 
-def _of(total: int | None, words: object) -> str:
-    return "" if total is None or not callable(words) else f" of {words(total)}"
+def _of(total: int | None, format_total: Callable[[int], str]) -> str:
+    return "" if total is None else f" of {format_total(total)}"
 
 
-_QUIET_AFTER_S = 15.0
-"""Seconds without a word that are no cause to wonder: agents store progress every 10."""
-_KINDS = (("sent", "would be sent"), ("replaced", "would be replaced"), ("removed", "would be removed"))
-_STAY = (("kept", "differ and would stay"), ("unchanged", "are the same"))
-_FAIL = (("failed", "would not arrive"),)
+_REPORT_OVERDUE_S = 15.0
+"""Seconds after which a missing report is worth a remark: agents report progress every 10 s."""
+_CHANGES = (("sent", "would be sent"), ("replaced", "would be replaced"), ("removed", "would be removed"))
+_UNTOUCHED = (("kept", "differ and would stay"), ("unchanged", "are the same"))
+_FAILING = (("failed", "would not arrive"),)
 _ONLY_IF_ANY = {"kept", "removed", "failed"}
 
 
 def print_preview(preview: DryRunResult) -> None:
-    """`12 files would be sent (1.5 GiB)`, each with the first of them."""
-    for kind, words in (*_KINDS, *_STAY, *_FAIL):
+    """Print a dry run's result: `12 files would be sent (1.5 GiB)`, each line with example paths."""
+    for kind, words in (*_CHANGES, *_UNTOUCHED, *_FAILING):
         amount: Amount = getattr(preview, kind)
         if not amount.files and kind in _ONLY_IF_ANY:
             continue
@@ -139,10 +141,10 @@ def print_preview(preview: DryRunResult) -> None:
         output.say(f"  {shortage(preview.space_shortage)}", style="yellow")
 
 
-def shortage(short: SpaceShortage) -> str:
+def shortage(space: SpaceShortage) -> str:
     return (
-        f"seems to be short of room: {size(short.wanted)} to be written where {size(short.free)} were free; "
-        "it pauses if the disk is full"
+        f"not enough free space: {size(space.wanted)} to write, {size(space.free)} free; "
+        "the transfer pauses when the disk is full"
     )
 
 
@@ -163,6 +165,6 @@ def _problem(problem: Problem, indent: str) -> None:
         output.say(f"{indent}→ {clean(problem.advice)}")
 
 
-def _moment(moment: TimelineEntry) -> str:
-    why = f": {moment.problem.message}" if moment.problem else ""
-    return f"{clock(moment.at)}  {clean(moment.what)}{clean(why)}  ({clean(moment.by.name)})"
+def _timeline_line(entry: TimelineEntry) -> str:
+    reason = f": {entry.problem.message}" if entry.problem else ""
+    return f"{clock(entry.at)}  {clean(entry.what)}{clean(reason)}  ({clean(entry.by.name)})"

@@ -1,10 +1,10 @@
-"""What goes wrong in the operator's command, what to do about it, and the exit code for it."""
+"""Errors of the operator's command: message, advice and exit code."""
 
 from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """Exit codes. Scripts may count on them."""
+    """Exit codes. Scripts may rely on them."""
 
     OK = 0
     FAILED = 1
@@ -20,20 +20,20 @@ class Exit(IntEnum):
 MEANING = {
     Exit.OK: "done; with --watch: everything arrived",
     Exit.FAILED: "the transfer failed or was cancelled, wholly or in part",
-    Exit.USAGE: "the command or the request is written wrongly",
+    Exit.USAGE: "the command or the request is not valid",
     Exit.FORBIDDEN: "not signed in, or not allowed to",
     Exit.NOT_FOUND: "no such transfer, agent, template or directory",
-    Exit.UNREACHABLE: "the API (or an agent behind it) does not answer, or has an error of its own",
-    Exit.REFUSED: "refused as things are: a conflict, an agent that is away, too many requests",
-    Exit.BUG: "a mistake in crosshaul itself; --debug shows where",
-    Exit.INTERRUPTED: "stopped with Ctrl-C; a transfer that was asked for goes on",
+    Exit.UNREACHABLE: "the API (or an agent behind it) does not answer, or failed",
+    Exit.REFUSED: "conflict with the current state: for example an agent is offline, or too many requests",
+    Exit.BUG: "an internal error in crosshaul; --debug shows where",
+    Exit.INTERRUPTED: "stopped with Ctrl-C; a transfer that was started continues",
 }
 
 EXIT_TABLE = "Exit codes:\n" + "\n".join(f"  {code.value:>3}  {text}" for code, text in MEANING.items())
 
 
 class CliError(Exception):
-    """One line of what happened, one of what to do, and the code to end with."""
+    """An error for the operator: one line of what happened, one of what to do, and the exit code."""
 
     def __init__(self, what: str, advice: str = "", code: Exit = Exit.USAGE) -> None:
         super().__init__(what)
@@ -43,7 +43,7 @@ class CliError(Exception):
 
 
 class NotSignedInError(CliError):
-    """There is no session, or it is not accepted any more."""
+    """There is no session, or the API no longer accepts it."""
 
     def __init__(self, what: str = "you are not signed in") -> None:
         super().__init__(what, "Sign in with `crosshaul login URL`.", Exit.FORBIDDEN)
@@ -61,5 +61,5 @@ _BY_STATUS = {
 
 
 def code_for_status(status: int) -> Exit:
-    """The exit code that an HTTP error status leads to."""
+    """Return the exit code for an HTTP error status."""
     return _BY_STATUS.get(status, Exit.UNREACHABLE if status >= 500 else Exit.REFUSED)

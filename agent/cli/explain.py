@@ -1,4 +1,4 @@
-"""From any error to the trouble that a person is told about."""
+"""Turn any exception into the CliError that an operator sees."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def as_cli_error(error: Exception) -> CliError | None:
-    """The trouble behind an error; None for wrong usage, which Typer explains, and for a mistake of ours."""
+    """Return the CliError for an exception; None for wrong usage, which Typer explains, and for a bug."""
     if isinstance(error, CliError):
         return error
-    if "agent.cloud.http" not in sys.modules:  # nothing was asked of the API: do not load its libraries now
+    if "agent.cloud.http" not in sys.modules:  # no request was sent: do not load the HTTP libraries now
         return None
     import httpx
     import pydantic
@@ -37,18 +37,18 @@ def as_cli_error(error: Exception) -> CliError | None:
 
 def _refusal(error: "ApiProblem") -> CliError:
     details = error.details
-    misfits = "; ".join(f"{item.get('at', '?')}: {item.get('message', '')}" for item in details.errors)
+    field_errors = "; ".join(f"{item.get('at', '?')}: {item.get('message', '')}" for item in details.errors)
     code = code_for_status(error.status)
-    told = all(str(item.get("message")) in details.detail for item in details.errors)
-    what = details.detail if told else f"{details.detail} ({misfits})"
+    included = all(str(item.get("message")) in details.detail for item in details.errors)
+    what = details.detail if included else f"{details.detail} ({field_errors})"
     return CliError(what, details.advice or _ADVICE.get(code, ""), code)
 
 
 _ADVICE = {
     Exit.FORBIDDEN: "`crosshaul whoami` shows your groups; an administrator can add you to another.",
-    Exit.NOT_FOUND: "See that the name is right.",
+    Exit.NOT_FOUND: "Check the name.",
     Exit.UNREACHABLE: "Try again in a moment.",
-    Exit.REFUSED: "Try again when that has changed.",
+    Exit.REFUSED: "Try again when the conflict is resolved.",
     Exit.USAGE: "See --help for how to write it.",
 }
 
@@ -62,14 +62,12 @@ def _unreachable(error: "httpx.TransportError") -> CliError:
 def _host(error: "httpx.TransportError") -> str:
     try:
         return error.request.url.host
-    except RuntimeError:  # httpx knows of no request
+    except RuntimeError:  # the error carries no request
         return "the API"
 
 
 def _not_understood(error: "pydantic.ValidationError") -> CliError:
     from agent.cli.arguments import validation_messages
 
-    advice = "Is this `crosshaul` older than the API? Update it."
-    return CliError(
-        f"the API's answer is not understood: {validation_messages(error)}", advice, Exit.UNREACHABLE
-    )
+    advice = "This `crosshaul` may be older than the API: update it."
+    return CliError(f"cannot parse the API's answer: {validation_messages(error)}", advice, Exit.UNREACHABLE)

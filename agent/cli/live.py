@@ -1,4 +1,4 @@
-"""The live connection of a watch. It may fail at any point: then polling alone shows the way."""
+"""Live messages for `--watch`. If the connection fails at any point, polling alone goes on."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class LiveFeed:
-    """Hands over live messages, if there are any."""
+    """The live messages of one transfer; without a connection it yields none."""
 
     def __init__(self, link: "LiveLink | None" = None) -> None:
         self._link = link
@@ -30,7 +30,7 @@ class LiveFeed:
         return self._link is not None and self._link.connected
 
     def next(self, seconds: float) -> Live | None:
-        """The next message, waiting at most that long; None if none came or it cannot be read."""
+        """Return the next message, waiting at most `seconds`; None if none arrived or it is not valid."""
         if self._link is None:
             sleep(seconds)
             return None
@@ -43,13 +43,13 @@ class LiveFeed:
 def _read(messages: "SimpleQueue[bytes]", seconds: float) -> Live | None:
     try:
         return Live.model_validate_json(messages.get(timeout=seconds))
-    except pydantic.ValidationError:  # from a newer agent, or not ours: progress may be lost
+    except pydantic.ValidationError:  # from a newer agent, or not ours: progress messages may be lost
         return None
 
 
 @contextmanager
-def listening(api: "ApiClient", transfer_id: str) -> Iterator[LiveFeed]:
-    """An ear for the transfer's live topics; a deaf one, with a dim remark, if the connection fails."""
+def live_feed(api: "ApiClient", transfer_id: str) -> Iterator[LiveFeed]:
+    """Subscribe to the transfer's live topics; if that fails, note it and yield an empty feed."""
     with ExitStack() as stack:
         link: LiveLink | None = None
         try:
@@ -63,7 +63,7 @@ def listening(api: "ApiClient", transfer_id: str) -> Iterator[LiveFeed]:
             RuntimeError,
             ImportError,
         ):
-            output.note("no live connection; asking every second")
+            output.note("no live connection; polling every second")
         yield LiveFeed(link)
 
 

@@ -1,4 +1,4 @@
-"""`crosshaul`: what operators type. Commands import what they need when they run, so that --help is quick."""
+"""The `crosshaul` command. Subcommands import what they need when they run, to keep --help fast."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ from agent.cli.errors import EXIT_TABLE, CliError, Exit
 
 
 class _Root(TyperGroup):
-    """Loads the host's commands only when they are wanted, and answers for errors."""
+    """The root command: loads the host's commands on demand and prints errors."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)
@@ -32,14 +32,14 @@ class _Root(TyperGroup):
         except (KeyboardInterrupt, typer.Abort):
             raise typer.Exit(Exit.INTERRUPTED) from None
         except Exception as error:
-            trouble = _cli_error_behind(error)
-            if trouble is None or ctx.params.get("debug"):
+            explained = _as_cli_error(error)
+            if explained is None or ctx.params.get("debug"):
                 raise
-            output.print_error(trouble)
-            raise typer.Exit(trouble.code) from None
+            output.print_error(explained)
+            raise typer.Exit(explained.code) from None
 
 
-def _cli_error_behind(error: Exception) -> CliError | None:
+def _as_cli_error(error: Exception) -> CliError | None:
     from agent.cli.explain import as_cli_error
 
     return as_cli_error(error)
@@ -50,7 +50,7 @@ app = typer.Typer(
     name="crosshaul",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain help: twice as quick, and as good in a pipe
+    rich_markup_mode=None,  # plain help is twice as fast and reads well in a pipe
     epilog="\b\n" + EXIT_TABLE,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -103,12 +103,12 @@ app.add_typer(audit.app, name="audit")
 
 @app.command("agent")
 def agent() -> None:
-    """On a server: register it, run its agent, see how it does."""
+    """On a server: register it as an agent, run the agent, check its status."""
 
 
 def main() -> None:
-    """The program's entry point."""
-    _ready_streams()
+    """Run the command; the entry point of the program."""
+    _prepare_streams()
     try:
         app()
     except Exception as error:
@@ -119,12 +119,12 @@ def main() -> None:
 
 
 def _bug(error: Exception) -> CliError:
-    what = f"a mistake in crosshaul itself: {type(error).__name__}: {error}"
+    what = f"internal error in crosshaul: {type(error).__name__}: {error}"
     return CliError(what, "`crosshaul --debug …` shows where; please report it.", Exit.BUG)
 
 
-def _ready_streams() -> None:
-    """Streams that take any letter, and are there even if whoever started us has closed them."""
+def _prepare_streams() -> None:
+    """Make stdout and stderr accept any character, and exist even if the parent process closed them."""
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
     sys.stderr = sys.stderr or sys.stdout
     for stream in (sys.stdout, sys.stderr):

@@ -1,4 +1,4 @@
-"""Writing to the terminal or the pipe. Every text that came from elsewhere passes `clean` on its way."""
+"""Write to the terminal or a pipe. Text that came from elsewhere must pass `clean` first."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _PIPE_WIDTH = 10_000
-"""Nothing is cut or wrapped where no person reads along."""
+"""Columns assumed where the output is not a terminal, so that nothing is cut or wrapped."""
 
 STYLES = {
     "online": "green",
@@ -35,7 +35,7 @@ STYLES = {
 
 
 def console(file: TextIO | None = None) -> "Console":
-    """A console on stdout (or `file`) that takes every text literally: no markup, no emoji codes."""
+    """Return a console on stdout (or `file`) that prints text literally: no markup, no emoji codes."""
     from rich.console import Console
 
     stream = file or sys.stdout
@@ -48,18 +48,18 @@ def say(text: str, *, style: str = "", file: TextIO | None = None) -> None:
 
 
 def note(text: str) -> None:
-    """A remark beside the matter, on stderr."""
+    """Print a side note in dim letters on stderr."""
     say(text, style="dim", file=sys.stderr)
 
 
-def print_error(trouble: CliError) -> None:
-    """One red line of what happened, one line of what to do, on stderr."""
-    if trouble.code is Exit.INTERRUPTED:
-        note(_one_line(trouble.what))
+def print_error(error: CliError) -> None:
+    """Print what happened, in red, and what to do about it, one line each, on stderr."""
+    if error.code is Exit.INTERRUPTED:
+        note(_one_line(error.what))
     else:
-        say(f"error: {_one_line(trouble.what)}", style="bold red", file=sys.stderr)
-    if trouble.advice:
-        say(_one_line(trouble.advice), file=sys.stderr)
+        say(f"error: {_one_line(error.what)}", style="bold red", file=sys.stderr)
+    if error.advice:
+        say(_one_line(error.advice), file=sys.stderr)
 
 
 def _one_line(text: str) -> str:
@@ -67,21 +67,25 @@ def _one_line(text: str) -> str:
 
 
 def print_json(value: Any) -> None:
-    """What the API said, as JSON; escapes keep foreign names from steering the terminal."""
+    """Print the API's answer as ASCII-only JSON, so that names cannot steer the terminal."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=True) + "\n")
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Go on only if a person agrees, or `--yes` was given."""
+    """Ask for confirmation unless `--yes` was given.
+
+    Raises:
+        CliError: The answer is no, or there is no terminal to ask on.
+    """
     import typer
 
     if yes:
         return
-    if not _is_a_person_there():
-        raise CliError(f"this needs a yes: {question}", "Add --yes to do it without being asked.")
+    if not _is_interactive():
+        raise CliError(f"confirmation required: {question}", "Add --yes to confirm.")
     if not typer.confirm(clean(question)):
         raise CliError("nothing was changed", code=Exit.REFUSED)
 
 
-def _is_a_person_there() -> bool:
+def _is_interactive() -> bool:
     return sys.stdin.isatty()

@@ -1,4 +1,4 @@
-"""How far a transfer is, merged from what was polled and what was heard live, in words and numbers."""
+"""Progress of a transfer, merged from polled views and live messages."""
 
 from events.progress import Live, Progress
 from events.states import HopState, TransferState
@@ -10,11 +10,11 @@ ENDED = {
     TransferState.FAILED,
     TransferState.CANCELLED,
 }
-_MOVING = {HopState.OFFERED, HopState.RUNNING, HopState.VERIFYING}
+_ACTIVE = {HopState.OFFERED, HopState.RUNNING, HopState.VERIFYING}
 
 
 class TransferSnapshot:
-    """The latest view of a transfer, brought nearer to now by live messages."""
+    """The latest view of a transfer, with newer progress from live messages."""
 
     def __init__(self, view: TransferView) -> None:
         self.view = view
@@ -24,14 +24,14 @@ class TransferSnapshot:
         self.view = view
 
     def on_message(self, live: Live) -> None:
-        """Keep it unless it is older than what we have: live messages may come late or twice."""
+        """Keep the message unless a newer one is known: live messages may arrive late or twice."""
         known = self._live.get(live.hop_id)
         if known is None or (known.attempt, known.at) <= (live.attempt, live.at):
             self._live[live.hop_id] = live
 
     def progress(self, hop: HopView) -> Progress:
         live = self._live.get(hop.hop_id)
-        if live is None or hop.state not in _MOVING or live.attempt < hop.attempt:
+        if live is None or hop.state not in _ACTIVE or live.attempt < hop.attempt:
             return hop.progress
         newer = live.attempt > hop.attempt or live.progress.bytes_done >= hop.progress.bytes_done
         return live.progress if newer else hop.progress
@@ -42,7 +42,7 @@ class TransferSnapshot:
 
     @property
     def total(self) -> Progress:
-        """Summed over the hops; a total that one hop does not know yet is not known."""
+        """Sum of the hops' progress; a total is None while any hop does not know its own."""
         parts = [self.progress(hop) for hop in self.view.hops]
         if not parts:
             return self.view.progress
@@ -58,8 +58,8 @@ class TransferSnapshot:
         )
 
     def rate(self, hop: HopView) -> int:
-        """Bytes per second now; what has stopped moves nothing, whatever its last report said."""
-        return self.progress(hop).bytes_per_second if hop.state in _MOVING else 0
+        """Return the current rate in bytes per second; 0 for a hop that is not active."""
+        return self.progress(hop).bytes_per_second if hop.state in _ACTIVE else 0
 
 
 def _sum(totals: list[int | None]) -> int | None:
@@ -68,7 +68,7 @@ def _sum(totals: list[int | None]) -> int | None:
 
 
 def fraction(progress: Progress) -> float | None:
-    """0 to 1 by bytes, or by files where there are only empty ones; None while it is not known."""
+    """Return progress from 0 to 1 by bytes, or by files if all are empty; None while totals are unknown."""
     if progress.bytes_total:
         return min(1.0, progress.bytes_done / progress.bytes_total)
     if progress.files_total:
@@ -77,11 +77,11 @@ def fraction(progress: Progress) -> float | None:
 
 
 def share(progress: Progress) -> str:
-    """`67%`, never 100% before the last byte."""
-    part = fraction(progress)
-    if part is None:
+    """Return progress as `67%`, rounded down: never 100% before the last byte."""
+    done = fraction(progress)
+    if done is None:
         return "–"
-    return f"{int(part * 100)}%"
+    return f"{int(done * 100)}%"
 
 
 def seconds_left(progress: Progress, rate: int) -> float | None:

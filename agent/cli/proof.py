@@ -1,4 +1,4 @@
-"""The audit, verified on this side: nothing that the API says is believed but the key of its signatures."""
+"""Verify the audit log on the client; of the API's answers, only the signing keys are trusted."""
 
 import hashlib
 import json
@@ -10,22 +10,24 @@ from typing import Any
 from events.audit import START, AuditLink, AuditRecord, AuditSeal, digest_of
 
 MAX_CHAIN_DELAY = timedelta(minutes=5)
-"""So long a record may wait for its link."""
+"""Longest time between a record and its link in the chain."""
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What is to be verified."""
+    """Records, chain links, seals and keys to verify."""
 
     records: tuple[AuditRecord, ...]
     links: Mapping[str, tuple[AuditLink, ...]]
-    """By day, for every day from the first record's to today."""
+    """By day, for every day from the first record's day to today."""
     seals: tuple[AuditSeal, ...]
     keys: tuple[dict[str, Any], ...]
 
 
 @dataclass
 class AuditProof:
+    """Counts and flaws found by a verification; printed by `audit verify --json`."""
+
     records: int
     seals: int
     keys: list[str]
@@ -34,7 +36,7 @@ class AuditProof:
 
 
 def verified(audit: Audit, now: datetime) -> AuditProof:
-    """What is wrong, in words; nothing if all is as it was written."""
+    """Verify the records, chains and seals; the flaws are empty if nothing was changed or removed."""
     proof = AuditProof(len(audit.records), len(audit.seals), [fingerprint(key) for key in audit.keys])
     for day, links in sorted(audit.links.items()):
         proof.flaws += _chain_flaws(day, links)
@@ -44,7 +46,7 @@ def verified(audit: Audit, now: datetime) -> AuditProof:
 
 
 def fingerprint(jwk: Mapping[str, Any]) -> str:
-    """RFC 7638, in hexadecimal."""
+    """Return the key's thumbprint by RFC 7638, in hexadecimal."""
     members = {name: jwk[name] for name in ("crv", "kty", "x", "y")}
     return hashlib.sha256(json.dumps(members, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -56,7 +58,7 @@ def _chain_flaws(day: str, links: tuple[AuditLink, ...]) -> Iterator[str]:
             yield f"{day}: link {number} of the chain is missing"
             return
         if link.previous != previous:
-            yield f"{day}: link {number} does not go on from the one before"
+            yield f"{day}: link {number} does not match the digest of the link before it"
         if digest_of(link) != link.digest or link.day != day:
             yield f"{day}: link {number} was changed"
         previous = link.digest
@@ -80,7 +82,7 @@ def _record_flaws(audit: Audit, now: datetime) -> Iterator[str]:
             yield f"{record_id}: the record was changed"
     for record_id, record in found.items():
         if record_id not in known and now - record.at > MAX_CHAIN_DELAY:
-            yield f"{record_id}: the record is in no chain: it was slipped in, or its link was taken out"
+            yield f"{record_id}: the record is in no chain: it was inserted, or its link was removed"
 
 
 def _seal_flaws(audit: Audit, now: datetime) -> Iterator[str]:
@@ -92,12 +94,12 @@ def _seal_flaws(audit: Audit, now: datetime) -> Iterator[str]:
             yield f"{day}: the seal is missing"
             continue
         if seal.previous != previous:
-            yield f"{day}: the seal does not go on from the one before"
+            yield f"{day}: the seal does not match the digest of the seal before it"
         if not _is_signed(seal, audit.keys):
             yield f"{day}: the seal's signature is wrong"
         if day in audit.links and _end(audit.links[day]) != (seal.links, seal.last):
-            now_there = len(audit.links[day])
-            yield f"{day}: the chain is not the one that was sealed: {seal.links} links then, {now_there} now"
+            count = len(audit.links[day])
+            yield f"{day}: the chain is not the one that was sealed: {seal.links} links then, {count} now"
         previous = digest_of(seal)
 
 
@@ -106,7 +108,7 @@ def _end(links: tuple[AuditLink, ...]) -> tuple[int, str]:
 
 
 def _sealed_days(seals: tuple[AuditSeal, ...], now: datetime) -> Iterator[str]:
-    """From the first seal to yesterday; the last one may still have to be made in the night's first hour."""
+    """Yield the days that must be sealed: first seal to yesterday, whose seal is due at 01:00 UTC."""
     if not seals:
         return
     day = date.fromisoformat(seals[0].day)
@@ -120,7 +122,7 @@ def _is_signed(seal: AuditSeal, keys: tuple[dict[str, Any], ...]) -> bool:
     import jwt
     from jwt.utils import base64url_decode
 
-    key = next((one for one in keys if one.get("kid") == seal.kid), None)
+    key = next((jwk for jwk in keys if jwk.get("kid") == seal.kid), None)
     if key is None:
         return False
     algorithm = jwt.get_algorithm_by_name("ES256")

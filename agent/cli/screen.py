@@ -1,4 +1,4 @@
-"""Where a watch is drawn: bars on a terminal, a line now and then in a pipe."""
+"""Draw the progress of `--watch`: bars on a terminal, a line every few seconds in a pipe."""
 
 import time
 from collections.abc import Iterator
@@ -20,22 +20,24 @@ from events.states import HopState
 from events.views import HopView
 
 _LINE_INTERVAL_S = 5.0
-"""Seconds between two lines in a pipe."""
-_ROOMY, _WIDE = 75, 95
-"""Columns from which there is room for most figures, and for all."""
-_REST = {HopState.SUCCEEDED, HopState.WAITING, HopState.CANCELLED}
-"""What is shown last when not every hop finds room."""
+"""Seconds between progress lines in a pipe."""
+_MEDIUM_WIDTH, _FULL_WIDTH = 75, 95
+"""Terminal columns needed for most figures, and for all of them."""
+_SHOWN_LAST = {HopState.SUCCEEDED, HopState.WAITING, HopState.CANCELLED}
+"""States of hops that are left out first when not all hops fit on the screen."""
 
 
 class Screen(Protocol):
-    def show(self, picture: TransferSnapshot) -> None: ...
+    """Shows snapshots of a transfer and occasional notes."""
 
-    def remark(self, text: str) -> None: ...
+    def show(self, snapshot: TransferSnapshot) -> None: ...
+
+    def note(self, text: str) -> None: ...
 
 
 @contextmanager
 def screen_for(file: TextIO) -> Iterator[Screen]:
-    """Bars if a person looks at `file`, lines otherwise."""
+    """Yield a screen with bars if `file` is a terminal, with lines otherwise."""
     if not file.isatty():
         yield LineScreen(file)
         return
@@ -51,22 +53,22 @@ class LineScreen:
         self._file = file
         self._last = ("", -_LINE_INTERVAL_S)
 
-    def show(self, picture: TransferSnapshot) -> None:
+    def show(self, snapshot: TransferSnapshot) -> None:
         state, at = self._last
         now = time.monotonic()
-        if picture.view.state != state or now - at >= _LINE_INTERVAL_S:
-            self._last = (picture.view.state, now)
-            output.say(line(picture), file=self._file)
+        if snapshot.view.state != state or now - at >= _LINE_INTERVAL_S:
+            self._last = (snapshot.view.state, now)
+            output.say(line(snapshot), file=self._file)
             self._file.flush()
 
-    def remark(self, text: str) -> None:
+    def note(self, text: str) -> None:
         output.note(text)
 
 
-def line(picture: TransferSnapshot) -> str:
-    total = picture.total
+def line(snapshot: TransferSnapshot) -> str:
+    total = snapshot.total
     speed = f", {size(total.bytes_per_second)}/s" if total.bytes_per_second else ""
-    return f"{picture.view.state}: {amounts(total)}{speed}"
+    return f"{snapshot.view.state}: {amounts(total)}{speed}"
 
 
 class BarScreen:
@@ -76,28 +78,28 @@ class BarScreen:
         self._console = console
         self._live = live
 
-    def show(self, picture: TransferSnapshot) -> None:
-        self._live.update(drawn(picture, self._console.width, self._console.height), refresh=True)
+    def show(self, snapshot: TransferSnapshot) -> None:
+        self._live.update(render(snapshot, self._console.width, self._console.height), refresh=True)
 
-    def remark(self, text: str) -> None:
+    def note(self, text: str) -> None:
         self._live.console.print(text, style="dim")
 
 
-def drawn(picture: TransferSnapshot, width: int, height: int) -> RenderableType:
-    """The hops that find room in `height` lines, the moving ones first."""
-    hops = picture.view.hops
-    room = max(1, (height - 2) // 3)
-    shown = sorted(hops, key=lambda hop: hop.state in _REST)[:room]
-    parts = [part for hop in shown for part in _hop(picture, hop, width)]
+def render(snapshot: TransferSnapshot, width: int, height: int) -> RenderableType:
+    """Render the hops that fit in `height` lines, active ones first."""
+    hops = snapshot.view.hops
+    max_hops = max(1, (height - 2) // 3)
+    shown = sorted(hops, key=lambda hop: hop.state in _SHOWN_LAST)[:max_hops]
+    parts = [part for hop in shown for part in _hop(snapshot, hop, width)]
     if len(hops) > len(shown):
-        parts.append(_one_line(f"and {len(hops) - len(shown)} more; all together {line(picture)}", "dim"))
+        parts.append(_one_line(f"and {len(hops) - len(shown)} more; in total {line(snapshot)}", "dim"))
     return Group(*parts)
 
 
-def _hop(picture: TransferSnapshot, hop: HopView, width: int) -> list[RenderableType]:
-    progress = picture.progress(hop)
+def _hop(snapshot: TransferSnapshot, hop: HopView, width: int) -> list[RenderableType]:
+    progress = snapshot.progress(hop)
     title = _one_line(f"{hop.source} → {hop.destination}", "bold")
-    parts: list[RenderableType] = [title, _bar(picture, hop, width)]
+    parts: list[RenderableType] = [title, _bar(snapshot, hop, width)]
     if hop.problem:
         parts.append(_one_line(f"  {hop.problem.message}", "red"))
     elif progress.space_shortage:
@@ -111,12 +113,12 @@ def _one_line(text: str, style: str) -> Text:
     return Text(clean(text), style=style, no_wrap=True, overflow="ellipsis")
 
 
-def _bar(picture: TransferSnapshot, hop: HopView, width: int) -> Table:
+def _bar(snapshot: TransferSnapshot, hop: HopView, width: int) -> Table:
     columns: list[RenderableType] = [
         Text(f"  {hop.state}", style=STYLES.get(hop.state, "")),
-        _progress_bar(picture, hop),
-        Text("100%" if hop.state is HopState.SUCCEEDED else share(picture.progress(hop))),
-        *map(Text, _figures(picture, hop, width)),
+        _progress_bar(snapshot, hop),
+        Text("100%" if hop.state is HopState.SUCCEEDED else share(snapshot.progress(hop))),
+        *map(Text, _figures(snapshot, hop, width)),
     ]
     grid = Table.grid(padding=(0, 1), expand=True)
     for number in range(len(columns)):
@@ -125,20 +127,20 @@ def _bar(picture: TransferSnapshot, hop: HopView, width: int) -> Table:
     return grid
 
 
-def _progress_bar(picture: TransferSnapshot, hop: HopView) -> ProgressBar:
-    done = 1.0 if hop.state is HopState.SUCCEEDED else fraction(picture.progress(hop)) or 0.0
+def _progress_bar(snapshot: TransferSnapshot, hop: HopView) -> ProgressBar:
+    done = 1.0 if hop.state is HopState.SUCCEEDED else fraction(snapshot.progress(hop)) or 0.0
     return ProgressBar(total=1.0, completed=done, complete_style="blue", finished_style="green")
 
 
-def _figures(picture: TransferSnapshot, hop: HopView, width: int) -> list[str]:
-    """As many figures as find room beside the bar, the most telling ones first."""
-    progress, rate = picture.progress(hop), picture.rate(hop)
+def _figures(snapshot: TransferSnapshot, hop: HopView, width: int) -> list[str]:
+    """Return the figures that fit beside the bar, the most useful ones first."""
+    progress, rate = snapshot.progress(hop), snapshot.rate(hop)
     left = seconds_left(progress, rate)
     files = f"{progress.files_done:,}" + (f"/{progress.files_total:,}" if progress.files_total else "")
     figures = [
         (0, f"{size(rate)}/s" if rate else ""),
-        (_ROOMY, f"{span(left)} left" if left is not None else ""),
-        (_ROOMY, f"{size(progress.bytes_done)} of {size(progress.bytes_total)}"),
-        (_WIDE, f"{files} files"),
+        (_MEDIUM_WIDTH, f"{span(left)} left" if left is not None else ""),
+        (_MEDIUM_WIDTH, f"{size(progress.bytes_done)} of {size(progress.bytes_total)}"),
+        (_FULL_WIDTH, f"{files} files"),
     ]
     return [text for needed, text in figures if text and width >= needed]

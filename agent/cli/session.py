@@ -13,12 +13,12 @@ from typing import Any, Self
 from agent.cli.errors import CliError, NotSignedInError
 
 _EXPIRY_MARGIN_S = 120
-"""Seconds before its end at which an id token counts as expired: a request may take a while."""
+"""Seconds before its expiry at which an id token is renewed, so that it outlives the request."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """Where we are signed in, and as whom."""
+    """A signed-in session: API, Cognito client, user and tokens."""
 
     url: str
     region: str
@@ -31,7 +31,7 @@ class Session:
 
     @property
     def claims(self) -> dict[str, Any]:
-        """The id token's claims, not verified: to show them, never to trust them."""
+        """The id token's claims, not verified: for display only."""
         try:
             body = self.id_token.split(".")[1]
             claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
@@ -41,21 +41,21 @@ class Session:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The groups as Cognito writes them: a list, or one text."""
+        """The user's groups; Cognito writes them as a list or as one comma-separated string."""
         groups = self.claims.get("cognito:groups", [])
         return tuple(groups.split(",")) if isinstance(groups, str) else tuple(map(str, groups))
 
     def is_stale(self, now: float | None = None) -> bool:
-        ends = self.claims.get("exp", 0)
-        return not isinstance(ends, int | float) or (now or time.time()) > ends - _EXPIRY_MARGIN_S
+        expires = self.claims.get("exp", 0)
+        return not isinstance(expires, int | float) or (now or time.time()) > expires - _EXPIRY_MARGIN_S
 
     def with_token(self, id_token: str, refresh_token: str | None) -> Self:
-        """With a fresh id token; Cognito sends a new refresh token only when it rotates them."""
+        """Return a copy with new tokens. Cognito sends a refresh token only when it rotates it."""
         return replace(self, id_token=id_token, refresh_token=refresh_token or self.refresh_token)
 
 
 def session_file() -> Path:
-    """`session.json` under $CROSSHAUL_HOME, $XDG_CONFIG_HOME/crosshaul or ~/.config/crosshaul."""
+    """Return the file: in $CROSSHAUL_HOME, $XDG_CONFIG_HOME/crosshaul or ~/.config/crosshaul."""
     if home := os.environ.get("CROSSHAUL_HOME"):
         return Path(home) / "session.json"
     config = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
@@ -63,7 +63,12 @@ def session_file() -> Path:
 
 
 def load() -> Session:
-    """The stored session; NotSignedIn if there is none or it cannot be read as one."""
+    """Return the stored session.
+
+    Raises:
+        NotSignedInError: No session is stored, or the file is damaged.
+        CliError: The file cannot be read.
+    """
     try:
         return Session(**json.loads(session_file().read_text()))
     except FileNotFoundError:
@@ -75,20 +80,24 @@ def load() -> Session:
 
 
 def save(session: Session) -> None:
-    """Replace the stored session in one step; no moment sees half a file or a wider mode than 0600."""
+    """Write the session atomically, with mode 0600.
+
+    Raises:
+        CliError: The file cannot be written.
+    """
     target = session_file()
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _replace(target, json.dumps(asdict(session), indent=2) + "\n")
     except OSError as error:
-        advice = "Make that directory writable, or set CROSSHAUL_HOME to another."
-        raise CliError(f"cannot keep the session: {error}", advice) from error
+        advice = "Make that directory writable, or set CROSSHAUL_HOME to another one."
+        raise CliError(f"cannot store the session: {error}", advice) from error
 
 
 def _replace(target: Path, text: str) -> None:
-    number, name = tempfile.mkstemp(dir=target.parent, prefix=".session-")  # mkstemp makes it 0600
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".session-")  # mkstemp uses mode 0600
     try:
-        with os.fdopen(number, "w") as file:
+        with os.fdopen(descriptor, "w") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -99,7 +108,7 @@ def _replace(target: Path, text: str) -> None:
 
 
 def forget() -> bool:
-    """Remove the stored session; False if there was none."""
+    """Delete the stored session and return whether there was one."""
     try:
         session_file().unlink()
     except FileNotFoundError:

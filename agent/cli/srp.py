@@ -1,8 +1,8 @@
-"""Proving to Cognito that one knows a password, without sending it: SRP-6a, as Cognito speaks it.
+"""Prove the password to Cognito without sending it: Cognito's variant of SRP-6a.
 
-The group is RFC 5054's of 3072 bits with the generator 2, the hash SHA-256; how numbers become bytes, and
-what is signed in the end, is as in Amazon's own clients: https://github.com/aws-amplify/amplify-js. The
-console does the same in `web/src/session/srp.ts`.
+The group is the 3072-bit one of RFC 5054 with generator 2; the hash is SHA-256. The byte encoding of numbers
+and the signed message follow Amazon's own client, https://github.com/aws-amplify/amplify-js. The console
+implements this protocol in `web/src/session/srp.ts`.
 """
 
 import base64
@@ -29,7 +29,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 class SrpProof:
-    """One attempt to sign in: `public` goes to Cognito first, `answer` answers its PASSWORD_VERIFIER."""
+    """One sign-in attempt: `public` starts it, `answer` responds to Cognito's PASSWORD_VERIFIER challenge."""
 
     def __init__(self, secret: int | None = None) -> None:
         self._secret = secret or secrets.randbits(_SECRET_BITS)
@@ -40,28 +40,33 @@ class SrpProof:
         return format(self._public, "x")
 
     def answer(
-        self, pool_id: str, asked: dict[str, str], password: str, now: datetime | None = None
+        self, pool_id: str, challenge: dict[str, str], password: str, now: datetime | None = None
     ) -> dict[str, str]:
-        """The challenge's responses. ValueError if what was asked is no question that Cognito would ask."""
-        server = int(asked["SRP_B"], 16)
+        """Return the responses to the challenge.
+
+        Raises:
+            KeyError: The challenge lacks a parameter.
+            ValueError: The challenge is not valid.
+        """
+        server = int(challenge["SRP_B"], 16)
         if not server % N:
             raise ValueError("SRP_B is 0")
-        user, block = asked["USER_ID_FOR_SRP"], asked["SECRET_BLOCK"]
+        user, block = challenge["USER_ID_FOR_SRP"], challenge["SECRET_BLOCK"]
         pool = pool_id.partition("_")[2]
-        key = self._key(server, int(asked["SALT"], 16), f"{pool}{user}:{password}")
-        moment = _moment(now or datetime.now(UTC))
-        signed = f"{pool}{user}".encode() + base64.b64decode(block) + moment.encode()
+        key = self._key(server, int(challenge["SALT"], 16), f"{pool}{user}:{password}")
+        timestamp = _timestamp(now or datetime.now(UTC))
+        signed = f"{pool}{user}".encode() + base64.b64decode(block) + timestamp.encode()
         return {
             "USERNAME": user,
             "PASSWORD_CLAIM_SECRET_BLOCK": block,
             "PASSWORD_CLAIM_SIGNATURE": base64.b64encode(_mac(key, signed)).decode(),
-            "TIMESTAMP": moment,
+            "TIMESTAMP": timestamp,
         }
 
-    def _key(self, server: int, salt: int, who: str) -> bytes:
-        """Cognito has the same only if the password is right."""
+    def _key(self, server: int, salt: int, identity: str) -> bytes:
+        """Return the shared key, which Cognito computes alike only if the password is right."""
         scrambling = _number(_padded(self._public), _padded(server))
-        private = _number(_padded(salt), hashlib.sha256(who.encode()).digest())
+        private = _number(_padded(salt), hashlib.sha256(identity.encode()).digest())
         base = server - _number(_padded(N), _padded(G)) * pow(G, private, N)
         shared = pow(base, self._secret + scrambling * private, N)
         extracted = _mac(_padded(scrambling), _padded(shared))
@@ -69,7 +74,7 @@ class SrpProof:
 
 
 def _padded(number: int) -> bytes:
-    """With a zero in front where the first bit is set: Cognito's numbers have a sign."""
+    """Encode a number as Cognito does: big-endian and signed, so with a zero byte before a set first bit."""
     return number.to_bytes(number.bit_length() // 8 + 1, "big")
 
 
@@ -81,6 +86,6 @@ def _mac(key: bytes, message: bytes) -> bytes:
     return hmac.digest(key, message, "sha256")
 
 
-def _moment(at: datetime) -> str:
-    """In English whatever this machine speaks: `Thu Nov 26 09:05:01 UTC 2026`."""
+def _timestamp(at: datetime) -> str:
+    """Return a time as `Thu Nov 26 09:05:01 UTC 2026`, in English whatever the locale."""
     return f"{_DAYS[at.weekday()]} {_MONTHS[at.month - 1]} {at.day} {at:%H:%M:%S} UTC {at.year}"

@@ -1,4 +1,4 @@
-"""Tables that fit: on a narrow terminal the less telling columns are left out and the rest stays whole."""
+"""Print tables that fit: on a narrow terminal, less important columns are left out."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from agent.cli import output
 from agent.cli.text import clean
 
 Cell = str | list[str]
-"""One line, or several."""
+"""One line of text, or several."""
 
 _GAP = 2
-_FOLDED = 16
-"""Columns that a foldable cell needs at least."""
+_MIN_FOLDED_WIDTH = 16
+"""Minimum width of a column whose cells may wrap, in terminal columns."""
 
 
 @dataclass(frozen=True)
@@ -23,23 +23,23 @@ class Column:
     title: str
     right: bool = False
     folds: bool = False
-    """May be broken into several lines."""
+    """Whether cells may wrap into several lines."""
     leaves: int = 0
-    """The order in which columns are left out on a narrow terminal; 0 for those that stay."""
+    """Rank in which the column is left out on a narrow terminal, 1 first; 0 to keep it always."""
 
 
 def show(columns: tuple[Column, ...], rows: Iterable[tuple[Cell, ...]]) -> None:
-    """Print rows under their titles; texts from elsewhere are made harmless."""
+    """Print rows under their column titles; control characters in cells are escaped."""
     console = output.console()
     lines = [[_lines(cell) for cell in row] for row in rows]
-    kept = _fitting(columns, lines, console.width)
+    visible = _fitting(columns, lines, console.width)
     grid = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
-    for number in kept:
+    for number in visible:
         column = columns[number]
         side, folds = ("right" if column.right else "left"), column.folds
         grid.add_column(column.title, justify=side, overflow="fold", no_wrap=not folds)  # type: ignore[arg-type]
     for row in lines:
-        grid.add_row(*(_styled(row[number]) for number in kept))
+        grid.add_row(*(_styled(row[number]) for number in visible))
     console.print(grid)
 
 
@@ -52,16 +52,16 @@ def _styled(lines: list[str]) -> Text:
 
 
 def _fitting(columns: tuple[Column, ...], rows: list[list[list[str]]], width: int) -> list[int]:
-    """The numbers of the columns that find room."""
-    needs = [_need(column, [row[number] for row in rows]) for number, column in enumerate(columns)]
-    kept = list(range(len(columns)))
-    for number in sorted((n for n in kept if columns[n].leaves), key=lambda n: columns[n].leaves):
-        if sum(needs[n] + _GAP for n in kept) - _GAP <= width:
+    """Return the indexes of the columns that fit in `width`."""
+    widths = [_width(column, [row[number] for row in rows]) for number, column in enumerate(columns)]
+    visible = list(range(len(columns)))
+    for number in sorted((n for n in visible if columns[n].leaves), key=lambda n: columns[n].leaves):
+        if sum(widths[n] + _GAP for n in visible) - _GAP <= width:
             break
-        kept.remove(number)
-    return kept
+        visible.remove(number)
+    return visible
 
 
-def _need(column: Column, cells: list[list[str]]) -> int:
+def _width(column: Column, cells: list[list[str]]) -> int:
     widest = max(cell_len(line) for line in [column.title, *(line for cell in cells for line in cell)])
-    return min(widest, _FOLDED) if column.folds else widest
+    return min(widest, _MIN_FOLDED_WIDTH) if column.folds else widest

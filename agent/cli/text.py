@@ -1,4 +1,4 @@
-"""Text for people: names that cannot drive the terminal, sizes, ages, and the reading of what people type."""
+"""Format and parse text for people: safe names, sizes, durations and times."""
 
 import re
 import unicodedata
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from agent.cli.errors import CliError
 
 _JOINERS = {"\u200c", "\u200d"}
-"""Format characters that Persian words and emoji are written with; they move nothing on the screen."""
+"""Zero-width characters that Persian and emoji need; they cannot steer a terminal."""
 
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _SIZE = re.compile(r"^\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]?)(?:i?B)?(?:/s)?\s*$", re.IGNORECASE)
@@ -16,21 +16,21 @@ _SPAN = re.compile(r"^\s*(?P<number>\d+)\s*(?P<unit>[smhdw])\s*$")
 
 
 def clean(text: str) -> str:
-    """The text with every character that could steer a terminal written as an escape."""
-    return "".join(_visible(letter) for letter in text)
+    """Return the text with every character that could steer a terminal escaped."""
+    return "".join(_visible(character) for character in text)
 
 
-def _visible(letter: str) -> str:
-    if unicodedata.category(letter) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} or letter in _JOINERS:
-        return letter
-    number = ord(letter)
+def _visible(character: str) -> str:
+    if unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} or character in _JOINERS:
+        return character
+    number = ord(character)
     if 0xDC80 <= number <= 0xDCFF:  # surrogateescape: a byte of a name that is not UTF-8
         return f"\\x{number - 0xDC00:02x}"
-    return letter.encode("unicode_escape", "backslashreplace").decode()
+    return character.encode("unicode_escape", "backslashreplace").decode()
 
 
 def size(count: int | None) -> str:
-    """Bytes in binary units: `1.5 GiB`; a dash for None."""
+    """Format a number of bytes in binary units, as in `1.5 GiB`; a dash for None."""
     if count is None:
         return "–"
     amount = float(count)
@@ -42,14 +42,14 @@ def size(count: int | None) -> str:
 
 
 def span(seconds: float) -> str:
-    """A length of time in its two biggest units: `3 h 20 min`."""
+    """Format a duration in its two largest units, as in `3 h 20 min`."""
     whole = max(0, int(seconds))
     days, rest = divmod(whole, 86400)
     hours, rest = divmod(rest, 3600)
     minutes, left = divmod(rest, 60)
     parts = [(days, "d"), (hours, "h"), (minutes, "min"), (left, "s")]
-    told = [f"{number} {unit}" for number, unit in parts if number]
-    return " ".join(told[:2]) or "0 s"
+    nonzero = [f"{number} {unit}" for number, unit in parts if number]
+    return " ".join(nonzero[:2]) or "0 s"
 
 
 def ago(moment: datetime | None, now: datetime | None = None) -> str:
@@ -59,7 +59,7 @@ def ago(moment: datetime | None, now: datetime | None = None) -> str:
 
 
 def clock(moment: datetime | None) -> str:
-    """A moment in the terminal's own time zone."""
+    """Format a time in the local time zone; a dash for None."""
     return "–" if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
@@ -68,7 +68,11 @@ def counted(number: int, one: str, many: str | None = None) -> str:
 
 
 def read_size(text: str) -> int:
-    """Bytes from `500K`, `50M`, `1.5G` (each 1024 times the one before); Trouble if it is none."""
+    """Parse a size such as `500K`, `50M` or `1.5G` into bytes; K is 1024.
+
+    Raises:
+        CliError: The text is not a size.
+    """
     found = _SIZE.match(text)
     if not found:
         raise CliError(f"{text!r} is not a size", "Write a number with K, M or G, as in 50M.")
@@ -76,15 +80,23 @@ def read_size(text: str) -> int:
 
 
 def read_span(text: str) -> timedelta:
-    """A length of time from `30m`, `12h`, `7d`; Trouble if it is none."""
+    """Parse a duration such as `30m`, `12h` or `7d`.
+
+    Raises:
+        CliError: The text is not a duration.
+    """
     found = _SPAN.match(text)
     if not found:
-        raise CliError(f"{text!r} is not a length of time", "Write 30m, 12h or 7d.")
+        raise CliError(f"{text!r} is not a duration", "Write 30m, 12h or 7d.")
     return timedelta(seconds=int(found["number"]) * _SECONDS[found["unit"]])
 
 
 def read_moment(text: str, now: datetime | None = None) -> datetime:
-    """A moment from `2h` (that long ago) or an ISO date or time (local if it names no zone); else Trouble."""
+    """Parse a time: `2h` (that long ago), or an ISO date or time (local unless it names a zone).
+
+    Raises:
+        CliError: The text is not a time.
+    """
     if _SPAN.match(text):
         return (now or datetime.now(UTC)) - read_span(text)
     try:

@@ -1,4 +1,4 @@
-"""`agents`: the fleet, enrolment, new keys, new versions and removal."""
+"""`agents`: list, enroll, rotate, update and remove agents."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from agent.cli.tables import Cell
     from events.views import AgentView
 
-app = typer.Typer(help="List the agents; enrol, rotate and remove them.", invoke_without_command=True)
+app = typer.Typer(help="List the agents; enroll, rotate and remove them.", invoke_without_command=True)
 app.add_typer(rollouts.app, name="rollout")
 app.add_typer(updates.app, name="updates")
 app.command("update")(updates.update)
 
-Json = Annotated[bool, typer.Option("--json", help="Print what the API said, as JSON.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
 @app.callback()
 def agents(context: typer.Context, as_json: Json = False) -> None:
-    """List the agents; enrol, rotate and remove them."""
+    """List the agents; enroll, rotate and remove them."""
     if context.invoked_subcommand is None:
         _list(as_json)
 
@@ -38,7 +38,7 @@ def _list(as_json: bool) -> None:
         return output.print_json({"agents": found})
     view = AgentsView.model_validate({"agents": found})
     if not view.agents:
-        return output.say("No agents yet. `crosshaul agents enroll NAME` adds the first.")
+        return output.say("No agents yet. Add the first with `crosshaul agents enroll NAME`.")
     return _table(view.agents)
 
 
@@ -66,34 +66,36 @@ def _row(agent: "AgentView") -> "tuple[Cell, ...]":
     roots = [f"{root.path} {root.access}" for root in agent.roots]
     free = [size(root.free) for root in agent.roots]
     seen = ago(agent.last_heartbeat)
-    telling = (host, roots, free, seen, str(agent.running), _keys(agent), agent.version)
-    return agent.agent_id, agent.status.value, *telling
+    columns = (host, roots, free, seen, str(agent.running), _keys(agent), agent.version)
+    return agent.agent_id, agent.status.value, *columns
 
 
 def _keys(agent: "AgentView") -> str:
-    """How old they are, and what is the matter with them: `12 d, being replaced`."""
+    """Return the age and state of the agent's keys, as in `12 d ago, being replaced`."""
     from agent.cli.text import ago
 
     since = ago(agent.certified_at or agent.registered_at)
     replaced = "being replaced" if agent.rotation_wanted_at else ""
-    knows = {"present": "next command key unknown", "none": "obeys no command"}.get(
+    command_key = {"present": "next command key unknown", "none": "rejects all commands"}.get(
         agent.command_key_status or "", ""
     )
-    return ", ".join(filter(None, (since, replaced, knows)))
+    return ", ".join(filter(None, (since, replaced, command_key)))
 
 
 @app.command()
 def enroll(
-    name: Annotated[str, typer.Argument(help="The new agent's name: small letters, digits, dashes.")],
+    name: Annotated[str, typer.Argument(help="The new agent's name: lowercase letters, digits, dashes.")],
     tag: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Repeatable.")] = None,
     root: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATH:ro|rw", help="What it may read, or also write. Repeatable."),
+        typer.Option(
+            metavar="PATH:ro|rw", help="A directory it may read (ro) or also write (rw). Repeatable."
+        ),
     ] = None,
-    expires: Annotated[str, typer.Option(metavar="TIME", help="How long the token may be used.")] = "1h",
+    expires: Annotated[str, typer.Option(metavar="TIME", help="How long the token is valid.")] = "1h",
     as_json: Json = False,
 ) -> None:
-    """Let one host join under NAME: prints a one-time token and the line to run there."""
+    """Let one host join as NAME: print a one-time token and the command to run there."""
     from agent.cli.api import connected
     from agent.cli.arguments import NO_ROOTS, roots, tags, validated
     from agent.cli.text import clock, read_span
@@ -101,20 +103,20 @@ def enroll(
     from events.views import EnrollmentView
 
     seconds = int(read_span(expires).total_seconds())
-    wish = {"tags": tags(tag or []), "roots": roots(root or []), "expires_in": seconds}
-    request = validated(EnrollmentRequest, agent_id=name, **wish)
+    spec = {"tags": tags(tag or []), "roots": roots(root or []), "expires_in": seconds}
+    request = validated(EnrollmentRequest, agent_id=name, **spec)
     with connected() as api:
         answer = api.post("agents", "enrollments", body=request.model_dump(mode="json"))
     if as_json:
         return output.print_json(answer)
     view = EnrollmentView.model_validate(answer)
-    output.say(f"On the host that is to be {view.agent_id}, run:\n")
+    output.say(f"On the host that becomes {view.agent_id}, run:\n")
     output.say(f"  {clean(view.command)}\n", style="bold")
     if not root:
         output.note(NO_ROOTS)
-    output.say("It asks for this token, which is shown only now and works once:\n")
+    output.say("It asks for this one-time token, which is not shown again:\n")
     output.say(f"  {clean(view.token)}\n", style="bold")
-    return output.say(f"It may be used until {clock(view.expires_at)}.", style="dim")
+    return output.say(f"The token is valid until {clock(view.expires_at)}.", style="dim")
 
 
 @app.command()
@@ -136,7 +138,7 @@ def _details(agent: "AgentView") -> None:
     style = output.STYLES.get(agent.status, "")
     output.say(f"Agent {agent.agent_id}  {agent.status.value}", style=f"bold {style}")
     host = f"{agent.hostname} ({agent.ip_address})" if agent.ip_address else agent.hostname
-    told = [
+    fields = [
         ("host", host),
         ("version", agent.version),
         ("addresses", ", ".join(agent.endpoints) or "none"),
@@ -145,10 +147,10 @@ def _details(agent: "AgentView") -> None:
         ("running", str(agent.running)),
         ("keys", f"in use since {_keys(agent)}"),
     ]
-    for label, words in told:
-        output.say(f"  {label:<10} {clean(words)}")
+    for label, value in fields:
+        output.say(f"  {label:<10} {clean(value)}")
     for root in agent.roots:
-        free = f"{size(root.free)} free of {size(root.size)}" if root.free is not None else "not there"
+        free = f"{size(root.free)} free of {size(root.size)}" if root.free is not None else "not available"
         output.say(f"  {'root':<10} {clean(root.path)} {root.access}, {free}")
     for remote in agent.capabilities.remotes:
         kind = f", {clean(remote.type)}" if remote.type else ""
@@ -160,7 +162,7 @@ def _details(agent: "AgentView") -> None:
 
 @app.command()
 def rotate(name: Annotated[str, typer.Argument(help="The agent's name.")], as_json: Json = False) -> None:
-    """Let an agent replace its certificates and its API key. What it is moving is not interrupted."""
+    """Make an agent replace its certificates and API key. Running transfers are not interrupted."""
     from agent.cli.api import connected
     from events.views import AgentView
 
@@ -169,16 +171,16 @@ def rotate(name: Annotated[str, typer.Argument(help="The agent's name.")], as_js
     if as_json:
         return output.print_json(answer)
     view = AgentView.model_validate(answer)
-    when = "now" if view.status.value == "online" else "when it is back"
-    output.say(f"{view.agent_id} makes new keys {when}; the old ones end once the new ones have worked.")
-    return output.say(f"`crosshaul agents show {view.agent_id}` tells how old they are.", style="dim")
+    when = "now" if view.status.value == "online" else "when it is online again"
+    output.say(f"{view.agent_id} makes new keys {when}; the old ones are revoked once the new ones work.")
+    return output.say(f"`crosshaul agents show {view.agent_id}` shows their age.", style="dim")
 
 
 @app.command()
 def remove(
     name: Annotated[str, typer.Argument(help="The agent's name.")], yes: Yes = False, as_json: Json = False
 ) -> None:
-    """Remove an agent: its certificate is revoked and its transfers end. Files stay where they are."""
+    """Remove an agent: revoke its certificate and end its transfers. No files are deleted."""
     from agent.cli.api import connected
 
     with connected() as api:
@@ -187,4 +189,4 @@ def remove(
         answer = api.delete("agents", name)
     if as_json:
         return output.print_json(answer)
-    return output.say(f"Removed {clean(name)}. Stop its service on the host; the name may be enrolled again.")
+    return output.say(f"Removed {clean(name)}. Stop its service on the host. The name can be enrolled again.")

@@ -1,4 +1,4 @@
-"""`audit`: who did what; as files for others; and the proof that nothing was taken out or changed."""
+"""`audit`: list, export and verify the audit log."""
 
 import csv
 import json
@@ -20,21 +20,27 @@ if TYPE_CHECKING:
     from agent.cli.tables import Cell
     from events.audit import AuditRecord
 
-app = typer.Typer(help="Read, export and verify the audit.", no_args_is_help=True)
+app = typer.Typer(help="List, export and verify the audit log.", no_args_is_help=True)
 
 Who = Annotated[
     str | None,
     typer.Option(
-        "--who", metavar="PERSON", help="Only what this person did: an id, or who has this address now."
+        "--who", metavar="PERSON", help="Only changes by this person: a user id or a current e-mail address."
     ),
 ]
-Agent = Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only what is about this agent.")]
-Transfer = Annotated[str | None, typer.Option("--transfer", metavar="ID", help="Only this transfer's.")]
-Since = Annotated[str | None, typer.Option(metavar="TIME", help="2h, 7d, 2026-11-24; else 30 days.")]
-Until = Annotated[str | None, typer.Option(metavar="TIME", help="As --since; else now.")]
+Agent = Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only records about this agent.")]
+Transfer = Annotated[
+    str | None, typer.Option("--transfer", metavar="ID", help="Only records about this transfer.")
+]
+Since = Annotated[
+    str | None, typer.Option(metavar="TIME", help="2h, 7d or 2026-11-24; default: 30 days ago.")
+]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help="Written like --since; default: now.")]
 
 
 class Format(StrEnum):
+    """File formats of `audit export`."""
+
     JSONL = "jsonl"
     CSV = "csv"
 
@@ -42,10 +48,10 @@ class Format(StrEnum):
 @app.command("list")
 def list_(
     who: Who = None, agent: Agent = None, transfer: Transfer = None, since: Since = None, until: Until = None,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="The latest so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="At most this many records.")] = 50,
     as_json: Json = False,
 ) -> None:  # fmt: skip
-    """List changes and refusals, the newest first."""
+    """List changes and refusals, newest first."""
     from agent.cli.tables import Column, show
 
     found = []
@@ -82,7 +88,7 @@ def export(
     who: Who = None, agent: Agent = None, transfer: Transfer = None, since: Since = None, until: Until = None,
     form: Annotated[Format, typer.Option("--format", help="JSON Lines, or CSV.")] = Format.JSONL,
 ) -> None:  # fmt: skip
-    """Write every record to stdout: as the API says it, one a line, or as CSV with a title line."""
+    """Write every record to stdout, as JSON Lines or as CSV with a header line."""
     records = _records(who, agent, transfer, since, until)
     if form is Format.JSONL:
         for record in records:
@@ -90,7 +96,7 @@ def export(
         return
     from events.audit import AuditRecord
 
-    names = [name for one in AuditRecord.model_fields for name in _columns(one)]
+    names = [name for field in AuditRecord.model_fields for name in _columns(field)]
     table = csv.writer(sys.stdout)
     table.writerow(names)
     for record in records:
@@ -99,7 +105,7 @@ def export(
 
 
 def _columns(name: str) -> tuple[str, ...]:
-    """Who did it is two: as what they were shown then, and the id."""
+    """Return the CSV columns of a field: the person becomes two, display name and id."""
     return (name, f"{name}_id") if name == "who" else (name,)
 
 
@@ -107,7 +113,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def _cell(value: Any) -> str:
-    """What is more than a text, as JSON. A spreadsheet must not take a name for a formula."""
+    """Return a CSV cell: text as it is, other values as JSON; what looks like a formula is quoted."""
     text = value if isinstance(value, str) else "" if value is None else json.dumps(value)
     return f"'{text}" if text.startswith(_FORMULA) else text
 
@@ -116,15 +122,18 @@ def _cell(value: Any) -> str:
 def verify(
     since: Since = None,
     key: Annotated[
-        str | None, typer.Option("--key", metavar="SHA256", help="The seals' key must have this fingerprint.")
+        str | None,
+        typer.Option(
+            "--key", metavar="SHA256", help="Required fingerprint of the key that signed the seals."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Prove that no record was taken out, changed or slipped in.
+    """Verify that no record was removed, changed or inserted.
 
-    Every record is looked up in the day's chain, every chain in the day's seal, and every seal's signature
-    verified. Ends with 1 if anything is wrong. Today's chain is sealed after midnight (UTC): until then its
-    end could be cut off unseen.
+    Checks every record against the day's chain, every chain against the day's seal, and the signature of
+    every seal. Exits with 1 if anything is wrong. Today's chain is sealed after midnight (UTC): until then,
+    records removed from its end would not be noticed.
     """
     from agent.cli.api import connected
     from agent.cli.proof import Audit, verified
@@ -148,25 +157,27 @@ def verify(
         records = tuple(_models([record for page in pages for record in page["records"]]))
     proof = verified(Audit(records, links, seals.seals, seals.keys), today)
     if key and key not in proof.keys:
-        raise CliError(f"the seals' key is {', '.join(proof.keys)}", "Ask why it changed.", Exit.FAILED)
+        raise CliError(
+            f"the seals are signed with {', '.join(proof.keys)}", "Find out why the key changed.", Exit.FAILED
+        )
     if as_json:
         output.print_json(asdict(proof))
     else:
-        _tell(proof.records, proof.seals, proof.keys, proof.flaws)
+        _print_proof(proof.records, proof.seals, proof.keys, proof.flaws)
     if proof.flaws:
         raise typer.Exit(Exit.FAILED)
 
 
-def _tell(records: int, seals: int, keys: list[str], flaws: list[str]) -> None:
+def _print_proof(records: int, seals: int, keys: list[str], flaws: list[str]) -> None:
     from agent.cli.text import counted
 
     for flaw in flaws:
         output.say(clean(flaw), style="red")
     checked = f"{counted(records, 'record')} and {counted(seals, 'seal')} checked"
-    wrong = counted(len(flaws), "thing is wrong", "things are wrong") if flaws else "all is as it was written"
-    output.say(f"{checked}: {wrong}.")
+    result = counted(len(flaws), "error") if flaws else "nothing was changed"
+    output.say(f"{checked}: {result}.")
     for key in keys:
-        output.note(f"signed with the key {key} (compare with --key)")
+        output.note(f"signed with key {key} (check it with --key)")
 
 
 def _days(begin: datetime, end: datetime) -> list[str]:
@@ -183,11 +194,13 @@ def _records(
     from agent.cli.commands.transfers import find
 
     if sum(given is not None for given in (who, agent, transfer)) > 1:
-        raise CliError("--who, --agent and --transfer do not go together", "Ask for one of them.")
+        raise CliError("--who, --agent and --transfer cannot be combined", "Use one of them.")
     with connected() as api:
-        whole = find(api, transfer) if transfer else None
+        transfer_id = find(api, transfer) if transfer else None
         start, end = _moment(since), _moment(until)
-        for page in api.pages("audit", person=who, agent=agent, transfer_id=whole, since=start, until=end):
+        for page in api.pages(
+            "audit", person=who, agent=agent, transfer_id=transfer_id, since=start, until=end
+        ):
             yield from page["records"]
 
 

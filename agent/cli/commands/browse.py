@@ -1,4 +1,4 @@
-"""`browse`: what lies in a directory of an agent, of a remote of its host, or of a bucket."""
+"""`browse`: list a directory of an agent, of a remote or of a bucket."""
 
 import shlex
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,16 +21,17 @@ def browse(
         str,
         typer.Argument(
             metavar="PLACE",
-            help="AGENT:/PATH, AGENT:REMOTE:PATH or s3://BUCKET/PREFIX/; s3:// tells the buckets.",
+            help="AGENT:/PATH, AGENT:REMOTE:PATH or s3://BUCKET/PREFIX/; s3:// lists the buckets.",
         ),
     ],
-    everything: Annotated[bool, typer.Option("--all", "-a", help="Every page, not only the first.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=500, help="Names in a page.")] = 200,
+    everything: Annotated[bool, typer.Option("--all", "-a", help="All pages, not only the first.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="Names per page.")] = 200,
     after: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Go on after this one, as the page before says.")
+        str | None,
+        typer.Option(metavar="NAME", help="Continue after this name, as printed by the page before."),
     ] = None,
     find: Annotated[
-        str, typer.Option(metavar="TEXT", help="Only names that have this in them, in capitals or not.")
+        str, typer.Option(metavar="TEXT", help="Only names that contain TEXT, ignoring case.")
     ] = "",
     as_json: Json = False,
 ) -> None:
@@ -40,32 +41,32 @@ def browse(
     if place == S3:
         with connected() as api:
             return _show_buckets(api, as_json)
-    way, request = _wish(place, after=after, limit=limit, find=find)
+    resource, request = _browse_request(place, after=after, limit=limit, find=find)
     with connected() as api:
-        page = api.post(*way, "browse", body=request.model_dump(mode="json"))
+        page = api.post(*resource, "browse", body=request.model_dump(mode="json"))
         entries = list(page["entries"])
         while everything and page.get("next") is not None:
             request = request.model_copy(update={"after": page["next"]})
-            page = api.post(*way, "browse", body=request.model_dump(mode="json"))
+            page = api.post(*resource, "browse", body=request.model_dump(mode="json"))
             entries += page["entries"]
     listing = {**page, "entries": entries}
     return output.print_json(listing) if as_json else _show(listing, place, find)
 
 
-def _wish(place: str, **page: Any) -> tuple[tuple[str, str], Any]:
-    """The resource that is to be browsed, and the request's body."""
+def _browse_request(place: str, **page: Any) -> tuple[tuple[str, str], Any]:
+    """Return the path of the API resource to browse, and the request's body."""
     from agent.cli.arguments import location, validated
     from events.locations import RemoteLocation, S3Location
     from events.requests import BrowseRequest, BucketBrowseRequest
 
-    there = location(place)
-    if isinstance(there, S3Location):
-        return ("buckets", there.bucket), validated(BucketBrowseRequest, prefix=there.prefix, **page)
-    if isinstance(there, RemoteLocation):
-        request = validated(BrowseRequest, path=f"/{there.path}", remote=there.remote, **page)
+    target = location(place)
+    if isinstance(target, S3Location):
+        return ("buckets", target.bucket), validated(BucketBrowseRequest, prefix=target.prefix, **page)
+    if isinstance(target, RemoteLocation):
+        request = validated(BrowseRequest, path=f"/{target.path}", remote=target.remote, **page)
     else:
-        request = validated(BrowseRequest, path=there.path, **page)
-    return ("agents", there.agent_id), request
+        request = validated(BrowseRequest, path=target.path, **page)
+    return ("agents", target.agent_id), request
 
 
 def _show_buckets(api: "ApiClient", as_json: bool) -> None:
@@ -91,17 +92,15 @@ def _show(listing: dict[str, Any], place: str, find: str) -> None:
         columns = (Column("SIZE", right=True), Column("MODIFIED", leaves=1), Column("NAME", folds=True))
         show(columns, map(_row, entries))
     elif find:
-        output.say(
-            f"Nothing in {clean(place)} is called so{'' if after is None else ', as far as was looked'}."
-        )
+        output.say(f"No matching names in {clean(place)}{'' if after is None else ' so far'}.")
     else:
-        output.say(f"Nothing lies in {clean(place)}.")
+        output.say(f"{clean(place)} is empty.")
     if after is not None:
         output.note(f"There is more: add --all{_or_after(after)}.")
 
 
 def _or_after(name: str) -> str:
-    """Not for a name that cannot be pasted into a shell as it is shown."""
+    """Return the hint on --after; none for a name that a shell would not read as printed."""
     quoted = shlex.quote(name)
     return f", or --after {quoted}" if name and clean(quoted) == quoted else ""
 
@@ -109,5 +108,5 @@ def _or_after(name: str) -> str:
 def _row(entry: Any) -> tuple[str, str, str]:
     from agent.cli.text import clock, size
 
-    shown = size(entry.size) if entry.type == "file" else "–"
-    return shown, clock(entry.modified), entry.name + _MARKS[entry.type]
+    file_size = size(entry.size) if entry.type == "file" else "–"
+    return file_size, clock(entry.modified), entry.name + _MARKS[entry.type]

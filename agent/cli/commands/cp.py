@@ -1,4 +1,4 @@
-"""`cp`: ask for a transfer."""
+"""`cp`: start a transfer."""
 
 from typing import Annotated, Any, Literal
 
@@ -25,90 +25,94 @@ def cp(
         list[str], typer.Argument(metavar="DESTINATION", help="One or more, written like the source.")
     ],
     chain: Annotated[
-        bool, typer.Option("--chain", help="Each destination is served from the one before it.")
+        bool, typer.Option("--chain", help="Copy from each destination to the next one.")
     ] = False,
     watch: Annotated[
         bool,
-        typer.Option("--watch", "-w", help="Show progress until the end; 0 only if all arrived."),
+        typer.Option(
+            "--watch", "-w", help="Show progress until the end; exit with 0 only if all files arrived."
+        ),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Write nothing; tell what would be sent, replaced and removed.")
+        bool, typer.Option("--dry-run", help="Write nothing; show what would be sent, replaced and removed.")
     ] = False,
     include: Annotated[
         list[str] | None,
-        typer.Option(metavar="GLOB", help="Only these, as in '*.mov' or '/raw/**'. May be repeated."),
+        typer.Option(metavar="GLOB", help="Copy only these, as in '*.mov' or '/raw/**'. Repeatable."),
     ] = None,
     exclude: Annotated[
         list[str] | None,
-        typer.Option(metavar="GLOB", help="None of these, as in 'proxies/'. May be repeated."),
+        typer.Option(metavar="GLOB", help="Skip these, as in 'proxies/'. Repeatable."),
     ] = None,
     overwrite: Annotated[
-        Overwrite, typer.Option(help="What to do with a file that is there already and differs.")
+        Overwrite, typer.Option(help="Whether to overwrite an existing file that differs.")
     ] = "always",
     checksum: Annotated[
-        bool, typer.Option("--checksum", help="Compare by digest; without it by size and time.")
+        bool, typer.Option("--checksum", help="Compare files by digest instead of size and time.")
     ] = False,
     delete_extra: Annotated[
         bool,
-        typer.Option("--delete-extra", help="Remove at the destination what the source does not have."),
+        typer.Option("--delete-extra", help="Delete files at the destination that the source does not have."),
     ] = False,
     move: Annotated[
-        bool, typer.Option("--move", help="Remove each file at the source once it stands at the destination.")
+        bool,
+        typer.Option("--move", help="Delete each file at the source once it is complete at the destination."),
     ] = False,
     verify: Annotated[
         Verify,
-        typer.Option(help="transfer: digests are checked on arrival. reread: also read back from the disk."),
+        typer.Option(help="transfer: check digests on arrival. reread: also read files back from the disk."),
     ] = "transfer",
     symlinks: Annotated[
-        Symlinks, typer.Option(help="Symbolic links: as they are, left out, or followed.")
+        Symlinks, typer.Option(help="Symbolic links: copy as links, skip, or follow.")
     ] = "keep",
     owner: Annotated[
         Owner,
         typer.Option(
-            help="Whom files belong to: the destination's agent, or as at the source, by name or id."
+            help="Owner of the files: the destination's agent, or the source's owner by name or by id."
         ),
     ] = "agent",
     streams: Annotated[
-        int | None, typer.Option(min=1, max=16, help="Parallel connections; the agent chooses if left out.")
+        int | None, typer.Option(min=1, max=16, help="Parallel connections; default: chosen by the agent.")
     ] = None,
     bwlimit: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Bytes per second: 500K, 50M, 1.5G (1024 each).")
+        str | None,
+        typer.Option(metavar="SIZE", help="Limit in bytes per second: 500K, 50M, 1.5G (K is 1024)."),
     ] = None,
     bwlimit_at: Annotated[
         list[str] | None,
         typer.Option(
             metavar="WINDOW",
-            help="Another limit at these hours, as in 'mon-fri 08:00-18:00 10M'; off for none.",
+            help="Limit at certain hours, as in 'mon-fri 08:00-18:00 10M'; off means no limit.",
         ),
     ] = None,
     priority: Annotated[
-        Priority, typer.Option(help="Whose turn comes first, and how a busy line is shared.")
+        Priority, typer.Option(help="Order in the queue, and share of a busy network.")
     ] = "normal",
     relay: Annotated[
-        Relay, typer.Option(help="If neither agent can reach the other: give up, or go through S3, sealed.")
+        Relay, typer.Option(help="If neither agent can reach the other: fail, or relay encrypted through S3.")
     ] = "never",
     whole_hops: Annotated[
         bool,
         typer.Option(
-            "--whole-hops", help="In a chain: go on once a hop has all, not with each of its files."
+            "--whole-hops", help="In a chain: start a hop when the hop before is complete, not file by file."
         ),
     ] = False,
     if_offline: Annotated[
-        IfOffline, typer.Option(help="If an agent is away: wait for it, or refuse.")
+        IfOffline, typer.Option(help="If an agent is offline: wait for it, or refuse.")
     ] = "queue",
     as_json: Json = False,
 ) -> None:
     """Copy files from an agent or S3 to one or more agents or to S3.
 
-    The slash at the end means what it means to rsync:
+    A slash at the end means the same as in rsync:
 
     \b
-      server-b:/data/raw/  server-c:/archive/   what is in raw, in /archive/
+      server-b:/data/raw/  server-c:/archive/  the contents of raw, into /archive/
       server-b:/data/raw   server-c:/archive/   raw itself, as /archive/raw
       server-b:/data/raw   server-c:/archive    raw itself, under the new name /archive
 
-    What is there already with the same size and time is not sent again, so the same command may be repeated
-    after a failure and sends only what is missing.
+    Files that exist with the same size and time are not sent again, so after a failure the same command can
+    be repeated and sends only what is missing.
     """
     from agent.cli.api import connected
 
@@ -143,7 +147,7 @@ def cp(
         elif as_json:
             output.print_json(answer)
         else:
-            _next_steps(answer["transfer_id"], waits=answer["state"] == "awaiting_approval")
+            _next_steps(answer["transfer_id"], needs_approval=answer["state"] == "awaiting_approval")
 
 
 def _request(source: str, destinations: list[str], shape: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -162,11 +166,11 @@ def _follow(api: Any, transfer_id: str, as_json: bool) -> None:
     follow(api, transfer_id, as_json=as_json)
 
 
-def _next_steps(transfer_id: str, *, waits: bool) -> None:
-    if waits:
-        output.say(f"Transfer {clean(transfer_id)} waits for a second person to agree.", style="yellow")
+def _next_steps(transfer_id: str, *, needs_approval: bool) -> None:
+    if needs_approval:
+        output.say(f"Transfer {clean(transfer_id)} needs approval by a second person.", style="yellow")
         output.say(f"  crosshaul approve {transfer_id}         by somebody else")
     else:
         output.say(f"Transfer {clean(transfer_id)} is on its way.")
-    output.say(f"  crosshaul show {transfer_id} --watch    to look at it")
-    output.say(f"  crosshaul cancel {transfer_id}          to stop it")
+    output.say(f"  crosshaul show {transfer_id} --watch    to follow it")
+    output.say(f"  crosshaul cancel {transfer_id}         to cancel it")

@@ -1,4 +1,4 @@
-"""`crosshaul agent …`: what is typed on a server itself."""
+"""`crosshaul agent …`: commands that run on an agent's host."""
 
 import json
 import os
@@ -20,14 +20,14 @@ app = typer.Typer(
     name="agent",
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="On a server: register it, run its agent, see how it does.",
+    help="On a server: register it as an agent, run the agent, check its status.",
 )
 
 ConfigOption = Annotated[Path, typer.Option("--config", metavar="FILE", help="The agent's configuration.")]
 
 
 def with_plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What is wrong with this host becomes one line and an advice."""
+    """Turn a HostError of the command into a CliError with its advice."""
 
     @wraps(command)
     def wrapped(*args: Any, **options: Any) -> Any:
@@ -48,18 +48,21 @@ def register(
         Path | None, typer.Option("--token-file", metavar="FILE", help="A file that holds the token.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="For a roll-out: not as this host is called.")
+        str | None, typer.Option(metavar="NAME", help="For a rollout: a name other than this host's.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier registration.")] = False,
 ) -> None:
-    """Make this server an agent. The enrolment token comes from CROSSHAUL_TOKEN, --token-file, standard
-    input or a prompt, never from an argument: arguments are seen by everyone on this host."""
+    """Register this server as an agent.
+
+    The enrollment token comes from CROSSHAUL_TOKEN, --token-file, standard input or a prompt, never from an
+    argument: every user of this host can see arguments.
+    """
     from agent import run
 
     settings = read_config(config)
     if is_registered(Files(settings.state)) and not force:
         record = Files(settings.state).record
-        raise HostError(f"this host is registered already: {record}", "add --force to replace that")
+        raise HostError(f"this host is registered already: {record}", "add --force to replace it")
     registration = run.register(settings, api, _token(token_file), name=name, force=force)
     output.say(f"registered as {registration.agent_id}; now start it: crosshaul agent run --config {config}")
 
@@ -79,56 +82,62 @@ def status(
     config: ConfigOption = DEFAULT_PATH,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """How the agent on this server does; exit code 0 if it is running and connected."""
+    """Show the agent's status on this server; exit with 0 if it is running and connected."""
     from agent import status as agent_status
 
     files = Files(read_config(config).state)
-    found = agent_status.overview(files)
+    current = agent_status.overview(files)
     registration = read_registration(files) if is_registered(files) else None
     name, thing = (registration.agent_id, registration.thing) if registration else (None, None)
     if as_json:
-        output.print_json({"agent_id": name, "thing": thing, **json.loads(found.model_dump_json())})
+        output.print_json({"agent_id": name, "thing": thing, **json.loads(current.model_dump_json())})
     else:
-        _show(name, found)
-    if not found.connected:
+        _show(name, current)
+    if not current.connected:
         raise typer.Exit(Exit.FAILED)
 
 
 @app.command()
 def doctor(config: ConfigOption = DEFAULT_PATH) -> None:
-    """Look at everything the agent needs; exit code 0 only if all of it is right."""
+    """Check everything the agent needs; exit with 0 only if all checks pass."""
     from agent.doctor import examine
 
-    sick = 0
+    failed = 0
     for check in examine(config):
         mark, style = ("ok  ", "green") if check.ok else ("FAIL", "red")
         output.say(f"{mark}  {check.name}: {check.found}", style=style)
         if check.advice:
             output.say(f"      → {check.advice}")
-        sick += not check.ok
-    if sick:
+        failed += not check.ok
+    if failed:
         raise typer.Exit(Exit.FAILED)
 
 
 @app.command()
 @with_plain_errors
 def pin(config: ConfigOption = DEFAULT_PATH) -> None:
-    """As root: trust the keys of this host's registration for updates, too. The installing script does it."""
+    """As root: trust the command keys of this host's registration for updates; run by the installer."""
     from agent.updating import pinned_keys
 
     registration = pinned_keys.pin(config, read_config(config).state)
-    output.say(f"orders to {registration.agent_id} are trusted in {pinned_keys.pinned(config)}")
+    output.say(
+        f"update orders to {registration.agent_id} are verified with the keys in {pinned_keys.pinned(config)}"
+    )
 
 
 @app.command(hidden=True)
 @with_plain_errors
 def update(
     config: ConfigOption = DEFAULT_PATH,
-    prefix: Annotated[str, typer.Option(metavar="DIR", help="Everything is below DIR.")] = "",
-    restart: Annotated[str | None, typer.Option(metavar="COMMAND", help="Restarts the agent.")] = None,
+    prefix: Annotated[str, typer.Option(metavar="DIR", help="Install below DIR.")] = "",
+    restart: Annotated[
+        str | None, typer.Option(metavar="COMMAND", help="Command that restarts the agent.")
+    ] = None,
 ) -> None:
-    """As root: do what the agent shows an order for, or end what was cut off. The unit crosshaul-update does
-    it."""
+    """As root: run the stored update order, or finish an interrupted one.
+
+    The systemd unit crosshaul-update runs it.
+    """
     from agent import lock, logs
     from agent.updating import pinned_keys
     from agent.updating.installer import RESTART, installer, restarter
@@ -137,18 +146,18 @@ def update(
 
     if os.geteuid() and not prefix:
         raise HostError(
-            "only root updates an agent here", "from the console's side: crosshaul agents update NAME"
+            "updating the agent here needs root", "or, as an operator: crosshaul agents update NAME"
         )
     settings = read_config(config)
     logs.set_up(settings.log_level)
     releases = Releases(Path(f"{prefix}/opt/crosshaul"))
-    around = UpdaterEnvironment(
+    environment = UpdaterEnvironment(
         installer(releases, prefix),
         restarter(restart or RESTART),
         lambda keys: pinned_keys.pin_others(config, keys),
     )
     with lock.only_one(releases.lock):
-        Updater(releases, settings.state, lambda: pinned_keys.verifier(config), around).run()
+        Updater(releases, settings.state, lambda: pinned_keys.verifier(config), environment).run()
 
 
 def _show(name: str | None, found: Any) -> None:
@@ -158,15 +167,23 @@ def _show(name: str | None, found: Any) -> None:
         since = f" since {found.since:%Y-%m-%d %H:%M:%S} UTC" if found.since else ""
         broker = f"connected{since}" if found.connected else f"not connected{since}: {found.reason or 'yet'}"
         output.say(f"broker     {broker}")
-    output.say(f"hops       {found.moving} held, {found.paused} paused, {found.serving} served to others")
+    output.say(
+        f"hops       {found.moving} active, {found.paused} paused, {found.serving} served to other agents"
+    )
     output.say(f"reports    {found.unsent} waiting to be sent")
 
 
 def _token(token_file: Path | None) -> str:
-    """The one-time token, without its line's end; HostError if there is none."""
+    """Return the one-time token without surrounding whitespace.
+
+    Raises:
+        HostError: There is no token.
+    """
     token = _token_text(token_file).strip()
     if not 20 <= len(token) <= 200:
-        raise HostError("that is no enrolment token", "ask an administrator: `crosshaul agents enroll NAME`")
+        raise HostError(
+            "that is not an enrollment token", "ask an administrator: `crosshaul agents enroll NAME`"
+        )
     return token
 
 
@@ -176,10 +193,10 @@ def _token_text(token_file: Path | None) -> str:
             return token_file.read_text()
         except (OSError, UnicodeDecodeError) as error:
             raise HostError(
-                f"{token_file} cannot be read: {error}", "name a file that holds the token"
+                f"{token_file} cannot be read: {error}", "give a readable file that holds the token"
             ) from error
     if found := os.environ.get("CROSSHAUL_TOKEN"):
         return found
     if sys.stdin.isatty():
-        return str(typer.prompt("Enrolment token", hide_input=True))
+        return str(typer.prompt("Enrollment token", hide_input=True))
     return sys.stdin.read()

@@ -1,4 +1,4 @@
-"""`login`, `logout`, `whoami`."""
+"""`login`, `logout`, `whoami`: manage the operator's session."""
 
 import os
 import sys
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 def login(
     url: Annotated[str, typer.Argument(metavar="URL", help="The API's address.")],
     user: Annotated[
-        str | None, typer.Option(envvar="CROSSHAUL_USER", help="Who signs in; asked for if left out.")
+        str | None, typer.Option(envvar="CROSSHAUL_USER", help="User name; default: asked for.")
     ] = None,
 ) -> None:
-    """Sign in, and keep the session for the next commands.
+    """Sign in and store the session for further commands.
 
-    The password is asked for without showing it; in scripts it comes from CROSSHAUL_PASSWORD or from the
-    standard input. It is never an argument, since others on this machine can see those.
+    The password is asked for without echo; in scripts it comes from CROSSHAUL_PASSWORD or standard input. It
+    is never an argument, because other users of this machine can see arguments.
     """
     from agent.cli import cognito, session
 
@@ -33,7 +33,7 @@ def login(
     pool = _pool(address)
     name = user or _ask_user()
     tokens = cognito.sign_in(pool, name, _secret("Password", "PASSWORD"), _secret)
-    kept = session.Session(
+    stored = session.Session(
         url=address,
         region=pool.region,
         client_id=pool.client_id,
@@ -42,12 +42,12 @@ def login(
         id_token=tokens.id_token,
         refresh_token=tokens.refresh_token or "",
     )
-    session.save(kept)
-    output.say(f"Signed in to {address} as {clean(name)}{_in_groups(kept.groups)}.")
+    session.save(stored)
+    output.say(f"Signed in to {address} as {clean(name)}{_in_groups(stored.groups)}.")
 
 
 def logout() -> None:
-    """Forget the session on this machine."""
+    """Sign out: delete the session on this machine."""
     from agent.cli import session
 
     output.say("Signed out." if session.forget() else "You were not signed in.")
@@ -58,34 +58,44 @@ def whoami() -> None:
     from agent.cli import session
     from agent.cli.text import clock
 
-    kept = session.load()
-    ends = datetime.fromtimestamp(kept.claims.get("exp", 0), UTC)
-    output.say(f"{clean(kept.user)}{_in_groups(kept.groups)}")
-    output.say(f"at {clean(kept.url)}")
-    state = f"renewed by itself after {clock(ends)}" if kept.refresh_token else f"ends {clock(ends)}"
+    stored = session.load()
+    expires = datetime.fromtimestamp(stored.claims.get("exp", 0), UTC)
+    output.say(f"{clean(stored.user)}{_in_groups(stored.groups)}")
+    output.say(f"at {clean(stored.url)}")
+    state = (
+        f"renewed automatically after {clock(expires)}"
+        if stored.refresh_token
+        else f"expires {clock(expires)}"
+    )
     output.say(f"session {state}", style="dim")
 
 
 def _in_groups(groups: tuple[str, ...]) -> str:
-    return f" ({', '.join(map(clean, groups))})" if groups else " (in no group: may do nothing yet)"
+    return f" ({', '.join(map(clean, groups))})" if groups else " (in no group: no permissions yet)"
 
 
 def _address(url: str) -> str:
-    """The address without a slash at its end; Trouble if tokens would travel in the clear."""
+    """Return the API's address without a trailing slash.
+
+    Raises:
+        CliError: It is not an address, or tokens would be sent unencrypted.
+    """
     parts = urlsplit(url if "://" in url else f"https://{url}")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise CliError(f"{url!r} is not an address", "Write it as https://….execute-api.….amazonaws.com/prod")
-    if parts.scheme == "http" and not _stays_here(parts.hostname):
-        raise CliError(f"{url} is not encrypted: tokens would travel readable", "Use its https:// address.")
+    if parts.scheme == "http" and not _is_local(parts.hostname):
+        raise CliError(
+            f"{url} is not encrypted: tokens would be sent in the clear", "Use its https:// address."
+        )
     return parts.geturl().rstrip("/")
 
 
-def _stays_here(host: str) -> bool:
+def _is_local(host: str) -> bool:
     return host in {"localhost", "127.0.0.1", "::1"} or host.endswith(".localhost")
 
 
 def _pool(address: str) -> "Pool":
-    """Where this API's people sign in, as GET /health tells."""
+    """Return the Cognito pool where this API's users sign in, from GET /health."""
     import pydantic
 
     from agent.cli.cognito import Pool
@@ -106,17 +116,17 @@ def _pool(address: str) -> "Pool":
 
 def _ask_user() -> str:
     if not sys.stdin.isatty():
-        raise CliError("no user was named", "Add --user NAME.")
+        raise CliError("no user given", "Add --user NAME.")
     return str(typer.prompt("User"))
 
 
 def _secret(question: str, name: str) -> str:
-    """From the environment, else hidden from the terminal, else the next line of the standard input."""
+    """Return a secret from the environment, else a prompt without echo, else the next line of stdin."""
     if given := os.environ.get(f"CROSSHAUL_{name}"):
         return given
     if sys.stdin.isatty():
         return str(typer.prompt(question, hide_input=True, confirmation_prompt=name == "NEW_PASSWORD"))
     if line := sys.stdin.readline().rstrip("\r\n"):
         return line
-    advice = f"Set CROSSHAUL_{name}, or give it on the standard input."
-    raise CliError(f"{question.lower()}: nothing was given", advice, Exit.FORBIDDEN)
+    advice = f"Set CROSSHAUL_{name}, or write it to standard input."
+    raise CliError(f"{question.lower()}: no value given", advice, Exit.FORBIDDEN)

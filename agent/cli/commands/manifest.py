@@ -1,4 +1,4 @@
-"""`manifest`: what a transfer did, file by file."""
+"""`manifest`: print the outcome of each file of a transfer."""
 
 import sys
 import zlib
@@ -12,6 +12,7 @@ import typer
 from agent.cli import output
 from agent.cli.commands.transfers import TransferId, find
 from agent.cli.errors import CliError, Exit
+from agent.cli.text import counted
 
 if TYPE_CHECKING:
     import httpx
@@ -25,39 +26,43 @@ def manifest(
     transfer_id: TransferId,
     to: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write it there, not to the terminal."),
+        typer.Option("--output", "-o", metavar="FILE", help="Write to FILE instead of the terminal."),
     ] = None,
-    failed: Annotated[bool, typer.Option("--failed", help="Only what did not arrive, and why.")] = False,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only files that did not arrive, with the reason.")
+    ] = False,
 ) -> None:
-    """Print what a transfer did, file by file: one JSON line each, with size, digest and outcome.
+    """Print a transfer's manifest: one JSON line per file, with size, digest and outcome.
 
     \b
       crosshaul manifest ID --failed
       crosshaul manifest ID | jq -r 'select(.outcome == "sent") | .path'
 
-    A hop's manifest is there shortly after the hop's end.
+    A hop's manifest is available shortly after the hop ends.
     """
     from agent.cli.api import connected
     from events.views import ManifestView
 
     with connected() as api:
-        whole = find(api, transfer_id)
-        view = ManifestView.model_validate(api.get("transfers", whole, "manifest"))
+        full_id = find(api, transfer_id)
+        view = ManifestView.model_validate(api.get("transfers", full_id, "manifest"))
     if not view.hops:
         raise CliError(
-            f"transfer {whole} has no manifest", "It comes with the end of each hop.", Exit.NOT_FOUND
+            f"transfer {full_id} has no manifest", "It is available after each hop ends.", Exit.NOT_FOUND
         )
     with _opened(to) as file:
         for line in _lines(view):
             if not failed or _has_failed(line):
                 file.write(line)
     if view.missing:
-        output.note(f"Without {len(view.missing)} of the hops, whose manifests are not there (yet).")
+        output.note(
+            f"Without the manifest of {counted(len(view.missing), 'hop')}: not available, or not yet."
+        )
 
 
 @contextmanager
 def _opened(to: Path | None) -> Iterator[IO[bytes]]:
-    """Where the lines go: a file stands under its name once it is whole."""
+    """Open the output: stdout, or a temporary file that gets its name once it is complete."""
     if to is None:
         yield sys.stdout.buffer
         return
@@ -67,21 +72,21 @@ def _opened(to: Path | None) -> Iterator[IO[bytes]]:
             yield file
         part.replace(to)
     except OSError as error:
-        raise CliError(f"cannot write {to}: {error.strerror}", "Choose another place.") from error
+        raise CliError(f"cannot write {to}: {error.strerror}", "Choose another path.") from error
     finally:
         part.unlink(missing_ok=True)
 
 
 def _lines(view: "ManifestView") -> Iterator[bytes]:
-    """Each with its end, as they come."""
+    """Yield the lines with their line ends, as they are downloaded."""
     from agent.cloud import http
 
     for hop in view.hops:
         with http.client(hop.url) as client, client.stream("GET", hop.url) as answer:
             if not answer.is_success:
                 raise CliError(
-                    f"the manifest of {hop.hop_id} cannot be had: HTTP status {answer.status_code}",
-                    "Try again; if it stays so, its time may be over (see manifestDays).",
+                    f"cannot download the manifest of {hop.hop_id}: HTTP status {answer.status_code}",
+                    "Try again; if it keeps failing, the manifest may have expired (see manifestDays).",
                     Exit.UNREACHABLE,
                 )
             yield from _split(_unzipped(answer))
@@ -93,14 +98,14 @@ def _unzipped(answer: "httpx.Response") -> Iterator[bytes]:
         yield unzip.decompress(piece)
     yield unzip.flush()
     if not unzip.eof:
-        raise CliError("a manifest broke off", "Try again.", Exit.UNREACHABLE)
+        raise CliError("a manifest is incomplete: the download was cut off", "Try again.", Exit.UNREACHABLE)
 
 
 def _split(pieces: Iterator[bytes]) -> Iterator[bytes]:
     rest = b""
     for piece in pieces:
-        *whole, rest = (rest + piece).split(b"\n")
-        yield from (line + b"\n" for line in whole)
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from (line + b"\n" for line in lines)
 
 
 def _has_failed(line: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""`policies`: who may move what, from where, to where, when; kept as Cedar texts."""
+"""`policies`: list, write, remove and test the Cedar policies that decide which transfers are allowed."""
 
 import sys
 from pathlib import Path
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from agent.cli.tables import Cell
     from events.policies import ChangedDecision, MovementDecision, PolicyTest, PolicyView
 
-app = typer.Typer(help="List, write, remove and try policies.", no_args_is_help=True)
+app = typer.Typer(help="List, write, remove and test policies.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="The policy's name: small letters, digits, dashes.")]
-Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="Kept with the change, for who asks later.")]
-File = Annotated[Path, typer.Argument(help="Cedar. - reads stdin.")]
+Name = Annotated[str, typer.Argument(help="The policy's name: lowercase letters, digits, dashes.")]
+Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, stored with the change.")]
+File = Annotated[Path, typer.Argument(help="A file with Cedar; - reads stdin.")]
 
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """List the policies in force. What none of them permits is refused."""
+    """List the policies in force. What no policy permits is refused."""
     from agent.cli.api import connected
     from agent.cli.tables import Column, show
     from events.policies import PoliciesView
@@ -51,7 +51,7 @@ def _row(policy: "PolicyView") -> "tuple[Cell, ...]":
 
 @app.command()
 def show(name: Name, as_json: Json = False) -> None:
-    """Show a policy's text, as `put` takes it, and who has changed it, and why."""
+    """Show a policy's text, in the form that `put` takes, and its change history."""
     from agent.cli.api import connected
     from agent.cli.text import clock
     from events.policies import PolicyDetails
@@ -63,9 +63,9 @@ def show(name: Name, as_json: Json = False) -> None:
     view = PolicyDetails.model_validate(answer)
     lines = "\n".join(map(clean, (view.text or "").rstrip("\n").split("\n")))
     sys.stdout.write(lines + "\n")
-    for past in view.past or (view,):
-        what = f"version {past.version}" + ("" if past.text else " (removed)")
-        output.note(f"{what}: {clock(past.at)}, {clean(past.by.name)}: {clean(past.why)}")
+    for version in view.past or (view,):
+        title = f"version {version.version}" + ("" if version.text else " (removed)")
+        output.note(f"{title}: {clock(version.at)}, {clean(version.by.name)}: {clean(version.why)}")
     return None
 
 
@@ -74,17 +74,19 @@ def put(
     name: Name,
     file: File,
     why: Why,
-    version: Annotated[int | None, typer.Option(help="Replace this version only.")] = None,
+    version: Annotated[int | None, typer.Option(help="Replace only if this is the current version.")] = None,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Change nothing: show which of the last transfers it would touch."),
+        typer.Option(
+            "--dry-run", help="Change nothing; show which recent transfers it would decide differently."
+        ),
     ] = False,
-    days: Annotated[int, typer.Option(min=1, max=30, help="How far back --dry-run looks.")] = 30,
+    days: Annotated[int, typer.Option(min=1, max=30, help="Days that --dry-run looks back.")] = 30,
     as_json: Json = False,
 ) -> None:
-    """Write a policy, or a new version of it. It is checked first, and counts within ten seconds.
+    """Write a policy or a new version of it. It is validated first and takes effect within ten seconds.
 
-    A person may be named by e-mail address, User::"bo@example.org". It is kept as their id.
+    A person may be named by e-mail address, User::"bo@example.org", and is stored by id.
 
     \b
       crosshaul policies put night-only night.cedar --why "Line is full by day" --dry-run
@@ -113,11 +115,14 @@ def remove(
     why: Why,
     yes: Yes = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Change nothing: show what it would mean.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Change nothing; show which recent transfers it would decide differently."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Take a policy out of force. Its versions stay."""
+    """Remove a policy from force. Its versions are kept."""
     from agent.cli.api import connected
     from agent.cli.arguments import validated
     from events.policies import DryRunRequest
@@ -129,9 +134,9 @@ def remove(
                 api.post("policies", name, "dry-run", body=trial.model_dump(mode="json")), as_json
             )
         known = api.get("policies", name)
-        output.confirm(f"Take policy {known['policy_id']} out of force?", yes=yes)
+        output.confirm(f"Remove policy {known['policy_id']} from force?", yes=yes)
         answer = api.delete("policies", name, why=why)
-    output.print_json(answer) if as_json else output.say(f"{clean(name)} is out of force.")
+    output.print_json(answer) if as_json else output.say(f"{clean(name)} is no longer in force.")
     return None
 
 
@@ -147,50 +152,59 @@ def _dry_run(answer: dict[str, Any], as_json: bool) -> None:
         columns = (
             Column("TRANSFER"),
             Column("BY", leaves=2),
-            Column("ASKED FOR", leaves=1),
+            Column("CREATED", leaves=1),
             Column("WAS", leaves=3),
             Column("WOULD BE"),
             Column("POLICIES", folds=True),
         )
         show(columns, map(_changed, view.changed))
-    looked = counted(view.checked, "transfer")
-    output.say(f"{counted(len(view.changed), 'decision')} of {looked} would change. Nothing was changed.")
+    checked = counted(view.checked, "transfer")
+    output.say(f"{counted(len(view.changed), 'decision')} of {checked} would change. Nothing was changed.")
     if not view.complete:
-        output.note("There were more transfers: ask for fewer --days.")
+        output.note("Not all transfers were checked: use fewer --days.")
     return None
 
 
-def _changed(one: "ChangedDecision") -> "tuple[Cell, ...]":
+def _changed(decision: "ChangedDecision") -> "tuple[Cell, ...]":
     from agent.cli.text import ago
 
-    when, policies = ago(one.created_at), ", ".join(one.policies)
-    return one.transfer_id, one.created_by.name, when, one.before, one.after, policies or "nothing permits it"
+    created, policies = ago(decision.created_at), ", ".join(decision.policies) or "no policy permits it"
+    return (
+        decision.transfer_id,
+        decision.created_by.name,
+        created,
+        decision.before,
+        decision.after,
+        policies,
+    )
 
 
 @app.command("test")
-def try_(
+def simulate(
     source: Annotated[str, typer.Argument(help="server-b:/data/raw/ or s3://bucket/prefix/")],
     destinations: Annotated[list[str], typer.Argument(help="One or more.")],
     person: Annotated[
-        str | None, typer.Option("--as", metavar="PERSON", help="Somebody else, by address or id.")
+        str | None, typer.Option("--as", metavar="PERSON", help="As another person, by e-mail address or id.")
     ] = None,
-    group: Annotated[list[str] | None, typer.Option(help="As if in this group only. Repeatable.")] = None,
-    template: Annotated[str | None, typer.Option(help="As if this template asked for it.")] = None,
-    size: Annotated[str | None, typer.Option(help="As if it were so large: 100G.")] = None,
-    at: Annotated[str | None, typer.Option(metavar="TIME", help="As if it were then.")] = None,
+    group: Annotated[
+        list[str] | None, typer.Option(help="As a member of this group only. Repeatable.")
+    ] = None,
+    template: Annotated[str | None, typer.Option(help="As if started by this template.")] = None,
+    size: Annotated[str | None, typer.Option(help="As if it had this size: 100G.")] = None,
+    at: Annotated[str | None, typer.Option(metavar="TIME", help="As if started at this time.")] = None,
     chain: Annotated[bool, typer.Option("--chain", help="From each destination to the next.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Would this transfer be allowed, and which policies say so? Nothing is moved.
+    """Test whether a transfer would be allowed, and by which policies. Nothing is moved.
 
-    Ends with 0 if it would be, and with 3 if it would be refused or would wait for approval.
+    Exits with 0 if it would be allowed, and with 3 if it would be refused or would need approval.
     """
     from agent.cli.api import connected
 
     request = _test(source, destinations, person, group, template, size, at, chain)
     with connected() as api:
         answer = api.post("policies", "test", body=request.model_dump(mode="json"))
-    output.print_json(answer) if as_json else _verdict(answer)
+    output.print_json(answer) if as_json else _print_decisions(answer)
     if answer["outcome"] != "allowed":
         raise typer.Exit(Exit.FORBIDDEN)
 
@@ -215,7 +229,7 @@ def _test(
     )
 
 
-def _verdict(answer: dict[str, Any]) -> None:
+def _print_decisions(answer: dict[str, Any]) -> None:
     from agent.cli.tables import Column, show
     from events.policies import PolicyTestView
 
@@ -232,14 +246,17 @@ def _verdict(answer: dict[str, Any]) -> None:
     )
 
 
-def _movement(one: "MovementDecision") -> "tuple[Cell, ...]":
-    return one.outcome, one.source, one.destination, ", ".join(one.policies) or "nothing permits it"
+def _movement(decision: "MovementDecision") -> "tuple[Cell, ...]":
+    policies = ", ".join(decision.policies) or "no policy permits it"
+    return decision.outcome, decision.source, decision.destination, policies
 
 
 def _read(file: Path) -> str:
     try:
         return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
     except OSError as error:
-        raise CliError(f"cannot read {file}: {error.strerror}", "See that the file is there.") from None
+        raise CliError(
+            f"cannot read {file}: {error.strerror}", "Check that the file exists and is readable."
+        ) from None
     except UnicodeDecodeError:
         raise CliError(f"{file} is not UTF-8", "Save it as UTF-8.") from None

@@ -1,4 +1,4 @@
-"""`agents rollout`: many hosts join by one token."""
+"""`agents rollout`: enroll many hosts with one token."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,27 +12,29 @@ if TYPE_CHECKING:
     from agent.cli.tables import Cell
     from events.rollouts import RolloutView, StartedRolloutView
 
-app = typer.Typer(help="Let many hosts join by one token.", invoke_without_command=True)
+app = typer.Typer(help="Enroll many hosts with one token.", invoke_without_command=True)
 
-Json = Annotated[bool, typer.Option("--json", help="Print what the API said, as JSON.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")]
 
 
 @app.callback()
 def rollout(
     context: typer.Context,
     name: Annotated[
-        str | None, typer.Option(metavar="PATTERN", help="What the agents are called: 'render-{hostname}'.")
+        str | None, typer.Option(metavar="PATTERN", help="Names of the agents: 'render-{hostname}'.")
     ] = None,
     count: Annotated[int | None, typer.Option(metavar="N", help="How many hosts may join.")] = None,
     tag: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Repeatable.")] = None,
     root: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATH:ro|rw", help="What they may read, or also write. Repeatable."),
+        typer.Option(
+            metavar="PATH:ro|rw", help="A directory they may read (ro) or also write (rw). Repeatable."
+        ),
     ] = None,
-    expires: Annotated[str, typer.Option(metavar="TIME", help="How long the token may be used.")] = "1d",
+    expires: Annotated[str, typer.Option(metavar="TIME", help="How long the token is valid.")] = "1d",
     as_json: Json = False,
 ) -> None:
-    """Let many hosts join by one token: prints it, and the line to run on each.
+    """Enroll many hosts with one token: print it, and the command to run on each host.
 
     \b
       crosshaul agents rollout --name 'render-{hostname}' --count 200 --expires 7d --root /data:rw
@@ -42,7 +44,7 @@ def rollout(
     if context.invoked_subcommand is not None:
         return
     if name is None or count is None:
-        raise CliError("say what the agents are called, and how many", "Write --name PATTERN --count N.")
+        raise CliError("a rollout needs a name pattern and a count", "Write --name PATTERN --count N.")
     _start(name, count, tag or [], root or [], expires, as_json)
 
 
@@ -54,36 +56,37 @@ def _start(name: str, count: int, tag: list[str], root: list[str], expires: str,
 
     if name.count(HOSTNAME) != 1:
         raise CliError(
-            f"{name!r} does not tell hosts apart", f"Put {HOSTNAME} into it, once: 'render-{HOSTNAME}'."
+            f"{name!r} would give every host the same name",
+            f"Write {HOSTNAME} in it exactly once: 'render-{HOSTNAME}'.",
         )
     seconds = int(read_span(expires).total_seconds())
-    wish = {"tags": tags(tag), "roots": roots(root), "expires_in": seconds}
-    request = validated(RolloutRequest, name=name, count=count, **wish)
+    spec = {"tags": tags(tag), "roots": roots(root), "expires_in": seconds}
+    request = validated(RolloutRequest, name=name, count=count, **spec)
     with connected() as api:
         answer = api.post("rollouts", body=request.model_dump(mode="json"))
     if as_json:
         return output.print_json(answer)
     if not root:
         output.note(NO_ROOTS)
-    return _told(StartedRolloutView.model_validate(answer))
+    return _print_started(StartedRolloutView.model_validate(answer))
 
 
-def _told(view: "StartedRolloutView") -> None:
+def _print_started(view: "StartedRolloutView") -> None:
     from agent.cli.text import clock
 
-    output.say(f"Roll-out {view.rollout_id}: on each of the {view.count} hosts, run:\n")
+    output.say(f"Rollout {view.rollout_id}: on each of the {view.count} hosts, run:\n")
     output.say(f"  {clean(view.command)}\n", style="bold")
     output.say(
-        "It reads this token, which is shown only now, from that file; make it readable by root alone:\n"
+        "It reads this token from that file; the token is not shown again. Only root may read the file:\n"
     )
     output.say(f"  {clean(view.token)}\n", style="bold")
-    output.say(f"Each host becomes {view.name}. The token may be used until {clock(view.expires_at)}.")
-    output.say(f"`crosshaul agents rollout end {view.rollout_id}` ends it before.", style="dim")
+    output.say(f"Each host becomes {view.name}. The token is valid until {clock(view.expires_at)}.")
+    output.say(f"`crosshaul agents rollout end {view.rollout_id}` ends it earlier.", style="dim")
 
 
 @app.command("list")
 def list_rollouts(as_json: Json = False) -> None:
-    """List the roll-outs, and how many hosts have joined by each."""
+    """List the rollouts, and how many hosts have joined by each."""
     from agent.cli.api import connected
     from events.rollouts import RolloutsView
 
@@ -93,7 +96,7 @@ def list_rollouts(as_json: Json = False) -> None:
         return output.print_json({"rollouts": found})
     view = RolloutsView.model_validate({"rollouts": found})
     if not view.rollouts:
-        return output.say("No roll-outs. `crosshaul agents rollout --name PATTERN --count N` starts one.")
+        return output.say("No rollouts. Start one with `crosshaul agents rollout --name PATTERN --count N`.")
     return _table(view.rollouts)
 
 
@@ -131,10 +134,10 @@ def _row(one: "RolloutView") -> "tuple[Cell, ...]":
 
 @app.command()
 def end(
-    rollout_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")],
+    rollout_id: Annotated[str, typer.Argument(metavar="ID", help="The id from `list`.")],
     as_json: Json = False,
 ) -> None:
-    """End a roll-out: its token lets nobody in any more. Agents that have joined stay."""
+    """End a rollout: its token is revoked. Agents that have joined stay."""
     from agent.cli.api import connected
     from events.rollouts import RolloutView
 
@@ -143,4 +146,4 @@ def end(
     if as_json:
         return output.print_json(answer)
     view = RolloutView.model_validate(answer)
-    return output.say(f"Ended {view.rollout_id}: {view.used} of {view.count} hosts have joined, and stay.")
+    return output.say(f"Ended {view.rollout_id}: {view.used} of {view.count} hosts have joined and stay.")

@@ -1,4 +1,4 @@
-"""`templates`: standing orders, kept in YAML files."""
+"""`templates`: transfers that start when objects arrive in S3, written in YAML files."""
 
 import sys
 from pathlib import Path
@@ -39,7 +39,7 @@ def _list(as_json: bool) -> None:
         return output.print_json({"templates": found})
     view = TemplatesView.model_validate({"templates": found})
     if not view.templates:
-        return output.say("No templates. `crosshaul templates apply FILE.yaml` makes one.")
+        return output.say("No templates. Create one with `crosshaul templates apply FILE.yaml`.")
     return _table(view.templates)
 
 
@@ -49,8 +49,8 @@ def _table(found: "tuple[TemplateView, ...]") -> None:
     columns = (
         Column("NAME"),
         Column("ENABLED", leaves=1),
-        Column("WHEN OBJECTS ARRIVE IN", folds=True),
-        Column("THEY GO TO", folds=True),
+        Column("TRIGGER", folds=True),
+        Column("DESTINATIONS", folds=True),
     )
     show(columns, map(_row, found))
 
@@ -69,10 +69,10 @@ def _trigger(template: "TemplateView") -> str:
 
 @app.command()
 def apply(
-    file: Annotated[Path, typer.Argument(help="YAML; several templates are parted by ---. - reads stdin.")],
+    file: Annotated[Path, typer.Argument(help="A YAML file; separate templates with ---. - reads stdin.")],
     as_json: Json = False,
 ) -> None:
-    """Create or update the templates of a file, by their names.
+    """Create or update the templates in a file, by name.
 
     \b
       name: new-videos
@@ -80,37 +80,43 @@ def apply(
       destinations: [server-b:/primary/storage/, server-d:/backup/storage/]
       shape: chain
 
-    Every document is checked before the first one is applied.
+    Every document is validated before the first one is applied.
     """
     from agent.cli.api import connected
 
-    wanted = _read(file)
+    requests = _read(file)
     answers = []
     with connected() as api:
-        for request in wanted:
+        for request in requests:
             outcome, answer = _apply(api, request)
             answers.append({"outcome": outcome, "template": answer})
             if not as_json:
-                _tell(request.name, outcome, answer)
+                _print_outcome(request.name, outcome, answer)
     if as_json:
         output.print_json(answers)
 
 
 def _read(file: Path) -> list["TemplateRequest"]:
-    """The file's templates; Trouble, naming the document, if one of them is not right."""
+    """Return the templates in the file.
+
+    Raises:
+        CliError: The file cannot be read, or one of its documents is not valid; the message names it.
+    """
     import yaml
 
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
         documents = [one for one in yaml.safe_load_all(text) if one is not None]
     except OSError as error:
-        raise CliError(f"cannot read {file}: {error.strerror}", "See that the file is there.") from None
+        raise CliError(
+            f"cannot read {file}: {error.strerror}", "Check that the file exists and is readable."
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CliError(f"{file} is not YAML: {error}", "Correct it there.") from None
+        raise CliError(f"{file} is not YAML: {error}", "Correct the file.") from None
     if not documents:
-        raise CliError(f"{file} has no template in it", "See `crosshaul templates apply --help`.")
+        raise CliError(f"{file} contains no template", "See `crosshaul templates apply --help`.")
     requests = [_template(file, number, one) for number, one in enumerate(documents, 1)]
-    _refuse_twins(file, [request.name for request in requests])
+    _reject_duplicates(file, [request.name for request in requests])
     return requests
 
 
@@ -124,17 +130,17 @@ def _template(file: Path, number: int, document: Any) -> "TemplateRequest":
         return TemplateRequest.model_validate(document)
     except pydantic.ValidationError as error:
         raise CliError(
-            f"{file}, document {number}: {validation_messages(error)}", "Correct it there."
+            f"{file}, document {number}: {validation_messages(error)}", "Correct the file."
         ) from None
 
 
-def _refuse_twins(file: Path, names: list[str]) -> None:
-    if twin := next((name for name in names if names.count(name) > 1), None):
-        raise CliError(f"{file} has two templates called {twin}", "Give one of them another name.")
+def _reject_duplicates(file: Path, names: list[str]) -> None:
+    if duplicate := next((name for name in names if names.count(name) > 1), None):
+        raise CliError(f"{file} has two templates called {duplicate}", "Give one of them another name.")
 
 
 def _apply(api: "ApiClient", request: "TemplateRequest") -> tuple[str, Any]:
-    """What was done (created, updated or unchanged), and the template as the API has it now."""
+    """Apply a template; return created, updated or unchanged, and the template as the API has it now."""
     from agent.cloud.http import ApiProblem
     from events.views import TemplateView
 
@@ -157,7 +163,7 @@ def _as_request(view: "TemplateView") -> "TemplateRequest":
     return TemplateRequest.model_validate({"name": view.template_id, **view.model_dump(include=shared)})
 
 
-def _tell(name: str, outcome: str, answer: Any) -> None:
+def _print_outcome(name: str, outcome: str, answer: Any) -> None:
     output.say(f"{name}: {outcome}")
     for warning in answer.get("warnings", ()):
         output.say(f"  warning: {clean(warning)}", style="yellow", file=sys.stderr)
@@ -181,7 +187,7 @@ def _as_yaml(answer: Any) -> None:
     view = TemplateView.model_validate(answer)
     request = _as_request(view)
     fields = {**request.model_dump(mode="json", exclude_defaults=True), "destinations": _texts(view)}
-    # YAML writes what is not printable as escapes, so this is safe to show.
+    # YAML escapes what is not printable, so this is safe to print.
     sys.stdout.write(yaml.safe_dump(fields, sort_keys=False, allow_unicode=False))
     output.note(f"version {view.version}, owner {clean(view.owner.name)}")
 
@@ -192,7 +198,7 @@ def _texts(view: "TemplateView") -> list[str]:
 
 @app.command()
 def remove(name: Name, yes: Yes = False, as_json: Json = False) -> None:
-    """Remove a template. Transfers that it has started go on."""
+    """Remove a template. Transfers that it has started continue."""
     from agent.cli.api import connected
 
     with connected() as api:

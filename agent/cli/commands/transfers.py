@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from events.views import TransferSummary
 
 TransferId = Annotated[
-    str, typer.Argument(metavar="ID", help="A transfer's id; its first letters do if it is a recent one.")
+    str, typer.Argument(metavar="ID", help="A transfer's id; for a recent one, its first characters.")
 ]
 _ID_CHARS = 20
-"""Letters of a whole id."""
+"""Length of a transfer id, in characters."""
 _RECENT_COUNT = 100
-"""How many of the latest transfers the first letters of an id are looked for in."""
+"""How many recent transfers are searched for an abbreviated id."""
 
 
 def transfers(
@@ -29,19 +29,19 @@ def transfers(
         typer.Option(help="awaiting_approval, queued, running, paused, succeeded, failed, …"),
     ] = None,
     agent: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only those this agent takes part in.")
+        str | None, typer.Option(metavar="NAME", help="Only transfers from or to this agent.")
     ] = None,
     template: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only those this template has made.")
+        str | None, typer.Option(metavar="NAME", help="Only transfers started by this template.")
     ] = None,
     since: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Asked for since: 2h, 7d, 2026-11-24, 2026-11-24T08:30")
+        str | None, typer.Option(metavar="TIME", help="Created since: 2h, 7d, 2026-11-24, 2026-11-24T08:30")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100, help="Transfers in a page.")] = 20,
-    everything: Annotated[bool, typer.Option("--all", "-a", help="Every page, not only the first.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="Transfers per page.")] = 20,
+    everything: Annotated[bool, typer.Option("--all", "-a", help="All pages, not only the first.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List transfers, the newest first."""
+    """List transfers, newest first."""
     from agent.cli.api import connected
 
     query = {"status": _state(status), "agent": agent, "template": template, "since": _since(since)}
@@ -50,11 +50,11 @@ def transfers(
         found: list[Any] = []
         for page in api.pages("transfers", limit=limit, **query):
             found += page["transfers"]
-            if found and not everything:  # a page may be empty though more follow
+            if found and not everything:  # a page may be empty although more follow
                 break
     answer = {"transfers": found, "next": page.get("next")}
-    none = f"No transfers of the template {template}" if template else "No transfers"
-    output.print_json(answer) if as_json else _list(answer, none)
+    empty = f"No transfers of the template {template}" if template else "No transfers"
+    output.print_json(answer) if as_json else _list(answer, empty)
 
 
 def _state(status: str | None) -> str | None:
@@ -73,13 +73,13 @@ def _since(text: str | None) -> str | None:
     return None if text is None else read_moment(text).astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _list(answer: dict[str, Any], none: str) -> None:
-    """`none` is said when there are none."""
+def _list(answer: dict[str, Any], empty: str) -> None:
+    """Print a table of transfers, or `empty` if there are none."""
     from events.views import TransfersView
 
     view = TransfersView.model_validate(answer)
     if not view.transfers:
-        return output.say(f"{none}.")
+        return output.say(f"{empty}.")
     _table(view.transfers)
     if view.next:
         output.note("There are more: add --all, or a higher --limit.")
@@ -93,7 +93,7 @@ def _table(found: "tuple[TransferSummary, ...]") -> None:
         Column("ID"),
         Column("STATUS"),
         Column("DONE", right=True),
-        Column("ASKED FOR", leaves=1),
+        Column("CREATED", leaves=1),
         Column("FROM", folds=True, leaves=3),
         Column("TO", folds=True, leaves=2),
     )
@@ -105,11 +105,11 @@ def _row(transfer: "TransferSummary") -> "tuple[Cell, ...]":
     from agent.cli.text import ago
 
     places = [str(place) for place in transfer.destinations]
-    asked = ago(transfer.created_at)
+    created = ago(transfer.created_at)
     source, state = str(transfer.source), transfer.state.value
     if transfer.dry_run:
         state += " (dry run)"
-    return transfer.transfer_id, state, share(transfer.progress), asked, source, places
+    return transfer.transfer_id, state, share(transfer.progress), created, source, places
 
 
 def show(
@@ -117,14 +117,14 @@ def show(
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow it until the end.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show a transfer: its hops, how far they are, what happened, and what to do about problems."""
+    """Show a transfer: hops, progress, timeline, and problems with advice."""
     from agent.cli.api import connected
 
     with connected() as api:
-        whole = find(api, transfer_id)
+        full_id = find(api, transfer_id)
         if watch:
-            return _watch(api, whole, as_json)
-        answer = api.get("transfers", whole)
+            return _watch(api, full_id, as_json)
+        answer = api.get("transfers", full_id)
     return output.print_json(answer) if as_json else _details(answer)
 
 
@@ -142,7 +142,11 @@ def _details(answer: dict[str, Any]) -> None:
 
 
 def find(api: "ApiClient", start: str) -> str:
-    """The whole id that begins with `start`, looked for among the latest hundred transfers."""
+    """Return the full transfer id that begins with `start`, searching the most recent transfers.
+
+    Raises:
+        CliError: No recent transfer matches, or several do.
+    """
     if len(start) == _ID_CHARS:
         return start
     recent: list[str] = []
@@ -154,42 +158,42 @@ def find(api: "ApiClient", start: str) -> str:
         case [only]:
             return str(only)
         case []:
-            advice = "See `crosshaul transfers`; an older one needs its whole id."
+            advice = "List recent ones with `crosshaul transfers`; for an older one, give its full id."
             raise CliError(f"no recent transfer's id begins with {start!r}", advice, Exit.NOT_FOUND)
         case several:
-            advice = "Write more of it: " + ", ".join(several[:5])
+            advice = "Give more characters: " + ", ".join(several[:5])
             raise CliError(f"{len(several)} transfers' ids begin with {start!r}", advice)
 
 
 def cancel(transfer_id: TransferId, as_json: Json = False) -> None:
-    """Stop a transfer for good. Files that have arrived whole stay."""
-    _ask(transfer_id, "cancel", "is being cancelled", as_json)
+    """Cancel a transfer for good. Files that are complete at the destination stay."""
+    _request_change(transfer_id, "cancel", "is being cancelled", as_json)
 
 
 def pause(transfer_id: TransferId, as_json: Json = False) -> None:
-    """Halt a transfer; what has arrived is kept for `resume`."""
-    _ask(transfer_id, "pause", "is being paused", as_json)
+    """Pause a transfer; partial files are kept for `resume`."""
+    _request_change(transfer_id, "pause", "is being paused", as_json)
 
 
 def resume(transfer_id: TransferId, as_json: Json = False) -> None:
-    """Let a paused transfer go on where it stopped."""
-    _ask(transfer_id, "resume", "goes on", as_json)
+    """Resume a paused transfer where it stopped."""
+    _request_change(transfer_id, "resume", "is being resumed", as_json)
 
 
 def retry(transfer_id: TransferId, as_json: Json = False) -> None:
-    """Try the failed hops of a transfer again; what has arrived is not sent again."""
-    _ask(transfer_id, "retry", "is tried again", as_json)
+    """Retry the failed hops of a transfer; files that have arrived are not sent again."""
+    _request_change(transfer_id, "retry", "is being retried", as_json)
 
 
 def approve(transfer_id: TransferId, as_json: Json = False) -> None:
-    """Agree to another person's transfer that waits for a second one."""
-    _ask(transfer_id, "approval", "is approved and goes on", as_json)
+    """Approve a transfer that another person started and that needs approval."""
+    _request_change(transfer_id, "approval", "is approved and continues", as_json)
 
 
-def _ask(start: str, verb: str, outcome: str, as_json: bool) -> None:
+def _request_change(start: str, verb: str, outcome: str, as_json: bool) -> None:
     from agent.cli.api import connected
 
     with connected() as api:
-        whole = find(api, start)
-        answer = api.post("transfers", whole, verb)
-    output.print_json(answer) if as_json else output.say(f"Transfer {clean(whole)} {outcome}.")
+        full_id = find(api, start)
+        answer = api.post("transfers", full_id, verb)
+    output.print_json(answer) if as_json else output.say(f"Transfer {clean(full_id)} {outcome}.")

@@ -1,4 +1,4 @@
-"""`agents update` and `agents updates`: agents are brought to another version, in stages."""
+"""`agents update` and `agents updates`: update agents to another version, in stages."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,35 +11,40 @@ if TYPE_CHECKING:
     from agent.cli.tables import Cell
     from events.updates import MemberView, UpdateDetails, UpdateView
 
-app = typer.Typer(help="See how updates of agents do; cancel one.", invoke_without_command=True)
+app = typer.Typer(help="List the updates of agents; show or cancel one.", invoke_without_command=True)
 
-Json = Annotated[bool, typer.Option("--json", help="Print what the API said, as JSON.")]
-Id = Annotated[str, typer.Argument(metavar="ID", help="As `updates` shows it.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The id from `updates`.")]
 
 
 def update(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME…", help="These agents.")] = None,
     to: Annotated[
-        str | None, typer.Option("--to", metavar="VERSION", help="Left out: the one published last.")
+        str | None, typer.Option("--to", metavar="VERSION", help="Default: the version published last.")
     ] = None,
     tag: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Every agent with this tag. Repeatable.")
     ] = None,
     everyone: Annotated[bool, typer.Option("--all", help="Every agent.")] = False,
-    canary: Annotated[int, typer.Option(metavar="N", help="How many begin.")] = 1,
+    canary: Annotated[int, typer.Option(metavar="N", help="Number of agents in the first stage.")] = 1,
     percent: Annotated[
         list[int] | None,
-        typer.Option(metavar="N", help="How far the next stage goes, of all. Repeatable; left out: 10."),
+        typer.Option(
+            metavar="N", help="Percentage of all agents after the next stage. Repeatable; default: 10."
+        ),
     ] = None,
     abort_above: Annotated[
-        str, typer.Option(metavar="N%", help="More failures than that in a stage end all of it.")
+        str, typer.Option(metavar="N%", help="Stop the update if more agents than this fail in a stage.")
     ] = "20%",
     healthy_within: Annotated[
-        str, typer.Option(metavar="TIME", help="Until the old version returns, if the new one does not work.")
+        str,
+        typer.Option(
+            metavar="TIME", help="Roll an agent back if the new version is not healthy within this time."
+        ),
     ] = "5m",
     as_json: Json = False,
 ) -> None:
-    """Bring agents to another version: a few first, the others once those have reported healthy.
+    """Update agents to another version: a few first, the others once those report healthy.
 
     \b
       crosshaul agents update --all
@@ -69,7 +74,7 @@ def update(
     view = UpdateDetails.model_validate(answer)
     first = ", ".join(one.agent_id for one in view.members if one.stage == 0)
     output.say(f"Update {view.update_id} to {view.version}: {first} first, of {len(view.members)} agents.")
-    return output.say(f"`crosshaul agents updates show {view.update_id}` tells how it does.", style="dim")
+    return output.say(f"`crosshaul agents updates show {view.update_id}` shows its progress.", style="dim")
 
 
 @app.callback()
@@ -90,7 +95,7 @@ def _list(as_json: bool) -> None:
         return output.print_json({"updates": found})
     view = UpdatesView.model_validate({"updates": found})
     if not view.updates:
-        return output.say("No updates. `crosshaul agents update --all` starts one.")
+        return output.say("No updates. Start one with `crosshaul agents update --all`.")
     columns = (
         Column("ID"),
         Column("VERSION"),
@@ -157,7 +162,7 @@ def _member(one: "MemberView") -> "tuple[Cell, ...]":
 
 @app.command()
 def cancel(update_id: Id, as_json: Json = False) -> None:
-    """Touch no further agent. One that is at it goes on: to the new version, or back to the old one."""
+    """Cancel an update: start no further agent. Agents that have started finish, or roll back."""
     from agent.cli.api import connected
     from events.updates import UpdateDetails
 

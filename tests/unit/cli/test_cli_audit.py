@@ -46,4 +46,4 @@ def test_verifying_ends_with_1_when_something_is_wrong(signed_in: FakeApi, run: 
 def test_another_key_than_the_one_that_was_noted_is_told(signed_in: FakeApi, run: Run) -> None:
     said = run("audit", "verify", "--key", "0" * 64)
     assert said.code == 1
-    assert "the seals' key is" in said.err
+    assert "the seals are signed with" in said.err

@@ -107,7 +107,7 @@ def test_a_mistake_of_our_own_is_one_line_unless_asked_for_more(tmp_path: Path) 
     short = subprocess.run([*run_, "whoami"], capture_output=True, text=True, check=False)
     assert short.returncode == Exit.BUG
     assert short.stderr.splitlines() == [
-        "error: a mistake in crosshaul itself: ZeroDivisionError: oh",
+        "error: internal error in crosshaul: ZeroDivisionError: oh",
         "`crosshaul --debug …` shows where; please report it.",
     ]
     long = subprocess.run([*run_, "--debug", "whoami"], capture_output=True, text=True, check=False)

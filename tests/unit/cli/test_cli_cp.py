@@ -7,7 +7,7 @@ import pytest
 from agent.cli import bandwidth, watch
 from agent.cli.errors import CliError
 from agent.cli.progress import TransferSnapshot, fraction, share
-from agent.cli.screen import drawn
+from agent.cli.screen import render
 from events.options import Options
 from events.progress import Live, Progress, SpaceShortage
 from events.reports import Amount, DryRunResult
@@ -166,7 +166,7 @@ def test_ctrl_c_leaves_the_transfer_alone(
     signed_in.stories[TRANSFER] = [transfer_view(TransferState.RUNNING)]
     said = run("cp", *ENDS, "-w")
     assert said.code == 130
-    assert "goes on" in said.err
+    assert "continues" in said.err
     assert f"crosshaul cancel {TRANSFER}" in said.err
     assert signed_in.named("POST", f"/transfers/{TRANSFER}/cancel") == []
 
@@ -248,7 +248,7 @@ def test_bars_fit_the_terminal_and_keep_names_harmless(width: int) -> None:
     seen.on_poll(seen.view.model_copy(update={"hops": (hop,) * 9}))
     file = io.StringIO()
     console = Console(file=file, width=width, markup=False, emoji=False, highlight=False)
-    console.print(drawn(seen, width, height=11))
+    console.print(render(seen, width, height=11))
     lines = file.getvalue().splitlines()
     assert len(lines) <= 11
     assert all(cell_len(line) <= width for line in lines)
@@ -283,7 +283,7 @@ def test_a_dry_run_ends_with_what_would_happen(signed_in: FakeApi, run: Run) -> 
     signed_in.stories[TRANSFER] = [view]
     said = run("cp", *ENDS, "--dry-run", "--watch")
     assert said.code == 0, said
-    assert "A dry run: nothing was written." in said.out
+    assert "Dry run: nothing was written." in said.out
     assert "12 files would be sent (2.0 KiB)" in said.out
     assert "old/\\x1b[2J.mov" in said.out
     assert "Everything arrived" not in said.out
@@ -305,12 +305,12 @@ def test_an_agent_that_says_nothing_is_told_of(signed_in: FakeApi, run: Run) -> 
     for seconds, told in ((9.0, False), (75.0, True)):
         hop = view.hops[0].model_copy(update={"seconds_since_report": seconds})
         signed_in.stories[TRANSFER] = [view.model_copy(update={"hops": (hop,)})]
-        assert ("no word from its agent for 1 min 15 s" in run("show", TRANSFER).out) == told
+        assert ("no report from its agent for 1 min 15 s" in run("show", TRANSFER).out) == told
 
 
 def test_too_little_room_is_told_of_while_it_moves_and_by_a_dry_run(signed_in: FakeApi, run: Run) -> None:
     short = SpaceShortage(wanted=3 << 30, free=1 << 30)
-    words = "seems to be short of room: 3.0 GiB to be written where 1.0 GiB were free"
+    words = "not enough free space: 3.0 GiB to write, 1.0 GiB free"
     view = transfer_view(TransferState.RUNNING, 0.5)
     progress = view.hops[0].progress.model_copy(update={"space_shortage": short})
     moving = view.hops[0].model_copy(update={"progress": progress})

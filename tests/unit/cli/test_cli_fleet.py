@@ -98,7 +98,7 @@ def test_remove_asks_and_takes_no_for_an_answer(signed_in: FakeApi, run: Run) ->
 def test_remove_by_a_person_who_says_no_or_goes_away(
     signed_in: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(output, "_is_a_person_there", lambda: True)
+    monkeypatch.setattr(output, "_is_interactive", lambda: True)
     assert run("agents", "remove", "server-b", given="n\n").code == 6
     assert run("agents", "remove", "server-b", given="").code == 130
     assert signed_in.agents
@@ -116,7 +116,7 @@ def test_an_answer_of_another_shape(signed_in: FakeApi, run: Run, monkeypatch: p
     monkeypatch.setattr(signed_in, "answer", lambda *_: (200, {"agents": [{"agent_id": "server-b"}]}))
     said = run("agents")
     assert said.code == 5
-    assert "Update it" in said.err
+    assert "update it" in said.err
 
 
 def test_a_refusal_by_a_proxy_is_told_in_its_words(
@@ -190,7 +190,7 @@ def test_a_name_that_is_nowhere_in_a_large_bucket_is_not_called_missing_too_earl
     page = sample(views.BucketListingView)
     signed_in.objects = [page.model_copy(update={"entries": (), "next": "m"})]
     said = run("browse", "s3://media-uploads/", "--find", "zz")
-    assert said.out == "Nothing in s3://media-uploads/ is called so, as far as was looked.\n"
+    assert said.out == "No matching names in s3://media-uploads/ so far.\n"
     assert "--after m" in said.err
 
 
@@ -246,7 +246,13 @@ def test_roots_that_are_not_there_have_no_free_space(signed_in: FakeApi, run: Ru
 def test_one_agent_is_shown_in_full(signed_in: FakeApi, run: Run) -> None:
     said = run("agents", "show", "server-b")
     assert said.code == 0
-    for words in ("Agent server-b  online", "b.example.org (10.0.0.2)", "site=köln", "/data ro", "not there"):
+    for words in (
+        "Agent server-b  online",
+        "b.example.org (10.0.0.2)",
+        "site=köln",
+        "/data ro",
+        "not available",
+    ):
         assert words in said.out
     assert "being replaced" not in said.out
     assert json.loads(run("agents", "show", "server-b", "--json").out)["agent_id"] == "server-b"

@@ -12,7 +12,7 @@ import pytest
 
 from agent.cli import session
 from agent.cli.api import ApiClient
-from agent.cli.live import LiveFeed, listening
+from agent.cli.live import LiveFeed, live_feed
 from agent.cloud.http import client
 from agent.cloud.live_link import LiveLink
 from events.progress import Live, Progress
@@ -130,13 +130,13 @@ def test_topics_that_are_not_granted_are_no_connection(broker: Callable[..., Bro
 
 
 def listen(api: FakeApi) -> tuple[bool, list[Live]]:
-    """Whether the ear hears, and the first good message, within ten seconds."""
+    """Whether the feed hears, and the first good message, within ten seconds."""
     kept = session.load()
-    with client(kept.url) as http, listening(ApiClient(http, kept), TRANSFER) as ear:
+    with client(kept.url) as http, live_feed(ApiClient(http, kept), TRANSFER) as feed:
         until = monotonic() + 10
         while monotonic() < until:
-            if live := ear.next(0.5):
-                return ear.is_connected, [live]
+            if live := feed.next(0.5):
+                return feed.is_connected, [live]
     return False, []
 
 
@@ -148,8 +148,8 @@ def test_an_ear_hands_over_what_it_can_read(signed_in: FakeApi, broker: Callable
 
 def test_without_a_connection_the_ear_is_deaf(signed_in: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
     kept = session.load()
-    with client(kept.url) as http, listening(ApiClient(http, kept), TRANSFER) as ear:
-        assert not ear.is_connected
-        assert ear.next(0.0) is None
+    with client(kept.url) as http, live_feed(ApiClient(http, kept), TRANSFER) as feed:
+        assert not feed.is_connected
+        assert feed.next(0.0) is None
     assert "no live connection" in capsys.readouterr().err
     assert not LiveFeed().is_connected

@@ -84,7 +84,7 @@ def test_kept_in_a_file(bucket: Bucket, run: Run, tmp_path: Path) -> None:
 def test_hops_without_one_are_told(bucket: Bucket, run: Run, signed_in: FakeApi) -> None:
     bucket.put(sent("a"))
     signed_in.missing = (f"{TRANSFER}-1",)
-    assert "1 of the hops" in run("manifest", TRANSFER).err
+    assert "the manifest of 1 hop" in run("manifest", TRANSFER).err
 
 
 def test_there_is_none_yet(signed_in: FakeApi, run: Run) -> None:

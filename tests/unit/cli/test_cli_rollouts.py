@@ -50,7 +50,7 @@ def test_what_is_typed_wrongly_is_refused_before_it_is_asked(signed_in: FakeApi,
 
 def test_a_pattern_without_the_host_s_name_is_explained(signed_in: FakeApi, run: Run) -> None:
     said = run("agents", "rollout", "--name", "render", "--count", "2")
-    assert "does not tell hosts apart" in said.err
+    assert "would give every host the same name" in said.err
     assert "'render-{hostname}'" in said.err
 
 

@@ -85,7 +85,7 @@ def test_show_tells_all(signed_in: FakeApi, run: Run) -> None:
         f"Transfer {TRANSFER}  failed",
         "from  server-b:/data/videos/raw/",
         "to    server-c:/archive/processed/",
-        "asked for by ana@example.org",
+        "requested by ana@example.org",
         "Hop 1  failed",
         "direct, server-c dialled 10.0.0.2:4460, attempt 3",
         "75%, 768.0 MiB of 1.0 GiB, 2,100 of 3,002 files (12 unchanged)",
@@ -192,7 +192,7 @@ def test_what_waits_for_a_second_person_says_so_and_is_approved(signed_in: FakeA
     wanted = Approval(policies=("four-eyes",), asked_for=(a_person("ana@example.org"),))
     signed_in.stories[TRANSFER] = [transfer_view(TransferState.AWAITING_APPROVAL, 0, approval=wanted)]
     said = run("show", TRANSFER)
-    assert "waits for a second person, not ana@example.org" in said.out
+    assert "needs approval by somebody other than ana@example.org" in said.out
     assert "four-eyes" in said.out
     assert run("approve", TRANSFER).code == 0
     assert signed_in.asked[-1][:2] == ("POST", f"/transfers/{TRANSFER}/approval")
