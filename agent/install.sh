@@ -1,29 +1,29 @@
 #!/usr/bin/env bash
-# Makes this server a Crosshaul agent, or updates one. Run as root; it can be repeated.
+# Install or update the Crosshaul agent on this server. Run as root; running it again is safe.
 #
 #   install.sh --api https://….amazonaws.com/v1 --root /data:ro --root /archive:rw
 #   install.sh uninstall
-#   install.sh release     only make a release, for the updater; print where it is
+#   install.sh release     only install a release, for the updater; print its directory
 #
-# --api        URL        the control plane's API; left out: register later
-# --root       PATH:ro|rw what the agent may read, or also write; needed when there is no agent.toml yet
+# --api        URL        the control plane's API; without it, register later
+# --root       PATH:ro|rw a directory the agent may read (ro) or also write (rw); required without agent.toml
 # --listen     HOST:PORT  where other agents dial (default 0.0.0.0:4460)
-# --user       NAME       the account the agent runs under (default crosshaul; made when missing)
-# --token-file FILE       holds the one-time token, or a roll-out's
-# --name       NAME       for a roll-out: what the agent is called, where that is not to follow from the host
-# --dry-run               say what would be done, and do nothing
-# --package    FILE       the wheel of Crosshaul, where this script is not the published one
+# --user       NAME       the account the agent runs under (default crosshaul; created if missing)
+# --token-file FILE       the file with the one-time token, or with a rollout's token
+# --name       NAME       for a rollout: a name for the agent other than this host's
+# --dry-run               print what would be done, and change nothing
+# --package    FILE       Crosshaul's wheel, if this is not the published script
 # --lock       FILE       the agent's lock file (locks/agent.txt): exact versions with their digests
-# --prefix     DIR        put everything below DIR, and touch neither accounts nor systemd (for images)
+# --prefix     DIR        install below DIR, without accounts and systemd (for images)
 #
-# The token is taken from --token-file or CROSSHAUL_TOKEN, or asked for. It is never an argument.
-# `uninstall` removes all of it: service, programs, configuration, keys, journal and account; what is in the
-# roots stays. Remove the agent in Crosshaul, too: crosshaul agents remove NAME.
+# The token comes from --token-file, CROSSHAUL_TOKEN or a prompt. It is never an argument.
+# `uninstall` removes service, programs, configuration, keys, journal and account; the files in the roots stay.
+# Also remove the agent from the control plane: crosshaul agents remove NAME.
 set -euo pipefail
 umask 022
 
-# Where this script is published, the address of the other parts and their digests are filled in here, so
-# that the digest of this script stands for all of them.
+# In the published script, the URL of the other files and their digests are filled in here, so that the digest
+# of this script covers all of them.
 kit='' package_part='' lock_part='' unit_part='' updater_part='' watch_part=''
 
 package='' lock='' api='' listen=0.0.0.0:4460 user=crosshaul prefix='' token_file='' name='' roots=() verb=install dry=''
@@ -46,7 +46,7 @@ while [ $# -gt 0 ]; do
         *) printf -v "${1#--}" '%s' "$2" ;;
       esac
       shift 2 ;;
-    *) die "there is no option $1 (see --help)" ;;
+    *) die "unknown option $1 (see --help)" ;;
   esac
 done
 
@@ -58,7 +58,7 @@ changed='' unfinished='' release=''
 as_user() { if [ -n "$prefix" ]; then "$@"; else runuser -u "$user" -- "$@"; fi; }
 systemd_runs() { [ -z "$prefix" ] && [ -d /run/systemd/system ]; }
 
-# `step WHAT`: is it to be done now? In a dry run it is only told.
+# `step WHAT`: print the step; fail in a dry run, so that the caller skips it.
 step() {
   if [ -n "$dry" ]; then say "would: $*"; return 1; fi
   say "$*"
@@ -77,13 +77,13 @@ check_source() {
 }
 
 check() {
-  [ -n "$prefix$kit" ] || [ -e "$here/crosshaul-agent.service" ] || die "crosshaul-agent.service must lie beside this script"
+  [ -n "$prefix$kit" ] || [ -e "$here/crosshaul-agent.service" ] || die "crosshaul-agent.service must be in the directory of this script"
   [ -e "$config" ] || [ ${#roots[@]} -gt 0 ] || die "name at least one --root PATH:ro or --root PATH:rw"
-  [[ $user =~ ^[a-z_][a-z0-9_-]{0,31}$ ]] || die "--user $user: no account can have that name"
+  [[ $user =~ ^[a-z_][a-z0-9_-]{0,31}$ ]] || die "--user $user: not a valid account name"
   local root
   for root in "${roots[@]}"; do
     case $root in
-      *[\"\\]*|*[[:cntrl:]]*) die "--root $root: quotes and backslashes belong into $config, by hand" ;;
+      *[\"\\]*|*[[:cntrl:]]*) die "--root $root: write paths with quotes or backslashes into $config by hand" ;;
       /*[:=]ro|/*[:=]rw) ;;
       *) die "--root $root: write it as /absolute/path:ro or :rw" ;;
     esac
@@ -94,11 +94,11 @@ check() {
 
 digest() { sha256sum "$1" | cut -d' ' -f1; }
 
-# `part DIGEST/NAME`: a published part, fetched and checked; prints where it is.
+# `part DIGEST/NAME`: download a published file, check its digest and print its path.
 part() {
   local file=$scratch/${1#*/}
-  curl -fsSL --proto '=https,http' --max-time 120 -o "$file" "$kit/$1" || die "$kit/$1 cannot be fetched"
-  [ "$(digest "$file")" = "${1%%/*}" ] || die "$kit/$1 is not what was published: its digest differs"
+  curl -fsSL --proto '=https,http' --max-time 120 -o "$file" "$kit/$1" || die "cannot download $kit/$1"
+  [ "$(digest "$file")" = "${1%%/*}" ] || die "$kit/$1 has another digest than the published file"
   printf '%s' "$file"
 }
 
@@ -109,11 +109,11 @@ gather() {
   [ -n "$lock" ] || lock=$(part "$lock_part")
   service=$here/crosshaul-agent.service updater=$here/crosshaul-update.service watch=$here/crosshaul-update.path
   [ -z "$kit" ] || { service=$(part "$unit_part"); updater=$(part "$updater_part"); watch=$(part "$watch_part"); }
-  [ -e "$package" ] || die "$package is not there"
-  [ -e "$lock" ] || die "$lock is not there"
+  [ -e "$package" ] || die "$package does not exist"
+  [ -e "$lock" ] || die "$lock does not exist"
 }
 
-# A release is a folder of its own, complete before anything leads to it.
+# A release is a directory of its own, complete before any link points to it.
 make_release() {
   mkdir -p "$opt/releases"
   unfinished=$release
@@ -151,14 +151,14 @@ install_release() {
   find "$opt/releases" -mindepth 1 -maxdepth 1 -type d | sort | head -n -2 | xargs -r rm -rf
 }
 
-# So that the host can be cleaned, whatever becomes of where this script came from.
+# Keep a copy of this script, so that the host can be cleaned up later.
 keep_script() {
   [ -n "$dry" ] || [ "$0" -ef "$opt/install.sh" ] || install -m 755 "$0" "$opt/install.sh"
 }
 
 make_account() {
   [ -z "$prefix" ] || return 0
-  if id "$user" >/dev/null 2>&1; then say "the account $user is there"; return; fi
+  if id "$user" >/dev/null 2>&1; then say "the account $user exists"; return; fi
   step "make the account $user" || return 0
   useradd --system --home-dir "$state" --shell /usr/sbin/nologin --user-group "$user"
   install -d "$etc"
@@ -166,7 +166,7 @@ make_account() {
 }
 
 write_config() {
-  if [ -e "$config" ]; then say "$config stays as it is"; return; fi
+  if [ -e "$config" ]; then say "$config exists and is kept"; return; fi
   step "write $config" || return 0
   mkdir -p "$etc"
   {
@@ -196,14 +196,14 @@ register() {
   changed=yes
 }
 
-# What root trusts for updates must not be the agent's own to change.
+# The keys that root trusts for updates must not be writable by the agent.
 trust_for_updates() {
   [ -e "$state/registration.json" ] && [ ! -e "$etc/trusted.json" ] || return 0
   step "pin the keys that updates are signed with" || return 0
   "$opt/current/bin/crosshaul" agent pin --config "$config" >&2
 }
 
-# `put UNIT`: the unit file in $scratch, in its place and enabled.
+# `put UNIT`: install and enable the unit file in $scratch.
 put() {
   if cmp -s "$scratch/$1" "$units/$1" && [ -e "$wants/$1" ]; then say "$1 is in place"; return; fi
   step "install and enable the unit $1" || return 0
@@ -229,7 +229,7 @@ start() {
   systemctl restart crosshaul-agent crosshaul-update.path
 }
 
-# Whoever has put a root below our own folders must not lose it.
+# Do not delete a root that lies below our own directories.
 check_no_root_goes() {
   [ -e "$config" ] || return 0
   python3 - "$config" "$opt" "$etc" "$state" <<'PY' || die "nothing was removed"
@@ -263,12 +263,12 @@ uninstall() {
   if [ -z "$prefix" ] && [ -n "$made" ] && id "$made" >/dev/null 2>&1 && step "remove the account $made"; then
     userdel "$made"
   fi
-  [ -n "$dry" ] || say "nothing of Crosshaul is left here; end it there, too: crosshaul agents remove NAME"
+  [ -n "$dry" ] || say "Crosshaul is removed from this host; also run: crosshaul agents remove NAME"
 }
 
 if [ "$verb" = uninstall ]; then
   uninstall
-  [ -z "$dry" ] || say "a dry run: nothing was changed"
+  [ -z "$dry" ] || say "dry run: nothing was changed"
   exit
 fi
 check_source
@@ -289,4 +289,4 @@ register
 trust_for_updates
 keep_script
 start
-if [ -n "$dry" ]; then say "a dry run: nothing was changed"; else say "done; look at it with: crosshaul agent doctor"; fi
+if [ -n "$dry" ]; then say "dry run: nothing was changed"; else say "done; check it with: crosshaul agent doctor"; fi

@@ -1,4 +1,4 @@
-"""Where Crosshaul runs."""
+"""The CDK app that deploys Crosshaul."""
 
 from pathlib import Path
 

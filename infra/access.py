@@ -1,4 +1,4 @@
-"""Who may do what: each function's plan turned into statements as narrow as AWS allows."""
+"""Turn each function's plan into IAM statements, as narrow as AWS allows."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,12 +28,12 @@ TABLE_ACTIONS = {
     "update": "dynamodb:UpdateItem",
     "delete": "dynamodb:DeleteItem",
 }
-"""There is no word for Scan."""
+"""DynamoDB actions by the plans' names for them. Scan is left out on purpose."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """Everything that functions may be let at."""
+    """The resources that functions may be granted access to."""
 
     stage: Stage
     tables: Tables
@@ -43,16 +43,16 @@ class Access:
     audit_key: kms.Key
     manifests: s3.Bucket
     buckets: tuple[str, ...]
-    """ARNs of those that transfers may read and write."""
+    """ARNs of the buckets that transfers may read and write."""
     roles: tuple[iam.Role, ...]
-    """Object and live role: whoever lends their credentials assumes them."""
+    """The object and live roles, assumed by the function that issues their credentials."""
 
     def grant(self, plan: Plan, function: lambda_.Function) -> None:
-        """Put what the plan asks for into the function's role."""
+        """Add the statements of the plan to the function's role."""
         statements = [one for name, words in plan.tables.items() for one in self._table(name, words.split())]
         role = cast("iam.IRole", function.role)
         statements += self._commands(role) if plan.signs_commands else []
-        statements += self._news(role) if plan.notifies_consoles else []
+        statements += self._change_notices(role) if plan.notifies_consoles else []
         statements += self._enrollment(role) if plan.enrolls else []
         statements += (
             [_allow(["kms:GetPublicKey"], *self.command_keys.arns)] if plan.reads_public_keys else []
@@ -78,14 +78,14 @@ class Access:
         return Topics(self.stage.name)
 
     def _table(self, name: str, words: list[str]) -> Iterator[iam.PolicyStatement]:
-        """The actions on the table itself; queries go to its indexes too, each by its name."""
+        """Yield the actions on the table; queries also get each of its indexes by name."""
         yield _allow([TABLE_ACTIONS[word] for word in words], self.tables.by_setting[name].table_arn)
         indexes = self.tables.index_arns(name)
         if "query" in words and indexes:
             yield _allow(["dynamodb:Query"], *indexes)
 
     def _manifests(self, role: iam.IRole) -> list[iam.PolicyStatement]:
-        """What a signed address allows, its signer must be allowed."""
+        """Return the rights to manifests: who presigns a URL needs every right that it gives."""
         bucket = self.manifests.bucket_arn
         suppress_wildcards(role, "Any hop's manifest; an address is signed for one", f"{bucket}/*")
         return [
@@ -101,7 +101,7 @@ class Access:
             _allow(["iot:Publish"], commands),
         ]
 
-    def _news(self, role: iam.IRole) -> list[iam.PolicyStatement]:
+    def _change_notices(self, role: iam.IRole) -> list[iam.PolicyStatement]:
         news = iot_arn(role, f"topic/{self._topics.changes('*')}")
         suppress_wildcards(role, "Any transfer may be the one that has changed", news)
         return [_allow(["iot:Publish"], news)]
@@ -126,7 +126,7 @@ class Access:
         ]
 
     def _rotation(self, role: iam.IRole) -> list[iam.PolicyStatement]:
-        """Only to take away: no certificate can be made with it."""
+        """Return the rights to revoke old certificates; they do not allow creating one."""
         certificates, things = iot_arn(role, "cert/*"), iot_arn(role, f"thing/{self._topics.thing('*')}")
         suppress_wildcards(role, "IoT chooses a certificate's id", certificates)
         suppress_wildcards(role, "Any agent of this stage; people choose their names", things)
@@ -158,7 +158,7 @@ _NAMELESS_VERBS = (
     "AttachThingPrincipal",
     "DetachThingPrincipal",
 )
-"""IoT has no resource for these:
+"""IoT actions that take no resource:
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsiot.html
 """
 
@@ -175,14 +175,14 @@ def _allow(actions: list[str], *resources: str) -> iam.PolicyStatement:
 
 
 def assumable_roles(
-    scope: Construct, stage: Stage, buckets: Sequence[str], relay: str, lender: iam.IRole
+    scope: Construct, stage: Stage, buckets: Sequence[str], relay: str, issuer: iam.IRole
 ) -> tuple[iam.Role, iam.Role]:
-    """The object role, for a hop's S3 credentials, and the live role, for a console that listens. `relay` is
-    the relay bucket.
+    """Create the object role, for a hop's S3 credentials, and the live role, for a console's live messages.
 
-    Only `lender` may assume them, and narrows them by a session policy each time.
+    `relay` is the relay bucket. Only `issuer` may assume the roles; it narrows them by a session policy each
+    time.
     """
-    trusted = iam.ArnPrincipal(lender.role_arn)
+    trusted = iam.ArnPrincipal(issuer.role_arn)
     objects = iam.Role(scope, "Objects", assumed_by=trusted, max_session_duration=Duration.hours(1))
     objects.add_to_policy(_allow(list(_BUCKET_ACTIONS), *buckets, relay))
     contents, relayed = [f"{bucket}/*" for bucket in buckets], f"{relay}/*"
@@ -201,7 +201,9 @@ def assumable_roles(
     for action, ends in granted.items():
         resources = [iot_arn(scope, end) for end in ends]
         live.add_to_policy(_allow([action], *resources))
-        suppress_wildcards(live, "A client id for each console; progress and news of everything", *resources)
+        suppress_wildcards(
+            live, "A client id for each console; progress and changes of every transfer", *resources
+        )
     return objects, live
 
 

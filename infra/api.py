@@ -1,4 +1,4 @@
-"""The HTTP API: one resource and method for every route that the Chalice app knows, so they cannot drift."""
+"""The HTTP API: one resource and method for every route of the Chalice app, so that they cannot drift."""
 
 import json
 from typing import Any
@@ -15,17 +15,17 @@ from lambdas.api.app import OPEN_ROUTES, app
 
 STAGE = "v1"
 BURST_REQUESTS, REQUESTS_PER_SECOND = 200, 100
-"""Requests at once, and a second, for everyone together."""
+"""API Gateway throttling for all callers together: burst, and steady rate."""
 CORS = {
     "Access-Control-Allow-Origin": "'*'",
     "Access-Control-Allow-Headers": "'Authorization,Content-Type,Idempotency-Key'",
     "Access-Control-Allow-Methods": "'GET,POST,PUT,PATCH,DELETE,OPTIONS'",
 }
-"""Any origin: who calls proves it by a token that no browser sends by itself."""
+"""Any origin may call: callers prove who they are by a token, which browsers do not send by themselves."""
 
 
 class Api(Construct):
-    """API Gateway in front of the one function that answers."""
+    """API Gateway in front of the API function."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Api(Construct):
         for path, methods in app.routes.items():
             self._add_route(path, list(methods))
         _problems(self.rest)
-        for rule, why in _AS_IT_IS.items():
+        for rule, why in _SUPPRESSED.items():
             suppress_finding(self.rest, why, rule)
         self.url = stage.api_url(self.rest.rest_api_id, STAGE, Stack.of(self).region)
         self.origin = stage.api_origin(self.rest.rest_api_id, Stack.of(self).region)
@@ -66,19 +66,19 @@ class Api(Construct):
     def _add_route(self, path: str, methods: list[str]) -> None:
         resource = self.rest.root.resource_for_path(path)
         for method in methods:
-            made = resource.add_method(method, self._integration, **self._door(method, path))
+            made = resource.add_method(method, self._integration, **self._authorization(method, path))
             if (method, path) in OPEN_ROUTES:
                 suppress_finding(made, _OPEN[path], "APIG4", "COG4")
         _answer_preflight(resource)
 
-    def _door(self, method: str, path: str) -> dict[str, Any]:
+    def _authorization(self, method: str, path: str) -> dict[str, Any]:
         if (method, path) in OPEN_ROUTES:
             return {"authorization_type": apigateway.AuthorizationType.NONE}
         return {"authorizer": self._authorizer, "authorization_type": apigateway.AuthorizationType.COGNITO}
 
 
 def _answer_preflight(resource: apigateway.Resource) -> None:
-    """OPTIONS, answered by API Gateway itself: a browser asks before it sends a token."""
+    """Answer OPTIONS (CORS preflight) in API Gateway itself, without a token."""
     resource.add_cors_preflight(
         allow_origins=apigateway.Cors.ALL_ORIGINS,
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
@@ -87,7 +87,7 @@ def _answer_preflight(resource: apigateway.Resource) -> None:
 
 
 def _problems(rest: apigateway.RestApi) -> None:
-    """What API Gateway refuses by itself is said as problem details too (RFC 9457)."""
+    """Format API Gateway's own refusals as problem details (RFC 9457), like the function's."""
     headers = CORS | {"Content-Type": "'application/problem+json'"}
     for kind, code, status in _OWN_REFUSALS:
         rest.add_gateway_response(
@@ -100,7 +100,7 @@ def _problems(rest: apigateway.RestApi) -> None:
 
 
 def _problem(code: str, status: str) -> str:
-    """A mapping template; its variables are API Gateway's."""
+    """Return a mapping template; its variables are API Gateway's."""
     body = {
         "type": f"urn:crosshaul:problem:{code}",
         "title": _ADVICE[code][0],
@@ -114,17 +114,17 @@ def _problem(code: str, status: str) -> str:
 _BY_KEY = "An agent comes with its own key, and is no person"
 _OPEN = {
     "/health": "It says where people sign in, which they ask before they have",
-    "/agents/register": "An enrolment token lets a host in: it has nothing else yet",
+    "/agents/register": "An enrollment token authenticates the host, which has no other credentials yet",
     "/agents/{agent_id}/credentials": _BY_KEY,
     "/agents/{agent_id}/certificates": _BY_KEY,
     "/agents/{agent_id}/manifests": _BY_KEY,
     "/agents/{agent_id}/update": _BY_KEY,
 }
 _LOGGED = "The function logs every answer; API Gateway's own log takes a role for the whole account"
-_AS_IT_IS = {
+_SUPPRESSED = {
     "APIG1": _LOGGED,
     "APIG2": "The function parses every part by its model, and says in problem details what does not fit",
-    "APIG3": "Without a token there is next to nothing to ask for; a company's own firewall goes before it",
+    "APIG3": "Almost nothing answers without a token; a company's own firewall belongs in front of it",
     "APIG6": _LOGGED,
 }
 

@@ -1,11 +1,11 @@
-"""Check existing buckets before transfers use them, and have them tell EventBridge of their uploads.
+"""Check existing buckets before transfers use them, and turn on EventBridge notifications for uploads.
 
-python -m infra.buckets check NAME…     looks, and changes nothing
-python -m infra.buckets enable NAME…    adds EventBridge to the notifications that are there
+python -m infra.buckets check NAME…     reads only
+python -m infra.buckets enable NAME…    adds EventBridge to the bucket's notifications
 
 It needs the account's credentials in the environment, and the region that the stage is deployed to.
-Ends with 0 if every bucket is ready, 1 if `enable` would make it so, 2 if AWS could not be asked, and 3 if a
-bucket cannot work.
+Exits with 0 if every bucket is ready, 1 if `enable` would make it ready, 2 if AWS could not be queried, and 3
+if a bucket cannot be used.
 """
 
 import argparse
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 EVENTBRIDGE = "EventBridgeConfiguration"
 MAX_ATTEMPTS = 5
-"""Of adding EventBridge, while something else changes the notifications."""
+"""Attempts to add EventBridge while something else changes the notifications."""
 RETRY_DELAYS_S = (0, 1, 2, 4, 8, 16)
-"""S3 may show the notifications of before for a while after a change."""
+"""Seconds between reads after a change: S3 may return the old notifications for a while."""
 _KINDS = {
     "LambdaFunctionConfigurations": "Lambda",
     "QueueConfigurations": "SQS",
@@ -52,7 +52,7 @@ class Exit(IntEnum):
 
 
 class BucketError(Exception):
-    """Why a bucket cannot be used, and what to do about it."""
+    """A bucket cannot be used; with the advice on what to do."""
 
     def __init__(self, why: str, advice: str) -> None:
         super().__init__(why)
@@ -66,19 +66,19 @@ class DeniedError(BucketError):
 
 @dataclass(frozen=True)
 class BucketReport:
-    """What was found out of one bucket."""
+    """The findings about one bucket."""
 
     name: str
     facts: tuple[tuple[str, str], ...] = ()
-    """Labels and what they say, in the order of reading."""
+    """Labels and values, in the order in which they were read."""
     notes: tuple[str, ...] = ()
-    """What works, and is good to know."""
+    """Remarks that do not prevent use."""
     obstacles: tuple[BucketError, ...] = ()
-    """What cannot work."""
+    """Problems that prevent use."""
     ready: bool = False
-    """Does it tell EventBridge of its uploads?"""
+    """Whether EventBridge notifications are on."""
     outcome: str = ""
-    """What `enable` did."""
+    """What `enable` did, as text."""
 
     @property
     def exit(self) -> Exit:
@@ -106,7 +106,7 @@ class BucketReport:
 
 
 class Bucket:
-    """One bucket, asked only as one of this account: any other's refuses every call."""
+    """One bucket of this account; calls name the expected owner, so that other accounts' are refused."""
 
     def __init__(self, s3: "S3Client", name: str, account: str) -> None:
         self.name = name
@@ -115,13 +115,17 @@ class Bucket:
         self._account = account
 
     def region(self) -> str:
-        """Return where it is. Raises BucketError where it is not, or is not this account's."""
+        """Return the bucket's region.
+
+        Raises:
+            BucketError: The bucket does not exist, or belongs to another account.
+        """
         try:
             answer = self._s3.head_bucket(**self._who)
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code in _MISSING:
-                raise BucketError("there is no bucket of this name", "Look for a typing mistake.") from None
+                raise BucketError("there is no bucket of this name", "Check the spelling.") from None
             if code in _DENIED:
                 raise self._not_shown() from None
             raise _refused(error) from error
@@ -130,7 +134,7 @@ class Bucket:
         )
 
     def _not_shown(self) -> BucketError:
-        """S3 says no more than 403. Whether the bucket is another's, the list of this account's own tells."""
+        """Explain a 403: the account's bucket list tells a foreign bucket from a missing right."""
         theirs = f"it belongs to another account than {self._account}"
         advice = "Deploy the stage in the bucket's account, or copy its objects to a bucket of this one."
         try:
@@ -144,7 +148,7 @@ class Bucket:
 
     def encryption(self) -> tuple[str, str | None]:
         """Return the algorithm of new objects (`AES256`, `aws:kms`) and the key, if one is named."""
-        found = self._ask(
+        found = self._call(
             self._s3.get_bucket_encryption,
             "s3:GetEncryptionConfiguration",
             "ServerSideEncryptionConfigurationNotFoundError",
@@ -156,13 +160,13 @@ class Bucket:
         return str(default.get("SSEAlgorithm", "AES256")), default.get("KMSMasterKeyID")
 
     def versioning(self) -> str:
-        """Return `Enabled`, `Suspended`, or '' where it never was."""
-        found = self._ask(self._s3.get_bucket_versioning, "s3:GetBucketVersioning")
+        """Return `Enabled`, `Suspended`, or '' if versioning was never enabled."""
+        found = self._call(self._s3.get_bucket_versioning, "s3:GetBucketVersioning")
         return str(found.get("Status", ""))
 
     def ownership(self) -> str:
         """Return who owns new objects: `BucketOwnerEnforced`, `BucketOwnerPreferred` or `ObjectWriter`."""
-        found = self._ask(
+        found = self._call(
             self._s3.get_bucket_ownership_controls,
             "s3:GetBucketOwnershipControls",
             "OwnershipControlsNotFoundError",
@@ -171,24 +175,25 @@ class Bucket:
         return str(next((one["ObjectOwnership"] for one in rules), "ObjectWriter"))
 
     def notifications(self) -> Configuration:
-        """Return all of its notification configuration.
+        """Return the whole notification configuration.
 
-        Raises BucketError if there is something in it that this version of boto3 does not know: it would be
-        lost when the configuration is written back.
+        Raises:
+            BucketError: It has something that this version of boto3 does not know, which would be lost when
+                the configuration is written back.
         """
-        told: list[bytes] = []
+        bodies: list[bytes] = []
 
         def keep(response_dict: Mapping[str, Any], **_: Any) -> None:
-            told.append(response_dict["body"])
+            bodies.append(response_dict["body"])
 
         event = "before-parse.s3.GetBucketNotificationConfiguration"
         self._s3.meta.events.register(event, keep)
         try:
-            found = self._ask(self._s3.get_bucket_notification_configuration, "s3:GetBucketNotification")
+            found = self._call(self._s3.get_bucket_notification_configuration, "s3:GetBucketNotification")
         finally:
             self._s3.meta.events.unregister(event, keep)
         known = {name: value for name, value in found.items() if name != "ResponseMetadata"}
-        if _tree(told[-1]) != self.tree(known):
+        if _tree(bodies[-1]) != self.tree(known):
             raise BucketError(
                 "its notification configuration has something that this version of boto3 does not know, "
                 "and would lose",
@@ -197,9 +202,11 @@ class Bucket:
         return known
 
     def write_notifications(self, configuration: Configuration) -> None:
-        """Replace all of it. Destinations are not tested: one that S3 accepted before stays, whatever became
-        of it."""
-        self._ask(
+        """Replace the whole notification configuration.
+
+        Destinations are not validated, so one that S3 accepted before stays even if it no longer works.
+        """
+        self._call(
             self._s3.put_bucket_notification_configuration,
             "s3:PutBucketNotification",
             NotificationConfiguration=configuration,
@@ -207,13 +214,18 @@ class Bucket:
         )
 
     def tree(self, configuration: Configuration) -> Any:
-        """Return a configuration so that it can be compared, whatever the order of its parts."""
+        """Return a configuration in a form that compares equal whatever the order of its parts."""
         model = self._s3.meta.service_model.operation_model("PutBucketNotificationConfiguration")
         request = {"Bucket": self.name, "NotificationConfiguration": configuration}
         return _tree(create_serializer("rest-xml").serialize_to_request(request, model)["body"])
 
-    def _ask(self, call: Callable[..., Any], right: str, absent: str = "", **more: Any) -> Configuration:
-        """Return S3's answer; an empty one for the code `absent`. Raises DeniedError or BucketError."""
+    def _call(self, call: Callable[..., Any], right: str, absent: str = "", **more: Any) -> Configuration:
+        """Return S3's answer, or an empty one for the error code `absent`.
+
+        Raises:
+            DeniedError: `right` is missing.
+            BucketError: S3 refused for another reason.
+        """
         try:
             answer: Configuration = call(**self._who, **more)
         except ClientError as error:
@@ -227,15 +239,15 @@ class Bucket:
 
 
 def _refused(error: ClientError) -> BucketError:
-    said = error.response["Error"]
+    details = error.response["Error"]
     return BucketError(
-        f"S3 refused {error.operation_name}: {said.get('Message', '')} ({said['Code']})",
+        f"S3 refused {error.operation_name}: {details.get('Message', '')} ({details['Code']})",
         "Try again, and look into S3's own console if it stays so.",
     )
 
 
 def _tree(xml: bytes) -> Any:
-    """Return what is in the document, in an order of its own. Its own name says nothing."""
+    """Return the document's elements in a canonical order, without the name of the root element."""
 
     def sorted_tree(element: ElementTree.Element) -> Any:
         name = element.tag.rpartition("}")[2]
@@ -245,7 +257,7 @@ def _tree(xml: bytes) -> Any:
 
 
 def inspect(bucket: Bucket, account: str, region: str) -> BucketReport:
-    """Find out whether transfers of a stage in this account and region can use the bucket; change nothing."""
+    """Return whether transfers of a stage in this account and region can use the bucket; read only."""
     try:
         where = bucket.region()
     except BucketError as obstacle:
@@ -261,7 +273,7 @@ def inspect(bucket: Bucket, account: str, region: str) -> BucketReport:
 
 
 class _Inspection:
-    """Collects what is found out of one bucket."""
+    """Collects the findings about one bucket."""
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
@@ -275,7 +287,7 @@ class _Inspection:
         return BucketReport(self._bucket.name, *parts, self._ready)
 
     def fact(self, label: str, read: Callable[[], str]) -> None:
-        """What cannot be read is unknown; it need not keep the bucket from working."""
+        """Add a fact; one that may not be read is unknown and does not prevent use."""
         try:
             self._facts.append((label, read()))
         except BucketError as error:
@@ -332,7 +344,7 @@ class _Inspection:
 
 
 def _others(found: Configuration) -> str:
-    """`2 to Lambda, 1 to SQS`."""
+    """Count the other notifications, as in `2 to Lambda, 1 to SQS`."""
     counts = [(len(found.get(part, [])), kind) for part, kind in _KINDS.items()]
     return ", ".join(f"{count} to {kind}" for count, kind in counts if count)
 
@@ -341,22 +353,23 @@ def enable(bucket: Bucket, wait: Callable[[float], None] = time.sleep) -> str:
     """Add EventBridge to the bucket's notifications; return what was done.
 
     S3 has no conditional write, and a write replaces everything. So the configuration is read twice before it
-    is written, and again until S3 shows it; whatever else was changed in between is kept, and told.
+    is written, and again until S3 shows it. Changes by others in between are kept and reported.
 
-    Raises BucketError.
+    Raises:
+        BucketError: EventBridge could not be added.
     """
     changed = False
     for _ in range(MAX_ATTEMPTS):
         before = bucket.notifications()
         if EVENTBRIDGE in before:
-            return _told(before, changed=changed)
+            return _outcome(before, changed=changed)
         if bucket.tree(bucket.notifications()) != bucket.tree(before):
             changed = True
             continue
         wanted = {**before, EVENTBRIDGE: {}}
         bucket.write_notifications(wanted)
         if bucket.tree(_shown(bucket, before, wait)) == bucket.tree(wanted):
-            return _told(before, changed=changed)
+            return _outcome(before, changed=changed)
         changed = True
     raise BucketError(
         "something else keeps changing its notifications",
@@ -365,7 +378,7 @@ def enable(bucket: Bucket, wait: Callable[[float], None] = time.sleep) -> str:
 
 
 def _shown(bucket: Bucket, before: Configuration, wait: Callable[[float], None]) -> Configuration:
-    """Return the notifications as soon as they are not those of before."""
+    """Return the notifications as soon as they differ from `before`."""
     old = bucket.tree(before)
     for delay in RETRY_DELAYS_S:
         wait(delay)
@@ -378,16 +391,16 @@ def _shown(bucket: Bucket, before: Configuration, wait: Callable[[float], None])
     )
 
 
-def _told(before: Configuration, *, changed: bool) -> str:
+def _outcome(before: Configuration, *, changed: bool) -> str:
     others = _others(before)
     kept = f" Other events stay as they are: {others}." if others else ""
-    told = "EventBridge was on already." if EVENTBRIDGE in before and not changed else "EventBridge is on."
+    result = "EventBridge was on already." if EVENTBRIDGE in before and not changed else "EventBridge is on."
     race = (
         " Something else changed the notifications at the same time: compare them with what you expect."
         if changed
         else ""
     )
-    return told + kept + race
+    return result + kept + race
 
 
 def _enabled(bucket: Bucket, account: str, region: str, wait: Callable[[float], None]) -> BucketReport:
@@ -407,7 +420,7 @@ def _names(given: Iterable[str]) -> Iterator[str]:
     for name in dict.fromkeys(given):
         bare = name.removeprefix("s3://").rstrip("/")
         if not re.fullmatch(BUCKET, bare) or bare.endswith("--x-s3"):
-            raise ValueError(f"{name!r} is not the name of a general purpose bucket: write my-media, say")
+            raise ValueError(f"{name!r} is not the name of a general purpose bucket, as in my-media")
         yield bare
 
 
@@ -432,7 +445,7 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
 
 def main(given: Sequence[str] | None = None, wait: Callable[[float], None] = time.sleep) -> int:
     arguments = _arguments(given)
-    # CDK reads AWS_REGION, and boto3 does not.
+    # CDK reads AWS_REGION; boto3 does not.
     session = boto3.Session(region_name=arguments.region or os.environ.get("AWS_REGION"))
     region = session.region_name
     if region is None:

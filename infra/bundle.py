@@ -1,4 +1,4 @@
-"""The functions' bundle: our rooms and the locked packages, with their bytecode, made without Docker."""
+"""Build the functions' bundle without Docker: our packages and the locked dependencies, with bytecode."""
 
 import compileall
 import hashlib
@@ -19,12 +19,12 @@ from infra.stage import Platform
 LOCK = REPOSITORY / "locks/lambdas.txt"
 ROOMS = ("events", "lambdas")
 SERVICES = {"cognito-idp", "dynamodb", "events", "iot", "iot-data", "kms", "s3", "sqs", "sts"}
-"""The only AWS services whose descriptions botocore needs here; all of them are 25 MB."""
+"""AWS services whose botocore descriptions the bundle keeps; all would be 25 MB."""
 _UNUSED = ("*.dist-info/RECORD", "*.dist-info/direct_url.json", "*.dist-info/uv_cache.json", ".lock", "bin")
 
 
 def code(platform: Platform) -> lambda_.AssetCode:
-    """The bundle as the functions' code. Named after its sources: the same tree is made once."""
+    """Return the bundle as Lambda code, hashed by its sources, so that an unchanged tree is built once."""
     return lambda_.Code.from_asset(
         str(REPOSITORY),
         asset_hash=digest(platform),
@@ -47,7 +47,11 @@ class _Bundler:
 
 
 def make(target: Path, platform: Platform) -> None:
-    """Fill `target` with all that the functions import; CalledProcessError if a package does not install."""
+    """Fill `target` with everything that the functions import.
+
+    Raises:
+        CalledProcessError: A package does not install.
+    """
     _install(target, platform)
     for room in ROOMS:
         shutil.copytree(
@@ -58,7 +62,7 @@ def make(target: Path, platform: Platform) -> None:
 
 
 def digest(platform: Platform) -> str:
-    """Of everything that the bundle is made from."""
+    """Return the digest of everything that the bundle is made from."""
     seen = hashlib.sha256(repr((platform.python, platform.target, sys.version_info[:2])).encode())
     for file in sorted(_sources()):
         seen.update(f"\n{file.relative_to(REPOSITORY)}\n".encode())
@@ -75,7 +79,7 @@ def _sources() -> Iterator[Path]:
 
 
 def uv() -> str:
-    """The uv that the setup made, or the one on PATH."""
+    """Return the path of uv: the one that setup.sh installed, or the one on PATH."""
     noted = REPOSITORY / ".crosshaul/uv.path"
     return noted.read_text().strip() if noted.exists() else "uv"
 
@@ -98,9 +102,9 @@ def _trim(target: Path) -> None:
 
 
 def _compile(target: Path, platform: Platform) -> None:
-    """Bytecode that Python trusts without a look at the source: cold imports take a third of the time.
+    """Write bytecode that Python uses without checking the source: cold imports take a third of the time.
 
-    It belongs to one Python version; where that one is not at hand, functions compile for themselves.
+    Bytecode belongs to one Python version; if that one is not installed here, functions compile at run time.
     """
     if platform.python == f"{sys.version_info.major}.{sys.version_info.minor}":
         compileall.compile_dir(

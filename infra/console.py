@@ -15,7 +15,7 @@ INDEX = "index.html"
 
 
 class Console(Construct):
-    """Where `infra.publish` puts the console, and how browsers get it. Nothing here is state."""
+    """The bucket that `infra.publish` fills and the CloudFront distribution in front of it; no state."""
 
     def __init__(self, scope: Construct, name: str, stage: Stage, api_origin: str) -> None:
         super().__init__(scope, name)
@@ -44,7 +44,7 @@ class Console(Construct):
             minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
         )
         self.url = stage.console_url(self.distribution)
-        _accept_as_it_is(self)
+        _suppress_findings(self)
 
     def _access(self, stage: Stage) -> cloudfront.S3OriginAccessControl:
         return cloudfront.S3OriginAccessControl(
@@ -52,7 +52,7 @@ class Console(Construct):
         )
 
     def _headers(self, stage: Stage, api_origin: str) -> cloudfront.ResponseHeadersPolicy:
-        """What browsers are told about the console: what it may run, load, speak to and be shown in."""
+        """Return the security headers: what the console may run, load, connect to and be framed by."""
         return cloudfront.ResponseHeadersPolicy(
             self,
             "Headers",
@@ -84,11 +84,11 @@ class Console(Construct):
 
 
 def _global_name(scope: Construct, stage: Stage) -> str:
-    """CloudFront's names are shared by all regions of an account."""
+    """Return a name that is unique per region: CloudFront's names are shared by all regions of an account."""
     return f"crosshaul-{stage.name}-{Stack.of(scope).region}"
 
 
-def _accept_as_it_is(console: Console) -> None:
+def _suppress_findings(console: Console) -> None:
     suppress_finding(console, "People sign in from wherever they work", "CFR1")
     suppress_finding(
         console, "Static files, the same for everyone: there is nothing for a firewall to look at", "CFR2"
@@ -108,10 +108,10 @@ _FURTHER = {
 
 
 def content_security_policy(connections: Sequence[str]) -> str:
-    """Scripts and styles are our own files; nothing inline, nothing evaluated, nobody frames it.
+    """Return the policy: scripts and styles from our own files only, no inline code, no eval, no framing.
 
-    Cloudscape's style sheets have small pictures in data: addresses. Its parts set single style properties
-    from script, which a policy allows.
+    Cloudscape's style sheets have small images in data: URLs. Its components set single style properties from
+    script, which the policy allows.
     """
     rules = {
         "default-src": ["'none'"],
@@ -128,7 +128,7 @@ def content_security_policy(connections: Sequence[str]) -> str:
 
 
 def _index_instead(status: int) -> cloudfront.ErrorResponse:
-    """The console's own router shows whatever address it is asked for."""
+    """Answer an error status with index.html: the console's router handles the path."""
     return cloudfront.ErrorResponse(
         http_status=status, response_http_status=200, response_page_path=f"/{INDEX}", ttl=Duration.seconds(0)
     )

@@ -1,4 +1,4 @@
-"""What one device may do at the broker: IoT puts the thing's name in when it connects."""
+"""The IoT policy of a device; IoT fills in the thing's name when it connects."""
 
 from typing import Any
 
@@ -8,16 +8,16 @@ THING = "${iot:Connection.Thing.ThingName}"
 
 
 def document(topics: Topics, arn: str) -> dict[str, Any]:
-    """Connect under its thing's name, hear its commands and jobs, say its reports; nothing else.
+    """Return the policy: connect as its thing, receive its commands and jobs, publish its reports, no more.
 
-    `arn` is how ARNs of this account's IoT begin: `arn:aws:iot:eu-central-1:111122223333`.
+    `arn` is the prefix of this account's IoT ARNs: `arn:aws:iot:eu-central-1:111122223333`.
     """
     return {
         "Version": "2012-10-17",
         "Statement": [
             _allow("iot:Connect", f"{arn}:client/{THING}") | _ONLY_WITH_ITS_OWN_CERTIFICATE,
-            _allow("iot:Subscribe", *(f"{arn}:topicfilter/{heard}" for heard in _heard(topics))),
-            _allow("iot:Receive", *(f"{arn}:topic/{heard}" for heard in _heard(topics))),
+            _allow("iot:Subscribe", *(f"{arn}:topicfilter/{topic}" for topic in _subscribed(topics))),
+            _allow("iot:Receive", *(f"{arn}:topic/{topic}" for topic in _subscribed(topics))),
             _allow(
                 "iot:Publish",
                 f"{arn}:topic/{topics.reports(THING)}",
@@ -29,7 +29,7 @@ def document(topics: Topics, arn: str) -> dict[str, Any]:
     }
 
 
-def _heard(topics: Topics) -> tuple[str, ...]:
+def _subscribed(topics: Topics) -> tuple[str, ...]:
     return topics.commands(THING), topics.job_notifications(THING), topics.jobs_response(THING)
 
 

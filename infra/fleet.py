@@ -1,4 +1,4 @@
-"""The fleet's side: the key that signs commands, what a device may do, and the rules that hear it."""
+"""The fleet: the keys that sign commands, the device policy and the IoT topic rules."""
 
 from dataclasses import dataclass
 
@@ -19,14 +19,14 @@ _SQL_VERSION = "2016-03-23"
 
 @dataclass(frozen=True)
 class CommandKeys:
-    """The keys that sign commands: the one that does, and the one that will be next."""
+    """The keys that sign commands: the current one and the next one."""
 
     now: kms.Key
     following: kms.Key
 
     @classmethod
     def of(cls, scope: Stack, stage: Stage) -> "CommandKeys":
-        """The one before them stays as well: while this stack is deployed, the other still uses it."""
+        """Create the keys and keep the previous one: the control stack uses it until it is deployed, too."""
         number = stage.command_key
         if number > 1:
             scope.export_value(_command_key(scope, stage, number - 1).key_arn)
@@ -43,7 +43,7 @@ def _command_key(scope: Construct, stage: Stage, number: int) -> kms.Key:
 
 
 def signing_key(scope: Construct, stage: Stage, name: str, use: str) -> kms.Key:
-    """Signs (ES256) what others verify later with its public half, so it outlives a removed stack."""
+    """Create an ES256 signing key. Its signatures are verified later, so it outlives a removed stack."""
     return kms.Key(
         scope,
         name,
@@ -72,7 +72,7 @@ def _iot(scope: IConstruct) -> str:
 
 
 class IotRules(Construct):
-    """The topic rules: reports and presence, each to its function; a queue for what cannot be delivered."""
+    """The IoT topic rules: reports and presence, each to its function, with a queue for failed deliveries."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class IotRules(Construct):
                 aws_iot_sql_version=_SQL_VERSION,
                 rule_disabled=False,
                 actions=[_to_function(function)],
-                error_action=self._undelivered(),
+                error_action=self._dead_letter_queue(),
             ),
         )
         function.add_permission(
@@ -116,7 +116,7 @@ class IotRules(Construct):
             source_account=Stack.of(self).account,
         )
 
-    def _undelivered(self) -> iot.CfnTopicRule.ActionProperty:
+    def _dead_letter_queue(self) -> iot.CfnTopicRule.ActionProperty:
         return iot.CfnTopicRule.ActionProperty(
             sqs=iot.CfnTopicRule.SqsActionProperty(
                 queue_url=self._failures.queue_url, role_arn=self._to_failures.role_arn, use_base64=False

@@ -1,4 +1,4 @@
-"""The functions, made from their plans and one bundle."""
+"""Create the Lambda functions from their plans and one bundle."""
 
 from dataclasses import replace
 from typing import cast
@@ -20,7 +20,7 @@ from lambdas.settings import Settings
 
 
 class Functions(Construct):
-    """All of them, from one bundle; `by_name` has them under the names of `PLANS`."""
+    """All Lambda functions; `by_name` maps the names in `PLANS` to them."""
 
     def __init__(self, scope: Construct, name: str, stage: Stage, *, failures: sqs.Queue) -> None:
         super().__init__(scope, name)
@@ -32,10 +32,10 @@ class Functions(Construct):
         )
 
     def give(self, settings: Settings, access: Access) -> None:
-        """Tell every function where things are, and let it do what its plan says."""
+        """Give every function its settings and the access that its plan asks for."""
         for name, function in self.by_name.items():
             plan = PLANS[name]
-            here = settings if plan.browses else replace(settings, buckets="")  # it may be long
+            here = settings if plan.browses else replace(settings, buckets="")  # the list may be long
             for variable, value in here.as_env().items():
                 function.add_environment(variable, value)
             access.grant(plan, function)
@@ -74,5 +74,5 @@ class Functions(Construct):
         )
 
     def _role(self, name: str) -> iam.Role:
-        """A bare role: its own log group, and whatever its plan says."""
+        """Create a role with access to its own log group; the plan adds the rest."""
         return iam.Role(self, f"{name}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))

@@ -1,5 +1,6 @@
-"""What a server needs to become an agent, made for publishing: the wheel, the lock file, the unit, and the
-script that installs them. The script knows the others' digests, so that its own stands for all of them.
+"""Build the install kit for publishing: wheel, lock file, systemd units and the install script.
+
+The script holds the digests of the other files, so that its own digest covers all of them.
 """
 
 import hashlib
@@ -15,12 +16,12 @@ from pathlib import Path
 from infra import REPOSITORY
 
 FOLDER = "install"
-"""Below the console's address."""
+"""Folder of the kit below the console's URL."""
 SCRIPT = "install.sh"
 LOCK = REPOSITORY / "locks/agent.txt"
 _WHEEL_IS_MADE_OF = ("pyproject.toml", "README.md", "LICENSE", "agent", "events")
 _EPOCH = "1767225600"
-"""What the wheel's files are dated, so that the same files make the same wheel."""
+"""Timestamp of the files in the wheel, so that the same files make the same wheel."""
 _BLANKS = "kit='' package_part='' lock_part='' unit_part='' updater_part='' watch_part=''\n"
 
 
@@ -28,9 +29,9 @@ _BLANKS = "kit='' package_part='' lock_part='' unit_part='' updater_part='' watc
 class Kit:
     version: str
     script_digest: str
-    """SHA-256, hex."""
+    """SHA-256 of the install script, hexadecimal."""
     files: Mapping[str, bytes]
-    """Below the console's address, each under its own digest; the script comes last."""
+    """Files by path below the console's URL, each under its own digest; the script comes last."""
 
     @property
     def script(self) -> str:
@@ -38,7 +39,7 @@ class Kit:
 
 
 def make(console_url: str, lock: Path = LOCK, source: Path = REPOSITORY) -> Kit:
-    """Everything, as it is to be published at this address; of the sources in `source`."""
+    """Build the kit from the sources in `source`, to be published at `console_url`."""
     wheel = _wheel(source)
     parts = {
         "package": wheel,
@@ -59,14 +60,14 @@ def make(console_url: str, lock: Path = LOCK, source: Path = REPOSITORY) -> Kit:
 def _filled_in(source: Path, address: str, names: Mapping[str, str]) -> bytes:
     script = (source / "agent" / SCRIPT).read_text()
     if script.count(_BLANKS) != 1:
-        raise ValueError(f"agent/{SCRIPT} has no place for what is filled in: {_BLANKS!r}")
+        raise ValueError(f"agent/{SCRIPT} lacks the lines that are filled in: {_BLANKS!r}")
     known = {"kit": address, **{f"{which}_part": name for which, name in names.items()}}
     filled = " ".join(f"{variable}={shlex.quote(value)}" for variable, value in known.items())
     return script.replace(_BLANKS, f"{filled}\n").encode()
 
 
 def _wheel(source: Path) -> Path:
-    """Built from a copy: setuptools leaves things behind where it builds."""
+    """Build the wheel from a copy, because setuptools leaves files behind where it builds."""
     folder = Path(tempfile.mkdtemp(prefix="crosshaul-kit-"))
     try:
         return _keep(_build(source, folder))

@@ -1,4 +1,4 @@
-"""The plan of every function: what it runs, how much it gets, and what it may touch. Data only."""
+"""The plan of every Lambda function: handler, resources and access. Data only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,39 +6,39 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Plan:
-    """One function. `tables` names what it does to each table, in words of `access.TABLE_ACTIONS`."""
+    """One Lambda function. `tables` maps each table to names of actions in `access.TABLE_ACTIONS`."""
 
     handler: str
     seconds: int
     tables: Mapping[str, str]
     signs_commands: bool = False
-    """Commands: KMS's signature and the publish to an agent's commands topic."""
+    """Signs commands with KMS and publishes them to agents' command topics."""
     notifies_consoles: bool = False
-    """To open consoles, which transfers have changed."""
+    """Tells open consoles which transfers have changed."""
     publishes_events: bool = False
-    """Facts, on the event bus."""
+    """Publishes events to the event bus."""
     reads_public_keys: bool = False
-    """The public halves of the keys that sign commands, now and next."""
+    """Reads the public halves of the current and next command keys."""
     enrolls: bool = False
-    """Things, certificates and their policy."""
+    """Creates IoT things and certificates and attaches the device policy."""
     rotates: bool = False
-    """Ends an agent's old certificates."""
+    """Revokes an agent's old certificates."""
     updates: bool = False
-    """Makes, looks at and ends the IoT Jobs of updates."""
+    """Creates, reads and cancels the IoT Jobs of updates."""
     assumes_roles: bool = False
-    """Credentials of the object and live roles, narrowed."""
+    """Issues narrowed credentials of the object and live roles."""
     browses: bool = False
     """Lists the buckets that transfers may read and write."""
     keeps_manifests: bool = False
-    """Signs addresses for agents to write them to and people to read them from."""
+    """Presigns URLs where agents write manifests and people read them."""
     seals_audit: bool = False
-    """The audit's days, with a key of its own."""
+    """Seals the days of the audit log with a key of its own."""
     reads_seal_keys: bool = False
-    """That key's public half."""
+    """Reads the public half of the audit seals' key."""
     reads_users: bool = False
-    """Looks up whether a template's owner is still there, and in which groups."""
+    """Looks up whether a template's owner still exists, and their groups."""
     asynchronous: bool = False
-    """Started by an event that nobody waits for: what fails for good goes to a queue."""
+    """Invoked asynchronously: an event that fails for good goes to a dead-letter queue."""
     megabytes: int = 512
 
 

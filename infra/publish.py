@@ -1,5 +1,4 @@
-"""Puts the built console where browsers get it, with a config.json that tells it its API; and beside it what
-servers install themselves from.
+"""Publish the built console, with a config.json that names its API, and the agents' install kit.
 
 python -m infra.publish STAGE    after `cdk deploy`, with the account's credentials in the environment
 """
@@ -20,19 +19,22 @@ from lambdas.store.installer import items
 
 DIST = REPOSITORY / "web/dist"
 IMMUTABLE = "public, max-age=31536000, immutable"
-"""For files with their digest in their name."""
+"""Cache-Control of files with a digest in their name."""
 REVALIDATE = "no-cache"
-"""To be asked for each time; index.html goes up last, when all it names is there."""
+"""Cache-Control of index.html, which is uploaded last, after all files that it names."""
 
 
 class NotBuilt(RuntimeError):  # noqa: N818  # it reads as what happened
-    """The console was not built yet."""
+    """The console has not been built yet."""
 
 
 def publish(outputs: Mapping[str, str], clients: Mapping[str, Any], dist: Path = DIST) -> int:
-    """How many files went up; NotBuilt when there is no console to publish.
+    """Upload the console and return the number of files.
 
     `outputs` are those of the stack, `clients` boto3's `s3` and `cloudfront`.
+
+    Raises:
+        NotBuilt: There is no built console.
     """
     if not (dist / "index.html").exists():
         raise NotBuilt(
@@ -56,9 +58,9 @@ def publish(outputs: Mapping[str, str], clients: Mapping[str, Any], dist: Path =
 
 
 def publish_kit(outputs: Mapping[str, str], clients: Mapping[str, Any], kit: Kit) -> None:
-    """Everything stays where it was once published: whoever holds a line of before can still run it.
+    """Upload the install kit. Earlier kits stay, so that earlier install commands still work.
 
-    `clients` are boto3's `s3` and `dynamodb`. The control plane hears of the script last.
+    `clients` are boto3's `s3` and `dynamodb`. The control plane learns of the script last.
     """
     for key, content in kit.files.items():
         _put(clients["s3"], outputs["ConsoleBucket"], key, content, IMMUTABLE)
@@ -84,7 +86,7 @@ def _invalidate(cloudfront: Any, distribution: str) -> None:
 
 
 def stage_outputs(cloudformation: Any, stage: str) -> dict[str, str]:
-    """The outputs of both stacks."""
+    """Return the outputs of both stacks."""
     found = {}
     for name in (f"Crosshaul-{stage}-State", f"Crosshaul-{stage}"):
         stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]

@@ -1,4 +1,4 @@
-"""What starts a function by itself: uploads, the transfers table's stream, and the minute."""
+"""Event sources of the functions: uploads, table streams and the schedule."""
 
 from typing import cast
 
@@ -19,7 +19,7 @@ _MAX_ATTEMPTS = 5
 
 
 def queue(scope: Construct, name: str, **properties: object) -> sqs.Queue:
-    """An encrypted queue that refuses plain HTTP and keeps what it holds for two weeks."""
+    """Create an encrypted queue that refuses plain HTTP and keeps messages for 14 days."""
     settings = {
         "encryption": sqs.QueueEncryption.SQS_MANAGED,
         "enforce_ssl": True,
@@ -66,7 +66,7 @@ class Uploads(Construct):
 
 
 def follow(tables: Tables, on_change: lambda_.Function, failures: sqs.Queue) -> None:
-    """The stream as outbox: only the timeline's new rows start the function."""
+    """Invoke the function for new timeline rows in the transfers table's stream, the outbox."""
     timeline = {"S": lambda_.FilterRule.begins_with(TIMELINE)}
     new_moment = lambda_.FilterCriteria.filter(
         {
@@ -91,7 +91,7 @@ def follow(tables: Tables, on_change: lambda_.Function, failures: sqs.Queue) -> 
 
 
 def chain(tables: Tables, on_audit: lambda_.Function, failures: sqs.Queue) -> None:
-    """The audit's records, those of a day in order, one batch after the other; not the chain's own links."""
+    """Invoke the function for audit records, in order within a day, one batch at a time."""
     of_a_day = {"S": lambda_.FilterRule.begins_with("2")}
     on_audit.add_event_source(
         sources.DynamoEventSource(
@@ -115,7 +115,7 @@ def _accept_listing(function: lambda_.Function) -> None:
 
 
 def each_minute(scope: Construct, on_schedule: lambda_.Function) -> events.Rule:
-    """A missed minute is made good by the next one, so it is not tried again."""
+    """Invoke the function each minute, without retries: the next minute makes up for a missed one."""
     return events.Rule(
         scope,
         "EachMinute",

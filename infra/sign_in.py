@@ -1,7 +1,7 @@
-"""How people sign in: a Cognito user pool with the three groups.
+"""Sign-in: a Cognito user pool with three groups.
 
-A person is known by the pool's `sub`, which Cognito gives out once and nobody can change. The e-mail address
-is what they sign in with and are shown as.
+A person is identified by the pool's `sub`, which Cognito assigns and which cannot change. They sign in with,
+and are shown as, their e-mail address.
 """
 
 from aws_cdk import Duration
@@ -19,7 +19,7 @@ GROUPS = {
 
 
 class SignIn(Construct):
-    """The pool, its groups and the one client that console and command share."""
+    """The user pool, its groups and the one client that console and command line share."""
 
     def __init__(self, scope: Construct, name: str, stage: Stage) -> None:
         super().__init__(scope, name)
@@ -76,6 +76,6 @@ class SignIn(Construct):
             read_attributes=cognito.ClientAttributes().with_standard_attributes(
                 email=True, email_verified=True
             ),
-            # Nothing reads it. An empty list would mean all of them to Cognito, the e-mail address too.
+            # Unused; but an empty list would mean all attributes, including the e-mail address.
             write_attributes=cognito.ClientAttributes().with_standard_attributes(locale=True),
         )

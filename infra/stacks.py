@@ -1,4 +1,4 @@
-"""The two stacks: what must not be lost, and what can be made again from this repository."""
+"""The two stacks: State, which must not be lost, and Control, which can be recreated from this repository."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from lambdas.settings import Settings
 
 
 class State(cdk.Stack):
-    """Tables, uploads, people and the signing keys."""
+    """Tables, buckets, users and signing keys."""
 
     def __init__(self, scope: Construct, stage: Stage) -> None:
         super().__init__(
@@ -41,11 +41,11 @@ class State(cdk.Stack):
             "MediaBucket": self.media.bucket_name,
             "AgentsTable": self.tables.by_setting["agents_table"].table_name,
         }
-        _tell(self, outputs)
+        _write_outputs(self, outputs)
 
 
 class Control(cdk.Stack):
-    """Functions, API, topic rules and console."""
+    """Functions, API, IoT topic rules and console."""
 
     def __init__(self, scope: Construct, stage: Stage, state: State) -> None:
         super().__init__(scope, stage.title, env=stage.environment, synthesizer=stage.synthesizer())
@@ -57,18 +57,18 @@ class Control(cdk.Stack):
         self.api = Api(self, "Api", stage, function=self.functions.by_name["Api"], people=state.sign_in.pool)
         self.relay = relay_bucket(self, stage)
         self.console = Console(self, "Console", stage, self.api.origin)
-        self._equip()
-        self._react()
-        self._tell_outputs()
+        self._grant_access()
+        self._add_event_sources()
+        self._outputs()
 
-    def _equip(self) -> None:
+    def _grant_access(self) -> None:
         stage, state, functions = self._stage, self._state, self.functions
-        lender = functions.role("Api")
+        issuer = functions.role("Api")
         buckets = (
             state.media.bucket_arn,
             *(f"arn:{cdk.Aws.PARTITION}:s3:::{name}" for name in stage.buckets),
         )
-        objects, live = assumable_roles(self, stage, buckets, self.relay.bucket_arn, lender)
+        objects, live = assumable_roles(self, stage, buckets, self.relay.bucket_arn, issuer)
         policy = fleet.device_policy(self, stage)
         tables: dict[str, Any] = {name: table.table_name for name, table in state.tables.by_setting.items()}
         settings = Settings(
@@ -106,7 +106,7 @@ class Control(cdk.Stack):
         )
         functions.give(settings, access)
 
-    def _react(self) -> None:
+    def _add_event_sources(self) -> None:
         stage, state, functions = self._stage, self._state, self.functions.by_name
         uploads = reactions.Uploads(self, "Uploads", self._buckets, functions["OnObject"])
         reactions.follow(state.tables, functions["OnChange"], self.failures)
@@ -123,7 +123,7 @@ class Control(cdk.Stack):
         dead = {"Failures": self.failures, "Uploads": uploads.dead}
         self.watch = Watch(self, "Watch", stage, queues=dead, functions=functions)
 
-    def _tell_outputs(self) -> None:
+    def _outputs(self) -> None:
         outputs = {
             "ApiUrl": self.api.url,
             "ConsoleUrl": self.console.url,
@@ -132,10 +132,10 @@ class Control(cdk.Stack):
             "ConsoleDistribution": self.console.distribution.distribution_id,
             "AlarmTopic": self.watch.topic.topic_arn,
         }
-        _tell(self, outputs)
+        _write_outputs(self, outputs)
 
 
-def _tell(stack: cdk.Stack, outputs: dict[str, str]) -> None:
+def _write_outputs(stack: cdk.Stack, outputs: dict[str, str]) -> None:
     for name, value in outputs.items():
         cdk.CfnOutput(stack, name, value=value)
 
@@ -143,5 +143,5 @@ def _tell(stack: cdk.Stack, outputs: dict[str, str]) -> None:
 def compose(app: cdk.App, stage: Stage) -> None:
     state = State(app, stage)
     Control(app, stage, state)
-    stage.accept_what_it_lacks(app)
+    stage.suppress_embedded_findings(app)
     cdk.Tags.of(app).add("crosshaul", stage.name)

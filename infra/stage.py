@@ -1,4 +1,4 @@
-"""The only place that knows how the embedded cloud and a real account differ."""
+"""Settings of a stage; the only module that knows how the embedded cloud differs from a real account."""
 
 import json
 import os
@@ -24,12 +24,12 @@ from infra.suppressions import suppress_finding
 
 @dataclass(frozen=True)
 class Platform:
-    """What the functions' bundle is made for."""
+    """The Python version and platform that the functions' bundle is built for."""
 
     python: str
-    """`3.13`."""
+    """Python version, as in `3.13`."""
     target: str | None
-    """uv's name of another platform; None for this machine."""
+    """uv's name of the platform; None for this machine."""
     architecture: lambda_.Architecture
 
     @property
@@ -45,7 +45,7 @@ THIS_MACHINE = Platform(
 
 @dataclass(frozen=True)
 class Embedded:
-    """Where the embedded cloud's services are for agents and browsers."""
+    """Addresses of the embedded cloud's services for agents and browsers."""
 
     endpoint: str
     mqtt_host: str
@@ -56,46 +56,70 @@ class Embedded:
 
     @classmethod
     def read(cls, file: Path) -> "Embedded":
-        """From the file that `infra.local.deploy` writes."""
+        """Read the file that `infra.local.deploy` writes."""
         return cls(**json.loads(file.read_text()))
 
 
 def _zone(name: str) -> str:
-    """ValueError at deployment, rather than at the first decision."""
+    """Check a time zone's name, so that a wrong one fails the deployment and not the first decision.
+
+    Raises:
+        ValueError: There is no such time zone.
+    """
     if name not in zoneinfo.available_timezones():
-        raise ValueError(f"{name!r} is no time zone: write -c zone=Europe/Zurich, say")
+        raise ValueError(f"{name!r} is not a time zone: write for example -c zone=Europe/Zurich")
     return name
 
 
 def _days(text: str) -> int:
-    """Likewise."""
+    """Parse a number of days.
+
+    Raises:
+        ValueError: It is not a valid number of days.
+    """
     if not text.isdecimal() or not 1 <= int(text) <= 3650:
-        raise ValueError(f"{text!r} is no number of days: write 90, say")
+        raise ValueError(f"{text!r} is not a number of days: write 1 to 3650")
     return int(text)
 
 
 def _number(text: str) -> int:
-    """Likewise."""
+    """Parse a key number.
+
+    Raises:
+        ValueError: It is not a valid key number.
+    """
     if not text.isdecimal() or not 1 <= int(text) <= 9999:
-        raise ValueError(f"{text!r} is no key's number: write the one that signs now, or the next")
+        raise ValueError(
+            f"{text!r} is not a command key's number: write that of the current key, or the next"
+        )
     return int(text)
 
 
 _EMAIL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@([A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}")
 MAX_EMAIL_CHARS = 254
-"""Of an address in all (RFC 5321)."""
+"""Longest e-mail address, in characters (RFC 5321)."""
 
 
 def _email(text: str) -> str | None:
-    """Likewise; '' is no address. SNS would refuse a malformed one in the middle of a deployment."""
+    """Parse an e-mail address; '' means none. SNS would refuse a malformed one in the middle of a deployment.
+
+    Raises:
+        ValueError: It is not an e-mail address.
+    """
     address = text.strip()
     if address and not (_EMAIL.fullmatch(address) and len(address) <= MAX_EMAIL_CHARS):
-        raise ValueError(f"{text!r} is not an e-mail address: write -c alarmEmail=ops@example.com, say")
+        raise ValueError(
+            f"{text!r} is not an e-mail address: write for example -c alarmEmail=ops@example.com"
+        )
     return address or None
 
 
 def _stage_name(text: str) -> str:
-    """Likewise. `-state` at its end would make its stack's name that of another stage's other stack."""
+    """Check a stage's name. One that ends in `-state` would collide with another stage's state stack.
+
+    Raises:
+        ValueError: It is not a stage's name.
+    """
     try:
         name = TypeAdapter(StageName).validate_python(text)
     except ValidationError:
@@ -110,27 +134,26 @@ def _stage_name(text: str) -> str:
 
 @dataclass(frozen=True)
 class Stage:
-    """One deployment of everything: its name, and what is special about where it goes."""
+    """One deployment: its name and its settings."""
 
     name: str
     buckets: tuple[str, ...] = ()
     """Existing buckets that transfers may read and write, and whose events start templates."""
     embedded: Embedded | None = None
     manifest_days: int = 365
-    """How long the manifests of transfers are kept: `-c manifestDays=90`."""
+    """Days that transfer manifests are kept: `-c manifestDays=90`."""
     zone: str = "UTC"
-    """What policies mean by an hour and a weekday: `-c zone=Europe/Zurich`."""
+    """Time zone of hours and weekdays in policies: `-c zone=Europe/Zurich`."""
     rotate_after_days: int = 90
-    """The age at which agents' keys are replaced: `-c rotateAfterDays=30`."""
+    """Age in days at which agents' keys are replaced: `-c rotateAfterDays=30`."""
     command_key: int = 1
-    """The number of the key that signs commands: `-c commandKey=2` replaces the first. Agents know the one
-    that is next."""
+    """Number of the key that signs commands: `-c commandKey=2` replaces the first. Agents know the next."""
     alarm_email: str | None = None
-    """Who is told of alarms: `-c alarmEmail=ops@example.com`."""
+    """Recipient of alarms: `-c alarmEmail=ops@example.com`."""
 
     @classmethod
     def of(cls, scope: Construct) -> "Stage":
-        """The stage that the context names; `embedded` is set for the embedded cloud only."""
+        """Read the stage from the CDK context; `embedded` is set for the embedded cloud only."""
         context = scope.node.try_get_context
         named = str(context("buckets") or "")
         embedded = context("embedded")
@@ -163,17 +186,17 @@ class Stage:
         )
 
     def synthesizer(self) -> cdk.IStackSynthesizer:
-        """There the bootstrap's publishing role is refused its bucket: deploy as ourselves."""
+        """Return the synthesizer: one without roles in the embedded cloud, where the bootstrap's fail."""
         return cdk.CliCredentialsStackSynthesizer() if self.embedded else cdk.DefaultStackSynthesizer()
 
     @property
     def platform(self) -> Platform:
-        """ministack runs functions on its own Python."""
+        """Return the functions' platform; ministack runs them on its own Python."""
         return THIS_MACHINE if self.embedded else GRAVITON
 
     @property
     def removal(self) -> cdk.RemovalPolicy:
-        """What becomes of state when its stack goes."""
+        """Return what happens to state when its stack is deleted."""
         return cdk.RemovalPolicy.DESTROY if self.embedded else cdk.RemovalPolicy.RETAIN
 
     @property
@@ -182,27 +205,27 @@ class Stage:
 
     @property
     def protected(self) -> bool:
-        """Are tables and the user pool guarded against deletion?"""
+        """Return whether tables and the user pool are protected against deletion."""
         return self.embedded is None
 
-    def accept_what_it_lacks(self, app: cdk.App) -> None:
-        """The embedded cloud is on loopback alone, and has no TLS there."""
+    def suppress_embedded_findings(self, app: cdk.App) -> None:
+        """Suppress findings about TLS in the embedded cloud, which serves loopback only."""
         if self.embedded:
             suppress_finding(app, "The embedded cloud speaks plain HTTP, on loopback alone", "S10")
 
     @property
     def viewer_protocol(self) -> cloudfront.ViewerProtocolPolicy:
-        """The embedded cloud has no certificate for its hosts under .localhost."""
+        """Return the protocols for viewers; the embedded cloud has no certificate for .localhost."""
         if self.embedded:
             return cloudfront.ViewerProtocolPolicy.ALLOW_ALL
         return cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS
 
     def policy_targets(self, certificates: str) -> str:
-        """What IoT policies are attached to; ministack looks for the grant on anything instead."""
+        """Return the resource that IoT policies attach to; ministack expects `*` instead."""
         return "*" if self.embedded else certificates
 
     def endpoints(self) -> dict[str, Any]:
-        """Settings that tell agents and browsers where services are; none where AWS's own addresses hold."""
+        """Return the service addresses for agents and browsers; none if AWS's own apply."""
         here = self.embedded
         if here is None:
             return {}
@@ -220,13 +243,13 @@ class Stage:
         return f"https://{api_id}.execute-api.{region}.{cdk.Aws.URL_SUFFIX}/{api_stage}"
 
     def api_origin(self, api_id: str, region: str) -> str:
-        """The API's address as far as browsers' policies go: without its path."""
+        """Return the API's origin: its URL without the path."""
         if self.embedded:
             return self.embedded.endpoint
         return f"https://{api_id}.execute-api.{region}.{cdk.Aws.URL_SUFFIX}"
 
     def connections(self, scope: Construct, api_origin: str) -> list[str]:
-        """Whom the console in a browser speaks to: the API, the broker, and who signs people in."""
+        """Return the origins that the console connects to: API, broker and Cognito."""
         if self.embedded:
             port = self.embedded.endpoint.rpartition(":")[2]
             return [api_origin, f"ws://*.localhost:{port}", f"ws://127.0.0.1:{port}"]

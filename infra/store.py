@@ -1,4 +1,4 @@
-"""What must not be lost: the tables, made from their row classes; uploads and manifests."""
+"""Stateful resources: the tables, made from their row classes, and the buckets."""
 
 from typing import Any, cast
 
@@ -13,9 +13,9 @@ from infra.suppressions import suppress_finding
 from lambdas.store import TABLES
 
 STREAMED = "transfers_table"
-"""Its stream is the outbox."""
+"""The table whose stream is the outbox."""
 AUDIT = "audit_table"
-"""Its stream is where the chain is made from."""
+"""The table whose stream feeds the audit chain."""
 
 
 class Tables(Construct):
@@ -28,7 +28,7 @@ class Tables(Construct):
         }
 
     def index_arns(self, setting: str) -> list[str]:
-        """Every index of a table by its name, so that no grant needs a wildcard."""
+        """Return the ARN of each index of a table, so that no grant needs a wildcard."""
         table = self.by_setting[setting]
         indexes = TABLES[setting]._get_schema()["global_secondary_indexes"]
         return [f"{table.table_arn}/index/{index['index_name']}" for index in indexes]
@@ -38,7 +38,7 @@ class Tables(Construct):
         return next(key["AttributeName"] for key in schema["key_schema"] if key["KeyType"] == "RANGE")
 
     def _table(self, setting: str, row_class: Any, stage: Stage) -> dynamodb.Table:
-        schema = row_class._get_schema()  # pynamodb's own way to the keys of a row class
+        schema = row_class._get_schema()  # how pynamodb itself gets the keys of a row class
         ttl = row_class._ttl_attribute()
         types = {one["AttributeName"]: one["AttributeType"] for one in schema["attribute_definitions"]}
         table = dynamodb.Table(
@@ -54,15 +54,15 @@ class Tables(Construct):
             stream=dynamodb.StreamViewType.NEW_IMAGE if setting in {STREAMED, AUDIT} else None,
             removal_policy=stage.removal,
             deletion_protection=stage.protected,
-            resource_policy=_only_added_to() if setting == AUDIT else None,
+            resource_policy=_append_only_policy() if setting == AUDIT else None,
         )
         for index in schema["global_secondary_indexes"]:
             _add_index(table, index, types)
         return table
 
 
-def _only_added_to() -> iam.PolicyDocument:
-    """Nobody changes or deletes an item, whatever their role says, before they have changed this."""
+def _append_only_policy() -> iam.PolicyDocument:
+    """Return a resource policy that denies changing and deleting items, whatever the caller's role allows."""
     never = iam.PolicyStatement(
         effect=iam.Effect.DENY,
         principals=[iam.AnyPrincipal()],
@@ -105,7 +105,7 @@ _TYPES = {
 
 
 def media_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
-    """Where uploads arrive; it tells EventBridge of each."""
+    """Create the bucket for uploads; it notifies EventBridge of each."""
     bucket = s3.Bucket(
         scope,
         "Media",
@@ -118,12 +118,12 @@ def media_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
         lifecycle_rules=[_tidy()],
         removal_policy=stage.removal,
     )
-    _tell_eventbridge(bucket)
+    _notify_eventbridge(bucket)
     return bucket
 
 
 def _access_log(scope: Construct, stage: Stage) -> s3.Bucket:
-    """Who read or wrote which upload, for a year; S3 itself writes it."""
+    """Create the bucket for S3's own access log of uploads, kept for a year."""
     return s3.Bucket(
         scope,
         "MediaLog",
@@ -137,7 +137,7 @@ def _access_log(scope: Construct, stage: Stage) -> s3.Bucket:
 
 
 def manifest_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
-    """Where agents put what their hops did. What is written over can be had for a month more."""
+    """Create the bucket for the hops' manifests; overwritten versions are kept for a month."""
     bucket = s3.Bucket(
         scope,
         "Manifests",
@@ -154,8 +154,10 @@ def manifest_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
 
 
 def relay_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
-    """Through which agents that cannot reach each other may go. What they leave behind is sealed by them, of
-    use to nobody, and gone in a day."""
+    """Create the bucket for the relay between agents that cannot reach each other.
+
+    Its objects are encrypted by the agents and expire after a day.
+    """
     bucket = s3.Bucket(
         scope,
         "Relay",
@@ -184,8 +186,8 @@ def _tidy() -> s3.LifecycleRule:
     )
 
 
-def _tell_eventbridge(bucket: s3.Bucket) -> None:
-    """As a property: CDK's `event_bridge_enabled` would bring a function of its own to do it."""
+def _notify_eventbridge(bucket: s3.Bucket) -> None:
+    """Turn on EventBridge by a property: CDK's `event_bridge_enabled` would deploy a function for it."""
     resource = cast("s3.CfnBucket", bucket.node.default_child)
     resource.add_property_override(
         "NotificationConfiguration", {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}

@@ -1,4 +1,4 @@
-"""What an operator is told of: work that failed for good, and functions that fail."""
+"""Alarms for operators: dead-letter queues and failing functions."""
 
 from aws_cdk import Annotations, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -14,7 +14,7 @@ from infra.stage import Stage
 
 
 class Watch(Construct):
-    """Alarms on dead-letter queues and failing functions, all told to one topic."""
+    """Alarms on dead-letter queues and failing functions, all sent to one SNS topic."""
 
     def __init__(
         self,
@@ -59,10 +59,10 @@ class Watch(Construct):
 
 
 def _alarm_topic(scope: Construct) -> sns.Topic:
-    """A topic to which this account's alarms may publish, over TLS alone.
+    """Create a topic to which this account's alarms may publish, over TLS only.
 
     The policy that `enforce_ssl` makes replaces SNS's own, which lets the account's services publish: without
-    a grant every alarm would be refused. It has no key of KMS, to which CloudWatch would need rights, too.
+    a grant every alarm would be refused. It has no KMS key, which CloudWatch would need rights to.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
     """
     topic, stack = sns.Topic(scope, "Alarms", enforce_ssl=True), Stack.of(scope)

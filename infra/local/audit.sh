@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Asks PyPI and npm whether anything in the lock files is known to be vulnerable. Takes the network.
+# Ask PyPI and npm for known vulnerabilities of everything in the lock files. Needs the network.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 infra/local/setup.sh env node_itself
@@ -8,8 +8,8 @@ trap 'rm -rf "$answer"' EXIT
 found=0
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
-unasked() {
-  printf 'audit: %s could not be asked, so this says nothing about %s. Is the network there?\n' "$1" "$2" >&2
+unreachable() {
+  printf 'audit: %s could not be reached, so %s was not checked. Check the network.\n' "$1" "$2" >&2
   sed 's/^/  /' "$answer/said" | tail -3 >&2
   found=2
 }
@@ -20,14 +20,14 @@ for lock in locks/agent.txt locks/lambdas.txt locks/dev.txt locks/cloud.txt lock
     > "$answer/table" 2> "$answer/said"
   status=$?
   if grep 'could not be audited' "$answer/table" >> "$answer/said"; then
-    unasked PyPI "$lock" # it succeeds even then
+    unreachable PyPI "$lock" # the tool succeeds even without an answer
   elif [ $status = 0 ]; then
-    echo "nothing is known"
+    echo "no known vulnerabilities"
   elif [ -s "$answer/table" ]; then
     cat "$answer/table"
     found=1
   else
-    unasked PyPI "$lock"
+    unreachable PyPI "$lock"
   fi
 done
 
@@ -37,7 +37,7 @@ for folder in web infra/local; do
     > "$answer/table" 2> "$answer/said"
   status=$?
   if grep -qE 'ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|audit endpoint|ENOAUDIT|npm error' "$answer/said" "$answer/table"; then
-    unasked npm "$folder"
+    unreachable npm "$folder"
   else
     cat "$answer/table"
     [ $status = 0 ] || found=1

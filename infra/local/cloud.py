@@ -1,4 +1,4 @@
-"""The embedded cloud: ministack on loopback, one per home folder, its state kept there.
+"""Run the embedded cloud: ministack on loopback, one per home folder, which holds its state.
 
 python -m infra.local.cloud start|stop|status [--home DIR]
 """
@@ -23,8 +23,10 @@ PROGRAM = REPOSITORY / ".crosshaul/cloud-env/bin/ministack"
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 LAMBDA_WORKERS = 16
-"""At work at once. A burst of events would otherwise start a process for each of them; but what a topic rule
-hands to a function beyond that is lost, which AWS would try again for hours."""
+"""Parallel function processes. Without a bound, a burst of events would start a process for each.
+
+A topic rule's invocation beyond that is lost, where AWS would retry it for hours.
+"""
 
 
 class CloudError(RuntimeError):
@@ -42,17 +44,21 @@ class Cloud:
     mqtt_port: int
     pid: int
     ca_pem: str
-    """What signed the broker's certificate, PEM."""
+    """Certificate, PEM, that signed the broker's certificate."""
     born: str
-    """Names this state: another one means that everything deployed before is gone."""
+    """Id of this state; when it changes, everything deployed before is gone."""
     region: str = REGION
     account: str = ACCOUNT
     access_key_id: str = "test"
-    secret_access_key: str = "test"  # noqa: S105  # ministack's root: nothing but loopback hears it
+    secret_access_key: str = "test"  # noqa: S105  # ministack's root: reachable on loopback only
 
 
-def start(home: Path, patience: float = 60) -> Cloud:
-    """Start the cloud whose state lives in `home`, or adopt it if it runs; CloudError when it fails."""
+def start(home: Path, timeout_s: float = 60) -> Cloud:
+    """Start the cloud whose state is in `home`, or return the one that runs.
+
+    Raises:
+        CloudError: It did not become ready within `timeout_s` seconds.
+    """
     home = home.resolve()
     if running := status(home):
         return running
@@ -67,25 +73,29 @@ def start(home: Path, patience: float = 60) -> Cloud:
     facts = {"pid": pid, "port": port, "mqtt_port": mqtt_port, "born": born}
     (folder / "cloud.json").write_text(json.dumps(facts))
     try:
-        _await_ready(folder, port, pid, patience)
+        _await_ready(folder, port, pid, timeout_s)
     except BaseException:
-        processes.end(pid, patience)
+        processes.end(pid, timeout_s)
         raise
     (folder / "started").touch()
     return _cloud(home, facts)
 
 
-def stop(cloud: Cloud, patience: float = 60) -> None:
-    """End it so that its state is saved; CloudError if it had to be killed, and its state is lost."""
-    if not processes.end(cloud.pid, patience):
+def stop(cloud: Cloud, timeout_s: float = 60) -> None:
+    """Stop the cloud, so that its state is saved.
+
+    Raises:
+        CloudError: It did not stop within `timeout_s` seconds and was killed, so its state is lost.
+    """
+    if not processes.end(cloud.pid, timeout_s):
         raise CloudError(
-            f"the embedded cloud did not stop in {patience:.0f} s and was killed; its state is lost: "
+            f"the embedded cloud did not stop in {timeout_s:.0f} s and was killed; its state is lost: "
             f"see {_log(cloud.home)}"
         )
 
 
 def status(home: Path) -> Cloud | None:
-    """The cloud of this home if it runs."""
+    """Return the cloud of this home, or None if it does not run."""
     with contextlib.suppress(OSError, ValueError):
         facts = json.loads((_folder(home) / "cloud.json").read_text())
         if processes.is_alive(facts["pid"], str(PROGRAM)):
@@ -94,14 +104,14 @@ def status(home: Path) -> Cloud | None:
 
 
 def forget(home: Path) -> None:
-    """Remove all state, but keep the ports."""
+    """Delete all state, but keep the ports."""
     for name in ("state", "s3", "born", "started"):
         path = _folder(home) / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def environment(cloud: Cloud) -> dict[str, str]:
-    """What an SDK or the CDK command line needs to reach this cloud, and nothing that leads elsewhere."""
+    """Return the environment in which an SDK or the CDK command line reaches this cloud and no other."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return ours | {
         "AWS_ENDPOINT_URL": cloud.endpoint,
@@ -117,7 +127,7 @@ def environment(cloud: Cloud) -> dict[str, str]:
 
 
 def client_settings(cloud: Cloud) -> dict[str, Any]:
-    """Keyword arguments for `boto3.client`."""
+    """Return keyword arguments for `boto3.client`."""
     return {
         "endpoint_url": cloud.endpoint,
         "region_name": cloud.region,
@@ -148,7 +158,7 @@ def _cloud(home: Path, facts: dict[str, Any]) -> Cloud:
 
 
 def _ended_cleanly(folder: Path) -> bool:
-    """Was the state saved since the last start? It is only at a proper end; after a kill, tables are gone."""
+    """Return whether the state was saved at the last stop; after a kill the tables are lost."""
     started = folder / "started"
     if not started.exists():
         return True
@@ -164,13 +174,13 @@ def _born(folder: Path) -> str:
 
 
 def _spawn(folder: Path, port: int, mqtt_port: int) -> int:
-    """Start it in a session of its own, so that Ctrl-C in the terminal leaves it to us to stop."""
+    """Start ministack in its own session, so that Ctrl-C in the terminal does not reach it."""
     (folder / "tmp").mkdir(exist_ok=True)
     return processes.spawn([str(PROGRAM)], _settings(folder, port, mqtt_port), folder / "cloud.log")
 
 
 def _settings(folder: Path, port: int, mqtt_port: int) -> dict[str, str]:
-    """Its whole environment: nothing of the caller's account, proxy or Docker reaches it."""
+    """Return ministack's whole environment, without the caller's account, proxy or Docker settings."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL", "TZ") if name in os.environ}
     return kept | {
         "AUTH": "true",
@@ -193,29 +203,33 @@ def _settings(folder: Path, port: int, mqtt_port: int) -> dict[str, str]:
     }
 
 
-def _await_ready(folder: Path, port: int, pid: int, patience: float) -> None:
-    deadline = time.monotonic() + patience
+def _await_ready(folder: Path, port: int, pid: int, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if not processes.is_alive(pid, str(PROGRAM)):
             raise CloudError(f"the embedded cloud ended while starting: see {folder / 'cloud.log'}")
         with contextlib.suppress(OSError):
-            said = json.loads(_get(f"http://127.0.0.1:{port}/_ministack/ready"))
-            if said["iot_mtls"] != "listening":
-                raise CloudError(f"the MQTT broker is {said['iot_mtls']}: see {folder / 'cloud.log'}")
+            answer = json.loads(_get(f"http://127.0.0.1:{port}/_ministack/ready"))
+            if answer["iot_mtls"] != "listening":
+                raise CloudError(f"the MQTT broker is {answer['iot_mtls']}: see {folder / 'cloud.log'}")
             return
         time.sleep(0.05)
-    raise CloudError(f"the embedded cloud was not ready after {patience:.0f} s: see {folder / 'cloud.log'}")
+    raise CloudError(f"the embedded cloud was not ready after {timeout_s:.0f} s: see {folder / 'cloud.log'}")
 
 
 def _get(url: str) -> str:
-    """What a GET answers, never through a proxy; OSError unless it is a success."""
+    """Send a GET without a proxy and return the body.
+
+    Raises:
+        OSError: The request failed.
+    """
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with direct.open(url, timeout=10) as answer:
         return str(answer.read().decode())
 
 
 def _ports(folder: Path) -> tuple[int, int]:
-    """The HTTP and the MQTT port: those of last time, unless somebody else has one of them now."""
+    """Return the HTTP and MQTT ports: those of the last run, unless another program uses one now."""
     remembered = folder / "cloud.json"
     if remembered.exists():
         facts = json.loads(remembered.read_text())

@@ -1,4 +1,4 @@
-"""`make demo`: the two use cases on real files, through the real control plane, seen as their user sees them.
+"""`make demo`: run two use cases on real files through the real control plane, as a user would.
 
 python -m infra.local.demo [--once] [--home DIR]
 """
@@ -38,7 +38,7 @@ out = Console(highlight=False)
 def main() -> int:
     arguments = argparse.ArgumentParser(prog="make demo")
     arguments.add_argument("--once", action="store_true", help="stop when both use cases are done")
-    arguments.add_argument("--home", type=Path, default=HOME, help="where its state lives")
+    arguments.add_argument("--home", type=Path, default=HOME, help="folder for its state")
     chosen = arguments.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -49,19 +49,19 @@ def main() -> int:
 
 
 def run(home: Path, *, once: bool) -> int:
-    """Exit code 0 only if every file arrived with the digest it left with."""
+    """Run both use cases; return 0 only if every file arrived with its digest unchanged."""
     began = time.monotonic()
     step("starting the embedded cloud and deploying the control plane into it")
     here = build(home)
     try:
         servers = start_servers(here)
         out.print(f"  ready after {time.monotonic() - began:.1f} s\n")
-        whole = [direct(here, servers), from_s3(here, servers)]
-        tell_addresses(here, servers)
+        succeeded = [direct(here, servers), from_s3(here, servers)]
+        print_addresses(here, servers)
         if not once:
-            out.print("\nCtrl-C stops everything; the state stays for the next time.")
+            out.print("\nCtrl-C stops everything; the state is kept for the next run.")
             Event().wait()
-        return 0 if all(whole) else 1
+        return 0 if all(succeeded) else 1
     except KeyboardInterrupt:
         if once:
             raise
@@ -76,7 +76,7 @@ def start_servers(here: Environment) -> dict[str, Server]:
 
 
 def direct(here: Environment, servers: dict[str, Server]) -> bool:
-    """Use case 1: from server to server, over mutual TLS, not through S3."""
+    """Run use case 1: from server to server over mutual TLS, not through S3."""
     source, destination = "server-b:/data/videos/raw/", "server-c:/archive/processed/"
     raw, processed = (
         servers["server-b"].path("/data/videos/raw"),
@@ -89,11 +89,11 @@ def direct(here: Environment, servers: dict[str, Server]) -> bool:
     headline("1", f"{source} → {destination}", "directly between the two agents")
     command("crosshaul cp", source, destination, "--watch")
     ended = here.operator.show("cp", source, destination, "--watch")
-    return verdict(ended == 0, sent, {"server-c": processed})
+    return all_arrived(ended == 0, sent, {"server-c": processed})
 
 
 def from_s3(here: Environment, servers: dict[str, Server]) -> bool:
-    """Use case 2: an upload starts a template; S3 → server-b → server-d. Nobody calls the API."""
+    """Run use case 2: an upload starts a template, S3 → server-b → server-d, without an API call."""
     bucket = here.outputs.bucket
     primary, backup = (
         servers["server-b"].path("/primary/storage"),
@@ -105,16 +105,18 @@ def from_s3(here: Environment, servers: dict[str, Server]) -> bool:
     for folder in (primary, backup):
         remove_arrived(sent, folder)
     headline("2", f"s3://{bucket}/new-videos/ → server-b → server-d", "started by the upload itself")
-    sheet = here.home / "new-videos.yaml"
-    sheet.write_text(template(bucket))
-    command("crosshaul templates apply", sheet.name)
-    if here.operator.show("templates", "apply", str(sheet)):
+    template_file = here.home / "new-videos.yaml"
+    template_file.write_text(template(bucket))
+    command("crosshaul templates apply", template_file.name)
+    if here.operator.show("templates", "apply", str(template_file)):
         return False
     before = {transfer["transfer_id"] for transfer in moved_by_template(here)}
     files = upload(here, uploads, bucket)
-    started = until("the uploads to start a transfer", lambda: gathered(here, before, files), patience=90)
+    started = until(
+        "the uploads to start a transfer", lambda: started_transfers(here, before, files), timeout_s=90
+    )
     ended = [watch(here, transfer_id) for transfer_id in started]
-    return verdict(not any(ended), sent, {"server-b": primary, "server-d": backup})
+    return all_arrived(not any(ended), sent, {"server-b": primary, "server-d": backup})
 
 
 def watch(here: Environment, transfer_id: str) -> int:
@@ -122,8 +124,8 @@ def watch(here: Environment, transfer_id: str) -> int:
     return here.operator.show("show", transfer_id, "--watch")
 
 
-def gathered(here: Environment, before: set[str], files: int) -> list[str]:
-    """The new transfers, as soon as they hold `files` objects; a slow upload may become more than one."""
+def started_transfers(here: Environment, before: set[str], files: int) -> list[str]:
+    """Return the new transfers once they hold `files` objects; a slow upload may start several."""
     new = [transfer for transfer in moved_by_template(here) if transfer["transfer_id"] not in before]
     if sum(transfer["selection_count"] for transfer in new) < files:
         return []
@@ -157,7 +159,7 @@ def moved_by_template(here: Environment) -> list[dict[str, Any]]:
 
 
 def upload(here: Environment, folder: Path, bucket: str) -> int:
-    """How many objects went up."""
+    """Upload the files and return how many there are."""
     s3 = boto3.client("s3", **embedded.client_settings(here.cloud))
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     for file in files:
@@ -167,14 +169,14 @@ def upload(here: Environment, folder: Path, bucket: str) -> int:
     return len(files)
 
 
-def verdict(ended_well: bool, sent: dict[str, str], places: dict[str, Path]) -> bool:
-    """Say for each place whether everything that was sent stands there, digest for digest."""
+def all_arrived(ended_well: bool, sent: dict[str, str], places: dict[str, Path]) -> bool:
+    """Print for each server whether everything arrived with its digest; return whether it did."""
     wrong = {name: differences(sent, listing(folder)) for name, folder in places.items()}
     for name, found in wrong.items():
         files = sum(kind != "directory" for kind in sent.values())
         if not found:
             out.print(
-                f"  [green]✓[/] {name}: {files} files and {len(sent) - files} directories, every digest right"
+                f"  [green]✓[/] {name}: {files} files and {len(sent) - files} directories, all digests match"
             )
             continue
         out.print(f"  [red]✗ {name}: {len(found)} of {len(sent)} differ[/]")
@@ -184,7 +186,7 @@ def verdict(ended_well: bool, sent: dict[str, str], places: dict[str, Path]) -> 
     return ended_well and not any(wrong.values())
 
 
-def tell_addresses(here: Environment, servers: dict[str, Server]) -> None:
+def print_addresses(here: Environment, servers: dict[str, Server]) -> None:
     rows = Table.grid(padding=(0, 2))
     rows.add_row("console", here.outputs.console_url)
     rows.add_row("API", here.outputs.api_url)

@@ -1,4 +1,4 @@
-"""The demonstration's files, and the proof that they arrived: names, kinds and digests, read from disk."""
+"""Make the demonstration's files and check what arrived: names, kinds and digests, read from disk."""
 
 import os
 import random
@@ -24,14 +24,14 @@ ODD_NAMES = (
 
 @dataclass(frozen=True)
 class Difference:
-    """What does not match: `missing`, `extra` or `changed`, and the path below the two directories."""
+    """A mismatch, `missing`, `extra` or `changed`, and the path below the two directories."""
 
     what: str
     path: str
 
 
 def write_random(path: Path, size: int) -> None:
-    """A file of `size` bytes that no compression and no deduplication can shorten."""
+    """Write `size` random bytes, which neither compress nor deduplicate."""
     path.parent.mkdir(parents=True, exist_ok=True)
     half_done = path.with_name(path.name + ".part")
     with half_done.open("wb") as file:
@@ -41,7 +41,7 @@ def write_random(path: Path, size: int) -> None:
 
 
 def make_tree(folder: Path, big_file: int) -> None:
-    """One big file (bytes), thousands of small ones, empty files and directories, names of every kind."""
+    """Make one file of `big_file` bytes, thousands of small files, empty ones, and odd names."""
     made = folder / ".made"
     if made.exists():
         return
@@ -59,7 +59,7 @@ def make_tree(folder: Path, big_file: int) -> None:
 
 
 def digest(path: Path) -> str:
-    """The file's xxh3-128, hex."""
+    """Return the file's xxh3-128, hexadecimal."""
     state = xxhash.xxh3_128()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
@@ -68,7 +68,7 @@ def digest(path: Path) -> str:
 
 
 def listing(folder: Path) -> dict[str, str]:
-    """Path below the folder → what it is: a file's digest, `directory`, or a link's target."""
+    """Map each path below the folder to a file's digest, `directory`, or a link's target."""
     found: dict[str, str] = {}
     for parent, directories, files in os.walk(folder):
         for name in directories + files:
@@ -84,7 +84,7 @@ def _kind(path: Path) -> str:
 
 
 def differences(sent: dict[str, str], arrived: dict[str, str]) -> list[Difference]:
-    """Everything that was sent must have arrived; what stood at the destination before is nobody's fault."""
+    """Return what was sent and did not arrive unchanged; other files at the destination are ignored."""
     return [
         Difference("changed" if path in arrived else "missing", path)
         for path, kind in sent.items()
@@ -93,7 +93,7 @@ def differences(sent: dict[str, str], arrived: dict[str, str]) -> list[Differenc
 
 
 def remove_arrived(sent: dict[str, str], folder: Path) -> None:
-    """Take an earlier run's files away, and nothing else, so that this run has something to move."""
+    """Delete only the files of an earlier run, so that this run has something to move."""
     for path, kind in sorted(sent.items(), reverse=True):
         target = folder / path
         if kind == "directory":

@@ -1,4 +1,4 @@
-"""Deploys the very same stacks into the embedded cloud, and skips what has not changed.
+"""Deploy the stacks into the embedded cloud, skipping what has not changed.
 
 python -m infra.local.deploy [--home DIR]
 """
@@ -43,26 +43,30 @@ logger = logging.getLogger(__name__)
 
 
 class DeployError(RuntimeError):
-    """The deployment failed; the message has the end of the deployer's log."""
+    """The deployment failed; the message ends with the last lines of CDK's log."""
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the deployed control plane is called."""
+    """Addresses and names of the deployed control plane."""
 
     api_url: str
-    """Without a slash at its end; also for clients that do not resolve names under .localhost."""
+    """Without a trailing slash; works for clients that do not resolve names under .localhost."""
     console_url: str
     user_pool_id: str
     client_id: str
     bucket: str
-    """For uploads: its events start templates."""
+    """The bucket for uploads, whose events start templates."""
     relay_bucket: str
-    """Through which agents that cannot reach each other may go."""
+    """The bucket for the relay between agents that cannot reach each other."""
 
 
 def deploy(cloud: Cloud, home: Path, command_key: int = 1) -> Outputs:
-    """Deploy what has changed since the last deployment of this home; DeployError with advice if it fails."""
+    """Deploy what has changed since the last deployment of this home.
+
+    Raises:
+        DeployError: CDK failed.
+    """
     home = home.resolve()
     wanted = _digest(cloud, command_key)
     if (done := _remembered(home)) and done["digest"] == wanted:
@@ -87,7 +91,7 @@ def deploy(cloud: Cloud, home: Path, command_key: int = 1) -> Outputs:
 
 
 def create_user(cloud: Cloud, outputs: Outputs, name: str, password: str, group: str) -> None:
-    """A person who may sign in at once; an existing one gets this password and group."""
+    """Create a user who can sign in at once; an existing one gets this password and group."""
     cognito = boto3.client("cognito-idp", **embedded.client_settings(cloud))
     pool: dict[str, Any] = {"UserPoolId": outputs.user_pool_id, "Username": name}
     with contextlib.suppress(cognito.exceptions.UsernameExistsException):
@@ -138,7 +142,7 @@ def _remembered(home: Path) -> dict[str, Any] | None:
 
 
 def _digest(cloud: Cloud, command_key: int) -> str:
-    """Of everything deployed, and of the very cloud it is deployed into."""
+    """Return the digest of everything deployed and of the cloud's state it is deployed into."""
     about = (cloud.born, cloud.port, cloud.mqtt_port, sys.version_info, command_key)
     seen = hashlib.sha256(repr(about).encode())
     for file in _files():
@@ -164,7 +168,7 @@ def _is_bootstrapped(cloud: Cloud) -> bool:
 
 
 def _context(cloud: Cloud, home: Path, command_key: int) -> list[str]:
-    """What `infra.stage` reads; a file, because a certificate does not fit a command line."""
+    """Return the context for `infra.stage`, in a file: a certificate does not fit a command line."""
     facts = {
         "endpoint": cloud.endpoint,
         "mqtt_host": "127.0.0.1",
@@ -181,7 +185,7 @@ def _context(cloud: Cloud, home: Path, command_key: int) -> list[str]:
 def _cdk(cloud: Cloud, home: Path, *arguments: str) -> None:
     log = home / "deploy.log"
     node = (REPOSITORY / ".crosshaul/node.path").read_text().strip()
-    # Given with every verb: bootstrapping would otherwise run the app for a stage that is not asked for.
+    # Given with every subcommand: bootstrap would otherwise run the app for the default stage.
     app = [f"{sys.executable} app.py"] if arguments[0] == "deploy" else []
     options = ["--app", *app, "--output", str(home / "cdk.out")] if app else []
     with log.open("ab") as stream:

@@ -1,4 +1,4 @@
-"""All of Crosshaul on one machine: embedded cloud, deployment, operator and agents, under one folder."""
+"""Run all of Crosshaul on one machine, under one folder: embedded cloud, deployment, operator and agents."""
 
 import contextlib
 import time
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass
 class Environment:
-    """What runs under `home`; everything that was started here is stopped by `stop`."""
+    """Everything that runs under `home`; `stop` stops all of it."""
 
     home: Path
     cloud: Cloud
@@ -32,13 +32,13 @@ class Environment:
     agents: dict[str, RunningAgent] = field(default_factory=dict)
 
     def server(self, name: str, roots: Mapping[str, str]) -> Server:
-        """A server's folder and configuration; its agent is not registered and not started by this."""
+        """Return a server with folder and configuration, without registering or starting its agent."""
         server = Server(name, self.home / "servers" / name, roots)
         configure(server)
         return server
 
     def enroll(self, server: Server) -> None:
-        """Make the agent known, unless this very control plane knows it already."""
+        """Enroll the server's agent, unless this control plane knows it already."""
         known = {agent["agent_id"] for agent in self.operator.json("agents")["agents"]}
         if server.name in known and (server.state / "registration.json").exists():
             return
@@ -53,7 +53,7 @@ class Environment:
         return agent
 
     def start_servers(self, roots: Mapping[str, Mapping[str, str]]) -> dict[str, Server]:
-        """Several by their names, with their agents, once all are online."""
+        """Start several servers and their agents, and return them by name once all are online."""
         servers = {name: self.server(name, own) for name, own in roots.items()}
         for server in servers.values():
             self.enroll(server)
@@ -86,7 +86,7 @@ class Environment:
 
 
 def build(home: Path) -> Environment:
-    """Start the embedded cloud, deploy into it what is not deployed yet, and sign an administrator in."""
+    """Start the embedded cloud, deploy what has changed, and sign in an administrator."""
     home.mkdir(parents=True, exist_ok=True)
     cloud = embedded.start(home)
     try:
@@ -103,7 +103,8 @@ def build(home: Path) -> Environment:
 
 
 @contextlib.contextmanager
-def world(home: Path) -> Iterator[Environment]:
+def running_environment(home: Path) -> Iterator[Environment]:
+    """Yield a running environment, and stop it at the end."""
     built = build(home)
     try:
         yield built
@@ -111,11 +112,15 @@ def world(home: Path) -> Iterator[Environment]:
         built.stop()
 
 
-def until(what: str, ask: Callable[[], T | None], patience: float = 60, pause: float = 0.25) -> T:
-    """What `ask` answers once it is true; TimeoutError, naming `what`, after `patience` seconds."""
-    deadline = time.monotonic() + patience
-    while not (answer := ask()):
+def until(what: str, poll: Callable[[], T | None], timeout_s: float = 60, interval_s: float = 0.25) -> T:
+    """Call `poll` every `interval_s` seconds until its result is true, and return that.
+
+    Raises:
+        TimeoutError: It was not true within `timeout_s` seconds; the message names `what`.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not (answer := poll()):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {patience:.0f} s in vain for {what}")
-        time.sleep(pause)
+            raise TimeoutError(f"gave up after {timeout_s:.0f} s waiting for {what}")
+        time.sleep(interval_s)
     return answer

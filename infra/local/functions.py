@@ -1,4 +1,4 @@
-"""The functions as they are deployed in the embedded cloud."""
+"""The control plane's functions, as deployed in the embedded cloud."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +12,11 @@ from infra.local.cloud import Cloud
 _OURS = "lambdas."
 _API = "lambdas.api."
 _NOTHING = json.dumps({"Records": []})
-"""No objects, no rows; as a report it is malformed, and said to be."""
+"""An event without records: no objects, no rows. As a report it is malformed and logged as such."""
 
 
 def reactions(cloud: Cloud) -> list[str]:
-    """The names of the control plane's own functions, but for the API's."""
+    """Return the names of the control plane's functions, except the API's."""
     client = boto3.client("lambda", **embedded.client_settings(cloud))
     pages = client.get_paginator("list_functions").paginate()
     handlers = {str(one["FunctionName"]): str(one["Handler"]) for page in pages for one in page["Functions"]}
@@ -25,8 +25,11 @@ def reactions(cloud: Cloud) -> list[str]:
 
 
 def warm(cloud: Cloud) -> None:
-    """Start each once, two at a time. A start takes seconds on a busy machine, and whatever happens meanwhile
-    starts the function once more: the first transfer would wait for dozens of them."""
+    """Invoke each function once, two at a time.
+
+    A cold start takes seconds on a busy machine, and each event until then starts another process: the first
+    transfer would wait for dozens of them.
+    """
     client = boto3.client("lambda", **embedded.client_settings(cloud))
 
     def start(name: str) -> None:

@@ -1,5 +1,6 @@
-"""A server whose agent was installed by the published script, below a folder; and who stands in for systemd
-there: it keeps the agent up, and starts the updater when there is an order, as the units say.
+"""A server whose agent was installed by the published script, below a folder, with a stand-in for systemd.
+
+The stand-in keeps the agent running and starts the updater when there is an update order, like the units.
 """
 
 import contextlib
@@ -17,7 +18,7 @@ _POLL_INTERVAL_S = 0.1
 
 
 def installed_server(name: str, prefix: Path, roots: Mapping[str, str]) -> "InstalledServer":
-    """With its agent.toml, as the script would leave it; but each root lies below the folder, too."""
+    """Return a server with the agent.toml that the script would write, with roots below the folder, too."""
     server = InstalledServer(name, prefix, roots)
     server.config.parent.mkdir(parents=True, exist_ok=True)
     configure(server)
@@ -25,7 +26,7 @@ def installed_server(name: str, prefix: Path, roots: Mapping[str, str]) -> "Inst
 
 
 class InstalledServer(Server):
-    """The script's layout below `folder`."""
+    """A server with the install script's layout below `folder`."""
 
     @property
     def config(self) -> Path:
@@ -41,7 +42,7 @@ class InstalledServer(Server):
 
 
 class ServiceManager:
-    """Runs what the units of one host would run. `env` is what its programs find in their environment."""
+    """Runs what the systemd units of one host would run, with `env` in the environment."""
 
     def __init__(self, server: InstalledServer, env: Mapping[str, str]) -> None:
         self._server = server
@@ -53,7 +54,11 @@ class ServiceManager:
         self._updater: subprocess.Popen[bytes] | None = None
 
     def install(self, script: bytes, api_url: str, token: str) -> None:
-        """RuntimeError with the script's words if it fails."""
+        """Run the install script.
+
+        Raises:
+            RuntimeError: The script failed; the message has its output.
+        """
         file = self._server.folder / "install.sh"
         file.write_bytes(script)
         done = subprocess.run(
@@ -75,7 +80,7 @@ class ServiceManager:
         self._thread.join()
 
     def kill(self) -> None:
-        """The agent and the updater, as a power cut would; both are started again."""
+        """Kill the agent and the updater like a power cut; both are started again."""
         for process in (self._updater, self._agent):
             if process:
                 with contextlib.suppress(ProcessLookupError):

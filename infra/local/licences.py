@@ -1,7 +1,6 @@
-"""Under which licence everything is that Crosshaul is made of. Nothing is shipped under one that would ask
-the same of its users.
+"""Check the license of every dependency; a package under a copyleft license must not be shipped.
 
-python -m infra.local.licences    prints the list; fails if something is shipped that may not be
+python -m infra.local.licences    prints the list; fails if a shipped package is not allowed
 """
 
 import json
@@ -15,38 +14,41 @@ from pathlib import Path
 from infra import REPOSITORY
 
 SHIPPED = {"agent": "locks/agent.txt", "functions": "locks/lambdas.txt"}
-"""What is installed on servers, and what the functions carry; all else only builds and tests."""
+"""Lock files of what is shipped: on servers and in the functions. All else is for building and testing."""
 REFUSED = re.compile(r"\b(A?GPL|AFFERO|GNU GENERAL PUBLIC|SSPL|BUSL)", re.IGNORECASE)
-"""Not LGPL: a library of its own that is installed beside, and can be replaced, asks nothing of us."""
-UNKNOWN = "not said"
+"""Licenses that may not be shipped. LGPL may: the library is installed separately and can be replaced."""
+UNKNOWN = "unknown"
 READ = {"cedarpy": "Apache-2.0"}
-"""Where the metadata says nothing, what stands in the package's own LICENSE."""
+"""Licenses read from the package's own LICENSE, where its metadata names none."""
 
 
 @dataclass(frozen=True, order=True)
 class LicensedPackage:
+    """A dependency with its license, and where it is shipped."""
+
     name: str
     version: str
-    licence: str
+    license: str
     shipped_in: tuple[str, ...] = ()
 
     @property
     def refused(self) -> bool:
-        """May not be shipped, or nobody knows whether it may."""
-        return bool(self.shipped_in) and (self.licence == UNKNOWN or bool(REFUSED.search(self.licence)))
+        """Whether the package is shipped although its license is unknown or not allowed."""
+        return bool(self.shipped_in) and (self.license == UNKNOWN or bool(REFUSED.search(self.license)))
 
 
-def of_python() -> Iterator[LicensedPackage]:
+def python_packages() -> Iterator[LicensedPackage]:
+    """Yield the installed Python packages."""
     shipped = {where: locked(REPOSITORY / lock) for where, lock in SHIPPED.items()}
     for found in distributions():
         name = plain(found.name)
         where = tuple(place for place, names in shipped.items() if name in names)
         if name != "crosshaul":
-            yield LicensedPackage(name, found.version, licence(found), where)
+            yield LicensedPackage(name, found.version, license_of(found), where)
 
 
-def of_the_console(lock: Path = REPOSITORY / "web/package-lock.json") -> Iterator[LicensedPackage]:
-    """npm's lock file has each package's licence; what is for development only stays out of the console."""
+def console_packages(lock: Path = REPOSITORY / "web/package-lock.json") -> Iterator[LicensedPackage]:
+    """Yield npm packages from the lock file; those for development only are not shipped."""
     for place, package in json.loads(lock.read_text())["packages"].items():
         if place:
             where = () if package.get("dev") or package.get("devOptional") else ("console",)
@@ -54,8 +56,8 @@ def of_the_console(lock: Path = REPOSITORY / "web/package-lock.json") -> Iterato
             yield LicensedPackage(name, package["version"], str(package.get("license", UNKNOWN)), where)
 
 
-def licence(found: Distribution) -> str:
-    """As an SPDX expression if there is one; or in the words of its classifiers."""
+def license_of(found: Distribution) -> str:
+    """Return the license as an SPDX expression if there is one, else from the classifiers."""
     about = found.metadata.json
     if expression := about.get("license_expression"):
         return str(expression)
@@ -66,31 +68,35 @@ def licence(found: Distribution) -> str:
 
 
 def locked(lock: Path) -> set[str]:
+    """Return the names of the packages in a lock file."""
     return {
         plain(name) for name in re.findall(r"^([A-Za-z0-9._-]+)(?:\[.*\])?==", lock.read_text(), re.MULTILINE)
     }
 
 
 def plain(name: str) -> str:
-    """As PyPI compares names: https://packaging.python.org/en/latest/specifications/name-normalization/"""
+    """Normalize a package name as PyPI does.
+
+    https://packaging.python.org/en/latest/specifications/name-normalization/
+    """
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def main() -> int:
-    everything = sorted({*of_python(), *of_the_console()})
-    for one in everything:
-        print(f"{one.name:40} {one.version:16} {', '.join(one.shipped_in) or '-':20} {one.licence}")
-    refused = [one for one in everything if one.refused]
+    packages = sorted({*python_packages(), *console_packages()})
+    for one in packages:
+        print(f"{one.name:40} {one.version:16} {', '.join(one.shipped_in) or '-':20} {one.license}")
+    refused = [one for one in packages if one.refused]
     for one in refused:
         print(
-            f"\n{one.name} is shipped in {', '.join(one.shipped_in)} under: {one.licence}.", file=sys.stderr
+            f"\n{one.name} is shipped in {', '.join(one.shipped_in)} under: {one.license}.", file=sys.stderr
         )
         print(
-            "Take another package; or read its LICENSE, and note it in infra/local/licences.py.",
+            "Use another package; or read its LICENSE and add it to READ in infra/local/licences.py.",
             file=sys.stderr,
         )
-    shipped = sum(bool(one.shipped_in) for one in everything)
-    print(f"\n{len(everything)} packages, {shipped} of them shipped, {len(refused)} that may not be.")
+    shipped = sum(bool(one.shipped_in) for one in packages)
+    print(f"\n{len(packages)} packages, {shipped} of them shipped, {len(refused)} not allowed.")
     return 1 if refused else 0
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes locks/*.txt from pyproject.toml: every version and every hash, for each platform, without index addresses.
+# Write locks/*.txt from pyproject.toml: every version and every hash, for each platform, without index addresses.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 infra/local/setup.sh uv
@@ -11,7 +11,7 @@ compile() {
 }
 
 compile pyproject.toml --output-file locks/agent.txt
-# Chalice is only the routing layer in a function: what its command line needs stays out of the bundle.
+# Chalice is only the routing layer in a function: dependencies of its command line stay out of the bundle.
 unused=()
 for name in ansicon blessed click editor inquirer jinxed packaging pip pyyaml readchar runs setuptools wcwidth wheel xmod; do
   unused+=(--no-emit-package "$name")

@@ -1,4 +1,4 @@
-"""An operator at the terminal: runs `crosshaul` with a session of its own."""
+"""An operator who runs `crosshaul` with a session of their own."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from infra.local.servers import CROSSHAUL
 
 @dataclass(frozen=True)
 class Operator:
-    """Whoever is signed in under `home`."""
+    """The user who is signed in under `home`."""
 
     home: Path
 
@@ -26,15 +26,15 @@ class Operator:
         self._checked("login", api_url, "--user", user, extra={"CROSSHAUL_PASSWORD": password})
 
     def json(self, *arguments: str) -> Any:
-        """What the API said to this command."""
+        """Run a command with --json and return the API's answer."""
         return json.loads(self._checked(*arguments, "--json"))
 
     def show(self, *arguments: str) -> int:
-        """Run it in the open terminal; the exit code."""
+        """Run a command with its output on the terminal; return the exit code."""
         return subprocess.run([CROSSHAUL, *arguments], env=self.environment, check=False).returncode
 
     def try_(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run it quietly, whatever comes of it."""
+        """Run a command with captured output, whatever its exit code."""
         return subprocess.run(
             [CROSSHAUL, *arguments], env=self.environment, text=True, capture_output=True, check=False
         )
@@ -56,7 +56,7 @@ class Operator:
 
 
 def remembered_password(file: Path) -> str:
-    """The password in `file`, made up the first time; only its owner can read it."""
+    """Return the password in `file`, generated at the first call; only the file's owner can read it."""
     if not file.exists():
         letters = string.ascii_letters + string.digits
         password = "".join(secrets.choice(letters) for _ in range(14)) + "-a7Z"

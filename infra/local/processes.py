@@ -1,4 +1,4 @@
-"""Processes that outlive who started them, found again by their id, and free ports for them."""
+"""Start and end processes that outlive the program that started them, and find free ports."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 def spawn(command: list[str], environment: dict[str, str], log: Path) -> int:
-    """Start it in a session of its own, speaking to `log`; its id."""
+    """Start a command in its own session, with output to `log`; return its process id."""
     with log.open("ab") as stream:
         child = subprocess.Popen(
             command,
@@ -27,7 +27,7 @@ def spawn(command: list[str], environment: dict[str, str], log: Path) -> int:
 
 
 def is_alive(pid: int, program: str) -> bool:
-    """Does `pid` run, and is it still this program? Ids are given again after a restart of the machine."""
+    """Return whether `pid` runs and is still this program; ids are reused after a reboot."""
     if child := _children.get(pid):
         return child.poll() is None
     try:
@@ -36,27 +36,27 @@ def is_alive(pid: int, program: str) -> bool:
         return False
 
 
-def end(pid: int, patience: float) -> bool:
-    """SIGTERM; after `patience` seconds SIGKILL. True if the first was enough."""
+def end(pid: int, timeout_s: float) -> bool:
+    """Send SIGTERM, and SIGKILL after `timeout_s` seconds; return whether SIGTERM was enough."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
-    if _ended(pid, patience):
+    if _ended(pid, timeout_s):
         return True
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    _ended(pid, patience)
+    _ended(pid, timeout_s)
     return False
 
 
-def _ended(pid: int, patience: float) -> bool:
-    """Wait for the end of a process, whether it is a child of ours (which must be reaped) or not."""
+def _ended(pid: int, timeout_s: float) -> bool:
+    """Wait for a process to end, whether it is a child, which must be reaped, or not."""
     if child := _children.get(pid):
         with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(patience)
+            child.wait(timeout_s)
             del _children[pid]
             return True
         return False
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout_s
     while Path(f"/proc/{pid}").exists():
         if time.monotonic() > deadline:
             return False
@@ -65,7 +65,7 @@ def _ended(pid: int, patience: float) -> bool:
 
 
 def is_free(port: int) -> bool:
-    """Could a server bind it on every interface, as the broker does?"""
+    """Return whether a server could bind the port on every interface, as the broker does."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -76,7 +76,7 @@ def is_free(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody has, all different."""
+    """Return different ports that are free."""
     with contextlib.ExitStack() as held:
         probes = [held.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:

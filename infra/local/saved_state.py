@@ -1,8 +1,8 @@
-"""What the embedded cloud saves when it stops, mended before it starts again.
+"""Repair the state that the embedded cloud saved when it stopped, before it starts again.
 
-It remembers how far each function has read a table's stream, but not the stream: after a restart the stream
-counts from 0 again, and everything up to the remembered position would be passed over. What was in the
-stream and not read at the stop is gone; the sweeper finds what depended on it.
+It saves how far each function has read a table's stream, but not the stream: after a restart the stream
+counts from 0 again, and everything up to the saved position would be skipped. Records that were not read
+before the stop are lost; the lease sweeper recovers what depended on them.
 """
 
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def forget_stream_positions(state: Path) -> None:
-    """Let every function read its streams from their beginning; `state` is the cloud's STATE_DIR."""
+    """Make every function read its streams from the beginning; `state` is the cloud's STATE_DIR."""
     file = state / "lambda.json"
     if not file.exists():
         return

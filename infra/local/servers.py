@@ -1,4 +1,4 @@
-"""The demonstration's servers: a folder and a real agent process each, driven by `crosshaul` alone."""
+"""The demonstration's servers: a folder and a real agent process each, operated through `crosshaul` only."""
 
 import contextlib
 import json
@@ -17,12 +17,12 @@ CROSSHAUL = str(Path(sys.executable).with_name("crosshaul"))
 
 @dataclass(frozen=True)
 class Server:
-    """One server: its folder holds the agent's configuration, its state and what its roots show."""
+    """A server; its folder holds the agent's configuration, state and the files of its roots."""
 
     name: str
     folder: Path
     roots: Mapping[str, str]
-    """Root as locations name it → access: {"/data": "rw"}."""
+    """Access by root, as locations name it: {"/data": "rw"}."""
 
     @property
     def config(self) -> Path:
@@ -37,7 +37,7 @@ class Server:
         return self.folder / "agent.log"
 
     def path(self, location: str) -> Path:
-        """The folder on this machine behind a location's path: /data/videos → …/server-b/data/videos."""
+        """Return the local folder of a location's path: /data/videos → …/server-b/data/videos."""
         return self.folder / location.strip("/")
 
 
@@ -54,7 +54,7 @@ def _is_free(port: int) -> bool:
 
 
 def configure(server: Server) -> None:
-    """Write agent.toml. The lane's port stays the same from run to run, unless somebody else has it now."""
+    """Write agent.toml. The lane keeps its port from run to run, unless another program uses it now."""
     remembered = server.folder / "lane.port"
     port = int(remembered.read_text()) if remembered.exists() else free_port()
     if not _is_free(port):
@@ -77,7 +77,11 @@ def configure(server: Server) -> None:
 
 
 def register(server: Server, api_url: str, token: str, *more: str) -> None:
-    """`crosshaul agent register`, the token on standard input; RuntimeError with its words if it fails."""
+    """Run `crosshaul agent register` with the token on standard input.
+
+    Raises:
+        RuntimeError: It failed; the message has its output.
+    """
     done = subprocess.run(
         [CROSSHAUL, "agent", "register", "--config", str(server.config), "--api", api_url, "--force", *more],
         input=token,
@@ -91,7 +95,7 @@ def register(server: Server, api_url: str, token: str, *more: str) -> None:
 
 @dataclass
 class RunningAgent:
-    """An agent process of ours. It has a session of its own, so that Ctrl-C reaches only who started it."""
+    """An agent process, in its own session, so that Ctrl-C in the terminal does not reach it."""
 
     server: Server
     process: subprocess.Popen[bytes]
@@ -111,16 +115,16 @@ class RunningAgent:
         return cls(server, process)
 
     def kill(self) -> None:
-        """As a power cut would: with whatever it runs, in the session of its own."""
+        """Kill the agent and all processes of its session, like a power cut."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def stop(self, patience: float = 20) -> None:
-        """SIGTERM, and SIGKILL when it does not end within `patience` seconds."""
+    def stop(self, timeout_s: float = 20) -> None:
+        """Send SIGTERM, and SIGKILL if it does not end within `timeout_s` seconds."""
         self.process.terminate()
         try:
-            self.process.wait(patience)
+            self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self.kill()
         _pid_file(self.server).unlink(missing_ok=True)
@@ -131,7 +135,7 @@ def _pid_file(server: Server) -> Path:
 
 
 def end_stray(server: Server) -> None:
-    """End an agent that an earlier run, itself killed, left behind for this very folder."""
+    """End the agent that an earlier run, which was killed, left behind for this folder."""
     with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
         pid = int(_pid_file(server).read_text())
         if str(server.config).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
@@ -139,8 +143,8 @@ def end_stray(server: Server) -> None:
             _await_end(pid)
 
 
-def _await_end(pid: int, patience: float = 20) -> None:
-    deadline = time.monotonic() + patience
+def _await_end(pid: int, timeout_s: float = 20) -> None:
+    deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         os.kill(pid, 0)
         time.sleep(0.05)

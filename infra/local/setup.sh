@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes what was asked for, once per content of its lock file: uv, env, cloud, node, web, browser, bench.
+# Install the given environments, once per content of their lock files: uv, env, cloud, node, web, browser, bench.
 #   infra/local/setup.sh env cloud node web browser bench
 # Needs Python 3.11+ with pip or venv; everything else comes from the lock files.
 set -euo pipefail
@@ -11,7 +11,7 @@ export UV_LINK_MODE=${UV_LINK_MODE:-copy}
 say() { printf '\033[2m· %s\033[0m\n' "$*" >&2; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
-# current NAME FILE…: was NAME made from these very files?
+# current NAME FILE…: succeed if NAME was made from these files.
 digest() { cat "${@:2}" "$0" | sha256sum | cut -d' ' -f1; }
 current() { [ "$(cat "$home/$1.stamp" 2>/dev/null)" = "$(digest "$@")" ]; }
 made() { digest "$@" > "$home/$1.stamp"; }
@@ -44,10 +44,10 @@ make_uv() {
   fi
 }
 
-# environment DIR LOCK: exactly the lock file's packages, with their bytecode.
+# environment DIR LOCK: install exactly the packages of the lock file, with bytecode.
 environment() {
   local uv; make_uv; uv=$(cat "$home/uv.path")
-  say "making ${1#"$home/"} from $2"
+  say "installing ${1#"$home/"} from $2"
   [ -x "$1/bin/python" ] || "$uv" venv --quiet --python "$python" "$1"
   "$uv" pip sync --quiet --require-hashes --compile-bytecode --python "$1/bin/python" "$2"
 }
@@ -84,7 +84,7 @@ make_node_itself() {
   made node locks/node.txt
 }
 
-# The CDK command line, in the very version of infra/local/package-lock.json.
+# The CDK command line, in the version of infra/local/package-lock.json.
 make_cdk() {
   local here=infra/local
   current cdk "$here/package.json" "$here/package-lock.json" && [ -d "$home/cdk/node_modules" ] && return
@@ -95,7 +95,7 @@ make_cdk() {
   made cdk "$here/package.json" "$here/package-lock.json"
 }
 
-# The console: packages once per lock file, files once per source, into web/dist.
+# The console: install packages once per lock file, build web/dist once per source.
 make_web() {
   local sources; mapfile -t sources < <(find web/src web/public web/index.html web/vite.config.ts web/tsconfig.json -type f | LC_ALL=C sort)
   if ! current web-packages web/package.json web/package-lock.json web/.npmrc || [ ! -d web/node_modules ]; then
@@ -119,12 +119,12 @@ make_browser() {
         die "apt-get could not install chromium: see $home/browser.log"
     else
       "$home/env/bin/playwright" install chromium > "$home/browser.log" 2>&1 ||
-        die "no Chromium here and it could not be fetched: install the package 'chromium' (see $home/browser.log)"
+        die "Chromium is missing and could not be downloaded: install the package 'chromium' (see $home/browser.log)"
     fi
   }
 }
 
-# The tools that the lane is measured beside, from Debian. Those that cannot be had are left out of the table.
+# The tools that the benchmark compares the lane with, from Debian. Missing ones are left out of the table.
 make_bench() {
   local missing=() pair
   for pair in rsync:rsync sshd:openssh-server ssh:openssh-client syncthing:syncthing aria2c:aria2; do
@@ -134,9 +134,9 @@ make_bench() {
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     say "installing ${missing[*]}"
     { apt-get update -qq && RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}"; } > "$home/bench.log" 2>&1 ||
-      say "apt-get could not install all of them: see $home/bench.log; what is missing is left out"
+      say "apt-get could not install all of them: see $home/bench.log; missing tools are left out"
   else
-    say "left out, since they are not installed: ${missing[*]} (as root: apt-get install ${missing[*]})"
+    say "left out because they are not installed: ${missing[*]} (as root: apt-get install ${missing[*]})"
   fi
 }
 

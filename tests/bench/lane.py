@@ -26,7 +26,7 @@ from tests.bench.tools import FailedError, Job, Running, Session, Tool
 TRANSFER = "abcdefghij0123456789"
 HOP = f"{TRANSFER}-0"
 TOKEN = "the-hop's-token"
-PATIENCE = 30.0
+TIMEOUT_S = 30.0
 
 
 class Host:
@@ -49,11 +49,11 @@ class Host:
             self._process.stdin.write(json.dumps(words).encode() + b"\n")
             self._process.stdin.flush()
 
-    def hear(self, patience: float) -> dict[str, Any]:
+    def hear(self, timeout_s: float) -> dict[str, Any]:
         """FailedError if it has ended, TimeoutError if it says nothing for so many seconds."""
         assert self._process.stdout
-        if not select.select([self._process.stdout], [], [], patience)[0]:
-            raise TimeoutError(f"it was not done after {patience:.0f} s")
+        if not select.select([self._process.stdout], [], [], timeout_s)[0]:
+            raise TimeoutError(f"it was not done after {timeout_s:.0f} s")
         line = self._process.stdout.readline()
         if not line:
             raise FailedError(f"the host ended with code {self._process.wait()}")
@@ -124,7 +124,7 @@ class LaneSession:
     def _new_destination(self) -> Host:
         scratch = self._job.scratch
         host = Host("destination", scratch / "c", self._job.destination, scratch / "state", log=self._log)
-        host.hear(PATIENCE)
+        host.hear(TIMEOUT_S)
         return host
 
     def _served(self) -> int:
@@ -138,7 +138,7 @@ class LaneSession:
             until=datetime.now(UTC) + timedelta(days=1),
         )
         self._source.tell(allow=serve.model_dump(mode="json"), token=TOKEN)
-        return int(self._source.hear(PATIENCE)["port"])
+        return int(self._source.hear(TIMEOUT_S)["port"])
 
     def _ordered(self, port: int) -> Move:
         return Move(

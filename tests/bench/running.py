@@ -154,11 +154,11 @@ def _cannot(case: Case, tool: Tool) -> str | None:
     return None
 
 
-def _until(true: Callable[[], bool], patience: float) -> None:
-    deadline = time.monotonic() + patience
+def _until(true: Callable[[], bool], timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
     while not true():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"half had not passed after {patience:.0f} s")
+            raise TimeoutError(f"half had not passed after {timeout_s:.0f} s")
         time.sleep(0.005)
 
 

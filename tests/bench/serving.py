@@ -6,12 +6,12 @@ from contextlib import suppress
 
 from tests.bench.tools import FailedError, Process
 
-PATIENCE = 30.0
+TIMEOUT_S = 30.0
 
 
 def until_answers(port: int, process: Process) -> None:
     """Return once somebody listens on the port; FailedError if the process ends before."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
@@ -19,4 +19,4 @@ def until_answers(port: int, process: Process) -> None:
             process.wait(0)
             raise FailedError("it ended instead of listening")
         time.sleep(0.02)
-    raise FailedError(f"nobody listened after {PATIENCE:.0f} s")
+    raise FailedError(f"nobody listened after {TIMEOUT_S:.0f} s")

@@ -20,7 +20,7 @@ from tests.bench.serving import until_answers
 from tests.bench.tools import FailedError, Job, Process, Running, Session, Tool
 
 FOLDER = "bench"
-PATIENCE = 60.0
+TIMEOUT_S = 60.0
 CONFIG = """\
 <configuration version="35">
   <folder id="bench" label="bench" path="{path}" type="{kind}" rescanIntervalS="0" fsWatcherEnabled="false"
@@ -151,7 +151,7 @@ class SyncthingSession:
         if job.compares:
             for device in (self._source, self._destination):
                 device.pause(False)
-            Syncing(self._source, self._destination).wait(PATIENCE * 10)
+            Syncing(self._source, self._destination).wait(TIMEOUT_S * 10)
 
     def start(self) -> Running:
         if not self._destination.process.alive():
@@ -166,7 +166,7 @@ class SyncthingSession:
 
     def _start_destination(self) -> None:
         self._destination.start(self._job.destination, "receiveonly", self._source.id, self._address)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT_S
         while not self._destination.ask("system/connections")["connections"][self._source.id]["connected"]:
             if time.monotonic() > deadline:
                 raise FailedError("the two devices did not find each other")

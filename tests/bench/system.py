@@ -34,7 +34,7 @@ SIZE = 64 * 1024
 LINKS, LINK = 96, 4 * MIB
 LINE = 32 * MIB
 """Of a chain: files, bytes of each, and bytes a second of each hop."""
-PATIENCE = 60.0
+TIMEOUT_S = 60.0
 ENDED = {"succeeded", "failed", "partially_failed", "cancelled"}
 TEMPLATE = {"name": "bench", "shape": "chain", "destinations": ["server-b:/primary/"]}
 
@@ -151,7 +151,7 @@ def _chains(here: Environment, api: Api, repeat: int, scale: float) -> Chains:
         places = [f"server-b:/primary/{chain}-{number}/", f"server-d:/backup/{chain}-{number}/"]
         began = time.monotonic()
         asked = _ask(api, f"s3://{bucket}/chain/", places, "chain", chain=chain, bandwidth_limit=LINE)
-        _until_ended(api, asked, patience=600)
+        _until_ended(api, asked, timeout_s=600)
         return time.monotonic() - began
 
     turns = [(seconds(number, "stream"), seconds(number, "whole")) for number in range(repeat)]
@@ -161,7 +161,7 @@ def _chains(here: Environment, api: Api, repeat: int, scale: float) -> Chains:
 
 def _move_archive(api: Api, servers: dict[str, Server], scale: float) -> None:
     ARCHIVE.make(servers["server-b"].path("/data/tree"), scale)
-    _until_ended(api, _copy(api, "server-b:/data/tree/", "server-c:/archive/tree/"), patience=600)
+    _until_ended(api, _copy(api, "server-b:/data/tree/", "server-c:/archive/tree/"), timeout_s=600)
 
 
 def _copy(api: Api, source: str, destination: str) -> str:
@@ -175,22 +175,22 @@ def _ask(api: Api, source: str, destinations: list[str], shape: str, **options: 
 
 def _arrival(path: Path) -> float:
     """When the file stands there, whole."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_S
     while True:
         now = time.monotonic()
         with suppress(FileNotFoundError):
             if path.stat().st_size == SIZE:
                 return now
         if now > deadline:
-            raise TimeoutError(f"{path.name} had not arrived after {PATIENCE:.0f} s")
+            raise TimeoutError(f"{path.name} had not arrived after {TIMEOUT_S:.0f} s")
         time.sleep(0.002)
 
 
-def _until_ended(api: Api, transfer_id: str, patience: float = PATIENCE) -> None:
+def _until_ended(api: Api, transfer_id: str, timeout_s: float = TIMEOUT_S) -> None:
     def state() -> str | None:
         found = str(api.get(f"/transfers/{transfer_id}")["state"])
         return found if found in ENDED else None
 
-    ended = until(f"{transfer_id} to end", state, patience)
+    ended = until(f"{transfer_id} to end", state, timeout_s)
     if ended != "succeeded":
         raise AssertionError(f"{transfer_id} {ended}")

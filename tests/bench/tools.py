@@ -114,16 +114,16 @@ class Process:
     def kill(self) -> None:
         self._signal(signal.SIGKILL)
 
-    def end(self, patience: float = 10) -> None:
+    def end(self, timeout_s: float = 10) -> None:
         """SIGTERM first."""
-        self._signal(signal.SIGTERM, patience)
+        self._signal(signal.SIGTERM, timeout_s)
         self._signal(signal.SIGKILL)
 
-    def _signal(self, number: signal.Signals, patience: float | None = None) -> None:
+    def _signal(self, number: signal.Signals, timeout_s: float | None = None) -> None:
         if self._process.poll() is None:
             os.killpg(self.pid, number)
             try:
-                self._process.wait(patience)
+                self._process.wait(timeout_s)
             except subprocess.TimeoutExpired:
                 return
 

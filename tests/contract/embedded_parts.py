@@ -39,8 +39,8 @@ def client(cloud: Cloud, service: str, **credentials: str) -> Any:
     return boto3.client(service, **{**embedded.client_settings(cloud), **credentials})
 
 
-def until(ask: Callable[[], T | None], patience: float = 30) -> T:
-    deadline = time.monotonic() + patience
+def until(ask: Callable[[], T | None], timeout_s: float = 30) -> T:
+    deadline = time.monotonic() + timeout_s
     while not (answer := ask()):
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)

@@ -11,7 +11,7 @@ from agent.cli import cognito
 from agent.cloud.http import client
 from infra.local.environment import Environment
 
-PATIENCE = 120.0
+TIMEOUT_S = 120.0
 """Seconds, while functions start: on a busy machine they take their time, and only so many start at once.
 What may be sent twice is sent again, a POST by its key."""
 
@@ -42,7 +42,7 @@ class Api:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         if method == "POST":
             headers["Idempotency-Key"] = key or str(uuid.uuid4())
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT_S
         with client(self.url) as http:
             while True:
                 try:

@@ -21,7 +21,7 @@ from agent.identity.keys import Keyring
 from infra.local import cloud as embedded
 from infra.local import functions
 from infra.local.deploy import create_user
-from infra.local.environment import Environment, until, world
+from infra.local.environment import Environment, running_environment, until
 from infra.local.servers import RunningAgent, Server, free_port
 from tests.e2e.api import Api
 
@@ -138,7 +138,7 @@ class Fleet:
     def transfer(self, transfer_id: str) -> dict[str, Any]:
         return self.api.get(f"/transfers/{transfer_id}")
 
-    def until_state(self, transfer_id: str, *states: str, patience: float = 60) -> dict[str, Any]:
+    def until_state(self, transfer_id: str, *states: str, timeout_s: float = 60) -> dict[str, Any]:
         """The transfer, once it is in one of these states."""
         found: dict[str, Any] = {}
 
@@ -147,7 +147,7 @@ class Fleet:
             return bool(found["state"] in states)
 
         try:
-            until(f"{transfer_id} to be {' or '.join(states)}", ask, patience)
+            until(f"{transfer_id} to be {' or '.join(states)}", ask, timeout_s)
         except TimeoutError as error:
             raise TimeoutError(f"{error}\n{self._as_it_is(found)}") from None
         return found
@@ -160,9 +160,9 @@ class Fleet:
             told += [f"{name} ({agent.process.poll()}):", *said]
         return "\n".join(told)
 
-    def until_ended(self, transfer_id: str, patience: float = 200) -> dict[str, Any]:
+    def until_ended(self, transfer_id: str, timeout_s: float = 200) -> dict[str, Any]:
         """A message that is lost costs a lease of a minute and the sweep's own, and then another attempt."""
-        return self.until_state(transfer_id, *ENDED, patience=patience)
+        return self.until_state(transfer_id, *ENDED, timeout_s=timeout_s)
 
     def until_moving(self, transfer_id: str, destination: str) -> None:
         """The hop runs, and bytes have come to lie somewhere below the destination."""
@@ -180,7 +180,7 @@ def _holds_bytes(path: Path) -> bool:
 
 @pytest.fixture(scope="session")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
-    with world(tmp_path_factory.mktemp("world")) as built:
+    with running_environment(tmp_path_factory.mktemp("world")) as built:
         yield built
 
 

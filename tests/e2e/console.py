@@ -13,7 +13,7 @@ from tests.e2e.conftest import Fleet
 AXE = REPOSITORY / "web/node_modules/axe-core/axe.min.js"
 SHOTS = REPOSITORY / "web/shots"
 """Kept as the test run's output; not in the repository."""
-PATIENCE = 30_000
+TIMEOUT_MS = 30_000
 """Milliseconds."""
 THEMES = ("light", "dark")
 MOST_TABS = 60

@@ -50,7 +50,7 @@ def test_an_update_of_agents_that_nothing_can_update_is_stopped_and_says_so(
     expect(page.get_by_text(f"3 agents get {published}, stage by stage")).to_be_visible()
     updates = page.get_by_role("table", name="Updates").get_by_role("row").filter(has_text=published)
     expect(updates).to_contain_text("0 of 3, stage 1 of 2")
-    until("the update to be stopped", lambda: state(fleet, published) == "aborted", patience=150)
+    until("the update to be stopped", lambda: state(fleet, published) == "aborted", timeout_s=150)
     expect(updates).to_contain_text("Stopped: too many failed")
     expect(updates).to_contain_text("this agent was not installed by the script")
     assert violations(page) == []

@@ -43,7 +43,7 @@ def test_pause_and_resume(fleet: Fleet) -> None:
 
     paused = fleet.api.post(f"/transfers/{moving}/pause")
     assert paused["state"] == "paused"
-    until("the agent to hold still", lambda: fleet.api.get("/agents/server-c")["running"] == 0, patience=90)
+    until("the agent to hold still", lambda: fleet.api.get("/agents/server-c")["running"] == 0, timeout_s=90)
     assert not (fleet.folder("server-c:/archive/pause") / "big file.bin").exists()
 
     fleet.api.post(f"/transfers/{moving}/resume")
@@ -89,7 +89,7 @@ def test_an_agent_killed_in_the_middle_goes_on_when_it_is_back(fleet: Fleet, vic
     fleet.agent(victim).kill()
     fleet.start(victim)
 
-    ended = fleet.until_ended(moving, patience=180)
+    ended = fleet.until_ended(moving, timeout_s=180)
     arrived(fleet, ended, source, f"server-c:/archive/{name}")
 
 
@@ -107,7 +107,7 @@ def test_a_source_that_nobody_can_dial_dials_and_a_kill_changes_nothing(fleet: F
         fleet.agent(victim).kill()
         fleet.start(victim)
 
-        ended = fleet.until_ended(moving, patience=180)
+        ended = fleet.until_ended(moving, timeout_s=180)
     arrived(fleet, ended, source, f"server-c:/archive/{name}")
 
 
@@ -125,7 +125,7 @@ def test_two_agents_that_cannot_dial_each_other_say_so_and_go_on_when_one_can(fl
                 return all(f"{one}: connection refused" in problem["message"] for one in addresses)
 
             until("both sides' answers to be told", told)
-        ended = fleet.until_ended(moving, patience=180)
+        ended = fleet.until_ended(moving, timeout_s=180)
     assert ended["state"] == "succeeded", ended["problem"]
     assert differences(listing(source), listing(fleet.folder("server-c:/archive/apart"))) == []
 
@@ -140,7 +140,7 @@ def test_two_agents_that_cannot_dial_each_other_go_by_the_relay_bucket_and_a_kil
         fleet.until_moving(moving, place)
         fleet.agent("server-c").kill()  # whose connections nobody ends
         fleet.start("server-c")
-        ended = fleet.until_ended(moving, patience=180)
+        ended = fleet.until_ended(moving, timeout_s=180)
         arrived(fleet, ended, source, place)
         assert ended["hops"][0]["connection"] == {"kind": "relay", "dialled_by": None, "address": None}
         assert "relay" in fleet.here.operator.try_("show", moving).stdout

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from infra.local.licences import UNKNOWN, LicensedPackage, main, of_the_console
+from infra.local.licences import UNKNOWN, LicensedPackage, console_packages, main
 
 
 def test_everything_that_is_shipped_may_be(capsys: pytest.CaptureFixture[str]) -> None:
@@ -15,16 +15,16 @@ def test_everything_that_is_shipped_may_be(capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize(
-    "licence", ["GPL-3.0-only", "AGPL-3.0", "GNU Affero General Public License v3", UNKNOWN]
+    "license_name", ["GPL-3.0-only", "AGPL-3.0", "GNU Affero General Public License v3", UNKNOWN]
 )
-def test_what_asks_the_same_of_its_users_is_not_shipped(licence: str) -> None:
-    assert LicensedPackage("x", "1", licence, ("agent",)).refused
-    assert not LicensedPackage("x", "1", licence).refused, "it only tests"
+def test_what_asks_the_same_of_its_users_is_not_shipped(license_name: str) -> None:
+    assert LicensedPackage("x", "1", license_name, ("agent",)).refused
+    assert not LicensedPackage("x", "1", license_name).refused, "it only tests"
 
 
-@pytest.mark.parametrize("licence", ["MIT", "Apache-2.0 OR BSD-3-Clause", "LGPL-3.0-only", "MPL-2.0"])
-def test_all_else_may_be(licence: str) -> None:
-    assert not LicensedPackage("x", "1", licence, ("agent",)).refused
+@pytest.mark.parametrize("license_name", ["MIT", "Apache-2.0 OR BSD-3-Clause", "LGPL-3.0-only", "MPL-2.0"])
+def test_all_else_may_be(license_name: str) -> None:
+    assert not LicensedPackage("x", "1", license_name, ("agent",)).refused
 
 
 def test_what_only_builds_the_console_is_not_shipped(tmp_path) -> None:
@@ -34,7 +34,7 @@ def test_what_only_builds_the_console_is_not_shipped(tmp_path) -> None:
         "node_modules/b/node_modules/@c/d": {"version": "2.0.0", "license": "GPL-3.0", "dev": True},
     }
     (tmp_path / "lock.json").write_text(json.dumps({"packages": packages}))
-    assert list(of_the_console(tmp_path / "lock.json")) == [
+    assert list(console_packages(tmp_path / "lock.json")) == [
         LicensedPackage("a", "1.0.0", "MIT", ("console",)),
         LicensedPackage("@c/d", "2.0.0", "GPL-3.0"),
     ]

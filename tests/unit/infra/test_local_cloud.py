@@ -36,7 +36,7 @@ def a_cloud(**changes: Any) -> Cloud:
 def test_a_process_is_ended_by_a_polite_request(tmp_path: Path) -> None:
     pid = processes.spawn([sys.executable, "-c", "import signal; signal.pause()"], {}, tmp_path / "log")
     assert processes.is_alive(pid, sys.executable)
-    assert processes.end(pid, patience=20)
+    assert processes.end(pid, timeout_s=20)
     assert not processes.is_alive(pid, sys.executable)
 
 
@@ -46,7 +46,7 @@ def test_a_process_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     deadline = time.monotonic() + 20
     while not (tmp_path / "log").read_text():
         assert time.monotonic() < deadline
-    assert not processes.end(pid, patience=0.2)
+    assert not processes.end(pid, timeout_s=0.2)
     assert not processes.is_alive(pid, sys.executable)
 
 

@@ -114,7 +114,7 @@ def test_the_token_from_the_environment(register, api, monkeypatch):
 @pytest.mark.parametrize("stdin", ["", "short\n"])
 def test_without_a_token_nothing_is_asked_of_the_api(register, api, stdin):
     found = trouble(register(stdin=stdin))
-    assert "no enrolment token" in found.what
+    assert "not an enrollment token" in found.what
     assert found.code == Exit.REFUSED
     assert api.requests == []
 

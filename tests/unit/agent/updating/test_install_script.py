@@ -38,7 +38,7 @@ def test_help_names_every_option_and_no_code():
         ((), "--package is missing"),
         (("--package", "x.whl"), "--lock is missing"),
         (("--package",), "--package needs a value"),
-        (("--token", "secret"), "there is no option --token"),
+        (("--token", "secret"), "unknown option --token"),
         (SOURCE, "name at least one --root"),
         ((*SOURCE, "--root", "data=rw"), "write it as /absolute/path:ro or :rw"),
         ((*SOURCE, "--root", "/data"), "write it as /absolute/path:ro or :rw"),
