@@ -1,4 +1,4 @@
-"""What the proofs of the embedded cloud are made with: clients, queues, functions, devices."""
+"""Helpers for the tests of the embedded cloud: clients, queues, functions, devices."""
 
 import io
 import json
@@ -28,7 +28,7 @@ TOPICS = Topics("contract")
 
 SPEAKER = """
 import json, os
-from botocore.session import get_session  # ministack's own; boto3 is not there
+from botocore.session import get_session  # ministack's own; boto3 is not installed there
 def handler(event, context):
     sqs = get_session().create_client("sqs")
     sqs.send_message(QueueUrl=os.environ["QUEUE"], MessageBody=json.dumps(event))
@@ -47,8 +47,8 @@ def until(ask: Callable[[], T | None], timeout_s: float = 30) -> T:
     return answer
 
 
-def heard(cloud: Cloud, queue: str, count: int = 1) -> list[Any]:
-    """The next `count` messages of a queue, parsed."""
+def received(cloud: Cloud, queue: str, count: int = 1) -> list[Any]:
+    """Return the next `count` messages of a queue, parsed."""
     sqs, found = client(cloud, "sqs"), []
 
     def more() -> bool:
@@ -63,13 +63,13 @@ def heard(cloud: Cloud, queue: str, count: int = 1) -> list[Any]:
 
 
 def new_queue(cloud: Cloud, name: str) -> tuple[str, str]:
-    """Its URL and ARN."""
+    """Create a queue; return its URL and ARN."""
     url = client(cloud, "sqs").create_queue(QueueName=name)["QueueUrl"]
     return url, f"arn:aws:sqs:{cloud.region}:{cloud.account}:{name}"
 
 
 def new_role(cloud: Cloud, name: str, principal: dict[str, str], *statements: dict[str, Any]) -> str:
-    """Its ARN."""
+    """Create a role; return its ARN."""
     trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
     iam = client(cloud, "iam")
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))
@@ -85,8 +85,8 @@ def policy(*statements: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
-def new_speaker(cloud: Cloud, name: str, queue: tuple[str, str], *more: dict[str, Any]) -> str:
-    """A function that puts every event into a queue; its ARN."""
+def new_forwarder(cloud: Cloud, name: str, queue: tuple[str, str], *more: dict[str, Any]) -> str:
+    """Create a function that puts every event into a queue; return its ARN."""
     url, arn = queue
     role = new_role(cloud, name, {"Service": "lambda.amazonaws.com"}, allow("sqs:SendMessage", arn), *more)
     code = io.BytesIO()
@@ -104,7 +104,7 @@ def new_speaker(cloud: Cloud, name: str, queue: tuple[str, str], *more: dict[str
 
 
 def device_policy(topics: Topics) -> str:
-    """Its name."""
+    """Create the device policy; return its name."""
     return f"crosshaul-{topics.stage}-device"
 
 
@@ -114,13 +114,13 @@ def new_device_policy(cloud: Cloud, topics: Topics) -> None:
 
 
 def registry(cloud: Cloud, topics: Topics) -> IotRegistry:
-    """The control plane's own, of one stage."""
+    """Return the control plane's IoT registry of one stage."""
     broker = Broker("127.0.0.1", cloud.mqtt_port, cloud.ca_pem)
     return IotRegistry(client(cloud, "iot"), topics, device_policy(topics), broker)
 
 
 def new_csr() -> tuple[ec.EllipticCurvePrivateKey, str]:
-    """A key that was made here, and its request, PEM."""
+    """Return a new key and its certificate signing request, PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "crosshaul agent")])
     csr = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
@@ -128,7 +128,7 @@ def new_csr() -> tuple[ec.EllipticCurvePrivateKey, str]:
 
 
 def new_device(cloud: Cloud, folder: Path, name: str, topics: Topics = TOPICS) -> BrokerEndpoint:
-    """An agent that the registry has made a thing and a certificate for."""
+    """Return an agent with a thing and a certificate from the registry."""
     key, csr = new_csr()
     certificate = registry(cloud, topics).provision(name, csr)
     return device_files(cloud, folder, topics.thing(name), key, certificate)
@@ -151,10 +151,10 @@ def device_files(
     return BrokerEndpoint("127.0.0.1", cloud.mqtt_port, client_id, *(folder / name for name in names))
 
 
-def new_ear(cloud: Cloud, rule: str, sql: str) -> str:
-    """A queue that hears what a topic rule hears: its URL."""
+def new_rule_queue(cloud: Cloud, rule: str, sql: str) -> str:
+    """Create a queue that receives what a topic rule selects; return its URL."""
     queue = new_queue(cloud, rule)
-    function = new_speaker(cloud, rule, queue)
+    function = new_forwarder(cloud, rule, queue)
     arn = f"arn:aws:iot:{cloud.region}:{cloud.account}:rule/{rule}"
     client(cloud, "lambda").add_permission(
         FunctionName=rule,

@@ -1,4 +1,4 @@
-"""What we rely on of the embedded cloud: small proofs of the very behaviours that Crosshaul is built on."""
+"""Tests of the embedded cloud's behavior that Crosshaul relies on."""
 
 import asyncio
 import json
@@ -26,14 +26,14 @@ from tests.contract.embedded_parts import (
     TOPICS,
     allow,
     client,
-    heard,
     new_device,
     new_device_policy,
-    new_ear,
+    new_forwarder,
     new_queue,
     new_role,
-    new_speaker,
+    new_rule_queue,
     policy,
+    received,
     until,
 )
 
@@ -49,7 +49,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 def test_a_function_may_do_only_what_its_role_says(cloud: Cloud) -> None:
     allowed, forbidden = new_queue(cloud, "allowed"), new_queue(cloud, "forbidden")
-    new_speaker(cloud, "obedient", allowed)
+    new_forwarder(cloud, "obedient", allowed)
     functions = client(cloud, "lambda")
     said = functions.invoke(FunctionName="obedient", Payload=b"{}")
     assert "FunctionError" not in said
@@ -77,7 +77,7 @@ def test_a_stream_starts_a_function_only_for_what_its_filter_lets_through(cloud:
     )["TableDescription"]
     stream = table["LatestStreamArn"]
     reads = ["dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream"]
-    new_speaker(cloud, "outbox", queue, allow(reads, stream), allow("dynamodb:ListStreams", "*"))
+    new_forwarder(cloud, "outbox", queue, allow(reads, stream), allow("dynamodb:ListStreams", "*"))
     pattern = {"eventName": ["INSERT"], "dynamodb": {"Keys": {"sk": {"S": [{"prefix": "at#"}]}}}}
     client(cloud, "lambda").create_event_source_mapping(
         EventSourceArn=stream,
@@ -91,7 +91,7 @@ def test_a_stream_starts_a_function_only_for_what_its_filter_lets_through(cloud:
 
     seen: list[str] = []
     while "at#2" not in seen:
-        for event in heard(cloud, queue[0]):
+        for event in received(cloud, queue[0]):
             seen += [record["dynamodb"]["Keys"]["sk"]["S"] for record in event["Records"]]
 
     assert seen == ["at#1", "at#2"]
@@ -122,7 +122,7 @@ def test_an_upload_reaches_a_queue_under_its_own_name(cloud: Cloud) -> None:
 
     s3.put_object(Bucket="uploads-here", Key=KEY, Body=b"film")
 
-    (event,) = heard(cloud, url)
+    (event,) = received(cloud, url)
     assert event["detail"]["object"]["key"] == KEY
     assert event["detail"]["object"]["size"] == 4
     assert event["detail"]["object"]["sequencer"]
@@ -131,7 +131,7 @@ def test_an_upload_reaches_a_queue_under_its_own_name(cloud: Cloud) -> None:
 def test_a_bucket_is_switched_to_eventbridge_and_keeps_its_queue(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By the command of the guide, even where that queue is gone: S3 is not asked to test what it has."""
+    """The guide's command works even if a notified queue is gone: S3 does not validate destinations."""
     url, queue = new_queue(cloud, "known")
     s3, sqs = client(cloud, "s3"), client(cloud, "sqs")
     grant = allow("sqs:SendMessage", queue) | {"Principal": {"Service": "s3.amazonaws.com"}}
@@ -163,7 +163,7 @@ def test_a_bucket_is_switched_to_eventbridge_and_keeps_its_queue(
 
 
 def test_what_kms_signs_is_the_digest_as_it_is(cloud: Cloud) -> None:
-    """Signed as a digest, a message of any length verifies with the published key."""
+    """A message of any length, signed as a digest, verifies with the published key."""
     kms = client(cloud, "kms")
     arn = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
     key, message = SigningKey(kms, arn), b"as long as a command " * 5000
@@ -204,14 +204,14 @@ def test_a_session_policy_narrows_a_role(cloud: Cloud) -> None:
 
 @pytest.fixture(scope="module")
 def devices(cloud: Cloud) -> Cloud:
-    """A cloud that has our device policy."""
+    """Return a cloud that has our device policy."""
     new_device_policy(cloud, TOPICS)
     return cloud
 
 
 async def test_a_device_speaks_for_itself_alone(devices: Cloud, tmp_path: Path) -> None:
     cloud = devices
-    ear = new_ear(cloud, TOPICS.reports_rule, TOPICS.reports_sql)
+    queue = new_rule_queue(cloud, TOPICS.reports_rule, TOPICS.reports_sql)
     mine, theirs = TOPICS.thing("server-x"), TOPICS.thing("server-y")
     endpoint = new_device(cloud, tmp_path, "server-x")
     async with MqttLink(endpoint, TOPICS.commands(mine)) as link:
@@ -219,7 +219,7 @@ async def test_a_device_speaks_for_itself_alone(devices: Cloud, tmp_path: Path) 
         said = {"wire": 1, "report": {"kind": "hello"}}
         lies = {"thing": theirs, "principal": "9f" * 32}
         await link.publish(TOPICS.reports(mine), json.dumps(said | lies).encode())
-        (event,) = await asyncio.to_thread(heard, cloud, ear)
+        (event,) = await asyncio.to_thread(received, cloud, queue)
         principal = fingerprint(endpoint.certificate.read_text())
         assert event == {**said, "thing": mine, "principal": principal}
 

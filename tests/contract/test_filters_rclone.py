@@ -1,8 +1,8 @@
-"""Filters mean what rclone's do: the same patterns, given to the real rclone over the same files.
+"""Filters match like rclone's: compares patterns with the real rclone over the same files.
 
-Two things rclone does not do as it documents, or as people mean it: an included `dir/` brings nothing of what
-is in dir, and an included `raw/*.mov` without a slash in front finds no raw that lies in another directory,
-since rclone does not look into that one. Here both bring what they say.
+Two differences are intended, where rclone departs from its documentation or from what people mean: including
+`dir/` includes nothing in dir, and including `raw/*.mov` without a leading slash finds no raw in another
+directory, because rclone does not descend into that one. Here both include what they say.
 """
 
 import subprocess

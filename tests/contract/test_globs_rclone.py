@@ -1,8 +1,8 @@
-"""Every pattern that is taken matches what the real rclone matches, over trees and patterns made at random.
+r"""Glob patterns match like rclone's: compares random patterns over random trees with the real rclone.
 
-Sets are the one difference: none of ours matches a slash, and `[!x]` means what rclone documents, while
-rclone itself takes the `!` for a character. A backslash before a letter is that letter, where rclone has
-`\\d` for a digit. Which directories are looked into is compared in test_filters_rclone.py.
+Sets are the one difference: ours never match a slash, and `[!x]` means what rclone documents, while rclone
+itself treats the `!` as a character. A backslash before a letter means that letter, where rclone reads `\d`
+as a digit. Which directories are descended into is compared in test_filters_rclone.py.
 """
 
 import subprocess
@@ -25,7 +25,7 @@ def escaped(letter: str) -> str:
 
 
 Pattern = tuple[str, str]
-"""As we write it, and as rclone does."""
+"""A pattern in our syntax, and in rclone's."""
 
 
 def joined(parts: list[Pattern], between: str = "") -> Pattern:
@@ -70,7 +70,7 @@ def left_by_rclone(folder: Path, text: str) -> set[str]:
 
 
 def planted(folder: Path, paths: list[str]) -> set[str]:
-    """Those of the paths that can be files beside the others."""
+    """Create the paths as files and return those that could be created beside the others."""
     for path in paths:
         try:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)

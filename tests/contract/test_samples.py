@@ -1,4 +1,4 @@
-"""Every message has a sample, and every sample is exactly what its model says."""
+"""Every message has a sample, and every sample round-trips through its model."""
 
 import importlib
 import inspect
@@ -23,14 +23,14 @@ UNIONS = {"commands": TypeAdapter(Command), "reports": TypeAdapter(Report), "fac
 
 
 def model_of(path: Path) -> type[BaseModel]:
-    """`commands/Move-from-s3.json` is a sample of `events.commands.Move`."""
+    """Return the model of a sample: `commands/Move-from-s3.json` is of `events.commands.Move`."""
     module = importlib.import_module(f"events.{path.parent.name}")
     model: type[BaseModel] = getattr(module, path.stem.partition("-")[0])
     return model
 
 
 def parts(value: object) -> Iterator[BaseModel]:
-    """The model itself and every model inside it."""
+    """Yield the model and every model inside it."""
     if isinstance(value, BaseModel):
         yield value
         for name in type(value).model_fields:
@@ -41,7 +41,7 @@ def parts(value: object) -> Iterator[BaseModel]:
 
 
 def wire_models() -> set[type[BaseModel]]:
-    """Every model that is written out in events/, without the bases that others build on."""
+    """Return every model defined in events/, except base classes of others."""
     found = {
         model
         for module in MODULES

@@ -1,5 +1,7 @@
-"""Two stages in one account, for real: the control plane's registry, jobs and commands, devices with
-certificates, an agent of the same name in each. What one stage does, the other does not notice.
+"""Two stages in one account do not affect each other.
+
+Uses the control plane's registry, jobs and commands, and devices with certificates, with an agent of the same
+name in each stage.
 """
 
 import asyncio
@@ -26,18 +28,18 @@ from tests.contract.embedded_parts import (
     client,
     device_files,
     device_policy,
-    heard,
     new_csr,
     new_device,
     new_device_policy,
-    new_ear,
+    new_rule_queue,
     policy,
+    received,
     registry,
 )
 
 NAME = "server-b"
 PROD, EU = Topics("prod"), Topics("prod-eu")
-"""The one's name begins as the other's does."""
+"""Two stages; the name of one is a prefix of the other's."""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage's part in the cloud, and its server-b."""
+    """A stage's resources in the cloud, and its server-b."""
 
     cloud: Cloud
     topics: Topics
@@ -86,7 +88,7 @@ class Stage:
 
 @pytest.fixture
 def stages(cloud: Cloud, tmp_path: Path) -> tuple[Stage, Stage]:
-    """Both, newly enrolled."""
+    """Return both stages with newly enrolled agents."""
     first, second = (
         Stage(cloud, topics, new_device(cloud, tmp_path / topics.stage, NAME, topics))
         for topics in (PROD, EU)
@@ -95,7 +97,7 @@ def stages(cloud: Cloud, tmp_path: Path) -> tuple[Stage, Stage]:
 
 
 def seen(cloud: Cloud, thing: str) -> Any:
-    """A thing, its certificates, whether they are active, and the policies that they have."""
+    """Return a thing's certificates, whether they are active, and their policies."""
     iot = client(cloud, "iot")
     found = iot.describe_thing(thingName=thing)
     arns = iot.list_thing_principals(thingName=thing)["principals"]
@@ -131,7 +133,7 @@ async def following(link: MqttLink) -> tuple[str, bytes]:
     return letter.topic, letter.payload
 
 
-async def test_each_hears_its_own_commands_and_jobs_alone(stages: tuple[Stage, Stage]) -> None:
+async def test_each_hqueues_its_own_commands_and_jobs_alone(stages: tuple[Stage, Stage]) -> None:
     prod, eu = stages
     update = an_update()
     async with prod.link() as first, eu.link() as second:
@@ -198,11 +200,14 @@ async def test_one_rotates_and_removes_and_the_other_goes_on(
     assert other.seen() == before
 
 
-async def test_each_rule_hears_of_its_own_agents_come_and_go(
+async def test_each_rule_hqueues_of_its_own_agents_come_and_go(
     cloud: Cloud, stages: tuple[Stage, Stage], tmp_path: Path
 ) -> None:
-    """The broker tells of every client of the account, another team's device that is called server-b, too."""
-    ears = {topics.stage: new_ear(cloud, topics.presence_rule, topics.presence_sql) for topics in (PROD, EU)}
+    """The broker reports presence of every client in the account, including another team's server-b."""
+    queues = {
+        topics.stage: new_rule_queue(cloud, topics.presence_rule, topics.presence_sql)
+        for topics in (PROD, EU)
+    }
     foreign = a_foreign_device(cloud, tmp_path / "foreign", NAME)
     async with MqttLink(foreign, "lighting/server-b") as link:
         await up(link)
@@ -210,7 +215,7 @@ async def test_each_rule_hears_of_its_own_agents_come_and_go(
         async with stage.link() as link:
             await up(link)
     for stage in stages:
-        events = await asyncio.to_thread(heard, cloud, ears[stage.topics.stage], 2)
+        events = await asyncio.to_thread(received, cloud, queues[stage.topics.stage], 2)
         assert sorted((one["clientId"], one["eventType"]) for one in events) == [
             (stage.thing, "connected"),
             (stage.thing, "disconnected"),
@@ -245,7 +250,7 @@ async def test_another_s_thing_under_a_name_of_ours_keeps_its_certificate_and_it
 def a_foreign_device(
     cloud: Cloud, folder: Path, thing: str, attributes: dict[str, str] | None = None
 ) -> BrokerEndpoint:
-    """A lamp of another team, which may do what it wants."""
+    """Return a device of another team, whose policy allows everything."""
     iot, (key, csr) = client(cloud, "iot"), new_csr()
     made = iot.create_certificate_from_csr(certificateSigningRequest=csr, setAsActive=True)
     iot.create_thing(thingName=thing, attributePayload={"attributes": attributes or {"team": "lighting"}})

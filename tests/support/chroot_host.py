@@ -1,5 +1,6 @@
-"""A fresh root folder of this machine's own distribution: its /usr, read-only, and nothing else of it; no
-systemd runs there. And wheels of what is installed here, so that a host there installs without a registry.
+"""A host in a chroot: a new root directory with this machine's /usr, read-only, and no systemd.
+
+It also has wheels of the packages installed here, so that a host there installs without a registry.
 """
 
 import base64
@@ -70,7 +71,7 @@ class ChrootHost:
         sudo.chmod(0o755)
 
     def run(self, line: str, **env: str) -> subprocess.CompletedProcess[str]:
-        """As root, who is nobody outside where the tests do not run as root."""
+        """Run a shell line as root, mapped to an unprivileged user if the tests do not run as root."""
         alone = ["unshare", "--mount", *(() if os.geteuid() == 0 else ("--map-root-user", "--map-auto"))]
         given = [f"{name}={value}" for name, value in env.items()]
         command = [
@@ -87,12 +88,12 @@ class ChrootHost:
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
     def files(self) -> dict[str, str]:
-        """Everything that is there, with what is in it."""
+        """Return every file's content by path."""
         found = (path for path in self.folder.rglob("*") if not path.is_dir() or path.is_symlink())
         return {str(path.relative_to(self.folder)): _content(path) for path in found}
 
     def wheels(self, names: list[str]) -> Path:
-        """The lock file of wheels that now lie in /srv/wheels."""
+        """Put wheels of the packages into /srv/wheels and return their lock file."""
         lines = []
         for name in names:
             wheel = repacked(distribution(name), self.folder / "srv/wheels")
@@ -108,7 +109,7 @@ def _content(path: Path) -> str:
 
 
 def repacked(installed: Distribution, folder: Path) -> Path:
-    """The wheel that this was installed from, as good as."""
+    """Build a wheel from an installed distribution."""
     about = installed.read_text("WHEEL") or ""
     tag = [line.partition(": ")[2] for line in about.splitlines() if line.startswith("Tag: ")][-1]
     info = f"{installed.name.replace('-', '_')}-{installed.version}.dist-info"
@@ -127,7 +128,7 @@ def repacked(installed: Distribution, folder: Path) -> Path:
 
 
 def _files(installed: Distribution) -> Iterator[tuple[str, bytes, int]]:
-    """Name, content and mode of each: programs stay programs."""
+    """Yield name, content and mode of each file; the mode keeps programs executable."""
     left_out = ("INSTALLER", "REQUESTED", "RECORD", "direct_url.json", "uv_cache.json")
     for file in installed.files or ():
         if file.parts[0] != ".." and file.suffix != ".pyc" and file.name not in left_out:

@@ -1,4 +1,4 @@
-"""The whole control plane in one process: the API's own function on tables, things and roles in moto."""
+"""The whole control plane in one process: the API's function on tables, IoT things and roles in moto."""
 
 import json
 import re
@@ -32,12 +32,12 @@ REGION = "eu-central-1"
 POLICY = "crosshaul-test-device"
 POOL = "eu-central-1_people"
 PUBLISHED = "9c" * 32
-"""The digest of what `publish` says is published."""
+"""Digest of the install script that `publish` announces."""
 JWK = {"kty": "EC", "crv": "P-256", "x": "x", "y": "y", "kid": "k"}
 
 
 class Context:
-    """What Lambda tells a function about itself."""
+    """The context that Lambda passes to a function."""
 
     function_name = memory_limit_in_mb = "512"
     invoked_function_arn = "arn:aws:lambda:eu-central-1:123456789012:function:api"
@@ -49,7 +49,7 @@ class Context:
 
 
 def claims_of(name: str, role: str, **differently: str) -> dict[str, str]:
-    """What API Gateway tells of an id token."""
+    """Return the claims of an id token as API Gateway passes them."""
     sub = id_of(name)
     return {
         "sub": sub,
@@ -76,7 +76,7 @@ class Answer:
 
 @dataclass
 class Fleet(FakeCommandSender):
-    """Remembers its orders; `obeys` may answer them, as an agent would."""
+    """Records the commands sent to agents; `obeys` may answer them like an agent."""
 
     obeys: Callable[[str, Command], None] = lambda agent_id, command: None
     published: tuple[dict[str, Any], ...] = (JWK,)
@@ -92,7 +92,7 @@ class Fleet(FakeCommandSender):
 
 @dataclass
 class ControlPlane:
-    """Ana is an administrator, unless a call says otherwise."""
+    """The API as Ana, an administrator, unless a call names another user."""
 
     fleet: Fleet = field(default_factory=Fleet)
     people: FakeUserDirectory = field(
@@ -114,8 +114,10 @@ class ControlPlane:
         claims: dict[str, str] | None = None,
         **query: str,
     ) -> Answer:
-        """As API Gateway calls; `role` None: nobody is signed in. `claims`: of another token than a person of
-        that name and role has."""
+        """Call the API like API Gateway.
+
+        `role` None means that nobody is signed in; `claims` replace those that name and role imply.
+        """
         self.calls += 1
         resource, parameters = _resource(path)
         authorizer = {"authorizer": {"claims": claims or claims_of(who, role)}} if role else {}
@@ -150,11 +152,11 @@ class ControlPlane:
         return self.call("POST", path, body, **how)
 
     def token(self, name: str) -> str:
-        """A fresh enrolment token for this name."""
+        """Return a new enrollment token for this name."""
         return str(self.post("/agents/enrollments", {"agent_id": name}).body["token"])
 
     def join(self, name: str, *, online: bool = True, **differently: Any) -> dict[str, Any]:
-        """Enrol and register; what the host got."""
+        """Enroll and register an agent; return what the host received."""
         answer = self.post("/agents/register", host(self.token(name), **differently), role=None)
         assert answer.status == 201, answer.text
         if online:
@@ -166,14 +168,14 @@ class ControlPlane:
 
 
 def publish(version: str) -> None:
-    """As whoever deploys does: from now on this version is the newest."""
+    """Publish a version, like a deployment: from then on it is the newest."""
     client = boto3.client("dynamodb", REGION)
     for row in items(f"https://console/install/{PUBLISHED}/install.sh", PUBLISHED, version):
         client.put_item(TableName="agents-table", Item=row)  # type: ignore[arg-type]
 
 
 def _resource(path: str) -> tuple[str, dict[str, str]]:
-    """The route that API Gateway would choose: the one with the fewest names in it."""
+    """Return the route that API Gateway would choose: the one with the fewest path parameters."""
     for pattern in sorted(app.routes, key=lambda route: route.count("{")):
         expression = re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", pattern.replace(".", r"\."))
         if found := re.fullmatch(expression, path):
@@ -209,7 +211,7 @@ def lane_certificate(begins: datetime | None = None, days: int = 365) -> str:
 
 
 def host(token: str, **differently: Any) -> dict[str, Any]:
-    """What a host sends to register."""
+    """Return the body that a host sends to register."""
     return {
         "token": token,
         "csr": csr(),
@@ -240,7 +242,7 @@ def hello(**differently: Any) -> Hello:
 
 @contextmanager
 def control_plane(monkeypatch: pytest.MonkeyPatch) -> Iterator[ControlPlane]:
-    """Everything fresh, as long as the block lasts."""
+    """Yield a new, empty control plane."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
@@ -258,7 +260,7 @@ def control_plane(monkeypatch: pytest.MonkeyPatch) -> Iterator[ControlPlane]:
 
 
 def forget() -> None:
-    """Whatever was wired."""
+    """Clear the caches of the composition root."""
     for thing in vars(wiring).values():
         if hasattr(thing, "cache_clear"):
             thing.cache_clear()

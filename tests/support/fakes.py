@@ -1,4 +1,4 @@
-"""Stand-ins for the world outside of the control plane's use cases."""
+"""Fakes for what surrounds the control plane's use cases."""
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -28,7 +28,7 @@ class FakeClock:
 
 @dataclass
 class FakeCommandSender:
-    """Remembers what it was told to send; `broken` makes the broker fail."""
+    """Records the commands to send; `broken` makes the broker fail."""
 
     sent: list[tuple[str, Command]] = field(default_factory=list)
     signed: dict[str, tuple[str, Command]] = field(default_factory=dict)
@@ -56,19 +56,19 @@ class FakeCommandSender:
         self.cut_off.append(agent_id)
 
     def kinds(self) -> list[tuple[str, str]]:
-        """To whom and what, in the order sent; forgets it."""
+        """Return recipient and kind of each command in order, and clear the record."""
         told = [(agent_id, command.kind) for agent_id, command in self.sent]
         self.sent.clear()
         return told
 
 
 def id_of(name: str) -> str:
-    """A person's `sub`, always the same for the same name."""
+    """Return a person's `sub`, always the same for the same name."""
     return str(uuid5(NAMESPACE_URL, name))
 
 
 def a_person(name: str) -> Actor:
-    """Who is shown by this e-mail address."""
+    """Return the person with this e-mail address."""
     return Actor(id=id_of(name), name=name)
 
 
@@ -76,16 +76,16 @@ ADA, BOB = a_person("ada"), a_person("bob")
 
 
 def as_shown(name: str) -> dict[str, str]:
-    """Who did something, as the API says it: a person by address, everything else by its name."""
+    """Return an actor as the API shows it: a person by address, anything else by name."""
     return (a_person(name) if "@" in name else Actor.called(name)).model_dump()
 
 
 @dataclass
 class FakeUserDirectory:
-    """Knows the groups that people are in now."""
+    """Returns the current groups of users."""
 
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """By e-mail address."""
+    """Groups by e-mail address."""
 
     def find(self, who: Actor) -> Principal:
         groups = next((groups for name, groups in self.groups.items() if id_of(name) == who.id), None)
@@ -117,7 +117,7 @@ class FakeChangeNotifier:
 
 
 def an_agent(agent_id: str, **differently: object) -> Agent:
-    """An agent that is online and offers /data to read, /archive to write."""
+    """Return an agent that is online and has /data to read and /archive to write."""
     agent = Agent(
         agent_id=agent_id,
         hostname=f"{agent_id}.example.com",
@@ -135,7 +135,7 @@ def an_agent(agent_id: str, **differently: object) -> Agent:
 
 
 class FakeAgents:
-    """Knows the agents it was given."""
+    """Returns the agents it was given."""
 
     def __init__(self, *agents: Agent) -> None:
         self.known = {agent.agent_id: agent for agent in agents}

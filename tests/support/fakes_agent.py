@@ -1,5 +1,4 @@
-"""Stand-ins for the agent's surroundings: a link without a broker, a mover without bytes, a control plane's
-signature."""
+"""Fakes for what surrounds the agent: a link without a broker, a mover without bytes, a command signer."""
 
 import asyncio
 import itertools
@@ -35,7 +34,7 @@ TRANSFER = "abcdefghij0123456789"
 
 
 def move(hop: int = 0, attempt: int = 1, **changes: Any) -> Move:
-    """A local Move of this agent."""
+    """Return a local Move of this agent."""
     return Move(
         transfer_id=TRANSFER,
         hop_id=f"{TRANSFER}-{hop}",
@@ -47,7 +46,7 @@ def move(hop: int = 0, attempt: int = 1, **changes: Any) -> Move:
 
 
 class Signer:
-    """Signs commands as the control plane's KMS key does."""
+    """Signs commands like the control plane's KMS key."""
 
     def __init__(self, kid: str = "key-1") -> None:
         self.kid = kid
@@ -71,7 +70,7 @@ class Signer:
 
 
 def a_registration(*signers: Signer) -> Registration:
-    """Of an agent that obeys these."""
+    """Return a registration of an agent that trusts these signers."""
     return Registration(
         agent_id=AGENT,
         thing=THING,
@@ -89,7 +88,7 @@ def trust(*signers: Signer) -> Trust:
 
 
 class FakeLink:
-    """A link whose broker is a list. `up()` and `down()` are its connection."""
+    """A link whose broker is a list. `up()` and `down()` connect and disconnect it."""
 
     def __init__(self) -> None:
         self._letters: asyncio.Queue[ReceivedMessage] = asyncio.Queue()
@@ -99,12 +98,12 @@ class FakeLink:
         self.published: list[tuple[str, bytes, int]] = []
         self.acknowledged: list[bytes] = []
         self.refusing = 0
-        """So many publishes fail from now on."""
+        """Number of the next publishes that fail."""
         self.limit: int | None = None
-        """Bytes of a report; larger ones are refused for good."""
+        """Largest report in bytes; larger ones are refused permanently."""
         self.certificate = ""
         self.taken: Callable[[str], bool] = lambda _: True
-        """Does the broker take a client with this certificate?"""
+        """Whether the broker accepts a client with this certificate."""
         self.turned: list[str] = []
 
     @property
@@ -123,7 +122,7 @@ class FakeLink:
         self._events.put_nowait(Disconnected("the cable"))
 
     async def reconnect(self, endpoint: BrokerEndpoint) -> None:
-        """As another client of the same name."""
+        """Reconnect as another client with the same name."""
         self.certificate = fingerprint(endpoint.certificate.read_text())
         self.turned.append(self.certificate)
         self.down()
@@ -154,7 +153,7 @@ class FakeLink:
 
     @property
     def reports(self) -> list[Report]:
-        """What arrived on the reports topic, in order."""
+        """The reports published so far, in order."""
         letters = [payload for topic, payload, _ in self.published if topic.endswith("/reports")]
         return [ReportEnvelope.model_validate_json(letter).report for letter in letters]
 
@@ -162,18 +161,18 @@ class FakeLink:
         return [report for report in self.reports if report.kind == kind]
 
     async def until(self, true: Callable[[], object], patience: float = 5) -> None:
-        """Wait until it is so, looking at every publish."""
+        """Wait until the condition holds, checking it at every publish."""
         async with asyncio.timeout(patience), self._changed:
             await self._changed.wait_for(lambda: bool(true()))
 
     async def wait_for_reports(self, kind: str, count: int = 1) -> list[Any]:
-        """The reports of a kind, once there are so many."""
+        """Return the reports of a kind once there are `count`."""
         await self.until(lambda: len(self.of(kind)) >= count)
         return self.of(kind)
 
 
 class FakeMover:
-    """Moves nothing: begins at once, and ends when told how."""
+    """Moves nothing: begins at once, and ends as the test says."""
 
     def __init__(self) -> None:
         self.begun: list[Move] = []
@@ -205,7 +204,7 @@ class FakeMover:
         self.discarded.append(order)
 
     async def has_begun(self, count: int = 1) -> Move:
-        """The move that began as number `count`, once it has."""
+        """Return move number `count` once it has begun."""
         async with asyncio.timeout(5), self._changed:
             await self._changed.wait_for(lambda: len(self.begun) >= count)
         return self.begun[count - 1]
@@ -218,7 +217,7 @@ class FakeMover:
 
 
 class FakeLane:
-    """Remembers what may be read."""
+    """Records what may be read over the lane."""
 
     def __init__(self) -> None:
         self.serving: dict[str, str] = {}

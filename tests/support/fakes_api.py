@@ -1,4 +1,4 @@
-"""A small Crosshaul API and Cognito on a loopback port, whose answers are made from the wire's own models."""
+"""A fake Crosshaul API and Cognito on a loopback port, with answers made from the wire models."""
 
 import base64
 import json
@@ -30,14 +30,14 @@ POOL_ID = "eu-central-1_Pool"
 
 
 def sample(model: type[M], **changes: Any) -> M:
-    """The model's sample from events/samples, with some fields changed."""
+    """Return the model's sample from events/samples with some fields changed."""
     room = model.__module__.rpartition(".")[2]
     path = Path(events.__file__).parent / "samples" / room / f"{model.__name__}.json"
     return model.model_validate(json.loads(path.read_text()) | changes)
 
 
 def transfer_view(state: TransferState, share: float = 0.5, **changes: Any) -> views.TransferView:
-    """The sample transfer with its one hop, so far along and in this state."""
+    """Return the sample transfer and its one hop in this state, with this share of its bytes done."""
     whole = sample(views.TransferView)
     progress = whole.progress.model_copy(update={"bytes_done": int(share * 2**30), "bytes_total": 2**30})
     hop_state = HopState(state.replace("partially_", ""))
@@ -64,7 +64,7 @@ def _challenge(name: str, parameters: dict[str, str]) -> dict[str, Any]:
 
 
 class FakeApi:
-    """What it holds may be changed by a test at any time; `asked` has every request it got."""
+    """The fake API. A test may change what it holds at any time; `asked` records every request."""
 
     def __init__(self, port: int) -> None:
         self.cognito = f"http://127.0.0.1:{port}"
@@ -72,7 +72,7 @@ class FakeApi:
         self.users = {"ana": "right"}
         self.new_password_needed = False
         self.verifier: Verifier | None = None
-        """Of the attempt to sign in that is under way."""
+        """The SRP verifier of the current sign-in attempt."""
         self.token_life = 3600.0
         self.tokens: set[str] = set()
         self.refresh_tokens = {"refresh-1"}
@@ -82,21 +82,21 @@ class FakeApi:
         self.entries = [sample(views.ListingView)]
         self.objects = [sample(views.BucketListingView)]
         self.stories: dict[str, list[views.TransferView]] = {}
-        """Transfer → how it looks at each further look; the last one stays."""
+        """Views of a transfer by id, one per request; the last one is repeated."""
         self.first_page_is_empty = False
         self.manifests: dict[str, str] = {}
-        """Hop → where its manifest is to be had."""
+        """URL of the manifest by hop id."""
         self.missing: tuple[str, ...] = ()
         self.templates: dict[str, views.TemplateView] = {}
         self.policy_outcome: Effect = "allowed"
         self.audit = [sample(audit.AuditRecord)]
         self.live_url: str | None = None
         self.problems: list[views.ProblemDetails] = []
-        """Given as the next answers instead of what was asked for."""
+        """Problems that answer the next requests."""
         self.hang_ups = 0
-        """How many of the next requests are cut off without an answer."""
+        """Number of the next requests that are disconnected without an answer."""
         self.asked: list[tuple[str, str, Any, dict[str, str]]] = []
-        """(method, path with query, body, headers with small letters)"""
+        """Requests: (method, path with query, body, headers in lowercase)."""
 
     def issue(self, ends_in: float | None = None) -> str:
         token = id_token(len(self.tokens), self.token_life if ends_in is None else ends_in, ["operator"])
@@ -396,7 +396,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, value: Any) -> None:
         said = value.model_dump_json() if isinstance(value, BaseModel) else json.dumps(value)
-        if isinstance(value, str):  # a proxy's page, say
+        if isinstance(value, str):  # for example a proxy's page
             said = value
         raw = b"" if value is None else said.encode()
         self.send_response(status)
@@ -408,12 +408,12 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815  (the standard library's names)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing: stderr is the command's."""
+        """Log nothing: stderr belongs to the command under test."""
 
 
 @contextmanager
 def fake_api() -> Iterator[FakeApi]:
-    """A fake on a free loopback port, as long as the block lasts."""
+    """Yield a fake API on a free loopback port."""
     handler = type("Handler", (_Handler,), {})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     handler.fake = FakeApi(server.server_port)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""AWS where moto forgives: the same answers, within the limits that AWS itself enforces."""
+"""AWS fakes that enforce the limits which moto ignores."""
 
 from typing import Any
 from uuid import uuid4
@@ -14,15 +14,15 @@ MAX_IOT_PAYLOAD_BYTES = 128 * 1024
 
 
 class FakeKms:
-    """Keys of P-256 that sign messages of 4,096 bytes at most, or digests of exactly 32 bytes as they are.
+    """KMS with P-256 keys: signs messages of at most 4,096 bytes, or digests of exactly 32 bytes unhashed.
 
-    moto takes messages of any length, ignores `MessageType`, and hashes digests once more.
+    moto accepts messages of any length, ignores `MessageType`, and hashes digests once more.
     """
 
     def __init__(self) -> None:
         self._keys: dict[str, ec.EllipticCurvePrivateKey] = {}
         self.signed: list[int] = []
-        """The length of each message that was signed."""
+        """Length of each signed message, in bytes."""
 
     def create_key(self, *, KeySpec: str, KeyUsage: str) -> dict[str, Any]:  # noqa: N803
         assert (KeySpec, KeyUsage) == ("ECC_NIST_P256", "SIGN_VERIFY")
@@ -66,7 +66,7 @@ class FakeKms:
 
 
 class FakeBroker:
-    """Remembers what was published, and which connections were ended."""
+    """Records what was published and which connections were ended."""
 
     def __init__(self) -> None:
         self.published: list[dict[str, Any]] = []

@@ -1,6 +1,8 @@
-"""A disk that takes two names for one, made of an ordinary one: kernels that fold case are rare, and such
-mounts need root. It stands between `agent` and the operating system, and keeps names as they were given
-first, like ext4's casefold, APFS and NTFS."""
+"""A fake file system that folds names, on top of a real one: kernels that fold case are rare and need root.
+
+It sits between `agent` and the operating system and preserves the first spelling of a name, like ext4's
+casefold, APFS and NTFS.
+"""
 
 import os
 import threading
@@ -21,18 +23,18 @@ def case(name: str) -> str:
 
 
 def form(name: str) -> str:
-    """Unicode's forms only, as some ZFS are set up."""
+    """Fold Unicode normalization forms only, like some ZFS settings."""
     return normalize("NFD", name)
 
 
 class FoldingOs:
-    """`os`, whose names are folded below one directory."""
+    """The `os` module with names folded below one directory."""
 
     def __init__(self, below: Path, fold: Fold) -> None:
         self._below = below
         self._fold = fold
         self._lock = threading.Lock()
-        """A disk looks and names in one; two threads must not get between."""
+        """Makes lookup and creation of a name atomic, as on a disk."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(os, name)
@@ -64,7 +66,7 @@ class FoldingOs:
             return really(descriptor, self._found(name, folder), folder)
 
     def _found(self, path: str, folder: int | None) -> str:
-        """The name that stands there for this one."""
+        """Return the existing name that folds to the same as this one."""
         if folder is None:
             return self._found_whole(path)
         place = Path(f"/proc/self/fd/{folder}").readlink()
@@ -87,7 +89,7 @@ disk_rename_new, disk_name_new = disk.rename_new, disk.link_tmpfile
 
 
 def fold(patch: pytest.MonkeyPatch, below: Path, how: Fold = case) -> None:
-    """From now on the agent finds this directory folding."""
+    """Make the agent see this directory as one that folds names."""
     folding = FoldingOs(below, how)
     patch.setattr(roots, "os", folding)
     patch.setattr(name_folding, "os", folding)

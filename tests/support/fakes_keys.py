@@ -1,4 +1,4 @@
-"""A host's keys, and a control plane that makes certificates for them."""
+"""A host's keys, and a fake control plane that issues certificates for them."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,8 +21,10 @@ QUICK = RotationTimeouts(trial=0.1, again=0.02)
 
 
 class Authority:
-    """Knows which certificates and API keys are good now; as the control plane does, it ends the old ones
-    when it hears of the new."""
+    """Issues certificates and API keys and tracks which are valid.
+
+    Like the control plane, it revokes the old ones when it learns that the new ones are in use.
+    """
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -63,7 +65,7 @@ class Authority:
 
 
 def register(folder: Path, authority: Authority) -> Keyring:
-    """A host as registering leaves it, its journal and the like aside."""
+    """Return the keyring of a host after registration."""
     folder.mkdir(mode=0o700, exist_ok=True)
     first = Generation(folder)
     if not first.is_whole and in_use(folder) == ".":
@@ -81,7 +83,7 @@ def endpoint(keys: Generation) -> BrokerEndpoint:
 def rotation(
     folder: Path, link: FakeLink, authority: Authority | None = None, **differently: Any
 ) -> Rotation:
-    """For a service whose broker is a list."""
+    """Return a rotation for a service whose broker is a list."""
     authority = authority or Authority()
     ring = register(folder, authority)
     link.certificate = ring.current.fingerprint

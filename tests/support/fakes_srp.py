@@ -1,4 +1,4 @@
-"""Cognito's side of SRP, from RFC 5054's formulas: written apart from what it tests."""
+"""Cognito's side of SRP by RFC 5054, written independently of the code that it tests."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ def _hash(*parts: bytes) -> int:
 
 
 class Verifier:
-    """One attempt of one user."""
+    """The server's side of one sign-in attempt."""
 
     def __init__(self, pool_id: str, user: str, password: str, client: str) -> None:
         self._pool, self._user, self._client = pool_id.split("_")[1], user, int(client, 16)

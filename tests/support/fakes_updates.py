@@ -1,4 +1,4 @@
-"""A host with releases, and a service manager that starts whichever the link names; nothing is really run."""
+"""A fake host with releases and a service manager that starts the release the link points to."""
 
 import itertools
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def an_update(version: str = "2.0.0", update_id: str = UPDATE, healthy_within: i
 
 
 def not_installed(link: BrokerConnection, folder: Path) -> UpdateJobs:
-    """For an agent that the script did not install."""
+    """Return the update jobs of an agent that the install script did not install."""
 
     def ask(_: str) -> None:
         raise HostError("nobody asks")
@@ -41,8 +41,10 @@ def not_installed(link: BrokerConnection, folder: Path) -> UpdateJobs:
 
 
 class InstalledHost:
-    """Version 1.0.0 runs. `healthy` says of a version whether it would report so; a killed updater is started
-    again by calling `update()`."""
+    """A host that runs version 1.0.0.
+
+    `healthy` says whether a version would report healthy; `update()` starts a killed updater again.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -76,7 +78,7 @@ class InstalledHost:
 
     @property
     def version(self) -> str | None:
-        """Of what `current` leads to."""
+        """The version that `current` points to."""
         try:
             return (self.releases.folder / "current/version").read_text()
         except OSError:
@@ -90,7 +92,7 @@ class InstalledHost:
         self.pinned = [key.model_dump() for key in keys]
 
     def _wait(self, seconds: float) -> None:
-        """Meanwhile the version on trial says how it does."""
+        """Let the version on trial report its health instead of waiting."""
         self._now += seconds
         record = self.record
         if record and self.running == record.order.version and self.healthy(str(self.running)):
@@ -103,24 +105,24 @@ class InstalledHost:
 
     @property
     def kept(self) -> list[str]:
-        """The versions whose releases are on the disk."""
+        """The versions whose releases are on disk."""
         found = sorted((self.releases.folder / "releases").iterdir())
         return [(release / "version").read_text() for release in found]
 
-    def show(self, letter: bytes) -> None:
-        """As the agent does."""
-        atomic_write(self.notes.request, letter, 0o600)
+    def show(self, message: bytes) -> None:
+        """Store an update order like the agent."""
+        atomic_write(self.notes.request, message, 0o600)
 
     def ask_for(self, version: str = "2.0.0", update_id: str = UPDATE, **claims: object) -> None:
-        self.show(self.signer.letter(an_update(version, update_id), **claims))
+        self.show(self.signer.message(an_update(version, update_id), **claims))
 
     def update(self) -> None:
-        """One start of the updater's unit."""
+        """Run the updater once, like its systemd unit."""
         around = UpdaterEnvironment(self.install, self.restart, self._pin, self._wait, lambda: self._now)
         verifier = CommandVerifier(AGENT, self.pinned)
         Updater(self.releases, self.state, lambda: verifier, around).run()
 
     def boot(self) -> None:
-        """The service is started, whatever `current` leads to; so is the updater."""
+        """Start the release that `current` points to, and the updater, like a reboot."""
         self.restart()
         self.update()

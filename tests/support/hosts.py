@@ -1,4 +1,4 @@
-"""Two hosts with a lane between them, for the tests of what moves bytes: real files, real TLS, no cloud."""
+"""Two hosts with a lane between them, for tests of movers: real files, real TLS, no cloud."""
 
 import asyncio
 import itertools
@@ -35,20 +35,20 @@ _numbers = itertools.count()
 
 
 def closed_port() -> str:
-    """An address at which nobody answers: like one behind a firewall that says so."""
+    """Return an address that refuses connections, like one behind a rejecting firewall."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return f"127.0.0.1:{server.getsockname()[1]}"
 
 
 async def until(true: Callable[[], object], patience: float = 60) -> None:
-    """Wait until it is so."""
+    """Wait until the condition holds."""
     async with asyncio.timeout(patience):
         while not true():  # noqa: ASYNC110 - threads change it, who know of no event
             await asyncio.sleep(0.01)
 
 
 class RecordingObserver:
-    """A watcher that remembers."""
+    """An attempt observer that records what it is told."""
 
     def __init__(self) -> None:
         self.ways: list[str] = []
@@ -66,8 +66,10 @@ class RecordingObserver:
 
 
 class Hosts:
-    """server-b has /data to read, server-c has /archive to write; a line lies between them, by which the one
-    that `dials` reaches the other. The other way round there is one only if both do."""
+    """server-b has /data to read, server-c has /archive to write; a network proxy lies between them.
+
+    Through it the host that `dials` reaches the other; the reverse direction exists only if both dial.
+    """
 
     def __init__(self, folder: Path, dials: Dials = "destination") -> None:
         self.data, self.archive = folder / "data", folder / "archive"
@@ -81,7 +83,7 @@ class Hosts:
         self.sources = Roots([RootConfig(path="/data", access="ro", directory=self.data)])
         self.relay: Relay | None = None
         self.arrivals = ActivePulls()
-        """Of server-b."""
+        """The active pulls of server-b."""
         self.server = self.source_server()
         self.server.start()
         self.arriving = LaneServer(self.c, self.roots, ("127.0.0.1", 0))
@@ -102,7 +104,7 @@ class Hosts:
         self.manifests: ManifestOutbox | None = None
 
     def credentials(self, hop_id: str) -> CredentialsView:
-        """Of both agents; none are needed between two hosts that reach each other."""
+        """Return S3 credentials of both agents; hosts that reach each other need none."""
         raise AssertionError(f"{hop_id} wants S3 credentials")
 
     def source_server(self) -> LaneServer:
@@ -121,7 +123,7 @@ class Hosts:
 
     @property
     def way(self) -> str:
-        """How a hop says that it travels."""
+        """The route that the last hop reported."""
         dialler = "server-b" if self.dials == "source" else "server-c"
         return f"direct, {dialler} dialled {self.line.endpoint}"
 
@@ -135,7 +137,7 @@ class Hosts:
         follows: str | None = None,
         **options: Any,
     ) -> Move:
-        """A Move of a hop of its own; the source serves it, with its `own` lane certificate."""
+        """Return a Move of a new hop, which the source serves with its `own` lane certificate."""
         hop = f"{TRANSFER}-{next(_numbers)}"
         asked = Options(**options)
         self.serve(hop, source, removing=asked.clears_source, own=own, follows=follows)
@@ -157,11 +159,11 @@ class Hosts:
         )
 
     def open_source(self) -> None:
-        """The source's host lets its agent write, too."""
+        """Let the source's agent write to its root, too."""
         self.sources.reload([RootConfig(path="/data", access="rw", directory=self.data)])
 
     def release(self, order: Move) -> None:
-        """The hop is over: its source hears of it."""
+        """Tell the source that the hop is over."""
         self.server.revoke(order.hop_id)
 
     def serve(
@@ -190,7 +192,7 @@ class Hosts:
         self.server.allow(serve, TOKEN)
 
     def local(self, source: str, destination: str, **options: Any) -> Move:
-        """The same on one host."""
+        """Return a Move within one host."""
         return self.order(source, destination, **options).model_copy(update={"route": LocalRoute()})
 
     def mover(self, order: Move, patience: float | None = None) -> Pull:
@@ -223,7 +225,7 @@ class Hosts:
         raise AssertionError("it succeeded")
 
     async def moves_until(self, order: Move, reached: Callable[[Progress], bool]) -> None:
-        """Begin to move, and pause once `reached`."""
+        """Run the move and pause it once `reached`."""
         moving = self.begin(order)
         await until(lambda: moving.done() or reached(self.progress))
         moving.cancel()

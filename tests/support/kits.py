@@ -1,4 +1,4 @@
-"""The sources as they are, but for their version and what a test breaks: for kits of other versions."""
+"""Copy the sources with another version, and with what a test breaks, for install kits of other versions."""
 
 import re
 import shutil
@@ -9,7 +9,7 @@ from infra import REPOSITORY
 
 
 def sources(version: str, folder: Path, broken: Mapping[str, tuple[str, str]] | None = None) -> Path:
-    """`broken` has, for a file, what stands there and what is to stand there instead."""
+    """Copy the sources; `broken` maps a file to a text in it and the replacement."""
     made = folder / version
     made.mkdir()
     for name in ("agent", "events"):

@@ -1,5 +1,7 @@
-"""A hop of very many files, both ends in one process, so that its memory can be looked at: `python -m
-tests.support.many_files FOLDER COUNT` says what it moved and how much memory it took at most."""
+"""Move very many files with both ends in one process, to measure its memory.
+
+`python -m tests.support.many_files FOLDER COUNT` prints what it moved and its peak memory.
+"""
 
 import asyncio
 import json
@@ -10,7 +12,7 @@ from pathlib import Path
 from tests.support.hosts import Hosts
 
 IN_ONE = 1000
-"""Files of a directory."""
+"""Files in each directory."""
 
 
 def grow(folder: Path, count: int) -> None:
@@ -25,8 +27,8 @@ def grow(folder: Path, count: int) -> None:
         os.close(place)
 
 
-def most_memory() -> int:
-    """Bytes. Not by getrusage(2), which begins with what the process had that started this one."""
+def peak_memory() -> int:
+    """Return the peak memory in bytes; not by getrusage(2), which includes the parent's before exec."""
     status = Path("/proc/self/status").read_text()
     return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
 
@@ -39,7 +41,7 @@ async def moved(folder: Path, count: int) -> dict[str, int]:
         first = hosts.progress
         await hosts.move(hosts.order("/data/t/", "/archive/t/"))
         unchanged = hosts.progress.files_unchanged
-        return {"files": first.files_done, "unchanged": unchanged, "memory": most_memory()}
+        return {"files": first.files_done, "unchanged": unchanged, "memory": peak_memory()}
     finally:
         hosts.close()
 

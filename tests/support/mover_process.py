@@ -1,8 +1,9 @@
-"""The destination of a hop as a process of its own, to be killed:
+"""Run the destination of a hop in a process of its own, which a test can kill.
 
     python -m tests.support.mover_process FOLDER
 
-with the order on its standard input. Says when it moves, and ends with 0 once everything stands."""
+with the command on standard input. Prints when it moves, and exits with 0 once everything is complete.
+"""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""A line between two hosts, on loopback: it counts what passes, and can be cut."""
+"""A TCP proxy on loopback that counts bytes and can be cut."""
 
 import socket
 import threading
@@ -8,10 +8,10 @@ PIECE = 64 * 1024
 
 
 class NetworkProxy:
-    """Forwards connections to a port. `down` cuts what is up and lets nobody through until `up`."""
+    """Forwards connections to a port. `down` cuts all connections and refuses new ones until `up`."""
 
     def __init__(self, port: int, counts_back: bool = True) -> None:
-        """Counted is what the target sends back, or else what it is sent."""
+        """Forward to `port`; count what the target sends, or else what it receives."""
         self._target = port
         self._counts_back = counts_back
         self._server = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -19,12 +19,12 @@ class NetworkProxy:
         self._ends: set[socket.socket] = set()
         self._is_up = True
         self.passed = 0
-        """Bytes, in the one direction that is counted."""
+        """Bytes forwarded in the counted direction."""
         self.dialled = 0
         self.cut_after: int | None = None
-        """Cut everything, once, when so many bytes have passed."""
+        """Cut all connections once when this many bytes have been forwarded."""
         self.cut_every: int | None = None
-        """The same again and again, whenever so many more have passed."""
+        """Cut all connections each time this many further bytes have been forwarded."""
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property

@@ -1,4 +1,4 @@
-"""Does a dry run of an upload foretell what the upload then does? For every store, every way to overwrite."""
+"""Check that a dry run predicts what the upload then does, for every backend and overwrite mode."""
 
 import os
 import time
@@ -12,7 +12,7 @@ from events.progress import Progress
 from infra.local.demo_files import write_random
 
 SAME = {"same", "half a second", "名前/a [b] #1?"}
-"""What does not change."""
+"""Names of files that do not change."""
 HOUR = 3600 * 10**9
 OVERWRITES = ("always", "newer", "never", "fail")
 
@@ -21,18 +21,18 @@ Moves = Callable[..., Awaitable[HopResult]]
 
 @dataclass
 class Upload:
-    """One tree to one store."""
+    """An upload of one tree to one backend."""
 
     folder: Path
     moves: Moves
-    """Of the folder, with these options."""
+    """Makes the Move of the folder with these options."""
     there: Callable[[], dict[str, bytes]]
-    """What the store has, by name."""
+    """Returns the backend's content by name."""
     progress: Callable[[], Progress]
 
 
 async def is_foretold(upload: Upload, overwrite: str) -> None:
-    """Bring a tree, let it change in every way, and see that the second time does what was foretold."""
+    """Upload a tree, change it in every way, and check that the second upload does what was predicted."""
     _a_tree(upload.folder)
     await upload.moves()
     _changed(upload.folder)
@@ -59,7 +59,7 @@ async def is_foretold(upload: Upload, overwrite: str) -> None:
 
 
 async def _ends(moves: Moves, overwrite: str) -> int:
-    """How many files failed."""
+    """Run the move and return the number of failed files."""
     try:
         await moves(overwrite=overwrite)
     except HopError as error:
@@ -74,7 +74,7 @@ def _a_tree(folder: Path) -> None:
 
 
 def _changed(folder: Path) -> None:
-    """Newer and older, of the same size and not, and new."""
+    """Change files: newer and older, of the same size and another, and new ones."""
     _written(folder / "touched", 500, HOUR)
     _written(folder / "aged", 500, -20 * HOUR)
     _written(folder / "grown", 700, HOUR)

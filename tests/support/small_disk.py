@@ -1,11 +1,11 @@
-"""What a hop does to a disk that is small, full or read-only:
+"""Run a hop on a disk that is small, full or read-only.
 
     unshare -rm python -m tests.support.small_disk STORY mounted FOLDER
 
-in a mount namespace of its own, so that nothing of it is seen or left outside.
+in a mount namespace of its own, so that nothing of it is visible or left outside.
 
-Where a machine allows no such namespaces (as in many containers), the disk is pretended: said to be of that
-size, and full beyond it.
+Where mount namespaces are not allowed (as in many containers), the disk is simulated: it reports
+that size and is full beyond it.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ SIZE = 64 * MIB
 
 
 class Mounted:
-    """A file system of its own at a directory."""
+    """A separate file system mounted at a directory."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -73,7 +73,7 @@ class Pretended:
 
 
 def _held(path: Path) -> int:
-    """Bytes; none of what has gone since it was listed."""
+    """Return the bytes in use, ignoring files that vanish during the walk."""
     try:
         found = path.lstat()
     except FileNotFoundError:
@@ -85,7 +85,7 @@ Disk = Mounted | Pretended
 
 
 async def full(hosts: Hosts, _: Disk) -> None:
-    """It says so early, pauses when not a byte more can be written, and goes on when there is room."""
+    """Check that a hop warns early, pauses when the disk is full, and resumes when there is space."""
     pull_attempt.POLL_INTERVAL_S = 0.05
     write_random(hosts.data / "t/big", 30 * MIB)
     for number in range(12):
@@ -114,7 +114,7 @@ async def full(hosts: Hosts, _: Disk) -> None:
 
 
 async def tight(hosts: Hosts, _: Disk) -> None:
-    """What is replaced and what is half there counts: no false alarm."""
+    """Check that replaced and partial files are counted as free space: no false alarm."""
     write_random(hosts.data / "t/replaced", 20 * MIB)
     (hosts.archive / "t").mkdir()
     (hosts.archive / "t/replaced").write_bytes(bytes(20 * MIB))

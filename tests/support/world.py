@@ -1,4 +1,4 @@
-"""The control plane's use cases on tables in moto, with fakes around them; and its stream, by hand."""
+"""The control plane's use cases on tables in moto, with fakes around them and a stream driven by hand."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,7 +46,7 @@ A_WAY = Connection(kind="direct", dialled_by="server-c", address="10.0.0.2:4460"
 
 
 class ControlPlaneFixture:
-    """Agents a, b, c and d, online. `stream()` lets the table's stream run until it is dry."""
+    """Agents a, b, c and d, online. `stream()` processes the table's stream until it is empty."""
 
     def __init__(self, fleet: Any = None) -> None:
         self.clock = FakeClock()
@@ -69,7 +69,7 @@ class ControlPlaneFixture:
         self._seen: set[tuple[str, str]] = set()
 
     def request(self, source: str, *destinations: str, **more: Any) -> str:
-        """Ask for a transfer; its id."""
+        """Request a transfer and return its id."""
         body = {"source": source, "destinations": destinations, **more}
         return self.desk.request(ADA, TransferRequest.model_validate(body)).transfer_id
 
@@ -80,7 +80,7 @@ class ControlPlaneFixture:
                 self.reactions.handle(image)
 
     def news(self) -> list[dict[str, Any]]:
-        """New rows, in the order of the timeline; as the stream gives them, deserialised."""
+        """Return new rows as the stream delivers them, deserialized, in the order of the timeline."""
         items = boto3.client("dynamodb", REGION).scan(TableName=TABLE)["Items"]
         rows = [
             {name: TypeDeserializer().deserialize(value) for name, value in item.items()} for item in items
@@ -93,7 +93,7 @@ class ControlPlaneFixture:
         return self.store.get(transfer_id).hops[number]
 
     def says(self, kind: type, hop: Hop, seq: int = 1, **more: Any) -> None:
-        """The hop's agent reports."""
+        """Let the hop's agent report."""
         self.clock.forward(milliseconds=1)
         given = {"transfer_id": hop.transfer_id, "hop_id": hop.hop_id, "attempt": hop.attempt, "seq": seq}
         own: dict[str, Any] = {
@@ -114,7 +114,7 @@ def a_world() -> Iterator[ControlPlaneFixture]:
 
 @contextmanager
 def items_written() -> Iterator[list[int]]:
-    """How many items each writing call to DynamoDB writes; a call that scans is an error."""
+    """Record how many items each write to DynamoDB has; a scan is an error."""
     written: list[int] = []
     really = BaseClient._make_api_call
 
@@ -130,7 +130,7 @@ def items_written() -> Iterator[list[int]]:
 
 @contextmanager
 def one_call_at_a_time() -> Iterator[None]:
-    """DynamoDB's transactions are serialised; moto's are not, among threads."""
+    """Serialize calls, as DynamoDB serializes transactions; moto does not among threads."""
     lock = Lock()
     really = BaseClient._make_api_call
 
@@ -149,7 +149,7 @@ def a_transfer(
     dry_run: bool = False,
     template_id: str | None = None,
 ) -> Transfer:
-    """From a:/data/ to /archive/ of each of these."""
+    """Return a transfer from a:/data/ to /archive/ of each of these agents."""
     arrivals = tuple(AgentLocation(agent_id=name, path="/archive/") for name in destinations)
     source = AgentLocation(agent_id="a", path="/data/")
     options = Options(dry_run=dry_run)
