@@ -1,9 +1,9 @@
-"""`make bench`: the lane beside the tools that people use, on one machine, checked bit by bit.
+"""`make bench`: compare the lane with other tools on one machine, checking every byte that arrives.
 
-make bench                                              everything, hours: writes docs/benchmarks/
-make bench ARGS="--repeat 3 --case small --tool lane"   a part of it: writes .crosshaul/bench/
-make bench ARGS="--case cut --add --out DIR"            one case more, beside what DIR has of others
-make bench ARGS="--scale 0.05 --medium memory"          the same with a twentieth of the bytes and files
+make bench                                              all cases, takes hours; writes docs/benchmarks/
+make bench ARGS="--repeat 3 --case small --tool lane"   some cases; writes .crosshaul/bench/
+make bench ARGS="--case cut --add --out DIR"            add a case to the results in DIR
+make bench ARGS="--scale 0.05 --medium memory"          with a twentieth of the bytes and files
 """
 
 import argparse
@@ -21,15 +21,15 @@ from rich.console import Console
 from rich.markup import escape
 
 from tests.bench.cases import CASES, Case, Medium
-from tests.bench.goals import verdicts
-from tests.bench.ground import clear, on_disk
-from tests.bench.kept import read
+from tests.bench.goals import goal_results
 from tests.bench.machine import about
 from tests.bench.plot import plot
+from tests.bench.preparation import clear, on_disk
+from tests.bench.previous_results import read
 from tests.bench.report import report
 from tests.bench.results import results_of
-from tests.bench.running import Bench, Run
-from tests.bench.system import Whole, measure
+from tests.bench.running import Run, Runner
+from tests.bench.system import SystemResult, measure
 from tests.bench.toolbox import TOOLS
 from tests.bench.tools import Tool
 from tests.bench.workloads import size_of
@@ -40,14 +40,14 @@ DISK = ROOT / ".crosshaul"
 
 CASE_NAMES = [case.name for case in CASES]
 SYSTEM = "system"
-"""Not a case for tools: what the control plane adds."""
+"""Name of the case that measures the control plane instead of tools."""
 
 out = Console(highlight=False, soft_wrap=True)
 
 
 @dataclass
 class Plan:
-    """What was asked for, and what came of it so far."""
+    """The requested runs and their results so far."""
 
     cases: list[Case]
     media: list[Medium]
@@ -58,10 +58,10 @@ class Plan:
     out: Path
     runs: list[Run] = field(default_factory=list)
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
-    whole: Whole | None = None
+    whole: SystemResult | None = None
 
-    def carry_out(self) -> bool:
-        """Whether every run that could be made ended well."""
+    def run_all(self) -> bool:
+        """Run everything and return whether every run that was possible succeeded."""
         for medium in self.media:
             with _folder(medium) as folder:
                 for case in self.cases:
@@ -71,7 +71,7 @@ class Plan:
         return not any(run.why_not for run in self.runs if run.tool == "lane")
 
     def through_the_system(self) -> None:
-        """How long it takes from a request or an upload to the first byte, on the embedded cloud."""
+        """Measure the time from a request or an upload to the first byte, on the embedded cloud."""
         out.print("\n[bold]system[/], on the embedded cloud: from request and upload to the first byte")
         DISK.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="crosshaul-bench-", dir=DISK) as home:
@@ -86,26 +86,30 @@ class Plan:
     def about(self) -> dict[str, str]:
         return about() | {"scale": f"{self.scale:g}"}
 
-    def keep_others(self) -> None:
-        """What was measured before, but for the cases of this plan. ValueError."""
+    def load_previous(self) -> None:
+        """Load earlier results, except for the cases of this plan.
+
+        Raises:
+            ValueError: They are of another machine, or of other versions or sizes.
+        """
         again = {(case.name, medium) for case in self.cases for medium in self.media}
         before = read(self.out / "results.json", self.about()).without(again)
         self.runs, self.sizes, self.whole = before.runs, before.sizes, before.whole
 
     def write(self) -> None:
         results = results_of(self.runs, self.sizes)
-        judged = verdicts(results, self.whole)
+        goals = goal_results(results, self.whole)
         machine = self.about()
         self.out.mkdir(parents=True, exist_ok=True)
         whole = {
             "about": machine,
-            "goals": [{"wish": one.wish, "found": one.found, "reached": one.reached} for one in judged],
+            "goals": [{"wish": one.wish, "found": one.found, "reached": one.reached} for one in goals],
             "system": self.whole.as_json() if self.whole else None,
             "results": [one.as_json() for one in results],
             "runs": [run.as_json() for run in self.runs],
         }
         (self.out / "results.json").write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
-        (self.out / "results.md").write_text(report(results, judged, machine, self.whole))
+        (self.out / "results.md").write_text(report(results, goals, machine, self.whole))
         (self.out / "results.svg").write_text(plot(results))
 
     def _case(self, case: Case, medium: Medium, folder: Path) -> None:
@@ -115,14 +119,14 @@ class Plan:
         size = size_of(source)
         self.sizes[case.name] = size.files, size.bytes
         on_disk(source)
-        bench = Bench(source, folder, self.limit, self.scale)
+        runner = Runner(source, folder, self.limit, self.scale)
         hopeless: set[str] = set()
         for repetition in range(self.repeat):
             turn = repetition % len(self.tools)
             for tool in (*self.tools[turn:], *self.tools[:turn]):
                 if tool.name in hopeless:
                     continue
-                run = bench.run(case, medium, tool)
+                run = runner.run(case, medium, tool)
                 self.runs.append(run)
                 if run.why_not:
                     hopeless.add(tool.name)
@@ -159,8 +163,8 @@ def _folder(medium: Medium) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _room_for(scale: float, media: list[Medium]) -> str | None:
-    """Why not: source and destination of the largest case have to fit, and what the tools buffer."""
+def _space_problem(scale: float, media: list[Medium]) -> str | None:
+    """Return why the runs do not fit, or None; space is needed for source, destination and buffers."""
     needed = 10 * 2**30 * scale + 2**30
     for medium in media:
         free = shutil.disk_usage(MEMORY if medium == "memory" else ROOT).free
@@ -180,7 +184,7 @@ def main() -> int:
         "--tool", action="append", choices=[tool.name for tool in TOOLS], help="may be repeated"
     )
     parser.add_argument("--medium", action="append", choices=["memory", "disk"])
-    parser.add_argument("--repeat", type=int, default=5, help="runs of each tool; medians are told (5)")
+    parser.add_argument("--repeat", type=int, default=5, help="runs of each tool; medians are reported (5)")
     parser.add_argument("--scale", type=float, default=1.0, help="of sizes and numbers of files (1)")
     parser.add_argument("--add", action="store_true", help="keep what other cases of --out gave before")
     parser.add_argument("--limit", type=float, default=900, help="seconds that a run may take (900)")
@@ -196,18 +200,18 @@ def main() -> int:
         limit=chosen.limit,
         out=chosen.out or (ROOT / "docs/benchmarks" if whole else DISK / "bench"),
     )
-    if reason := _room_for(plan.scale, plan.media):
+    if reason := _space_problem(plan.scale, plan.media):
         out.print(f"[red]{escape(reason)}[/]")
         return 2
     if chosen.add:
         try:
-            plan.keep_others()
+            plan.load_previous()
         except ValueError as reason:
             out.print(f"[red]{escape(str(reason))}[/]")
             return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        well = plan.carry_out()
+        well = plan.run_all()
         if not chosen.case or SYSTEM in chosen.case:
             plan.through_the_system()
     except KeyboardInterrupt:

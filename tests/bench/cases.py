@@ -1,32 +1,34 @@
-"""What is measured: each case a workload, what stands at the destination before, and the line between."""
+"""The benchmark's cases: workload, initial state of the destination, and network."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-from tests.bench.lines import Kind
+from tests.bench.emulated_network import NetworkProfile
 from tests.bench.workloads import ARCHIVE, BIG, BIG_FAR, SMALL, SMALL_FAR, Workload
 
 Before = Literal["nothing", "everything", "all but 1 %"]
 Medium = Literal["memory", "disk"]
-FAR = Kind(delay=0.040, window=4 * 1024 * 1024)
-CUT = Kind(cut_every=2.0)
-COUNTED = Kind()
+LONG_DISTANCE = NetworkProfile(delay=0.040, window=4 * 1024 * 1024)
+CUT = NetworkProfile(cut_every=2.0)
+COUNTED = NetworkProfile()
 
 
 @dataclass(frozen=True)
 class Case:
+    """One case of the benchmark."""
+
     name: str
     title: str
     workload: Workload
     media: tuple[Medium, ...] = ("memory", "disk")
     before: Before = "nothing"
-    line: Kind | None = None
+    network: NetworkProfile | None = None
     killed: bool = False
-    """Killed when half has passed, and started again; what passes from then on is counted."""
+    """Kill the tool at half of the bytes and start it again; only bytes after that are counted."""
 
     @property
     def resumes(self) -> bool:
-        return self.killed or bool(self.line and self.line.cut_every)
+        return self.killed or bool(self.network and self.network.cut_every)
 
 
 CASES = (
@@ -40,16 +42,16 @@ CASES = (
         f"{BIG_FAR.title}; 80 ms round trip, 4 MiB under way per connection",
         BIG_FAR,
         ("memory",),
-        line=FAR,
+        network=LONG_DISTANCE,
     ),
-    Case("far-small", f"{SMALL_FAR.title}; 80 ms round trip", SMALL_FAR, ("memory",), line=FAR),
-    Case("cut", "one file of 4 GiB; the line is cut every 2 s", BIG, ("memory",), line=CUT),
+    Case("far-small", f"{SMALL_FAR.title}; 80 ms round trip", SMALL_FAR, ("memory",), network=LONG_DISTANCE),
+    Case("cut", "one file of 4 GiB; the line is cut every 2 s", BIG, ("memory",), network=CUT),
     Case(
         "killed",
         "one file of 4 GiB; killed at half, started again",
         BIG,
         ("memory",),
-        line=COUNTED,
+        network=COUNTED,
         killed=True,
     ),
 )

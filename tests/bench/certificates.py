@@ -1,4 +1,4 @@
-"""Certificates for both ends of what speaks TLS, so that it is as mutual as the lane."""
+"""Certificates for tools that use TLS, so that they authenticate mutually like the lane."""
 
 import subprocess
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Certificates:
-    """Each end's, self-signed: the other trusts exactly that."""
+    """Self-signed certificates; each end trusts exactly the other's."""
 
     folder: Path
 
@@ -19,7 +19,7 @@ class Certificates:
 
 
 def certificates(folder: Path) -> Certificates:
-    """`server` and `client`, made in the folder."""
+    """Create certificates `server` and `client` in the folder."""
     made = Certificates(folder)
     for name in ("server", "client"):
         words = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]

@@ -1,4 +1,4 @@
-"""Is what arrived what was sent? Every name, kind and byte, in both directions."""
+"""Compare what arrived with what was sent: every name, kind and byte, in both directions."""
 
 import os
 from collections.abc import Collection, Iterator
@@ -8,7 +8,7 @@ CHUNK = 4 * 1024 * 1024
 
 
 def differences(sent: Path, arrived: Path, but: Collection[str] = ()) -> list[str]:
-    """What does not agree, in words; `but`: names directly in the folders that are a tool's own."""
+    """Return the differences as text, ignoring the top-level names in `but`, which belong to a tool."""
     left, right = (dict(_things(folder, but)) for folder in (sent, arrived))
     found = [f"{path} is missing" for path in sorted(left.keys() - right.keys())]
     found += [f"{path} was never sent" for path in sorted(right.keys() - left.keys())]

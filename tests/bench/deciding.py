@@ -1,4 +1,4 @@
-"""How long a decision takes, with many policies, in time of this thread. Prints, asserts nothing.
+"""Measure the thread time of a policy decision with many policies. Prints, asserts nothing.
 
 python -m tests.bench.deciding [POLICIES]
 """
@@ -18,7 +18,7 @@ TURNS = 2000
 
 
 def texts(count: int) -> dict[str, str]:
-    """The three that come along, and others as people write them: tags, paths, sizes, hours."""
+    """Return the three built-in policies and typical others: by tag, path, size and hour."""
     others = {
         f"rule-{number}": f"""
         forbid (principal, action == Action::"transfer", resource in Tag::"rack={number}")
@@ -42,11 +42,11 @@ def main(count: int = 500) -> None:
     for _ in range(TURNS):
         begin = time.thread_time()
         (question,) = movements(Principal("bo", ("operator",)), "transfer", transfer, tags, now)
-        verdict = here.decide(question)
+        result = here.decide(question)
         times.append((time.thread_time() - begin) * 1000)
     times.sort()
     ms, most = parsed * 1000, times[TURNS * 99 // 100]
-    print(f"{count} policies, parsed once in {ms:.0f} ms; the verdict: {verdict.outcome}")
+    print(f"{count} policies, parsed once in {ms:.0f} ms; the result: {result.outcome}")
     print(f"a decision: median {statistics.median(times):.3f} ms, 99 of 100 within {most:.3f} ms")
 
 

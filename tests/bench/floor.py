@@ -1,4 +1,4 @@
-"""`cp`: what the disk or the memory itself can do, without a line."""
+"""`cp` as the baseline: what disk or memory can do without a network."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,9 +7,9 @@ from tests.bench.tools import CommandSession, Job, Session, Tool, as_shown
 
 
 @contextmanager
-def _put_up(job: Job) -> Iterator[Session]:
+def _prepare(job: Job) -> Iterator[Session]:
     argv = ["cp", "-a", f"{job.source}/.", f"{job.destination}/"]
     yield CommandSession(argv, as_shown(argv, job), job.scratch / "tool.log")
 
 
-CP = Tool("cp", _put_up, ("cp",), compares=False, lined=False)
+CP = Tool("cp", _prepare, ("cp",), compares=False, uses_network=False)

@@ -1,8 +1,8 @@
-"""Crosshaul's lane between two hosts, a process each: what agents do once they have their commands.
+"""Crosshaul's lane between two hosts, one process each: what agents do once they have their commands.
 
-Both hosts run before the clock does, as agents do, and as sshd does for the tools that use it. The clock runs
-from the order (the Move command) to the outcome: connecting, both handshakes, listing, comparing, bytes,
-digests, the ledger, everything. What API, table and broker add to that is measured by `system.py`.
+Both hosts are started before the clock, like agents, and like sshd for the tools that use it. The clock runs
+from the Move command to the result: connecting, both handshakes, listing, comparing, bytes, digests and
+ledger. What API, tables and broker add is measured by `system.py`.
 """
 
 import json
@@ -30,7 +30,7 @@ TIMEOUT_S = 30.0
 
 
 class Host:
-    """A process of `lane_host`."""
+    """A running process of `lane_host`."""
 
     def __init__(self, *words: object, log: Any) -> None:
         with log.open("ab") as stream:
@@ -49,16 +49,21 @@ class Host:
             self._process.stdin.write(json.dumps(words).encode() + b"\n")
             self._process.stdin.flush()
 
-    def hear(self, timeout_s: float) -> dict[str, Any]:
-        """FailedError if it has ended, TimeoutError if it says nothing for so many seconds."""
+    def receive(self, timeout_s: float) -> dict[str, Any]:
+        """Return the host's next line.
+
+        Raises:
+            FailedError: The host has ended.
+            TimeoutError: It printed nothing for `timeout_s` seconds.
+        """
         assert self._process.stdout
         if not select.select([self._process.stdout], [], [], timeout_s)[0]:
             raise TimeoutError(f"it was not done after {timeout_s:.0f} s")
         line = self._process.stdout.readline()
         if not line:
             raise FailedError(f"the host ended with code {self._process.wait()}")
-        heard: dict[str, Any] = json.loads(line)
-        return heard
+        answer: dict[str, Any] = json.loads(line)
+        return answer
 
     def alive(self) -> bool:
         return self._process.poll() is None
@@ -73,8 +78,8 @@ class Host:
                     stream.close()
 
 
-class Moving:
-    """A hop on its way; the destination's process goes on when it has ended."""
+class RunningHop:
+    """A running hop; the destination's process keeps running after it."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -82,12 +87,12 @@ class Moving:
 
     def wait(self, seconds: float) -> None:
         try:
-            heard = self._host.hear(seconds)
+            answer = self._host.receive(seconds)
         except TimeoutError:
             self._host.kill()
             raise
-        if "failed" in heard:
-            raise FailedError(heard["failed"])
+        if "failed" in answer:
+            raise FailedError(answer["failed"])
 
     def kill(self) -> None:
         self._host.kill()
@@ -115,7 +120,7 @@ class LaneSession:
         self._attempt += 1
         order = self._order.model_copy(update={"attempt": self._attempt})
         self._destination.tell(move=order.model_dump(mode="json"))
-        return Moving(self._destination)
+        return RunningHop(self._destination)
 
     def close(self) -> None:
         for host in (self._destination, self._source):
@@ -124,11 +129,11 @@ class LaneSession:
     def _new_destination(self) -> Host:
         scratch = self._job.scratch
         host = Host("destination", scratch / "c", self._job.destination, scratch / "state", log=self._log)
-        host.hear(TIMEOUT_S)
+        host.receive(TIMEOUT_S)
         return host
 
     def _served(self) -> int:
-        """The source's port, once it serves the hop."""
+        """Return the source's port once it serves the hop."""
         serve = Serve(
             transfer_id=TRANSFER,
             hop_id=HOP,
@@ -138,7 +143,7 @@ class LaneSession:
             until=datetime.now(UTC) + timedelta(days=1),
         )
         self._source.tell(allow=serve.model_dump(mode="json"), token=TOKEN)
-        return int(self._source.hear(TIMEOUT_S)["port"])
+        return int(self._source.receive(TIMEOUT_S)["port"])
 
     def _ordered(self, port: int) -> Move:
         return Move(
@@ -157,7 +162,7 @@ class LaneSession:
 
 
 @contextmanager
-def _put_up(job: Job) -> Iterator[Session]:
+def _prepare(job: Job) -> Iterator[Session]:
     session = LaneSession(job)
     try:
         yield session
@@ -165,4 +170,4 @@ def _put_up(job: Job) -> Iterator[Session]:
         session.close()
 
 
-LANE = Tool("lane", _put_up)
+LANE = Tool("lane", _prepare)

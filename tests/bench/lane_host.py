@@ -1,4 +1,4 @@
-"""One host of a lane in a process of its own, as an agent is; driven by lines of JSON on standard input.
+"""Run one host of a lane in a process of its own, like an agent, driven by JSON lines on standard input.
 
 python -m tests.bench.lane_host source KEYS DATA        {"allow": {…Serve}, "token": "…"}   → {"port": 4460}
 python -m tests.bench.lane_host destination KEYS ARCHIVE STATE        {"move": {…Move}}   → {"digest": "…"}
@@ -27,8 +27,8 @@ from events.progress import Connection
 ROOT = "/bench"
 
 
-class Nobody:
-    """A watcher who does not care."""
+class SilentObserver:
+    """An attempt observer that ignores everything."""
 
     def on_start(self, way: Connection) -> None: ...
 
@@ -42,7 +42,7 @@ def say(**words: object) -> None:
 
 
 def source(keys: Path, data: Path) -> None:
-    """Serves what it is told to, until standard input ends."""
+    """Serve hops from standard input until it ends."""
     roots = Roots([RootConfig(path=ROOT, access="ro", directory=data)])
     server = LaneServer(lane_certificate.load(keys), roots, ("127.0.0.1", 0))
     server.start()
@@ -54,7 +54,7 @@ def source(keys: Path, data: Path) -> None:
 
 
 def destination(keys: Path, archive: Path, state: Path) -> None:
-    """Carries out one Move after the other."""
+    """Run one Move after another from standard input."""
     roots = Roots([RootConfig(path=ROOT, access="rw", directory=archive)])
     say(ready=True)
     for line in sys.stdin:
@@ -66,7 +66,7 @@ def destination(keys: Path, archive: Path, state: Path) -> None:
             credentials=_no_credentials,
         )
         try:
-            outcome = asyncio.run(mover.move(order, ProgressCounter(), Nobody()))
+            outcome = asyncio.run(mover.move(order, ProgressCounter(), SilentObserver()))
         except HopError as error:
             say(failed=error.problem.message)
         else:

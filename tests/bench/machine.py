@@ -1,4 +1,4 @@
-"""What machine this is and which versions run: what a reader needs to compare, and no more."""
+"""Describe the machine and the tools' versions, as far as readers need to compare results."""
 
 import os
 import platform
@@ -38,7 +38,7 @@ def _processor() -> str:
 
 
 def _version(program: str, words: list[str]) -> str | None:
-    """The first line of what it says of itself."""
+    """Return the first line of the program's version output."""
     found = find(program)
     if found is None:
         return None

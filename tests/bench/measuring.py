@@ -1,9 +1,9 @@
-"""What a run costs: seconds, processor seconds and memory of both ends, read from the kernel.
+"""Measure what a run costs: seconds, CPU seconds and memory of both ends, read from the kernel.
 
-Processor time is that of the harness's children that ended meanwhile, and of everything below them (wait4),
-plus what the processes that go on running (sshd, a lane's agent) and all below them have used since the
-beginning (/proc/PID/stat, their own and that of their ended children). Memory is looked at ten times a
-second: for each end the sum, over its processes, of the largest resident size that each has had (VmHWM).
+CPU time is that of the harness's children that ended during the run and their descendants (wait4), plus what
+the processes that keep running (sshd, a lane's agent) and their descendants have used since the start
+(/proc/PID/stat, including ended children). Memory is sampled ten times a second: for each end the sum of the
+peak resident sizes of its processes (VmHWM).
 """
 
 import contextlib
@@ -15,13 +15,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-EVERY = 0.1
-TICK = os.sysconf("SC_CLK_TCK")
+SAMPLE_INTERVAL_S = 0.1
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one run; memory in bytes: of the end that was started for it (near), and of the other."""
+    """Cost of one run; memory in bytes: near is the end that was started for it, far the other."""
 
     seconds: float
     cpu_seconds: float
@@ -30,7 +30,7 @@ class Cost:
 
 
 def below(roots: Iterable[int]) -> set[int]:
-    """The processes `roots`, and all that descend from them."""
+    """Return the processes `roots` and all their descendants."""
     parents = {pid: parent for pid in _pids() if (parent := _parent(pid)) is not None}
     found = {pid for pid in roots if pid in parents}
     while more := {pid for pid, parent in parents.items() if parent in found and pid not in found}:
@@ -39,7 +39,7 @@ def below(roots: Iterable[int]) -> set[int]:
 
 
 def cpu_of(roots: Iterable[int]) -> float:
-    """Processor seconds of the processes `roots`, of what runs below them and of what has ended there."""
+    """Return the CPU seconds of the processes `roots` and their descendants, including ended ones."""
     return sum(_cpu(pid) for pid in below(roots))
 
 
@@ -48,7 +48,7 @@ def _pids() -> list[int]:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields after the name, which may hold anything: state, parent, …"""
+    """Return the fields after the name, which may contain any character: state, parent, …."""
     return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
 
 
@@ -60,12 +60,12 @@ def _parent(pid: int) -> int | None:
 
 def _cpu(pid: int) -> float:
     with contextlib.suppress(OSError):
-        return sum(int(ticks) for ticks in _stat(pid)[11:15]) / TICK
+        return sum(int(ticks) for ticks in _stat(pid)[11:15]) / TICKS_PER_S
     return 0.0
 
 
 def peak_of(pid: int) -> int:
-    """Bytes of the largest resident size so far; 0 if the process has gone."""
+    """Return the peak resident size in bytes; 0 if the process has ended."""
     with contextlib.suppress(OSError, IndexError):
         _, _, rest = Path(f"/proc/{pid}/status").read_text(errors="replace").partition("VmHWM:")
         return int(rest.split()[0]) * 1024
@@ -74,7 +74,7 @@ def peak_of(pid: int) -> int:
 
 @dataclass
 class Meter:
-    """Measures what is done within it. `far` and `near` run already; `joined` adds another process."""
+    """Measures what runs within its block. `far` and `near` run already; `joined` adds a process."""
 
     far: list[int]
     near: list[int]
@@ -105,7 +105,7 @@ class Meter:
         self.cost = Cost(seconds, cpu, self._peaks["near"], self._peaks["far"])
 
     def joined(self, pid: int) -> None:
-        """This process was started for the run: it is the near end. It may have children already."""
+        """Add a process that was started for the run, with its children, to the near end."""
         self._joined.append(pid)
         self._families[pid] = "near"
         self._strangers = self._before - {pid}
@@ -115,7 +115,7 @@ class Meter:
         return ended.ru_utime + ended.ru_stime + cpu_of([*self.near, *self.far, *self._joined])
 
     def _sample(self) -> None:
-        while not self._ended.wait(EVERY):
+        while not self._ended.wait(SAMPLE_INTERVAL_S):
             self._look()
 
     def _look(self) -> None:

@@ -1,4 +1,4 @@
-"""A bar chart as SVG, by hand: it needs no library that would weigh more than the benchmark itself."""
+"""Draw bar charts as SVG without a library, which would be larger than the benchmark."""
 
 from html import escape
 
@@ -11,7 +11,7 @@ STYLE = "font-family: system-ui, sans-serif; font-size: 12px; fill: #57606a"
 
 
 def plot(results: list[Result]) -> str:
-    """One chart for each case and medium, one under the other: seconds, shorter is better."""
+    """Draw a chart of seconds for each case and medium, one below the other; shorter is better."""
     parts, top = [], 0
     for case in CASES:
         for medium in case.media:
@@ -26,7 +26,7 @@ def plot(results: list[Result]) -> str:
 
 
 def _chart(title: str, results: list[Result], top: int) -> tuple[list[str], int]:
-    """What to draw, and how high it is."""
+    """Return the chart's elements and its height."""
     ordered = sorted(results, key=lambda one: one.seconds or 0)
     longest = ordered[-1].seconds or 1
     parts = [f'<text x="8" y="{top + 22}" font-weight="bold" fill="#24292f">{escape(title)}</text>']

@@ -1,6 +1,6 @@
-"""rclone in the ways that it can go from server to server: over sftp, from `serve http`, to `serve s3`.
+"""rclone between two servers: over sftp, from `serve http`, and to `serve s3`.
 
-And aria2, which takes one file from the same `serve http` over many connections.
+Also aria2, which downloads one file from `serve http` over many connections.
 """
 
 import secrets
@@ -13,13 +13,13 @@ from tests.bench.serving import until_answers
 from tests.bench.ssh import CIPHER, sshd
 from tests.bench.tools import CommandSession, Job, Process, Session, Tool, as_shown, find
 
-OWN = {"RCLONE_CONFIG": "/dev/null"}
-"""Nothing of whoever runs the benchmark."""
+CLEAN_CONFIG = {"RCLONE_CONFIG": "/dev/null"}
+"""Environment without the user's own rclone configuration."""
 CUTOFF = "32M"
 
 
 def _copy(job: Job, *words: str, streams: int = 4) -> list[str]:
-    """What all have in common: many files at once, and tried again and again when they are interrupted."""
+    """Return the command with the shared options: many files in parallel, and retries when interrupted."""
     many = ["--transfers", str(max(streams, 4) if job.one_file else 16), "--checkers", "16"]
     streaming = (
         ["--multi-thread-streams", str(streams), "--multi-thread-cutoff", CUTOFF]
@@ -35,7 +35,7 @@ def _copy(job: Job, *words: str, streams: int = 4) -> list[str]:
 
 @contextmanager
 def _sftp(job: Job) -> Iterator[Session]:
-    """A pull, which is the faster way, since only a pull has several streams."""
+    """Pull, which is faster, since only a pull has several streams."""
     with sshd(job) as server:
         keys = job.scratch
         remote = [
@@ -51,31 +51,34 @@ def _sftp(job: Job) -> Iterator[Session]:
         trust = ["--sftp-known-hosts-file", str(known), "--sftp-ciphers", CIPHER, "--sftp-user", _user()]
         fast = ["--sftp-chunk-size", "255k", "--sftp-concurrency", "64", "--sftp-disable-hashcheck"]
         argv = _copy(job, f":sftp:{job.source}", str(job.destination), *remote, *trust, *fast)
-        yield _session(argv, job, server.process, OWN)
+        yield _session(argv, job, server.process, CLEAN_CONFIG)
 
 
 def _http(streams: int) -> Callable[[Job], AbstractContextManager[Session]]:
     @contextmanager
-    def put_up(job: Job) -> Iterator[Session]:
+    def prepare(job: Job) -> Iterator[Session]:
         with _serving_http(job) as (server, url, own):
             tls = ["--http-url", url, "--ca-cert", own.certificate("server")]
             tls += ["--client-cert", own.certificate("client"), "--client-key", own.key("client")]
             unseen = [] if job.one_file or job.compares else ["--http-no-head"]
             yield _session(
-                _copy(job, ":http:", str(job.destination), *tls, *unseen, streams=streams), job, server, OWN
+                _copy(job, ":http:", str(job.destination), *tls, *unseen, streams=streams),
+                job,
+                server,
+                CLEAN_CONFIG,
             )
 
-    return put_up
+    return prepare
 
 
 @contextmanager
 def _s3(job: Job) -> Iterator[Session]:
-    """A push; the bucket is the destination's own folder. Keys stay off the command line."""
+    """Push; the bucket is the destination's folder. Keys stay off the command line."""
     own, port = certificates(job.scratch), free_ports(1)[0]
     access, secret = secrets.token_hex(10).upper(), secrets.token_hex(20)
     tls = ["--cert", own.certificate("server"), "--key", own.key("server")]
     served = ["serve", "s3", str(job.destination.parent), "--addr", f"127.0.0.1:{port}", *tls]
-    with _server(served, job, port, OWN | {"RCLONE_AUTH_KEY": f'"{access},{secret}"'}) as server:
+    with _server(served, job, port, CLEAN_CONFIG | {"RCLONE_AUTH_KEY": f'"{access},{secret}"'}) as server:
         remote = ["--s3-provider", "Rclone", "--s3-endpoint", f"https://127.0.0.1:{job.dial(port)}"]
         fast = ["--s3-upload-cutoff", "200M", "--s3-chunk-size", "64M", "--s3-upload-concurrency", "4"]
         where = [str(job.source), f":s3:{job.destination.name}"]
@@ -83,7 +86,7 @@ def _s3(job: Job) -> Iterator[Session]:
             job, *where, *remote, *fast, "--s3-no-check-bucket", "--ca-cert", own.certificate("server")
         )
         keys = {"RCLONE_S3_ACCESS_KEY_ID": access, "RCLONE_S3_SECRET_ACCESS_KEY": secret}
-        yield _session(argv, job, server, OWN | keys)
+        yield _session(argv, job, server, CLEAN_CONFIG | keys)
 
 
 @contextmanager
@@ -101,7 +104,7 @@ def _aria2(job: Job) -> Iterator[Session]:
 
 @contextmanager
 def _serving_http(job: Job) -> Iterator[tuple[Process, str, Certificates]]:
-    """The server, the address to dial, and the certificates of both."""
+    """Yield the server, the address to dial, and both certificates."""
     own, port = certificates(job.scratch), free_ports(1)[0]
     tls = [
         "--cert",
@@ -112,7 +115,7 @@ def _serving_http(job: Job) -> Iterator[tuple[Process, str, Certificates]]:
         own.certificate("client"),
     ]
     served = ["serve", "http", str(job.source), "--addr", f"127.0.0.1:{port}", "--read-only", *tls]
-    with _server(served, job, port, OWN) as server:
+    with _server(served, job, port, CLEAN_CONFIG) as server:
         yield server, f"https://127.0.0.1:{job.dial(port)}/", own
 
 

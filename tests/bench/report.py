@@ -1,28 +1,31 @@
-"""The table for people, from the results."""
+"""Write the report in Markdown from the results."""
 
 import statistics
 from collections.abc import Iterable
 
 from tests.bench.cases import CASES, Case
-from tests.bench.goals import Verdict
+from tests.bench.goals import GoalResult
 from tests.bench.results import Result
-from tests.bench.system import Whole
+from tests.bench.system import SystemResult
 from tests.bench.workloads import MIB
 
 HEAD = """\
 # What was measured
 
-Written by `make bench`; do not edit. How it is measured is told in [README.md](README.md).
+Written by `make bench`; do not edit. [README.md](README.md) describes the method.
 
 ![seconds of each tool](results.svg)
 """
 
 
 def report(
-    results: list[Result], verdicts: Iterable[Verdict], about: dict[str, str], whole: Whole | None = None
+    results: list[Result],
+    goal_results: Iterable[GoalResult],
+    about: dict[str, str],
+    whole: SystemResult | None = None,
 ) -> str:
     parts = [HEAD, _table(("", ""), list(about.items()))]
-    parts += ["## What it was to reach\n", _goals(verdicts)]
+    parts += ["## Goals\n", _goals(goal_results)]
     for case in CASES:
         for medium in case.media:
             here = [one for one in results if one.key == (case.name, medium)]
@@ -36,7 +39,7 @@ def report(
     return "\n".join(parts)
 
 
-def _whole(whole: Whole) -> str:
+def _whole(whole: SystemResult) -> str:
     heads = ("from, to", "median, s", "from–to", "the first of all, with cold functions")
     rows = [
         (one.name, f"{one.median:.2f}", f"{min(one.warm):.2f}–{max(one.warm):.2f}", f"{one.cold:.2f}")
@@ -58,16 +61,16 @@ def _whole(whole: Whole) -> str:
     )
 
 
-def _goals(verdicts: Iterable[Verdict]) -> str:
-    rows = [(one.wish, one.found, one.word) for one in verdicts]
-    return _table(("to reach", "found", ""), rows)
+def _goals(goal_results: Iterable[GoalResult]) -> str:
+    rows = [(one.wish, one.found, one.word) for one in goal_results]
+    return _table(("goal", "measured", ""), rows)
 
 
 def _case(case: Case, results: list[Result]) -> str:
     done = sorted((one for one in results if one.seconds), key=lambda one: one.seconds or 0)
     heads = ["tool", "seconds", "from–to", "MiB/s", "files/s", "against rsync", "against the best other"]
     heads += ["CPU s", "CPU s/GiB", "peak MiB, near / far"]
-    if case.line:
+    if case.network:
         heads += ["of its bytes on the wire", "starts", "cuts"]
     rows = [_row(case, one, results) for one in done]
     blanks = ("",) * (len(heads) - 2)
@@ -88,7 +91,7 @@ def _row(case: Case, one: Result, results: list[Result]) -> tuple[str, ...]:
         f"{one.cpu_per_gib:.2f}",
         f"{one.near_memory / 2**20:.0f} / {one.far_memory / 2**20:.0f}",
     )
-    if not case.line:
+    if not case.network:
         return cells
     share = f"{100 * (one.wire_bytes or 0) / one.bytes:.0f} %"
     return (*cells, share, str(one.tries), str(one.cuts))
@@ -99,12 +102,12 @@ def seconds_of(results: Iterable[Result], tool: str) -> float | None:
 
 
 def best_other(results: Iterable[Result], tool: str) -> float | None:
-    """Seconds of the fastest of all the others; the floor is none."""
+    """Return the seconds of the fastest other tool; the baseline `cp` does not count."""
     return min((one.seconds for one in results if one.seconds and one.tool not in (tool, "cp")), default=None)
 
 
 def ratio(other: float | None, own: float | None) -> str:
-    """How many times as fast: 2.10 × is twice as fast and a bit."""
+    """Format how many times as fast one's own time is, as in `2.10 ×`."""
     return f"{other / own:.2f} ×" if other and own else ""
 
 

@@ -1,4 +1,4 @@
-"""Medians of runs, as they are kept in results.json."""
+"""Medians of runs, as stored in results.json."""
 
 import statistics
 from collections import defaultdict
@@ -11,7 +11,7 @@ from tests.bench.running import Run
 
 @dataclass(frozen=True)
 class Result:
-    """One tool in one case on one medium; medians of its runs. Bytes and seconds."""
+    """Medians of one tool's runs in one case on one medium; bytes and seconds."""
 
     case: str
     medium: str
@@ -19,7 +19,7 @@ class Result:
     command: str = ""
     runs: int = 0
     seconds: float | None = None
-    """None when it could not; then `why_not` says why."""
+    """None if the tool could not run the case; `why_not` has the reason."""
     fastest: float | None = None
     slowest: float | None = None
     bytes: int = 0
@@ -27,7 +27,7 @@ class Result:
     cpu_seconds: float | None = None
     near_memory: int = 0
     far_memory: int = 0
-    """The largest of all runs."""
+    """The largest of all runs, in bytes."""
     wire_bytes: int | None = None
     tries: int = 1
     cuts: int = 0
@@ -54,7 +54,7 @@ class Result:
 
 
 def results_of(runs: Iterable[Run], size: dict[str, tuple[int, int]]) -> list[Result]:
-    """`size`: of each case, files and bytes."""
+    """Return the medians of the runs; `size` maps each case to files and bytes."""
     groups: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
     for run in runs:
         groups[run.case, run.medium, run.tool].append(run)

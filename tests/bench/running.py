@@ -1,4 +1,4 @@
-"""One run of one tool: put up, clear, start, measure, check."""
+"""Run one tool in one case: prepare, start, measure, check, clean up."""
 
 import shutil
 import subprocess
@@ -10,21 +10,21 @@ from pathlib import Path
 
 from tests.bench.cases import Case, Medium
 from tests.bench.checking import differences
-from tests.bench.ground import clear, on_disk, warm
-from tests.bench.lines import Lines, lines
+from tests.bench.emulated_network import EmulatedNetwork, emulated_network
 from tests.bench.measuring import Cost, Meter
+from tests.bench.preparation import clear, on_disk, warm
 from tests.bench.tools import FailedError, Job, Session, Tool
 from tests.bench.workloads import change
 
-SHORTEST = 1.0
-"""Seconds between two cuts, however small the scale."""
-TRIES = 100
-"""How often a tool that was interrupted is started anew before it is given up."""
+MIN_CUT_INTERVAL_S = 1.0
+"""Shortest time between two cuts, however small the scale."""
+MAX_STARTS = 100
+"""How often an interrupted tool is started before the run fails."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What came of it."""
+    """The outcome of one run."""
 
     case: str
     medium: str
@@ -32,7 +32,7 @@ class Run:
     cost: Cost | None = None
     command: str = ""
     wire_bytes: int | None = None
-    """What passed the line: of the whole run, or from the new start on when it was killed."""
+    """Bytes over the network: of the whole run, or after the restart if the tool was killed."""
     tries: int = 1
     cuts: int = 0
     why_not: str = ""
@@ -42,12 +42,12 @@ class Run:
 
 
 @dataclass
-class Bench:
-    """Where runs take place."""
+class Runner:
+    """Runs tools from a source folder into new destinations."""
 
     source: Path
     folder: Path
-    """For destinations; on the same medium."""
+    """Folder for destinations, on the same medium."""
     limit: float
     scale: float
     generation: int = 0
@@ -60,66 +60,66 @@ class Bench:
         self.runs += 1
         destination = self.folder / f"destination-{self.runs}"
         destination.mkdir()
-        kind = case.line
-        if kind and kind.cut_every:
-            kind = replace(kind, cut_every=max(SHORTEST, kind.cut_every * self.scale))
-        with lines(kind) as between, tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        profile = case.network
+        if profile and profile.cut_every:
+            profile = replace(profile, cut_every=max(MIN_CUT_INTERVAL_S, profile.cut_every * self.scale))
+        with emulated_network(profile) as network, tempfile.TemporaryDirectory(prefix="bench-") as scratch:
             job = Job(
                 source=self.source,
                 destination=destination,
                 scratch=Path(scratch),
-                dial=between.dial,
+                dial=network.dial,
                 one_file=case.workload.one_file,
                 compares=case.before != "nothing",
                 resumes=case.resumes,
             )
             try:
-                return self._measured(case, tool, job, between, blank)
+                return self._measured(case, tool, job, network, blank)
             except (FailedError, TimeoutError) as error:
                 return replace(
-                    blank, why_not=_in_a_line(error, job), cuts=between.passed().cuts if kind else 0
+                    blank, why_not=_one_line(error, job), cuts=network.passed().cuts if profile else 0
                 )
             finally:
                 clear(destination, medium)
                 for name in tool.leaves:
                     shutil.rmtree(self.source / name, ignore_errors=True)
 
-    def _measured(self, case: Case, tool: Tool, job: Job, between: Lines, blank: Run) -> Run:
+    def _measured(self, case: Case, tool: Tool, job: Job, network: EmulatedNetwork, blank: Run) -> Run:
         if case.before != "nothing":
             subprocess.run(["cp", "-a", f"{job.source}/.", f"{job.destination}/"], check=True)
         on_disk(job.destination)
-        with tool.put_up(job) as session:
+        with tool.prepare(job) as session:
             if case.before == "all but 1 %":
                 self.generation += 1
                 change(job.source, 0.01, self.generation)
                 on_disk(job.source)
             blank = replace(blank, command=session.command)
-            began = between.passed().bytes if case.line else 0
+            began = network.passed().bytes if case.network else 0
             warm(job.source)
             if case.killed:
-                began += self._killed_at_half(session, between)
+                began += self._killed_at_half(session, network)
             with Meter(session.far, session.near) as meter:
-                tries = self._to_the_end(session, meter, again=case.resumes)
+                tries = self._run_until_done(session, meter, restart=case.resumes)
                 on_disk(job.destination)
-            passed = between.passed() if case.line else None
+            passed = network.passed() if case.network else None
         wrong = differences(job.source, job.destination, tool.leaves)
         if wrong:
-            raise FailedError(f"{len(wrong)} things arrived wrong: {wrong[0]}")
+            raise FailedError(f"{len(wrong)} entries differ: {wrong[0]}")
         wire = passed.bytes - began if passed else None
         return replace(
             blank, cost=meter.cost, wire_bytes=wire, tries=tries, cuts=passed.cuts if passed else 0
         )
 
-    def _to_the_end(self, session: Session, meter: Meter, *, again: bool) -> int:
-        """How often it had to be started."""
+    def _run_until_done(self, session: Session, meter: Meter, *, restart: bool) -> int:
+        """Start the tool until it succeeds and return the number of starts."""
         deadline = time.monotonic() + self.limit
-        for tries in range(1, TRIES + 1):
+        for tries in range(1, MAX_STARTS + 1):
             running = session.start()
             meter.joined(running.pid)
             try:
                 running.wait(max(0.0, deadline - time.monotonic()))
             except FailedError:
-                if not again or tries == TRIES:
+                if not restart or tries == MAX_STARTS:
                     raise
             except TimeoutError:
                 raise TimeoutError(f"it was not done after {self.limit:.0f} s and {tries} starts") from None
@@ -128,16 +128,16 @@ class Bench:
                 raise
             else:
                 return tries
-        raise AssertionError("the last try either ends well or raises")
+        raise AssertionError("the last start either returns or raises")
 
-    def _killed_at_half(self, session: Session, between: Lines) -> int:
-        """Bytes that had passed when it was killed and all had come to rest."""
+    def _killed_at_half(self, session: Session, network: EmulatedNetwork) -> int:
+        """Kill the tool at half of the bytes and return the bytes forwarded until then."""
         half = sum(path.stat().st_size for path in self.source.rglob("*") if path.is_file()) / 2
         running = session.start()
-        _until(lambda: between.passed().bytes >= half, self.limit)
+        _until(lambda: network.passed().bytes >= half, self.limit)
         running.kill()
         passed = -1
-        while passed != (passed := between.passed().bytes):
+        while passed != (passed := network.passed().bytes):
             time.sleep(0.3)
         return passed
 
@@ -145,8 +145,8 @@ class Bench:
 def _cannot(case: Case, tool: Tool) -> str | None:
     if lacking := tool.lacks():
         return f"left out: {lacking}"
-    if case.line and not tool.lined:
-        return "knows no line"
+    if case.network and not tool.uses_network:
+        return "cannot use the emulated network"
     if case.before != "nothing" and not tool.compares:
         return "sends everything again: it does not compare"
     if not case.workload.one_file and not tool.many:
@@ -162,7 +162,7 @@ def _until(true: Callable[[], bool], timeout_s: float) -> None:
         time.sleep(0.005)
 
 
-def _in_a_line(error: Exception, job: Job) -> str:
+def _one_line(error: Exception, job: Job) -> str:
     words = " ".join(str(error).split())
     for path, name in ((job.source, "SOURCE"), (job.destination, "DESTINATION"), (job.scratch, "KEYS")):
         words = words.replace(str(path), name)

@@ -1,4 +1,4 @@
-"""Waiting for servers of our own to answer."""
+"""Wait for a server to accept connections."""
 
 import socket
 import time
@@ -10,13 +10,17 @@ TIMEOUT_S = 30.0
 
 
 def until_answers(port: int, process: Process) -> None:
-    """Return once somebody listens on the port; FailedError if the process ends before."""
+    """Return once a server listens on the port.
+
+    Raises:
+        FailedError: The process has ended, or nothing listens within the timeout.
+    """
     deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         if not process.alive():
             process.wait(0)
-            raise FailedError("it ended instead of listening")
+            raise FailedError("the server ended before it listened")
         time.sleep(0.02)
-    raise FailedError(f"nobody listened after {TIMEOUT_S:.0f} s")
+    raise FailedError(f"no server listened within {TIMEOUT_S:.0f} s")

@@ -1,4 +1,4 @@
-"""A private sshd on loopback, with keys and configuration of its own, and the tools that go over it."""
+"""A private sshd on loopback, with its own keys and configuration, and the tools that use it."""
 
 import shlex
 import subprocess
@@ -46,9 +46,9 @@ Host far
 class Sshd:
     process: Process
     port: int
-    """To dial."""
+    """Port to dial."""
     config: Path
-    """For ssh -F; calls the server `far`."""
+    """Configuration for ssh -F, which names the server `far`."""
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def sshd(job: Job) -> Iterator[Sshd]:
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(keys / name)], check=True)
     (keys / "known").write_text("far " + (keys / "host.pub").read_text())
     (keys / "sshd_config").write_text(SSHD.format(port=port, keys=keys))
-    program = str(find("sshd"))  # sshd starts itself anew, and so wants its whole path
+    program = str(find("sshd"))  # sshd re-executes itself and needs its absolute path
     _separation()
     process = Process([program, "-D", "-e", "-f", str(keys / "sshd_config")], log=keys / "sshd.log")
     try:
@@ -72,7 +72,7 @@ def sshd(job: Job) -> Iterator[Sshd]:
 
 
 def _separation() -> None:
-    """sshd of root wants the directory that the distribution's service makes at start."""
+    """Create the privilege separation directory that sshd needs as root."""
     import os
 
     if os.geteuid() == 0:
@@ -84,16 +84,16 @@ Words = Callable[[Job, Sshd], list[str]]
 
 def _over_ssh(words: Words) -> Callable[[Job], AbstractContextManager[Session]]:
     @contextmanager
-    def put_up(job: Job) -> Iterator[Session]:
+    def prepare(job: Job) -> Iterator[Session]:
         with sshd(job) as server:
             argv = words(job, server)
             yield CommandSession(argv, as_shown(argv, job), job.scratch / "tool.log", [server.process.pid])
 
-    return put_up
+    return prepare
 
 
 def _rsync(job: Job, server: Sshd) -> list[str]:
-    """Whole files at once and in place; one that was interrupted is gone on with, as its manual has it."""
+    """Write whole files in place; resume interrupted ones as rsync's manual recommends."""
     how = ["--inplace", "--append-verify"] if job.resumes else ["--whole-file", "--inplace"]
     return ["rsync", "-a", *how, "-e", f"ssh -F {server.config}", f"{job.source}/", f"far:{job.destination}/"]
 
@@ -103,10 +103,10 @@ def _scp(job: Job, server: Sshd) -> list[str]:
 
 
 def _sftp(job: Job, server: Sshd) -> list[str]:
-    """Large requests, many of them under way; `-a` goes on with a file that was begun."""
+    """Use many large requests in flight; `-a` resumes a partial file."""
     verb = "put -a -p -R" if job.resumes else "put -p -R"
     batch = job.scratch / "batch"
-    if job.resumes:  # it goes on only with a file that is there
+    if job.resumes:  # it resumes only a file that exists
         for thing in _things(job):
             (job.destination / Path(thing).name).touch()
     places = [(thing, f"{job.destination}/{Path(thing).name}") for thing in _things(job)]

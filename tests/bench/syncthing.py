@@ -1,9 +1,8 @@
-"""Syncthing between two devices of its own, which know nobody else.
+"""Syncthing between two private devices.
 
-Both run and are connected before the clock does, with the folder paused. The clock runs from the moment when
-the folder goes on at both until the destination says that nothing is needed any more: scanning, hashing,
-moving. When most of it stands there already, both have scanned it before; then a rescan at both is what is
-measured.
+Both are started and connected before the clock, with the folder paused. The clock runs from resuming the
+folder at both until the destination reports that nothing more is needed: scanning, hashing, moving. If most
+files are at the destination already, both have scanned them before, and a rescan at both is measured.
 """
 
 import json
@@ -45,7 +44,7 @@ CONFIG = """\
 
 
 class Device:
-    """One Syncthing, with its own home."""
+    """One Syncthing process with its own home."""
 
     def __init__(self, job: Job, name: str) -> None:
         self.home = job.scratch / name
@@ -90,7 +89,7 @@ class Device:
         self.ask(f"config/folders/{FOLDER}", "PATCH", {"paused": paused})
 
     def rescan(self) -> None:
-        """Returns when it is done."""
+        """Rescan the folder; return when it is done."""
         self.ask(f"db/scan?folder={FOLDER}", "POST")
 
     def status(self) -> dict[str, Any]:
@@ -100,8 +99,8 @@ class Device:
         return {}
 
 
-class Syncing:
-    """The folder on its way."""
+class RunningSync:
+    """A running synchronization of the folder."""
 
     def __init__(self, source: Device, destination: Device) -> None:
         self._source, self._destination = source, destination
@@ -120,7 +119,7 @@ class Syncing:
         self._destination.process.kill()
 
     def _done(self) -> bool:
-        """The source has scanned, and the destination knows of all of that and has it."""
+        """Return whether the source has scanned and the destination has everything."""
         sent, taken = self._source.status(), self._destination.status()
         if sent.get("state") != "idle" or taken.get("state") != "idle" or not sent.get("localFiles"):
             return False
@@ -133,7 +132,7 @@ class Syncing:
         )
 
     def _knows(self, sent: dict[str, Any]) -> bool:
-        """The source's last word has been heard."""
+        """Return whether the destination has received the source's latest index."""
         completion = self._source.ask(f"db/completion?folder={FOLDER}&device={self._destination.id}")
         return bool(completion["completion"] == 100 and completion["needItems"] == 0)
 
@@ -151,14 +150,14 @@ class SyncthingSession:
         if job.compares:
             for device in (self._source, self._destination):
                 device.pause(False)
-            Syncing(self._source, self._destination).wait(TIMEOUT_S * 10)
+            RunningSync(self._source, self._destination).wait(TIMEOUT_S * 10)
 
     def start(self) -> Running:
         if not self._destination.process.alive():
             self._start_destination()
         for device in (self._source, self._destination):
             device.rescan() if self._job.compares else device.pause(False)
-        return Syncing(self._source, self._destination)
+        return RunningSync(self._source, self._destination)
 
     def close(self) -> None:
         for device in (self._destination, self._source):
@@ -174,7 +173,7 @@ class SyncthingSession:
 
 
 @contextmanager
-def _put_up(job: Job) -> Iterator[Session]:
+def _prepare(job: Job) -> Iterator[Session]:
     for folder in (job.source, job.destination):
         (folder / ".stfolder").mkdir(exist_ok=True)
     session = SyncthingSession(job)
@@ -184,4 +183,4 @@ def _put_up(job: Job) -> Iterator[Session]:
         session.close()
 
 
-SYNCTHING = Tool("syncthing", _put_up, ("syncthing",), leaves=(".stfolder",))
+SYNCTHING = Tool("syncthing", _prepare, ("syncthing",), leaves=(".stfolder",))

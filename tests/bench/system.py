@@ -1,10 +1,9 @@
-"""The whole system on the embedded cloud: how long until the first byte, what a chain gains by streaming, and
-how much memory the agents take.
+"""Measure the whole system on the embedded cloud: latency, chain streaming and agents' memory.
 
-The first byte is told by a small file that stands whole at its destination: later than the byte itself. Each
-kind of time begins before the request is sent; the first of each kind is told apart, since functions start
-cold in it. In a chain each hop has a bandwidth limit, as lines between places have: on one machine without
-any, both hops would only take the processor from each other.
+Latency to the first byte is measured by a small file that is complete at its destination, so a bit later than
+the byte itself. Each time starts before the request is sent; the first of each kind is reported separately,
+because functions start cold. In a chain each hop has a bandwidth limit, like networks between sites: without
+one, both hops would only compete for one machine's CPU.
 """
 
 import os
@@ -19,7 +18,7 @@ from typing import Any
 import boto3
 
 from infra.local import cloud as embedded
-from infra.local.environment import Environment, until, world
+from infra.local.environment import Environment, running_environment, until
 from infra.local.servers import Server
 from tests.bench.measuring import peak_of
 from tests.bench.workloads import ARCHIVE, MIB, write
@@ -32,8 +31,8 @@ SERVERS = {
 }
 SIZE = 64 * 1024
 LINKS, LINK = 96, 4 * MIB
-LINE = 32 * MIB
-"""Of a chain: files, bytes of each, and bytes a second of each hop."""
+HOP_LIMIT = 32 * MIB
+"""Bandwidth limit of each hop of a chain, in bytes per second."""
 TIMEOUT_S = 60.0
 ENDED = {"succeeded", "failed", "partially_failed", "cancelled"}
 TEMPLATE = {"name": "bench", "shape": "chain", "destinations": ["server-b:/primary/"]}
@@ -41,7 +40,7 @@ TEMPLATE = {"name": "bench", "shape": "chain", "destinations": ["server-b:/prima
 
 @dataclass(frozen=True)
 class Latency:
-    """Seconds."""
+    """Latencies of one kind of request, in seconds."""
 
     name: str
     goal: float
@@ -64,8 +63,10 @@ class Latency:
 
 @dataclass(frozen=True)
 class Chains:
-    """From S3 over server-b to server-d, seconds from the request to the end: each file moved on at once, or
-    only once server-b has all. `bytes` in `files`, each hop with so many bytes a second at most."""
+    """Seconds of a chain from S3 over server-b to server-d, streamed file by file or hop by hop.
+
+    `bytes` in `files`; `limit` is each hop's bandwidth in bytes per second.
+    """
 
     bytes: int
     files: int
@@ -75,7 +76,7 @@ class Chains:
 
     @property
     def saved(self) -> float:
-        """Of the time: 0.5 is half."""
+        """Share of the time that streaming saves: 0.5 is half."""
         return 1 - statistics.median(self.streamed) / statistics.median(self.whole)
 
     def as_json(self) -> dict[str, Any]:
@@ -83,8 +84,8 @@ class Chains:
 
 
 @dataclass(frozen=True)
-class Whole:
-    """What was found; memory in bytes, by agent, after all the rest and a tree like a video archive."""
+class SystemResult:
+    """Latencies, chains, and peak memory of each agent in bytes, including a tree like a video archive."""
 
     latencies: list[Latency]
     chains: Chains
@@ -95,9 +96,13 @@ class Whole:
         return {"latencies": latencies, "chains": self.chains.as_json(), "memory": self.memory}
 
 
-def measure(home: Path, repeat: int, scale: float) -> Whole:
-    """TimeoutError if something never arrives."""
-    with world(home) as here:
+def measure(home: Path, repeat: int, scale: float) -> SystemResult:
+    """Run all measurements.
+
+    Raises:
+        TimeoutError: A file did not arrive.
+    """
+    with running_environment(home) as here:
         servers = here.start_servers(SERVERS)
         api = Api.signed_in(here, here.user, here.password)
         by_api = _repeated(repeat, lambda number: _by_api(api, servers, number))
@@ -105,7 +110,7 @@ def measure(home: Path, repeat: int, scale: float) -> Whole:
         chains = _chains(here, api, repeat, scale)
         _move_archive(api, servers, scale)
         memory = {name: peak_of(agent.process.pid) for name, agent in here.agents.items()}
-    return Whole(
+    return SystemResult(
         [
             Latency("POST /transfers to the first byte at server-c", 0.7, by_api[0], by_api[1:]),
             Latency("S3 upload to the first byte at server-b", 1.2, by_upload[0], by_upload[1:]),
@@ -150,13 +155,15 @@ def _chains(here: Environment, api: Api, repeat: int, scale: float) -> Chains:
     def seconds(number: int, chain: str) -> float:
         places = [f"server-b:/primary/{chain}-{number}/", f"server-d:/backup/{chain}-{number}/"]
         began = time.monotonic()
-        asked = _ask(api, f"s3://{bucket}/chain/", places, "chain", chain=chain, bandwidth_limit=LINE)
+        asked = _create_transfer(
+            api, f"s3://{bucket}/chain/", places, "chain", chain=chain, bandwidth_limit=HOP_LIMIT
+        )
         _until_ended(api, asked, timeout_s=600)
         return time.monotonic() - began
 
     turns = [(seconds(number, "stream"), seconds(number, "whole")) for number in range(repeat)]
     streamed, whole = map(list, zip(*turns, strict=True))
-    return Chains(files * LINK, files, LINE, streamed, whole)
+    return Chains(files * LINK, files, HOP_LIMIT, streamed, whole)
 
 
 def _move_archive(api: Api, servers: dict[str, Server], scale: float) -> None:
@@ -165,16 +172,16 @@ def _move_archive(api: Api, servers: dict[str, Server], scale: float) -> None:
 
 
 def _copy(api: Api, source: str, destination: str) -> str:
-    return _ask(api, source, [destination], "fan_out")
+    return _create_transfer(api, source, [destination], "fan_out")
 
 
-def _ask(api: Api, source: str, destinations: list[str], shape: str, **options: object) -> str:
+def _create_transfer(api: Api, source: str, destinations: list[str], shape: str, **options: object) -> str:
     body = {"source": source, "destinations": destinations, "shape": shape, "options": options}
     return str(api.post("/transfers", body)["transfer_id"])
 
 
 def _arrival(path: Path) -> float:
-    """When the file stands there, whole."""
+    """Wait for the file and return when it was complete."""
     deadline = time.monotonic() + TIMEOUT_S
     while True:
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""All tools, in the order in which they take their turns."""
+"""All tools, in the order in which they run."""
 
 from tests.bench.floor import CP
 from tests.bench.lane import LANE

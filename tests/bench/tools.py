@@ -1,4 +1,4 @@
-"""What a tool is to the harness: how it is put up, started, and what it can do."""
+"""The harness's interface to a tool: how to prepare and start it, and what it can do."""
 
 import os
 import shutil
@@ -12,38 +12,43 @@ from typing import Protocol
 
 
 class FailedError(Exception):
-    """The tool did not do it; its own words."""
+    """The tool failed; the message has its output."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What one run has to bring about: `destination` holds what `source` holds."""
+    """The job of one run: make `destination` hold what `source` holds."""
 
     source: Path
     destination: Path
     scratch: Path
-    """For keys and configurations; its own for each run."""
+    """Folder for keys and configuration, new for each run."""
     dial: Callable[[int], int]
-    """The port to dial in place of this one: that of the line before it, if the case has one."""
+    """Returns the port to dial instead of the given one: the emulated network's, if the case has one."""
     one_file: bool = False
     compares: bool = False
-    """Most of it stands at the destination already."""
+    """Whether most files are at the destination already."""
     resumes: bool = False
-    """It will be interrupted, and is to go on."""
+    """Whether the tool will be interrupted and must resume."""
 
 
 class Running(Protocol):
     pid: int
 
     def wait(self, seconds: float) -> None:
-        """FailedError; TimeoutError when it is not done within `seconds`, and is ended."""
+        """Wait for the end.
+
+        Raises:
+            FailedError: The tool failed.
+            TimeoutError: It was not done within `seconds` and was killed.
+        """
 
     def kill(self) -> None:
-        """As a power cut would."""
+        """Kill the tool, like a power cut."""
 
 
 class Session(Protocol):
-    """A tool put up for one job."""
+    """A tool prepared for one job."""
 
     command: str
     far: list[int]
@@ -54,26 +59,28 @@ class Session(Protocol):
 
 @dataclass(frozen=True)
 class Tool:
+    """A tool of the benchmark and its abilities."""
+
     name: str
-    put_up: Callable[[Job], AbstractContextManager[Session]]
+    prepare: Callable[[Job], AbstractContextManager[Session]]
     programs: tuple[str, ...] = ()
     leaves: tuple[str, ...] = ()
-    """Names of its own in the folders."""
+    """Names that the tool leaves in the folders."""
     compares: bool = True
-    """Leaves unchanged files alone."""
-    lined: bool = True
-    """Goes over a connection that a line can be put into."""
+    """Whether it skips unchanged files."""
+    uses_network: bool = True
+    """Whether it uses a connection that the emulated network can intercept."""
     many: bool = True
-    """Moves trees, not only a file."""
+    """Whether it can move trees, not only one file."""
 
     def lacks(self) -> str | None:
-        """Why it cannot run on this machine."""
+        """Return why it cannot run on this machine, or None."""
         missing = [program for program in self.programs if find(program) is None]
         return f"{', '.join(missing)} is not installed (infra/local/setup.sh bench)" if missing else None
 
 
 def find(program: str) -> str | None:
-    """On the PATH, where daemons are (few have that on theirs), or in this environment."""
+    """Find a program on the PATH, in /usr/sbin or in this Python environment."""
     import sys
 
     beside = str(Path(sys.executable).parent)
@@ -81,7 +88,7 @@ def find(program: str) -> str | None:
 
 
 class Process:
-    """A program that was started for a run, with all that it starts itself."""
+    """A process that was started for a run, with its descendants."""
 
     def __init__(
         self, argv: list[str], environment: Mapping[str, str] | None = None, log: Path | None = None
@@ -109,13 +116,13 @@ class Process:
             self.kill()
             raise TimeoutError(f"it was not done after {seconds:.0f} s") from None
         if code:
-            raise FailedError(f"exit code {code}: {self._last_words()}")
+            raise FailedError(f"exit code {code}: {self._output_tail()}")
 
     def kill(self) -> None:
         self._signal(signal.SIGKILL)
 
     def end(self, timeout_s: float = 10) -> None:
-        """SIGTERM first."""
+        """Send SIGTERM, and SIGKILL after `timeout_s` seconds."""
         self._signal(signal.SIGTERM, timeout_s)
         self._signal(signal.SIGKILL)
 
@@ -130,13 +137,13 @@ class Process:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def _last_words(self) -> str:
+    def _output_tail(self) -> str:
         return self._log.read_text(errors="replace").strip()[-300:] if self._log else ""
 
 
 @dataclass
 class CommandSession:
-    """A tool that is a command."""
+    """A session of a tool that is one command."""
 
     argv: list[str]
     command: str
@@ -150,7 +157,7 @@ class CommandSession:
 
 
 def as_shown(argv: list[str], job: Job) -> str:
-    """The command for people: without any path or port of this machine."""
+    """Return the command for the report, without paths and ports of this machine."""
     import re
 
     words = " ".join(argv)

@@ -1,4 +1,4 @@
-"""What is moved: trees of bytes that no compression and no deduplication can shorten."""
+"""The workloads: trees of random bytes, which neither compress nor deduplicate."""
 
 import os
 import random
@@ -22,7 +22,7 @@ class Workload:
 
 @dataclass(frozen=True)
 class Size:
-    """What a tree holds."""
+    """The files and bytes of a tree."""
 
     files: int
     bytes: int
@@ -38,7 +38,7 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def change(folder: Path, share: float, generation: int) -> None:
-    """Write `share` of the files anew, at the same size; which, `generation` decides."""
+    """Rewrite `share` of the files at the same size; `generation` selects which."""
     files = files_of(folder)
     for path in random.Random(generation).sample(files, max(1, round(len(files) * share))):
         write(path, path.stat().st_size)
@@ -65,7 +65,7 @@ def _small(count: int) -> Callable[[Path, float], None]:
 
 
 def _archive(folder: Path, scale: float) -> None:
-    """Productions with a few videos, their proxies, and many thumbnails and notes: 2.5 GiB in 4,300 files."""
+    """Make productions with a few videos, proxies, and many thumbnails and notes: 2.5 GiB in 4,300 files."""
     dice = random.Random(2)
     for number in range(max(1, round(10 * scale))):
         production = folder / f"2026/production {number:02} – Köln"

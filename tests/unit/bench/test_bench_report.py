@@ -5,14 +5,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.bench import kept
-from tests.bench.goals import verdicts
+from tests.bench import previous_results
+from tests.bench.goals import goal_results
 from tests.bench.measuring import Cost
 from tests.bench.plot import plot
 from tests.bench.report import report
 from tests.bench.results import results_of
 from tests.bench.running import Run
-from tests.bench.system import Chains, Latency, Whole
+from tests.bench.system import Chains, Latency, SystemResult
 from tests.bench.tools import Job, as_shown
 
 GIB = 2**30
@@ -47,7 +47,7 @@ def test_the_median_counts_and_the_range_is_told():
 
 
 def test_a_goal_is_reached_not_reached_or_not_measured():
-    found = {one.wish: (one.found, one.word) for one in verdicts(results())}
+    found = {one.wish: (one.found, one.word) for one in goal_results(results())}
     assert found["big, memory: at least 2.0 × rsync"] == ("2.20 × (rsync)", "reached")
     assert found["big, memory: at least 1.1 × the best of all the others"] == ("1.20 × (scp)", "reached")
     assert found["killed at half: under 55 % of the bytes of a full run"] == ("75 %", "**not reached**")
@@ -55,7 +55,7 @@ def test_a_goal_is_reached_not_reached_or_not_measured():
 
 
 def test_the_table_has_ratios_and_reasons():
-    told = report(results(), verdicts(results()), {"kernel": "6.1"})
+    told = report(results(), goal_results(results()), {"kernel": "6.1"})
     assert "| **lane** | 5.00 | 4.00–9.00 | 819 |  | 2.20 × | 1.20 × |" in told
     assert "| syncthing | — left out: syncthing is not installed |" in told
     assert "75 %" in told
@@ -81,7 +81,7 @@ def test_a_command_is_shown_without_any_path_or_port_of_this_machine(tmp_path):
 
 def test_a_case_measured_later_stands_beside_those_measured_before(tmp_path):
     machine = {"kernel": "6.1", "scale": "1"}
-    whole = Whole(
+    whole = SystemResult(
         [Latency("to the first byte", 0.7, 1.5, [0.2, 0.3])], Chains(9, 3, 1, [2.0], [4.0]), {"b": 7}
     )
     told = {
@@ -91,10 +91,10 @@ def test_a_case_measured_later_stands_beside_those_measured_before(tmp_path):
         "runs": [one.as_json() for one in RUNS],
     }
     (tmp_path / "results.json").write_text(json.dumps(told))
-    before = kept.read(tmp_path / "results.json", machine)
+    before = previous_results.read(tmp_path / "results.json", machine)
     assert (before.runs, before.sizes, before.whole) == (RUNS, SIZES, whole)
     later = before.without({("big", "memory"), ("small", "memory")})
     assert [one.case for one in later.runs] == ["killed"]
     with pytest.raises(ValueError, match="another kernel: leave --add out"):
-        kept.read(tmp_path / "results.json", machine | {"kernel": "6.2"})
-    assert kept.read(tmp_path / "none.json", machine) == kept.Kept()
+        previous_results.read(tmp_path / "results.json", machine | {"kernel": "6.2"})
+    assert previous_results.read(tmp_path / "none.json", machine) == previous_results.PreviousResults()

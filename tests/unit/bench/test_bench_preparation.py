@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench.ground import clear
+from tests.bench.preparation import clear
 from tests.bench.workloads import files_of, size_of, write
 
 

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from tests.bench.line import Line, Way
-from tests.bench.lines import Kind, lines
+from tests.bench.emulated_network import NetworkProfile, emulated_network
+from tests.bench.network_emulator import Direction, NetworkEmulator
 
 SIZE = 3_000_001
 
@@ -59,27 +59,27 @@ def there_and_back(port, sent):
 
         sending = threading.Thread(target=send)
         sending.start()
-        heard = bytearray()
+        answer = bytearray()
         while data := near.recv(65536):
-            heard += data
+            answer += data
         sending.join()
-    return bytes(heard)
+    return bytes(answer)
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.005])
 def test_every_byte_comes_back_and_is_counted_in_both_directions(echo, delay):
-    line = Line(echo.port, delay, window=200_000)
+    line = NetworkEmulator(echo.port, delay, window=200_000)
     sent = os.urandom(SIZE)
 
-    heard = there_and_back(line.port, sent)
+    answer = there_and_back(line.port, sent)
 
-    assert hashlib.sha256(heard).digest() == hashlib.sha256(sent).digest()
+    assert hashlib.sha256(answer).digest() == hashlib.sha256(sent).digest()
     assert line.passed.total == 2 * SIZE
     line.close()
 
 
 def test_nothing_comes_before_its_time(echo):
-    line = Line(echo.port, delay=0.05)
+    line = NetworkEmulator(echo.port, delay=0.05)
     began = time.monotonic()
     assert there_and_back(line.port, b"x") == b"x"
     assert time.monotonic() - began >= 0.2  # a round trip to connect, one there and back
@@ -87,7 +87,7 @@ def test_nothing_comes_before_its_time(echo):
 
 
 def test_no_more_is_under_way_than_the_window():
-    way = Way(delay=30, window=100)
+    way = Direction(delay=30, window=100)
     assert way.room() == 100
     way.send(b"x" * 70)
     assert way.room() == 30
@@ -99,7 +99,7 @@ def test_no_more_is_under_way_than_the_window():
 
 
 def test_a_cut_ends_what_is_connected_and_lets_the_next_one_through(echo):
-    line = Line(echo.port)
+    line = NetworkEmulator(echo.port)
     with socket.create_connection(("127.0.0.1", line.port), 10) as near:
         near.sendall(b"here")
         assert near.recv(4) == b"here"
@@ -111,8 +111,8 @@ def test_a_cut_ends_what_is_connected_and_lets_the_next_one_through(echo):
 
 
 def test_in_a_process_of_its_own_it_tells_what_has_passed(echo):
-    with lines(Kind()) as between:
-        assert there_and_back(between.dial(echo.port), b"12345") == b"12345"
-        assert between.passed().bytes == 10
-    with lines(None) as nothing:
+    with emulated_network(NetworkProfile()) as network:
+        assert there_and_back(network.dial(echo.port), b"12345") == b"12345"
+        assert network.passed().bytes == 10
+    with emulated_network(None) as nothing:
         assert nothing.dial(4460) == 4460

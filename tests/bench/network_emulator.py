@@ -1,13 +1,12 @@
-"""A line on loopback, in a process of its own: it delays, bounds what is under way, counts, and is cut.
+"""Emulate a network on loopback, in a process of its own: a TCP proxy with delay, window, counter and cuts.
 
-    python -m tests.bench.line PORT [--delay SECONDS] [--window BYTES] [--cut-every SECONDS]
+    python -m tests.bench.network_emulator PORT [--delay SECONDS] [--window BYTES] [--cut-every SECONDS]
 
-Says its port as a line of JSON, and what has passed whenever it is asked (any line on standard input).
+Prints its port as a JSON line, and the bytes forwarded for each line on standard input.
 
 With a delay, bytes arrive `delay` seconds after they were sent, in each direction, and a sender may have
-`window` bytes under way: sent, and not acknowledged by the same way back, as TCP has it. A connection takes a
-round trip to be made. Without a delay bytes are spliced through the kernel, so that the line costs next to
-nothing.
+`window` bytes in flight: sent, and not yet acknowledged over the same delay. Connecting takes a round trip.
+Without a delay, bytes are spliced through the kernel, so that the proxy costs next to nothing.
 """
 
 import argparse
@@ -25,8 +24,8 @@ PIECE = 1024 * 1024
 SMALL_PIECE = 64 * 1024
 
 
-class Counter:
-    """Adds up, from any thread."""
+class ByteCounter:
+    """A thread-safe sum."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -37,8 +36,8 @@ class Counter:
             self.total += size
 
 
-class Way:
-    """One direction of one connection: what was sent and when it is due, and when its place is free again."""
+class Direction:
+    """One direction of a connection: bytes in flight, and when they are due and acknowledged."""
 
     def __init__(self, delay: float, window: int) -> None:
         self._delay, self._window = delay, window
@@ -49,7 +48,7 @@ class Way:
         self._over = False
 
     def room(self) -> int:
-        """Bytes that may be sent now; waits until there are some. 0 when the way is closed."""
+        """Wait until bytes may be sent and return how many; 0 if the direction is closed."""
         with self._changed:
             while not self._over:
                 self._take_acknowledgements()
@@ -65,7 +64,7 @@ class Way:
             self._changed.notify_all()
 
     def arrivals(self) -> Iterator[bytes]:
-        """What arrives, when it does, until the sender is done."""
+        """Yield bytes when they arrive, until the sender is done."""
         while (data := self._next()) is not None:
             yield data
             with self._changed:
@@ -73,7 +72,7 @@ class Way:
                 self._changed.notify_all()
 
     def end(self) -> None:
-        """Nothing more is sent; what is under way arrives."""
+        """Stop accepting bytes; those in flight still arrive."""
         with self._changed:
             self._over = True
             self._changed.notify_all()
@@ -95,8 +94,8 @@ class Way:
         return max(0.0, queue[0][0] - time.monotonic()) if queue else None
 
 
-class Line:
-    """Forwards connections to a port of this machine."""
+class NetworkEmulator:
+    """Forwards connections to a port of this machine, as the network would."""
 
     def __init__(
         self, target: int, delay: float = 0.0, window: int = 4 * PIECE, cut_every: float | None = None
@@ -106,8 +105,8 @@ class Line:
         self._lock = threading.Lock()
         self._ends: set[socket.socket] = set()
         self._closed = threading.Event()
-        self.passed = Counter()
-        """Bytes, in both directions."""
+        self.passed = ByteCounter()
+        """Bytes forwarded in both directions."""
         self.cuts = 0
         threading.Thread(target=self._accept, daemon=True).start()
         if cut_every:
@@ -118,7 +117,7 @@ class Line:
         return int(self._server.getsockname()[1])
 
     def cut(self) -> None:
-        """Whatever is connected, no longer is."""
+        """Disconnect all connections."""
         with self._lock:
             ends, self._ends = self._ends, set()
         self.cuts += bool(ends)
@@ -167,7 +166,7 @@ class Line:
                 self._ends -= set(ends)
 
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        """Until `source` says no more; `sink` is told so."""
+        """Forward until `source` ends, then end `sink`."""
         try:
             self._delayed(source, sink) if self._delay else self._spliced(source, sink)
         except OSError:
@@ -190,7 +189,7 @@ class Line:
             os.close(into)
 
     def _delayed(self, source: socket.socket, sink: socket.socket) -> None:
-        way = Way(self._delay, self._window)
+        way = Direction(self._delay, self._window)
         taking = threading.Thread(target=self._take, args=[source, way], daemon=True)
         taking.start()
         try:
@@ -200,7 +199,7 @@ class Line:
             way.end()
             taking.join()
 
-    def _take(self, source: socket.socket, way: Way) -> None:
+    def _take(self, source: socket.socket, way: Direction) -> None:
         with suppress(OSError):
             while (room := way.room()) and (data := source.recv(room)):
                 self.passed.add(len(data))
@@ -216,7 +215,7 @@ def main() -> None:
     arguments.add_argument("--cut-every", type=float, default=None)
     chosen = arguments.parse_args()
     sys.setswitchinterval(0.001)
-    line = Line(chosen.port, chosen.delay, chosen.window, chosen.cut_every)
+    line = NetworkEmulator(chosen.port, chosen.delay, chosen.window, chosen.cut_every)
     print(json.dumps({"port": line.port}), flush=True)
     for _ in sys.stdin:
         print(json.dumps({"passed": line.passed.total, "cuts": line.cuts}), flush=True)

@@ -1,4 +1,4 @@
-"""Lines put before servers for one run: each a process of `line`."""
+"""The emulated network of one run: a `network_emulator` process in front of each server."""
 
 import json
 import subprocess
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A line's nature. Seconds and bytes."""
+class NetworkProfile:
+    """Delay in seconds, window in bytes and seconds between cuts."""
 
     delay: float = 0.0
     window: int = 4 * 1024 * 1024
@@ -19,41 +19,43 @@ class Kind:
 
 @dataclass(frozen=True)
 class Passed:
+    """Bytes forwarded and cuts made."""
+
     bytes: int
     cuts: int
 
 
 @dataclass
-class Lines:
-    """Those of one run."""
+class EmulatedNetwork:
+    """The emulator processes of one run."""
 
-    kind: Kind | None
+    profile: NetworkProfile | None
     _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def dial(self, port: int) -> int:
-        """The port of a new line before this one; without a kind of line, the port itself."""
-        if self.kind is None:
+        """Put a new emulator in front of the port and return its port; without a profile, return the port."""
+        if self.profile is None:
             return port
-        words = ["--delay", str(self.kind.delay), "--window", str(self.kind.window)]
-        if self.kind.cut_every:
-            words += ["--cut-every", str(self.kind.cut_every)]
+        words = ["--delay", str(self.profile.delay), "--window", str(self.profile.window)]
+        if self.profile.cut_every:
+            words += ["--cut-every", str(self.profile.cut_every)]
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.line", str(port), *words],
+            [sys.executable, "-m", "tests.bench.network_emulator", str(port), *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
         self._processes.append(process)
-        return int(_heard(process)["port"])
+        return int(_answer(process)["port"])
 
     def passed(self) -> Passed:
-        """So far, over all of them."""
+        """Return the bytes and cuts so far, over all emulators."""
         answers = []
         for process in self._processes:
             assert process.stdin
             process.stdin.write(b"?\n")
             process.stdin.flush()
-            answers.append(_heard(process))
+            answers.append(_answer(process))
         return Passed(sum(one["passed"] for one in answers), sum(one["cuts"] for one in answers))
 
     def close(self) -> None:
@@ -63,15 +65,15 @@ class Lines:
 
 
 @contextmanager
-def lines(kind: Kind | None) -> Iterator[Lines]:
-    made = Lines(kind)
+def emulated_network(profile: NetworkProfile | None) -> Iterator[EmulatedNetwork]:
+    network = EmulatedNetwork(profile)
     try:
-        yield made
+        yield network
     finally:
-        made.close()
+        network.close()
 
 
-def _heard(process: "subprocess.Popen[bytes]") -> dict[str, int]:
+def _answer(process: "subprocess.Popen[bytes]") -> dict[str, int]:
     assert process.stdout
     answer: dict[str, int] = json.loads(process.stdout.readline())
     return answer
