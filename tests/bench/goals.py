@@ -14,7 +14,7 @@ AGENT_MEMORY_MB = 150.0
 class GoalResult:
     """One goal, the measured value and whether it was reached."""
 
-    wish: str
+    goal: str
     found: str
     reached: bool | None
     """None if it was not measured."""
@@ -40,14 +40,14 @@ class SpeedGoal:
         ]
 
     def _evaluate(self, medium: str, here: list[Result]) -> GoalResult:
-        wish = f"{self.case}, {medium}: at least {self.factor} × {self.than or 'the best of all the others'}"
+        goal = f"{self.case}, {medium}: at least {self.factor} × {self.than or 'the best of all the others'}"
         own = [one for one in here if one.tool == "lane" and one.seconds]
         others = [one for one in here if one.seconds and self._counts(one.tool)]
         if not own or not others:
-            return GoalResult(wish, "", None)
+            return GoalResult(goal, "", None)
         best = min(others, key=lambda one: one.seconds or 0)
         times = (best.seconds or 0) / (own[0].seconds or 1)
-        return GoalResult(wish, f"{times:.2f} × ({best.tool})", times >= self.factor)
+        return GoalResult(goal, f"{times:.2f} × ({best.tool})", times >= self.factor)
 
     def _counts(self, tool: str) -> bool:
         return tool == self.than if self.than else tool not in ("lane", "rsync", "cp")
@@ -57,7 +57,7 @@ class SpeedGoal:
 class LimitGoal:
     """A value of the lane stays below a limit on every medium."""
 
-    wish: str
+    goal: str
     case: str | None
     """None for the worst of all cases."""
     most: float
@@ -67,9 +67,9 @@ class LimitGoal:
     def evaluate(self, results: list[Result]) -> list[GoalResult]:
         own = [one for one in results if one.tool == "lane" and one.seconds and self.case in (None, one.case)]
         if not own:
-            return [GoalResult(self.wish, "", None)]
+            return [GoalResult(self.goal, "", None)]
         worst = max(self.value(one) for one in own)
-        return [GoalResult(self.wish, f"{worst:.0f} {self.unit}", worst < self.most)]
+        return [GoalResult(self.goal, f"{worst:.0f} {self.unit}", worst < self.most)]
 
 
 GOALS: tuple[SpeedGoal | LimitGoal, ...] = (
@@ -98,9 +98,7 @@ GOALS: tuple[SpeedGoal | LimitGoal, ...] = (
 
 
 def goal_results(results: list[Result], whole: SystemResult | None = None) -> list[GoalResult]:
-    return [result for goal in GOALS for result in goal.evaluate(results)] + (
-        _of_whole(whole) if whole else []
-    )
+    return [result for one in GOALS for result in one.evaluate(results)] + (_of_whole(whole) if whole else [])
 
 
 def _of_whole(whole: SystemResult) -> list[GoalResult]:
@@ -109,5 +107,5 @@ def _of_whole(whole: SystemResult) -> list[GoalResult]:
         for one in whole.latencies
     ]
     most = max(whole.memory.values()) / 1e6
-    wish = f"a real agent's memory under {AGENT_MEMORY_MB:.0f} MB"
-    return [*found, GoalResult(wish, f"{most:.0f} MB", most < AGENT_MEMORY_MB)]
+    goal = f"a real agent's memory under {AGENT_MEMORY_MB:.0f} MB"
+    return [*found, GoalResult(goal, f"{most:.0f} MB", most < AGENT_MEMORY_MB)]

@@ -62,7 +62,7 @@ def _whole(whole: SystemResult) -> str:
 
 
 def _goals(goal_results: Iterable[GoalResult]) -> str:
-    rows = [(one.wish, one.found, one.word) for one in goal_results]
+    rows = [(one.goal, one.found, one.word) for one in goal_results]
     return _table(("goal", "measured", ""), rows)
 
 

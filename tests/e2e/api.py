@@ -1,4 +1,4 @@
-"""The HTTP API as a program of a user's own would call it."""
+"""A client of the HTTP API, as a user's own program would be."""
 
 import time
 import uuid
@@ -12,12 +12,11 @@ from agent.cloud.http import client
 from infra.local.environment import Environment
 
 TIMEOUT_S = 120.0
-"""Seconds, while functions start: on a busy machine they take their time, and only so many start at once.
-What may be sent twice is sent again, a POST by its key."""
+"""Seconds to retry while functions start, which takes long on a busy machine. A POST repeats its key."""
 
 
 class Refusal(Exception):  # noqa: N818  # it is an answer
-    """An answer that is not a success: problem details, as RFC 9457 has them."""
+    """An error response with problem details (RFC 9457)."""
 
     def __init__(self, status: int, problem: dict[str, Any]) -> None:
         super().__init__(f"{status}: {problem}")
@@ -26,7 +25,7 @@ class Refusal(Exception):  # noqa: N818  # it is an answer
 
 @dataclass
 class Api:
-    """One caller: signed in, or not at all."""
+    """The API as one caller, signed in or anonymous."""
 
     url: str
     token: str | None
@@ -76,7 +75,7 @@ def _no_question(question: str, _name: str) -> str:
 
 
 def _is_crowded(response: httpx.Response) -> bool:
-    """Has Lambda itself refused, before anything of ours was asked?"""
+    """Return whether Lambda itself refused the request before any of our code ran."""
     return response.status_code == 429 and response.headers["content-type"] != "application/problem+json"
 
 

@@ -1,4 +1,4 @@
-"""One world for all end-to-end tests: embedded cloud, deployed control plane, three agents, real files."""
+"""One environment for all end-to-end tests: embedded cloud, control plane, three agents, real files."""
 
 import gc
 import json
@@ -34,26 +34,26 @@ ENDED = {"succeeded", "failed", "partially_failed", "cancelled"}
 
 
 class Fleet:
-    """The three servers, with what a test does to them."""
+    """The three servers, and what tests do with them."""
 
     def __init__(self, here: Environment, servers: dict[str, Server], api: Api) -> None:
         self.here, self.servers, self.api = here, servers, api
 
     def folder(self, location: str) -> Path:
-        """The folder behind `server-b:/data/x`."""
+        """Return the local folder of `server-b:/data/x`."""
         name, _, path = location.partition(":")
         return self.servers[name].path(path)
 
     def s3(self) -> Any:
-        """As the account's administrator."""
+        """Return an S3 client with the account administrator's rights."""
         return boto3.client("s3", **embedded.client_settings(self.here.cloud))
 
     def keys(self, name: str) -> Path:
-        """The folder of the keys that an agent uses now."""
+        """Return the folder of an agent's current keys."""
         return Keyring(self.servers[name].state).current.folder
 
     def command_keys(self, name: str) -> list[str]:
-        """The keys whose commands an agent obeys: the one that signs, and the one that will be next."""
+        """Return the command keys that an agent trusts: the current and the next one."""
         record = json.loads((self.servers[name].state / "registration.json").read_text())
         return [key["kid"] for key in record["verification_keys"]]
 
@@ -76,7 +76,7 @@ class Fleet:
 
     @contextmanager
     def walled(self, name: str) -> Iterator[None]:
-        """Nobody can dial this agent: it tells an address at which nothing answers."""
+        """Make the agent unreachable: it announces an address where nothing listens."""
         config = self.servers[name].config
         plain = config.read_text()
         self.stop(name)
@@ -92,7 +92,7 @@ class Fleet:
 
     @contextmanager
     def frozen(self, name: str) -> Iterator[None]:
-        """Its agent does nothing any more, though its connections stand."""
+        """Stop the agent's process with its connections left open."""
         process = self.agent(name).process
         process.send_signal(signal.SIGSTOP)
         try:
@@ -100,8 +100,8 @@ class Fleet:
         finally:
             process.send_signal(signal.SIGCONT)
 
-    def unheard(self, name: str) -> None:
-        """As if nothing had been heard of an agent for two minutes: after one and a half it is late."""
+    def make_late(self, name: str) -> None:
+        """Set the agent's last heartbeat to two minutes ago; an agent is late after 90 s."""
         tables = boto3.resource("dynamodb", **embedded.client_settings(self.here.cloud))
         [agents] = [table for table in tables.tables.all() if "TablesAgents" in table.name]
         since = datetime.now(UTC) - timedelta(minutes=2)
@@ -113,7 +113,7 @@ class Fleet:
         self.minute()
 
     def minute(self) -> None:
-        """A minute has passed, though not on the clock: the function that its rule calls is called now."""
+        """Invoke the scheduled function now, instead of waiting for the next minute."""
         client = boto3.client("lambda", **embedded.client_settings(self.here.cloud))
         answer = client.invoke(FunctionName=self._each_minute, Payload=b"{}")
         assert "FunctionError" not in answer, answer["Payload"].read()
@@ -124,14 +124,14 @@ class Fleet:
         return name
 
     def ensure(self) -> None:
-        """All three run, whatever the test before did."""
+        """Make sure that all three agents run, whatever the test before did."""
         for name in self.servers:
             running = self.here.agents.get(name)
             if running is None or running.process.poll() is not None:
                 self.start(name)
 
     def copy(self, source: str, *destinations: str, shape: str = "fan_out", **options: Any) -> str:
-        """Ask for a transfer; its id."""
+        """Request a transfer and return its id."""
         body = {"source": source, "destinations": destinations, "shape": shape, "options": options}
         return str(self.api.post("/transfers", body)["transfer_id"])
 
@@ -139,7 +139,7 @@ class Fleet:
         return self.api.get(f"/transfers/{transfer_id}")
 
     def until_state(self, transfer_id: str, *states: str, timeout_s: float = 60) -> dict[str, Any]:
-        """The transfer, once it is in one of these states."""
+        """Wait until the transfer is in one of these states and return it."""
         found: dict[str, Any] = {}
 
         def ask() -> bool:
@@ -149,11 +149,11 @@ class Fleet:
         try:
             until(f"{transfer_id} to be {' or '.join(states)}", ask, timeout_s)
         except TimeoutError as error:
-            raise TimeoutError(f"{error}\n{self._as_it_is(found)}") from None
+            raise TimeoutError(f"{error}\n{self._describe(found)}") from None
         return found
 
-    def _as_it_is(self, transfer: dict[str, Any]) -> str:
-        """A transfer, and what the agents said last: for whoever reads why a test failed."""
+    def _describe(self, transfer: dict[str, Any]) -> str:
+        """Describe a transfer and the agents' last log lines, for the message of a failed test."""
         told = [json.dumps({key: transfer.get(key) for key in ("state", "problem", "hops", "timeline")})]
         for name, agent in self.here.agents.items():
             said = agent.server.log.read_text(errors="replace").splitlines()[-12:]
@@ -161,11 +161,11 @@ class Fleet:
         return "\n".join(told)
 
     def until_ended(self, transfer_id: str, timeout_s: float = 200) -> dict[str, Any]:
-        """A message that is lost costs a lease of a minute and the sweep's own, and then another attempt."""
+        """Wait until the transfer has ended; a lost message costs a 60 s lease and another attempt."""
         return self.until_state(transfer_id, *ENDED, timeout_s=timeout_s)
 
     def until_moving(self, transfer_id: str, destination: str) -> None:
-        """The hop runs, and bytes have come to lie somewhere below the destination."""
+        """Wait until the hop runs and bytes have arrived below the destination."""
         self.until_state(transfer_id, "running")
         folder = self.folder(destination)
         until("bytes to arrive", lambda: any(_holds_bytes(path) for path in folder.rglob("*")))
@@ -186,13 +186,13 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
 
 @pytest.fixture(scope="session")
 def api(here: Environment) -> Api:
-    """An administrator."""
+    """Return the API as an administrator."""
     return Api.signed_in(here, here.user, here.password)
 
 
 @pytest.fixture(scope="session")
 def viewer(here: Environment) -> Api:
-    """Somebody who may only look."""
+    """Return the API as a user who may only read."""
     password = "Look-only-7-times"
     create_user(here.cloud, here.outputs, "viewer@crosshaul.test", password, "viewer")
     return Api.signed_in(here, "viewer@crosshaul.test", password)
@@ -227,16 +227,16 @@ def browser() -> Iterator[Browser]:
         gc.collect()
 
 
-def kept(who: Api) -> str:
-    """What a tab keeps of somebody who has signed in."""
+def stored_session(who: Api) -> str:
+    """Return the session that a browser tab stores after sign-in."""
     return json.dumps({"idToken": who.token, "refreshToken": None})
 
 
 @contextmanager
 def tab(browser: Browser, who: Api | None = None) -> Iterator[Page]:
-    """A page of its own: a script's error, or anything that the security policy refuses, fails the test.
+    """Yield a new page; a script error or a violation of the security policy fails the test.
 
-    `who` has signed in here before, as after a reload; the way through the form has stories of its own.
+    `who` is signed in already, as after a reload; other tests go through the sign-in form.
     """
     expect.set_options(timeout=30_000)
     opened = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light", locale="en-GB")
@@ -245,7 +245,9 @@ def tab(browser: Browser, who: Api | None = None) -> Iterator[Page]:
     opened.on("pageerror", lambda error: errors.append(str(error)))
     opened.on("console", lambda said: errors.append(said.text) if "Content Security" in said.text else None)
     if who:
-        opened.add_init_script(f"sessionStorage.setItem('crosshaul.session', {json.dumps(kept(who))})")
+        opened.add_init_script(
+            f"sessionStorage.setItem('crosshaul.session', {json.dumps(stored_session(who))})"
+        )
     try:
         yield opened
     finally:
@@ -255,14 +257,14 @@ def tab(browser: Browser, who: Api | None = None) -> Iterator[Page]:
 
 @pytest.fixture
 def page(browser: Browser, fleet: Fleet) -> Iterator[Page]:
-    """An administrator's, on no page yet."""
+    """Yield an administrator's browser tab without a page."""
     with tab(browser, fleet.api) as opened:
         yield opened
 
 
 @pytest.fixture
-def door(browser: Browser, fleet: Fleet) -> Iterator[Page]:
-    """Nobody is signed in."""
+def signed_out(browser: Browser, fleet: Fleet) -> Iterator[Page]:
+    """Yield a browser tab where nobody is signed in."""
     with tab(browser) as opened:
         opened.goto(fleet.here.outputs.console_url)
         yield opened

@@ -1,4 +1,4 @@
-"""What people do in the console, and what tests look at: signing in, choosing, pictures, axe's findings."""
+"""Actions in the console and what tests check: sign-in, choices, screenshots, axe's findings."""
 
 import re
 from pathlib import Path
@@ -12,9 +12,9 @@ from tests.e2e.conftest import Fleet
 
 AXE = REPOSITORY / "web/node_modules/axe-core/axe.min.js"
 SHOTS = REPOSITORY / "web/shots"
-"""Kept as the test run's output; not in the repository."""
+"""Folder of screenshots, an output of the test run, not in the repository."""
 TIMEOUT_MS = 30_000
-"""Milliseconds."""
+"""Timeout of Playwright's expectations, in milliseconds."""
 THEMES = ("light", "dark")
 MOST_TABS = 60
 
@@ -31,11 +31,11 @@ PAGES = {
     "audit": "audit",
     "not-found": "nowhere",
 }
-"""Name → address after the `#/`; those that are of one thing are added by who has one."""
+"""Path after the `#/` by page name; tests add pages of single items."""
 
 
 def sign_in(page: Page, fleet: Fleet, user: str | None = None, password: str | None = None) -> None:
-    """Come in, and stand on the page that was asked for."""
+    """Sign in and wait for the requested page."""
     page.get_by_label("User name or e-mail").fill(user or fleet.here.user)
     page.get_by_label("Password", exact=True).fill(password or fleet.here.password)
     page.keyboard.press("Enter")
@@ -52,7 +52,7 @@ def choose(page: Page, end: str, name: str) -> None:
 
 
 def browse(page: Page, *names: str) -> Locator:
-    """Look into a source's directories, one in the other; the dialog that shows the last."""
+    """Browse nested directories of a source and return the dialog that shows the last."""
     page.get_by_role("button", name="Browse").first.click()
     dialog = page.get_by_role("dialog")
     for name in names:
@@ -61,7 +61,7 @@ def browse(page: Page, *names: str) -> Locator:
 
 
 def tab_to(page: Page, place: Locator) -> None:
-    """Press Tab until it has the focus, as somebody without a mouse has to."""
+    """Press Tab until the element has the focus, like a user without a mouse."""
     expect(place).to_be_visible()
     for _ in range(MOST_TABS):
         if place.evaluate("one => one === document.activeElement"):
@@ -86,23 +86,23 @@ def pick(page: Page, end: str, name: str) -> None:
 
 
 def state(page: Page) -> Locator:
-    """Where the transfer's page says how it stands."""
+    """Return the element with the transfer's state."""
     return page.get_by_role("main")
 
 
 def slow_transfer(fleet: Fleet, name: str, size: int = 64 * MIB, limit: int = 8 * MIB) -> str:
-    """A transfer that takes a while; its id."""
+    """Start a slow transfer and return its id."""
     write_random(fleet.folder(f"server-b:/data/{name}") / "film.mov", size)
     return fleet.copy(f"server-b:/data/{name}/", f"server-d:/backup/{name}/", bandwidth_limit=limit)
 
 
 def either(english: str, german: str) -> re.Pattern[str]:
-    """In whichever language the page speaks."""
+    """Match a text in English or German."""
     return re.compile(f"{english}|{german}")
 
 
 def settled(page: Page) -> None:
-    """Everything that was being loaded is there."""
+    """Wait until everything has loaded."""
     expect(page.get_by_text(either("^Loading", "^Lädt"))).to_have_count(0)
 
 
@@ -114,11 +114,11 @@ def picture(page: Page, name: str, folder: Path = SHOTS) -> None:
 AT_REST = """() => Promise.allSettled(document.getAnimations()
   .filter((one) => Number.isFinite(one.effect?.getComputedTiming().endTime))
   .map((one) => one.finished))"""
-"""Colours that fade in are none yet that anybody reads; what turns for ever is not waited for."""
+"""Waits for fading colors to settle, but not for endless animations."""
 
 
 def violations(page: Page, *rules: str) -> list[str]:
-    """What axe finds on the page as it is now, by these rules or by all; a line each: the rule, and where."""
+    """Return axe's findings on the current page, by these rules or all, one line each."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text())
     page.evaluate(AT_REST)

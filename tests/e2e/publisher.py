@@ -1,4 +1,4 @@
-"""Kits that are published while tests run, and a server at which the line that fetches one is run."""
+"""Publish install kits during tests, and run install commands on servers."""
 
 import base64
 import hashlib
@@ -24,11 +24,11 @@ from tests.support.kits import sources
 SUDO = """#!/bin/sh
 exec "$@" {options}
 """
-"""Root of no more than a folder: what the script may do there is all that this machine allows."""
+"""A stand-in for sudo: the script acts on one folder with the rights of this user."""
 
 
 def dependencies(folder: Path) -> Path:
-    """A lock file of one wheel that leads to what is installed here: no registry, and no copies."""
+    """Make a lock file of one wheel that points to what is installed here, without a registry or copies."""
     name, files = "crosshaul_dependencies-1.dist-info", {}
     files["crosshaul_dependencies.pth"] = sysconfig.get_path("purelib")
     files[f"{name}/METADATA"] = "Metadata-Version: 2.1\nName: crosshaul-dependencies\nVersion: 1\n"
@@ -51,7 +51,7 @@ def _sum(content: bytes) -> str:
 
 
 class Publisher:
-    """Publishes kits of the sources as they are, but for the version and what a test breaks."""
+    """Publishes kits of the sources with another version, and with what a test breaks."""
 
     def __init__(self, fleet: Fleet, folder: Path) -> None:
         self.folder, self.fleet = folder, fleet
@@ -68,11 +68,11 @@ class Publisher:
 
     @property
     def env(self) -> dict[str, str]:
-        """For whoever installs one: no registry is asked."""
+        """Environment of an installation without a package registry."""
         return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.folder)}
 
     def run_line(self, server: InstalledServer, command: str, token: str, *more: str) -> None:
-        """Run there what the console shows, word for word; `more` is what this one host adds."""
+        """Run the command from the console on a server, unchanged; `more` is appended for this host."""
         sudo = server.folder / "bin/sudo"
         sudo.parent.mkdir(parents=True)
         here = ["--prefix", str(server.folder), "--listen", f"127.0.0.1:{free_port()}"]

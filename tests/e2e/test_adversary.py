@@ -1,4 +1,4 @@
-"""What an attacker would try against the deployed system: refused, written down, and nothing is changed."""
+"""Attacks on the deployed system are refused and audited, and change nothing."""
 
 import base64
 import json
@@ -32,7 +32,7 @@ NOBODYS_HOP = "a" * 20 + "-0"
 
 @pytest.fixture(scope="module")
 def operator(enrolled: Fleet) -> Api:
-    """Somebody who moves files, and no more."""
+    """Return the API as an operator, who may move files and no more."""
     here, password = enrolled.here, "Moves-files-9-to-5"
     create_user(here.cloud, here.outputs, "operator@crosshaul.test", password, "operator")
     return Api.signed_in(here, "operator@crosshaul.test", password)
@@ -48,7 +48,7 @@ def aws(fleet: Fleet, service: str, **credentials: str) -> Any:
 
 
 def refusals(fleet: Fleet) -> list[dict[str, Any]]:
-    """The newest first."""
+    """Return the refusals in the audit log, newest first."""
     records = fleet.api.get("/audit?limit=100")["records"]
     return [record for record in records if record["decision"] == "refused"]
 
@@ -61,7 +61,7 @@ def written_down(fleet: Fleet, action: str, who: str = "nobody") -> dict[str, An
 
 
 def in_force(fleet: Fleet) -> dict[str, Any]:
-    """What there is, as far as a caller could change it."""
+    """Return the state that a caller could change."""
     api = fleet.api
     transfers = [(one["transfer_id"], one["state"]) for one in api.get("/transfers")["transfers"]]
     agents = [(one["agent_id"], one["tags"]) for one in api.get("/agents")["agents"]]
@@ -127,7 +127,7 @@ def test_an_operator_moves_nothing_that_a_policy_forbids(fleet: Fleet, operator:
 
 
 def test_who_takes_an_administrators_address_stays_who_they_were(fleet: Fleet) -> None:
-    """Cognito lets nobody have another's address; a mistake of who keeps the pool might."""
+    """Cognito keeps addresses unique; an administrator of the pool might still make a mistake."""
     here, password, eve = fleet.here, "Moves-files-9-to-5", "eve@crosshaul.test"
     create_user(here.cloud, here.outputs, eve, password, "operator")
     text = 'forbid (principal == User::"eve@crosshaul.test", action == Action::"transfer", resource);'
@@ -193,10 +193,10 @@ class TestJoining:
         key = nobody.post("/agents/register", host(token))["api_key"]
         assert nobody.status("POST", "/agents/register", host(token)) == 401
         assert written_down(fleet, "POST /agents/register")["about"] == "POST /agents/register"
-        self.removed_and_lent_nothing(fleet, key)
+        self.removed_without_credentials(fleet, key)
 
-    def removed_and_lent_nothing(self, fleet: Fleet, key: str) -> None:
-        """A key dies with its agent."""
+    def removed_without_credentials(self, fleet: Fleet, key: str) -> None:
+        """Check that an agent's API key is revoked with the agent."""
         fleet.api.delete("/agents/server-z")
         with client(fleet.api.url) as http:
             headers = {"X-Agent-Key": key}
@@ -212,7 +212,7 @@ class TestJoining:
         assert "server-y" not in [one["agent_id"] for one in fleet.api.get("/agents")["agents"]]
 
     def expire(self, fleet: Fleet, name: str) -> None:
-        """As time would."""
+        """Let the agent's session expire."""
         dynamodb = aws(fleet, "dynamodb")
         [table] = [one for one in dynamodb.list_tables()["TableNames"] if "TablesAgents" in one]
         [row] = [
@@ -224,7 +224,7 @@ class TestJoining:
 
 
 class TestCommands:
-    """What is put on an agent's topic by somebody who can write there, and cannot sign."""
+    """Messages on an agent's topic from somebody who can publish there but cannot sign."""
 
     def test_only_what_is_signed_for_this_agent_now_and_for_the_first_time_is_obeyed(
         self, fleet: Fleet
@@ -254,7 +254,7 @@ class TestCommands:
         assert fleet.api.post("/agents/server-b/browse", {"path": "/data"})["entries"] is not None
 
     def orders(self, fleet: Fleet, hours: int = 0) -> Orders:
-        """Signs with the control plane's own key, as only the control plane can."""
+        """Return a sender that signs with the control plane's key."""
         kms = aws(fleet, "kms")
         now, following = (
             kms.describe_key(KeyId=key)["KeyMetadata"]["Arn"] for key in fleet.command_keys("server-b")
@@ -275,7 +275,7 @@ class TestCommands:
         aws(fleet, "iot-data").publish(topic=TOPICS.commands(TOPICS.thing("server-b")), qos=1, payload=letter)
 
     def since(self, fleet: Fleet, begin: int) -> str:
-        """What server-b has logged after so many characters."""
+        """Return what server-b has logged after `begin` characters."""
         return fleet.servers["server-b"].log.read_text()[begin:]
 
     def tampered(self, token: str) -> str:
@@ -294,12 +294,12 @@ def _encoded(value: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
-class TestLentCredentials:
-    """They open the hop's prefix, in its direction. Everything next to it is tried."""
+class TestIssuedCredentials:
+    """Credentials of a hop allow its prefix and direction; everything next to it is refused."""
 
     @pytest.fixture
-    def lent(self, fleet: Fleet) -> Iterator[dict[str, str]]:
-        """Of a hop that reads s3://bucket/mine/, and is slow."""
+    def credentials(self, fleet: Fleet) -> Iterator[dict[str, str]]:
+        """Yield the credentials of a slow hop that reads s3://bucket/mine/."""
         s3, bucket = aws(fleet, "s3"), fleet.here.outputs.bucket
         for key in ("mine/a", "mine-too/a", "mine", "min", "Mine/a", "a/mine/a"):
             s3.put_object(Bucket=bucket, Key=key, Body=b"x" * 200_000)
@@ -316,18 +316,18 @@ class TestLentCredentials:
         fleet.until_ended(transfer)
 
     def test_they_open_what_the_hop_reads_and_nothing_next_to_it(
-        self, fleet: Fleet, lent: dict[str, str]
+        self, fleet: Fleet, credentials: dict[str, str]
     ) -> None:
         bucket = fleet.here.outputs.bucket
         keys = {
-            "aws_access_key_id": lent["access_key_id"],
-            "aws_secret_access_key": lent["secret_access_key"],
-            "aws_session_token": lent["session_token"],
+            "aws_access_key_id": credentials["access_key_id"],
+            "aws_secret_access_key": credentials["secret_access_key"],
+            "aws_session_token": credentials["session_token"],
         }
         s3 = aws(fleet, "s3", **keys)
         assert s3.get_object(Bucket=bucket, Key="mine/a")["ContentLength"] == 200_000
         assert s3.list_objects_v2(Bucket=bucket, Prefix="mine/")["KeyCount"] == 1
-        with pytest.raises(ClientError, match="NoSuchKey"):  # to S3 this is a name, and no way up
+        with pytest.raises(ClientError, match="NoSuchKey"):  # for S3 this is a key, not a path
             s3.get_object(Bucket=bucket, Key="mine/../mine-too/a")
         [other] = [
             one["Name"] for one in aws(fleet, "s3").list_buckets()["Buckets"] if "consolefiles" in one["Name"]
@@ -353,15 +353,15 @@ class TestLentCredentials:
             aws(fleet, "dynamodb", **keys).list_tables()
         assert aws(fleet, "s3").get_object(Bucket=bucket, Key="mine/a")["ContentLength"] == 200_000
 
-    def test_it_is_written_down_that_they_were_lent(self, fleet: Fleet, lent: dict[str, str]) -> None:
+    def test_they_are_audited(self, fleet: Fleet, credentials: dict[str, str]) -> None:
         records = fleet.api.get("/audit?agent=server-b")["records"]
         lent_for = {one["after"]["reads"] for one in records if "lent" in one["action"]}
         assert f"s3://{fleet.here.outputs.bucket}/mine/" in lent_for
-        assert lent["secret_access_key"] not in json.dumps(fleet.api.get("/audit?limit=200"))
+        assert credentials["secret_access_key"] not in json.dumps(fleet.api.get("/audit?limit=200"))
 
 
 class TestAnotherOrigin:
-    """A page from elsewhere, in the browser of somebody who is signed in, has nothing that would help it."""
+    """A page of another origin in a signed-in user's browser gains nothing."""
 
     EVIL = "https://evil.example"
 
@@ -382,7 +382,7 @@ class TestAnotherOrigin:
             assert self.is_harmless(http.get("/agents", headers=headers))
 
     def is_harmless(self, answer: httpx.Response) -> bool:
-        """No cookie, and no leave to send any; to whom the answer is shown, is not named."""
+        """Return whether the answer sets no cookie and allows no credentials and no specific origin."""
         shown_to = answer.headers.get("access-control-allow-origin", "*")
         given = {"set-cookie", "access-control-allow-credentials"} & set(answer.headers)
         return shown_to == "*" and not given

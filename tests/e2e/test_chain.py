@@ -1,4 +1,4 @@
-"""A chain from S3 over server-b to server-d, of which no hop waits for the whole of the one before."""
+"""A chain from S3 over server-b to server-d, where no hop waits for the whole hop before."""
 
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ from tests.e2e.conftest import Fleet
 pytestmark = pytest.mark.e2e
 
 SLOW = 4 * MIB
-"""Bytes per second: the big file takes its time, and the small ones are there long before."""
+"""Bandwidth limit in bytes per second, at which the small files arrive long before the big one."""
 FIRST = ["a/first ü.bin", "a/second.bin"]
 
 
 def begun(fleet: Fleet, name: str, folder: Path, **options: Any) -> str:
-    """A chain of two small files and a big one, under way."""
+    """Start a chain of two small files and a big one."""
     for small in FIRST:
         write_random(folder / small, 5000)
     write_random(folder / "z big.bin", 64 * MIB)

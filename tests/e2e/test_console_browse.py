@@ -1,4 +1,4 @@
-"""Looking around on a server from the console, in a real browser."""
+"""Browse a server from the console, in a real browser."""
 
 import os
 

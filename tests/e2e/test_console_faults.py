@@ -1,4 +1,4 @@
-"""What people see of the console when the network, the API, the broker or an agent is away or silent."""
+"""What the console shows when the network, the API, the broker or an agent is unavailable."""
 
 import os
 import re
@@ -67,7 +67,7 @@ def test_a_language_that_does_not_come_is_said_and_there_after_a_reload(page: Pa
 
 
 def hold(_: Route) -> None:
-    """Never answer."""
+    """Leave the request unanswered."""
 
 
 def test_an_api_that_does_not_answer_is_said_and_the_page_tries_again_by_itself(
@@ -95,7 +95,7 @@ def test_a_transfer_whose_agent_says_nothing_has_no_speed_and_the_page_says_why(
         expect(page.get_by_text(re.compile("no word for [0-9]+ s")).first).to_be_visible()
         expect(page.get_by_text(re.compile("iB/s · "))).to_have_count(0)
         expect(page.get_by_text(re.compile(" left"))).to_have_count(0)
-        fleet.unheard("server-d")
+        fleet.make_late("server-d")
         expect(page.get_by_text("server-d is late")).to_be_visible()
         expect(page.get_by_text("The hop goes on by itself when it is back.")).to_be_visible()
         picture(page, "stalled")
@@ -124,7 +124,7 @@ def test_a_reload_in_the_middle_keeps_showing_how_far_it_is(page: Page, fleet: F
 
 
 def _shown(page: Page, least: float) -> float:
-    """How many MiB the page says have arrived, once it is so many."""
+    """Wait until the page shows at least `least` MiB and return how many."""
     shown: list[float] = []
 
     def enough(_: object = None) -> bool:

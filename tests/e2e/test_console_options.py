@@ -1,4 +1,4 @@
-"""The console's options: what would happen is shown before it does, and what removes files asks first."""
+"""Transfer options in the console: previews, and confirmation before files are deleted."""
 
 import re
 
@@ -95,7 +95,7 @@ def test_an_upload_is_previewed_before_anything_is_written(page: Page, fleet: Fl
 
 
 def written(page: Page) -> None:
-    """A transfer's ends."""
+    """Fill in a transfer's source and destination."""
     choose(page, "Source", "server-b")
     page.get_by_label("Source: path").fill("/data/limited/")
     choose(page, "Destination", "server-c")

@@ -1,4 +1,4 @@
-"""How the console bears load, and what Lighthouse says of it."""
+"""The console under load, and Lighthouse's findings."""
 
 import json
 import re
@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from infra import REPOSITORY
-from tests.e2e.conftest import BROWSER, Fleet, kept
+from tests.e2e.conftest import BROWSER, Fleet, stored_session
 from tests.e2e.console import SHOTS, picture, visit
 
 pytestmark = pytest.mark.e2e
@@ -16,13 +16,13 @@ pytestmark = pytest.mark.e2e
 GOOD = 95
 HOPS = 500
 IN_SIGHT = 40
-"""Rows that a screen of 900 pixels holds, and some beyond."""
+"""Rows that a screen of 900 pixels shows, and some more."""
 SECONDS = 4
 
 
 @pytest.fixture(scope="module")
 def ended(enrolled: Fleet) -> str:
-    """A transfer to look at."""
+    """Return a transfer to show."""
     enrolled.ensure()
     (enrolled.folder("server-b:/data/pages")).mkdir(parents=True, exist_ok=True)
     (enrolled.folder("server-b:/data/pages") / "one.bin").write_bytes(b"1" * 5000)
@@ -32,10 +32,10 @@ def ended(enrolled: Fleet) -> str:
 
 
 def test_lighthouse_finds_nothing_to_mend(fleet: Fleet, ended: str) -> None:
-    """Its performance is a matter of the machine, too: kept beside the pictures, and printed."""
+    """Performance depends on the machine: it is stored beside the screenshots and printed, not asserted."""
     pages = [{"path": "/", "session": None}]
     pages += [
-        {"path": f"/#/{address}", "session": kept(fleet.api)}
+        {"path": f"/#/{address}", "session": stored_session(fleet.api)}
         for address in ("overview", "agents", f"transfers/{ended}")
     ]
     asked = {"browser": BROWSER, "api_url": fleet.here.outputs.api_url, "pages": pages}
@@ -58,7 +58,7 @@ def test_without_a_live_line_it_polls_and_says_so(page: Page, fleet: Fleet) -> N
 
 
 def running(route: Route) -> None:
-    """As many running transfers as one screen is made for."""
+    """Answer with as many running transfers as one screen is made for."""
     route.fulfill(
         status=200,
         content_type="application/json",
@@ -113,13 +113,14 @@ SPEAK = """([hops, seconds]) => new Promise((resolve) => {
   }, 20);
   requestAnimationFrame(frame);
 })"""
-"""Live words as the broker would bring them, to the WebSocket that the page has opened; what it cost, and
-what of the page was drawn anew."""
+"""Sends live messages to the page's WebSocket like the broker, and measures cost and redrawn elements."""
 
 
 def test_five_hundred_running_hops_on_one_screen(page: Page, browser: Browser, fleet: Fleet) -> None:
-    """What is asserted is work, which no other load on the machine changes: rows in sight are drawn anew and
-    no others, a few times a second, however many speak. Times are measured and kept beside the pictures."""
+    """Only visible rows are redrawn, a few times a second, however many messages arrive.
+
+    Asserts work, which other load on the machine does not change; times are stored beside the screenshots.
+    """
     page.route(re.compile("status=running"), running)
     page.add_init_script(path=str(SHOTS.parent / "tests/broker.js"))
     visit(page, fleet, "overview")
@@ -152,5 +153,5 @@ def test_five_hundred_running_hops_on_one_screen(page: Page, browser: Browser, f
 
 
 def _cpu(metrics: dict[str, list[dict[str, float]]]) -> float:
-    """Seconds of a core that the page has used, all threads together."""
+    """Return the CPU seconds that the page has used, over all threads."""
     return next(one["value"] for one in metrics["metrics"] if one["name"] == "ProcessTime")

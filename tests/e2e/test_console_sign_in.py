@@ -1,4 +1,4 @@
-"""Coming in for the first time, in a real browser."""
+"""First sign-in, in a real browser."""
 
 import boto3
 import pytest
@@ -14,7 +14,7 @@ FOR_ONCE, LASTING = "For-once-and-7-days", "Lasting-for-9-years"
 
 
 def invite(fleet: Fleet, user: str) -> None:
-    """As an administrator does it in Cognito: with a password that is good for the first time only."""
+    """Invite a user like an administrator in Cognito, with a one-time password."""
     boto3.client("cognito-idp", **embedded.client_settings(fleet.here.cloud)).admin_create_user(
         UserPoolId=fleet.here.outputs.user_pool_id,
         Username=user,
@@ -24,24 +24,26 @@ def invite(fleet: Fleet, user: str) -> None:
     )
 
 
-def test_who_was_invited_chooses_a_password_and_the_first_one_is_never_sent(door: Page, fleet: Fleet) -> None:
+def test_who_was_invited_chooses_a_password_and_the_first_one_is_never_sent(
+    signed_out: Page, fleet: Fleet
+) -> None:
     invite(fleet, "nina@crosshaul.test")
     sent: list[str] = []
 
     def note(request: Request) -> None:
         sent.append(request.post_data or "")
 
-    door.on("request", note)
-    door.get_by_label("User name or e-mail").fill("nina@crosshaul.test")
-    door.get_by_label("Password", exact=True).fill(FOR_ONCE)
-    door.keyboard.press("Enter")
-    chosen = door.get_by_label("New password")
+    signed_out.on("request", note)
+    signed_out.get_by_label("User name or e-mail").fill("nina@crosshaul.test")
+    signed_out.get_by_label("Password", exact=True).fill(FOR_ONCE)
+    signed_out.keyboard.press("Enter")
+    chosen = signed_out.get_by_label("New password")
     expect(chosen).to_be_visible()
-    picture(door, "new-password")
+    picture(signed_out, "new-password")
     chosen.fill(LASTING)
-    door.keyboard.press("Enter")
+    signed_out.keyboard.press("Enter")
 
     in_no_group_yet = "nina@crosshaul.test may not look at Crosshaul"
-    expect(door.get_by_text(in_no_group_yet)).to_be_visible()
+    expect(signed_out.get_by_text(in_no_group_yet)).to_be_visible()
     assert any("PASSWORD_CLAIM_SIGNATURE" in body for body in sent)
     assert not any(FOR_ONCE in body for body in sent)

@@ -1,4 +1,4 @@
-"""An administrator updates agents in the console, sees how that does, and why it was stopped."""
+"""An administrator updates agents in the console, follows the progress and sees why it was stopped."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 @pytest.fixture
 def published(fleet: Fleet) -> Iterator[str]:
-    """A version that is newer than what runs; afterwards the newest is what it was."""
+    """Publish a newer version; restore the newest version afterwards."""
     settings = embedded.client_settings(fleet.here.cloud)
     table = stage_outputs(boto3.client("cloudformation", **settings), STAGE)["AgentsTable"]
     rows: Any = boto3.client("dynamodb", **settings)
@@ -32,7 +32,7 @@ def published(fleet: Fleet) -> Iterator[str]:
 
 
 def state(fleet: Fleet, version: str) -> str:
-    """Of the update to this version, after one more minute."""
+    """Return the state of the update to this version after the next scheduled run."""
     fleet.minute()
     [state] = [one["state"] for one in fleet.api.get("/updates")["updates"] if one["version"] == version]
     return str(state)

@@ -1,4 +1,4 @@
-"""Every page of the console, in each state: both themes, both languages, and as on a phone."""
+"""Every page of the console in each state: both themes, both languages, and phone size."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -38,7 +38,7 @@ LISTS = ("overview", "transfers", "agents", "templates", "policies", "audit")
 
 @pytest.fixture(scope="module")
 def transfers(enrolled: Fleet) -> Iterator[dict[str, str]]:
-    """State → a transfer that is in it."""
+    """Yield one transfer in each state, by state."""
     fleet = enrolled
     fleet.ensure()
     for name in ("one", "two"):
@@ -50,7 +50,7 @@ def transfers(enrolled: Fleet) -> Iterator[dict[str, str]]:
     asked: dict[str, str] = {}
 
     def ask(state: str, transfer_id: str, verb: str | None = None) -> None:
-        """One after the other: all at once are a burst that a small cloud refuses."""
+        """Bring a transfer into a state; one at a time, because the embedded cloud refuses bursts."""
         if verb:
             fleet.until_state(transfer_id, "running")
             fleet.api.post(f"/transfers/{transfer_id}/{verb}", {})
@@ -167,7 +167,7 @@ def test_what_went_wrong_is_said_on_every_page(page: Page, fleet: Fleet) -> None
 
 
 def saying(status: int, answer: dict[str, object]) -> Callable[[Route], None]:
-    """What the API says, whatever it is asked."""
+    """Return a route handler that gives this answer to every request."""
 
     def say(route: Route) -> None:
         if route.request.method == "OPTIONS":
@@ -177,8 +177,8 @@ def saying(status: int, answer: dict[str, object]) -> Callable[[Route], None]:
     return say
 
 
-def test_the_way_in_is_for_everyone(door: Page) -> None:
-    door.set_viewport_size(WIDE)
-    expect(door.locator("h1").last).to_be_visible()
-    wrong = [*looked_at(door, "sign-in"), *violations_in_themes(door)]
+def test_the_way_in_is_for_everyone(signed_out: Page) -> None:
+    signed_out.set_viewport_size(WIDE)
+    expect(signed_out.locator("h1").last).to_be_visible()
+    wrong = [*looked_at(signed_out, "sign-in"), *violations_in_themes(signed_out)]
     assert not wrong, "\n".join(wrong)

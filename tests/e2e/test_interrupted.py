@@ -1,4 +1,4 @@
-"""What is interrupted goes on: pause, cancel, absence, a killed agent, a control plane that is away."""
+"""Interrupted transfers resume: pause, cancel, offline agent, killed agent, control plane unavailable."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from tests.e2e.conftest import Fleet
 pytestmark = pytest.mark.e2e
 
 SLOW = 8 * MIB
-"""Bytes per second: slow enough to be caught in the middle."""
+"""Bandwidth limit in bytes per second, slow enough to interrupt a transfer halfway."""
 
 
 def big_file(fleet: Fleet, name: str, size: int = 64 * MIB) -> Path:
@@ -29,7 +29,7 @@ def leftovers(folder: Path) -> list[str]:
 
 
 def arrived(fleet: Fleet, ended: dict[str, Any], source: Path, place: str) -> None:
-    """Everything is there, and nothing half-done beside it."""
+    """Check that all files arrived and no partial files are left."""
     assert ended["state"] == "succeeded", ended["problem"]
     destination = fleet.folder(place)
     assert differences(listing(source), listing(destination)) == []
@@ -138,7 +138,7 @@ def test_two_agents_that_cannot_dial_each_other_go_by_the_relay_bucket_and_a_kil
     with fleet.walled("server-b"), fleet.walled("server-c"):
         moving = fleet.copy("server-b:/data/relayed/", f"{place}/", relay="allowed", bandwidth_limit=SLOW)
         fleet.until_moving(moving, place)
-        fleet.agent("server-c").kill()  # whose connections nobody ends
+        fleet.agent("server-c").kill()  # its connections stay open
         fleet.start("server-c")
         ended = fleet.until_ended(moving, timeout_s=180)
         arrived(fleet, ended, source, place)

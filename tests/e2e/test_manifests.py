@@ -1,4 +1,4 @@
-"""What a transfer did, file by file: checked against what lies on the destination's disk."""
+"""Manifests of transfers match the files on the destination's disk."""
 
 import gzip
 import json
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.e2e
 
 
 def manifest(fleet: Fleet, transfer_id: str) -> dict[bytes, ManifestLine]:
-    """Of its first hop, by path, once it has come in."""
+    """Wait for the manifest of the first hop and return its lines by path."""
 
     def ask() -> list[dict[str, Any]]:
         return list(fleet.api.get(f"/transfers/{transfer_id}/manifest")["hops"])
@@ -36,7 +36,7 @@ def manifest(fleet: Fleet, transfer_id: str) -> dict[bytes, ManifestLine]:
 
 
 def digest(path: Path) -> str:
-    """As the guide says it is made, with no code of ours."""
+    """Compute a digest as the guide describes, without Crosshaul's code."""
     data = path.read_bytes()
     ranges = [
         xxhash.xxh3_128_digest(data[at : at + RANGE_BYTES]) for at in range(0, max(len(data), 1), RANGE_BYTES)
@@ -112,7 +112,7 @@ def test_an_agent_may_neither_read_it_nor_write_another_s(fleet: Fleet) -> None:
 
 
 def test_an_upload_that_is_cut_comes_later_and_though_the_agent_is_killed(fleet: Fleet) -> None:
-    """The agent is told of an API at which nobody answers, is killed, and comes back with the right one."""
+    """The agent gets an API address where nothing answers, is killed, and restarts with the right one."""
     write_random(fleet.folder("server-b:/data/cut") / "a", 1000)
     registration = fleet.servers["server-c"].state / "registration.json"
     right = registration.read_text()

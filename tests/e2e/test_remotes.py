@@ -1,4 +1,4 @@
-"""A remote of a host's own rclone: offered by its administrator, used through the whole system, no other."""
+"""A remote of a host's own rclone, offered by its administrator, works; no other does."""
 
 import re
 import signal
@@ -43,7 +43,7 @@ access = "rw"
 
 @pytest.fixture
 def far(fleet: Fleet, tmp_path: Path) -> Iterator[Path]:
-    """What server-b's rclone reaches; its agent reads of it without a restart."""
+    """Yield the folder of server-b's remote; the agent picks it up without a restart."""
     far, described = tmp_path / "far", tmp_path / "rclone.conf"
     (far / "partner").mkdir(parents=True)
     described.write_text(CONFIGURATION.format(far=far))
@@ -62,7 +62,7 @@ def offered(fleet: Fleet) -> list[str]:
 
 
 def rclones_of(parent: int) -> list[Path]:
-    """Where the kernel tells of them."""
+    """Return the rclone processes below a parent, from /proc."""
     found = [path.parent for path in Path("/proc").glob("[0-9]*/stat") if parent_of(path.parent) == parent]
     return [path for path in found if is_rclone(path)]
 

@@ -1,4 +1,4 @@
-"""Several servers join by one token, for real: broker, API, agents, and the files that they then exchange."""
+"""Several servers enroll with one token through broker and API, and exchange files."""
 
 import socket
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ HERE = socket.gethostname().partition(".")[0].lower()
 
 @pytest.fixture
 def hosts(fleet: Fleet) -> Iterator[list[Server]]:
-    """Four that nobody knows yet; afterwards nobody knows them again."""
+    """Yield four servers that are not enrolled, and remove their agents afterwards."""
     made = [fleet.here.server(f"render-{number}", ROOTS) for number in range(4)]
     yield made
     for server in made:

@@ -1,4 +1,4 @@
-"""An agent's keys are replaced for real: asked for in the middle of a transfer, through broker and API."""
+"""An agent's keys are replaced during a transfer, through broker and API."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ from tests.e2e.conftest import Fleet
 pytestmark = pytest.mark.e2e
 
 SLOW = 4 * MIB
-"""Bytes per second: slow enough to be caught in the middle."""
+"""Bandwidth limit in bytes per second, slow enough to act during a transfer."""
 
 
 def certificates(fleet: Fleet, name: str) -> set[str]:
-    """Those that open a door, by the cloud's account."""
+    """Return the agent's active certificates, according to IoT."""
     principals = boto3.client("iot", **embedded.client_settings(fleet.here.cloud)).list_thing_principals(
         thingName=Topics(STAGE).thing(name)
     )["principals"]
@@ -29,7 +29,7 @@ def certificates(fleet: Fleet, name: str) -> set[str]:
 
 
 def rotated(fleet: Fleet, name: str) -> Any:
-    """The agent as the control plane sees it, once it has been seen with new keys."""
+    """Wait until the control plane has seen the agent with new keys and return the agent."""
 
     def ask() -> Any:
         view = fleet.api.get(f"/agents/{name}")
@@ -79,7 +79,7 @@ def test_an_agent_killed_while_its_keys_are_replaced_comes_back(fleet: Fleet) ->
 
 
 def test_the_key_that_signs_commands_is_replaced_and_no_agent_misses_a_command(fleet: Fleet) -> None:
-    """Deployed again with the next number: agents know that key already, and soon the one after it."""
+    """Deploy with the next key number: agents trust that key already, and soon the one after it."""
     _, following = fleet.command_keys("server-b")
     deploy(fleet.here.cloud, fleet.here.home, command_key=2)
     functions.warm(fleet.here.cloud)
@@ -89,7 +89,7 @@ def test_the_key_that_signs_commands_is_replaced_and_no_agent_misses_a_command(f
     assert fleet.until_ended(moved)["state"] == "succeeded"
 
     for name in fleet.servers:
-        fleet.agent(name).stop()  # so that it says at once which keys it obeys, and not within the hour
+        fleet.agent(name).stop()  # so that it reports its command keys at once, not within the hour
         fleet.start(name)
     for name in fleet.servers:
         until(f"{name} to know the next key", lambda name=name: fleet.command_keys(name)[0] == following, 90)

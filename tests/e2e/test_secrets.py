@@ -1,4 +1,4 @@
-"""While files move from S3 and over the lane, no secret is where somebody could come across it."""
+"""No secret leaks while files move from S3 and over the lane."""
 
 import json
 import re
@@ -17,14 +17,14 @@ from tests.e2e.conftest import Fleet
 
 pytestmark = pytest.mark.e2e
 
-LENT = re.compile(rb"ASIA[A-Z0-9]{16}")
-"""What every lent access key's id looks like: neither it nor what belongs to it is written anywhere."""
+ACCESS_KEY_ID = re.compile(rb"ASIA[A-Z0-9]{16}")
+"""Pattern of temporary access key ids, which must not be written anywhere."""
 LOOPBACK = b"AWS_CONTAINER_AUTHORIZATION_TOKEN="
-"""Opens an agent's loopback port to its own child, as long as that lives; it is worth nothing elsewhere."""
+"""Variable with the token for an agent's loopback port, valid only for its child while that lives."""
 
 
 def secrets(fleet: Fleet) -> dict[str, bytes]:
-    """By what they are; of a key its lines, since one is enough to tell."""
+    """Return secrets by description; of a key each line, since one line is enough to leak it."""
     found = {"password": fleet.here.password.encode(), "id token": (fleet.api.token or "").encode()}
     for name in fleet.servers:
         found[f"{name}'s API key"] = fleet.api_key(name).encode()
@@ -37,7 +37,7 @@ def secrets(fleet: Fleet) -> dict[str, bytes]:
 
 
 def descendants(pid: int) -> Iterator[int]:
-    """An agent starts its children from threads, too."""
+    """Yield all descendants of a process, including those started by threads."""
     for told in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(OSError):  # it has ended
             for child in told.read_text().split():
@@ -46,7 +46,7 @@ def descendants(pid: int) -> Iterator[int]:
 
 
 def shown_by(pid: int) -> dict[str, bytes]:
-    """What `ps` shows of a process, and what it was given for its environment, but its loopback token."""
+    """Return a process's command line and environment, without its loopback token."""
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
         line = Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -71,7 +71,7 @@ def processes(fleet: Fleet) -> dict[str, bytes]:
 
 
 def written(fleet: Fleet, transfers: list[str]) -> dict[str, bytes]:
-    """Logs of agents, functions and the operator; reports, as they are kept; the audit."""
+    """Return all that was written: logs of agents, functions and operator, reports, and the audit log."""
     found = {f"{name}'s log": server.log.read_bytes() for name, server in fleet.servers.items()}
     found["functions' logs"] = "\n".join(function_logs(fleet)).encode()
     for transfer in transfers:
@@ -98,7 +98,9 @@ def given_away(places: dict[str, bytes], known: dict[str, bytes]) -> list[str]:
         for what, secret in known.items()
         if secret in text
     ]
-    return told + [f"a lent key in {where}" for where, text in places.items() if LENT.search(text)]
+    return told + [
+        f"a temporary key in {where}" for where, text in places.items() if ACCESS_KEY_ID.search(text)
+    ]
 
 
 def test_no_secret_is_in_logs_reports_or_process_lists(fleet: Fleet) -> None:
@@ -133,4 +135,6 @@ def test_no_secret_is_in_logs_reports_or_process_lists(fleet: Fleet) -> None:
 def test_what_is_looked_for_would_be_found() -> None:
     known = {"password": b"Look-only-7-times-and-more"}
     assert given_away({"a log": b"password=Look-only-7-times-and-more"}, known) == ["password in a log"]
-    assert given_away({"a log": b"AWS_ACCESS_KEY_ID=ASIAABCDEFGHIJKLMNOP"}, known) == ["a lent key in a log"]
+    assert given_away({"a log": b"AWS_ACCESS_KEY_ID=ASIAABCDEFGHIJKLMNOP"}, known) == [
+        "a temporary key in a log"
+    ]

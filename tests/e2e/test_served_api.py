@@ -1,4 +1,4 @@
-"""The deployed API keeps its word, whatever it is sent: schemathesis asks it by what it says of itself."""
+"""The deployed API keeps to its OpenAPI description, as checked by schemathesis."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -42,7 +42,7 @@ each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda ope
 
 
 def tried(operation: APIOperation, examples: int, keeps: Callable[[Case], None]) -> None:
-    """The same wishes in every run."""
+    """Return a test that sends the same generated requests in every run."""
     bounds = settings(
         max_examples=examples,
         derandomize=True,
@@ -62,7 +62,7 @@ def session() -> Iterator[requests.Session]:
 
 @pytest.fixture(scope="module")
 def names(enrolled: Fleet) -> Iterator[dict[str, str]]:
-    """Of what there is, so that wishes get past the names; what was made meanwhile goes again."""
+    """Yield names of existing items, so that requests get past the lookup; remove what they created."""
     api = enrolled.api
     before = {one["template_id"] for one in api.get("/templates")["templates"]}
     yield {"agent_id": "server-b", "transfer_id": enrolled.copy("server-b:/data/x", "server-c:/archive/x")}
@@ -72,7 +72,7 @@ def names(enrolled: Fleet) -> Iterator[dict[str, str]]:
 
 
 def name_what_there_is(case: Case, names: dict[str, str]) -> None:
-    """In place of names that could be, names that are; nobody's agent is removed."""
+    """Replace generated names by existing ones, except where that would remove an agent."""
     for name, kind in NAMES.items():
         with suppress(KeyError, ValidationError):
             TypeAdapter(kind).validate_python(case.path_parameters[name])

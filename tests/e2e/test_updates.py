@@ -1,6 +1,6 @@
-"""Agents are updated in stages, for real: published kits, IoT Jobs, installing, the trial and the way back.
+"""Agents are updated in stages: published kits, IoT Jobs, installation, trial and rollback.
 
-systemd is the one thing that is not there: `infra.local.installed` starts what its units would start.
+Only systemd is replaced: `infra.local.installed` starts what its units would start.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ ENDED = {"succeeded", "failed", "aborted", "cancelled"}
 
 
 class Hosts:
-    """Servers that were installed by the script."""
+    """Servers that the install script has installed."""
 
     def __init__(self, fleet: Fleet, publisher: Publisher) -> None:
         self.fleet, self.publisher = fleet, publisher
@@ -118,7 +118,7 @@ def test_an_update_goes_from_the_canary_to_all_while_a_transfer_goes_on(hosts: H
 
 
 def test_a_power_cut_in_the_middle_costs_nothing_but_time(hosts: Hosts) -> None:
-    """While the new version is installed, and again while it is on trial."""
+    """The power fails while the new version is installed, and again while it is on trial."""
     hosts.publisher.publish("7.1.1")
     begun = hosts.fleet.here.operator.json("agents", "update", "up-2")
     assert begun["version"] == "7.1.1"

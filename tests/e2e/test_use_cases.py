@@ -1,4 +1,4 @@
-"""The two use cases of the main job, on real files."""
+"""The two main use cases, on real files."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Bad input gets a clear, typed answer that says what to do, and leaves nothing half-done."""
+"""Bad input gets a clear, typed error with advice, and leaves nothing partial."""
 
 import os
 
@@ -99,7 +99,7 @@ def test_odd_trees_arrive_whole(fleet: Fleet) -> None:
 
 
 def odd_tree(fleet: Fleet) -> None:
-    """Empty, sparse, deep, linked and misnamed: all of it real files."""
+    """Make a tree of empty, sparse, deep, linked and oddly named files."""
     folder = fleet.folder("server-b:/data/odd")
     (folder / "empty directory").mkdir(parents=True, exist_ok=True)
     (folder / "zero").touch()
@@ -144,8 +144,8 @@ def test_browsing_shows_what_is_there_and_nothing_outside(fleet: Fleet) -> None:
     assert caught.value.problem["advice"]
 
 
-class TestTheDoor:
-    """Who may come in."""
+class TestAuthentication:
+    """Who may call the API."""
 
     @pytest.mark.parametrize("path", ["/agents", "/transfers", "/templates", "/openapi.json"])
     def test_nobody_without_signing_in(self, fleet: Fleet, path: str) -> None:

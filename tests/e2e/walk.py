@@ -1,4 +1,4 @@
-"""A walk through the console: at each stop pictures, in both themes and as on a phone, and what is wrong."""
+"""Walk through the console: at each stop take screenshots in both themes and phone size, and check."""
 
 import json
 import re
@@ -26,18 +26,18 @@ TEXTS = """() => {
       if (one.hasAttribute(name)) found.add(one.getAttribute(name).trim());
   return [...found].filter(Boolean);
 }"""
-"""Everything that is there to be read or heard, but what says of itself that it is English."""
+"""Collects all visible and accessible texts, except those marked as English."""
 
 NONSENSE = re.compile(r"undefined|NaN|\[object")
 TOO_WIDE = """() => document.documentElement.scrollWidth > innerWidth"""
 
 
 def nothing(page: Page) -> None:
-    """Done there."""
+    """Do nothing."""
 
 
 class Stop(NamedTuple):
-    """An address after the `#/`, and what is done there before it is looked at."""
+    """A path after the `#/`, and an action before the page is checked."""
 
     address: str
     act: Callable[[Page], None] = nothing
@@ -51,7 +51,7 @@ class Walk:
         page.set_viewport_size(WIDE)
 
     def wrong(self, stops: dict[str, Stop], *languages: str) -> list[str]:
-        """What is wrong at these stops in these languages or in both, a line each."""
+        """Return the findings at these stops in these languages, or in both, one line each."""
         return [line for language in languages or LANGUAGES for line in self._walked(stops, language)]
 
     def _walked(self, stops: dict[str, Stop], language: str) -> Iterator[str]:
@@ -65,7 +65,7 @@ class Walk:
             settled(self._page)
             act(self._page)
             english = language == "en"
-            # What axe asks for does not hang on the language.
+            # What axe checks does not depend on the language.
             found = violations_in_themes(self._page) if english else self._foreign()
             seen = looked_at(self._page, name if english else f"{name}-{language}")
             yield from (f"{name} ({language}): {line}" for line in [*found, *seen])
@@ -76,7 +76,7 @@ class Walk:
 
 
 def violations_in_themes(page: Page) -> Iterator[str]:
-    """What axe finds; between themes only colours change."""
+    """Yield axe's findings in both themes; only colors differ between them."""
     paint(page, "light")
     yield from violations(page)
     paint(page, "dark")
@@ -84,7 +84,7 @@ def violations_in_themes(page: Page) -> Iterator[str]:
 
 
 def looked_at(page: Page, name: str) -> Iterator[str]:
-    """Pictures of the page as it is now, and what is seen to be wrong with it."""
+    """Take screenshots of the current page and yield the findings."""
     for theme in THEMES:
         paint(page, theme)
         picture(page, f"{name}-{theme}")
@@ -101,7 +101,7 @@ def paint(page: Page, theme: str) -> None:
 
 
 def close(page: Page) -> None:
-    """Leave a dialog, if there is one."""
+    """Close the dialog, if there is one."""
     dialog = page.get_by_role("dialog")
     if dialog.count():
         page.keyboard.press("Escape")
@@ -109,7 +109,7 @@ def close(page: Page) -> None:
 
 
 def english() -> Callable[[str], bool]:
-    """Is a text one that only the console's English has?"""
+    """Return a check for texts that only the console's English has."""
     node = (REPOSITORY / ".crosshaul/node.path").read_text().strip()
     script = REPOSITORY / "web/scripts/english.mjs"
     said = json.loads(subprocess.run([node, script], check=True, capture_output=True, text=True).stdout)
@@ -119,5 +119,5 @@ def english() -> Callable[[str], bool]:
 
 
 def press(english: str, german: str) -> Callable[[Page], None]:
-    """Press the first button of this name."""
+    """Return an action that presses the first button with this name."""
     return lambda page: page.get_by_role("button", name=either(english, german)).first.click()

@@ -1,4 +1,4 @@
-"""Nothing that arrived wrong passes for right."""
+"""Every difference between source and destination is found."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""What a run costs is what its processes cost, wherever they stand."""
+"""The cost of a run includes all its processes."""
 
 import sys
 

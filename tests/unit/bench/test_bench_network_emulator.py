@@ -1,4 +1,4 @@
-"""The benchmark's line: what goes in comes out, late, bounded and counted; and it can be cut."""
+"""The network emulator forwards with delay and window, counts bytes, and can be cut."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ SIZE = 3_000_001
 
 
 class Echo:
-    """Sends back whatever it is sent, and then ends."""
+    """A server that echoes what it receives and then ends."""
 
     def __init__(self):
         self.server = socket.create_server(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""A run leaves its names on a disk, and nothing in memory."""
+"""A run keeps its names on disk, and nothing in memory."""
 
 import pytest
 

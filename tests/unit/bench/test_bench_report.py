@@ -1,4 +1,4 @@
-"""What is told of the runs: medians, ratios, what was reached, and what could not be run and why."""
+"""The report of runs: medians, ratios, goals, and reasons of runs that were not possible."""
 
 import json
 from xml.etree import ElementTree
@@ -47,7 +47,7 @@ def test_the_median_counts_and_the_range_is_told():
 
 
 def test_a_goal_is_reached_not_reached_or_not_measured():
-    found = {one.wish: (one.found, one.word) for one in goal_results(results())}
+    found = {one.goal: (one.found, one.word) for one in goal_results(results())}
     assert found["big, memory: at least 2.0 × rsync"] == ("2.20 × (rsync)", "reached")
     assert found["big, memory: at least 1.1 × the best of all the others"] == ("1.20 × (scp)", "reached")
     assert found["killed at half: under 55 % of the bytes of a full run"] == ("75 %", "**not reached**")

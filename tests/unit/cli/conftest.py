@@ -1,4 +1,4 @@
-"""Stories of the operator's command: a signed-in operator and a small API on loopback."""
+"""Fixtures for the operator's command: a signed-in operator and a fake API on loopback."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,11 +11,11 @@ from agent.cli.main import app
 from agent.cli.session import Session
 from tests.support.fakes_api import FakeApi, fake_api
 
-Run = Callable[..., "Said"]
+Run = Callable[..., "CommandResult"]
 
 
-class Said:
-    """What a command said and how it ended."""
+class CommandResult:
+    """Output and exit code of a command."""
 
     def __init__(self, code: int, out: str, err: str) -> None:
         self.code, self.out, self.err = code, out, err
@@ -40,11 +40,11 @@ def api() -> Iterator[FakeApi]:
 
 @pytest.fixture
 def run() -> Run:
-    def run_(*arguments: str, given: str = "") -> Said:
+    def run_(*arguments: str, given: str = "") -> CommandResult:
         done = CliRunner().invoke(app, arguments, input=given)
         if done.exception and not isinstance(done.exception, SystemExit):
             raise done.exception
-        return Said(done.exit_code, done.stdout, done.stderr)
+        return CommandResult(done.exit_code, done.stdout, done.stderr)
 
     return run_
 

@@ -1,4 +1,4 @@
-"""`crosshaul audit`: read by people, exported for programs, verified by whoever trusts neither."""
+"""`crosshaul audit`: list, export and verify."""
 
 import csv
 import io
@@ -11,9 +11,9 @@ from tests.unit.cli.conftest import Run
 
 
 def test_it_is_listed(signed_in: FakeApi, run: Run) -> None:
-    said = run("audit", "list", "--who", "bo@example.org", "--since", "7d")
-    assert said.code == 0
-    assert "transfer.cancel" in said.out
+    result = run("audit", "list", "--who", "bo@example.org", "--since", "7d")
+    assert result.code == 0
+    assert "transfer.cancel" in result.out
     assert "person=bo%40example.org" in signed_in.asked[-1][1]
 
 
@@ -23,8 +23,8 @@ def test_two_of_person_agent_and_transfer_do_not_go_together(signed_in: FakeApi,
 
 
 def test_it_is_exported_as_json_lines(signed_in: FakeApi, run: Run) -> None:
-    said = run("audit", "export")
-    [record] = [json.loads(line) for line in said.out.splitlines()]
+    result = run("audit", "export")
+    [record] = [json.loads(line) for line in result.out.splitlines()]
     assert record == sample(audit.AuditRecord).model_dump(mode="json")
 
 
@@ -37,13 +37,13 @@ def test_it_is_exported_as_csv_that_is_no_formula(signed_in: FakeApi, run: Run) 
 
 
 def test_verifying_ends_with_1_when_something_is_wrong(signed_in: FakeApi, run: Run) -> None:
-    said = run("audit", "verify", "--json")
-    assert said.code == 1
-    flaws = json.loads(said.out)["flaws"]
+    result = run("audit", "verify", "--json")
+    assert result.code == 1
+    flaws = json.loads(result.out)["flaws"]
     assert any("signature is wrong" in flaw for flaw in flaws), "the sample's is none"
 
 
 def test_another_key_than_the_one_that_was_noted_is_told(signed_in: FakeApi, run: Run) -> None:
-    said = run("audit", "verify", "--key", "0" * 64)
-    assert said.code == 1
-    assert "the seals are signed with" in said.err
+    result = run("audit", "verify", "--key", "0" * 64)
+    assert result.code == 1
+    assert "the seals are signed with" in result.err

@@ -1,4 +1,4 @@
-"""The command as a whole: help, exit codes, imports, and the words it shares with the wire."""
+"""The command as a whole: help, exit codes, imports, and values shared with the wire."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ CROSSHAUL = [sys.executable, "-c", "from agent.cli.main import main; main()"]
 
 
 def shell(*arguments: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run it in a process of its own."""
+    """Run `crosshaul` in a process of its own."""
     return subprocess.run(
         [*CROSSHAUL, *arguments],
         env=os.environ | {"CROSSHAUL_HOME": str(home)} | environment,
@@ -30,10 +30,10 @@ def shell(*arguments: str, home: Path, **environment: str) -> subprocess.Complet
 
 
 def test_help_has_the_exit_codes(run: Run) -> None:
-    said = run("--help")
+    result = run("--help")
     for code in Exit:
-        assert f" {code.value}  " in said.out
-    assert run("-h").out == said.out
+        assert f" {code.value}  " in result.out
+    assert run("-h").out == result.out
 
 
 def test_help_of_cp_explains_the_slash(run: Run) -> None:

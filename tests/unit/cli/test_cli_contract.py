@@ -1,4 +1,4 @@
-"""The command asks only for what the API has: the fake's routes, which every story uses, against OpenAPI."""
+"""The command calls only what the API has: compares the fake's routes with OpenAPI."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from tests.support.fakes_api import QUERIES, ROUTES
 
 
 def described() -> dict[tuple[str, str], Any]:
-    """(method, path with {} for its parameters) → operation."""
+    """Return the operations by (method, path with {} for parameters)."""
     return {
         (method.upper(), re.sub(r"\{[^}]*\}", "{}", path)): operation
         for path, operations in describe()["paths"].items()

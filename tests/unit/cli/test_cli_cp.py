@@ -1,4 +1,4 @@
-"""Asking for a transfer and watching it to its end."""
+"""`cp`: start a transfer and watch it to its end."""
 
 import json
 
@@ -26,9 +26,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_cp_asks_and_tells_what_to_do_next(signed_in: FakeApi, run: Run) -> None:
     signed_in.stories[TRANSFER] = [transfer_view(TransferState.QUEUED)]
-    said = run("cp", *ENDS, "s3://bucket/x/", "--chain", "--bwlimit", "50M", "--streams", "4")
-    assert said.code == 0, said
-    assert f"crosshaul show {TRANSFER} --watch" in said.out
+    result = run("cp", *ENDS, "s3://bucket/x/", "--chain", "--bwlimit", "50M", "--streams", "4")
+    assert result.code == 0, result
+    assert f"crosshaul show {TRANSFER} --watch" in result.out
     method, path, body, headers = signed_in.asked[-1]
     assert (method, path) == ("POST", "/transfers")
     assert body["shape"] == "chain"
@@ -48,8 +48,8 @@ def test_a_cut_connection_is_tried_again_with_the_same_key(signed_in: FakeApi, r
 
 def test_a_connection_that_stays_cut_is_exit_code_5(signed_in: FakeApi, run: Run) -> None:
     signed_in.hang_ups = 99
-    said = run("cp", *ENDS)
-    assert said.code == 5
+    result = run("cp", *ENDS)
+    assert result.code == 5
     assert len(signed_in.asked) == 3
 
 
@@ -61,10 +61,10 @@ def test_a_busy_api_is_asked_again(signed_in: FakeApi, run: Run) -> None:
 
 def test_a_refusal_comes_with_its_advice(signed_in: FakeApi, run: Run) -> None:
     signed_in.problems = [problem(409, "server-c is offline", "Leave out --if-offline refuse to wait.")]
-    said = run("cp", *ENDS, "--if-offline", "refuse")
-    assert said.code == 6
-    assert said.out == ""
-    assert said.err.splitlines() == ["error: server-c is offline", "Leave out --if-offline refuse to wait."]
+    result = run("cp", *ENDS, "--if-offline", "refuse")
+    assert result.code == 6
+    assert result.out == ""
+    assert result.err.splitlines() == ["error: server-c is offline", "Leave out --if-offline refuse to wait."]
 
 
 @pytest.mark.parametrize(
@@ -86,10 +86,10 @@ def test_a_refusal_comes_with_its_advice(signed_in: FakeApi, run: Run) -> None:
     ],
 )
 def test_what_is_typed_wrongly_is_never_sent(signed_in: FakeApi, run: Run, wrong: tuple[str, ...]) -> None:
-    said = run("cp", *wrong)
-    assert said.code == 2
-    assert said.err
-    assert "Traceback" not in said.err
+    result = run("cp", *wrong)
+    assert result.code == 2
+    assert result.err
+    assert "Traceback" not in result.err
     assert signed_in.asked == []
 
 
@@ -100,16 +100,16 @@ def test_watching_to_a_good_end(signed_in: FakeApi, run: Run) -> None:
         transfer_view(TransferState.RUNNING, 0.75),
         transfer_view(TransferState.SUCCEEDED, 1),
     ]
-    said = run("cp", *ENDS, "--watch")
-    assert said.code == 0, said
-    lines = said.out.splitlines()
+    result = run("cp", *ENDS, "--watch")
+    assert result.code == 0, result
+    lines = result.out.splitlines()
     assert lines[0] == f"Transfer {TRANSFER}"
     assert lines[1].startswith("running: 25%, 256.0 MiB of 1.0 GiB, 2,100 of 3,002 files (12 unchanged), ")
     assert lines[2].startswith("succeeded: 100%")
     assert lines[3].startswith("Everything arrived: 100%, 1.0 GiB of 1.0 GiB")
     assert len(lines) == 4
-    assert "no live connection" in said.err
-    assert "\x1b" not in said.out + said.err
+    assert "no live connection" in result.err
+    assert "\x1b" not in result.out + result.err
 
 
 def test_watching_to_a_bad_end_shows_the_problem_with_its_advice(signed_in: FakeApi, run: Run) -> None:
@@ -118,11 +118,11 @@ def test_watching_to_a_bad_end_shows_the_problem_with_its_advice(signed_in: Fake
         transfer_view(TransferState.RUNNING, 0.25),
         transfer_view(TransferState.FAILED, 0.25),
     ]
-    said = run("cp", *ENDS, "-w")
-    assert said.code == 1
-    assert "server-c has no room left in /archive" in said.out
-    assert "→ Free some space there" in said.out
-    assert f"error: transfer {TRANSFER} failed" in said.err
+    result = run("cp", *ENDS, "-w")
+    assert result.code == 1
+    assert "server-c has no room left in /archive" in result.out
+    assert "→ Free some space there" in result.out
+    assert f"error: transfer {TRANSFER} failed" in result.err
 
 
 @pytest.mark.parametrize("state", [TransferState.PARTIALLY_FAILED, TransferState.CANCELLED])
@@ -133,27 +133,27 @@ def test_no_other_end_is_a_good_one(signed_in: FakeApi, run: Run, state: Transfe
 
 def test_watch_with_json_keeps_stdout_for_the_answer(signed_in: FakeApi, run: Run) -> None:
     signed_in.stories[TRANSFER] = [transfer_view(TransferState.SUCCEEDED, 1)]
-    said = run("cp", *ENDS, "--watch", "--json")
-    assert said.code == 0
-    assert json.loads(said.out)["transfer_id"] == TRANSFER
-    assert "succeeded: 100%" in said.err
+    result = run("cp", *ENDS, "--watch", "--json")
+    assert result.code == 0
+    assert json.loads(result.out)["transfer_id"] == TRANSFER
+    assert "succeeded: 100%" in result.err
 
 
 def test_a_watch_survives_an_api_that_is_away_for_a_while(signed_in: FakeApi, run: Run) -> None:
     signed_in.stories[TRANSFER] = [transfer_view(TransferState.SUCCEEDED, 1)]
-    away = [problem(500, "away")] * 4  # the live connection, then three looks
+    away = [problem(500, "away")] * 4  # the live connection, then three polls
     signed_in.problems = away
-    said = run("show", TRANSFER, "--watch")
-    assert said.code == 0, said
-    assert said.err.count("the API does not answer") == 1
+    result = run("show", TRANSFER, "--watch")
+    assert result.code == 0, result
+    assert result.err.count("the API does not answer") == 1
 
 
 def test_a_watch_gives_up_in_the_end(signed_in: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "_API_TIMEOUT_S", 0.05)
     signed_in.stories[TRANSFER] = [transfer_view(TransferState.RUNNING)]
     signed_in.problems = [problem(500, "away")] * 10_000
-    said = run("show", TRANSFER, "--watch")
-    assert said.code == 5
+    result = run("show", TRANSFER, "--watch")
+    assert result.code == 5
 
 
 def test_ctrl_c_leaves_the_transfer_alone(
@@ -164,14 +164,14 @@ def test_ctrl_c_leaves_the_transfer_alone(
 
     monkeypatch.setattr(watch, "_listen", interrupt)
     signed_in.stories[TRANSFER] = [transfer_view(TransferState.RUNNING)]
-    said = run("cp", *ENDS, "-w")
-    assert said.code == 130
-    assert "continues" in said.err
-    assert f"crosshaul cancel {TRANSFER}" in said.err
+    result = run("cp", *ENDS, "-w")
+    assert result.code == 130
+    assert "continues" in result.err
+    assert f"crosshaul cancel {TRANSFER}" in result.err
     assert signed_in.named("POST", f"/transfers/{TRANSFER}/cancel") == []
 
 
-# How live messages and looks become one picture
+# Merging polls and live messages into one snapshot
 
 
 def heard(attempt: int, done: int, second: int = 5) -> Live:
@@ -281,12 +281,12 @@ def test_a_dry_run_ends_with_what_would_happen(signed_in: FakeApi, run: Run) -> 
     hop = view.hops[0].model_copy(update={"preview": preview})
     view = view.model_copy(update={"hops": (hop,), "options": Options(dry_run=True)})
     signed_in.stories[TRANSFER] = [view]
-    said = run("cp", *ENDS, "--dry-run", "--watch")
-    assert said.code == 0, said
-    assert "Dry run: nothing was written." in said.out
-    assert "12 files would be sent (2.0 KiB)" in said.out
-    assert "old/\\x1b[2J.mov" in said.out
-    assert "Everything arrived" not in said.out
+    result = run("cp", *ENDS, "--dry-run", "--watch")
+    assert result.code == 0, result
+    assert "Dry run: nothing was written." in result.out
+    assert "12 files would be sent (2.0 KiB)" in result.out
+    assert "old/\\x1b[2J.mov" in result.out
+    assert "Everything arrived" not in result.out
 
 
 def test_what_would_not_arrive_is_named_by_a_dry_run_with_why(signed_in: FakeApi, run: Run) -> None:
@@ -295,9 +295,9 @@ def test_what_would_not_arrive_is_named_by_a_dry_run_with_why(signed_in: FakeApi
     view = transfer_view(TransferState.SUCCEEDED, 1.0)
     hop = view.hops[0].model_copy(update={"preview": preview})
     signed_in.stories[TRANSFER] = [view.model_copy(update={"hops": (hop,)})]
-    said = run("show", TRANSFER)
-    assert "1 file would not arrive" in said.out
-    assert why in said.out
+    result = run("show", TRANSFER)
+    assert "1 file would not arrive" in result.out
+    assert why in result.out
 
 
 def test_an_agent_that_says_nothing_is_told_of(signed_in: FakeApi, run: Run) -> None:

@@ -13,8 +13,8 @@ from tests.unit.cli.conftest import Run
 
 
 def test_agents_are_listed_with_what_one_asks_first(signed_in: FakeApi, run: Run) -> None:
-    said = run("agents")
-    titles, first, second = said.out.splitlines()[:3]
+    result = run("agents")
+    titles, first, second = result.out.splitlines()[:3]
     telling = ["HOST", "ROOTS", "FREE", "HEARTBEAT", "RUNNING", "KEYS", "VERSION"]
     assert titles.split() == ["NAME", "STATUS", *telling]
     assert "server-b" in first
@@ -36,7 +36,7 @@ def test_json_is_what_the_api_said(signed_in: FakeApi, run: Run) -> None:
 
 
 def test_enroll_prints_the_line_for_the_host_and_the_token(signed_in: FakeApi, run: Run) -> None:
-    said = run(
+    result = run(
         "agents",
         "enroll",
         "server-d",
@@ -49,9 +49,9 @@ def test_enroll_prints_the_line_for_the_host_and_the_token(signed_in: FakeApi, r
         "--expires",
         "2h",
     )
-    assert said.code == 0, said
-    assert "crosshaul agent register --api https://" in said.out
-    assert "Zk3v9q0d7m2x8c5n1b6za" in said.out
+    assert result.code == 0, result
+    assert "crosshaul agent register --api https://" in result.out
+    assert "Zk3v9q0d7m2x8c5n1b6za" in result.out
     body = signed_in.asked[-1][2]
     assert body == {
         "agent_id": "server-d",
@@ -76,22 +76,22 @@ def test_enroll_refuses_what_is_typed_wrongly_before_it_asks(signed_in: FakeApi,
         ("d", "--expires", "soon"),
         ("d", "--expires", "1s"),
     ):
-        said = run("agents", "enroll", *wrong)
-        assert said.code == 2, said
+        result = run("agents", "enroll", *wrong)
+        assert result.code == 2, result
     assert signed_in.asked == []
 
 
 def test_show_names_roots_and_remotes(signed_in: FakeApi, run: Run) -> None:
-    said = run("agents", "show", "server-b")
-    assert said.code == 0, said
-    assert "server-b:archive: ro, s3" in said.out
-    assert "server-b:partner: rw" in said.out
+    result = run("agents", "show", "server-b")
+    assert result.code == 0, result
+    assert "server-b:archive: ro, s3" in result.out
+    assert "server-b:partner: rw" in result.out
 
 
 def test_remove_asks_and_takes_no_for_an_answer(signed_in: FakeApi, run: Run) -> None:
-    said = run("agents", "remove", "server-b")
-    assert said.code == 2
-    assert "--yes" in said.err
+    result = run("agents", "remove", "server-b")
+    assert result.code == 2
+    assert "--yes" in result.err
     assert signed_in.agents
 
 
@@ -107,25 +107,25 @@ def test_remove_by_a_person_who_says_no_or_goes_away(
 
 def test_an_answer_that_is_not_json(signed_in: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signed_in, "answer", lambda *_: (200, "<html>Please sign in to the guest network"))
-    said = run("agents")
-    assert said.code == 5
-    assert "not JSON" in said.err
+    result = run("agents")
+    assert result.code == 5
+    assert "not JSON" in result.err
 
 
 def test_an_answer_of_another_shape(signed_in: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signed_in, "answer", lambda *_: (200, {"agents": [{"agent_id": "server-b"}]}))
-    said = run("agents")
-    assert said.code == 5
-    assert "update it" in said.err
+    result = run("agents")
+    assert result.code == 5
+    assert "update it" in result.err
 
 
 def test_a_refusal_by_a_proxy_is_told_in_its_words(
     signed_in: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(signed_in, "answer", lambda *_: (403, {"message": "\x1b[31mForbidden"}))
-    said = run("agents")
-    assert said.code == 3
-    assert r"error: \x1b[31mForbidden" in said.err
+    result = run("agents")
+    assert result.code == 3
+    assert r"error: \x1b[31mForbidden" in result.err
 
 
 def test_remove_with_yes(signed_in: FakeApi, run: Run) -> None:
@@ -134,9 +134,9 @@ def test_remove_with_yes(signed_in: FakeApi, run: Run) -> None:
 
 
 def test_an_unknown_agent_is_exit_code_4_with_the_apis_advice(signed_in: FakeApi, run: Run) -> None:
-    said = run("agents", "remove", "server-x", "--yes")
-    assert said.code == 4
-    assert said.err.splitlines() == [
+    result = run("agents", "remove", "server-x", "--yes")
+    assert result.code == 4
+    assert result.err.splitlines() == [
         "error: no agent is called server-x (destinations.0: no such agent)",
         "See `crosshaul agents` for those that are known.",
     ]
@@ -149,8 +149,8 @@ def test_browse_lists_like_ls(signed_in: FakeApi, run: Run) -> None:
         DirectoryEntry(name="latest", type="symlink", size=11),
     )
     signed_in.entries = [sample(views.ListingView).model_copy(update={"entries": entries, "next": None})]
-    said = run("browse", "server-b:/data")
-    lines = [line.split() for line in said.out.splitlines()]
+    result = run("browse", "server-b:/data")
+    lines = [line.split() for line in result.out.splitlines()]
     assert lines[0] == ["SIZE", "MODIFIED", "NAME"]
     assert lines[1][-1] == "raw/"
     assert lines[2] == ["3.0", "MiB", "–", "Zoë", "–", "take", "2.mov"]
@@ -173,9 +173,9 @@ def test_browse_lists_buckets_and_what_lies_in_one(signed_in: FakeApi, run: Run)
     )
     last = page.model_copy(update={"entries": (DirectoryEntry(name="b", type="file", size=5),), "next": None})
     signed_in.objects = [first, last]
-    said = run("browse", "s3://media-uploads/raw")
-    assert said.out.splitlines()[1].endswith("Zoë's/")
-    assert said.err == """There is more: add --all, or --after 'Zoë'"'"'s/'.\n"""
+    result = run("browse", "s3://media-uploads/raw")
+    assert result.out.splitlines()[1].endswith("Zoë's/")
+    assert result.err == """There is more: add --all, or --after 'Zoë'"'"'s/'.\n"""
     rest = run("browse", "s3://media-uploads/raw", "--after", "Zoë's/")
     assert [line.split()[-1] for line in rest.out.splitlines()] == ["NAME", "b"]
     both = run("browse", "s3://media-uploads/raw", "--all")
@@ -189,9 +189,9 @@ def test_a_name_that_is_nowhere_in_a_large_bucket_is_not_called_missing_too_earl
 ) -> None:
     page = sample(views.BucketListingView)
     signed_in.objects = [page.model_copy(update={"entries": (), "next": "m"})]
-    said = run("browse", "s3://media-uploads/", "--find", "zz")
-    assert said.out == "No matching names in s3://media-uploads/ so far.\n"
-    assert "--after m" in said.err
+    result = run("browse", "s3://media-uploads/", "--find", "zz")
+    assert result.out == "No matching names in s3://media-uploads/ so far.\n"
+    assert "--after m" in result.err
 
 
 def test_browse_tells_of_more_and_all_fetches_it(signed_in: FakeApi, run: Run) -> None:
@@ -210,9 +210,9 @@ def test_a_file_name_cannot_drive_the_terminal(signed_in: FakeApi, run: Run) -> 
     evil = "\x1b[2Jgone\r\n\u202etxt.exe [bold]loud[/bold] :smile:"
     entries = (DirectoryEntry(name=evil, type="file", size=1),)
     signed_in.entries = [sample(views.ListingView).model_copy(update={"entries": entries, "next": None})]
-    said = run("browse", "server-b:/data")
-    assert r"\x1b[2Jgone\r\n\u202etxt.exe [bold]loud[/bold] :smile:" in said.out
-    assert "\x1b" not in said.out
+    result = run("browse", "server-b:/data")
+    assert r"\x1b[2Jgone\r\n\u202etxt.exe [bold]loud[/bold] :smile:" in result.out
+    assert "\x1b" not in result.out
 
 
 def test_browse_wants_an_agent_and_a_path(signed_in: FakeApi, run: Run) -> None:
@@ -230,9 +230,12 @@ def test_browse_wants_an_agent_and_a_path(signed_in: FakeApi, run: Run) -> None:
 
 def test_an_agent_that_does_not_answer_is_exit_code_5(signed_in: FakeApi, run: Run) -> None:
     signed_in.problems = [problem(504, "server-b did not answer within 8 s", "See that its agent runs.")]
-    said = run("browse", "server-b:/data")
-    assert said.code == 5
-    assert said.err.splitlines() == ["error: server-b did not answer within 8 s", "See that its agent runs."]
+    result = run("browse", "server-b:/data")
+    assert result.code == 5
+    assert result.err.splitlines() == [
+        "error: server-b did not answer within 8 s",
+        "See that its agent runs.",
+    ]
 
 
 def test_roots_that_are_not_there_have_no_free_space(signed_in: FakeApi, run: Run) -> None:
@@ -244,8 +247,8 @@ def test_roots_that_are_not_there_have_no_free_space(signed_in: FakeApi, run: Ru
 
 
 def test_one_agent_is_shown_in_full(signed_in: FakeApi, run: Run) -> None:
-    said = run("agents", "show", "server-b")
-    assert said.code == 0
+    result = run("agents", "show", "server-b")
+    assert result.code == 0
     for words in (
         "Agent server-b  online",
         "b.example.org (10.0.0.2)",
@@ -253,8 +256,8 @@ def test_one_agent_is_shown_in_full(signed_in: FakeApi, run: Run) -> None:
         "/data ro",
         "not available",
     ):
-        assert words in said.out
-    assert "being replaced" not in said.out
+        assert words in result.out
+    assert "being replaced" not in result.out
     assert json.loads(run("agents", "show", "server-b", "--json").out)["agent_id"] == "server-b"
     assert run("agents", "show", "server-x").code != 0
 
@@ -262,15 +265,15 @@ def test_one_agent_is_shown_in_full(signed_in: FakeApi, run: Run) -> None:
 def test_what_is_wrong_with_an_agent_that_works_is_shown(signed_in: FakeApi, run: Run) -> None:
     damaged = Problem(code="state-damaged", message="1 file set aside: a\x1b[2J.db", advice="See its log.")
     signed_in.agents = [sample(views.AgentView).model_copy(update={"problems": (damaged,)})]
-    said = run("agents", "show", "server-b").out
-    assert "1 file set aside" in said
-    assert "See its log." in said
-    assert "\x1b[2J" not in said
+    result = run("agents", "show", "server-b").out
+    assert "1 file set aside" in result
+    assert "See its log." in result
+    assert "\x1b[2J" not in result
 
 
 def test_an_agent_is_told_to_replace_its_keys(signed_in: FakeApi, run: Run) -> None:
-    said = run("agents", "rotate", "server-b")
-    assert said.code == 0
-    assert "makes new keys now" in said.out
+    result = run("agents", "rotate", "server-b")
+    assert result.code == 0
+    assert "makes new keys now" in result.out
     assert "being replaced" in run("agents", "show", "server-b").out
     assert run("agents", "rotate", "server-x").code != 0

@@ -1,4 +1,4 @@
-"""The HTTP client: names under .localhost, and problems in anybody's words."""
+"""The HTTP client: names under .localhost, and problems of any shape."""
 
 import httpx
 import pytest

@@ -84,7 +84,7 @@ def _value(request: bytes, name: str) -> str:
 
 
 def _packet(stream: BinaryIO) -> bytes:
-    """One WebSocket frame's content; b'' at its end (RFC 6455, section 5.2). Ours are all short."""
+    """Return a short WebSocket frame's content; b'' at the end of the stream (RFC 6455, section 5.2)."""
     head = stream.read(2)
     if len(head) < 2 or head[0] & 0x0F == 8:
         return b""
@@ -130,7 +130,7 @@ def test_topics_that_are_not_granted_are_no_connection(broker: Callable[..., Bro
 
 
 def listen(api: FakeApi) -> tuple[bool, list[Live]]:
-    """Whether the feed hears, and the first good message, within ten seconds."""
+    """Return whether the feed is connected, and the first valid message within ten seconds."""
     kept = session.load()
     with client(kept.url) as http, live_feed(ApiClient(http, kept), TRANSFER) as feed:
         until = monotonic() + 10

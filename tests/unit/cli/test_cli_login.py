@@ -1,4 +1,4 @@
-"""Signing in, staying signed in, signing out."""
+"""`login`, `logout`, `whoami`, and renewing the token."""
 
 import json
 import stat
@@ -12,9 +12,9 @@ from tests.unit.cli.conftest import Run, sign_in
 
 
 def test_login_keeps_a_session_that_only_its_owner_can_read(api: FakeApi, run: Run, home: Path) -> None:
-    said = run("login", api.url + "/", "--user", "ana", given="right\n")
-    assert said.code == 0, said
-    assert "as ana (operator)" in said.out
+    result = run("login", api.url + "/", "--user", "ana", given="right\n")
+    assert result.code == 0, result
+    assert "as ana (operator)" in result.out
     file = home / "session.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
@@ -44,29 +44,29 @@ def test_the_password_may_come_from_the_environment(
 
 
 def test_a_wrong_password_says_so_and_keeps_nothing(api: FakeApi, run: Run, home: Path) -> None:
-    said = run("login", api.url, "--user", "ana", given="wrong\n")
-    assert said.code == 3
-    assert said.err.splitlines() == ["error: wrong user or password", "Try again."]
+    result = run("login", api.url, "--user", "ana", given="wrong\n")
+    assert result.code == 3
+    assert result.err.splitlines() == ["error: wrong user or password", "Try again."]
     assert not home.exists()
 
 
 def test_no_password_at_all_is_told_from_a_wrong_one(api: FakeApi, run: Run) -> None:
-    said = run("login", api.url, "--user", "ana")
-    assert said.code == 3
-    assert "CROSSHAUL_PASSWORD" in said.err
+    result = run("login", api.url, "--user", "ana")
+    assert result.code == 3
+    assert "CROSSHAUL_PASSWORD" in result.err
 
 
 def test_cognito_may_ask_for_a_new_password(api: FakeApi, run: Run) -> None:
     api.new_password_needed = True
-    said = run("login", api.url, "--user", "ana", given="right\nbetter-one\n")
-    assert said.code == 0, said
+    result = run("login", api.url, "--user", "ana", given="right\nbetter-one\n")
+    assert result.code == 0, result
     assert api.users["ana"] == "better-one"
 
 
 def test_an_unencrypted_address_is_refused_unless_it_stays_on_this_machine(run: Run) -> None:
-    said = run("login", "http://api.example.org/prod", "--user", "ana", given="right\n")
-    assert said.code == 2
-    assert "https://" in said.err
+    result = run("login", "http://api.example.org/prod", "--user", "ana", given="right\n")
+    assert result.code == 2
+    assert "https://" in result.err
 
 
 @pytest.mark.parametrize("url", ["ftp://api", "https://", "::"])
@@ -75,15 +75,15 @@ def test_what_is_no_address_is_refused(run: Run, url: str) -> None:
 
 
 def test_an_address_that_is_no_crosshaul_api_is_told(api: FakeApi, run: Run) -> None:
-    said = run("login", f"{api.cognito}/other", "--user", "ana", given="right\n")
-    assert said.code == 2
-    assert "there is no Crosshaul API at" in said.err
+    result = run("login", f"{api.cognito}/other", "--user", "ana", given="right\n")
+    assert result.code == 2
+    assert "there is no Crosshaul API at" in result.err
 
 
 def test_nobody_there_is_exit_code_5(run: Run) -> None:
-    said = run("login", "http://127.0.0.1:9/local", "--user", "ana", given="right\n")
-    assert said.code == 5
-    assert "does not answer" in said.err
+    result = run("login", "http://127.0.0.1:9/local", "--user", "ana", given="right\n")
+    assert result.code == 5
+    assert "does not answer" in result.err
 
 
 def test_an_old_token_is_renewed_before_it_is_used_and_the_new_one_kept(api: FakeApi, run: Run) -> None:
@@ -105,17 +105,17 @@ def test_a_token_that_the_api_refuses_is_renewed_once(signed_in: FakeApi, run: R
 def test_a_session_that_has_ended_for_good_asks_to_sign_in_again(api: FakeApi, run: Run) -> None:
     sign_in(api, ends_in=-5)
     api.refresh_tokens.clear()
-    said = run("agents")
-    assert said.code == 3
-    assert said.err.splitlines() == [
+    result = run("agents")
+    assert result.code == 3
+    assert result.err.splitlines() == [
         "error: your session has ended",
         "Sign in with `crosshaul login URL`.",
     ]
 
 
 def test_whoami_and_logout(signed_in: FakeApi, run: Run, home: Path) -> None:
-    said = run("whoami")
-    assert said.out.splitlines()[:2] == ["ana (operator)", f"at {signed_in.url}"]
+    result = run("whoami")
+    assert result.out.splitlines()[:2] == ["ana (operator)", f"at {signed_in.url}"]
     assert run("logout").out == "Signed out.\n"
     assert not (home / "session.json").exists()
     assert run("logout").out == "You were not signed in.\n"
@@ -125,13 +125,13 @@ def test_whoami_and_logout(signed_in: FakeApi, run: Run, home: Path) -> None:
 def test_a_damaged_session_is_no_traceback(run: Run, home: Path) -> None:
     home.mkdir()
     (home / "session.json").write_text(json.dumps({"url": 1}))
-    said = run("whoami")
-    assert said.code == 3
-    assert "damaged" in said.err
+    result = run("whoami")
+    assert result.code == 3
+    assert "damaged" in result.err
 
 
 def test_a_home_that_cannot_be_written_is_told(api: FakeApi, run: Run, tmp_path: Path) -> None:
     (tmp_path / "home").write_text("a file stands in the way")
-    said = run("login", api.url, "--user", "ana", given="right\n")
-    assert said.code == 2
-    assert "CROSSHAUL_HOME" in said.err
+    result = run("login", api.url, "--user", "ana", given="right\n")
+    assert result.code == 2
+    assert "CROSSHAUL_HOME" in result.err

@@ -1,4 +1,4 @@
-"""`manifest`: what a transfer did, printed, kept in a file, narrowed to what did not arrive."""
+"""`manifest`: printed, written to a file, and filtered by failures."""
 
 import gzip
 import json
@@ -17,7 +17,7 @@ HOP = f"{TRANSFER}-0"
 
 
 class Bucket:
-    """Gives what it has to whoever asks, and to nobody who shows a token."""
+    """A bucket that answers anonymous requests and refuses requests with a token."""
 
     def __init__(self) -> None:
         self.has = b""
@@ -88,9 +88,9 @@ def test_hops_without_one_are_told(bucket: Bucket, run: Run, signed_in: FakeApi)
 
 
 def test_there_is_none_yet(signed_in: FakeApi, run: Run) -> None:
-    said = run("manifest", TRANSFER)
-    assert said.code == 4
-    assert "no manifest" in said.err
+    result = run("manifest", TRANSFER)
+    assert result.code == 4
+    assert "no manifest" in result.err
 
 
 @pytest.mark.parametrize("broken", [lambda whole: whole[:-9], lambda whole: b""])
@@ -99,6 +99,6 @@ def test_what_breaks_off_leaves_no_file(
 ) -> None:
     bucket.put(sent("a"))
     bucket.has = broken(bucket.has)
-    said = run("manifest", TRANSFER, "--output", str(tmp_path / "manifest"))
-    assert said.code == 5
+    result = run("manifest", TRANSFER, "--output", str(tmp_path / "manifest"))
+    assert result.code == 5
     assert not [path for path in tmp_path.iterdir() if "manifest" in path.name]

@@ -32,8 +32,8 @@ def other(number: int) -> str:
 
 def test_transfers_are_listed(signed_in: FakeApi, run: Run) -> None:
     signed_in.stories[TRANSFER] = [transfer_view(TransferState.RUNNING, 0.75)]
-    said = run("transfers", "--status", "running", "--agent", "server-b", "--since", "2h")
-    row = said.out.splitlines()[1]
+    result = run("transfers", "--status", "running", "--agent", "server-b", "--since", "2h")
+    row = result.out.splitlines()[1]
     assert row.split()[:3] == [TRANSFER, "running", "75%"]
     assert "server-b:/data/videos/raw/" in row
     assert "server-c:/archive/processed/" in row
@@ -80,7 +80,7 @@ def test_wrong_filters(signed_in: FakeApi, run: Run, wrong: tuple[str, str]) -> 
 
 def test_show_tells_all(signed_in: FakeApi, run: Run) -> None:
     signed_in.stories[TRANSFER] = [transfer_view(TransferState.FAILED, 0.75)]
-    said = run("show", TRANSFER)
+    result = run("show", TRANSFER)
     for words in (
         f"Transfer {TRANSFER}  failed",
         "from  server-b:/data/videos/raw/",
@@ -94,16 +94,16 @@ def test_show_tells_all(signed_in: FakeApi, run: Run) -> None:
         "Timeline",
         "hop 1 failed: server-c has no room left",
     ):
-        assert words in said.out, said
-    assert "1 file more that did not arrive" in said.out
+        assert words in result.out, result
+    assert "1 file more that did not arrive" in result.out
 
 
 def test_show_names_single_files_that_did_not_arrive(signed_in: FakeApi, run: Run) -> None:
     failures = transfer_view(TransferState.FAILED).hops[0].problem
     hop = {"failures": (failures,) * 12, "failures_total": 40}
     signed_in.stories[TRANSFER] = [transfer_view(TransferState.PARTIALLY_FAILED, hop=hop)]
-    said = run("show", TRANSFER)
-    assert "and 30 files more that did not arrive" in said.out
+    result = run("show", TRANSFER)
+    assert "and 30 files more that did not arrive" in result.out
 
 
 def test_first_letters_find_a_transfer(signed_in: FakeApi, run: Run) -> None:
@@ -111,24 +111,24 @@ def test_first_letters_find_a_transfer(signed_in: FakeApi, run: Run) -> None:
     assert f"Transfer {TRANSFER}" in run("show", "k3v").out
     assert run("show", "zzz").code == 4
     signed_in.stories[other(1)] = [transfer_view(TransferState.RUNNING, transfer_id=other(1))]
-    said = run("cancel", "k3v")
-    assert said.code == 2
-    assert TRANSFER in said.err
+    result = run("cancel", "k3v")
+    assert result.code == 2
+    assert TRANSFER in result.err
     assert signed_in.named("POST", f"/transfers/{TRANSFER}/cancel") == []
 
 
 def test_an_unknown_transfer(signed_in: FakeApi, run: Run) -> None:
-    said = run("show", other(7))
-    assert said.code == 4
-    assert said.err.startswith(f"error: no transfer {other(7)}")
+    result = run("show", other(7))
+    assert result.code == 4
+    assert result.err.startswith(f"error: no transfer {other(7)}")
 
 
 @pytest.mark.parametrize("verb", ["cancel", "pause", "resume", "retry"])
 def test_verbs(signed_in: FakeApi, run: Run, verb: str) -> None:
     signed_in.stories[TRANSFER] = [transfer_view(TransferState.RUNNING)]
-    said = run(verb, TRANSFER)
-    assert said.code == 0
-    assert TRANSFER in said.out
+    result = run(verb, TRANSFER)
+    assert result.code == 0
+    assert TRANSFER in result.out
     ((_, _, _, headers),) = signed_in.named("POST", f"/transfers/{TRANSFER}/{verb}")
     assert headers["idempotency-key"]
 
@@ -151,10 +151,10 @@ def test_apply_reads_stdin(signed_in: FakeApi, run: Run) -> None:
 def test_apply_changes_nothing_if_one_document_is_wrong(signed_in: FakeApi, run: Run, tmp_path: Path) -> None:
     file = tmp_path / "templates.yaml"
     file.write_text(TEMPLATES.replace("s3://archive/stills/", "s3://archive/stills"))
-    said = run("templates", "apply", str(file))
-    assert said.code == 2
-    assert "document 2" in said.err
-    assert "end it with /" in said.err
+    result = run("templates", "apply", str(file))
+    assert result.code == 2
+    assert "document 2" in result.err
+    assert "end it with /" in result.err
     assert signed_in.asked == []
 
 
@@ -164,9 +164,9 @@ def test_apply_changes_nothing_if_one_document_is_wrong(signed_in: FakeApi, run:
 def test_apply_explains_what_is_no_template(signed_in: FakeApi, run: Run, tmp_path: Path, text: str) -> None:
     file = tmp_path / "templates.yaml"
     file.write_text(text)
-    said = run("templates", "apply", str(file))
-    assert said.code == 2
-    assert len(said.err.splitlines()) == 2
+    result = run("templates", "apply", str(file))
+    assert result.code == 2
+    assert len(result.err.splitlines()) == 2
     assert signed_in.asked == []
 
 
@@ -191,8 +191,8 @@ def test_templates_are_listed_shown_and_removed(signed_in: FakeApi, run: Run) ->
 def test_what_waits_for_a_second_person_says_so_and_is_approved(signed_in: FakeApi, run: Run) -> None:
     wanted = Approval(policies=("four-eyes",), asked_for=(a_person("ana@example.org"),))
     signed_in.stories[TRANSFER] = [transfer_view(TransferState.AWAITING_APPROVAL, 0, approval=wanted)]
-    said = run("show", TRANSFER)
-    assert "needs approval by somebody other than ana@example.org" in said.out
-    assert "four-eyes" in said.out
+    result = run("show", TRANSFER)
+    assert "needs approval by somebody other than ana@example.org" in result.out
+    assert "four-eyes" in result.out
     assert run("approve", TRANSFER).code == 0
     assert signed_in.asked[-1][:2] == ("POST", f"/transfers/{TRANSFER}/approval")

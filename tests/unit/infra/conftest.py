@@ -1,4 +1,4 @@
-"""Both stages synthesised once for all tests here; no bundling, no network."""
+"""Both stages synthesized once for all tests here; no bundling, no network."""
 
 import json
 import os
@@ -19,18 +19,18 @@ Resource = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Synthesised:
-    """A stage's templates, by stack."""
+class Synthesized:
+    """A stage's templates by stack, with cdk-nag's findings."""
 
     folder: Path
     templates: dict[str, dict[str, Any]]
-    objections: list[str]
-    """AWS's rules for solutions that are not kept, and where."""
+    findings: list[str]
+    """Findings of cdk-nag's AWS Solutions rules that are not suppressed."""
     accepted: dict[str, str]
-    """Those that are said to be not kept, and where → why."""
+    """Reasons of suppressed findings, by rule and resource."""
 
     def of_type(self, kind: str) -> dict[str, Resource]:
-        """Every resource of this type in all stacks, by logical id."""
+        """Return every resource of this type in all stacks, by logical id."""
         return {
             name: resource
             for template in self.templates.values()
@@ -42,7 +42,7 @@ class Synthesised:
         return [resource.get("Properties", {}) for resource in self.of_type(kind).values()]
 
 
-def synthesise(folder: Path, context: dict[str, Any]) -> Synthesised:
+def synthesize(folder: Path, context: dict[str, Any]) -> Synthesized:
     import aws_cdk as cdk
 
     from infra.stacks import compose
@@ -51,13 +51,13 @@ def synthesise(folder: Path, context: dict[str, Any]) -> Synthesised:
     flags = json.loads((REPOSITORY / "cdk.json").read_text())["context"]
     app = cdk.App(outdir=str(folder), context=flags | {"aws:cdk:bundling-stacks": []} | context)
     compose(app, Stage.of(app))
-    objections, accepted = _objections(app), _accepted(app)
+    findings, accepted = _findings(app), _accepted(app)
     stacks = app.synth().stacks
     templates = {stack.stack_name: stack.template for stack in stacks}
-    return Synthesised(folder, templates, objections, accepted)
+    return Synthesized(folder, templates, findings, accepted)
 
 
-def _objections(app: Any) -> list[str]:
+def _findings(app: Any) -> list[str]:
     from cdk_nag import AwsSolutionsChecks
 
     return [
@@ -79,14 +79,14 @@ def _accepted(app: Any) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
-    """A stage in a real account, with one bucket that was there before."""
-    return synthesise(tmp_path_factory.mktemp("real"), {"stage": "prod", "buckets": "archive-of-acme"})
+def real(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
+    """Return a stage in a real account with one existing bucket."""
+    return synthesize(tmp_path_factory.mktemp("real"), {"stage": "prod", "buckets": "archive-of-acme"})
 
 
 @pytest.fixture(scope="session")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
-    """The embedded cloud's stage."""
+def local(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
+    """Return the embedded cloud's stage."""
     folder = tmp_path_factory.mktemp("local")
     facts = {
         "endpoint": "http://127.0.0.1:4566",
@@ -97,4 +97,4 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
         "account": "000000000000",
     }
     (folder / "embedded.json").write_text(json.dumps(facts))
-    return synthesise(folder / "out", {"stage": "local", "embedded": str(folder / "embedded.json")})
+    return synthesize(folder / "out", {"stage": "local", "embedded": str(folder / "embedded.json")})

@@ -1,4 +1,4 @@
-"""Nobody may do more than its plan says."""
+"""No function has more rights than its plan."""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.infra.conftest import Synthesised, synthesise
+from tests.unit.infra.conftest import Synthesized, synthesize
 
 ALLOWED_ON_ANYTHING = {
     "dynamodb:ListStreams": "Lambda asks for the account's streams before it reads ours",
@@ -32,8 +32,8 @@ ALLOWED_PATTERNS = {
 }
 
 
-def statements(stage: Synthesised) -> Iterator[dict[str, Any]]:
-    """Every Allow statement of every role."""
+def statements(stage: Synthesized) -> Iterator[dict[str, Any]]:
+    """Yield every Allow statement of every role."""
     documents = [one["PolicyDocument"] for one in stage.properties("AWS::IAM::Policy")]
     for role in stage.properties("AWS::IAM::Role"):
         documents += [policy["PolicyDocument"] for policy in role.get("Policies", [])]
@@ -45,7 +45,7 @@ def as_list(value: Any) -> list[Any]:
 
 
 def text(resource: Any) -> str:
-    """An ARN as the template has it, references and all, flattened."""
+    """Return an ARN from the template as text, with its references flattened."""
     if isinstance(resource, str):
         return resource
     if "Fn::Join" in resource:
@@ -53,38 +53,38 @@ def text(resource: Any) -> str:
     return "…"
 
 
-def test_no_password_is_taken_as_it_is(real: Synthesised, local: Synthesised) -> None:
+def test_no_password_is_taken_as_it_is(real: Synthesized, local: Synthesized) -> None:
     for stage in (real, local):
         [client] = stage.properties("AWS::Cognito::UserPoolClient")
         assert sorted(client["ExplicitAuthFlows"]) == ["ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_USER_SRP_AUTH"]
 
 
-def test_nobody_may_scan(real: Synthesised, local: Synthesised) -> None:
+def test_nobody_may_scan(real: Synthesized, local: Synthesized) -> None:
     for stage in (real, local):
         assert "dynamodb:Scan" not in json.dumps(stage.templates)
 
 
-def test_every_action_is_named_in_full(real: Synthesised) -> None:
+def test_every_action_is_named_in_full(real: Synthesized) -> None:
     actions = {action for one in statements(real) for action in as_list(one["Action"])}
     assert actions
     assert [action for action in actions if "*" in action] == []
 
 
-def test_only_what_has_no_name_is_granted_on_anything(real: Synthesised) -> None:
+def test_only_what_has_no_name_is_granted_on_anything(real: Synthesized) -> None:
     for one in statements(real):
         if "*" in as_list(one["Resource"]):
             assert set(as_list(one["Action"])) <= set(ALLOWED_ON_ANYTHING)
 
 
-def test_every_pattern_in_a_resource_has_a_reason(real: Synthesised) -> None:
+def test_every_pattern_in_a_resource_has_a_reason(real: Synthesized) -> None:
     resources = {text(one) for statement in statements(real) for one in as_list(statement["Resource"])}
     patterns = {resource for resource in resources if "*" in resource and resource != "*"}
     assert patterns
     assert [one for one in patterns if not any(one.endswith(end) for end in ALLOWED_PATTERNS)] == []
 
 
-def test_writers_of_the_audit_may_only_put(real: Synthesised, local: Synthesised) -> None:
-    """What is written there, no function can change or delete."""
+def test_writers_of_the_audit_may_only_put(real: Synthesized, local: Synthesized) -> None:
+    """No function can change or delete audit records."""
     for stage in (real, local):
         granted: set[str] = set()
         for one in statements(stage):
@@ -95,17 +95,17 @@ def test_writers_of_the_audit_may_only_put(real: Synthesised, local: Synthesised
         assert {action.removeprefix("dynamodb:") for action in granted} == allowed
 
 
-def test_only_the_minute_seals_the_audit(real: Synthesised) -> None:
+def test_only_the_minute_seals_the_audit(real: Synthesized) -> None:
     signing = [one for one in statements(real) if as_list(one["Action"]) == ["kms:Sign"]]
     with_the_audits_key = [one for one in signing if "Audit" in json.dumps(one["Resource"])]
     assert len(with_the_audits_key) == 1
 
 
-def test_no_managed_policy_widens_a_role(real: Synthesised) -> None:
+def test_no_managed_policy_widens_a_role(real: Synthesized) -> None:
     assert [role for role in real.properties("AWS::IAM::Role") if role.get("ManagedPolicyArns")] == []
 
 
-def test_lent_credentials_reach_only_the_buckets_of_the_stage(real: Synthesised) -> None:
+def test_lent_credentials_reach_only_the_buckets_of_the_stage(real: Synthesized) -> None:
     on_s3 = [one for one in statements(real) if any(act.startswith("s3:") for act in as_list(one["Action"]))]
     lent = [one for one in on_s3 if "Manifests" not in json.dumps(one)]
     resources = {json.dumps(resource) for one in lent for resource in as_list(one["Resource"])}
@@ -115,7 +115,7 @@ def test_lent_credentials_reach_only_the_buckets_of_the_stage(real: Synthesised)
 
 
 def test_only_the_api_looks_into_buckets_those_of_the_stage_and_never_into_an_object(
-    real: Synthesised,
+    real: Synthesized,
 ) -> None:
     reaching = [
         (json.dumps(policy["Roles"]), one)
@@ -132,13 +132,13 @@ def test_only_the_api_looks_into_buckets_those_of_the_stage_and_never_into_an_ob
     assert not any("/*" in one for one in resources)
 
 
-def test_what_is_relayed_can_be_removed_and_nothing_else(real: Synthesised) -> None:
+def test_what_is_relayed_can_be_removed_and_nothing_else(real: Synthesized) -> None:
     removing = [one for one in statements(real) if "s3:DeleteObject" in as_list(one["Action"])]
     assert [text(resource) for one in removing for resource in as_list(one["Resource"])] == ["…/*"]
     assert "Relay" in json.dumps(removing)
 
 
-def test_only_the_api_reaches_the_manifests_and_removes_none(real: Synthesised) -> None:
+def test_only_the_api_reaches_the_manifests_and_removes_none(real: Synthesized) -> None:
     reaching = [one for one in real.properties("AWS::IAM::Policy") if "Manifests" in json.dumps(one)]
     (policy,) = reaching
     assert "FunctionsApiRole" in json.dumps(policy["Roles"])
@@ -149,7 +149,7 @@ def test_only_the_api_reaches_the_manifests_and_removes_none(real: Synthesised) 
     assert actions == {"s3:ListBucket", "s3:GetObject", "s3:PutObject"}
 
 
-def test_manifests_are_private_encrypted_and_kept_for_as_long_as_said(real: Synthesised) -> None:
+def test_manifests_are_private_encrypted_and_kept_for_as_long_as_said(real: Synthesized) -> None:
     buckets = real.of_type("AWS::S3::Bucket")
     ((name, bucket),) = [(name, one) for name, one in buckets.items() if name.startswith("Manifests")]
     properties = bucket["Properties"]
@@ -161,14 +161,14 @@ def test_manifests_are_private_encrypted_and_kept_for_as_long_as_said(real: Synt
     assert "aws:SecureTransport" in json.dumps(guard)
 
 
-def test_only_the_api_lends_credentials(real: Synthesised) -> None:
+def test_only_the_api_lends_credentials(real: Synthesized) -> None:
     for name, role in real.of_type("AWS::IAM::Role").items():
         principal = role["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]
         if "AWS" in principal:
             assert principal["AWS"]["Fn::GetAtt"][0].startswith("FunctionsApiRole"), name
 
 
-def test_a_device_may_use_only_its_own_topics(real: Synthesised) -> None:
+def test_a_device_may_use_only_its_own_topics(real: Synthesized) -> None:
     (policy,) = real.properties("AWS::IoT::Policy")
     thing = "${iot:Connection.Thing.ThingName}"
     found = {
@@ -193,15 +193,15 @@ def test_a_device_may_use_only_its_own_topics(real: Synthesised) -> None:
 
 
 class TestTheKeysThatSignCommands:
-    """With `-c commandKey=2` the second signs, the third will be next, and the first signs no more."""
+    """With `-c commandKey=2` the second key signs, the third is next, and the first no longer signs."""
 
-    def test_the_next_one_is_there_before_it_signs(self, real: Synthesised) -> None:
+    def test_the_next_one_is_there_before_it_signs(self, real: Synthesized) -> None:
         assert command_keys(real, whole(real)) == {"Commands", "Commands2"}
         assert command_keys(real, signing(real)) == {"Commands"}
 
     def test_the_one_before_stays_while_a_deployment_goes_on(self, tmp_path: Path) -> None:
-        """CloudFormation refuses to take away what the other stack still uses."""
-        second = synthesise(tmp_path, {"stage": "prod", "commandKey": "2"})
+        """CloudFormation refuses to delete what the other stack still uses."""
+        second = synthesize(tmp_path, {"stage": "prod", "commandKey": "2"})
         exported = json.dumps(second.templates["Crosshaul-prod-State"]["Outputs"])
         assert command_keys(second, exported) == {"Commands", "Commands2", "Commands3"}
         assert command_keys(second, signing(second)) == {"Commands2"}
@@ -209,17 +209,17 @@ class TestTheKeysThatSignCommands:
     @pytest.mark.parametrize("number", ["0", "-1", "two", "1.5", "10000"])
     def test_only_a_number_is_one(self, tmp_path: Path, number: str) -> None:
         with pytest.raises(ValueError, match="not a command key's number"):
-            synthesise(tmp_path, {"stage": "prod", "commandKey": number})
+            synthesize(tmp_path, {"stage": "prod", "commandKey": number})
 
 
-def command_keys(stage: Synthesised, text: str) -> set[str]:
-    """Those that are spoken of there; without the eight digits behind their names."""
+def command_keys(stage: Synthesized, text: str) -> set[str]:
+    """Return the command keys in the text, without the eight digits after their names."""
     return {name[:-8] for name in stage.of_type("AWS::KMS::Key") if name in text} - {"Audit"}
 
 
-def whole(stage: Synthesised) -> str:
+def whole(stage: Synthesized) -> str:
     return json.dumps(stage.templates)
 
 
-def signing(stage: Synthesised) -> str:
+def signing(stage: Synthesized) -> str:
     return json.dumps([one for one in statements(stage) if as_list(one["Action"]) == ["kms:Sign"]])

@@ -1,4 +1,4 @@
-"""Alarms reach people: whoever publishes to a topic may do so, and an address can be subscribed."""
+"""Alarms reach people: publishers may publish to the topics, and an address can be subscribed."""
 
 import copy
 import json
@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from infra.stage import Stage
-from tests.unit.infra.conftest import Synthesised, synthesise
+from tests.unit.infra.conftest import Synthesized, synthesize
 from tests.unit.infra.test_infra_templates import reference
 
 ADDRESS = "ops@example.com"
 ACCOUNTS = ({"Ref": "AWS::AccountId"}, "000000000000")
-"""The stages' own: of a real one, and of the embedded cloud."""
+"""Account ids of a real stage and of the embedded cloud."""
 
 
-def publications(stage: Synthesised) -> Iterator[tuple[str, str]]:
-    """Who publishes to which topic: alarms' actions, and the targets of EventBridge's rules."""
+def publications(stage: Synthesized) -> Iterator[tuple[str, str]]:
+    """Yield service and topic of each alarm action and each target of an EventBridge rule."""
     topics = stage.of_type("AWS::SNS::Topic")
     for alarm in stage.properties("AWS::CloudWatch::Alarm"):
         for kind in ("AlarmActions", "OKActions", "InsufficientDataActions"):
@@ -31,8 +31,8 @@ def publications(stage: Synthesised) -> Iterator[tuple[str, str]]:
                 yield "events.amazonaws.com", reference(target["Arn"])
 
 
-def refusals(stage: Synthesised) -> list[str]:
-    """Whom a topic's policy, or its key's, would refuse."""
+def refusals(stage: Synthesized) -> list[str]:
+    """Return the publishers whom a topic's policy, or that of its key, would refuse."""
     found = []
     for service, topic in sorted(set(publications(stage))):
         if not any(_lets_publish(one, service, topic) for one in _policies(stage, topic)):
@@ -42,14 +42,14 @@ def refusals(stage: Synthesised) -> list[str]:
     return found
 
 
-def _policies(stage: Synthesised, topic: str) -> Iterator[dict[str, Any]]:
+def _policies(stage: Synthesized, topic: str) -> Iterator[dict[str, Any]]:
     for policy in stage.properties("AWS::SNS::TopicPolicy"):
         if topic in map(reference, policy["Topics"]):
             yield from policy["PolicyDocument"]["Statement"]
 
 
 def _lets_publish(statement: dict[str, Any], service: str, topic: str) -> bool:
-    """For this account alone: without that condition any account's alarm could be published by us."""
+    """Return whether a statement lets the service publish for this account only, not for any account."""
     return (
         statement["Effect"] == "Allow"
         and statement["Action"] == "sns:Publish"
@@ -59,8 +59,8 @@ def _lets_publish(statement: dict[str, Any], service: str, topic: str) -> bool:
     )
 
 
-def _can_use_key(stage: Synthesised, topic: str, service: str) -> bool:
-    """AWS's own key, `alias/aws/sns`, lets no service in; one of ours has to say so."""
+def _can_use_key(stage: Synthesized, topic: str, service: str) -> bool:
+    """Return whether the topic's key allows the service; AWS's `alias/aws/sns` allows none."""
     key = stage.of_type("AWS::SNS::Topic")[topic].get("Properties", {}).get("KmsMasterKeyId")
     if key is None:
         return True
@@ -84,7 +84,7 @@ def test_whoever_publishes_to_a_topic_may(name: str, request: pytest.FixtureRequ
     assert refusals(stage) == []
 
 
-def test_a_policy_that_only_denies_or_a_key_that_lets_no_service_in_would_be_found(real: Synthesised) -> None:
+def test_a_policy_that_only_denies_or_a_key_that_lets_no_service_in_would_be_found(real: Synthesized) -> None:
     without, encrypted = copy.deepcopy(real), copy.deepcopy(real)
     for policy in without.properties("AWS::SNS::TopicPolicy"):
         statements = policy["PolicyDocument"]["Statement"]
@@ -95,15 +95,15 @@ def test_a_policy_that_only_denies_or_a_key_that_lets_no_service_in_would_be_fou
     assert ["may not use the key" in one for one in refusals(encrypted)] == [True]
 
 
-def test_the_topic_refuses_plain_http_and_is_named_in_the_outputs(real: Synthesised) -> None:
+def test_the_topic_refuses_plain_http_and_is_named_in_the_outputs(real: Synthesized) -> None:
     (topic,) = real.of_type("AWS::SNS::Topic")
     assert any("aws:SecureTransport" in json.dumps(one) for one in _policies(real, topic))
     outputs = real.templates["Crosshaul-prod"]["Outputs"]
     assert outputs["AlarmTopic"]["Value"] == {"Ref": topic}
 
 
-def test_who_is_told_of_alarms_is_a_setting(real: Synthesised, tmp_path: Path) -> None:
-    told = synthesise(tmp_path, {"stage": "prod", "alarmEmail": f" {ADDRESS} "})
+def test_who_is_told_of_alarms_is_a_setting(real: Synthesized, tmp_path: Path) -> None:
+    told = synthesize(tmp_path, {"stage": "prod", "alarmEmail": f" {ADDRESS} "})
     (subscription,) = told.properties("AWS::SNS::Subscription")
     assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", ADDRESS)
     assert reference(subscription["TopicArn"]) in told.of_type("AWS::SNS::Topic")
@@ -113,7 +113,7 @@ def test_who_is_told_of_alarms_is_a_setting(real: Synthesised, tmp_path: Path) -
 
 
 def warnings_of_alarms(folder: Path) -> list[str]:
-    """Which of the warnings at deployment are about them."""
+    """Return the deployment warnings about alarms."""
     return [
         str(entry["data"])
         for file in folder.glob("*.metadata.json")

@@ -1,4 +1,4 @@
-"""Existing buckets are looked at before transfers use them, and nothing that they have is lost."""
+"""Existing buckets are checked before transfers use them, and their notifications are kept."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -51,7 +51,7 @@ Call = Callable[[str, dict[str, Any]], Any]
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A bucket that tells a function, a queue and a topic of its uploads."""
+    """Yield S3 with a bucket that notifies a function, a queue and a topic of its uploads."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
@@ -68,7 +68,7 @@ _without = S3Response.get_bucket_notification
 
 
 def _with_eventbridge(response: Any) -> Any:
-    """moto keeps this part, and forgets to show it."""
+    """Add EventBridge to the response: moto stores it but does not return it."""
     status, headers, body = _without(response)
     found = response.backend.get_bucket_notification_configuration(response.bucket_name)
     if found is None or found.event_bridge is None:
@@ -97,7 +97,7 @@ def notifications(client: Any, name: str = NAME) -> dict[str, Any]:
 
 @pytest.fixture
 def calls(s3: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, dict[str, Any]]]]:
-    """Every call to AWS, in order."""
+    """Yield the calls to AWS, in order."""
     seen: list[tuple[str, dict[str, Any]]] = []
     really = BaseClient._make_api_call
 
@@ -112,7 +112,7 @@ def calls(s3: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, 
 
 @pytest.fixture
 def meddle(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Call], None]]:
-    """Lets something else happen right before a call of ours."""
+    """Yield a way to run something right before a call of ours."""
     really = BaseClient._make_api_call
     with monkeypatch.context() as patch:
 
@@ -208,7 +208,7 @@ def _encrypt(client: Any, algorithm: str, **key: str) -> None:
 
 
 class TestWhatCannotWork:
-    """`check` and `enable` say why, and `enable` changes nothing."""
+    """`check` and `enable` give the reason, and `enable` changes nothing."""
 
     @pytest.fixture(params=["check", "enable"])
     def refused(self, request, s3, calls, capsys) -> Callable[..., str]:
@@ -263,7 +263,7 @@ class TestWhatCannotWork:
         assert "Grant s3:GetBucketNotification on the bucket." in refused()
 
     def test_notifications_that_boto3_does_not_know_and_would_lose(self, s3, refused, monkeypatch):
-        """Of a kind that S3 may have next year, say."""
+        """For example a kind of notification that S3 adds later."""
 
         def of_next_year(response: Any) -> Any:
             status, headers, body = _with_eventbridge(response)
@@ -361,7 +361,7 @@ class TestEnable:
         assert "Something else changed the notifications at the same time" in capsys.readouterr().out
 
     def test_when_another_writes_over_it_both_are_there_in_the_end(self, s3, meddle, capsys):
-        """A deployment that had read the notifications of before, say."""
+        """For example a deployment that had read the earlier notifications."""
         written = False
 
         def over_it(operation: str, arguments: dict[str, Any]) -> None:
@@ -405,7 +405,7 @@ class TestEnable:
 
 
 def test_no_guide_tells_anyone_to_replace_them():
-    """The bare command would end whatever the bucket tells anyone of today."""
+    """The plain AWS command would delete the bucket's other notifications."""
     guides = [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")]
     assert len(guides) > 10
     assert [one.name for one in guides if "put-bucket-notification" in one.read_text()] == []
@@ -413,7 +413,7 @@ def test_no_guide_tells_anyone_to_replace_them():
 
 @pytest.fixture
 def stale(s3: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """S3 shows what was there before, for so many readings after EventBridge was added."""
+    """Make S3 return the old notifications for some reads after EventBridge was added."""
 
     def stale(readings: int) -> None:
         before: list[Any] = []

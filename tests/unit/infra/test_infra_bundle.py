@@ -1,4 +1,4 @@
-"""The bundle by itself: nothing of this machine may hide what is missing in it."""
+"""The bundle in isolation, so that packages of this machine cannot hide what it lacks."""
 
 import re
 import struct

@@ -1,4 +1,4 @@
-"""Several stages live in one account: no name of one is another's, and no right of one reaches another's."""
+"""Several stages share an account: no name collides, and no right reaches another stage's resources."""
 
 import json
 import re
@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from events.topics import Topics
-from tests.unit.infra.conftest import Synthesised, synthesise
+from tests.unit.infra.conftest import Synthesized, synthesize
 from tests.unit.infra.test_infra_access import as_list, statements, text
 
 LONGEST = "prod-" + "e" * 27
-"""The longest name that a stage can have; it begins as the other stage's does."""
+"""The longest name of a stage; it begins with the other stage's name."""
 
 WITHIN_ANOTHER = {
     ("AWS::ApiGateway::Authorizer", "Name"): "its API",
@@ -22,7 +22,7 @@ WITHIN_ANOTHER = {
     ("AWS::CloudWatch::Alarm", "MetricName"): "the metric that it looks at",
     ("AWS::IAM::Policy", "PolicyName"): "its role",
 }
-"""Names that need be unique only there."""
+"""Names that need to be unique only within their parent."""
 
 LIMITS = {
     "AWS::ApiGateway::RestApi": 1024,
@@ -32,16 +32,16 @@ LIMITS = {
     "AWS::IoT::Policy": 128,
     "AWS::IoT::TopicRule": 128,
 }
-"""How long a name may be."""
+"""Longest names, in characters."""
 
 
 @pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
-    return synthesise(tmp_path_factory.mktemp("other"), {"stage": LONGEST, "buckets": "archive-of-acme"})
+def other(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
+    return synthesize(tmp_path_factory.mktemp("other"), {"stage": LONGEST, "buckets": "archive-of-acme"})
 
 
-def named(stage: Synthesised) -> Iterator[tuple[str, str, str]]:
-    """Every name that is given and not left to CloudFormation: of what type, as which property, how."""
+def named(stage: Synthesized) -> Iterator[tuple[str, str, str]]:
+    """Yield every name that CloudFormation does not choose: resource type, property, name."""
     for template in stage.templates.values():
         for output in template.get("Outputs", {}).values():
             if "Export" in output:
@@ -55,21 +55,21 @@ def named(stage: Synthesised) -> Iterator[tuple[str, str, str]]:
 
 
 def refers(value: Any) -> bool:
-    """Is it another resource that is named there?"""
+    """Return whether the value refers to another resource."""
     return isinstance(value, dict) and ("Ref" in value or "Fn::GetAtt" in value or "Fn::ImportValue" in value)
 
 
-def account_wide(stage: Synthesised) -> set[tuple[str, str, str]]:
+def account_wide(stage: Synthesized) -> set[tuple[str, str, str]]:
     return {one for one in named(stage) if one[:2] not in WITHIN_ANOTHER}
 
 
-def test_two_stages_share_no_name(real: Synthesised, other: Synthesised) -> None:
+def test_two_stages_share_no_name(real: Synthesized, other: Synthesized) -> None:
     assert {kind for kind, _, _ in account_wide(real)} == {*LIMITS, "Export"}
     assert account_wide(real) & account_wide(other) == set()
     assert set(real.templates) & set(other.templates) == set()
 
 
-def test_whoever_has_the_longest_name_can_be_deployed(other: Synthesised) -> None:
+def test_whoever_has_the_longest_name_can_be_deployed(other: Synthesized) -> None:
     region = len("ap-northeast-1") - len("…")
     for kind, _, name in account_wide(other):
         if kind in LIMITS:
@@ -77,15 +77,15 @@ def test_whoever_has_the_longest_name_can_be_deployed(other: Synthesised) -> Non
     assert all(len(stack) <= 128 for stack in other.templates)
 
 
-def test_cloudfront_s_names_have_the_region_in_them(real: Synthesised) -> None:
-    """It is one for all regions, and the same stage may be in two of them."""
+def test_cloudfront_s_names_have_the_region_in_them(real: Synthesized) -> None:
+    """CloudFront's names are global, and the same stage may be in two regions."""
     names = {kind: name for kind, _, name in account_wide(real) if "CloudFront" in kind}
     assert set(names.values()) == {"crosshaul-prod-…"}
     assert '{"Ref": "AWS::Region"}' in json.dumps(real.properties("AWS::CloudFront::OriginAccessControl"))
 
 
-def test_no_right_of_a_stage_reaches_what_is_another_s(real: Synthesised, other: Synthesised) -> None:
-    """Though its name begins as the other's does."""
+def test_no_right_of_a_stage_reaches_what_is_another_s(real: Synthesized, other: Synthesized) -> None:
+    """Not even if its name begins with the other's."""
     topics = Topics(LONGEST)
     thing, client = topics.thing("server-b"), topics.console("0123456789abcdef0123")
     theirs = {
@@ -104,7 +104,7 @@ def test_no_right_of_a_stage_reaches_what_is_another_s(real: Synthesised, other:
         assert reached(real, {foreign}) == set()
 
 
-def reached(stage: Synthesised, resources: set[str]) -> set[str]:
+def reached(stage: Synthesized, resources: set[str]) -> set[str]:
     patterns = {
         text(pattern).rpartition("…:")[2]
         for statement in statements(stage)

@@ -1,20 +1,20 @@
-"""AWS's own rules for solutions: each is kept, or beside the resource stands why not."""
+"""Each of the AWS Solutions rules is kept, or suppressed beside the resource with a reason."""
 
 from typing import Any
 
 import pytest
 from cdk_nag import AwsSolutionsChecks
 
-from tests.unit.infra.conftest import Synthesised
+from tests.unit.infra.conftest import Synthesized
 
 
 @pytest.mark.parametrize("name", ["real", "local"])
 def test_every_finding_is_mended_or_there_is_a_reason(name: str, request: pytest.FixtureRequest) -> None:
     stage = request.getfixturevalue(name)
-    assert "\n".join(stage.objections) == ""
+    assert "\n".join(stage.findings) == ""
 
 
-def test_every_reason_is_a_sentence_and_none_opens_all_patterns(real: Synthesised) -> None:
+def test_every_reason_is_a_sentence_and_none_opens_all_patterns(real: Synthesized) -> None:
     reasons = real.accepted
     assert len(reasons) > 10
     assert [where for where, why in reasons.items() if len(why.split()) < 5] == []
@@ -32,8 +32,8 @@ def test_the_rules_would_find_what_is_wrong() -> None:
     assert {"AwsSolutions-S1", "AwsSolutions-S10"} <= found
 
 
-def test_whoever_writes_the_audit_may_only_add(real: Synthesised, local: Synthesised) -> None:
-    """Whatever a role says: the table itself refuses."""
+def test_whoever_writes_the_audit_may_only_add(real: Synthesized, local: Synthesized) -> None:
+    """The table's own policy refuses, whatever a role allows."""
     for stage in (real, local):
         [policy] = [
             one["ResourcePolicy"]

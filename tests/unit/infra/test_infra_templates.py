@@ -1,4 +1,4 @@
-"""What the templates promise: nothing lost silently, nothing open by mistake, nothing drifted."""
+"""Properties of the templates: no silent loss, no accidental exposure, no drift."""
 
 import json
 import subprocess
@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.unit.infra.conftest import Synthesised
+from tests.unit.infra.conftest import Synthesized
 
 
 def reference(value: Any) -> str:
-    """The logical id behind a Ref, a GetAtt or a cross-stack import."""
+    """Return the logical id in a Ref, a GetAtt or a cross-stack import."""
     if isinstance(value, dict):
         if "Ref" in value:
             return str(value["Ref"])
@@ -21,7 +21,7 @@ def reference(value: Any) -> str:
     return str(value)
 
 
-def started_by(stage: Synthesised, service: str) -> set[str]:
+def started_by(stage: Synthesized, service: str) -> set[str]:
     return {
         reference(one["FunctionName"])
         for one in stage.properties("AWS::Lambda::Permission")
@@ -29,7 +29,7 @@ def started_by(stage: Synthesised, service: str) -> set[str]:
     }
 
 
-def test_every_function_that_nobody_waits_for_has_a_failure_destination(real: Synthesised) -> None:
+def test_every_function_that_nobody_waits_for_has_a_failure_destination(real: Synthesized) -> None:
     unattended = started_by(real, "events.amazonaws.com") | started_by(real, "iot.amazonaws.com")
     covered = {
         reference(one["FunctionName"])
@@ -40,7 +40,7 @@ def test_every_function_that_nobody_waits_for_has_a_failure_destination(real: Sy
     assert unattended <= covered
 
 
-def test_the_stream_is_filtered_and_what_fails_is_kept(real: Synthesised) -> None:
+def test_the_stream_is_filtered_and_what_fails_is_kept(real: Synthesized) -> None:
     streams = [m for m in real.properties("AWS::Lambda::EventSourceMapping") if "StartingPosition" in m]
     assert all(stream["DestinationConfig"]["OnFailure"]["Destination"] for stream in streams)
     patterns = [
@@ -52,20 +52,20 @@ def test_the_stream_is_filtered_and_what_fails_is_kept(real: Synthesised) -> Non
     assert sorted(patterns, key=len) == [{"dynamodb": records}, outbox]
 
 
-def test_the_audit_is_chained_by_one_reader(real: Synthesised) -> None:
-    """Several at once would race for the chain's end."""
+def test_the_audit_is_chained_by_one_reader(real: Synthesized) -> None:
+    """Parallel readers would race for the end of the chain."""
     mappings = real.properties("AWS::Lambda::EventSourceMapping")
     (audit,) = [one for one in mappings if "OnAudit" in json.dumps(one["FunctionName"])]
     assert audit["ParallelizationFactor"] == 1
 
 
-def test_every_queue_that_is_read_has_a_dead_letter_queue(real: Synthesised) -> None:
+def test_every_queue_that_is_read_has_a_dead_letter_queue(real: Synthesized) -> None:
     read = [m for m in real.properties("AWS::Lambda::EventSourceMapping") if "StartingPosition" not in m]
     queues = real.of_type("AWS::SQS::Queue")
     assert [queues[reference(m["EventSourceArn"])]["Properties"]["RedrivePolicy"] for m in read]
 
 
-def test_queues_are_encrypted_and_refuse_plain_http(real: Synthesised) -> None:
+def test_queues_are_encrypted_and_refuse_plain_http(real: Synthesized) -> None:
     queues = real.of_type("AWS::SQS::Queue")
     assert all(queue["Properties"]["SqsManagedSseEnabled"] for queue in queues.values())
     guarded = {
@@ -77,7 +77,7 @@ def test_queues_are_encrypted_and_refuse_plain_http(real: Synthesised) -> None:
     assert guarded == set(queues)
 
 
-def test_buckets_are_private_and_refuse_plain_http(real: Synthesised) -> None:
+def test_buckets_are_private_and_refuse_plain_http(real: Synthesized) -> None:
     buckets = real.of_type("AWS::S3::Bucket")
     for bucket in buckets.values():
         assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
@@ -90,7 +90,7 @@ def test_buckets_are_private_and_refuse_plain_http(real: Synthesised) -> None:
     assert guarded == set(buckets)
 
 
-def test_the_console_runs_nothing_but_its_own_files(real: Synthesised, local: Synthesised) -> None:
+def test_the_console_runs_nothing_but_its_own_files(real: Synthesized, local: Synthesized) -> None:
     for stage, plain in ((real, False), (local, True)):
         [policy] = stage.properties("AWS::CloudFront::ResponseHeadersPolicy")
         headers = policy["ResponseHeadersPolicyConfig"]["SecurityHeadersConfig"]
@@ -102,14 +102,14 @@ def test_the_console_runs_nothing_but_its_own_files(real: Synthesised, local: Sy
         assert headers["StrictTransportSecurity"]["IncludeSubdomains"]
 
 
-def test_uploads_are_told_to_eventbridge(real: Synthesised) -> None:
+def test_uploads_are_told_to_eventbridge(real: Synthesized) -> None:
     told = [one.get("NotificationConfiguration") for one in real.properties("AWS::S3::Bucket")]
     assert {"EventBridgeConfiguration": {"EventBridgeEnabled": True}} in told
     (rule,) = [one for one in real.properties("AWS::Events::Rule") if "EventPattern" in one]
     assert "archive-of-acme" in rule["EventPattern"]["detail"]["bucket"]["name"]
 
 
-def test_tables_have_the_keys_of_their_row_classes(real: Synthesised) -> None:
+def test_tables_have_the_keys_of_their_row_classes(real: Synthesized) -> None:
     from lambdas.store import TABLES
 
     found = {json.dumps(_shape(one), sort_keys=True): one for one in real.properties("AWS::DynamoDB::Table")}
@@ -140,7 +140,7 @@ def _shape(table: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_tables_can_be_brought_back(real: Synthesised) -> None:
+def test_tables_can_be_brought_back(real: Synthesized) -> None:
     for table in real.of_type("AWS::DynamoDB::Table").values():
         assert table["DeletionPolicy"] == "Retain"
         assert table["Properties"]["DeletionProtectionEnabled"]
@@ -148,7 +148,7 @@ def test_tables_can_be_brought_back(real: Synthesised) -> None:
         assert table["Properties"]["SSESpecification"]["SSEEnabled"]
 
 
-def test_the_embedded_cloud_keeps_nothing_behind(local: Synthesised) -> None:
+def test_the_embedded_cloud_keeps_nothing_behind(local: Synthesized) -> None:
     kept = [
         name
         for template in local.templates.values()
@@ -158,14 +158,14 @@ def test_the_embedded_cloud_keeps_nothing_behind(local: Synthesised) -> None:
     assert kept == []
 
 
-def test_the_api_has_exactly_the_routes_of_the_app(real: Synthesised) -> None:
+def test_the_api_has_exactly_the_routes_of_the_app(real: Synthesized) -> None:
     from lambdas.api.app import app
 
     wanted = {(method, path) for path, methods in app.routes.items() for method in methods}
     assert set(_methods(real)) == wanted
 
 
-def test_every_closed_route_asks_who_is_there(real: Synthesised) -> None:
+def test_every_closed_route_asks_who_is_there(real: Synthesized) -> None:
     from lambdas.api.app import OPEN_ROUTES
 
     for route, properties in _methods(real).items():
@@ -174,7 +174,7 @@ def test_every_closed_route_asks_who_is_there(real: Synthesised) -> None:
         assert ("AuthorizerId" in properties) == (wanted != "NONE"), route
 
 
-def _methods(stage: Synthesised) -> dict[tuple[str, str], dict[str, Any]]:
+def _methods(stage: Synthesized) -> dict[tuple[str, str], dict[str, Any]]:
     resources = stage.of_type("AWS::ApiGateway::Resource")
 
     def path(name: str) -> str:
@@ -190,20 +190,20 @@ def _methods(stage: Synthesised) -> dict[tuple[str, str], dict[str, Any]]:
     }
 
 
-def test_the_api_is_throttled(real: Synthesised) -> None:
+def test_the_api_is_throttled(real: Synthesized) -> None:
     (stage,) = real.properties("AWS::ApiGateway::Stage")
     (everywhere,) = stage["MethodSettings"]
     assert everywhere["ThrottlingRateLimit"] > 0
     assert everywhere["ThrottlingBurstLimit"] > 0
 
 
-def test_logs_end(real: Synthesised) -> None:
+def test_logs_end(real: Synthesized) -> None:
     groups = real.properties("AWS::Logs::LogGroup")
     assert len(groups) >= len(real.of_type("AWS::Lambda::Function"))
     assert all(group["RetentionInDays"] for group in groups)
 
 
-def test_functions_are_told_every_setting(real: Synthesised, local: Synthesised) -> None:
+def test_functions_are_told_every_setting(real: Synthesized, local: Synthesized) -> None:
     from lambdas.settings import Settings
 
     for stage, name in ((real, "prod"), (local, "local")):
@@ -212,16 +212,16 @@ def test_functions_are_told_every_setting(real: Synthesised, local: Synthesised)
             assert Settings.from_env(variables).stage == name
 
 
-def test_a_real_account_runs_the_bundle_on_graviton(real: Synthesised) -> None:
+def test_a_real_account_runs_the_bundle_on_graviton(real: Synthesized) -> None:
     functions = real.properties("AWS::Lambda::Function")
     assert {(one["Runtime"], *one["Architectures"]) for one in functions} == {("python3.13", "arm64")}
 
 
-def test_cfn_lint_finds_nothing(real: Synthesised) -> None:
+def test_cfn_lint_finds_nothing(real: Synthesized) -> None:
     templates = sorted(str(file) for file in real.folder.glob("*.template.json"))
     assert len(templates) == 2
     lint = str(Path(sys.executable).with_name("cfn-lint"))
-    # CDK says every dependency twice, which W3005 calls needless.
+    # CDK writes every dependency twice, which W3005 reports as redundant.
     done = subprocess.run(
         [lint, "--regions", "eu-central-1", "--ignore-checks", "W3005", "--", *templates],
         capture_output=True,

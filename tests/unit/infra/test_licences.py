@@ -1,4 +1,4 @@
-"""What is shipped asks nothing of those who use it."""
+"""No package under a copyleft license is shipped."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Starting, adopting and ending; what is skipped and what is done again."""
+"""The embedded cloud: start, reuse and stop, and what a deployment skips."""
 
 import hashlib
 import os
@@ -114,7 +114,7 @@ def test_what_is_deployed_already_is_not_deployed_again(tmp_path: Path) -> None:
 
 
 class Recorder:
-    """Takes every call and remembers it."""
+    """Records every call."""
 
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []
@@ -188,7 +188,7 @@ def test_the_units_are_hardened_as_the_guide_says(unit: str, most: int) -> None:
 
 
 def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
-    """The programs are not installed here: any that there is stands in their place."""
+    """The units' programs are not installed here, so existing ones replace them."""
     units = [*REPOSITORY.glob("agent/*.service"), *REPOSITORY.glob("agent/*.path")]
     assert len(units) == 3
     for unit in units:
