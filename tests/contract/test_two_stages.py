@@ -133,7 +133,7 @@ async def following(link: MqttLink) -> tuple[str, bytes]:
     return letter.topic, letter.payload
 
 
-async def test_each_hqueues_its_own_commands_and_jobs_alone(stages: tuple[Stage, Stage]) -> None:
+async def test_each_hears_its_own_commands_and_jobs_alone(stages: tuple[Stage, Stage]) -> None:
     prod, eu = stages
     update = an_update()
     async with prod.link() as first, eu.link() as second:
@@ -200,7 +200,7 @@ async def test_one_rotates_and_removes_and_the_other_goes_on(
     assert other.seen() == before
 
 
-async def test_each_rule_hqueues_of_its_own_agents_come_and_go(
+async def test_each_rule_hears_of_its_own_agents_come_and_go(
     cloud: Cloud, stages: tuple[Stage, Stage], tmp_path: Path
 ) -> None:
     """The broker reports presence of every client in the account, including another team's server-b."""
