@@ -47,7 +47,7 @@ Configuration = Mapping[str, Any]
 class Exit(IntEnum):
     READY = 0
     NOT_READY = 1
-    NOT_ASKED = 2
+    QUERY_FAILED = 2
     CANNOT_WORK = 3
 
 
@@ -450,7 +450,7 @@ def main(given: Sequence[str] | None = None, wait: Callable[[float], None] = tim
     region = session.region_name
     if region is None:
         print("No region: set AWS_REGION, or write --region eu-central-1, say.", file=sys.stderr)
-        return Exit.NOT_ASKED
+        return Exit.QUERY_FAILED
     worst = Exit.READY
     try:
         account = session.client("sts").get_caller_identity()["Account"]
@@ -466,7 +466,7 @@ def main(given: Sequence[str] | None = None, wait: Callable[[float], None] = tim
             worst = max(worst, report.exit)
     except (BotoCoreError, ClientError) as error:
         print(f"AWS could not be asked: {error}", file=sys.stderr)
-        return Exit.NOT_ASKED
+        return Exit.QUERY_FAILED
     return worst
 
 

@@ -131,11 +131,11 @@ class Plan:
                 if run.why_not:
                     hopeless.add(tool.name)
                 which = f"  {repetition + 1}/{self.repeat}  {tool.name:<15}"
-                out.print(which + _in_words(run, size.bytes, size.files))
+                out.print(which + _summary(run, size.bytes, size.files))
         clear(source, medium)
 
 
-def _in_words(run: Run, size: int, files: int) -> str:
+def _summary(run: Run, size: int, files: int) -> str:
     if not run.cost:
         return f"[yellow]— {escape(run.why_not)}[/]"
     cost = run.cost

@@ -14,7 +14,7 @@ from lambdas.domain.plan import TransferSpec, new_transfer_id, plan
 from lambdas.domain.policy_set import defaults, policy_set
 from tests.support.fakes import ADA
 
-TURNS = 2000
+REPETITIONS = 2000
 
 
 def texts(count: int) -> dict[str, str]:
@@ -39,13 +39,13 @@ def main(count: int = 500) -> None:
     transfer = plan(new_transfer_id(), TransferSpec(source=ends[0], destinations=(ends[1],)), ADA, now.at)
     tags = {"a": {"env": "production", "site": "zurich"}, "b": {"rack": "8", "site": "geneva"}}
     times = []
-    for _ in range(TURNS):
+    for _ in range(REPETITIONS):
         begin = time.thread_time()
         (question,) = movements(Principal("bo", ("operator",)), "transfer", transfer, tags, now)
         result = here.decide(question)
         times.append((time.thread_time() - begin) * 1000)
     times.sort()
-    ms, most = parsed * 1000, times[TURNS * 99 // 100]
+    ms, most = parsed * 1000, times[REPETITIONS * 99 // 100]
     print(f"{count} policies, parsed once in {ms:.0f} ms; the result: {result.outcome}")
     print(f"a decision: median {statistics.median(times):.3f} ms, 99 of 100 within {most:.3f} ms")
 

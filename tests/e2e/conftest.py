@@ -80,8 +80,8 @@ class Fleet:
         config = self.servers[name].config
         plain = config.read_text()
         self.stop(name)
-        told = re.sub(r"advertise = .*", f'advertise = ["127.0.0.1:{free_port()}"]', plain)
-        config.write_text(told)
+        changed = re.sub(r"advertise = .*", f'advertise = ["127.0.0.1:{free_port()}"]', plain)
+        config.write_text(changed)
         try:
             self.start(name)
             yield
@@ -154,11 +154,11 @@ class Fleet:
 
     def _describe(self, transfer: dict[str, Any]) -> str:
         """Describe a transfer and the agents' last log lines, for the message of a failed test."""
-        told = [json.dumps({key: transfer.get(key) for key in ("state", "problem", "hops", "timeline")})]
+        lines = [json.dumps({key: transfer.get(key) for key in ("state", "problem", "hops", "timeline")})]
         for name, agent in self.here.agents.items():
-            said = agent.server.log.read_text(errors="replace").splitlines()[-12:]
-            told += [f"{name} ({agent.process.poll()}):", *said]
-        return "\n".join(told)
+            tail = agent.server.log.read_text(errors="replace").splitlines()[-12:]
+            lines += [f"{name} ({agent.process.poll()}):", *tail]
+        return "\n".join(lines)
 
     def until_ended(self, transfer_id: str, timeout_s: float = 200) -> dict[str, Any]:
         """Wait until the transfer has ended; a lost message costs a 60 s lease and another attempt."""
@@ -243,7 +243,9 @@ def tab(browser: Browser, who: Api | None = None) -> Iterator[Page]:
     opened.set_default_timeout(30_000)
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))
-    opened.on("console", lambda said: errors.append(said.text) if "Content Security" in said.text else None)
+    opened.on(
+        "console", lambda message: errors.append(message.text) if "Content Security" in message.text else None
+    )
     if who:
         opened.add_init_script(
             f"sessionStorage.setItem('crosshaul.session', {json.dumps(stored_session(who))})"

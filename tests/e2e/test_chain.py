@@ -34,7 +34,7 @@ def begun(fleet: Fleet, name: str, folder: Path, **options: Any) -> str:
     )
 
 
-def small_ones_go_on(fleet: Fleet, name: str) -> None:
+def small_files_pass_on(fleet: Fleet, name: str) -> None:
     there = fleet.folder(f"server-d:/backup/{name}")
     until("the small files to go on", lambda: all((there / small).exists() for small in FIRST))
     assert not (fleet.folder(f"server-b:/primary/{name}") / "z big.bin").exists()
@@ -50,7 +50,7 @@ def everything_arrives(fleet: Fleet, chain: str, name: str, folder: Path) -> dic
 
 def test_each_file_goes_on_while_the_others_still_come(fleet: Fleet, tmp_path: Path) -> None:
     chain = begun(fleet, "streamed", tmp_path)
-    small_ones_go_on(fleet, "streamed")
+    small_files_pass_on(fleet, "streamed")
     everything_arrives(fleet, chain, "streamed", tmp_path)
 
 
@@ -65,7 +65,7 @@ def test_a_hop_waits_for_the_whole_one_before_if_asked_to(fleet: Fleet, tmp_path
 def test_an_agent_killed_in_the_middle_of_a_chain_goes_on(fleet: Fleet, tmp_path: Path, victim: str) -> None:
     name = f"chain-killed-{victim}"
     chain = begun(fleet, name, tmp_path)
-    small_ones_go_on(fleet, name)
+    small_files_pass_on(fleet, name)
 
     fleet.agent(victim).kill()
     fleet.start(victim)
@@ -75,7 +75,7 @@ def test_an_agent_killed_in_the_middle_of_a_chain_goes_on(fleet: Fleet, tmp_path
 
 def test_a_cancelled_chain_stops_everywhere(fleet: Fleet, tmp_path: Path) -> None:
     chain = begun(fleet, "chain-cancelled", tmp_path)
-    small_ones_go_on(fleet, "chain-cancelled")
+    small_files_pass_on(fleet, "chain-cancelled")
 
     cancelled = fleet.api.post(f"/transfers/{chain}/cancel")
 

@@ -120,11 +120,11 @@ def test_two_agents_that_cannot_dial_each_other_say_so_and_go_on_when_one_can(fl
                 fleet.api.get(f"/agents/{name}")["endpoints"][0] for name in ("server-b", "server-c")
             ]
 
-            def told() -> bool:
+            def both_answered() -> bool:
                 problem = fleet.transfer(moving)["hops"][0]["problem"] or {"message": ""}
                 return all(f"{one}: connection refused" in problem["message"] for one in addresses)
 
-            until("both sides' answers to be told", told)
+            until("both sides' answers to be reported", both_answered)
         ended = fleet.until_ended(moving, timeout_s=180)
     assert ended["state"] == "succeeded", ended["problem"]
     assert differences(listing(source), listing(fleet.folder("server-c:/archive/apart"))) == []

@@ -33,7 +33,7 @@ ACCOUNTING = {
     "QueueArn": ARN.format(service="sqs", name="accounting"),
     "Events": ["s3:ObjectRemoved:*", "s3:ObjectCreated:Put"],
 }
-NEWS = {
+TOPIC_NOTIFICATION = {
     "Id": "news",
     "TopicArn": ARN.format(service="sns", name="news"),
     "Events": ["s3:ObjectCreated:*"],
@@ -43,7 +43,7 @@ LATE = {"Id": "late", "QueueArn": ARN.format(service="sqs", name="late"), "Event
 EXISTING = {
     "LambdaFunctionConfigurations": [THUMBNAILS],
     "QueueConfigurations": [ACCOUNTING],
-    "TopicConfigurations": [NEWS],
+    "TopicConfigurations": [TOPIC_NOTIFICATION],
 }
 
 Call = Callable[[str, dict[str, Any]], Any]
@@ -183,12 +183,12 @@ class TestCheck:
         monkeypatch.setenv("AWS_REGION", REGION)
         assert run("check", NAME) == Exit.NOT_READY
         monkeypatch.delenv("AWS_REGION")
-        assert run("check", NAME) == Exit.NOT_ASKED
+        assert run("check", NAME) == Exit.QUERY_FAILED
         assert "set AWS_REGION" in capsys.readouterr().err
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.delenv(name)
         monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        assert run("check", "--region", REGION, NAME) == Exit.NOT_ASKED
+        assert run("check", "--region", REGION, NAME) == Exit.QUERY_FAILED
         assert "AWS could not be asked: Unable to locate credentials" in capsys.readouterr().err
 
     @pytest.mark.parametrize(
