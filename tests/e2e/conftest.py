@@ -265,7 +265,7 @@ def page(browser: Browser, fleet: Fleet) -> Iterator[Page]:
 
 
 @pytest.fixture
-def signed_out(browser: Browser, fleet: Fleet) -> Iterator[Page]:
+def door(browser: Browser, fleet: Fleet) -> Iterator[Page]:
     """Yield a browser tab where nobody is signed in."""
     with tab(browser) as opened:
         opened.goto(fleet.here.outputs.console_url)

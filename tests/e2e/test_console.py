@@ -20,23 +20,23 @@ from tests.e2e.publisher import Publisher
 pytestmark = pytest.mark.e2e
 
 
-def test_a_wrong_password_is_said_and_nothing_is_shown(signed_out: Page, fleet: Fleet) -> None:
-    signed_out.get_by_label("User name or e-mail").fill(fleet.here.user)
-    signed_out.get_by_label("Password", exact=True).fill("Wrong-pass-1")
-    signed_out.keyboard.press("Enter")
-    expect(signed_out.get_by_text(re.compile("password", re.IGNORECASE)).first).to_be_visible()
-    expect(signed_out.get_by_role("heading", name="Overview")).not_to_be_visible()
+def test_a_wrong_password_is_said_and_nothing_is_shown(door: Page, fleet: Fleet) -> None:
+    door.get_by_label("User name or e-mail").fill(fleet.here.user)
+    door.get_by_label("Password", exact=True).fill("Wrong-pass-1")
+    door.keyboard.press("Enter")
+    expect(door.get_by_text(re.compile("password", re.IGNORECASE)).first).to_be_visible()
+    expect(door.get_by_role("heading", name="Overview")).not_to_be_visible()
 
 
 def test_signing_in_leads_to_the_overview_and_leaves_no_token_where_it_would_stay(
-    signed_out: Page, fleet: Fleet
+    door: Page, fleet: Fleet
 ) -> None:
-    sign_in(signed_out, fleet)
-    expect(signed_out.get_by_role("heading", name="Overview")).to_be_visible()
-    expect(signed_out.get_by_text("3 up")).to_be_visible()
+    sign_in(door, fleet)
+    expect(door.get_by_role("heading", name="Overview")).to_be_visible()
+    expect(door.get_by_text("3 up")).to_be_visible()
     for name in fleet.servers:
-        expect(signed_out.get_by_role("link", name=f"{name}: Online")).to_be_visible()
-    assert "eyJ" not in signed_out.evaluate("JSON.stringify(localStorage) + location.href + document.cookie")
+        expect(door.get_by_role("link", name=f"{name}: Online")).to_be_visible()
+    assert "eyJ" not in door.evaluate("JSON.stringify(localStorage) + location.href + document.cookie")
 
 
 def test_agents_are_found_and_shown_with_their_roots(page: Page, fleet: Fleet) -> None:
@@ -219,29 +219,27 @@ def test_a_transfer_is_put_together_by_browsing(page: Page, fleet: Fleet) -> Non
     assert fleet.folder("server-d:/backup/browsed/one.bin").exists()
 
 
-def test_from_signing_in_to_the_end_of_a_transfer_with_the_keyboard_alone(
-    signed_out: Page, fleet: Fleet
-) -> None:
+def test_from_signing_in_to_the_end_of_a_transfer_with_the_keyboard_alone(door: Page, fleet: Fleet) -> None:
     write_random(fleet.folder("server-b:/data/keys") / "one.bin", 1000)
-    tab_to(signed_out, signed_out.get_by_label("User name or e-mail"))
-    signed_out.keyboard.type(fleet.here.user)
-    tab_to(signed_out, signed_out.get_by_label("Password", exact=True))
-    signed_out.keyboard.type(fleet.here.password)
-    signed_out.keyboard.press("Enter")
-    expect(signed_out.get_by_role("heading", name="Overview")).to_be_visible()
-    tab_to(signed_out, signed_out.get_by_role("link", name="New transfer"))
-    signed_out.keyboard.press("Enter")
+    tab_to(door, door.get_by_label("User name or e-mail"))
+    door.keyboard.type(fleet.here.user)
+    tab_to(door, door.get_by_label("Password", exact=True))
+    door.keyboard.type(fleet.here.password)
+    door.keyboard.press("Enter")
+    expect(door.get_by_role("heading", name="Overview")).to_be_visible()
+    tab_to(door, door.get_by_role("link", name="New transfer"))
+    door.keyboard.press("Enter")
 
-    pick(signed_out, "Source", "server-b")
-    tab_to(signed_out, signed_out.get_by_label("Source: path"))
-    signed_out.keyboard.type("/data/keys/")
-    pick(signed_out, "Destination", "server-c")
-    tab_to(signed_out, signed_out.get_by_label("Destination: path"))
-    signed_out.keyboard.type("/archive/keys/")
-    tab_to(signed_out, signed_out.get_by_role("button", name="Start transfer"))
-    signed_out.keyboard.press("Enter")
+    pick(door, "Source", "server-b")
+    tab_to(door, door.get_by_label("Source: path"))
+    door.keyboard.type("/data/keys/")
+    pick(door, "Destination", "server-c")
+    tab_to(door, door.get_by_label("Destination: path"))
+    door.keyboard.type("/archive/keys/")
+    tab_to(door, door.get_by_role("button", name="Start transfer"))
+    door.keyboard.press("Enter")
 
-    expect(signed_out.get_by_text("Succeeded").first).to_be_visible()
+    expect(door.get_by_text("Succeeded").first).to_be_visible()
     assert fleet.folder("server-c:/archive/keys/one.bin").exists()
 
 
@@ -384,55 +382,51 @@ def test_an_agent_that_hangs_is_shown_as_late_and_one_that_is_killed_as_down(
     expect(page.get_by_role("link", name="server-d: Online")).to_be_visible()
 
 
-def test_a_viewer_sees_everything_and_is_offered_nothing(signed_out: Page, fleet: Fleet, viewer: Api) -> None:
+def test_a_viewer_sees_everything_and_is_offered_nothing(door: Page, fleet: Fleet, viewer: Api) -> None:
     asked = fleet.copy("server-b:/data/nothing here", "server-c:/archive/")
     until("it to end", lambda: fleet.transfer(asked)["state"] == "failed")
     fleet.api.post(
         "/templates",
         {"name": "looked-at", "trigger": {"bucket": "media"}, "destinations": ["server-b:/data/"]},
     )
-    sign_in(signed_out, fleet, "viewer@crosshaul.test", "Look-only-7-times")
+    sign_in(door, fleet, "viewer@crosshaul.test", "Look-only-7-times")
     for address in ("overview", "transfers", f"transfers/{asked}", "agents", "agents/server-b", "templates"):
-        visit(signed_out, fleet, address)
-        expect(signed_out.get_by_role("heading", level=1)).to_be_visible()
+        visit(door, fleet, address)
+        expect(door.get_by_role("heading", level=1)).to_be_visible()
         expect(
-            signed_out.get_by_role("button", name=re.compile("Add|New|Retry|Cancel|Remove|Pause|Save|Delete"))
+            door.get_by_role("button", name=re.compile("Add|New|Retry|Cancel|Remove|Pause|Save|Delete"))
         ).to_have_count(0)
-        expect(signed_out.get_by_role("link", name=re.compile("^New "))).to_have_count(0)
-    visit(signed_out, fleet, "templates")
-    signed_out.get_by_role("link", name="looked-at").click()
-    expect(signed_out.get_by_text("- server-b:/data/")).to_be_visible()
-    expect(signed_out.get_by_role("table", name="Runs so far")).to_be_visible()
-    expect(signed_out.get_by_role("button", name=re.compile("Create|Save|YAML"))).to_have_count(0)
+        expect(door.get_by_role("link", name=re.compile("^New "))).to_have_count(0)
+    visit(door, fleet, "templates")
+    door.get_by_role("link", name="looked-at").click()
+    expect(door.get_by_text("- server-b:/data/")).to_be_visible()
+    expect(door.get_by_role("table", name="Runs so far")).to_be_visible()
+    expect(door.get_by_role("button", name=re.compile("Create|Save|YAML"))).to_have_count(0)
     for address in ("transfers/new", "templates/new"):
-        visit(signed_out, fleet, address)
-        expect(signed_out.get_by_role("heading", name="This page is for operators")).to_be_visible()
-        expect(signed_out.get_by_role("button", name=re.compile("Start|Create|Save"))).to_have_count(0)
+        visit(door, fleet, address)
+        expect(door.get_by_role("heading", name="This page is for operators")).to_be_visible()
+        expect(door.get_by_role("button", name=re.compile("Start|Create|Save"))).to_have_count(0)
     assert viewer.status("POST", f"/transfers/{asked}/retry") == 403
     fleet.api.delete("/templates/looked-at")
 
 
-def test_an_operator_is_offered_to_move_files_and_not_to_manage_who_may(
-    signed_out: Page, fleet: Fleet
-) -> None:
+def test_an_operator_is_offered_to_move_files_and_not_to_manage_who_may(door: Page, fleet: Fleet) -> None:
     create_user(fleet.here.cloud, fleet.here.outputs, "otto@crosshaul.test", "Move-only-7-times", "operator")
-    sign_in(signed_out, fleet, "otto@crosshaul.test", "Move-only-7-times")
-    expect(signed_out.get_by_role("link", name="Policies")).to_have_count(0)
+    sign_in(door, fleet, "otto@crosshaul.test", "Move-only-7-times")
+    expect(door.get_by_role("link", name="Policies")).to_have_count(0)
     for address, offer in (
         ("overview", "New transfer"),
         ("transfers", "New transfer"),
         ("templates", "New template"),
     ):
-        visit(signed_out, fleet, address)
-        expect(signed_out.get_by_role("link", name=offer).first).to_be_visible()
-    visit(signed_out, fleet, "agents/server-b")
-    expect(signed_out.get_by_role("link", name="Send from here")).to_be_visible()
-    expect(signed_out.get_by_role("button", name=re.compile("Add|Remove|Replace|Update|Edit"))).to_have_count(
-        0
-    )
+        visit(door, fleet, address)
+        expect(door.get_by_role("link", name=offer).first).to_be_visible()
+    visit(door, fleet, "agents/server-b")
+    expect(door.get_by_role("link", name="Send from here")).to_be_visible()
+    expect(door.get_by_role("button", name=re.compile("Add|Remove|Replace|Update|Edit"))).to_have_count(0)
     for guarded in ("policies", "policies/new", "audit"):
-        visit(signed_out, fleet, guarded)
-        expect(signed_out.get_by_role("heading", name="This page is for administrators")).to_be_visible()
+        visit(door, fleet, guarded)
+        expect(door.get_by_role("heading", name="This page is for administrators")).to_be_visible()
 
 
 def test_a_window_that_was_narrow_for_a_while_finds_its_list_of_pages_again(page: Page, fleet: Fleet) -> None:

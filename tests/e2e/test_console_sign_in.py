@@ -24,26 +24,24 @@ def invite(fleet: Fleet, user: str) -> None:
     )
 
 
-def test_who_was_invited_chooses_a_password_and_the_first_one_is_never_sent(
-    signed_out: Page, fleet: Fleet
-) -> None:
+def test_who_was_invited_chooses_a_password_and_the_first_one_is_never_sent(door: Page, fleet: Fleet) -> None:
     invite(fleet, "nina@crosshaul.test")
     sent: list[str] = []
 
     def note(request: Request) -> None:
         sent.append(request.post_data or "")
 
-    signed_out.on("request", note)
-    signed_out.get_by_label("User name or e-mail").fill("nina@crosshaul.test")
-    signed_out.get_by_label("Password", exact=True).fill(FOR_ONCE)
-    signed_out.keyboard.press("Enter")
-    chosen = signed_out.get_by_label("New password")
+    door.on("request", note)
+    door.get_by_label("User name or e-mail").fill("nina@crosshaul.test")
+    door.get_by_label("Password", exact=True).fill(FOR_ONCE)
+    door.keyboard.press("Enter")
+    chosen = door.get_by_label("New password")
     expect(chosen).to_be_visible()
-    picture(signed_out, "new-password")
+    picture(door, "new-password")
     chosen.fill(LASTING)
-    signed_out.keyboard.press("Enter")
+    door.keyboard.press("Enter")
 
     in_no_group_yet = "nina@crosshaul.test may not look at Crosshaul"
-    expect(signed_out.get_by_text(in_no_group_yet)).to_be_visible()
+    expect(door.get_by_text(in_no_group_yet)).to_be_visible()
     assert any("PASSWORD_CLAIM_SIGNATURE" in body for body in sent)
     assert not any(FOR_ONCE in body for body in sent)

@@ -177,8 +177,8 @@ def saying(status: int, answer: dict[str, object]) -> Callable[[Route], None]:
     return say
 
 
-def test_the_way_in_is_for_everyone(signed_out: Page) -> None:
-    signed_out.set_viewport_size(WIDE)
-    expect(signed_out.locator("h1").last).to_be_visible()
-    wrong = [*looked_at(signed_out, "sign-in"), *violations_in_themes(signed_out)]
+def test_the_way_in_is_for_everyone(door: Page) -> None:
+    door.set_viewport_size(WIDE)
+    expect(door.locator("h1").last).to_be_visible()
+    wrong = [*looked_at(door, "sign-in"), *violations_in_themes(door)]
     assert not wrong, "\n".join(wrong)
