@@ -330,7 +330,7 @@ class _Inspection:
             "What another account uploads may be unreadable to transfers. "
             "Object Ownership BucketOwnerEnforced avoids it."
         )
-        return f"objects may belong to whoever uploads them ({ownership})"
+        return f"objects may belong to the account that uploads them ({ownership})"
 
     def notifications(self) -> None:
         try:

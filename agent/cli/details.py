@@ -45,7 +45,7 @@ def _approval(approval: Approval) -> str:
     if approval.by:
         return f"approved by {clean(approval.by.name)} at {clock(approval.at)} (policies: {policies})"
     requesters = clean(", ".join(person.name for person in approval.asked_for))
-    return f"needs approval by somebody other than {requesters}: crosshaul approve (policies: {policies})"
+    return f"needs approval by a person other than {requesters}: crosshaul approve (policies: {policies})"
 
 
 def _selected(view: TransferView) -> str:

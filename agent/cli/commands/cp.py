@@ -169,7 +169,7 @@ def _follow(api: Any, transfer_id: str, as_json: bool) -> None:
 def _next_steps(transfer_id: str, *, needs_approval: bool) -> None:
     if needs_approval:
         output.say(f"Transfer {clean(transfer_id)} needs approval by a second person.", style="yellow")
-        output.say(f"  crosshaul approve {transfer_id}         by somebody else")
+        output.say(f"  crosshaul approve {transfer_id}         by another person")
     else:
         output.say(f"Transfer {clean(transfer_id)} is on its way.")
     output.say(f"  crosshaul show {transfer_id} --watch    to follow it")

@@ -192,7 +192,7 @@ def test_what_waits_for_a_second_person_says_so_and_is_approved(signed_in: FakeA
     wanted = Approval(policies=("four-eyes",), asked_for=(a_person("ana@example.org"),))
     signed_in.stories[TRANSFER] = [transfer_view(TransferState.AWAITING_APPROVAL, 0, approval=wanted)]
     result = run("show", TRANSFER)
-    assert "needs approval by somebody other than ana@example.org" in result.out
+    assert "needs approval by a person other than ana@example.org" in result.out
     assert "four-eyes" in result.out
     assert run("approve", TRANSFER).code == 0
     assert signed_in.asked[-1][:2] == ("POST", f"/transfers/{TRANSFER}/approval")
