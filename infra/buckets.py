@@ -48,7 +48,7 @@ class Exit(IntEnum):
     READY = 0
     NOT_READY = 1
     QUERY_FAILED = 2
-    CANNOT_WORK = 3
+    NOT_USABLE = 3
 
 
 class BucketError(Exception):
@@ -83,7 +83,7 @@ class BucketReport:
     @property
     def exit(self) -> Exit:
         if self.obstacles:
-            return Exit.CANNOT_WORK
+            return Exit.NOT_USABLE
         return Exit.READY if self.ready else Exit.NOT_READY
 
     def lines(self) -> Iterator[str]:
@@ -94,14 +94,14 @@ class BucketReport:
         for note in self.notes:
             yield f"  Note: {note}"
         for obstacle in self.obstacles:
-            yield f"  Cannot work: {obstacle.why}."
+            yield f"  Not usable: {obstacle.why}."
             yield f"    {obstacle.advice}"
         if self.outcome:
             yield f"  {self.outcome}"
         elif self.ready and not self.obstacles:
             yield "  Ready: templates start on its uploads."
         elif not self.obstacles:
-            yield "  Not ready: templates do not start on its uploads. Switch EventBridge on:"
+            yield "  Not ready: templates do not start on its uploads. Turn EventBridge on:"
             yield f"    python -m infra.buckets enable {self.name}"
 
 
@@ -412,7 +412,7 @@ def _enabled(bucket: Bucket, account: str, region: str, wait: Callable[[float], 
     except DeniedError as obstacle:
         return replace(report, obstacles=(obstacle,), outcome="Nothing was changed.")
     except BucketError as error:
-        return replace(report, ready=False, outcome=f"Not done: {error.why}. {error.advice}")
+        return replace(report, ready=False, outcome=f"Failed: {error.why}. {error.advice}")
     return replace(inspect(bucket, account, region), outcome=outcome)
 
 
@@ -449,7 +449,7 @@ def main(given: Sequence[str] | None = None, wait: Callable[[float], None] = tim
     session = boto3.Session(region_name=arguments.region or os.environ.get("AWS_REGION"))
     region = session.region_name
     if region is None:
-        print("No region: set AWS_REGION, or write --region eu-central-1, say.", file=sys.stderr)
+        print("No region: set AWS_REGION, or add --region, as in --region eu-central-1.", file=sys.stderr)
         return Exit.QUERY_FAILED
     worst = Exit.READY
     try:
@@ -465,7 +465,7 @@ def main(given: Sequence[str] | None = None, wait: Callable[[float], None] = tim
             print("\n".join(["", *report.lines()] if number else report.lines()), flush=True)
             worst = max(worst, report.exit)
     except (BotoCoreError, ClientError) as error:
-        print(f"AWS could not be asked: {error}", file=sys.stderr)
+        print(f"AWS could not be queried: {error}", file=sys.stderr)
         return Exit.QUERY_FAILED
     return worst
 

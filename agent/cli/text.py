@@ -79,7 +79,7 @@ def read_size(text: str) -> int:
     return int(float(found["number"]) * _UNITS[found["unit"].upper()])
 
 
-def read_span(text: str) -> timedelta:
+def read_duration(text: str) -> timedelta:
     """Parse a duration such as `30m`, `12h` or `7d`.
 
     Raises:
@@ -91,16 +91,21 @@ def read_span(text: str) -> timedelta:
     return timedelta(seconds=int(found["number"]) * _SECONDS[found["unit"]])
 
 
-def read_moment(text: str, now: datetime | None = None) -> datetime:
+def read_time(text: str, now: datetime | None = None) -> datetime:
     """Parse a time: `2h` (that long ago), or an ISO date or time (local unless it names a zone).
 
     Raises:
         CliError: The text is not a time.
     """
     if _SPAN.match(text):
-        return (now or datetime.now(UTC)) - read_span(text)
+        return (now or datetime.now(UTC)) - read_duration(text)
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
     except ValueError:
         advice = "Write 2h, 7d, 2026-11-24 or 2026-11-24T08:30."
         raise CliError(f"{text!r} is not a time", advice) from None
+
+
+def utc(moment: datetime) -> str:
+    """Format a time as the API writes it: `2026-11-24T08:30:00Z`."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -98,11 +98,11 @@ def enroll(
     """Let one host join as NAME: print a one-time token and the command to run there."""
     from agent.cli.api import connected
     from agent.cli.arguments import NO_ROOTS, roots, tags, validated
-    from agent.cli.text import clock, read_span
+    from agent.cli.text import clock, read_duration
     from events.requests import EnrollmentRequest
     from events.views import EnrollmentView
 
-    seconds = int(read_span(expires).total_seconds())
+    seconds = int(read_duration(expires).total_seconds())
     spec = {"tags": tags(tag or []), "roots": roots(root or []), "expires_in": seconds}
     request = validated(EnrollmentRequest, agent_id=name, **spec)
     with connected() as api:

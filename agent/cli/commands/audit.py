@@ -14,7 +14,7 @@ import typer
 from agent.cli import output
 from agent.cli.commands.agents import Json
 from agent.cli.errors import CliError, Exit
-from agent.cli.text import clean
+from agent.cli.text import clean, utc
 
 if TYPE_CHECKING:
     from agent.cli.tables import Cell
@@ -139,7 +139,7 @@ def verify(
     from agent.cli.proof import Audit, verified
     from events.audit import AuditLink, AuditSealsView
 
-    begin = datetime.fromisoformat(_moment(since) or _moment("30d") or "").astimezone(UTC)
+    begin = datetime.fromisoformat(_time(since) or _time("30d") or "").astimezone(UTC)
     today = datetime.now(UTC)
     with connected() as api:
         seals = AuditSealsView.model_validate(api.get("audit", "seals"))
@@ -153,7 +153,7 @@ def verify(
             for day in days
         }
         midnight = begin.replace(hour=0, minute=0, second=0, microsecond=0)
-        pages = api.pages("audit", since=_text(midnight))
+        pages = api.pages("audit", since=utc(midnight))
         records = tuple(_models([record for page in pages for record in page["records"]]))
     proof = verified(Audit(records, links, seals.seals, seals.keys), today)
     if key and key not in proof.keys:
@@ -197,7 +197,7 @@ def _records(
         raise CliError("--who, --agent and --transfer cannot be combined", "Use one of them.")
     with connected() as api:
         transfer_id = find(api, transfer) if transfer else None
-        start, end = _moment(since), _moment(until)
+        start, end = _time(since), _time(until)
         for page in api.pages(
             "audit", person=who, agent=agent, transfer_id=transfer_id, since=start, until=end
         ):
@@ -210,11 +210,7 @@ def _models(records: list[dict[str, Any]]) -> "Iterator[AuditRecord]":
     return map(AuditRecord.model_validate, records)
 
 
-def _moment(text: str | None) -> str | None:
-    from agent.cli.text import read_moment
+def _time(text: str | None) -> str | None:
+    from agent.cli.text import read_time
 
-    return None if text is None else _text(read_moment(text))
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return None if text is None else utc(read_time(text))

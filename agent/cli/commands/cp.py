@@ -171,6 +171,6 @@ def _next_steps(transfer_id: str, *, needs_approval: bool) -> None:
         output.say(f"Transfer {clean(transfer_id)} needs approval by a second person.", style="yellow")
         output.say(f"  crosshaul approve {transfer_id}         by another person")
     else:
-        output.say(f"Transfer {clean(transfer_id)} is on its way.")
+        output.say(f"Transfer {clean(transfer_id)} is created.")
     output.say(f"  crosshaul show {transfer_id} --watch    to follow it")
     output.say(f"  crosshaul cancel {transfer_id}         to cancel it")

@@ -214,7 +214,7 @@ def _test(
     size: str | None, at: str | None, chain: bool,
 ) -> "PolicyTest":  # fmt: skip
     from agent.cli.arguments import validated
-    from agent.cli.text import read_moment, read_size
+    from agent.cli.text import read_size, read_time
     from events.policies import PolicyTest
 
     shape = "chain" if chain else "fan_out"
@@ -225,7 +225,7 @@ def _test(
         transfer={"source": source, "destinations": destinations, "shape": shape},
         template_id=template,
         size=None if size is None else read_size(size),
-        at=None if at is None else read_moment(at),
+        at=None if at is None else read_time(at),
     )
 
 

@@ -51,7 +51,7 @@ def rollout(
 def _start(name: str, count: int, tag: list[str], root: list[str], expires: str, as_json: bool) -> None:
     from agent.cli.api import connected
     from agent.cli.arguments import NO_ROOTS, roots, tags, validated
-    from agent.cli.text import read_span
+    from agent.cli.text import read_duration
     from events.rollouts import HOSTNAME, RolloutRequest, StartedRolloutView
 
     if name.count(HOSTNAME) != 1:
@@ -59,7 +59,7 @@ def _start(name: str, count: int, tag: list[str], root: list[str], expires: str,
             f"{name!r} would give every host the same name",
             f"Write {HOSTNAME} in it exactly once: 'render-{HOSTNAME}'.",
         )
-    seconds = int(read_span(expires).total_seconds())
+    seconds = int(read_duration(expires).total_seconds())
     spec = {"tags": tags(tag), "roots": roots(root), "expires_in": seconds}
     request = validated(RolloutRequest, name=name, count=count, **spec)
     with connected() as api:

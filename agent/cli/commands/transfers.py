@@ -66,11 +66,9 @@ def _state(status: str | None) -> str | None:
 
 
 def _since(text: str | None) -> str | None:
-    from datetime import UTC
+    from agent.cli.text import read_time, utc
 
-    from agent.cli.text import read_moment
-
-    return None if text is None else read_moment(text).astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return None if text is None else utc(read_time(text))
 
 
 def _list(answer: dict[str, Any], empty: str) -> None:

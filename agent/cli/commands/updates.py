@@ -53,7 +53,7 @@ def update(
     """
     from agent.cli.api import connected
     from agent.cli.arguments import tags, validated
-    from agent.cli.text import read_span
+    from agent.cli.text import read_duration
     from events.updates import UpdateDetails, UpdateRequest
 
     request = validated(
@@ -65,7 +65,7 @@ def update(
         canaries=canary,
         percents=percent or [10],
         abort_above=abort_above.removesuffix("%"),
-        healthy_within=int(read_span(healthy_within).total_seconds()),
+        healthy_within=int(read_duration(healthy_within).total_seconds()),
     )
     with connected() as api:
         answer = api.post("updates", body=request.model_dump(mode="json"))

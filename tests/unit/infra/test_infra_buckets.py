@@ -144,7 +144,7 @@ class TestCheck:
             "  ownership     all objects belong to the bucket's owner (BucketOwnerEnforced)",
             "  EventBridge   off",
             "  other events  1 to Lambda, 1 to SQS, 1 to SNS",
-            "  Not ready: templates do not start on its uploads. Switch EventBridge on:",
+            "  Not ready: templates do not start on its uploads. Turn EventBridge on:",
             "    python -m infra.buckets enable my-media",
         ]
 
@@ -168,10 +168,10 @@ class TestCheck:
 
     def test_several_are_told_apart_and_the_worst_counts(self, s3, capsys):
         notify(s3, {EVENTBRIDGE: {}})
-        assert run("check", NAME, "not-there", NAME) == Exit.CANNOT_WORK
+        assert run("check", NAME, "not-there", NAME) == Exit.NOT_USABLE
         told = capsys.readouterr().out
         assert told.count("my-media\n") == 1
-        assert "\nnot-there\n  Cannot work: there is no bucket of this name.\n" in told
+        assert "\nnot-there\n  Not usable: there is no bucket of this name.\n" in told
 
     def test_a_bucket_without_owner_enforced_gets_a_note(self, s3, capsys):
         s3.delete_bucket_ownership_controls(Bucket=NAME)
@@ -189,7 +189,7 @@ class TestCheck:
             monkeypatch.delenv(name)
         monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         assert run("check", "--region", REGION, NAME) == Exit.QUERY_FAILED
-        assert "AWS could not be asked: Unable to locate credentials" in capsys.readouterr().err
+        assert "AWS could not be queried: Unable to locate credentials" in capsys.readouterr().err
 
     @pytest.mark.parametrize(
         "name", ["My Media", "a", "-x", "arn:aws:s3:::my-media", "my-media/in", "express--x-s3"]
@@ -214,7 +214,7 @@ class TestWhatCannotWork:
     def refused(self, request, s3, calls, capsys) -> Callable[..., str]:
         def refused(name: str = NAME) -> str:
             calls.clear()
-            assert run(request.param, name) == Exit.CANNOT_WORK
+            assert run(request.param, name) == Exit.NOT_USABLE
             assert "PutBucketNotificationConfiguration" not in [operation for operation, _ in calls]
             told: str = capsys.readouterr().out
             assert ("Nothing was changed." in told) is (request.param == "enable")
@@ -240,7 +240,7 @@ class TestWhatCannotWork:
             aws_session_token=role["SessionToken"],
         )
         make(theirs, "theirs")
-        assert "Cannot work: it belongs to another account than 123456789012." in refused("theirs")
+        assert "Not usable: it belongs to another account than 123456789012." in refused("theirs")
 
     def test_a_key_of_kms(self, s3, refused):
         key = "arn:aws:kms:eu-central-1:123456789012:key/0d4a"
@@ -338,7 +338,7 @@ class TestEnable:
     def test_no_right_to_write_is_told_with_the_right(self, s3, meddle, capsys):
         before = notifications(s3)
         meddle(_denying("PutBucketNotificationConfiguration"))
-        assert run("enable", NAME) == Exit.CANNOT_WORK
+        assert run("enable", NAME) == Exit.NOT_USABLE
         told = capsys.readouterr().out
         assert "Grant s3:PutBucketNotification on the bucket." in told
         assert "Nothing was changed." in told
@@ -387,7 +387,7 @@ class TestEnable:
 
         meddle(restless)
         assert run("enable", NAME) == Exit.NOT_READY
-        assert "Not done: something else keeps changing its notifications." in capsys.readouterr().out
+        assert "Failed: something else keeps changing its notifications." in capsys.readouterr().out
         assert EVENTBRIDGE not in notifications(s3)
 
     def test_s3_that_shows_the_old_ones_for_a_while_is_waited_for(self, s3, stale):
