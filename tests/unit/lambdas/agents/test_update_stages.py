@@ -158,6 +158,6 @@ def test_offline_agents_are_not_waited_for_but_canaries_must_report():
 def test_an_agent_gets_an_update_order_only_in_its_stage_and_while_the_update_runs():
     update = an_update(["a", "b"])
     assert why_not(update, "a") == ""
-    assert "not to be updated" in why_not(update, "b")
-    assert "not to be updated" in why_not(update, "z")
+    assert "is not due in update" in why_not(update, "b")
+    assert "is not due in update" in why_not(update, "z")
     assert "aborted" in why_not(ended(update, "aborted", "1 has failed.", None, MORNING), "a")

@@ -167,7 +167,7 @@ def test_an_agent_gets_a_signed_order_with_its_own_key_in_its_stage(scenario):
     assert isinstance(command, Update)
     assert (command.version, command.digest, command.update_id) == ("0.2.0", DIGEST, update_id)
     waiting = scenario.order("server-c", update_id).body
-    assert (waiting["token"], "not to be updated" in waiting["reason"]) == (None, True)
+    assert (waiting["token"], "is not due in update" in waiting["reason"]) == (None, True)
     assert scenario.order("server-b", "ffffffffffff").body["token"] is None
     scenario.report_healthy("server-b")
     there = scenario.order("server-b", update_id).body
