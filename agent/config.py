@@ -36,7 +36,7 @@ from agent.errors import HostError
 from events.base import Request
 from events.locations import AbsolutePath, RemoteName
 from events.options import BandwidthWindow, Rate
-from events.validation_messages import innermost_errors, message
+from events.validation_messages import describe_error, innermost_errors
 
 DEFAULT_PATH = Path("/etc/crosshaul/agent.toml")
 
@@ -169,7 +169,7 @@ def read_config(path: Path) -> Config:
 
 
 def _describe(error: ValidationError) -> str:
-    return "; ".join(f"{_key(part['loc'])}: {message(part)}" for part in innermost_errors(error))
+    return "; ".join(f"{_key(part['loc'])}: {describe_error(part)}" for part in innermost_errors(error))
 
 
 def _key(location: tuple[int | str, ...]) -> str:

@@ -10,7 +10,7 @@ from agent.errors import HostError
 
 
 @contextmanager
-def only_one(path: Path) -> Iterator[None]:
+def exclusive(path: Path) -> Iterator[None]:
     """Hold the lock, with this process's id in it.
 
     Raises HostError if another process holds it.

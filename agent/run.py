@@ -90,7 +90,7 @@ def run(config_path: Path) -> None:
     files = Files(config.state)
     registration = read_registration(files)
     threading.excepthook = _log_thread
-    with lock.only_one(files.lock):
+    with lock.exclusive(files.lock):
         Keyring(files.folder).repair()
         _run(config_path, config, files, registration)
 

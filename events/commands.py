@@ -168,7 +168,7 @@ class Rotate(Message):
     kind: Literal["rotate"] = "rotate"
 
 
-class Update(Message):
+class UpdateAgent(Message):
     """Update to this version on trial. For the host's own updater, which verifies the command once more.
 
     It is not published: the agent requests it after an IoT Job has announced an update.
@@ -209,7 +209,7 @@ class Retire(Message):
 
 
 Command = Annotated[
-    Move | Serve | Release | Pause | Cancel | Browse | Rotate | Update | Trust | Retire,
+    Move | Serve | Release | Pause | Cancel | Browse | Rotate | UpdateAgent | Trust | Retire,
     Field(discriminator="kind"),
 ]
 

@@ -43,7 +43,7 @@ def field_path(one: ErrorDetails) -> str:
     return ".".join(map(str, one["loc"]))
 
 
-def message(one: ErrorDetails) -> str:
+def describe_error(one: ErrorDetails) -> str:
     """Return the message of one of a ValidationError's `errors()`.
 
     Rare kinds keep Pydantic's message, and a model's own checks theirs.

@@ -14,7 +14,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from events.topics import Topics
-from infra.fleet import CommandKeys, iot_arn
+from infra.fleet import StageCommandKeys, iot_arn
 from infra.plans import Plan
 from infra.stage import Stage
 from infra.store import Tables
@@ -37,7 +37,7 @@ class Access:
 
     stage: Stage
     tables: Tables
-    command_keys: CommandKeys
+    command_keys: StageCommandKeys
     bus: events.EventBus
     people: cognito.UserPool
     audit_key: kms.Key

@@ -44,7 +44,7 @@ _MISSING = {"NoSuchBucket", "404"}
 Configuration = Mapping[str, Any]
 
 
-class Exit(IntEnum):
+class BucketExit(IntEnum):
     READY = 0
     NOT_READY = 1
     QUERY_FAILED = 2
@@ -81,10 +81,10 @@ class BucketReport:
     """What `enable` did, as text."""
 
     @property
-    def exit(self) -> Exit:
+    def exit(self) -> BucketExit:
         if self.obstacles:
-            return Exit.NOT_USABLE
-        return Exit.READY if self.ready else Exit.NOT_READY
+            return BucketExit.NOT_USABLE
+        return BucketExit.READY if self.ready else BucketExit.NOT_READY
 
     def lines(self) -> Iterator[str]:
         yield self.name
@@ -105,7 +105,7 @@ class BucketReport:
             yield f"    python -m infra.buckets enable {self.name}"
 
 
-class Bucket:
+class ExistingBucket:
     """One bucket of this account; calls name the expected owner, so that other accounts' are refused."""
 
     def __init__(self, s3: "S3Client", name: str, account: str) -> None:
@@ -256,7 +256,7 @@ def _tree(xml: bytes) -> Any:
     return sorted(map(sorted_tree, ElementTree.fromstring(xml)))  # noqa: S314  # from S3 over TLS
 
 
-def inspect(bucket: Bucket, account: str, region: str) -> BucketReport:
+def inspect(bucket: ExistingBucket, account: str, region: str) -> BucketReport:
     """Return whether transfers of a stage in this account and region can use the bucket; read only."""
     try:
         where = bucket.region()
@@ -275,7 +275,7 @@ def inspect(bucket: Bucket, account: str, region: str) -> BucketReport:
 class _Inspection:
     """Collects the findings about one bucket."""
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: ExistingBucket) -> None:
         self._bucket = bucket
         self._facts: list[tuple[str, str]] = []
         self._notes: list[str] = []
@@ -349,7 +349,7 @@ def _others(found: Configuration) -> str:
     return ", ".join(f"{count} to {kind}" for count, kind in counts if count)
 
 
-def enable(bucket: Bucket, wait: Callable[[float], None] = time.sleep) -> str:
+def enable(bucket: ExistingBucket, wait: Callable[[float], None] = time.sleep) -> str:
     """Add EventBridge to the bucket's notifications; return what was done.
 
     S3 has no conditional write, and a write replaces everything. So the configuration is read twice before it
@@ -377,7 +377,7 @@ def enable(bucket: Bucket, wait: Callable[[float], None] = time.sleep) -> str:
     )
 
 
-def _shown(bucket: Bucket, before: Configuration, wait: Callable[[float], None]) -> Configuration:
+def _shown(bucket: ExistingBucket, before: Configuration, wait: Callable[[float], None]) -> Configuration:
     """Return the notifications as soon as they differ from `before`."""
     old = bucket.tree(before)
     for delay in RETRY_DELAYS_S:
@@ -403,7 +403,9 @@ def _outcome(before: Configuration, *, changed: bool) -> str:
     return result + kept + race
 
 
-def _enabled(bucket: Bucket, account: str, region: str, wait: Callable[[float], None]) -> BucketReport:
+def _enabled(
+    bucket: ExistingBucket, account: str, region: str, wait: Callable[[float], None]
+) -> BucketReport:
     report = inspect(bucket, account, region)
     if report.obstacles:
         return replace(report, outcome="Nothing was changed.")
@@ -450,13 +452,13 @@ def main(given: Sequence[str] | None = None, wait: Callable[[float], None] = tim
     region = session.region_name
     if region is None:
         print("No region: set AWS_REGION, or add --region, as in --region eu-central-1.", file=sys.stderr)
-        return Exit.QUERY_FAILED
-    worst = Exit.READY
+        return BucketExit.QUERY_FAILED
+    worst = BucketExit.READY
     try:
         account = session.client("sts").get_caller_identity()["Account"]
         s3 = session.client("s3")
         for number, name in enumerate(arguments.names):
-            bucket = Bucket(s3, name, account)
+            bucket = ExistingBucket(s3, name, account)
             report = (
                 inspect(bucket, account, region)
                 if arguments.verb == "check"
@@ -466,7 +468,7 @@ def main(given: Sequence[str] | None = None, wait: Callable[[float], None] = tim
             worst = max(worst, report.exit)
     except (BotoCoreError, ClientError) as error:
         print(f"AWS could not be queried: {error}", file=sys.stderr)
-        return Exit.QUERY_FAILED
+        return BucketExit.QUERY_FAILED
     return worst
 
 

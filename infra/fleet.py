@@ -18,14 +18,14 @@ _SQL_VERSION = "2016-03-23"
 
 
 @dataclass(frozen=True)
-class CommandKeys:
+class StageCommandKeys:
     """The keys that sign commands: the current one and the next one."""
 
     now: kms.Key
     following: kms.Key
 
     @classmethod
-    def of(cls, scope: Stack, stage: Stage) -> "CommandKeys":
+    def of(cls, scope: Stack, stage: Stage) -> "StageCommandKeys":
         """Create the keys and keep the previous one: the control stack uses it until it is deployed, too."""
         number = stage.command_key
         if number > 1:

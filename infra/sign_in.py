@@ -18,7 +18,7 @@ GROUPS = {
 }
 
 
-class SignIn(Construct):
+class UserPool(Construct):
     """The user pool, its groups and the one client that console and command line share."""
 
     def __init__(self, scope: Construct, name: str, stage: Stage) -> None:

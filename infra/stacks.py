@@ -11,7 +11,7 @@ from infra.access import Access, assumable_roles
 from infra.api import Api
 from infra.console import Console
 from infra.functions import Functions
-from infra.sign_in import SignIn
+from infra.sign_in import UserPool
 from infra.stage import Stage
 from infra.store import Tables, manifest_bucket, media_bucket, relay_bucket
 from infra.watch import Watch
@@ -32,8 +32,8 @@ class State(cdk.Stack):
         self.tables = Tables(self, "Tables", stage)
         self.media = media_bucket(self, stage)
         self.manifests = manifest_bucket(self, stage)
-        self.sign_in = SignIn(self, "SignIn", stage)
-        self.command_keys = fleet.CommandKeys.of(self, stage)
+        self.sign_in = UserPool(self, "SignIn", stage)
+        self.command_keys = fleet.StageCommandKeys.of(self, stage)
         self.audit_key = fleet.signing_key(self, stage, "Audit", "seals the audit's days")
         outputs = {
             "UserPoolId": self.sign_in.pool.user_pool_id,

@@ -16,7 +16,7 @@ from lambdas.domain.object_batch import ObjectCreated
 from lambdas.telemetry import entry
 
 
-class Bucket(Message):
+class EventBucket(Message):
     """The bucket of an event."""
 
     name: str
@@ -35,7 +35,7 @@ class Object(Message):
 class Detail(Message):
     """The bucket and the object of an event."""
 
-    bucket: Bucket
+    bucket: EventBucket
     object: Object
 
 

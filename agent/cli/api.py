@@ -123,7 +123,7 @@ def connected() -> Iterator[ApiClient]:
     """Yield a client for the API of the stored session.
 
     Raises:
-        NotSignedInError: There is no usable session.
+        LoginRequiredError: There is no usable session.
     """
     signed_in = session.load()
     with http.client(signed_in.url) as client:

@@ -7,7 +7,7 @@ from pydantic_core import ErrorDetails, PydanticSerializationError
 
 from agent.cli.errors import CliError
 from events.locations import Location, LocationText
-from events.validation_messages import field_path, innermost_errors, message
+from events.validation_messages import describe_error, field_path, innermost_errors
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -71,7 +71,7 @@ def validation_messages(error: ValidationError) -> str:
 
 
 def _validation_message(error: ErrorDetails) -> str:
-    reason = message(error)
+    reason = describe_error(error)
     field = field_path(error)
     value = f" {error['input']!r}" if field and isinstance(error["input"], str) else ""
     return f"{field}{value}: {reason}" if field else reason

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from agent.cli import srp
-from agent.cli.errors import CliError, Exit, NotSignedInError
+from agent.cli.errors import CliError, Exit, LoginRequiredError
 from agent.cloud import http
 
 Ask = Callable[[str, str], str]
@@ -85,13 +85,13 @@ def refresh(pool: Pool, refresh_token: str) -> Tokens:
     """Return a new id token.
 
     Raises:
-        NotSignedInError: The refresh token has expired or was revoked.
+        LoginRequiredError: The refresh token has expired or was revoked.
     """
     try:
         return _tokens(_initiate(pool, "REFRESH_TOKEN_AUTH", {"REFRESH_TOKEN": refresh_token}))
     except CliError as error:
         if error.code is Exit.FORBIDDEN:
-            raise NotSignedInError("your session has ended") from None
+            raise LoginRequiredError("your session has ended") from None
         raise
 
 

@@ -42,7 +42,7 @@ class CliError(Exception):
         self.code = code
 
 
-class NotSignedInError(CliError):
+class LoginRequiredError(CliError):
     """There is no session, or the API no longer accepts it."""
 
     def __init__(self, what: str = "you are not signed in") -> None:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from agent.cli.errors import CliError, NotSignedInError
+from agent.cli.errors import CliError, LoginRequiredError
 
 _EXPIRY_MARGIN_S = 120
 """Seconds before its expiry at which an id token is renewed, so that it outlives the request."""
@@ -66,15 +66,15 @@ def load() -> Session:
     """Return the stored session.
 
     Raises:
-        NotSignedInError: No session is stored, or the file is damaged.
+        LoginRequiredError: No session is stored, or the file is damaged.
         CliError: The file cannot be read.
     """
     try:
         return Session(**json.loads(session_file().read_text()))
     except FileNotFoundError:
-        raise NotSignedInError from None
+        raise LoginRequiredError from None
     except (ValueError, TypeError):
-        raise NotSignedInError(f"{session_file()} is damaged, so you are not signed in") from None
+        raise LoginRequiredError(f"{session_file()} is damaged, so you are not signed in") from None
     except OSError as error:
         raise CliError(f"cannot read the session: {error}", "Check the file's owner and mode.") from error
 

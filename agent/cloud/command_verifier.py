@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from events.base import WIRE, Problem
 from events.commands import Claims, CommandEnvelope
 from events.options import unknown_options
-from events.validation_messages import field_path, message
+from events.validation_messages import describe_error, field_path
 
 log = logging.getLogger(__name__)
 
@@ -198,7 +198,7 @@ def _warn_unknown(claims: Claims, command: dict[str, Any]) -> None:
 
 def _first(error: ValidationError) -> str:
     first_error = error.errors(include_input=False, include_url=False)[0]
-    return f"{field_path(first_error) or 'the whole message'}: {message(first_error)}"
+    return f"{field_path(first_error) or 'the whole message'}: {describe_error(first_error)}"
 
 
 def _refusal(code: str, message: str, advice: str = "") -> TrustError:

@@ -7,7 +7,7 @@ from typing import IO
 import httpx
 
 from agent.cloud import api, http
-from agent.pull.manifest_outbox import RefusedError
+from agent.pull.manifest_outbox import ManifestRefusedError
 from events.base import HopId
 from events.views import ManifestPlaceView
 
@@ -39,7 +39,7 @@ class ManifestApi:
             response = api.post(self._client, self._path, body, self._api_keys())
         except http.ApiProblem as refusal:
             if refusal.status in _FINAL_STATUSES:
-                raise RefusedError(str(refusal)) from refusal
+                raise ManifestRefusedError(str(refusal)) from refusal
             raise
         return ManifestPlaceView.model_validate_json(response.content)
 

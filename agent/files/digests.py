@@ -67,7 +67,7 @@ def range_digest(descriptor: int, start: int, length: int) -> bytes:
     return state.digest()
 
 
-def update_by_zeros(state: xxhash.xxh3_128, count: int) -> None:
+def update_with_zeros(state: xxhash.xxh3_128, count: int) -> None:
     """Add `count` zero bytes to a digest, as for a hole."""
     for start in range(0, count, CHUNK_BYTES):
         state.update(_ZEROS[: count - start])

@@ -15,7 +15,7 @@ from agent.errors import display_path, problem_of
 from agent.files.disk import InodeId, allocated_bytes, inode_of
 from agent.files.owners import Owner, owner_of
 from agent.files.roots import Tree
-from agent.files.same_place import MarkedPlace, must_be_apart, overlapping, shows
+from agent.files.same_place import MarkedLocation, overlap_error, require_apart, shows
 from events.base import Problem
 from events.filters import Filters
 
@@ -66,7 +66,7 @@ class Selection:
     filters: Filters = field(default_factory=Filters)
     owners: bool = False
     """Whether to list the entries' owners."""
-    arrives: MarkedPlace | None = None
+    arrives: MarkedLocation | None = None
     """The marked destination: its directory must not be read as a source. None: it has no mark."""
 
     def matches(self, entry: FileEntry) -> bool:
@@ -90,7 +90,7 @@ def entries(tree: Tree, selection: Selection) -> Iterator[FileEntry]:
     the destination's mark shows that source and destination overlap.
     """
     if selection.arrives:
-        must_be_apart(tree, selection.arrives)
+        require_apart(tree, selection.arrives)
     walk = _Walk(tree, selection)
     if selection.selection is None:
         yield from walk.below(_entry(tree, "", tree.stat(""), replace(selection, symlinks="follow"), {}))
@@ -104,7 +104,7 @@ def entries(tree: Tree, selection: Selection) -> Iterator[FileEntry]:
             yield from walk.below(first)
 
 
-def entries_at(tree: Tree, selection: Selection, path: str) -> FileEntry | None:
+def entry_at(tree: Tree, selection: Selection, path: str) -> FileEntry | None:
     """Return the entry at a path, for a directory or a new file; None if it is not listed by itself.
 
     A file with several hard links is listed together with them.
@@ -197,7 +197,7 @@ class _Walk:
                 yield unreadable_entry(path, problem_of(error, self._tree.name(path)))
             return
         if self._is_destination(path):
-            raise overlapping(self._tree.name(path))
+            raise overlap_error(self._tree.name(path))
         if directory.is_inside(directory.inode):
             yield unreadable_entry(path, _link_loop_problem(self._tree.name(path)))
             return

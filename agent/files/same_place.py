@@ -62,7 +62,7 @@ def is_same_entry(tree: Tree, name: str) -> bool:
 
 
 @dataclass(frozen=True)
-class MarkedPlace:
+class MarkedLocation:
     """A destination that its source can recognize by a mark."""
 
     mark: str
@@ -73,7 +73,7 @@ class MarkedPlace:
     """The names from there down to the destination; empty if it is the destination."""
 
 
-def overlaps(tree: Tree, location: MarkedPlace) -> bool:
+def overlaps(tree: Tree, location: MarkedLocation) -> bool:
     """Return whether source and destination are the same, or one contains the other.
 
     If the source contains the destination through a mount that the destination does not know, only the walk
@@ -99,16 +99,16 @@ def _names(path: str) -> list[str]:
     return [name for name in path.split("/") if name]
 
 
-def must_be_apart(tree: Tree, location: MarkedPlace) -> None:
+def require_apart(tree: Tree, location: MarkedLocation) -> None:
     """Raise HopError if source and destination overlap.
 
     Raises OSError if that cannot be determined.
     """
     if overlaps(tree, location):
-        raise overlapping(tree.path)
+        raise overlap_error(tree.path)
 
 
-def overlapping(location: str) -> HopError:
+def overlap_error(location: str) -> HopError:
     """Return the error for a source and a destination that overlap."""
     return HopError(
         Problem(
@@ -122,7 +122,7 @@ def overlapping(location: str) -> HopError:
     )
 
 
-def not_extra(location: object) -> HopError:
+def shared_extra_error(location: object) -> HopError:
     """Return the error for extra files at the destination that are in the source, too."""
     return HopError(
         Problem(
@@ -135,7 +135,7 @@ def not_extra(location: object) -> HopError:
     )
 
 
-def one_thing(path: str) -> Problem:
+def same_file_problem(path: str) -> Problem:
     """Return the problem for a file that is not deleted at the source, because it is the destination's."""
     name = display_path(path)
     return Problem(
@@ -148,7 +148,7 @@ def one_thing(path: str) -> Problem:
     )
 
 
-def unproven(path: str, why: str) -> Problem:
+def source_kept_problem(path: str, why: str) -> Problem:
     """Return the problem for a file that is not deleted at the source, for the reason `why`."""
     name = display_path(path)
     return Problem(

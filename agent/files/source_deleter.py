@@ -5,7 +5,7 @@ from typing import Literal
 from agent.errors import display_path
 from agent.files.listing import FileEntry, remove_source
 from agent.files.roots import Tree
-from agent.files.same_place import is_same_entry, one_thing, shows, shows_in_parent
+from agent.files.same_place import is_same_entry, same_file_problem, shows, shows_in_parent
 from events.base import Problem
 
 Deletion = Literal["gone", "changed", "same"]
@@ -47,14 +47,14 @@ class SourceDeleter:
         return bool(entry.path) or is_same_entry(self._tree, self._name)
 
 
-def kept(tree: Tree, entry: FileEntry, deletion: Deletion) -> Problem | None:
+def kept_problem(tree: Tree, entry: FileEntry, deletion: Deletion) -> Problem | None:
     """Return the problem to report for an entry that stays on this host; None if it is gone."""
     name = tree.name(entry.path)
     match deletion:
         case "gone":
             return None
         case "same":
-            return one_thing(name)
+            return same_file_problem(name)
         case "changed":
             text = f"{display_path(name)} changed after it was read, and stays at the source."
             return Problem(
@@ -62,7 +62,7 @@ def kept(tree: Tree, entry: FileEntry, deletion: Deletion) -> Problem | None:
             )
 
 
-def shows_mark(tree: Tree, directory: str, mark: str) -> bool:
+def may_have_mark(tree: Tree, directory: str, mark: str) -> bool:
     """Return whether the mark is in this directory of the source, or may be, if that cannot be determined."""
     try:
         return shows(tree, directory, mark)

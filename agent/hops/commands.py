@@ -28,7 +28,7 @@ from events.commands import (
     Rotate,
     Serve,
     Trust,
-    Update,
+    UpdateAgent,
 )
 from events.reports import DESTINATION_UNREACHABLE, Browsed, Refused
 
@@ -121,7 +121,7 @@ class Commands:
                 self._handlers.rotate()
             case Trust():
                 log.debug("keys were replaced when the command was accepted")
-            case Update():
+            case UpdateAgent():
                 log.warning(
                     "update command ignored: updates arrive as IoT jobs", extra={"version": command.version}
                 )
@@ -165,7 +165,7 @@ class Commands:
                     self._journal.withdraw(command.hop_id)
             case Retire():
                 self._journal.retire()
-            case Browse() | Rotate() | Update() | Trust():  # nothing to record, or recorded elsewhere
+            case Browse() | Rotate() | UpdateAgent() | Trust():  # nothing to record, or recorded elsewhere
                 pass
 
     def _record_move(self, move: Move) -> None:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from agent.errors import HopError, display_path
 from agent.files.digests import CHUNK_BYTES, DIGEST_BYTES, file_digest, range_count
 from agent.files.listing import FileEntry, Selection
-from agent.files.same_place import one_thing
+from agent.files.same_place import same_file_problem
 from agent.lane import sparse_ranges, wire
 from agent.lane.dialer import describe_error
 from agent.lane.sockets import has_no_data, shut_down
@@ -381,7 +381,7 @@ def _parse_digests(entry: FileEntry, received: bytes) -> PackedFile:
 def _not_deleted(state: bytes, entry: FileEntry) -> Problem:
     name = display_path(entry.path)
     if state == wire.SAME:
-        return one_thing(entry.path)
+        return same_file_problem(entry.path)
     if state == wire.CHANGED:
         text, advice = "changed after it was read and was not deleted at the source", "Move it again."
     else:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from threading import Event
 
-from agent.files.listing import FileEntry, Selection, entries_at
+from agent.files.listing import FileEntry, Selection, entry_at
 from agent.files.roots import Tree
 from agent.lane import wire
 from agent.pull.active_pulls import ActivePulls
@@ -76,7 +76,7 @@ class IncrementalListing:
 
     def _entries(self, path: str) -> Iterator[FileEntry]:
         """Yield the file, after the directories above it unless only selected paths are listed."""
-        entry = entries_at(self._tree, self._selection, path)
+        entry = entry_at(self._tree, self._selection, path)
         if entry is None:
             return
         if path and self._selection.selection is None:
@@ -90,7 +90,7 @@ class IncrementalListing:
         for depth in range(len(names)):
             folder = "/".join(names[:depth])
             if folder not in self._sent_directories and (
-                entry := entries_at(self._tree, self._selection, folder)
+                entry := entry_at(self._tree, self._selection, folder)
             ):
                 self._sent_directories.add(folder)
                 yield entry

@@ -11,12 +11,19 @@ from typing import Any
 import xxhash
 
 from agent.errors import HopError, problem_of
-from agent.files.digests import DIGEST_BYTES, digest_of, range_count, range_digest, ranges_of, update_by_zeros
+from agent.files.digests import (
+    DIGEST_BYTES,
+    digest_of,
+    range_count,
+    range_digest,
+    ranges_of,
+    update_with_zeros,
+)
 from agent.files.disk import data_ranges
 from agent.files.listing import FileEntry, Selection, entries, open_source
 from agent.files.roots import Roots, Tree
-from agent.files.same_place import must_be_apart
-from agent.files.source_deleter import SourceDeleter, shows_mark
+from agent.files.same_place import require_apart
+from agent.files.source_deleter import SourceDeleter, may_have_mark
 from agent.lane import requests, sparse_ranges, wire
 from agent.lane.grants import Grant, Grants
 from agent.lane.incremental_listing import IncrementalListing
@@ -195,11 +202,11 @@ class HopRequestHandler(LaneRequestHandler):
         """
         with suppress(OSError):
             if selection.arrives:
-                must_be_apart(tree, selection.arrives)
+                require_apart(tree, selection.arrives)
 
     def _shows(self, _grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
         mark = requests.parse_mark(body)
-        states = bytes(shows_mark(tree, folder, mark) for folder in requests.parse_directories(body))
+        states = bytes(may_have_mark(tree, folder, mark) for folder in requests.parse_directories(body))
         self.head(200, "application/octet-stream", len(states))
         self.wfile.write(states)
 
@@ -282,7 +289,7 @@ def _send(
         start + length,
     )
     for begin, size in data_parts:
-        update_by_zeros(state, begin - start)
+        update_with_zeros(state, begin - start)
         start = begin
         while start < begin + size:
             count = _read(descriptor, buffer[: begin + size - start], start)
@@ -292,7 +299,7 @@ def _send(
             limiter.take(count)
             connection.sendall(buffer[:count])
             start += count
-    update_by_zeros(state, end - start)
+    update_with_zeros(state, end - start)
     return state.digest()
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 from agent.errors import display_path, filter_refused
 from agent.files.digests import MAX_PACK_BYTES, MAX_PACK_FILES, RANGE_BYTES, range_count
 from agent.files.listing import MAX_NUMBER, FileEntry, Selection, Symlinks, is_inside, is_name
-from agent.files.same_place import MarkedPlace, is_mark
+from agent.files.same_place import MarkedLocation, is_mark
 from agent.lane import wire
 from events.base import Problem
 from events.filters import Filters
@@ -115,7 +115,7 @@ def parse_selection(body: dict[str, Any]) -> Selection:
     return Selection(cast("Symlinks", symlinks), tuple(selection), filters, owners, marked_place)
 
 
-def _marked_place(body: dict[str, Any]) -> MarkedPlace | None:
+def _marked_place(body: dict[str, Any]) -> MarkedLocation | None:
     """Return where the destination's marker file is.
 
     None from older agents, and if no marker could be written.
@@ -125,7 +125,7 @@ def _marked_place(body: dict[str, Any]) -> MarkedPlace | None:
     above, below = body.get("above"), body.get("below")
     if not (is_inside(above) and is_inside(below)):
         raise malformed("a path of the destination is malformed")
-    return MarkedPlace(parse_mark(body), str(above), str(below))
+    return MarkedLocation(parse_mark(body), str(above), str(below))
 
 
 def parse_mark(body: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import xxhash
 
 from agent.files import disk
-from agent.files.digests import digest_of, file_digest, range_digest, range_length, update_by_zeros
+from agent.files.digests import digest_of, file_digest, range_digest, range_length, update_with_zeros
 from agent.files.listing import FileEntry
 from agent.pull.job_queue import BigFile, RangeJob
 from agent.pull.ledger import Piece
@@ -126,7 +126,7 @@ class RangeFetcher:
                 self._connection.destination.punch_hole(piece.file, position, length)
             except OSError as error:
                 raise _WriteError(error) from error
-            update_by_zeros(state, length)
+            update_with_zeros(state, length)
             position += length
             self._context.progress.add_existing(length)
 

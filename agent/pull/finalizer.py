@@ -7,7 +7,7 @@ from threading import Event
 from agent.errors import HopError, display_path, problem_of
 from agent.files.digests import MAX_PACK_FILES, HopDigest, digest_of
 from agent.files.listing import FileEntry
-from agent.files.same_place import not_extra
+from agent.files.same_place import shared_extra_error
 from agent.pull.destination import Destination
 from agent.pull.dry_run import DryRunReport
 from agent.pull.failures import Failures
@@ -144,7 +144,7 @@ class Finalizer:
                 for batch in batches(listed_directories, MAX_PACK_FILES):
                     self._check_stopped()
                     if reader.shows(marks.name, batch):
-                        raise not_extra(self._command.destination)
+                        raise shared_extra_error(self._command.destination)
         except SourceConnectionError as error:
             raise HopError(_source_unreachable(self._command, error)) from error
         finally:

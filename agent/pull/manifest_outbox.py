@@ -43,7 +43,7 @@ Send = Callable[[str, IO[bytes]], None]
 """Uploads a hop's manifest, by hop id. Raises RefusedError, or OSError if a retry may help."""
 
 
-class RefusedError(Exception):
+class ManifestRefusedError(Exception):
     """The control plane rejects the manifest; a retry does not help."""
 
 
@@ -192,7 +192,7 @@ class ManifestUploader:
                     return True
                 manifest.seek(0)
                 self._send(hop_of(path), manifest)
-        except RefusedError as refusal:
+        except ManifestRefusedError as refusal:
             log.warning("manifest refused", extra=log_context | {"reason": str(refusal)})
         except OSError as error:
             log.warning("manifest waits", extra=log_context | {"reason": str(error)})

@@ -10,7 +10,7 @@ from agent.errors import HopError, problem_of
 from agent.files import disk
 from agent.files.listing import Selection
 from agent.files.roots import Roots, Tree, is_below
-from agent.files.same_place import MarkedPlace, new_mark
+from agent.files.same_place import MarkedLocation, new_mark
 from agent.pull.ledger import Ledger
 from agent.pull.mover import batches
 from events.base import Problem
@@ -102,7 +102,9 @@ class Marks:
         except OSError:
             return selection
         self.make([directory])
-        return selection if self.missing else replace(selection, arrives=MarkedPlace(self.name, above, below))
+        return (
+            selection if self.missing else replace(selection, arrives=MarkedLocation(self.name, above, below))
+        )
 
 
 def _one_directory(directory: str) -> Problem:

@@ -9,7 +9,7 @@ from agent.files.digests import CHUNK_BYTES, MAX_PACK_FILES, file_digest, range_
 from agent.files.disk import data_ranges
 from agent.files.listing import FileEntry, Selection, entries, open_source
 from agent.files.roots import Tree
-from agent.files.source_deleter import SourceDeleter, kept, shows_mark
+from agent.files.source_deleter import SourceDeleter, kept_problem, may_have_mark
 from events.base import Problem
 from events.progress import Connection
 
@@ -215,12 +215,12 @@ class LocalReader:
             if self._interrupted:
                 raise SourceConnectionError("interrupted")
             try:
-                yield kept(self._tree, entry, deleter.clear(entry))
+                yield kept_problem(self._tree, entry, deleter.clear(entry))
             except OSError as error:
                 yield problem_of(error, self._tree.name(entry.path))
 
     def shows(self, mark: str, directories: Sequence[str]) -> bool:
-        return any(shows_mark(self._tree, folder, mark) for folder in directories)
+        return any(may_have_mark(self._tree, folder, mark) for folder in directories)
 
     def interrupt(self) -> None:
         self._interrupted = True

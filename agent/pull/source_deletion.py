@@ -15,7 +15,7 @@ from agent.errors import HopError, problem_of
 from agent.files import disk
 from agent.files.listing import FileEntry
 from agent.files.roots import Tree, is_below
-from agent.files.same_place import unproven
+from agent.files.same_place import source_kept_problem
 from agent.pull.destination import Destination
 from agent.pull.failures import Failures
 from agent.pull.ledger import Ledger
@@ -133,13 +133,13 @@ class SourceDeletion:
     def _reason_to_keep(self, entry: FileEntry) -> Problem | None:
         """Return why the file must stay at the source; None if both checks passed."""
         if reason := self._marks.missing.get(self._directory_of(entry)):
-            return unproven(
+            return source_kept_problem(
                 entry.path or self._tree.path, f"the agent cannot prove that it is a separate file: {reason}"
             )
         try:
             if not self._is_present(entry):
                 reason = "the file at the destination has changed since it was written"
-                return unproven(entry.path or self._tree.path, reason)
+                return source_kept_problem(entry.path or self._tree.path, reason)
         except OSError as error:
             return problem_of(error, self._destination.name(entry.path))
         return None

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from agent.errors import display_path
 from agent.files.listing import MAX_NUMBER, FileEntry, is_inside, is_partial, unreadable_entry
-from agent.files.same_place import overlapping
+from agent.files.same_place import overlap_error
 from events.base import Problem
 
 MODE_FILE, MODE_DIRECTORY = 0o644, 0o755
@@ -31,7 +31,7 @@ def parse_listing(lines: Iterable[bytes], location: object = "", mark: str = "")
             if not is_partial(path := str(fields["Path"])):
                 yield parse_entry(path, fields)
             elif mark and path.rpartition("/")[2] == mark:
-                raise overlapping(str(location))
+                raise overlap_error(str(location))
 
 
 def parse_entry(path: str, fields: dict[str, object]) -> FileEntry:

@@ -13,7 +13,7 @@ import httpx
 from agent.cloud import http
 from agent.errors import HostError
 from agent.updating.releases import Releases
-from events.commands import Update
+from events.commands import UpdateAgent
 
 MAX_SCRIPT_BYTES = 1024 * 1024
 """Bytes of the installing script."""
@@ -26,10 +26,10 @@ MAX_OUTPUT_CHARS = 500
 """Characters of a failed command's output that are reported."""
 
 
-def installer(releases: Releases, prefix: str) -> Callable[[Update], str]:
+def installer(releases: Releases, prefix: str) -> Callable[[UpdateAgent], str]:
     """Return the function that installs a release; everything is below `prefix`, "" on a real host."""
 
-    def install(update: Update) -> str:
+    def install(update: UpdateAgent) -> str:
         with tempfile.TemporaryDirectory(prefix="crosshaul-update-") as scratch:
             script = Path(scratch, "install.sh")
             script.write_bytes(_fetch(update))
@@ -57,7 +57,7 @@ def restarter(command: str) -> Callable[[], None]:
     return restart
 
 
-def _fetch(update: Update) -> bytes:
+def _fetch(update: UpdateAgent) -> bytes:
     url = urlsplit(update.script)
     try:
         with http.client(f"{url.scheme}://{url.netloc}") as client:

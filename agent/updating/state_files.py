@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from agent.cloud.command_verifier import MAX_MESSAGE_BYTES
 from events.base import Message, UpdateId, Version
-from events.commands import Update
+from events.commands import UpdateAgent
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ Step = Literal["installing", "trying", "returning", "kept", "returned", "failed"
 class UpdateRecord(Message):
     """The contents of update.json: the state of the last update, written before each step."""
 
-    order: Update
+    order: UpdateAgent
     issued: int
     """When the order was signed: an older order is never accepted again."""
     jti: str

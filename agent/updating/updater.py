@@ -23,7 +23,7 @@ from agent.updating.state_files import (
     read_record,
     read_untrusted,
 )
-from events.commands import Claims, PublicKey, Trust, Update
+from events.commands import Claims, PublicKey, Trust, UpdateAgent
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ POLL_INTERVAL_S = 0.5
 """Seconds between two reads of a new version's health."""
 WORLD_READABLE = 0o644
 
-Install = Callable[[Update], str]
+Install = Callable[[UpdateAgent], str]
 """Installs a complete release for an order and returns its name; raises HostError with the reason."""
 
 
@@ -88,12 +88,12 @@ class Updater:
             case Trust() as new_keys:
                 self._environment.pin(new_keys.keys)
                 log.info("keys replaced", extra={"keys": " ".join(key.kid for key in new_keys.keys)})
-            case Update() as update if not (last and _is_old(claims, last)):
+            case UpdateAgent() as update if not (last and _is_old(claims, last)):
                 self._resume(self._begin(update, claims))
             case _:
                 log.warning("update refused", extra={"reason": "it is not an update, or an old one"})
 
-    def _begin(self, update: Update, claims: Claims) -> UpdateRecord:
+    def _begin(self, update: UpdateAgent, claims: Claims) -> UpdateRecord:
         old = self._releases.proven or self._releases.current
         if old is None:
             raise HostError("no release is installed here", "install the agent with the installing script")
@@ -132,7 +132,7 @@ class Updater:
         self._releases.drop(record.new)
         return self._save(record, "returned")
 
-    def _wait_for_health(self, update: Update) -> str:
+    def _wait_for_health(self, update: UpdateAgent) -> str:
         """Return why the new version is not kept; "" as soon as it reports healthy."""
         end = self._environment.clock() + update.healthy_within
         failing_checks: tuple[str, ...] = ()

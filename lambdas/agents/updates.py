@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from events.base import Actor, AgentId, UpdateId
-from events.commands import Update as UpdateCommand
+from events.commands import UpdateAgent as UpdateCommand
 from events.updates import (
     MAX_AGENTS,
     UpdateDetails,

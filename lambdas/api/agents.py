@@ -26,12 +26,12 @@ from lambdas import wiring
 from lambdas.agents.directory_browser import location_of
 from lambdas.api.calls import Call
 from lambdas.api.queries import PageQuery
-from lambdas.api.routing import Resource
+from lambdas.api.routing import RouteGroup
 from lambdas.audit.recorder import AuditEvent, Record
 from lambdas.domain.authorization import BROWSE, MANAGE_AGENT, READ, Principal, agent_resource, path_of
 from lambdas.domain.timeline import by_agent
 
-agents = Resource("agents")
+agents = RouteGroup("agents")
 
 
 def _audit_event(verb: str, agent_id: AgentId, why: str = "") -> AuditEvent:

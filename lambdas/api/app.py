@@ -10,14 +10,14 @@ from lambdas.api.audit import audit
 from lambdas.api.buckets import buckets
 from lambdas.api.policies import policies
 from lambdas.api.rollouts import rollouts
-from lambdas.api.routing import Resource, Route
+from lambdas.api.routing import Route, RouteGroup
 from lambdas.api.system import system
 from lambdas.api.templates import templates
 from lambdas.api.transfers import transfers
 from lambdas.api.updates import updates
 from lambdas.domain.authorization import READ
 
-description = Resource("system")
+description = RouteGroup("system")
 
 
 @description.get("/openapi.json", action=READ)

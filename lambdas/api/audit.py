@@ -3,10 +3,10 @@
 from events.audit import AuditChainView, AuditSealsView, AuditView, Day
 from lambdas import wiring
 from lambdas.api.queries import AuditListQuery, PageQuery
-from lambdas.api.routing import Resource
+from lambdas.api.routing import RouteGroup
 from lambdas.domain.authorization import MANAGE_POLICY
 
-audit = Resource("audit")
+audit = RouteGroup("audit")
 
 
 @audit.get("/audit", action=MANAGE_POLICY)

@@ -5,10 +5,10 @@ from events.requests import BucketBrowseRequest
 from events.views import BucketListingView, BucketsView
 from lambdas import wiring
 from lambdas.api.calls import Call
-from lambdas.api.routing import Resource
+from lambdas.api.routing import RouteGroup
 from lambdas.domain.authorization import BROWSE, READ, bucket_resource, path_of
 
-buckets = Resource("buckets")
+buckets = RouteGroup("buckets")
 
 
 @buckets.get("/buckets", action=READ)

@@ -13,11 +13,11 @@ from events.policies import (
 from lambdas import wiring
 from lambdas.api.calls import Call
 from lambdas.api.queries import PolicyQuery, PolicyRemoval
-from lambdas.api.routing import Resource
+from lambdas.api.routing import RouteGroup
 from lambdas.audit.recorder import AuditEvent, Record
 from lambdas.domain.authorization import MANAGE_POLICY, READ, SYSTEM
 
-policies = Resource("policies")
+policies = RouteGroup("policies")
 
 
 @policies.get("/policies", action=READ)

@@ -6,7 +6,7 @@ from chalice.app import Response
 from pydantic import ValidationError
 
 from events.base import Problem
-from events.validation_messages import field_path, message
+from events.validation_messages import describe_error, field_path
 from events.views import ProblemDetails
 from lambdas.domain import errors
 from lambdas.domain.policy_text import InvalidPolicyError
@@ -78,7 +78,7 @@ def no_such_method(method: str, path: str, allowed: tuple[str, ...]) -> RequestE
 def validation_problem(error: ValidationError, where: str, status: int) -> RequestError:
     """Return the error for a request that does not match its model, with every invalid field."""
     failures = error.errors(include_url=False, include_input=False)
-    locations = tuple({"at": field_path(failure), "message": message(failure)} for failure in failures)
+    locations = tuple({"at": field_path(failure), "message": describe_error(failure)} for failure in failures)
     first = locations[0]
     summary = f"The {where} is invalid: {first['at'] or where}: {first['message']}"
     advice = "See `errors` for every invalid field, and GET /openapi.json for the schema."

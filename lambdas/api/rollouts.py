@@ -4,11 +4,11 @@ from events.rollouts import RolloutId, RolloutRequest, RolloutsView, RolloutView
 from lambdas import wiring
 from lambdas.api.calls import Call
 from lambdas.api.queries import PageQuery
-from lambdas.api.routing import Resource
+from lambdas.api.routing import RouteGroup
 from lambdas.audit.recorder import AuditEvent
 from lambdas.domain.authorization import MANAGE_AGENT, READ, agent_resource
 
-rollouts = Resource("agents")
+rollouts = RouteGroup("agents")
 
 
 def _audit_event(verb: str, rollout_id: RolloutId) -> AuditEvent:

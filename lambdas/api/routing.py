@@ -73,7 +73,7 @@ class Route:
         return answer
 
 
-class Resource:
+class RouteGroup:
     """A Chalice blueprint; authorization, parsing and errors of its views are handled in one place."""
 
     def __init__(self, tag: str) -> None:

@@ -4,10 +4,10 @@ from events.base import WIRE
 from events.views import Health, LiveView, SignIn
 from lambdas import wiring
 from lambdas.api.queries import LiveQuery
-from lambdas.api.routing import Resource
+from lambdas.api.routing import RouteGroup
 from lambdas.domain.authorization import READ
 
-system = Resource("system")
+system = RouteGroup("system")
 
 
 @system.get("/health", action=None)

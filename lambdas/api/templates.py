@@ -5,11 +5,11 @@ from events.views import TemplatesView, TemplateView
 from lambdas import wiring
 from lambdas.api.calls import Call
 from lambdas.api.queries import PageQuery, TemplateQuery
-from lambdas.api.routing import Resource
+from lambdas.api.routing import RouteGroup
 from lambdas.audit.recorder import AuditEvent, Record
 from lambdas.domain.authorization import MANAGE_TEMPLATE, READ, template_resource
 
-templates = Resource("templates")
+templates = RouteGroup("templates")
 
 
 @templates.get("/templates", action=READ)

@@ -9,11 +9,11 @@ from events.views import ManifestView, OverviewView, TransfersView, TransferView
 from lambdas import wiring
 from lambdas.api.calls import Call
 from lambdas.api.queries import OverviewQuery, TransferQuery
-from lambdas.api.routing import Resource
+from lambdas.api.routing import RouteGroup
 from lambdas.domain.authorization import READ, STOP, TRANSFER
 from lambdas.ports import AuthorizeTransfer
 
-transfers = Resource("transfers")
+transfers = RouteGroup("transfers")
 
 TransferAction = Callable[[str, Actor, AuthorizeTransfer], TransferView]
 

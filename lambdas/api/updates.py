@@ -11,11 +11,11 @@ from events.updates import (
 from lambdas import wiring
 from lambdas.api.calls import Call
 from lambdas.api.queries import PageQuery
-from lambdas.api.routing import Resource
+from lambdas.api.routing import RouteGroup
 from lambdas.audit.recorder import AuditEvent, Record
 from lambdas.domain.authorization import MANAGE_AGENT, READ, agent_resource
 
-updates = Resource("agents")
+updates = RouteGroup("agents")
 
 
 def _audit_event(verb: str, update_id: UpdateId, agents: tuple[AgentId, ...] = ()) -> AuditEvent:

@@ -136,21 +136,21 @@ class PolicySet:
 
 
 @dataclass(frozen=True)
-class _Answer:
+class _CedarAnswer:
     allowed: bool
     policies: tuple[str, ...]
     broken: bool
     """A policy could not be evaluated: `policies` has the broken ones, and nothing is allowed."""
 
 
-def _ask(policies: Any, request: dict[str, Any], entities: str) -> _Answer:
+def _ask(policies: Any, request: dict[str, Any], entities: str) -> _CedarAnswer:
     import cedarpy
 
     result = cedarpy.is_authorized(request, policies, entities)
     if errors := result.diagnostics.errors:
         broken = _names(name for error in errors for name in _POLICY.findall(error))
-        return _Answer(allowed=False, policies=broken, broken=True)
-    return _Answer(result.allowed, _names(result.diagnostics.reasons), broken=False)
+        return _CedarAnswer(allowed=False, policies=broken, broken=True)
+    return _CedarAnswer(result.allowed, _names(result.diagnostics.reasons), broken=False)
 
 
 _POLICY = re.compile(r"policy `([^`]+)`")

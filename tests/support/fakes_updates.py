@@ -12,16 +12,16 @@ from agent.updating.releases import Releases
 from agent.updating.state_files import HealthReport, UpdateFiles, UpdateRecord, read_record
 from agent.updating.update_jobs import Installation, UpdateJobs
 from agent.updating.updater import Updater, UpdaterEnvironment
-from events.commands import PublicKey, Update
+from events.commands import PublicKey, UpdateAgent
 from events.topics import Topics
 from tests.support.fakes_agent import AGENT, THING, Signer
 
 UPDATE = "0123456789ab"
 
 
-def an_update(version: str = "2.0.0", update_id: str = UPDATE, healthy_within: int = 10) -> Update:
+def an_update(version: str = "2.0.0", update_id: str = UPDATE, healthy_within: int = 10) -> UpdateAgent:
     script = "https://console.example/install/abc/install.sh"
-    return Update(
+    return UpdateAgent(
         update_id=update_id,
         version=version,
         script=script,
@@ -71,7 +71,7 @@ class InstalledHost:
         (release / "version").write_text(version)
         return release.name
 
-    def install(self, order: Update) -> str:
+    def install(self, order: UpdateAgent) -> str:
         if self.uninstallable:
             raise HostError("the package index is away")
         return self._make(order.version)

@@ -156,7 +156,7 @@ def update(
         restarter(restart or RESTART),
         lambda keys: pinned_keys.pin_others(config, keys),
     )
-    with lock.only_one(releases.lock):
+    with lock.exclusive(releases.lock):
         Updater(releases, settings.state, lambda: pinned_keys.verifier(config), environment).run()
 
 

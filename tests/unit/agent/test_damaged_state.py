@@ -172,7 +172,7 @@ class TestSmallFiles:
         files = Files(tmp_path)
         files.journal.write_bytes(NOISE[2])
         files.lock.write_bytes(b"not a number")
-        with lock.only_one(files.lock):
+        with lock.exclusive(files.lock):
             files.lock.write_bytes(b"noise")
             assert overview(files).running
 

@@ -202,9 +202,9 @@ def test_the_lane_port_must_be_free_or_answer(host):
     assert "is free" in host.examine()["lane port"].found
     with socket.create_server(("127.0.0.1", host.port)):
         assert "cannot listen" in host.examine()["lane port"].found
-        with lock.only_one(host.files.lock):
+        with lock.exclusive(host.files.lock):
             assert "answers" in host.examine()["lane port"].found
-    with lock.only_one(host.files.lock):
+    with lock.exclusive(host.files.lock):
         assert "does not answer" in host.examine()["lane port"].found
 
 

@@ -26,7 +26,7 @@ def test_a_running_agent_has_a_process_a_connection_and_work(tmp_path):
     journal.save_hop(HopRecord(move(0)))
     journal.save_hop(HopRecord(move(1), desired_state="pause"))
     status = Status(files.status)
-    with lock.only_one(files.lock):
+    with lock.exclusive(files.lock):
         status.note(Connected(session_present=False))
         state = overview(files)
         assert state.running
@@ -53,8 +53,8 @@ def test_repeated_failures_to_connect_are_not_written_again(tmp_path):
 def test_one_service_per_state_directory_and_the_lock_ends_with_its_process(tmp_path):
     path = tmp_path / "agent.lock"
     program = (
-        "import sys, pathlib; from agent.lock import only_one\n"
-        "with only_one(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+        "import sys, pathlib; from agent.lock import exclusive\n"
+        "with exclusive(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     other = subprocess.Popen(
         [sys.executable, "-c", program, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -62,9 +62,9 @@ def test_one_service_per_state_directory_and_the_lock_ends_with_its_process(tmp_
     with other:
         assert other.stdout.readline() == "held\n"
         assert lock.holder(path) == other.pid
-        with pytest.raises(HostError, match=f"process {other.pid}"), lock.only_one(path):
+        with pytest.raises(HostError, match=f"process {other.pid}"), lock.exclusive(path):
             pass
         other.kill()
-    with lock.only_one(path):
+    with lock.exclusive(path):
         pass
     assert lock.holder(path) is None

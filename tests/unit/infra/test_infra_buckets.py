@@ -15,7 +15,7 @@ from moto import mock_aws
 from moto.s3.responses import S3Response
 
 from infra import REPOSITORY, buckets
-from infra.buckets import EVENTBRIDGE, Exit
+from infra.buckets import EVENTBRIDGE, BucketExit
 
 REGION, ACCOUNT = "eu-central-1", "123456789012"
 NAME = "my-media"
@@ -134,7 +134,7 @@ def run(*arguments: str) -> int:
 
 class TestCheck:
     def test_it_tells_what_matters_and_what_to_do_next(self, s3, capsys):
-        assert run("check", NAME) == Exit.NOT_READY
+        assert run("check", NAME) == BucketExit.NOT_READY
         assert capsys.readouterr().out.splitlines() == [
             "my-media",
             "  region        eu-central-1",
@@ -160,7 +160,7 @@ class TestCheck:
     def test_a_bucket_that_is_ready_says_so(self, s3, capsys):
         notify(s3, {EVENTBRIDGE: {}})
         s3.put_bucket_versioning(Bucket=NAME, VersioningConfiguration={"Status": "Enabled"})
-        assert run("check", f"s3://{NAME}/") == Exit.READY
+        assert run("check", f"s3://{NAME}/") == BucketExit.READY
         told = capsys.readouterr().out
         assert "versioning    on" in told
         assert "other events  none" in told
@@ -168,27 +168,27 @@ class TestCheck:
 
     def test_several_are_told_apart_and_the_worst_counts(self, s3, capsys):
         notify(s3, {EVENTBRIDGE: {}})
-        assert run("check", NAME, "not-there", NAME) == Exit.NOT_USABLE
+        assert run("check", NAME, "not-there", NAME) == BucketExit.NOT_USABLE
         told = capsys.readouterr().out
         assert told.count("my-media\n") == 1
         assert "\nnot-there\n  Not usable: there is no bucket of this name.\n" in told
 
     def test_a_bucket_without_owner_enforced_gets_a_note(self, s3, capsys):
         s3.delete_bucket_ownership_controls(Bucket=NAME)
-        assert run("check", NAME) == Exit.NOT_READY
+        assert run("check", NAME) == BucketExit.NOT_READY
         assert "Note: What another account uploads may be unreadable" in capsys.readouterr().out
 
     def test_without_a_region_or_credentials_it_says_what_is_missing(self, s3, monkeypatch, capsys):
         monkeypatch.delenv("AWS_DEFAULT_REGION")
         monkeypatch.setenv("AWS_REGION", REGION)
-        assert run("check", NAME) == Exit.NOT_READY
+        assert run("check", NAME) == BucketExit.NOT_READY
         monkeypatch.delenv("AWS_REGION")
-        assert run("check", NAME) == Exit.QUERY_FAILED
+        assert run("check", NAME) == BucketExit.QUERY_FAILED
         assert "set AWS_REGION" in capsys.readouterr().err
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.delenv(name)
         monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        assert run("check", "--region", REGION, NAME) == Exit.QUERY_FAILED
+        assert run("check", "--region", REGION, NAME) == BucketExit.QUERY_FAILED
         assert "AWS could not be queried: Unable to locate credentials" in capsys.readouterr().err
 
     @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ class TestWhatCannotWork:
     def refused(self, request, s3, calls, capsys) -> Callable[..., str]:
         def refused(name: str = NAME) -> str:
             calls.clear()
-            assert run(request.param, name) == Exit.NOT_USABLE
+            assert run(request.param, name) == BucketExit.NOT_USABLE
             assert "PutBucketNotificationConfiguration" not in [operation for operation, _ in calls]
             told: str = capsys.readouterr().out
             assert ("Nothing was changed." in told) is (request.param == "enable")
@@ -294,14 +294,14 @@ def _denying(*denied: str) -> Call:
 )
 def test_what_may_not_be_read_is_unknown_and_keeps_nothing_from_working(s3, meddle, capsys, operation, right):
     meddle(_denying(operation))
-    assert run("enable", NAME) == Exit.READY
+    assert run("enable", NAME) == BucketExit.READY
     assert f"unknown: these credentials lack the right {right}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("key", [{}, {"KMSMasterKeyID": "alias/aws/s3"}])
 def test_the_accounts_own_key_of_s3_gets_a_note(s3, capsys, key):
     _encrypt(s3, "aws:kms", **key)
-    assert run("check", NAME) == Exit.NOT_READY
+    assert run("check", NAME) == BucketExit.NOT_READY
     told = capsys.readouterr().out
     assert "SSE-KMS with aws/s3" in told
     assert "Note: Encrypted with the account's own KMS key for S3." in told
@@ -310,7 +310,7 @@ def test_the_accounts_own_key_of_s3_gets_a_note(s3, capsys, key):
 class TestEnable:
     def test_what_was_there_stays_as_it_is(self, s3, capsys):
         before = notifications(s3)
-        assert run("enable", NAME) == Exit.READY
+        assert run("enable", NAME) == BucketExit.READY
         assert notifications(s3) == {**before, EVENTBRIDGE: {}}
         told = capsys.readouterr().out
         assert "EventBridge   on" in told
@@ -321,13 +321,13 @@ class TestEnable:
     def test_the_second_time_it_writes_nothing(self, s3, calls, capsys):
         run("enable", NAME)
         calls.clear()
-        assert run("enable", NAME) == Exit.READY
+        assert run("enable", NAME) == BucketExit.READY
         assert "PutBucketNotificationConfiguration" not in [operation for operation, _ in calls]
         assert "EventBridge was on already." in capsys.readouterr().out
 
     def test_a_bucket_that_tells_nobody_anything(self, s3):
         make(s3, "quiet")
-        assert run("enable", "quiet") == Exit.READY
+        assert run("enable", "quiet") == BucketExit.READY
         assert notifications(s3, "quiet") == {EVENTBRIDGE: {}}
 
     def test_it_writes_as_this_account_and_does_not_wake_the_destinations(self, s3, calls):
@@ -338,7 +338,7 @@ class TestEnable:
     def test_no_right_to_write_is_told_with_the_right(self, s3, meddle, capsys):
         before = notifications(s3)
         meddle(_denying("PutBucketNotificationConfiguration"))
-        assert run("enable", NAME) == Exit.NOT_USABLE
+        assert run("enable", NAME) == BucketExit.NOT_USABLE
         told = capsys.readouterr().out
         assert "Grant s3:PutBucketNotification on the bucket." in told
         assert "Nothing was changed." in told
@@ -356,7 +356,7 @@ class TestEnable:
                 notify(s3, {**EXISTING, "QueueConfigurations": [ACCOUNTING, LATE]})
 
         meddle(another_queue)
-        assert run("enable", NAME) == Exit.READY
+        assert run("enable", NAME) == BucketExit.READY
         assert notifications(s3) == {**EXISTING, "QueueConfigurations": [ACCOUNTING, LATE], EVENTBRIDGE: {}}
         assert "Something else changed the notifications at the same time" in capsys.readouterr().out
 
@@ -372,7 +372,7 @@ class TestEnable:
                 written = True
 
         meddle(over_it)
-        assert run("enable", NAME) == Exit.READY
+        assert run("enable", NAME) == BucketExit.READY
         assert notifications(s3) == {**EXISTING, "QueueConfigurations": [ACCOUNTING, LATE], EVENTBRIDGE: {}}
         assert "Something else changed the notifications at the same time" in capsys.readouterr().out
 
@@ -386,20 +386,20 @@ class TestEnable:
                 notify(s3, {**EXISTING, "QueueConfigurations": [{**LATE, "Id": f"queue-{count}"}]})
 
         meddle(restless)
-        assert run("enable", NAME) == Exit.NOT_READY
+        assert run("enable", NAME) == BucketExit.NOT_READY
         assert "Failed: something else keeps changing its notifications." in capsys.readouterr().out
         assert EVENTBRIDGE not in notifications(s3)
 
     def test_s3_that_shows_the_old_ones_for_a_while_is_waited_for(self, s3, stale):
         stale(readings=2)
         waited: list[float] = []
-        assert buckets.main(["enable", NAME], wait=waited.append) == Exit.READY
+        assert buckets.main(["enable", NAME], wait=waited.append) == BucketExit.READY
         assert waited == [0, 1, 2]
         assert notifications(s3) == {**EXISTING, EVENTBRIDGE: {}}
 
     def test_s3_that_does_not_show_it_at_all_is_told(self, s3, stale, capsys):
         stale(readings=len(buckets.RETRY_DELAYS_S))
-        assert run("enable", NAME) == Exit.NOT_READY
+        assert run("enable", NAME) == BucketExit.NOT_READY
         assert "Run python -m infra.buckets check my-media in some minutes." in capsys.readouterr().out
         assert notifications(s3) == {**EXISTING, EVENTBRIDGE: {}}
 
@@ -460,5 +460,5 @@ def some(kind: str) -> st.SearchStrategy[Any]:
 @given(existing=st.fixed_dictionaries({}, optional={kind: some(kind) for kind in KINDS}))
 def test_whatever_was_there_is_there_afterwards(s3, existing):
     notify(s3, existing)
-    assert run("enable", NAME) == Exit.READY
+    assert run("enable", NAME) == BucketExit.READY
     assert notifications(s3) == {**existing, EVENTBRIDGE: {}}

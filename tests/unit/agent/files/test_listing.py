@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agent.config import RootConfig
 from agent.files import listing
 from agent.files import roots as roots_module
-from agent.files.listing import Selection, entries, entries_at, open_source
+from agent.files.listing import Selection, entries, entry_at, open_source
 from agent.files.roots import MAX_OPEN_DIRECTORIES, Roots
 from agent.rclone import lsjson
 
@@ -143,7 +143,7 @@ def test_temporary_files_are_not_listed_in_a_store_or_while_they_arrive(root):
     (root / ".crosshaul-d/file").touch()
     roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
     with roots.tree("/data", writing=False) as tree:
-        assert entries_at(tree, Selection(), ".crosshaul-d/file") is None
+        assert entry_at(tree, Selection(), ".crosshaul-d/file") is None
 
 
 def test_only_selected_paths_are_listed(root):

@@ -17,7 +17,7 @@ from agent.files.digests import MIB, RANGE_BYTES, read_digest
 from agent.files.listing import FileEntry
 from agent.pull import ledger, manifest_outbox
 from agent.pull.file_outcomes import file_outcomes
-from agent.pull.manifest_outbox import ManifestOutbox, ManifestUploader, RefusedError
+from agent.pull.manifest_outbox import ManifestOutbox, ManifestRefusedError, ManifestUploader
 from events.manifest import ManifestLine
 from tests.support.hosts import TRANSFER, Hosts, until
 
@@ -228,7 +228,7 @@ class Cloud:
     def __call__(self, hop_id: str, manifest: IO[bytes]) -> None:
         self.tries += 1
         if self.refuses:
-            raise RefusedError("not yours")
+            raise ManifestRefusedError("not yours")
         if self.away:
             raise ConnectionError("cut")
         self.has[hop_id] = read(manifest)
@@ -339,7 +339,9 @@ class TestManifestApi:
         assert put.headers["Content-Length"] == "6"
         assert "X-Agent-Key" not in put.headers
 
-    @pytest.mark.parametrize(("status", "error"), [(403, RefusedError), (409, OSError), (503, OSError)])
+    @pytest.mark.parametrize(
+        ("status", "error"), [(403, ManifestRefusedError), (409, OSError), (503, OSError)]
+    )
     def test_which_errors_are_permanent(self, manifest, status, error):
         with pytest.raises(error):
             self.post(lambda _: httpx.Response(status), manifest)

@@ -11,7 +11,7 @@ import pytest
 import xxhash
 
 from agent.files import disk
-from agent.files.digests import DIGEST_BYTES, RANGE_BYTES, digest_of, range_digest, update_by_zeros
+from agent.files.digests import DIGEST_BYTES, RANGE_BYTES, digest_of, range_digest, update_with_zeros
 from agent.lane import request_handler, sparse_ranges, wire
 from agent.pull.destination import PARTIAL_PREFIX
 from infra.local.demo_files import MIB
@@ -196,5 +196,5 @@ def unsupported(*_: object) -> int:
 def test_digest_of_zeros_equals_that_of_a_hole():
     for count in (0, 1, MIB, 3 * MIB + 1):
         state = xxhash.xxh3_128()
-        update_by_zeros(state, count)
+        update_with_zeros(state, count)
         assert state.digest() == digest_of(bytes(count))

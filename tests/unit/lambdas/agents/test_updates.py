@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from events.commands import Update
+from events.commands import UpdateAgent
 from lambdas import wiring
 from lambdas.domain.update import JobStatus
 from tests.support.control_plane import PUBLISHED as DIGEST
@@ -164,7 +164,7 @@ def test_an_agent_gets_a_signed_order_with_its_own_key_in_its_stage(scenario):
     got = scenario.order("server-b", update_id).body
     addressee, command = scenario.here.fleet.signed[got["token"]]
     assert addressee == "server-b"
-    assert isinstance(command, Update)
+    assert isinstance(command, UpdateAgent)
     assert (command.version, command.digest, command.update_id) == ("0.2.0", DIGEST, update_id)
     waiting = scenario.order("server-c", update_id).body
     assert (waiting["token"], "is not due in update" in waiting["reason"]) == (None, True)
