@@ -50,7 +50,7 @@ REVERSE = "reverse"
 UPGRADE = "crosshaul-lane"
 
 END = "end"
-KEEPALIVE, UPSTREAM_PAUSED, REFUSED = "keepalive", "upstream-paused", "refused"
+KEEPALIVE, UPSTREAM_PAUSED, REFUSED = "keepalive", "paused", "refused"
 """Lines in place of an entry. KEEPALIVE: no new entry yet. UPSTREAM_PAUSED: the listing ends here, because
 the previous hop is not running. REFUSED: the listing ends here, with the problem that explains why."""
 MAX_OWNER_ID = 2**32 - 2
