@@ -81,7 +81,7 @@ def test_a_bucket_that_is_not_crosshauls_and_one_that_does_not_answer_are_said(
 ) -> None:
     said = fleet.here.operator.try_("browse", "s3://somebody-elses/")
     assert said.returncode != 0
-    assert f"They may: {fleet.here.outputs.bucket}." in said.stderr
+    assert f"Configured buckets: {fleet.here.outputs.bucket}." in said.stderr
     page.route("**/buckets", lambda route: route.abort())
     visit(page, fleet, "transfers/new")
     choose(page, "Source", "S3")
