@@ -74,7 +74,7 @@ def test_three_hosts_join_by_one_line_and_the_fourth_is_refused(fleet: Fleet, ho
 
 def test_a_host_is_named_after_itself_and_no_host_after_another(fleet: Fleet, hosts: list[Server]) -> None:
     rollout = roll_out(fleet, **{"--name": "render-{hostname}-x"})
-    with pytest.raises(RuntimeError, match=r"render-\{hostname\}-x: server-b is none"):
+    with pytest.raises(RuntimeError, match=r"render-\{hostname\}-x, not server-b"):
         join(fleet, rollout, hosts[0], "--name", "server-b")
     assert shown(fleet, rollout)["used"] == 0
     join(fleet, rollout, hosts[0])

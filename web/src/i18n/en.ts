@@ -862,7 +862,7 @@ export const en = {
       `There is no agent ${names} (yet): the result is for an agent without tags.`,
     personHint: "E-mail address, or the ID in the audit; empty: you",
     from: "Source",
-    to: "To",
+    to: "Destination",
     submit: "Test",
     who: (person: string, groups: string) => `${person}, in the groups: ${groups}`,
   },

@@ -87,7 +87,7 @@ class TestWhenNeitherCanDial:
             assert f"{silent}: no answer in time" in problem.message
             assert f"{no_lane}: does not speak TLS" in problem.message
             assert "no.such.host.invalid:1: no" in problem.message
-            assert "'nonsense' is no host:port" in problem.message
+            assert "'nonsense' is not host:port" in problem.message
             assert f"server-b, dialing {hosts.c_endpoints[0]} itself: did not connect" in problem.message
 
     async def test_the_source_reports_its_errors_once(self, tmp_path, monkeypatch):
