@@ -208,7 +208,7 @@ class TestKilledDestination:
 
     def connect_and_die(self, hosts: RelayedHosts, order: Move) -> None:
         """Connect to the source, then disappear."""
-        source = hosts.mover(order)._source()
+        source = hosts.mover(order)._make_source()
         client = source._relay.connect()
         source._relay._bucket.close()
         client.close()

@@ -108,13 +108,13 @@ async def test_damage_between_holes_is_repaired(hosts, monkeypatch):
 
 async def test_source_without_hole_support_sends_zeros(hosts, monkeypatch):
     sparse(hosts.data / "img", RANGE_BYTES, (MIB, MIB))
-    really = request_handler.requests.piece
+    really = request_handler.requests.parse_range
 
     def older(body):
         body.pop("holes")
         return really(body)
 
-    monkeypatch.setattr(request_handler.requests, "piece", older)
+    monkeypatch.setattr(request_handler.requests, "parse_range", older)
     await hosts.move(hosts.order("/data/img", "/archive/img"))
     assert hosts.line.passed > RANGE_BYTES
     assert same(hosts.data / "img", hosts.archive / "img")
