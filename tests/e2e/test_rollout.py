@@ -79,7 +79,7 @@ def test_a_host_is_named_after_itself_and_no_host_after_another(fleet: Fleet, ho
     assert shown(fleet, rollout)["used"] == 0
     join(fleet, rollout, hosts[0])
     assert fleet.status(f"render-{HERE}-x") == "offline"
-    with pytest.raises(RuntimeError, match="registered already"):
+    with pytest.raises(RuntimeError, match="already registered"):
         join(fleet, rollout, hosts[1])
     assert shown(fleet, rollout)["used"] == 1
 
