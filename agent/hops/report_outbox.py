@@ -18,7 +18,6 @@ log = logging.getLogger(__name__)
 
 AnyReport = TypeVar("AnyReport", bound=Report)
 
-MAX_MESSAGE_BYTES = MAX_REPORT_BYTES
 MAX_LIVE_NAME_BYTES = 1024
 """Bytes of a file name in live progress, as JSON."""
 RETRY_DELAY_S = 2.0
@@ -114,7 +113,7 @@ class ReportOutbox:
         """
         try:
             json.loads(unsent.envelope)
-            if len(unsent.envelope.encode()) <= MAX_MESSAGE_BYTES:
+            if len(unsent.envelope.encode()) <= MAX_REPORT_BYTES:
                 return True
             self._replace(unsent, fitting(ReportEnvelope.model_validate_json(unsent.envelope).report))
         except (ValueError, RecursionError) as error:
@@ -134,7 +133,7 @@ class ReportOutbox:
 
     def _replace(self, unsent: Unsent, report: Report) -> None:
         """Put a shorter report in its place, or discard it if that one is too large, too."""
-        if message_size(report) > MAX_MESSAGE_BYTES:
+        if message_size(report) > MAX_REPORT_BYTES:
             return self._discard(unsent, "it cannot be shortened enough")
         log.warning("report shortened", extra={"kind": report.kind, "bytes": len(unsent.envelope)})
         return self._journal.replace_unsent(unsent.number, report)
@@ -156,7 +155,7 @@ class ReportOutbox:
 
 def fitting(report: AnyReport) -> AnyReport:
     """Return the report, shortened if it is too large for one message."""
-    return fit_report(report, MAX_MESSAGE_BYTES)
+    return fit_report(report, MAX_REPORT_BYTES)
 
 
 def _with_short_name(progress: Progress) -> Progress:
