@@ -116,7 +116,7 @@ def test_a_mistake_of_our_own_is_one_line_unless_asked_for_more(tmp_path: Path) 
 
 def test_debug_shows_where_a_trouble_came_from(tmp_path: Path) -> None:
     done = shell("--debug", "whoami", home=tmp_path)
-    assert "NotSignedIn" in done.stderr
+    assert "LoginRequiredError" in done.stderr
     assert done.returncode
 
 

@@ -218,7 +218,7 @@ class TestResume:
     @pytest.mark.parametrize("size", [b"small", BIG], ids=["small", "big"])
     async def test_files_written_before_the_link_do_not_count(self, hosts, options, size):
         hosts.open_source()
-        fill(hosts.data, t__a__x=size, t__z=b"z" * 16 * MIB)
+        fill(hosts.data, t__a__x=size, t__b__z=b"z" * 16 * MIB)
         order = hosts.order("/data/t/", "/archive/t/", bandwidth_limit=4 * MIB, streams=1, **options)
         await hosts.moves_until(order, lambda _: (hosts.archive / "t/a/x").exists())
         (hosts.archive / "t/a").rename(hosts.archive / "aside")

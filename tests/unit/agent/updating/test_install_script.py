@@ -42,7 +42,7 @@ def test_help_names_every_option_and_no_code():
         (SOURCE, "name at least one --root"),
         ((*SOURCE, "--root", "data=rw"), "write it as /absolute/path:ro or :rw"),
         ((*SOURCE, "--root", "/data"), "write it as /absolute/path:ro or :rw"),
-        ((*SOURCE, "--root", '/da"ta=rw'), "quotes and backslashes"),
+        ((*SOURCE, "--root", '/da"ta=rw'), "quotes or backslashes"),
     ],
 )
 def test_wrong_arguments_are_reported_and_nothing_is_created(tmp_path, arguments, text):
