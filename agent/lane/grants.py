@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from agent.identity.lane_certificate import Identities, Identity
 from agent.lane.inbound import InboundConnections, token_hash
+from agent.lane.sockets import LaneSocket
 from agent.pull.active_pulls import ActivePulls
 from agent.pull.bandwidth import RateLimiter, SharedBandwidth, limiter_for
 from events.base import Problem
@@ -159,6 +160,7 @@ def client_context(identity: Identity, source: str) -> ssl.SSLContext:
 
 def _context(protocol: int, identity: Identity, peer: str | None) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
+    context.sslsocket_class = LaneSocket
     context.check_hostname = False
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.verify_mode = ssl.CERT_REQUIRED

@@ -597,6 +597,23 @@ async def test_a_closed_connection_leaks_nothing(hosts, caplog):
     assert not any(record.exc_info for record in caplog.records)
 
 
+@pytest.mark.parametrize("server_side", [True, False])
+def test_a_connection_reset_before_the_handshake_is_closed(hosts, server_side):
+    accepting = hosts.server.grants.context
+    context = accepting if server_side else client_context(hosts.c, hosts.b.certificate.read_text())
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        peer = socket.create_connection(listening.getsockname())
+        plain, _ = listening.accept()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+    descriptor = plain.fileno()
+    with pytest.raises(ConnectionResetError) as reset:  # it keeps the socket from being collected
+        context.wrap_socket(plain, server_side=server_side)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+    assert reset.value.errno == errno.ECONNRESET
+
+
 async def test_without_descriptors_it_pauses_and_continues(hosts, monkeypatch, caplog):
     monkeypatch.setattr(listener, "ACCEPT_BACKOFF_S", 0)
     original, left = TCPServer.get_request, [3]
