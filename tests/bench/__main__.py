@@ -103,7 +103,7 @@ class Plan:
         self.out.mkdir(parents=True, exist_ok=True)
         whole = {
             "about": machine,
-            "goals": [{"wish": one.goal, "found": one.found, "reached": one.reached} for one in goals],
+            "goals": [{"goal": one.goal, "found": one.found, "reached": one.reached} for one in goals],
             "system": self.whole.as_json() if self.whole else None,
             "results": [one.as_json() for one in results],
             "runs": [run.as_json() for run in self.runs],

@@ -35,11 +35,11 @@ CASES = (
     Case("big", BIG.title, BIG),
     Case("small", SMALL.title, SMALL),
     Case("archive", ARCHIVE.title, ARCHIVE),
-    Case("unchanged", "20,000 small files, all there already", SMALL, before="everything"),
+    Case("unchanged", "20,000 small files, all at the destination already", SMALL, before="everything"),
     Case("changed", "20,000 small files, 1 % of them changed", SMALL, before="all but 1 %"),
     Case(
         "far-big",
-        f"{BIG_FAR.title}; 80 ms round trip, 4 MiB under way per connection",
+        f"{BIG_FAR.title}; 80 ms round trip, 4 MiB in flight per connection",
         BIG_FAR,
         ("memory",),
         network=LONG_DISTANCE,

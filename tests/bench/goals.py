@@ -40,7 +40,7 @@ class SpeedGoal:
         ]
 
     def _evaluate(self, medium: str, here: list[Result]) -> GoalResult:
-        goal = f"{self.case}, {medium}: at least {self.factor} × {self.than or 'the best of all the others'}"
+        goal = f"{self.case}, {medium}: at least {self.factor} × {self.than or 'the fastest other tool'}"
         own = [one for one in here if one.tool == "lane" and one.seconds]
         others = [one for one in here if one.seconds and self._counts(one.tool)]
         if not own or not others:
@@ -81,14 +81,14 @@ GOALS: tuple[SpeedGoal | LimitGoal, ...] = (
     SpeedGoal("far-small", 5.0, "scp"),
     SpeedGoal("far-big", 2.0, "rsync"),
     LimitGoal(
-        "killed at half: under 55 % of the bytes of a full run",
+        "killed at half: the second run sends under 55 % of the bytes",
         "killed",
         55.0,
         lambda one: 100 * (one.wire_bytes or 0) / one.bytes,
         "%",
     ),
     LimitGoal(
-        "agent memory under 150 MB in every case",
+        "peak memory of the lane under 150 MB in every case",
         None,
         AGENT_MEMORY_MB,
         lambda one: max(one.near_memory, one.far_memory) / 1e6,
@@ -107,5 +107,5 @@ def _of_whole(whole: SystemResult) -> list[GoalResult]:
         for one in whole.latencies
     ]
     most = max(whole.memory.values()) / 1e6
-    goal = f"a real agent's memory under {AGENT_MEMORY_MB:.0f} MB"
+    goal = f"peak memory of a running agent under {AGENT_MEMORY_MB:.0f} MB"
     return [*found, GoalResult(goal, f"{most:.0f} MB", most < AGENT_MEMORY_MB)]

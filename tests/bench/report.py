@@ -9,12 +9,14 @@ from tests.bench.results import Result
 from tests.bench.system import SystemResult
 from tests.bench.workloads import MIB
 
+_PLACES = {"memory": "in memory", "disk": "on disk"}
+
 HEAD = """\
-# What was measured
+# Benchmark results
 
 Written by `make bench`; do not edit. [README.md](README.md) describes the method.
 
-![seconds of each tool](results.svg)
+![Seconds of each tool](results.svg)
 """
 
 
@@ -31,47 +33,54 @@ def report(
             here = [one for one in results if one.key == (case.name, medium)]
             if here:
                 runs = max(one.runs for one in here)
-                told = f"{case.title[0].upper()}{case.title[1:]}. Medians of {runs}.\n"
-                parts += [f"## {case.name}, {medium}\n", told, _case(case, here)]
+                summary = f"{case.title[0].upper()}{case.title[1:]}. Medians of {runs} runs.\n"
+                parts += [f"## Case `{case.name}`, files {_PLACES[medium]}\n", summary, _case(case, here)]
     if whole:
-        parts += ["## The whole system, on the embedded cloud\n", _whole(whole)]
+        parts += ["## The whole system on the embedded cloud\n", _whole(whole)]
     parts += ["## Commands\n", _commands(results)]
     return "\n".join(parts)
 
 
 def _whole(whole: SystemResult) -> str:
-    heads = ("from, to", "median, s", "from–to", "the first of all, with cold functions")
+    heads = ("from a request to the first byte", "median, s", "range, s", "first run, with cold functions, s")
     rows = [
         (one.name, f"{one.median:.2f}", f"{min(one.warm):.2f}–{max(one.warm):.2f}", f"{one.cold:.2f}")
         for one in whole.latencies
     ]
     chains = whole.chains
     saved = (
-        f"\nA chain from S3 over server-b to server-d, {chains.files} files of {chains.bytes / MIB:.0f} MiB "
-        f"together, each hop with at most {chains.limit / MIB:.0f} MiB/s: "
-        f"{statistics.median(chains.streamed):.1f} s when each file goes on at once, "
-        f"{statistics.median(chains.whole):.1f} s when server-d waits for all of it. Streaming saves "
+        f"\nA chain from S3 through server-b to server-d with {chains.files} files, "
+        f"{chains.bytes / MIB:.0f} MiB in total, and at most {chains.limit / MIB:.0f} MiB/s per hop takes "
+        f"{statistics.median(chains.streamed):.1f} s if each file is forwarded at once, and "
+        f"{statistics.median(chains.whole):.1f} s if server-d waits until all files are at server-b. "
+        f"Streaming saves "
         f"{100 * chains.saved:.0f} % of the time.\n"
     )
     peaks = ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in whole.memory.items())
     return (
         _table(heads, rows)
         + saved
-        + f"\nPeak memory of the agents, a tree like a video archive included: {peaks}.\n"
+        + f"\nPeak memory of the agents, including a transfer of the `archive` case: {peaks}.\n"
     )
 
 
 def _goals(goal_results: Iterable[GoalResult]) -> str:
     rows = [(one.goal, one.found, one.word) for one in goal_results]
-    return _table(("goal", "measured", ""), rows)
+    return _table(("goal", "measured", "result"), rows)
 
 
 def _case(case: Case, results: list[Result]) -> str:
     done = sorted((one for one in results if one.seconds), key=lambda one: one.seconds or 0)
-    heads = ["tool", "seconds", "from–to", "MiB/s", "files/s", "against rsync", "against the best other"]
-    heads += ["CPU s", "CPU s/GiB", "peak MiB, near / far"]
+    heads = ["tool", "seconds", "range", "MiB/s", "files/s"]
+    heads += [
+        "speed / rsync's",
+        "speed / fastest other's",
+        "CPU s",
+        "CPU s/GiB",
+        "peak memory in MiB, near / far",
+    ]
     if case.network:
-        heads += ["of its bytes on the wire", "starts", "cuts"]
+        heads += ["bytes on the wire / size", "starts", "cuts"]
     rows = [_row(case, one, results) for one in done]
     blanks = ("",) * (len(heads) - 2)
     rows += [(_name(one.tool), f"— {_escaped(one.why_not)}", *blanks) for one in results if not one.seconds]
@@ -117,7 +126,7 @@ def _commands(results: list[Result]) -> str:
         (tool, case, f"`{command.replace('|', chr(92) + '|')}`")
         for (tool, command), case in reversed(seen.items())
     ]
-    return _table(("tool", "first in", "command"), sorted(rows))
+    return _table(("tool", "first used in case", "command"), sorted(rows))
 
 
 def _name(tool: str) -> str:

@@ -150,7 +150,7 @@ def _cannot(case: Case, tool: Tool) -> str | None:
     if case.before != "nothing" and not tool.compares:
         return "sends everything again: it does not compare"
     if not case.workload.one_file and not tool.many:
-        return "is for single files"
+        return "copies single files only"
     return None
 
 
