@@ -1,4 +1,4 @@
-"""The emulated network of one run: a `network_emulator` process in front of each server."""
+"""The emulated network of one run: a `network_proxy` process in front of each server."""
 
 import json
 import subprocess
@@ -27,20 +27,20 @@ class Passed:
 
 @dataclass
 class EmulatedNetwork:
-    """The emulator processes of one run."""
+    """The proxies of one run."""
 
     profile: NetworkProfile | None
     _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def dial(self, port: int) -> int:
-        """Put a new emulator in front of the port and return its port; without a profile, return the port."""
+        """Put a new proxy in front of the port and return its port; without a profile, return the port."""
         if self.profile is None:
             return port
         words = ["--delay", str(self.profile.delay), "--window", str(self.profile.window)]
         if self.profile.cut_every:
             words += ["--cut-every", str(self.profile.cut_every)]
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.network_emulator", str(port), *words],
+            [sys.executable, "-m", "tests.support.network_proxy", str(port), *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
@@ -49,7 +49,7 @@ class EmulatedNetwork:
         return int(_answer(process)["port"])
 
     def passed(self) -> Passed:
-        """Return the bytes and cuts so far, over all emulators."""
+        """Return the bytes and cuts so far, over all proxies."""
         answers = []
         for process in self._processes:
             assert process.stdin

@@ -90,7 +90,11 @@ class Hosts:
         self.arriving.start()
         self.dials = dials
         to_c = dials == "source"
-        self.line = NetworkProxy(self.arriving.port if to_c else self.server.port, counts_back=not to_c)
+        self.line = (
+            NetworkProxy(self.arriving.port, "to target")
+            if to_c
+            else NetworkProxy(self.server.port, "from target")
+        )
         self.b_endpoints: tuple[str, ...] = (closed_port(),)
         self.c_endpoints: tuple[str, ...] = (closed_port(),)
         if dials in {"destination", "both"}:

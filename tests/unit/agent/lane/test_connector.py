@@ -53,7 +53,7 @@ class TestWhenBothCanDial:
             hosts.arriving.routes.remember("server-b", PeerPath(dialled=True, address=hosts.line.endpoint))
             write_random(hosts.data / "big", 4 * RANGE_BYTES)
             order = hosts.order("/data/big", "/archive/big", streams=1)
-            back = NetworkProxy(hosts.arriving.port, counts_back=False)
+            back = NetworkProxy(hosts.arriving.port, "to target")
             with contextlib.closing(back):
                 hosts.server.revoke(order.hop_id)
                 hosts.c_endpoints = (back.endpoint,)
@@ -356,7 +356,7 @@ class TestPathThatWorked:
             await hosts.move(order)
             hosts.release(order)
             monkeypatch.setattr(connection_race, "HEAD_START_S", 3600)
-            other = NetworkProxy(int(closed_port().rpartition(":")[2]))
+            other = NetworkProxy(int(closed_port().rpartition(":")[2]), "from target")
             if dials == "source":
                 hosts.b_endpoints = (other.endpoint,)
             else:

@@ -173,7 +173,7 @@ class TestPathChange:
         await bucket_is_empty(hosts)
 
     async def test_from_direct_to_relay_sends_nothing_twice(self, hosts):
-        line = NetworkProxy(hosts.server.port)
+        line = NetworkProxy(hosts.server.port, "from target")
         hosts.b_endpoints = (line.endpoint,)
         write_random(hosts.data / "big.bin", 4 * RANGE_BYTES)
         order = hosts.order("/data/big.bin", "/archive/big.bin", streams=1, bandwidth_limit=64 * MIB)
@@ -194,7 +194,7 @@ class TestPathChange:
         await hosts.moves_until(order, lambda progress: progress.bytes_done >= RANGE_BYTES)
         assert hosts.told.ways == ["relay"]
 
-        line = NetworkProxy(hosts.server.port)
+        line = NetworkProxy(hosts.server.port, "from target")
         way = order.route.model_copy(update={"endpoints": (line.endpoint,)})
         await hosts.move(order.model_copy(update={"route": way}))
 
@@ -266,7 +266,7 @@ class TestRelayedLastTime:
     async def test_connects_directly_once_that_works(self, hosts):
         write_random(hosts.data / "x", 10)
         hosts.arriving.routes.remember("server-b", PeerPath(dialled=False, relayed=True))
-        line = NetworkProxy(hosts.server.port)
+        line = NetworkProxy(hosts.server.port, "from target")
         hosts.b_endpoints = (line.endpoint,)
 
         await hosts.move(hosts.order("/data/x", "/archive/x"))
@@ -279,7 +279,7 @@ class TestRelayedLastTime:
     async def test_connects_directly_without_the_bucket(self, hosts):
         write_random(hosts.data / "x", 10)
         hosts.arriving.routes.remember("server-b", PeerPath(dialled=False, relayed=True))
-        line = NetworkProxy(hosts.server.port)
+        line = NetworkProxy(hosts.server.port, "from target")
         hosts.b_endpoints = (line.endpoint,)
         order = hosts.order("/data/x", "/archive/x")
         gone = order.route.relay.model_copy(update={"endpoint": f"http://{closed_port()}"})

@@ -99,14 +99,12 @@ async def test_killed_at_random(hosts, tmp_path):
         (hosts.data / f"t/big{number}").write_bytes(dice.randbytes(40 * MIB))
     order = hosts.order("/data/t/", "/archive/t/", bandwidth_limit=40 * MIB)
     for kill in range(KILLS):
-        process = await start_process(tmp_path, order.model_copy(update={"attempt": kill + 1}))
-        passed, more = hosts.line.passed, dice.randrange(1, 30 * MIB)
-        await until(lambda: process.returncode is not None or hosts.line.passed >= passed + more)  # noqa: B023
-        with suppress(ProcessLookupError):
+        with hosts.line.held_after(dice.randrange(1, 30 * MIB)):
+            process = await start_process(tmp_path, order.model_copy(update={"attempt": kill + 1}))
+            await until(lambda: hosts.line.is_held)
             process.send_signal(signal.SIGKILL)
-        assert await process.wait() == -signal.SIGKILL
-    free = order.options.model_copy(update={"bandwidth_limit": None})
-    process = await start_process(tmp_path, order.model_copy(update={"attempt": KILLS + 1, "options": free}))
+            assert await process.wait() == -signal.SIGKILL
+    process = await start_process(tmp_path, order.model_copy(update={"attempt": KILLS + 1}))
     assert await process.wait() == 0
     assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
     assert not [path for path in hosts.archive.rglob("*") if path.name.startswith(PARTIAL_PREFIX)]

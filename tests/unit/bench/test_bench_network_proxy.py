@@ -1,4 +1,4 @@
-"""The network emulator forwards with delay and window, counts bytes, and can be cut."""
+"""The network proxy forwards with delay and window, counts bytes, and can be cut."""
 
 import hashlib
 import os
@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests.bench.emulated_network import NetworkProfile, emulated_network
-from tests.bench.network_emulator import Direction, NetworkEmulator
+from tests.support.network_proxy import Direction, NetworkProxy
 
 SIZE = 3_000_001
 
@@ -68,18 +68,18 @@ def there_and_back(port, sent):
 
 @pytest.mark.parametrize("delay", [0.0, 0.005])
 def test_every_byte_comes_back_and_is_counted_in_both_directions(echo, delay):
-    line = NetworkEmulator(echo.port, delay, window=200_000)
+    line = NetworkProxy(echo.port, delay_s=delay, window=200_000)
     sent = os.urandom(SIZE)
 
     answer = there_and_back(line.port, sent)
 
     assert hashlib.sha256(answer).digest() == hashlib.sha256(sent).digest()
-    assert line.passed.total == 2 * SIZE
+    assert line.passed == 2 * SIZE
     line.close()
 
 
 def test_nothing_comes_before_its_time(echo):
-    line = NetworkEmulator(echo.port, delay=0.05)
+    line = NetworkProxy(echo.port, delay_s=0.05)
     began = time.monotonic()
     assert there_and_back(line.port, b"x") == b"x"
     assert time.monotonic() - began >= 0.2  # a round trip to connect, one there and back
@@ -87,7 +87,7 @@ def test_nothing_comes_before_its_time(echo):
 
 
 def test_no_more_is_under_way_than_the_window():
-    way = Direction(delay=30, window=100)
+    way = Direction(delay_s=30, window=100)
     assert way.room() == 100
     way.send(b"x" * 70)
     assert way.room() == 30
@@ -99,7 +99,7 @@ def test_no_more_is_under_way_than_the_window():
 
 
 def test_a_cut_ends_what_is_connected_and_lets_the_next_one_through(echo):
-    line = NetworkEmulator(echo.port)
+    line = NetworkProxy(echo.port)
     with socket.create_connection(("127.0.0.1", line.port), 10) as near:
         near.sendall(b"here")
         assert near.recv(4) == b"here"
@@ -107,6 +107,21 @@ def test_a_cut_ends_what_is_connected_and_lets_the_next_one_through(echo):
         assert near.recv(1) == b""
     assert line.cuts == 1
     assert there_and_back(line.port, b"again") == b"again"
+    line.close()
+
+
+def test_what_is_held_goes_on_at_the_end(echo):
+    line = NetworkProxy(echo.port, counts="to target")
+    with socket.create_connection(("127.0.0.1", line.port), 60) as near:
+        with line.held_after(4):
+            near.sendall(b"here")
+            while not line.is_held:
+                time.sleep(0.001)
+            near.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                near.recv(4)
+        near.settimeout(60)
+        assert near.recv(4) == b"here"
     line.close()
 
 
