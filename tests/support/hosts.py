@@ -3,10 +3,12 @@
 import asyncio
 import itertools
 import socket
-from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
+
+import pytest
 
 from agent.config import RootConfig
 from agent.errors import HopError
@@ -26,6 +28,7 @@ from events.locations import AgentLocation
 from events.options import Options
 from events.progress import Connection, Progress
 from events.views import CredentialsView
+from tests.support.held_progress import Reached, held, pause
 from tests.support.network_proxy import NetworkProxy
 
 Dials = Literal["destination", "source", "both", "neither"]
@@ -38,13 +41,6 @@ def closed_port() -> str:
     """Return an address that refuses connections, like one behind a rejecting firewall."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return f"127.0.0.1:{server.getsockname()[1]}"
-
-
-async def until(true: Callable[[], object], patience: float = 60) -> None:
-    """Wait until the condition holds."""
-    async with asyncio.timeout(patience):
-        while not true():  # noqa: ASYNC110 - threads change it, who know of no event
-            await asyncio.sleep(0.01)
 
 
 class RecordingObserver:
@@ -213,13 +209,21 @@ class Hosts:
             mover._patience = patience
         return mover
 
-    async def move(self, order: Move, patience: float | None = None) -> HopResult:
-        self.tally, self.told = ProgressCounter(), RecordingObserver()
+    async def move(
+        self, order: Move, patience: float | None = None, progress: ProgressCounter | None = None
+    ) -> HopResult:
+        self.tally, self.told = progress or ProgressCounter(), RecordingObserver()
         return await self.mover(order, patience).move(order, self.tally, self.told)
 
     def begin(self, order: Move) -> asyncio.Task[HopResult]:
         self.tally, self.told = ProgressCounter(), RecordingObserver()
         return asyncio.create_task(self.mover(order).move(order, self.tally, self.told))
+
+    def held(
+        self, order: Move, reached: Reached, patience: float | None = None
+    ) -> AbstractAsyncContextManager[asyncio.Task[HopResult]]:
+        """Run the move, held once `reached` until the end of the block, and return its task."""
+        return held(lambda progress: self.move(order, patience, progress), reached)
 
     async def fails(self, order: Move, patience: float | None = None) -> HopError:
         try:
@@ -228,16 +232,12 @@ class Hosts:
             return error
         raise AssertionError("it succeeded")
 
-    async def moves_until(self, order: Move, reached: Callable[[Progress], bool]) -> None:
+    async def moves_until(self, order: Move, reached: Reached) -> None:
         """Run the move and pause it once `reached`."""
-        moving = self.begin(order)
-        await until(lambda: moving.done() or reached(self.progress))
-        moving.cancel()
-        try:
+        async with self.held(order, reached) as moving:
+            await pause(moving)
+        with pytest.raises(asyncio.CancelledError):
             await moving
-        except asyncio.CancelledError:
-            return
-        raise AssertionError("it ended before it was to be paused")
 
     @property
     def progress(self) -> Progress:

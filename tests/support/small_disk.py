@@ -21,7 +21,8 @@ from agent.files import disk
 from agent.files.roots import Tree
 from agent.pull import destination, file_writer, pull_attempt
 from infra.local.demo_files import MIB, differences, listing, write_random
-from tests.support.hosts import Hosts, until
+from tests.support.hosts import Hosts
+from tests.support.waiting import until
 
 SIZE = 64 * MIB
 
@@ -119,7 +120,7 @@ async def tight(hosts: Hosts, _: Disk) -> None:
     (hosts.archive / "t").mkdir()
     (hosts.archive / "t/replaced").write_bytes(bytes(20 * MIB))
     write_random(hosts.data / "t/half", 36 * MIB)
-    order = hosts.order("/data/t/", "/archive/t/", bandwidth_limit=30 * MIB, streams=1)
+    order = hosts.order("/data/t/", "/archive/t/", streams=1)
     order = order.model_copy(update={"selection": ("half",)})
     await hosts.moves_until(order, lambda progress: progress.bytes_done > 0)
     hosts.release(order)

@@ -22,7 +22,7 @@ from agent.status import Status, overview
 from agent.updating.state_files import read_record
 from tests.support.fakes_agent import AGENT, TRANSFER, Signer
 from tests.support.fakes_keys import Authority, register
-from tests.support.hosts import until
+from tests.support.waiting import until
 
 HOP = f"{TRANSFER}-0"
 NOISE = [b"", b"\0" * 5000, b"noise" * 2000, b"SQLite format 3\0" + b"\xff" * 5000]

@@ -37,7 +37,7 @@ from tests.support.fakes_agent import (
 )
 from tests.support.fakes_keys import rotation
 from tests.support.fakes_updates import not_installed
-from tests.support.hosts import until
+from tests.support.waiting import until
 
 SIGNER = Signer()
 HOP = f"{TRANSFER}-0"

@@ -13,7 +13,8 @@ from agent.hops.record import on_move
 from agent.identity.keys import Generation, Keyring
 from tests.support.fakes_agent import FakeLink, move
 from tests.support.fakes_keys import QUICK, Authority, register, rotation
-from tests.support.hosts import Hosts, until
+from tests.support.hosts import Hosts
+from tests.support.waiting import until
 
 
 class Killed(BaseException):
@@ -167,8 +168,7 @@ async def test_after_a_kill_at_any_step_the_agent_ends_with_keys_that_work(tmp_p
             key_rotation.request()
             before = host.ring.current.fingerprint
             await until(
-                lambda host=host, before=before: host.has_settled and host.ring.current.fingerprint != before,
-                20,
+                lambda host=host, before=before: host.has_settled and host.ring.current.fingerprint != before
             )
             assert host.authority.good == [host.ring.current.fingerprint]
             assert host.ring.api_keys[0] in host.authority.api_keys

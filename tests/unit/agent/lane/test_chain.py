@@ -16,7 +16,8 @@ from agent.pull.progress import ProgressCounter
 from agent.pull.source import LocalReader
 from events.reports import PREVIOUS_HOP_RESTS
 from infra.local.demo_files import MIB, differences, listing, write_random
-from tests.support.hosts import Hosts, RecordingObserver, until
+from tests.support.hosts import Hosts, RecordingObserver
+from tests.support.waiting import until
 
 
 class Chain:

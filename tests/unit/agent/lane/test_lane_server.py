@@ -23,7 +23,8 @@ from agent.lane import listener, request_handler, server, wire
 from agent.lane.grants import client_context
 from events.commands import Peer, Serve
 from infra.local.demo_files import MIB, write_random
-from tests.support.hosts import TOKEN, TRANSFER, Hosts, until
+from tests.support.hosts import TOKEN, TRANSFER, Hosts
+from tests.support.waiting import until
 
 HOP, OTHER = f"{TRANSFER}-500", f"{TRANSFER}-501"
 ALL = {"symlinks": "keep", "selection": None}

@@ -17,8 +17,9 @@ from agent.lane.relay.bucket import RelayBucket
 from events.commands import Move, Relay
 from events.views import CredentialsView
 from infra.local.demo_files import MIB, differences, listing, write_random
-from tests.support.hosts import Hosts, closed_port, until
+from tests.support.hosts import Hosts, closed_port
 from tests.support.network_proxy import NetworkProxy
+from tests.support.waiting import until
 
 BUCKET = "relay"
 
@@ -135,12 +136,10 @@ class TestRelayedHop:
 
     async def test_resumes_within_a_file(self, hosts):
         write_random(hosts.data / "big.bin", 3 * RANGE_BYTES)
-        order = hosts.order("/data/big.bin", "/archive/big.bin", streams=1, bandwidth_limit=32 * MIB)
+        order = hosts.order("/data/big.bin", "/archive/big.bin", streams=1)
         await hosts.moves_until(order, lambda progress: progress.bytes_done >= RANGE_BYTES)
 
-        await hosts.move(
-            order.model_copy(update={"options": order.options.model_copy(update={"bandwidth_limit": None})})
-        )
+        await hosts.move(order)
 
         assert hosts.tally.bytes_moved <= 2 * RANGE_BYTES
         assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
@@ -158,12 +157,10 @@ class TestRelayedHop:
 class TestPathChange:
     async def test_a_restarted_source_drops_old_connections_and_accepts_new_ones(self, hosts):
         write_random(hosts.data / "big.bin", 3 * RANGE_BYTES)
-        order = hosts.order("/data/big.bin", "/archive/big.bin", streams=1, bandwidth_limit=16 * MIB)
-        moving = hosts.begin(order)
-        await until(lambda: hosts.progress.bytes_done >= RANGE_BYTES)
-
-        await hosts.restart_source()
-        hosts.serve(order.hop_id, "/data/big.bin")
+        order = hosts.order("/data/big.bin", "/archive/big.bin", streams=1)
+        async with hosts.held(order, lambda progress: progress.bytes_done >= RANGE_BYTES) as moving:
+            await hosts.restart_source()
+            hosts.serve(order.hop_id, "/data/big.bin")
         await moving
 
         assert hosts.told.ways[0] == hosts.told.ways[-1] == "relay"
@@ -176,11 +173,9 @@ class TestPathChange:
         line = NetworkProxy(hosts.server.port, "from target")
         hosts.b_endpoints = (line.endpoint,)
         write_random(hosts.data / "big.bin", 4 * RANGE_BYTES)
-        order = hosts.order("/data/big.bin", "/archive/big.bin", streams=1, bandwidth_limit=64 * MIB)
-        moving = hosts.begin(order)
-        await until(lambda: hosts.progress.bytes_done >= RANGE_BYTES)
-
-        line.down()
+        order = hosts.order("/data/big.bin", "/archive/big.bin", streams=1)
+        async with hosts.held(order, lambda progress: progress.bytes_done >= RANGE_BYTES) as moving:
+            line.down()
         await moving
 
         assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}", "relay"]
@@ -190,7 +185,7 @@ class TestPathChange:
 
     async def test_from_relay_to_direct_sends_nothing_twice(self, hosts):
         write_random(hosts.data / "big.bin", 3 * RANGE_BYTES)
-        order = hosts.order("/data/big.bin", "/archive/big.bin", streams=1, bandwidth_limit=32 * MIB)
+        order = hosts.order("/data/big.bin", "/archive/big.bin", streams=1)
         await hosts.moves_until(order, lambda progress: progress.bytes_done >= RANGE_BYTES)
         assert hosts.told.ways == ["relay"]
 
@@ -225,7 +220,7 @@ class TestKilledDestination:
         await hosts.move(order)
 
         assert hosts.told.ways == ["relay"]
-        await until(lambda: not old.is_alive, 20)
+        await until(lambda: not old.is_alive)
         hosts.release(order)
         await bucket_is_empty(hosts)
 
@@ -239,7 +234,7 @@ class TestKilledDestination:
         assert old.is_alive, "the same offer once more"
         hosts.serve(order.hop_id, "/data/x", attempt=2)
 
-        await until(lambda: not old.is_alive, 20)
+        await until(lambda: not old.is_alive)
         assert hosts.objects() != {}
         hosts.release(order)
         await bucket_is_empty(hosts)

@@ -18,7 +18,8 @@ from agent.files.digests import DIGEST_BYTES, RANGE_BYTES, digest_of
 from agent.lane import client, connector, sparse_ranges
 from agent.pull.destination import PARTIAL_PREFIX
 from infra.local.demo_files import MIB
-from tests.support.hosts import Hosts, until
+from tests.support.hosts import Hosts
+from tests.support.waiting import until
 
 Respond = Callable[[ssl.SSLSocket, str, dict], None]
 """Responds to a request: connection, verb, body."""

@@ -19,7 +19,8 @@ from agent.pull import ledger, manifest_outbox
 from agent.pull.file_outcomes import file_outcomes
 from agent.pull.manifest_outbox import ManifestOutbox, ManifestRefusedError, ManifestUploader
 from events.manifest import ManifestLine
-from tests.support.hosts import TRANSFER, Hosts, until
+from tests.support.hosts import TRANSFER, Hosts
+from tests.support.waiting import until
 
 HOP = f"{TRANSFER}-0"
 ELSEWHERE = b"caf\xe9.mov"
@@ -141,8 +142,8 @@ class TestContent:
     async def test_canceled_hop_lists_what_it_wrote(self, hosts):
         for number in range(3):
             (hosts.data / f"{number}").write_bytes(os.urandom(2 * MIB))
-        (hosts.data / "large").write_bytes(os.urandom(64 * MIB))
-        order = hosts.order("/data/", "/archive/", bandwidth_limit=8 * MIB)
+        (hosts.data / "large").write_bytes(os.urandom(3 * MIB))
+        order = hosts.order("/data/", "/archive/", streams=1)
         await hosts.moves_until(order, lambda progress: progress.files_done == 3)
         await hosts.mover(order).discard(order)
         assert outcomes(hosts.manifests) == dict.fromkeys("012", "sent")

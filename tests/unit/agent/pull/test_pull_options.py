@@ -10,7 +10,8 @@ import pytest
 from agent.files.listing import FileEntry
 from agent.pull import destination, pull_attempt
 from agent.pull.job_queue import JobQueue
-from tests.support.hosts import Hosts, until
+from tests.support.hosts import Hosts
+from tests.support.waiting import until
 
 BIG = 3 * 1024 * 1024
 OLD = 1_600_000_000 * 10**9

@@ -14,7 +14,8 @@ import pytest
 from agent.pull import pull_attempt, worker_context
 from agent.pull.destination import PARTIAL_PREFIX
 from infra.local.demo_files import MIB, differences, listing
-from tests.support.hosts import Hosts, until
+from tests.support.hosts import Hosts
+from tests.support.waiting import until
 
 SEEDS = int(os.environ.get("SEEDS", "100"))
 AT_ONCE = 10
@@ -97,7 +98,7 @@ async def test_killed_at_random(hosts, tmp_path):
         (hosts.data / f"t/d{number % 5}/{number}").write_bytes(dice.randbytes(dice.randrange(100_000)))
     for number in range(3):
         (hosts.data / f"t/big{number}").write_bytes(dice.randbytes(40 * MIB))
-    order = hosts.order("/data/t/", "/archive/t/", bandwidth_limit=40 * MIB)
+    order = hosts.order("/data/t/", "/archive/t/")
     for kill in range(KILLS):
         with hosts.line.held_after(dice.randrange(1, 30 * MIB)):
             process = await start_process(tmp_path, order.model_copy(update={"attempt": kill + 1}))

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -39,8 +39,10 @@ from events.options import Options
 from events.progress import Progress
 from infra.local.demo_files import MIB, differences, listing, write_random
 from infra.local.processes import free_ports, is_free
-from tests.support.hosts import TRANSFER, RecordingObserver, until
+from tests.support.held_progress import Reached, held, pause
+from tests.support.hosts import TRANSFER, RecordingObserver
 from tests.support.predicted import OVERWRITES, Upload, is_foretold
+from tests.support.waiting import until
 
 CONFIGURATION = """
 [disk]
@@ -89,9 +91,14 @@ class Host:
             file.write("\n".join(lines) + "\n")
 
     async def move(
-        self, source: str, destination: str, patience: float | None = 0, **options: Any
+        self,
+        source: str,
+        destination: str,
+        patience: float | None = 0,
+        progress: ProgressCounter | None = None,
+        **options: Any,
     ) -> HopResult:
-        self.progress_counter, self.observer = ProgressCounter(), RecordingObserver()
+        self.progress_counter, self.observer = progress or ProgressCounter(), RecordingObserver()
         order = Move(
             transfer_id=TRANSFER,
             hop_id=f"{TRANSFER}-0",
@@ -108,6 +115,12 @@ class Host:
             mover._patience = patience
         return await mover.move(order, self.progress_counter, self.observer)
 
+    def held(
+        self, source: str, destination: str, reached: Reached, **how: Any
+    ) -> AbstractAsyncContextManager[asyncio.Task[HopResult]]:
+        """Run the move, held once `reached` until the end of the block, and return its task."""
+        return held(lambda progress: self.move(source, destination, progress=progress, **how), reached)
+
     def progress(self) -> Progress:
         return self.progress_counter.progress()
 
@@ -115,6 +128,10 @@ class Host:
         with pytest.raises(HopError) as caught:
             await self.move(source, destination, **options)
         return caught.value
+
+
+def has_begun(progress: Progress) -> bool:
+    return progress.bytes_done > 0
 
 
 def location(text: str) -> AgentLocation | RemoteLocation:
@@ -241,11 +258,9 @@ class TestPullFromRemote:
 
     async def test_a_pause_loses_only_files_in_progress(self, host):
         write_random(host.remote_directory / "in/big", 4 * RANGE_BYTES)
-        moving = asyncio.create_task(
-            host.move("archive:in/", "/data/", streams=1, bandwidth_limit=2 * RANGE_BYTES)
-        )
-        await until(lambda: host.progress_counter.progress().bytes_done > 1.2 * RANGE_BYTES)
-        moving.cancel()
+        reached = lambda progress: progress.bytes_done > 1.2 * RANGE_BYTES  # noqa: E731
+        async with host.held("archive:in/", "/data/", reached, streams=1) as moving:
+            await pause(moving)
         with pytest.raises(asyncio.CancelledError):
             await moving
         assert [path.name[: len(PARTIAL_PREFIX)] for path in host.data.iterdir()] == [PARTIAL_PREFIX]
@@ -257,12 +272,9 @@ class TestPullFromRemote:
 
     async def test_a_killed_rclone_is_restarted(self, host, started_processes):
         write_random(host.remote_directory / "in/big", 3 * RANGE_BYTES)
-        moving = asyncio.create_task(
-            host.move("archive:in/", "/data/", patience=None, streams=2, bandwidth_limit=RANGE_BYTES)
-        )
-        await until(lambda: host.progress_counter.progress().bytes_done)
-        servers = [one for one in started_processes if "rcd" in one.args]
-        servers[0].kill()
+        async with host.held("archive:in/", "/data/", has_begun, patience=None, streams=2) as moving:
+            servers = [one for one in started_processes if "rcd" in one.args]
+            servers[0].kill()
         await moving
         assert (host.data / "big").read_bytes() == (host.remote_directory / "in/big").read_bytes()
         assert len([one for one in started_processes if "rcd" in one.args]) == 2
@@ -351,20 +363,17 @@ class TestPushToRemote:
 
     async def test_a_pause_ends_rclone_and_leaves_no_partial_file(self, host, started_processes):
         write_random(host.data / "big", 8 * MIB)
-        moving = asyncio.create_task(host.move("/data/big", "archive:big", bandwidth_limit=MIB))
-        await until(lambda: host.progress_counter.progress().bytes_done)
-        moving.cancel()
-        async with asyncio.timeout(20):
-            with pytest.raises(asyncio.CancelledError):
-                await moving
+        async with host.held("/data/big", "archive:big", has_begun) as moving:
+            await pause(moving)
+        with pytest.raises(asyncio.CancelledError):
+            await moving
         assert list(host.remote_directory.iterdir()) == []
         assert all(one.poll() is not None for one in started_processes)
 
     async def test_a_killed_rclone_ends_the_attempt_and_the_next_succeeds(self, host, started_processes):
         write_random(host.data / "t/big", 8 * MIB)
-        moving = asyncio.create_task(host.move("/data/t/", "archive:kept/", bandwidth_limit=MIB))
-        await until(lambda: host.progress_counter.progress().bytes_done)
-        next(one for one in started_processes if "copy" in one.args).kill()
+        async with host.held("/data/t/", "archive:kept/", has_begun) as moving:
+            next(one for one in started_processes if "copy" in one.args).kill()
         with pytest.raises(HopError) as caught:
             await moving
         assert (caught.value.problem.code, caught.value.problem.retryable) == ("remote-failed", True)

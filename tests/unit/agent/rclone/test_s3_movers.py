@@ -3,6 +3,8 @@
 import asyncio
 import os
 import subprocess
+import threading
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,8 +28,10 @@ from events.options import Options
 from events.progress import Progress
 from events.views import CredentialsView, ProblemDetails
 from infra.local.demo_files import MIB, differences, listing, write_random
-from tests.support.hosts import TRANSFER, RecordingObserver, until
+from tests.support.held_progress import Reached, held, pause
+from tests.support.hosts import TRANSFER, RecordingObserver
 from tests.support.predicted import OVERWRITES, Upload, is_foretold
+from tests.support.waiting import HANG_TIMEOUT_S, until
 
 BUCKET = "media"
 
@@ -72,8 +76,10 @@ class Host:
             options=Options(**options),
         )
 
-    async def move(self, order: Move, patience: float | None = None) -> HopResult:
-        self.progress_counter, self.observer = ProgressCounter(), RecordingObserver()
+    async def move(
+        self, order: Move, patience: float | None = None, progress: ProgressCounter | None = None
+    ) -> HopResult:
+        self.progress_counter, self.observer = progress or ProgressCounter(), RecordingObserver()
         roots = Roots([RootConfig(path="/data", access="rw", directory=self.data)])
         mover = mover_for(
             order,
@@ -84,6 +90,10 @@ class Host:
         if patience is not None:
             mover._patience = patience
         return await mover.move(order, self.progress_counter, self.observer)
+
+    def held(self, order: Move, reached: Reached) -> AbstractAsyncContextManager[asyncio.Task[HopResult]]:
+        """Run the move, held once `reached` until the end of the block, and return its task."""
+        return held(lambda progress: self.move(order, progress=progress), reached)
 
     async def fails(self, order: Move, patience: float | None = None) -> HopError:
         with pytest.raises(HopError) as caught:
@@ -206,10 +216,9 @@ class TestPullFromS3:
 
     async def test_a_pause_loses_only_objects_in_progress(self, host):
         host.put("in/big", os.urandom(4 * RANGE_BYTES))
-        order = host.order(f"s3://{BUCKET}/in/", "/data/", streams=1, bandwidth_limit=2 * RANGE_BYTES)
-        moving = asyncio.create_task(host.move(order))
-        await until(lambda: host.progress_counter.progress().bytes_done > 1.2 * RANGE_BYTES)
-        moving.cancel()
+        order = host.order(f"s3://{BUCKET}/in/", "/data/", streams=1)
+        async with host.held(order, lambda progress: progress.bytes_done > 1.2 * RANGE_BYTES) as moving:
+            await pause(moving)
         with pytest.raises(asyncio.CancelledError):
             await moving
         assert [path.name[: len(PARTIAL_PREFIX)] for path in host.data.iterdir()] == [PARTIAL_PREFIX]
@@ -238,10 +247,9 @@ class TestPullFromS3:
             return process
 
         monkeypatch.setattr(s3_process.S3RcloneProcess, "start", start)
-        order = host.order(f"s3://{BUCKET}/in/", "/data/", streams=2, bandwidth_limit=RANGE_BYTES)
-        moving = asyncio.create_task(host.move(order))
-        await until(lambda: host.progress_counter.progress().bytes_done)
-        started[0].kill()
+        order = host.order(f"s3://{BUCKET}/in/", "/data/", streams=2)
+        async with host.held(order, lambda progress: progress.bytes_done) as moving:
+            started[0].kill()
         await moving
         assert (host.data / "big").read_bytes() == host.keys()["in/big"]
         assert len(started) == 2
@@ -334,15 +342,22 @@ class TestPushToS3:
         assert (preview.sent.files, preview.failed.files) == (1, 1)
         assert "symbolic link" in preview.examples["failed"][0]
 
-    async def test_a_dry_run_can_be_stopped(self, host):
+    async def test_a_dry_run_can_be_stopped(self, host, monkeypatch):
         for number in range(3000):
             (host.data / f"file-{number}").touch()
+        stopped, original = threading.Event(), RecordingObserver.on_start
+
+        def start_and_wait(*arguments) -> None:
+            original(*arguments)
+            assert stopped.wait(HANG_TIMEOUT_S)
+
+        monkeypatch.setattr(RecordingObserver, "on_start", start_and_wait)
         moving = asyncio.create_task(host.move(host.order("/data/", f"s3://{BUCKET}/kept/", dry_run=True)))
         await until(lambda: host.observer.ways)
-        moving.cancel()
-        async with asyncio.timeout(20):
-            with pytest.raises(asyncio.CancelledError):
-                await moving
+        await pause(moving)
+        stopped.set()
+        with pytest.raises(asyncio.CancelledError):
+            await moving
 
     async def test_a_dry_run_to_a_missing_bucket_fails(self, host):
         write_random(host.data / "x", 5)
@@ -358,13 +373,11 @@ class TestPushToS3:
 
     async def test_a_pause_ends_rclone(self, host):
         write_random(host.data / "big", 8 * MIB)
-        order = host.order("/data/big", f"s3://{BUCKET}/big", bandwidth_limit=MIB)
-        moving = asyncio.create_task(host.move(order))
-        await until(lambda: host.progress_counter.progress().bytes_done)
-        moving.cancel()
-        async with asyncio.timeout(20):
-            with pytest.raises(asyncio.CancelledError):
-                await moving
+        order = host.order("/data/big", f"s3://{BUCKET}/big")
+        async with host.held(order, lambda progress: progress.bytes_done) as moving:
+            await pause(moving)
+        with pytest.raises(asyncio.CancelledError):
+            await moving
         assert host.keys() == {}
 
 

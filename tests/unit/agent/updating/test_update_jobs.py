@@ -18,7 +18,7 @@ from events.topics import Topics
 from events.updates import UpdateOrderView
 from tests.support.fakes_agent import THING, FakeLink, Signer
 from tests.support.fakes_updates import UPDATE, InstalledHost, an_update
-from tests.support.hosts import until
+from tests.support.waiting import until
 
 TOPICS = Topics("local")
 QUICK = UpdateIntervals(poll=0.01, retry=0.02, health=0.01, pickup=0.5)
@@ -121,7 +121,7 @@ class Fleet:
         return [json.loads(payload) for sent_to, payload, _ in self.link.published if sent_to == topic]
 
     async def result_of_job(self):
-        await until(lambda: self.results, 20)
+        await until(lambda: self.results)
         [result] = self.results
         return result
 
