@@ -11,8 +11,8 @@ SHELL := /bin/bash
 SETUP := infra/local/setup.sh
 BIN   := .crosshaul/env/bin
 ONCE  ?=
-# End-to-end tests mostly wait, so run one worker more than there are cores.
-WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
+# Three workers run end-to-end tests, which mostly wait (tests/support/scheduling.py), and one only others.
+WORKERS ?= $(shell echo $$(($$(nproc) + 2)))
 
 .PHONY: demo test bench lint audit licences format wire locks clean
 
@@ -23,7 +23,7 @@ demo:
 test:
 	@$(SETUP) env cloud node web browser
 	@cd web && npm run --silent test
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=15 --durations-min=10
+	@$(BIN)/pytest -n $(WORKERS) --durations=15 --durations-min=10
 
 bench:
 	@$(SETUP) env cloud node web bench

@@ -1,0 +1,63 @@
+"""Distribute test files over the workers of pytest-xdist so that all cores are busy from start to end.
+
+End-to-end tests mostly wait and the others mostly compute, so both kinds run side by side. Each worker that
+runs end-to-end tests deploys a cloud of its own, so only some workers do.
+"""
+
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
+from xdist.workermanage import WorkerController
+
+E2E_WORKERS = 3
+"""Workers that run end-to-end tests, as long as there are any."""
+LONGEST_FIRST = (
+    "test_updates.py",
+    "test_rotation.py",
+    "test_console_walk.py",
+    "test_console.py",
+    "test_interrupted.py",
+    "test_console_pages.py",
+    "test_console_updates.py",
+    "test_adversary.py",
+    "test_random_faults.py",
+    "test_pull_lane.py",
+    "test_any_event.py",
+)
+"""Files that take longest. They start first, so that none is left over at the end, when others idle."""
+
+
+def is_e2e(path: str) -> bool:
+    return PurePosixPath(path).parts[:2] == ("tests", "e2e")
+
+
+def longest_first(items: Iterable[pytest.Item]) -> list[pytest.Item]:
+    """Return the tests in the order in which their files are handed out; within a file it stays."""
+    rank = {name: number for number, name in enumerate(LONGEST_FIRST)}
+    return sorted(items, key=lambda item: rank.get(item.path.name, len(rank)))
+
+
+class Scheduling(LoadFileScheduling):
+    """Hands out whole files: end-to-end tests to the first workers, and others to any worker without."""
+
+    def __init__(self, config: pytest.Config, log: Producer) -> None:
+        config.option.loadscopereorder = False
+        super().__init__(config, log)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        if (path := self._next_for(node)) is None:
+            node.shutdown()
+            return
+        self.workqueue.move_to_end(path, last=False)
+        super()._assign_work_unit(node)
+
+    def _next_for(self, node: WorkerController) -> str | None:
+        """Return the next file that the worker may run; None if only end-to-end tests are left for others."""
+        may_run_e2e = int(node.gateway.id.removeprefix("gw")) < E2E_WORKERS
+        return next(
+            (path for path in self.workqueue if is_e2e(path) and may_run_e2e),
+            next((path for path in self.workqueue if not is_e2e(path)), None),
+        )
