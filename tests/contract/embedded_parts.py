@@ -21,6 +21,7 @@ from infra.local import cloud as embedded
 from infra.local.cloud import Cloud
 from lambdas.aws.iot_registry import IotEndpoint as Broker
 from lambdas.aws.iot_registry import IotRegistry
+from tests.support.waiting import HANG_TIMEOUT_S
 
 T = TypeVar("T")
 
@@ -39,8 +40,8 @@ def client(cloud: Cloud, service: str, **credentials: str) -> Any:
     return boto3.client(service, **{**embedded.client_settings(cloud), **credentials})
 
 
-def until(ask: Callable[[], T | None], timeout_s: float = 30) -> T:
-    deadline = time.monotonic() + timeout_s
+def until(ask: Callable[[], T | None]) -> T:
+    deadline = time.monotonic() + HANG_TIMEOUT_S
     while not (answer := ask()):
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)

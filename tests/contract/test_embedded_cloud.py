@@ -36,6 +36,7 @@ from tests.contract.embedded_parts import (
     received,
     until,
 )
+from tests.support.waiting import HANG_TIMEOUT_S
 
 KEY = "new videos/Köln + Bonn 100%.mov"
 
@@ -215,7 +216,7 @@ async def test_a_device_speaks_for_itself_alone(devices: Cloud, tmp_path: Path) 
     mine, theirs = TOPICS.thing("server-x"), TOPICS.thing("server-y")
     endpoint = new_device(cloud, tmp_path, "server-x")
     async with MqttLink(endpoint, TOPICS.commands(mine)) as link:
-        await asyncio.wait_for(link.wait_connected(), 30)
+        await asyncio.wait_for(link.wait_connected(), HANG_TIMEOUT_S)
         said = {"wire": 1, "report": {"kind": "hello"}}
         lies = {"thing": theirs, "principal": "9f" * 32}
         await link.publish(TOPICS.reports(mine), json.dumps(said | lies).encode())
@@ -228,7 +229,7 @@ async def test_a_device_speaks_for_itself_alone(devices: Cloud, tmp_path: Path) 
 
         orders = client(cloud, "iot-data")
         orders.publish(topic=TOPICS.commands(mine), qos=1, payload=b"mine")
-        letter = await asyncio.wait_for(anext(link.messages()), 30)
+        letter = await asyncio.wait_for(anext(link.messages()), HANG_TIMEOUT_S)
         assert letter.payload == b"mine"
         letter.acknowledge()
 
@@ -244,7 +245,7 @@ async def test_a_device_is_told_of_its_job_and_tells_how_it_has_ended(devices: C
     iot, mine = client(devices, "iot"), (TOPICS.job_notifications(thing), TOPICS.jobs_response(thing))
     arn = iot.describe_thing(thingName=thing)["thingArn"]
     async with MqttLink(endpoint, TOPICS.commands(thing), mine) as link:
-        await asyncio.wait_for(link.wait_connected(), 30)
+        await asyncio.wait_for(link.wait_connected(), HANG_TIMEOUT_S)
         document = JobDocument(update_id="5f0c9a31be42", version="0.2.0")
         iot.create_job(jobId="job-1", targets=[arn], document=document.model_dump_json())
         assert (await _next(link)).topic == TOPICS.job_notifications(thing)
@@ -266,7 +267,7 @@ async def test_a_device_is_told_of_its_job_and_tells_how_it_has_ended(devices: C
 
 
 async def _next(link: MqttLink) -> ReceivedMessage:
-    letter = await asyncio.wait_for(anext(link.messages()), 30)
+    letter = await asyncio.wait_for(anext(link.messages()), HANG_TIMEOUT_S)
     letter.acknowledge()
     return letter
 

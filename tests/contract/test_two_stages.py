@@ -36,6 +36,7 @@ from tests.contract.embedded_parts import (
     received,
     registry,
 )
+from tests.support.waiting import HANG_TIMEOUT_S
 
 NAME = "server-b"
 PROD, EU = Topics("prod"), Topics("prod-eu")
@@ -124,11 +125,11 @@ def an_update(update_id: str = "0123456789ab") -> Update:
 
 
 async def up(link: MqttLink) -> None:
-    await asyncio.wait_for(link.wait_connected(), 30)
+    await asyncio.wait_for(link.wait_connected(), HANG_TIMEOUT_S)
 
 
 async def following(link: MqttLink) -> tuple[str, bytes]:
-    letter = await asyncio.wait_for(anext(link.messages()), 30)
+    letter = await asyncio.wait_for(anext(link.messages()), HANG_TIMEOUT_S)
     letter.acknowledge()
     return letter.topic, letter.payload
 

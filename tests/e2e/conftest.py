@@ -24,6 +24,7 @@ from infra.local.deploy import create_user
 from infra.local.environment import Environment, running_environment, until
 from infra.local.servers import RunningAgent, Server, free_port
 from tests.e2e.api import Api
+from tests.support.waiting import HANG_TIMEOUT_S
 
 SERVERS = {
     "server-b": {"/data": "rw", "/primary": "rw", "/shelf": "ro"},
@@ -238,9 +239,9 @@ def tab(browser: Browser, who: Api | None = None) -> Iterator[Page]:
 
     `who` is signed in already, as after a reload; other tests go through the sign-in form.
     """
-    expect.set_options(timeout=30_000)
+    expect.set_options(timeout=1000 * HANG_TIMEOUT_S)
     opened = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light", locale="en-GB")
-    opened.set_default_timeout(30_000)
+    opened.set_default_timeout(1000 * HANG_TIMEOUT_S)
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))
     opened.on(

@@ -13,8 +13,6 @@ from tests.e2e.conftest import Fleet
 AXE = REPOSITORY / "web/node_modules/axe-core/axe.min.js"
 SHOTS = REPOSITORY / "web/shots"
 """Folder of screenshots, an output of the test run, not in the repository."""
-TIMEOUT_MS = 30_000
-"""Timeout of Playwright's expectations, in milliseconds."""
 THEMES = ("light", "dark")
 MOST_TABS = 60
 

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from infra.local.demo_files import write_random
 from tests.e2e.conftest import Fleet
-from tests.e2e.console import TIMEOUT_MS, browse, choose, picture, visit
+from tests.e2e.console import browse, choose, picture, visit
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -71,7 +71,7 @@ def test_a_bucket_is_browsed_on_the_command_line_and_in_the_console(page: Page, 
     page.get_by_label("Destination: path").fill("/primary/from the bucket/")
     page.get_by_role("button", name="Start transfer").click()
 
-    expect(page.get_by_text("Succeeded").first).to_be_visible(timeout=TIMEOUT_MS)
+    expect(page.get_by_text("Succeeded").first).to_be_visible()
     arrived = fleet.folder("server-b:/primary/from the bucket/Zoë's take 2.mov")
     assert arrived.read_bytes() == b"12345"
 
@@ -87,7 +87,7 @@ def test_a_bucket_that_is_not_crosshauls_and_one_that_does_not_answer_are_said(
     choose(page, "Source", "S3")
     page.get_by_role("button", name="Browse").first.click()
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_text("The API cannot be reached")).to_be_visible(timeout=TIMEOUT_MS)
+    expect(dialog.get_by_text("The API cannot be reached")).to_be_visible()
     page.unroute("**/buckets")
     dialog.get_by_role("button", name="Try again").click()
     expect(dialog.get_by_role("navigation")).to_contain_text(fleet.here.outputs.bucket)

@@ -13,7 +13,7 @@ from infra.local.demo_files import MIB, differences, listing, write_random
 from infra.local.environment import until
 from tests.e2e.api import Refusal
 from tests.e2e.conftest import Fleet
-from tests.e2e.console import TIMEOUT_MS, picture, visit
+from tests.e2e.console import picture, visit
 
 pytestmark = pytest.mark.e2e
 
@@ -122,7 +122,7 @@ def test_its_directories_are_browsed_on_the_command_line_and_in_the_console(
     picture(page, "new-transfer-remote")
     page.get_by_role("button", name="Start transfer").click()
 
-    expect(page.get_by_text("Succeeded").first).to_be_visible(timeout=TIMEOUT_MS)
+    expect(page.get_by_text("Succeeded").first).to_be_visible()
     assert fleet.folder("server-b:/primary/browsed/one.bin").exists()
 
 

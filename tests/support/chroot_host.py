@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
+from tests.support.waiting import HANG_TIMEOUT_S
+
 _OF_THE_SYSTEM = ("bin", "sbin", "lib", "lib64")
 _COPIED = (
     "pam.d",
@@ -85,7 +87,7 @@ class ChrootHost:
             "-c",
             f"cd /root && {line}",
         ]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=HANG_TIMEOUT_S, check=False)
 
     def files(self) -> dict[str, str]:
         """Return every file's content by path."""

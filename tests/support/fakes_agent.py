@@ -27,6 +27,7 @@ from events.commands import Command, CommandEnvelope, LocalRoute, Move, PublicKe
 from events.locations import AgentLocation
 from events.progress import Connection
 from events.reports import Report, ReportEnvelope
+from tests.support.waiting import HANG_TIMEOUT_S
 
 AGENT = "server-b"
 THING = "crosshaul:local:server-b"
@@ -160,9 +161,9 @@ class FakeLink:
     def of(self, kind: str) -> list[Any]:
         return [report for report in self.reports if report.kind == kind]
 
-    async def until(self, true: Callable[[], object], patience: float = 5) -> None:
+    async def until(self, true: Callable[[], object]) -> None:
         """Wait until the condition holds, checking it at every publish."""
-        async with asyncio.timeout(patience), self._changed:
+        async with asyncio.timeout(HANG_TIMEOUT_S), self._changed:
             await self._changed.wait_for(lambda: bool(true()))
 
     async def wait_for_reports(self, kind: str, count: int = 1) -> list[Any]:
@@ -205,7 +206,7 @@ class FakeMover:
 
     async def has_begun(self, count: int = 1) -> Move:
         """Return move number `count` once it has begun."""
-        async with asyncio.timeout(5), self._changed:
+        async with asyncio.timeout(HANG_TIMEOUT_S), self._changed:
             await self._changed.wait_for(lambda: len(self.begun) >= count)
         return self.begun[count - 1]
 

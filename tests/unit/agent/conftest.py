@@ -22,9 +22,9 @@ from cryptography.x509.oid import NameOID
 from agent.cloud.messages import BrokerEndpoint
 from tests.support.fakes_agent import THING
 from tests.support.hosts import Hosts
+from tests.support.waiting import HANG_TIMEOUT_S
 
 MINISTACK = Path(__file__).parents[3] / ".crosshaul/cloud-env/bin/ministack"
-TIMEOUT_S = 30
 
 
 def free_port() -> int:
@@ -60,7 +60,7 @@ class Cloud:
             self.process = subprocess.Popen([MINISTACK], env=env, stdout=log, stderr=log, cwd=self.folder)
 
     async def ready(self) -> None:
-        async with asyncio.timeout(TIMEOUT_S):
+        async with asyncio.timeout(HANG_TIMEOUT_S):
             while True:
                 with contextlib.suppress(OSError):
                     await asyncio.to_thread(self.ca)
@@ -68,13 +68,13 @@ class Cloud:
                 await asyncio.sleep(0.05)
 
     def ca(self) -> bytes:
-        with urllib.request.urlopen(f"{self.url}/_ministack/iot/ca.pem", timeout=5) as response:
+        with urllib.request.urlopen(f"{self.url}/_ministack/iot/ca.pem", timeout=HANG_TIMEOUT_S) as response:
             return response.read()
 
     def stop(self) -> None:
         if self.process:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(TIMEOUT_S)
+            self.process.wait(HANG_TIMEOUT_S)
             self.process = None
 
     def client(self, service: str):

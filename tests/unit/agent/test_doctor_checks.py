@@ -19,6 +19,7 @@ from agent.cli.commands.host import app
 from agent.identity.enrollment import write_secret
 from agent.identity.registration import Files, Registration
 from tests.support.fakes_agent import AGENT, THING, Signer
+from tests.support.waiting import HANG_TIMEOUT_S
 
 
 def certificate(key, end: datetime) -> bytes:
@@ -122,7 +123,7 @@ def host(tmp_path, monkeypatch):
 def test_valid_state_is_ok_and_an_unreachable_api_is_reported(host):
     broker = host.serve_tls()
     checks = host.examine()
-    broker.join(5)
+    broker.join(HANG_TIMEOUT_S)
     assert checks["broker"].ok, checks["broker"].found
     assert {name for name, check in checks.items() if not check.ok} == {"clock"}, "no API listens here"
     assert "TLSv1" in checks["broker"].found
@@ -186,7 +187,7 @@ def test_a_broker_with_an_untrusted_certificate(host):
     other = ec.generate_private_key(ec.SECP256R1())
     host.files.ca.write_bytes(certificate(other, datetime.now(UTC) + timedelta(days=1)))
     check = host.examine()["broker"]
-    thread.join(5)
+    thread.join(HANG_TIMEOUT_S)
     assert "TLS with 127.0.0.1" in check.found
 
 

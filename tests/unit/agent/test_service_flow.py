@@ -37,7 +37,7 @@ from tests.support.fakes_agent import (
 )
 from tests.support.fakes_keys import rotation
 from tests.support.fakes_updates import not_installed
-from tests.support.waiting import until
+from tests.support.waiting import HANG_TIMEOUT_S, until
 
 SIGNER = Signer()
 HOP = f"{TRANSFER}-0"
@@ -99,7 +99,7 @@ class Host:
         try:
             yield self
             self.service.stop()
-            await asyncio.wait_for(task, 5)
+            await asyncio.wait_for(task, HANG_TIMEOUT_S)
         finally:
             task.cancel()
             await asyncio.wait([task])
@@ -504,7 +504,7 @@ async def test_retire_ends_the_service_and_deletes_the_work(host):
         host.send(move())
         await host.mover.has_begun()
         host.send(Retire())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANG_TIMEOUT_S):
             await host.service._stopping.wait()
     journal = Journal(host.folder / "journal.db", "reg")
     assert (journal.retired, journal.open_hops()) == (True, [])

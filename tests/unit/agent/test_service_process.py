@@ -21,11 +21,11 @@ from agent.status import overview
 from events.commands import Browse, Retire
 from events.topics import Topics
 from tests.support.fakes_agent import AGENT, THING, Signer
+from tests.support.waiting import HANG_TIMEOUT_S
 
 CROSSHAUL = Path(sys.executable).with_name("crosshaul")
 SIGNER = Signer()
 TOPICS = Topics("local")
-TIMEOUT_S = 30
 
 
 class Host:
@@ -79,17 +79,17 @@ class Host:
         """Run a command; return its exit code and output."""
         pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
         process = await asyncio.create_subprocess_exec(*self.command(*arguments), **pipes)
-        output, _ = await asyncio.wait_for(process.communicate(), TIMEOUT_S)
+        output, _ = await asyncio.wait_for(process.communicate(), HANG_TIMEOUT_S)
         return process.returncode, output.decode()
 
     async def logs(self, text: str) -> None:
         """Return once a text is in the log."""
-        async with asyncio.timeout(TIMEOUT_S):
+        async with asyncio.timeout(HANG_TIMEOUT_S):
             while text not in self.log:  # noqa: ASYNC110 - another process writes it
                 await asyncio.sleep(0.02)
 
     async def connected(self) -> None:
-        async with asyncio.timeout(TIMEOUT_S):
+        async with asyncio.timeout(HANG_TIMEOUT_S):
             while not overview(self.files).connected:
                 assert self.process.poll() is None, self.log
                 await asyncio.sleep(0.05)
@@ -99,7 +99,7 @@ class Host:
         data.publish(topic=TOPICS.commands(THING), qos=1, payload=SIGNER.letter(command))
 
     async def ended(self) -> int:
-        return await asyncio.to_thread(self.process.wait, TIMEOUT_S)
+        return await asyncio.to_thread(self.process.wait, HANG_TIMEOUT_S)
 
     @property
     def limits(self) -> str:

@@ -4,6 +4,7 @@ import sys
 
 from tests.bench.measuring import Meter
 from tests.bench.tools import Process
+from tests.support.waiting import HANG_TIMEOUT_S
 
 WORK = """\
 import time
@@ -19,7 +20,7 @@ def test_processor_time_and_memory_of_both_ends_count():
         with Meter([far.pid], []) as meter:
             near = Process(["bash", "-c", 'true; "$0" -c "$1"; true', sys.executable, WORK])
             meter.joined(near.pid)
-            near.wait(60)
+            near.wait(HANG_TIMEOUT_S)
     finally:
         far.end()
     assert meter.cost

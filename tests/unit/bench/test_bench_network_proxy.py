@@ -10,6 +10,7 @@ import pytest
 
 from tests.bench.emulated_network import NetworkProfile, emulated_network
 from tests.support.network_proxy import Direction, NetworkProxy
+from tests.support.waiting import HANG_TIMEOUT_S
 
 SIZE = 3_000_001
 
@@ -51,7 +52,7 @@ def echo():
 
 
 def there_and_back(port, sent):
-    with socket.create_connection(("127.0.0.1", port), 10) as near:
+    with socket.create_connection(("127.0.0.1", port), HANG_TIMEOUT_S) as near:
 
         def send():
             near.sendall(sent)
@@ -100,7 +101,7 @@ def test_no_more_is_under_way_than_the_window():
 
 def test_a_cut_ends_what_is_connected_and_lets_the_next_one_through(echo):
     line = NetworkProxy(echo.port)
-    with socket.create_connection(("127.0.0.1", line.port), 10) as near:
+    with socket.create_connection(("127.0.0.1", line.port), HANG_TIMEOUT_S) as near:
         near.sendall(b"here")
         assert near.recv(4) == b"here"
         line.cut()
@@ -112,7 +113,7 @@ def test_a_cut_ends_what_is_connected_and_lets_the_next_one_through(echo):
 
 def test_what_is_held_goes_on_at_the_end(echo):
     line = NetworkProxy(echo.port, counts="to target")
-    with socket.create_connection(("127.0.0.1", line.port), 60) as near:
+    with socket.create_connection(("127.0.0.1", line.port), HANG_TIMEOUT_S) as near:
         with line.held_after(4):
             near.sendall(b"here")
             while not line.is_held:
@@ -120,7 +121,7 @@ def test_what_is_held_goes_on_at_the_end(echo):
             near.setblocking(False)
             with pytest.raises(BlockingIOError):
                 near.recv(4)
-        near.settimeout(60)
+        near.settimeout(HANG_TIMEOUT_S)
         assert near.recv(4) == b"here"
     line.close()
 

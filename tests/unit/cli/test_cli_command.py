@@ -12,6 +12,7 @@ from agent.cli import text
 from agent.cli.commands import cp
 from agent.cli.errors import CliError, Exit, code_for_status
 from events.options import Options
+from tests.support.waiting import HANG_TIMEOUT_S
 from tests.unit.cli.conftest import Run
 
 CROSSHAUL = [sys.executable, "-c", "from agent.cli.main import main; main()"]
@@ -25,7 +26,7 @@ def shell(*arguments: str, home: Path, **environment: str) -> subprocess.Complet
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=HANG_TIMEOUT_S,
     )
 
 
@@ -79,7 +80,7 @@ def test_what_is_not_needed_is_not_imported(tmp_path: Path, arguments: list[str]
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=HANG_TIMEOUT_S,
     )
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
 

@@ -17,6 +17,7 @@ from agent.cloud.http import client
 from agent.cloud.live_link import LiveLink
 from events.progress import Live, Progress
 from tests.support.fakes_api import NOW, TRANSFER, FakeApi
+from tests.support.waiting import HANG_TIMEOUT_S
 
 _MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
 _CONNECT, _SUBSCRIBE = 1, 8
@@ -37,7 +38,7 @@ class Broker:
 
     def close(self) -> None:
         self._socket.close()
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=HANG_TIMEOUT_S)
 
     def _serve(self) -> None:
         connection, _ = self._socket.accept()
@@ -116,7 +117,7 @@ def link_to(broker: Broker) -> LiveLink:
 def test_the_upgrade_is_asked_for_exactly_as_it_was_signed(broker: Callable[..., Broker]) -> None:
     there = broker(b"hello")
     with link_to(there) as link:
-        assert link.messages.get(timeout=10) == b"hello"
+        assert link.messages.get(timeout=HANG_TIMEOUT_S) == b"hello"
         assert link.connected
     assert there.request.startswith(b"GET /mqtt?X-Amz-Signature=a%2Fb HTTP/1.1\r\n")
     assert _value(there.request, "Host") == f"abc.iot.eu-central-1.localhost:{there.port}"
@@ -125,15 +126,17 @@ def test_the_upgrade_is_asked_for_exactly_as_it_was_signed(broker: Callable[...,
 
 def test_topics_that_are_not_granted_are_no_connection(broker: Callable[..., Broker]) -> None:
     with link_to(broker(b"hello", code=135)) as link:
-        assert link.messages.get(timeout=10) == b"hello"  # sent after the refusal, to know that it came
+        assert (
+            link.messages.get(timeout=HANG_TIMEOUT_S) == b"hello"
+        )  # sent after the refusal, to know that it came
         assert not link.connected
 
 
 def listen(api: FakeApi) -> tuple[bool, list[Live]]:
-    """Return whether the feed is connected, and the first valid message within ten seconds."""
+    """Return whether the feed is connected, and the first valid message."""
     kept = session.load()
     with client(kept.url) as http, live_feed(ApiClient(http, kept), TRANSFER) as feed:
-        until = monotonic() + 10
+        until = monotonic() + HANG_TIMEOUT_S
         while monotonic() < until:
             if live := feed.next(0.5):
                 return feed.is_connected, [live]

@@ -18,6 +18,7 @@ from infra.local import cloud as embedded
 from infra.local import deploy, processes
 from infra.local.cloud import Cloud
 from infra.publish import NotBuilt, publish, publish_kit
+from tests.support.waiting import HANG_TIMEOUT_S
 
 
 def a_cloud(**changes: Any) -> Cloud:
@@ -36,14 +37,14 @@ def a_cloud(**changes: Any) -> Cloud:
 def test_a_process_is_ended_by_a_polite_request(tmp_path: Path) -> None:
     pid = processes.spawn([sys.executable, "-c", "import signal; signal.pause()"], {}, tmp_path / "log")
     assert processes.is_alive(pid, sys.executable)
-    assert processes.end(pid, timeout_s=20)
+    assert processes.end(pid, timeout_s=HANG_TIMEOUT_S)
     assert not processes.is_alive(pid, sys.executable)
 
 
 def test_a_process_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     deaf = "from signal import *; signal(SIGTERM, SIG_IGN); print('up', flush=True); pause()"
     pid = processes.spawn([sys.executable, "-c", deaf], {}, tmp_path / "log")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + HANG_TIMEOUT_S
     while not (tmp_path / "log").read_text():
         assert time.monotonic() < deadline
     assert not processes.end(pid, timeout_s=0.2)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from lambdas.settings import Settings
+from tests.support.waiting import HANG_TIMEOUT_S
 
 SETTINGS = Settings(
     stage="test",
@@ -56,4 +57,4 @@ def test_the_use_cases_find_what_they_need():
         "assert wiring.stream_handler() is wiring.stream_handler()"
     )
     env = {**SETTINGS.as_env(), "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-    subprocess.run([sys.executable, "-c", program], env=env, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], env=env, check=True, timeout=HANG_TIMEOUT_S)

@@ -17,6 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from agent.cloud.messages import BrokerEndpoint, LinkError, MessageTooLargeError
 from agent.cloud.mqtt_link import MqttLink
+from tests.support.waiting import HANG_TIMEOUT_S
 
 MAX_PACKET = 1000
 PUBLISH, SUBSCRIBE = 3, 8
@@ -119,7 +120,7 @@ async def test_a_message_that_is_too_large_is_distinguished_from_a_lost_one(fold
     keys = folder / "device.pem", folder / "device.key"
     endpoint = BrokerEndpoint("127.0.0.1", broker.port, "server-b", *keys, ca=folder / "ca.pem")
     try:
-        async with asyncio.timeout(30), MqttLink(endpoint, "commands") as link:
+        async with asyncio.timeout(HANG_TIMEOUT_S), MqttLink(endpoint, "commands") as link:
             await link.wait_connected()
             await link.publish("a", b"small")
             with pytest.raises(MessageTooLargeError):

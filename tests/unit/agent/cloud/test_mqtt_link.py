@@ -12,9 +12,9 @@ from agent.identity import enrollment
 from events.certificates import fingerprint
 from events.topics import Topics
 from tests.support.fakes_agent import THING
+from tests.support.waiting import HANG_TIMEOUT_S
 
 TOPIC = Topics("local").commands(THING)
-TIMEOUT_S = 30
 
 
 def free_port() -> int:
@@ -30,7 +30,7 @@ async def publish(cloud, payload: bytes) -> None:
 
 async def next_event(stream, kind):
     """Return the next event of a kind."""
-    async with asyncio.timeout(TIMEOUT_S):
+    async with asyncio.timeout(HANG_TIMEOUT_S):
         event = await anext(stream)
         while not isinstance(event, kind):
             event = await anext(stream)
@@ -38,7 +38,7 @@ async def next_event(stream, kind):
 
 
 async def next_payload(link: MqttLink) -> bytes:
-    async with asyncio.timeout(TIMEOUT_S):
+    async with asyncio.timeout(HANG_TIMEOUT_S):
         return (await anext(link.messages())).payload
 
 
@@ -49,7 +49,7 @@ async def test_messages_in_both_directions_and_none_lost_while_offline(cloud, en
             await link.publish("crosshaul/x", b"too early", qos=1)
         await next_event(link.events(), Connected)
         await publish(cloud, b"first")
-        async with asyncio.timeout(TIMEOUT_S):
+        async with asyncio.timeout(HANG_TIMEOUT_S):
             first = await anext(link.messages())
         assert first.payload == b"first"
         first.acknowledge()
@@ -113,7 +113,7 @@ async def test_it_reconnects_with_another_certificate_and_loses_no_message(cloud
         events = link.events()
         before = await next_event(events, Connected)
         await publish(cloud, b"first")
-        async with asyncio.timeout(TIMEOUT_S):
+        async with asyncio.timeout(HANG_TIMEOUT_S):
             first = await anext(link.messages())
         with pytest.raises(LinkError):
             await link.reconnect(replace(endpoint, certificate=tmp_path / "ca.pem", key=tmp_path / "none"))

@@ -17,7 +17,7 @@ from agent.pull.source import LocalReader
 from events.reports import PREVIOUS_HOP_RESTS
 from infra.local.demo_files import MIB, differences, listing, write_random
 from tests.support.hosts import Hosts, RecordingObserver
-from tests.support.waiting import until
+from tests.support.waiting import HANG_TIMEOUT_S, until
 
 
 class Chain:
@@ -39,7 +39,7 @@ class Chain:
 
         def wait_for_release(reader, entry, *rest):
             if entry.path.endswith("last"):
-                assert self.released.wait(60)
+                assert self.released.wait(HANG_TIMEOUT_S)
             return read(reader, entry, *rest)
 
         monkeypatch.setattr(LocalReader, "range", wait_for_release)

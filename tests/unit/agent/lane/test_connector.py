@@ -22,7 +22,7 @@ from infra.local.demo_files import MIB, differences, listing, write_random
 from tests.support.held_progress import pause
 from tests.support.hosts import TOKEN, TRANSFER, Hosts, closed_port
 from tests.support.network_proxy import NetworkProxy
-from tests.support.waiting import until
+from tests.support.waiting import HANG_TIMEOUT_S, until
 
 HOP = f"{TRANSFER}-700"
 
@@ -72,8 +72,7 @@ class TestWhenBothCanDial:
 
 
 class TestWhenNeitherCanDial:
-    async def test_the_error_names_each_address_with_its_own_error(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 1.0)
+    async def test_the_error_names_each_address_with_its_own_error(self, tmp_path):
         with make_hosts(tmp_path, "neither") as hosts, silent_server() as silent, smtp_server() as no_lane:
             refusing = hosts.b_endpoints[0]
             hosts.b_endpoints = (refusing, silent, no_lane, "no.such.host.invalid:1", "nonsense")
@@ -228,7 +227,7 @@ class TestDialingSource:
         with expected_inbound(hosts) as inbound_connections, dial(hosts, HOP) as connection:
             assert send_request(connection, reverse_request(HOP, hops_token, "127.0.0.1:1")) == status
             if status == 101:
-                with contextlib.closing(inbound_connections.take(5)) as idle:
+                with contextlib.closing(inbound_connections.take(HANG_TIMEOUT_S)) as idle:
                     assert idle.dialed_address == "127.0.0.1:1"
             else:
                 with pytest.raises(SourceConnectionError):
@@ -417,10 +416,10 @@ class TestConnectionRace:
         late, may = FakeConnection(), threading.Event()
 
         def slow() -> FakeConnection:
-            may.wait(30)
+            may.wait(HANG_TIMEOUT_S)
             return late
 
-        name, won = ConnectionRace({"slow": slow, "quick": FakeConnection}).run(30)
+        name, won = ConnectionRace({"slow": slow, "quick": FakeConnection}).run(HANG_TIMEOUT_S)
         may.set()
         assert name == "quick"
         assert not won.closed
@@ -434,7 +433,7 @@ class TestConnectionRace:
                 raise error
             return FakeConnection()
 
-        assert ConnectionRace({"early": early}).run(30)[0] == "early"
+        assert ConnectionRace({"early": early}).run(HANG_TIMEOUT_S)[0] == "early"
 
     def test_without_attempts_fails(self):
         with pytest.raises(SourceConnectionError):

@@ -24,7 +24,7 @@ from agent.lane.grants import client_context
 from events.commands import Peer, Serve
 from infra.local.demo_files import MIB, write_random
 from tests.support.hosts import TOKEN, TRANSFER, Hosts
-from tests.support.waiting import until
+from tests.support.waiting import HANG_TIMEOUT_S, until
 
 HOP, OTHER = f"{TRANSFER}-500", f"{TRANSFER}-501"
 ALL = {"symlinks": "keep", "selection": None}
@@ -40,7 +40,7 @@ def hosts(tmp_path):
 
 def dial(hosts, hop: str = HOP, who=None) -> ssl.SSLSocket:
     context = client_context(who or hosts.c, hosts.b.certificate.read_text())
-    plain = socket.create_connection(("127.0.0.1", hosts.server.port), 10)
+    plain = socket.create_connection(("127.0.0.1", hosts.server.port), HANG_TIMEOUT_S)
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         return context.wrap_socket(plain, server_hostname=hop)
@@ -645,6 +645,6 @@ def test_stop_ends_all_threads(hosts):
         client.request("manifest", ALL)
         hosts.arriving.stop()
         hosts.server.stop()
-        client.http.sock.settimeout(10)
+        client.http.sock.settimeout(HANG_TIMEOUT_S)
         assert client.http.sock.recv(1) == b""
     assert "lane" not in {thread.name for thread in threading.enumerate()}

@@ -9,10 +9,11 @@ from datetime import datetime
 import pytest
 
 from agent.hops.priority_semaphore import PrioritySemaphore
-from agent.pull import worker_pool
+from agent.pull import bandwidth, worker_pool
 from agent.pull.bandwidth import WEIGHTS, BandwidthSchedule, RateLimiter, SharedBandwidth, chunk_size_for
 from agent.pull.worker_pool import WorkerPool
 from events.options import BandwidthWindow, Options
+from tests.support.waiting import HANG_TIMEOUT_S
 
 KIB = 1024
 OFFICE = {"days": ["mon", "tue"], "start": "08:00", "end": "18:00", "zone": "Europe/Berlin", "limit": 5 * KIB}
@@ -67,15 +68,31 @@ def test_hops_share_bandwidth_by_priority() -> None:
     assert came["high"] > 1.5 * came["normal"] > 1.5 * came["low"] > 0
 
 
-def test_unused_bandwidth_goes_to_other_hops() -> None:
+class SimulatedTime:
+    """A clock that only waiting moves forward."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_unused_bandwidth_goes_to_other_hops(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimulatedTime()
+    monkeypatch.setattr(bandwidth, "time", clock)
     shared, stopped = SharedBandwidth(BandwidthSchedule(1000 * KIB)), threading.Event()
+    monkeypatch.setattr(shared._turn, "wait", clock.wait)
     idle = RateLimiter(BandwidthSchedule(None), shared, WEIGHTS["high"], stopped)
     busy = RateLimiter(BandwidthSchedule(None), shared, WEIGHTS["low"], stopped)
     idle.take(KIB)
-    began = time.monotonic()
+    began = clock.now
     for _ in range(500):
         busy.take(KIB)
-    assert time.monotonic() - began < 2  # a fifth of the line would take 2.5 s
+    assert clock.now - began < 0.6  # a fifth of the bandwidth would take 2.5 s
 
 
 QUEUE = {"l": "low", "n1": "normal", "h": "high", "n2": "normal", "gone": "high"}
@@ -95,7 +112,7 @@ async def test_semaphore_prefers_the_highest_priority() -> None:
         await asyncio.sleep(0)
     await asyncio.gather(*waiting, return_exceptions=True)
     assert came == ["h", "n1", "n2", "l"]
-    async with asyncio.timeout(5), turns.acquired("low"):
+    async with asyncio.timeout(HANG_TIMEOUT_S), turns.acquired("low"):
         pass
 
 
@@ -126,7 +143,8 @@ class FakeNetwork:
     def moved(self) -> int:
         """Return the bytes moved, once all started workers are running."""
         with self.changed:
-            assert self.changed.wait_for(lambda: self.over.is_set() or self.working >= running_workers(), 60)
+            all_run = lambda: self.over.is_set() or self.working >= running_workers()  # noqa: E731
+            assert self.changed.wait_for(all_run, HANG_TIMEOUT_S)
             self.bytes += min(self.each * self.working, self.most)
         return self.bytes
 
@@ -147,6 +165,6 @@ def test_pool_grows_only_while_throughput_grows(monkeypatch, most: int, settles:
     crowd = WorkerPool(pipe.fetch, pipe.moved, 2, worker_pool.MAX_WORKERS)
     crowd.start()
     with pipe.changed:
-        assert pipe.changed.wait_for(lambda: pipe.peak > 2 and pipe.working == settles, 60)
+        assert pipe.changed.wait_for(lambda: pipe.peak > 2 and pipe.working == settles, HANG_TIMEOUT_S)
     pipe.over.set()
     crowd.join()

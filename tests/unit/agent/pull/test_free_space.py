@@ -16,6 +16,7 @@ from events.progress import SpaceShortage
 from infra.local.demo_files import MIB, write_random
 from tests.support.hosts import Hosts
 from tests.support.small_disk import STORIES
+from tests.support.waiting import HANG_TIMEOUT_S
 
 IN_NAMESPACES = ("unshare", "-rm")
 """Command prefix: run in a user and a mount namespace of its own."""
@@ -43,7 +44,7 @@ def test_on_a_small_disk(tmp_path, story, kind):
         [*prefix, sys.executable, "-m", "tests.support.small_disk", story, kind, tmp_path],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG_TIMEOUT_S,
         check=False,
     )
     assert told.returncode == 0, told.stderr

@@ -7,6 +7,7 @@ import pytest
 
 from agent.files.listing import FileEntry
 from agent.pull.job_queue import BATCH_LINGER_S, JobQueue, PackJob
+from tests.support.waiting import HANG_TIMEOUT_S
 
 HOUR = 3600.0
 
@@ -34,7 +35,7 @@ def test_files_added_together_are_one_pack(endless_linger):
     for number in range(3):
         assert taken == []
         jobs.add(small(number))
-    thread.join(10)
+    thread.join(HANG_TIMEOUT_S)
     assert taken == [PackJob((small(0), small(1), small(2)))]
 
 
@@ -48,7 +49,7 @@ def test_end_of_planning_releases_an_open_batch(endless_linger):
         time.sleep(0.001)
     jobs.job_done(progressed=True)
     for thread, _ in threads:
-        thread.join(10)
+        thread.join(HANG_TIMEOUT_S)
     assert sorted(map(str, (taken[0] for taken in results))) == sorted(
         map(str, (PackJob((small(0),)), None, None))
     )

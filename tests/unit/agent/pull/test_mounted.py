@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import HANG_TIMEOUT_S
+
 APART = ("unshare", "-rm")
 REPOSITORY = Path(__file__).parents[4]
 
@@ -65,7 +67,7 @@ def test_files_mounted_in_two_places_are_kept(tmp_path, story, way):
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG_TIMEOUT_S,
         check=False,
     )
     assert process.returncode == 0, process.stderr

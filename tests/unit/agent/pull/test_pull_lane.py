@@ -25,7 +25,7 @@ from agent.pull.job_queue import JobQueue, RangeJob
 from agent.pull.source import LocalReader, SourceConnectionError
 from infra.local.demo_files import MIB, differences, listing, write_random
 from tests.support.hosts import Hosts
-from tests.support.waiting import until
+from tests.support.waiting import HANG_TIMEOUT_S, until
 
 
 @pytest.fixture(params=["destination", "source"])
@@ -403,7 +403,7 @@ def test_workers_wait_for_a_requeued_file():
         asked = pool.submit(jobs.take)
         jobs.add(last.file.entry, tries=2, block=False)
         jobs.job_done(progressed=True)
-        again = asked.result(timeout=60)
+        again = asked.result(timeout=HANG_TIMEOUT_S)
     assert isinstance(again, RangeJob)
     assert again.file.tries == 2
 

@@ -16,6 +16,7 @@ from agent.rclone.process import RcloneProcess
 from agent.remotes import Remotes
 from events.commands import Browse
 from events.reports import Browsed
+from tests.support.waiting import HANG_TIMEOUT_S
 
 CONFIGURATION = """
 [archive]
@@ -196,10 +197,10 @@ def silent():
 
     class SilentHandler(BaseHTTPRequestHandler):
         def do_HEAD(self):
-            over.wait(60)
+            over.wait(HANG_TIMEOUT_S)
 
         def do_GET(self):
-            over.wait(60)
+            over.wait(HANG_TIMEOUT_S)
 
         def log_message(self, *what):
             """Log nothing."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from agent.rclone import child_process
 from agent.rclone.child_process import start_child
 from infra.local.environment import until
+from tests.support.waiting import HANG_TIMEOUT_S
 
 AGENT = """
 import subprocess, threading, time
@@ -52,14 +53,14 @@ def test_a_child_ends_with_a_killed_agent_and_not_with_its_starting_thread():
 def test_a_child_can_be_started_from_any_thread_and_waited_for():
     with ThreadPoolExecutor(4) as threads:
         started = [threads.submit(start_child, ["sh", "-c", f"exit {code}"]) for code in range(8)]
-        assert [one.result().wait(30) for one in started] == list(range(8))
+        assert [one.result().wait(HANG_TIMEOUT_S) for one in started] == list(range(8))
 
 
 def test_without_setpriv_no_prefix_is_used(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda _: "/nowhere/setpriv")
     child_process._parent_death_prefix.cache_clear()
     try:
-        assert start_child(["true"]).wait(30) == 0
+        assert start_child(["true"]).wait(HANG_TIMEOUT_S) == 0
         assert child_process._parent_death_prefix() == ()
     finally:
         child_process._parent_death_prefix.cache_clear()

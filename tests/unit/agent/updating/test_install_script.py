@@ -5,12 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import HANG_TIMEOUT_S
+
 SCRIPT = Path(__file__).parents[4] / "agent/install.sh"
 SOURCE = ("--package", "x.whl", "--lock", "agent.txt")
 
 
 def install(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([SCRIPT, *arguments], capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(
+        [SCRIPT, *arguments], capture_output=True, text=True, timeout=HANG_TIMEOUT_S, check=False
+    )
 
 
 def test_help_names_every_option_and_no_code():
