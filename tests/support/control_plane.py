@@ -76,15 +76,15 @@ class Answer:
 
 @dataclass
 class Fleet(FakeCommandSender):
-    """Records the commands sent to agents; `obeys` may answer them like an agent."""
+    """Records the commands sent to agents; `on_command` may answer them like an agent."""
 
-    obeys: Callable[[str, Command], None] = lambda agent_id, command: None
+    on_command: Callable[[str, Command], None] = lambda agent_id, command: None
     published: tuple[dict[str, Any], ...] = (JWK,)
     keys: tuple[str, str] = ("key-1", "key-2")
 
     def send(self, agent_id: str, token: str) -> None:
         super().send(agent_id, token)
-        self.obeys(*self.signed[token])
+        self.on_command(*self.signed[token])
 
     def verification_keys(self) -> tuple[dict[str, Any], ...]:
         return self.published
@@ -227,7 +227,7 @@ def host(token: str, **differently: Any) -> dict[str, Any]:
 
 def hello(**differently: Any) -> Hello:
     roots = (RootState(path="/data", access="ro"), RootState(path="/primary", access="rw"))
-    said = {
+    fields = {
         "at": datetime.now(UTC),
         "version": "0.1.0",
         "hostname": "b.example.org",
@@ -237,7 +237,7 @@ def hello(**differently: Any) -> Hello:
         "lane_certificate": "lane certificate",
         "roots": roots,
     }
-    return Hello.model_validate({**said, **differently})
+    return Hello.model_validate({**fields, **differently})
 
 
 @contextmanager

@@ -66,7 +66,7 @@ class Signer:
         payload = {**standard, "iat": now, "exp": now + 300, "command": body, **claims}
         return jwt.encode(payload, self._key, algorithm="ES256", headers={"kid": self.kid})
 
-    def letter(self, command: Command | dict[str, Any], **claims: Any) -> bytes:
+    def envelope(self, command: Command | dict[str, Any], **claims: Any) -> bytes:
         return CommandEnvelope(token=self.token(command, **claims)).model_dump_json().encode()
 
 
@@ -92,7 +92,7 @@ class FakeLink:
     """A link whose broker is a list. `up()` and `down()` connect and disconnect it."""
 
     def __init__(self) -> None:
-        self._letters: asyncio.Queue[ReceivedMessage] = asyncio.Queue()
+        self._messages: asyncio.Queue[ReceivedMessage] = asyncio.Queue()
         self._events: asyncio.Queue[Connected | Disconnected] = asyncio.Queue()
         self._is_up = asyncio.Event()
         self._changed = asyncio.Condition()
@@ -103,9 +103,9 @@ class FakeLink:
         self.limit: int | None = None
         """Largest report in bytes; larger ones are refused permanently."""
         self.certificate = ""
-        self.taken: Callable[[str], bool] = lambda _: True
+        self.accepts: Callable[[str], bool] = lambda _: True
         """Whether the broker accepts a client with this certificate."""
-        self.turned: list[str] = []
+        self.reconnected_as: list[str] = []
 
     @property
     def connected(self) -> bool:
@@ -125,17 +125,17 @@ class FakeLink:
     async def reconnect(self, endpoint: BrokerEndpoint) -> None:
         """Reconnect as another client with the same name."""
         self.certificate = fingerprint(endpoint.certificate.read_text())
-        self.turned.append(self.certificate)
+        self.reconnected_as.append(self.certificate)
         self.down()
-        if self.taken(self.certificate):
+        if self.accepts(self.certificate):
             self.up()
 
     def deliver(self, payload: bytes, topic: str = "") -> None:
-        self._letters.put_nowait(ReceivedMessage(payload, lambda: self.acknowledged.append(payload), topic))
+        self._messages.put_nowait(ReceivedMessage(payload, lambda: self.acknowledged.append(payload), topic))
 
     async def messages(self) -> AsyncIterator[ReceivedMessage]:
         while True:
-            yield await self._letters.get()
+            yield await self._messages.get()
 
     async def events(self) -> AsyncIterator[Connected | Disconnected]:
         while True:
@@ -155,8 +155,8 @@ class FakeLink:
     @property
     def reports(self) -> list[Report]:
         """The reports published so far, in order."""
-        letters = [payload for topic, payload, _ in self.published if topic.endswith("/reports")]
-        return [ReportEnvelope.model_validate_json(letter).report for letter in letters]
+        envelopes = [payload for topic, payload, _ in self.published if topic.endswith("/reports")]
+        return [ReportEnvelope.model_validate_json(envelope).report for envelope in envelopes]
 
     def of(self, kind: str) -> list[Any]:
         return [report for report in self.reports if report.kind == kind]
@@ -180,19 +180,19 @@ class FakeMover:
         self.stopped: list[Move] = []
         self.discarded: list[Move] = []
         self.tallies: list[ProgressCounter] = []
-        self.watchers: list[AttemptObserver] = []
+        self.observers: list[AttemptObserver] = []
         self._ends: dict[str, asyncio.Future[HopResult]] = {}
         self._changed = asyncio.Condition()
 
     def __call__(self, order: Move) -> "FakeMover":
         return self
 
-    async def move(self, order: Move, tally: ProgressCounter, watcher: AttemptObserver) -> HopResult:
+    async def move(self, order: Move, tally: ProgressCounter, observer: AttemptObserver) -> HopResult:
         self._ends[order.hop_id] = end = asyncio.get_running_loop().create_future()
         self.tallies.append(tally)
-        self.watchers.append(watcher)
+        self.observers.append(observer)
         self.begun.append(order)
-        watcher.on_start(Connection(kind="local"))
+        observer.on_start(Connection(kind="local"))
         async with self._changed:
             self._changed.notify_all()
         try:

@@ -96,8 +96,8 @@ class InstalledHost:
         self._now += seconds
         record = self.record
         if record and self.running == record.order.version and self.healthy(str(self.running)):
-            said = HealthReport(update_id=record.order.update_id, version=str(self.running), healthy=True)
-            self.notes.verdict.write_text(said.model_dump_json())
+            body = HealthReport(update_id=record.order.update_id, version=str(self.running), healthy=True)
+            self.notes.verdict.write_text(body.model_dump_json())
 
     @property
     def record(self) -> UpdateRecord | None:
@@ -114,7 +114,7 @@ class InstalledHost:
         atomic_write(self.notes.request, message, 0o600)
 
     def ask_for(self, version: str = "2.0.0", update_id: str = UPDATE, **claims: object) -> None:
-        self.show(self.signer.letter(an_update(version, update_id), **claims))
+        self.show(self.signer.envelope(an_update(version, update_id), **claims))
 
     def update(self) -> None:
         """Run the updater once, like its systemd unit."""

@@ -19,7 +19,7 @@ from events.commands import Move
 from tests.support.hosts import RecordingObserver
 
 
-async def carry(folder: Path, order: Move) -> None:
+async def move(folder: Path, order: Move) -> None:
     roots = Roots([RootConfig(path="/archive", access="rw", directory=folder / "archive")])
     mover = mover_for(
         order,
@@ -32,4 +32,4 @@ async def carry(folder: Path, order: Move) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(carry(Path(sys.argv[1]), Move.model_validate_json(sys.stdin.read())))
+    asyncio.run(move(Path(sys.argv[1]), Move.model_validate_json(sys.stdin.read())))

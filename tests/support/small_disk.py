@@ -147,21 +147,21 @@ async def read_only(hosts: Hosts, there: Disk) -> None:
     assert [path.name for path in hosts.archive.iterdir()] == ["there"]
 
 
-STORIES: dict[str, Callable[[Hosts, Disk], Awaitable[None]]] = {
+SCENARIOS: dict[str, Callable[[Hosts, Disk], Awaitable[None]]] = {
     "full": full,
     "tight": tight,
     "read_only": read_only,
 }
 
 
-async def tell(story: str, kind: str, folder: Path) -> None:
+async def run_scenario(scenario: str, kind: str, folder: Path) -> None:
     disks: dict[str, type[Disk]] = {"mounted": Mounted, "pretended": Pretended}
     hosts = Hosts(folder)
     try:
-        await STORIES[story](hosts, disks[kind](hosts.archive))
+        await SCENARIOS[scenario](hosts, disks[kind](hosts.archive))
     finally:
         hosts.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(tell(sys.argv[1], sys.argv[2], Path(sys.argv[3])))
+    asyncio.run(run_scenario(sys.argv[1], sys.argv[2], Path(sys.argv[3])))

@@ -51,35 +51,37 @@ class ControlPlaneFixture:
     def __init__(self, fleet: Any = None) -> None:
         self.clock = FakeClock()
         self.fleet = fleet or FakeCommandSender()
-        self.facts = FakeEventPublisher()
-        self.announced = FakeChangeNotifier()
+        self.events = FakeEventPublisher()
+        self.notifier = FakeChangeNotifier()
         self.agents = FakeAgents(*(an_agent(name) for name in "abcd"))
         self.store = TransferStore(TABLE, REGION)
         TransferRow.create_table(billing_mode="PAY_PER_REQUEST")
-        self.changing = TransferWriter(self.store, self.clock, wait=lambda _: None)
+        self.writer = TransferWriter(self.store, self.clock, wait=lambda _: None)
         dispatch = Dispatcher(
-            self.changing, self.agents, self.fleet, S3Access(REGION, None, "relay"), self.clock
+            self.writer, self.agents, self.fleet, S3Access(REGION, None, "relay"), self.clock
         )
-        self.reactions = StreamHandler(
-            self.store, self.changing, dispatch, self.fleet, self.facts, self.announced
+        self.stream_handler = StreamHandler(
+            self.store, self.writer, dispatch, self.fleet, self.events, self.notifier
         )
-        self.desk = TransferService(self.store, self.changing, self.agents, self.clock)
-        self.hearing = ReportHandler(self.store, self.changing, self.reactions, self.fleet, self.clock)
-        self.sweeping = LeaseSweeper(self.store, self.changing, self.reactions, self.clock)
+        self.service = TransferService(self.store, self.writer, self.agents, self.clock)
+        self.report_handler = ReportHandler(
+            self.store, self.writer, self.stream_handler, self.fleet, self.clock
+        )
+        self.lease_sweeper = LeaseSweeper(self.store, self.writer, self.stream_handler, self.clock)
         self._seen: set[tuple[str, str]] = set()
 
     def request(self, source: str, *destinations: str, **more: Any) -> str:
         """Request a transfer and return its id."""
         body = {"source": source, "destinations": destinations, **more}
-        return self.desk.request(ADA, TransferRequest.model_validate(body)).transfer_id
+        return self.service.request(ADA, TransferRequest.model_validate(body)).transfer_id
 
     def stream(self) -> None:
-        while news := self.news():
-            for image in news:
+        while rows := self.new_rows():
+            for image in rows:
                 self.clock.forward(milliseconds=1)
-                self.reactions.handle(image)
+                self.stream_handler.handle(image)
 
-    def news(self) -> list[dict[str, Any]]:
+    def new_rows(self) -> list[dict[str, Any]]:
         """Return new rows as the stream delivers them, deserialized, in the order of the timeline."""
         items = boto3.client("dynamodb", REGION).scan(TableName=TABLE)["Items"]
         rows = [
@@ -103,7 +105,7 @@ class ControlPlaneFixture:
             Failed: {"progress": Progress(), "problem": Problem(code="source-missing", message="gone")},
         }.get(kind, {"progress": Progress()})
         report = kind(**{**given, "at": self.clock(), **own, **more})
-        self.hearing.apply(hop.carrier, report)
+        self.report_handler.apply(hop.carrier, report)
 
 
 @contextmanager
@@ -153,8 +155,8 @@ def a_transfer(
     arrivals = tuple(AgentLocation(agent_id=name, path="/archive/") for name in destinations)
     source = AgentLocation(agent_id="a", path="/data/")
     options = Options(dry_run=dry_run)
-    wish = TransferSpec(source=source, destinations=arrivals, shape=shape, options=options)  # type: ignore[arg-type]
-    return plan(new_transfer_id(), replace(wish, template_id=template_id), ADA, at or FakeClock().now)
+    spec = TransferSpec(source=source, destinations=arrivals, shape=shape, options=options)  # type: ignore[arg-type]
+    return plan(new_transfer_id(), replace(spec, template_id=template_id), ADA, at or FakeClock().now)
 
 
 def requested(transfer: Transfer) -> Any:

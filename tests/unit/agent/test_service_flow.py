@@ -60,7 +60,7 @@ class Host:
         )
 
     def send(self, command, **claims) -> bytes:
-        message = SIGNER.letter(command, **claims)
+        message = SIGNER.envelope(command, **claims)
         self.link.deliver(message)
         return message
 
@@ -131,7 +131,7 @@ async def test_a_hop_from_command_to_success(host):
         message = host.send(move())
         begun = await host.mover.has_begun()
         host.mover.tallies[0].add_existing(9)
-        host.mover.watchers[0].on_verify()
+        host.mover.observers[0].on_verify()
         host.mover.succeed(begun, "d1")
         [end] = await host.link.wait_for_reports("succeeded")
         await host.link.until(lambda: host.link.acknowledged)
@@ -280,8 +280,8 @@ async def test_a_cancel_interrupted_by_a_kill_is_executed_at_the_next_start(host
     async with asyncio.TaskGroup() as group:
         hops = service._hop_manager(group.create_task)
         accept = service._commands(hops).accept
-        assert accept(SIGNER.letter(move()))
-        assert accept(SIGNER.letter(command(Cancel)))
+        assert accept(SIGNER.envelope(move()))
+        assert accept(SIGNER.envelope(command(Cancel)))
     journal.close()
     async with host.running():
         await host.link.wait_for_reports("cancelled")
@@ -404,11 +404,11 @@ async def test_live_progress_only_when_it_changes(host):
 async def test_the_next_key_is_trusted_once_the_present_one_has_signed_it(host):
     following = Signer("key-2")
     async with host.running(intervals=AttemptIntervals(live=1, checkpoint=60, heartbeat=0.02)):
-        host.link.deliver(following.letter(move()))
+        host.link.deliver(following.envelope(move()))
         [refused] = await host.link.wait_for_reports("refused")
         assert refused.problem.code == "command-not-trusted"
         host.send(trust(SIGNER, following))
-        host.link.deliver(following.letter(move()))
+        host.link.deliver(following.envelope(move()))
         await host.mover.has_begun()
         reported = lambda: [beat.trusts for beat in host.link.of("heartbeat") if beat.trusts]  # noqa: E731
         await host.link.until(lambda: ("key-1", "key-2") in reported())

@@ -15,7 +15,7 @@ from agent.pull.free_space import SLACK_BYTES, SpaceCheck
 from events.progress import SpaceShortage
 from infra.local.demo_files import MIB, write_random
 from tests.support.hosts import Hosts
-from tests.support.small_disk import STORIES
+from tests.support.small_disk import SCENARIOS
 from tests.support.waiting import HANG_TIMEOUT_S
 
 IN_NAMESPACES = ("unshare", "-rm")
@@ -37,11 +37,11 @@ def kind(request):
     return request.param if is_allowed() else "pretended"
 
 
-@pytest.mark.parametrize("story", STORIES)
-def test_on_a_small_disk(tmp_path, story, kind):
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_on_a_small_disk(tmp_path, scenario, kind):
     prefix = IN_NAMESPACES if kind == "mounted" else ()
     told = subprocess.run(
-        [*prefix, sys.executable, "-m", "tests.support.small_disk", story, kind, tmp_path],
+        [*prefix, sys.executable, "-m", "tests.support.small_disk", scenario, kind, tmp_path],
         capture_output=True,
         text=True,
         timeout=HANG_TIMEOUT_S,

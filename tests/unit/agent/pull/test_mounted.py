@@ -49,7 +49,7 @@ async def moved_inside(hosts, way, bind, fill):
     return await hosts.fails(way("/data/", "/archive/", move=True))
 
 
-STORIES = {
+SCENARIOS = {
     "whole": (whole, {"a": b"a", "sub": None, "sub/b": b"b"}, {"a": b"a", "sub": None, "sub/b": b"b"}),
     "one_directory": (one_directory, {"sub": None, "sub/b": b"b"}, {"a": b"a", "sub": None, "sub/b": b"b"}),
     "one_file": (one_file, {"b": b"b"}, {"a": b"a", "b": b"b"}),
@@ -60,10 +60,10 @@ CODES = {"one_file": "source-kept"}
 
 
 @pytest.mark.parametrize("way", ["order", "local"])
-@pytest.mark.parametrize("story", STORIES)
-def test_files_mounted_in_two_places_are_kept(tmp_path, story, way):
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_files_mounted_in_two_places_are_kept(tmp_path, scenario, way):
     process = subprocess.run(
-        [*APART, sys.executable, "-m", "tests.unit.agent.pull.test_mounted", str(tmp_path), story, way],
+        [*APART, sys.executable, "-m", "tests.unit.agent.pull.test_mounted", str(tmp_path), scenario, way],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
@@ -73,7 +73,7 @@ def test_files_mounted_in_two_places_are_kept(tmp_path, story, way):
     assert process.returncode == 0, process.stderr
 
 
-async def run_story(folder: Path, story: str, way: str) -> None:
+async def run_scenario(folder: Path, scenario: str, way: str) -> None:
     from agent.config import RootConfig
     from tests.support.hosts import Hosts
     from tests.unit.agent.pull.test_pull_options import fill, tree
@@ -86,12 +86,12 @@ async def run_story(folder: Path, story: str, way: str) -> None:
         subprocess.run(["mount", "--bind", source, target], check=True)
         hosts.roots.reload([RootConfig(path="/archive", access="rw", directory=hosts.archive)])
 
-    play, data, archive = STORIES[story]
+    play, data, archive = SCENARIOS[scenario]
     try:
         error = await play(hosts, getattr(hosts, way), bind, fill)
         codes = {one.code for one in error.failures} or {error.problem.code}
         assert codes, "nothing was refused"
-        assert codes <= {CODES.get(story, "same-place"), "in-the-way"}, codes
+        assert codes <= {CODES.get(scenario, "same-place"), "in-the-way"}, codes
         found = {path: content for path, content in tree(hosts.data).items() if path in data}
         assert found == data, tree(hosts.data)
         assert archive in (None, tree(hosts.archive)), tree(hosts.archive)
@@ -101,4 +101,4 @@ async def run_story(folder: Path, story: str, way: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(run_story(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))
+    asyncio.run(run_scenario(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))

@@ -41,7 +41,7 @@ from infra.local.demo_files import MIB, differences, listing, write_random
 from infra.local.processes import free_ports, is_free
 from tests.support.held_progress import Reached, held, pause
 from tests.support.hosts import TRANSFER, RecordingObserver
-from tests.support.predicted import OVERWRITES, Upload, is_foretold
+from tests.support.predicted import OVERWRITES, Upload, is_predicted
 from tests.support.waiting import until
 
 CONFIGURATION = """
@@ -321,7 +321,7 @@ class TestAccessToRemotes:
 class TestPushToRemote:
     @pytest.mark.parametrize("overwrite", OVERWRITES)
     async def test_a_dry_run_predicts_the_push(self, host, overwrite):
-        await is_foretold(make_upload(host, "archive:kept/", host.remote_directory / "kept"), overwrite)
+        await is_predicted(make_upload(host, "archive:kept/", host.remote_directory / "kept"), overwrite)
 
     async def test_files_are_copied_with_their_times(self, host):
         tree(host.data / "t")
@@ -434,7 +434,7 @@ class TestWebDav:
 
     @pytest.mark.parametrize("overwrite", OVERWRITES)
     async def test_a_dry_run_predicts_the_push(self, host, dav, overwrite):
-        await is_foretold(make_upload(host, "web:kept/", dav / "kept"), overwrite)
+        await is_predicted(make_upload(host, "web:kept/", dav / "kept"), overwrite)
 
     async def test_a_wrong_password_is_reported_without_it(self, host, dav, started_processes):
         wrong = obscured(f"{PASSWORD}!")

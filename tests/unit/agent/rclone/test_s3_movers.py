@@ -30,7 +30,7 @@ from events.views import CredentialsView, ProblemDetails
 from infra.local.demo_files import MIB, differences, listing, write_random
 from tests.support.held_progress import Reached, held, pause
 from tests.support.hosts import TRANSFER, RecordingObserver
-from tests.support.predicted import OVERWRITES, Upload, is_foretold
+from tests.support.predicted import OVERWRITES, Upload, is_predicted
 from tests.support.waiting import HANG_TIMEOUT_S, until
 
 BUCKET = "media"
@@ -322,7 +322,7 @@ class TestPushToS3:
             return {key.removeprefix("kept/"): data for key, data in host.keys().items()}
 
         upload = Upload(host.data / "t", moves, there, host.progress)
-        await is_foretold(upload, overwrite)
+        await is_predicted(upload, overwrite)
 
     async def test_a_dry_run_of_one_file_looks_at_the_destination(self, host):
         write_random(host.data / "one", 500)

@@ -100,7 +100,7 @@ def test_a_hop_whose_first_has_come_to_rest_waits_and_follows_again(world: Contr
     assert (waiting.state, waiting.attempt, waiting.tries) == (HopState.WAITING, 2, 0)
 
     world.clock.forward(minutes=5)
-    world.sweeping.sweep()
+    world.lease_sweeper.sweep()
     world.stream()
     assert world.hop(transfer_id, 1).state == HopState.WAITING
     world.says(Started, world.hop(transfer_id))
@@ -115,7 +115,7 @@ def test_a_hop_that_waits_for_more_is_alive(world: ControlPlaneFixture):
         world.clock.forward(seconds=30)
         world.says(Checkpoint, world.hop(transfer_id), seq=seq)
         world.says(Checkpoint, world.hop(transfer_id, 1), seq=seq)
-        world.sweeping.sweep()
+        world.lease_sweeper.sweep()
     world.stream()
     assert [hop.state for hop in world.store.get(transfer_id).hops] == [HopState.RUNNING] * 2
 
@@ -127,7 +127,7 @@ def test_when_the_first_ends_otherwise_the_second_is_stopped(world: ControlPlane
     world.stream()
     world.fleet.kinds()
     if by_person:
-        world.desk.cancel(transfer_id, ADA)
+        world.service.cancel(transfer_id, ADA)
     else:
         world.says(Failed, world.hop(transfer_id), seq=2)
     world.stream()
@@ -141,10 +141,10 @@ def test_when_the_first_ends_otherwise_the_second_is_stopped(world: ControlPlane
 def test_a_pause_holds_both_and_a_resume_brings_on_both(world: ControlPlaneFixture):
     transfer_id = begun(world)
     world.says(Started, world.hop(transfer_id, 1))
-    world.desk.pause(transfer_id, ADA)
+    world.service.pause(transfer_id, ADA)
     world.stream()
     assert [hop.state for hop in world.store.get(transfer_id).hops] == [HopState.PAUSED] * 2
-    world.desk.resume(transfer_id, ADA)
+    world.service.resume(transfer_id, ADA)
     world.stream()
     assert world.hop(transfer_id, 1).state == HopState.WAITING
     world.says(Started, world.hop(transfer_id))

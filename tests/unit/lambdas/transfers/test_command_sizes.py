@@ -109,7 +109,7 @@ def test_the_most_objects_that_a_template_gathers_reach_both_agents_of_a_chain(
             f"{number:02}".ljust(MAX_SELECTED_BYTES // MAX_SELECTED - 2, "k") for number in range(80)
         ),
     )
-    transfer_id = large.desk.create_from_template(spec, "new-videos", "batch 1", lambda *_: None)
+    transfer_id = large.service.create_from_template(spec, "new-videos", "batch 1", lambda *_: None)
     large.stream()
     large.says(Succeeded, large.hop(transfer_id))
     large.stream()
