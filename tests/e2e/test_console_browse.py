@@ -9,7 +9,7 @@ from infra.local.demo_files import write_random
 from tests.e2e.conftest import Fleet
 from tests.e2e.console import browse, choose, picture, visit
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.e2e
 
 
 def test_one_of_hundreds_is_found_and_what_no_location_names_is_not_offered(page: Page, fleet: Fleet) -> None:

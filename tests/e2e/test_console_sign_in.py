@@ -8,7 +8,7 @@ from infra.local import cloud as embedded
 from tests.e2e.conftest import Fleet
 from tests.e2e.console import picture
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.e2e
 
 FOR_ONCE, LASTING = "For-once-and-7-days", "Lasting-for-9-years"
 

@@ -15,7 +15,7 @@ from lambdas.store.installer import KEY, items
 from tests.e2e.conftest import Fleet
 from tests.e2e.console import picture, settled, violations, visit
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from infra.local.installed import InstalledServer, ServiceManager, installed_ser
 from tests.e2e.conftest import Fleet
 from tests.e2e.publisher import Publisher
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.e2e
 
 NAMES = ("up-1", "up-2", "up-3")
 SLOW = 4 * MIB

@@ -19,7 +19,7 @@ from events.views import CredentialsView
 from infra.local.demo_files import MIB, differences, listing, write_random
 from tests.support.hosts import Hosts, closed_port
 from tests.support.network_proxy import NetworkProxy
-from tests.support.waiting import until
+from tests.support.waiting import HANG_TIMEOUT_S, until
 
 BUCKET = "relay"
 
@@ -72,6 +72,8 @@ class RelayedHosts(Hosts):
 def hosts(tmp_path, cloud, monkeypatch) -> Iterator[RelayedHosts]:
     monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 0.5)
     monkeypatch.setattr(listener, "DIAL_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(listener, "HANDSHAKE_TIMEOUT_S", HANG_TIMEOUT_S)
+    monkeypatch.setattr("agent.lane.relay.dialer.ANSWER_TIMEOUT_S", HANG_TIMEOUT_S)
     made = RelayedHosts(tmp_path, cloud)
     yield made
     made.close()
