@@ -23,6 +23,8 @@ LONGEST_FIRST = (
     "test_console_pages.py",
     "test_console_updates.py",
     "test_adversary.py",
+    "test_many_files.py",
+    "test_install_root.py",
     "test_random_faults.py",
     "test_pull_lane.py",
     "test_any_event.py",
