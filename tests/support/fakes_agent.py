@@ -98,14 +98,14 @@ class FakeLink:
         self._changed = asyncio.Condition()
         self.published: list[tuple[str, bytes, int]] = []
         self.acknowledged: list[bytes] = []
-        self.refusing = 0
+        self.failing_publishes = 0
         """Number of the next publishes that fail."""
         self.limit: int | None = None
         """Largest report in bytes; larger ones are refused permanently."""
         self.certificate = ""
-        self.accepts: Callable[[str], bool] = lambda _: True
+        self.accepts_certificate: Callable[[str], bool] = lambda _: True
         """Whether the broker accepts a client with this certificate."""
-        self.reconnected_as: list[str] = []
+        self.reconnected_with: list[str] = []
 
     @property
     def connected(self) -> bool:
@@ -125,9 +125,9 @@ class FakeLink:
     async def reconnect(self, endpoint: BrokerEndpoint) -> None:
         """Reconnect as another client with the same name."""
         self.certificate = fingerprint(endpoint.certificate.read_text())
-        self.reconnected_as.append(self.certificate)
+        self.reconnected_with.append(self.certificate)
         self.down()
-        if self.accepts(self.certificate):
+        if self.accepts_certificate(self.certificate):
             self.up()
 
     def deliver(self, payload: bytes, topic: str = "") -> None:
@@ -143,8 +143,8 @@ class FakeLink:
 
     async def publish(self, topic: str, payload: bytes, qos: int = 1) -> None:
         await asyncio.sleep(0)
-        if not self.connected or self.refusing:
-            self.refusing = max(0, self.refusing - 1)
+        if not self.connected or self.failing_publishes:
+            self.failing_publishes = max(0, self.failing_publishes - 1)
             raise LinkError("the broker is away")
         if self.limit and topic.endswith("/reports") and len(payload) > self.limit:
             raise MessageTooLargeError(f"{len(payload)} bytes")
@@ -155,8 +155,8 @@ class FakeLink:
     @property
     def reports(self) -> list[Report]:
         """The reports published so far, in order."""
-        envelopes = [payload for topic, payload, _ in self.published if topic.endswith("/reports")]
-        return [ReportEnvelope.model_validate_json(envelope).report for envelope in envelopes]
+        payloads = [payload for topic, payload, _ in self.published if topic.endswith("/reports")]
+        return [ReportEnvelope.model_validate_json(payload).report for payload in payloads]
 
     def of(self, kind: str) -> list[Any]:
         return [report for report in self.reports if report.kind == kind]
@@ -179,7 +179,7 @@ class FakeMover:
         self.begun: list[Move] = []
         self.stopped: list[Move] = []
         self.discarded: list[Move] = []
-        self.tallies: list[ProgressCounter] = []
+        self.progress_counters: list[ProgressCounter] = []
         self.observers: list[AttemptObserver] = []
         self._ends: dict[str, asyncio.Future[HopResult]] = {}
         self._changed = asyncio.Condition()
@@ -187,9 +187,9 @@ class FakeMover:
     def __call__(self, order: Move) -> "FakeMover":
         return self
 
-    async def move(self, order: Move, tally: ProgressCounter, observer: AttemptObserver) -> HopResult:
+    async def move(self, order: Move, progress: ProgressCounter, observer: AttemptObserver) -> HopResult:
         self._ends[order.hop_id] = end = asyncio.get_running_loop().create_future()
-        self.tallies.append(tally)
+        self.progress_counters.append(progress)
         self.observers.append(observer)
         self.begun.append(order)
         observer.on_start(Connection(kind="local"))
@@ -234,5 +234,5 @@ class FakeLane:
     def revoke(self, hop_id: str) -> None:
         self.serving.pop(hop_id, None)
 
-    def on_unreachable(self, unreached: Any) -> None:
-        self.unreached = unreached
+    def on_unreachable(self, callback: Any) -> None:
+        self.unreachable_callback = callback

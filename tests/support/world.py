@@ -42,7 +42,7 @@ from tests.support.fakes import (
 
 REGION = "eu-central-1"
 TABLE = "transfers"
-A_WAY = Connection(kind="direct", dialled_by="server-c", address="10.0.0.2:4460")
+A_CONNECTION = Connection(kind="direct", dialled_by="server-c", address="10.0.0.2:4460")
 
 
 class ControlPlaneFixture:
@@ -51,7 +51,7 @@ class ControlPlaneFixture:
     def __init__(self, fleet: Any = None) -> None:
         self.clock = FakeClock()
         self.fleet = fleet or FakeCommandSender()
-        self.events = FakeEventPublisher()
+        self.facts = FakeEventPublisher()
         self.notifier = FakeChangeNotifier()
         self.agents = FakeAgents(*(an_agent(name) for name in "abcd"))
         self.store = TransferStore(TABLE, REGION)
@@ -61,9 +61,9 @@ class ControlPlaneFixture:
             self.writer, self.agents, self.fleet, S3Access(REGION, None, "relay"), self.clock
         )
         self.stream_handler = StreamHandler(
-            self.store, self.writer, dispatch, self.fleet, self.events, self.notifier
+            self.store, self.writer, dispatch, self.fleet, self.facts, self.notifier
         )
-        self.service = TransferService(self.store, self.writer, self.agents, self.clock)
+        self.transfer_service = TransferService(self.store, self.writer, self.agents, self.clock)
         self.report_handler = ReportHandler(
             self.store, self.writer, self.stream_handler, self.fleet, self.clock
         )
@@ -73,7 +73,7 @@ class ControlPlaneFixture:
     def request(self, source: str, *destinations: str, **more: Any) -> str:
         """Request a transfer and return its id."""
         body = {"source": source, "destinations": destinations, **more}
-        return self.service.request(ADA, TransferRequest.model_validate(body)).transfer_id
+        return self.transfer_service.request(ADA, TransferRequest.model_validate(body)).transfer_id
 
     def stream(self) -> None:
         while rows := self.new_rows():
@@ -94,12 +94,12 @@ class ControlPlaneFixture:
     def hop(self, transfer_id: str, number: int = 0) -> Hop:
         return self.store.get(transfer_id).hops[number]
 
-    def says(self, kind: type, hop: Hop, seq: int = 1, **more: Any) -> None:
+    def report(self, kind: type, hop: Hop, seq: int = 1, **more: Any) -> None:
         """Let the hop's agent report."""
         self.clock.forward(milliseconds=1)
         given = {"transfer_id": hop.transfer_id, "hop_id": hop.hop_id, "attempt": hop.attempt, "seq": seq}
         own: dict[str, Any] = {
-            Started: {"via": "direct, server-c dialled 10.0.0.2:4460", "connection": A_WAY},
+            Started: {"via": "direct, server-c dialled 10.0.0.2:4460", "connection": A_CONNECTION},
             Checkpoint: {"progress": Progress(bytes_done=5)},
             Succeeded: {"progress": Progress(bytes_done=9, files_done=1), "digest": "d", "seconds": 1.5},
             Failed: {"progress": Progress(), "problem": Problem(code="source-missing", message="gone")},
@@ -152,10 +152,10 @@ def a_transfer(
     template_id: str | None = None,
 ) -> Transfer:
     """Return a transfer from a:/data/ to /archive/ of each of these agents."""
-    arrivals = tuple(AgentLocation(agent_id=name, path="/archive/") for name in destinations)
+    ends = tuple(AgentLocation(agent_id=name, path="/archive/") for name in destinations)
     source = AgentLocation(agent_id="a", path="/data/")
     options = Options(dry_run=dry_run)
-    spec = TransferSpec(source=source, destinations=arrivals, shape=shape, options=options)  # type: ignore[arg-type]
+    spec = TransferSpec(source=source, destinations=ends, shape=shape, options=options)  # type: ignore[arg-type]
     return plan(new_transfer_id(), replace(spec, template_id=template_id), ADA, at or FakeClock().now)
 
 

@@ -249,7 +249,7 @@ class TestRelayedLastTime:
         await hosts.move(hosts.order("/data/x", "/archive/1"))
         last_path = PeerPath(dialled=False, relayed=True)
         await until(lambda: hosts.server.routes.recall("server-c") == last_path)
-        assert hosts.arriving.routes.recall("server-b") == last_path
+        assert hosts.destination_server.routes.recall("server-b") == last_path
 
         for module in (connector, listener):
             monkeypatch.setattr(module, "DIAL_TIMEOUT_S", 3600)
@@ -262,20 +262,22 @@ class TestRelayedLastTime:
 
     async def test_connects_directly_once_that_works(self, hosts):
         write_random(hosts.data / "x", 10)
-        hosts.arriving.routes.remember("server-b", PeerPath(dialled=False, relayed=True))
+        hosts.destination_server.routes.remember("server-b", PeerPath(dialled=False, relayed=True))
         line = NetworkProxy(hosts.server.port, "from target")
         hosts.b_endpoints = (line.endpoint,)
 
         await hosts.move(hosts.order("/data/x", "/archive/x"))
 
-        await until(lambda: hosts.arriving.routes.recall("server-b") == PeerPath(True, line.endpoint))
+        await until(
+            lambda: hosts.destination_server.routes.recall("server-b") == PeerPath(True, line.endpoint)
+        )
         await hosts.move(hosts.order("/data/x", "/archive/again"))
         assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}"]
         line.close()
 
     async def test_connects_directly_without_the_bucket(self, hosts):
         write_random(hosts.data / "x", 10)
-        hosts.arriving.routes.remember("server-b", PeerPath(dialled=False, relayed=True))
+        hosts.destination_server.routes.remember("server-b", PeerPath(dialled=False, relayed=True))
         line = NetworkProxy(hosts.server.port, "from target")
         hosts.b_endpoints = (line.endpoint,)
         order = hosts.order("/data/x", "/archive/x")

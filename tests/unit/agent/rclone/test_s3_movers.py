@@ -148,7 +148,7 @@ class TestPullFromS3:
         assert there == arrived
         progress = host.progress_counter.progress()
         assert (progress.files_done, progress.bytes_done) == (progress.files_total, progress.bytes_total)
-        assert host.observer.ways == ["s3"]
+        assert host.observer.connections == ["s3"]
 
     async def test_nothing_is_written_through_a_link_at_the_destination(self, host):
         host.put("in/current/app", b"new")
@@ -353,7 +353,7 @@ class TestPushToS3:
 
         monkeypatch.setattr(RecordingObserver, "on_start", start_and_wait)
         moving = asyncio.create_task(host.move(host.order("/data/", f"s3://{BUCKET}/kept/", dry_run=True)))
-        await until(lambda: host.observer.ways)
+        await until(lambda: host.observer.connections)
         await pause(moving)
         stopped.set()
         with pytest.raises(asyncio.CancelledError):

@@ -37,7 +37,7 @@ def test_every_line_of_a_timeline_is_announced(world: ControlPlaneFixture):
     world.stream()
     assert set(world.notifier.announced) == {one, other}
     world.notifier.announced.clear()
-    world.service.pause(one, ADA)
+    world.transfer_service.pause(one, ADA)
     world.stream()
     assert set(world.notifier.announced) == {one}
 

@@ -100,7 +100,7 @@ def test_whatever_is_accepted_can_be_sent_and_stored(
     sized.sizes.clear()
     refusal, transfer_id = None, ""
     try:
-        transfer_id = world.service.request(ADA, request).transfer_id
+        transfer_id = world.transfer_service.request(ADA, request).transfer_id
     except RefusedError as error:  # a 422
         refusal = error.problem
     if refusal is not None:
@@ -252,7 +252,7 @@ def test_what_an_older_version_took_is_still_shown(world: ControlPlaneFixture, s
         ExpressionAttributeNames={"#o": "options"},
         ExpressionAttributeValues={":o": {"S": json.dumps(options)}},
     )
-    shown = world.service.get(transfer_id).options
+    shown = world.transfer_service.get(transfer_id).options
     assert shown.exclude == ("*a" * 40,)
     assert shown.bandwidth_windows[0].start.tzinfo is None
     world.stream()

@@ -27,7 +27,7 @@ def test_a_transfer_whose_stream_was_lost_is_dispatched_all_the_same(world: Cont
 def test_a_chain_whose_stream_was_lost_goes_on_all_the_same(world: ControlPlaneFixture):
     transfer_id = world.request("s3://media/", "b:/archive/", "c:/archive/", shape="chain")
     world.stream()
-    world.says(Succeeded, world.hop(transfer_id))
+    world.report(Succeeded, world.hop(transfer_id))
     world.clock.forward(seconds=60)
     world.lease_sweeper.sweep()
     assert world.hop(transfer_id, 1).state == HopState.OFFERED
@@ -36,7 +36,7 @@ def test_a_chain_whose_stream_was_lost_goes_on_all_the_same(world: ControlPlaneF
 def test_a_lapsed_lease_offers_again_under_a_new_attempt(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.stream()
-    world.says(Started, world.hop(transfer_id))
+    world.report(Started, world.hop(transfer_id))
     world.clock.forward(seconds=61)
     world.lease_sweeper.sweep()
     world.stream()
@@ -98,5 +98,5 @@ def test_patience_with_others_has_an_end(world: ControlPlaneFixture, monkeypatch
 
     monkeypatch.setattr(world.store, "write", always_late)
     with pytest.raises(StaleError):
-        world.service.pause(transfer_id, ADA)
+        world.transfer_service.pause(transfer_id, ADA)
     assert len(tries) == MAX_ATTEMPTS
