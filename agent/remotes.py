@@ -5,6 +5,7 @@ from pathlib import Path
 
 from agent.config import Config, RemoteConfig
 from agent.errors import HopError
+from agent.problems import RCLONE_CONFIG_MISSING, REMOTE_NOT_WRITABLE, REMOTE_UNKNOWN
 from events.base import Problem
 from events.locations import RemoteLocation
 
@@ -38,36 +39,20 @@ class Remotes:
     def described_in(self) -> Path:
         """HopError if rclone's configuration is not there."""
         if self._described_in is None or not self._described_in.is_file():
-            raise HopError(_not_described(self._described_in))
+            raise HopError(RCLONE_CONFIG_MISSING.problem(file=self._described_in))
         return self._described_in
 
     def _unknown(self, location: RemoteLocation) -> Problem:
-        return Problem(
-            code="remote-unknown",
-            message=f"This agent has no remote named {location.remote}.",
-            advice=f"Its remotes are {self._names(self._remotes)}; its host's administrator can add one in "
-            "agent.toml.",
-            path=str(location),
+        return REMOTE_UNKNOWN.problem(
+            path=str(location), remote=location.remote, remotes=self._names(self._remotes)
         )
 
     def _read_only(self, location: RemoteLocation) -> Problem:
         writable = [name for name, remote in self._remotes.items() if remote.access == "rw"]
-        return Problem(
-            code="read-only-remote",
-            message=f"{location} is on the remote {location.remote}, which is read-only.",
-            advice=f"Writable remotes: {self._names(writable)}.",
-            path=str(location),
+        return REMOTE_NOT_WRITABLE.problem(
+            path=str(location), remote=location.remote, remotes=self._names(writable)
         )
 
     @staticmethod
     def _names(names: Iterable[str]) -> str:
         return ", ".join(names) or "none"
-
-
-def _not_described(path: Path | None) -> Problem:
-    return Problem(
-        code="remote-not-described",
-        message=f"The rclone configuration of this agent's host does not exist: {path}.",
-        advice="Its administrator can create it with `rclone config`, or set rclone_config in agent.toml to "
-        "another file.",
-    )

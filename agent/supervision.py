@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from agent.problems import HELPER_FAILING
 from events.base import Problem
 
 log = logging.getLogger(__name__)
@@ -71,10 +72,5 @@ class Supervisor:
     def _note(self, name: str, failures: int, error: Exception) -> None:
         log.error("helper failed", exc_info=error, extra={"helper": name, "failures": failures})
         reason = f"{type(error).__name__}: {error}"[:_MAX_REASON_CHARS]
-        problem = Problem(
-            code="helper-failing",
-            message=f"The agent's {name} has failed {failures} times in a row: {reason}",
-            advice="Hops continue. See the agent's log (journalctl -u crosshaul-agent) on that host.",
-            retryable=True,
-        )
+        problem = HELPER_FAILING.problem(helper=name, failures=failures, reason=reason)
         self._failing[name] = (failures, problem, time.monotonic())

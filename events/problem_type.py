@@ -28,9 +28,11 @@ class ProblemType:
     ) -> Problem:
         """Return one occurrence of this problem.
 
-        `path` is the path concerned, `retryable` overrides the catalogue, and `parameters` fill the
-        templates. Raises KeyError if a parameter is missing.
+        `path` is the path concerned, `retryable` overrides the catalogue, and `parameters` and `path` fill
+        the templates. Raises KeyError if a parameter is missing.
         """
+        if path is not None:
+            parameters["path"] = path
         return Problem(
             code=self.code,
             message=self.message.format(**parameters),
@@ -43,10 +45,12 @@ class ProblemType:
 def catalogue(types: Iterable[object]) -> dict[str, ProblemType]:
     """Return code → type for every problem type among some objects, such as a module's values.
 
-    Raises ValueError if two types share a code.
+    Types with one code and title are the same problem in other words; the first of them is returned.
+
+    Raises ValueError if two types share a code but not a title.
     """
     found: dict[str, ProblemType] = {}
     for kind in types:
-        if isinstance(kind, ProblemType) and found.setdefault(kind.code, kind) is not kind:
+        if isinstance(kind, ProblemType) and found.setdefault(kind.code, kind).title != kind.title:
             raise ValueError(f"two problem types have the code {kind.code}")
     return found

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
-from agent.errors import display_path, problem_of
+from agent.errors import HopError, problem_of
 from agent.files.disk import InodeId, allocated_bytes, inode_of
 from agent.files.owners import Owner, owner_of
 from agent.files.roots import Tree
-from agent.files.same_place import MarkedLocation, overlap_error, require_apart, shows
+from agent.files.same_place import MarkedLocation, require_apart, shows
+from agent.problems import LINK_LOOP, SAME_PLACE, SPECIAL_FILE
 from events.base import Problem
 from events.filters import Filters
 
@@ -197,9 +198,9 @@ class _Walk:
                 yield unreadable_entry(path, problem_of(error, self._tree.name(path)))
             return
         if self._is_destination(path):
-            raise overlap_error(self._tree.name(path))
+            raise HopError(SAME_PLACE.problem(path=self._tree.name(path)))
         if directory.is_inside(directory.inode):
-            yield unreadable_entry(path, _link_loop_problem(self._tree.name(path)))
+            yield unreadable_entry(path, LINK_LOOP.problem(path=self._tree.name(path)))
             return
         names.sort()
         for name in names:
@@ -275,7 +276,7 @@ def _entry(
         first = _first_name(path, found, names) if found.st_nlink > 1 else path
         target = "" if first == path else first
         return FileEntry("f", path, found.st_size, found.st_mtime_ns, mode, sparse, target, owner=owner)
-    return unreadable_entry(path, _special_file_problem(tree.name(path)))
+    return unreadable_entry(path, SPECIAL_FILE.problem(path=tree.name(path)))
 
 
 def _first_name(path: str, found: os.stat_result, names: LinkedNames) -> str:
@@ -337,24 +338,6 @@ def remove_source(tree: Tree, entry: FileEntry) -> bool:
             raise
         return False
     return True
-
-
-def _special_file_problem(path: str) -> Problem:
-    return Problem(
-        code="special-file",
-        message=f"{display_path(path)} is a device, a socket or a FIFO, which cannot be transferred.",
-        advice="Move it out of the source, or exclude it with --exclude.",
-        path=display_path(path),
-    )
-
-
-def _link_loop_problem(path: str) -> Problem:
-    return Problem(
-        code="link-loop",
-        message=f"{display_path(path)} is a symbolic link to a directory that contains it.",
-        advice="Transfer with --symlinks keep or --symlinks skip.",
-        path=display_path(path),
-    )
 
 
 def is_name(value: Any) -> bool:

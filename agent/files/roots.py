@@ -20,9 +20,10 @@ from types import TracebackType
 from typing import NamedTuple
 
 from agent.config import RootConfig
-from agent.errors import HopError, InTheWayError, SamePlaceError, display_path
+from agent.errors import HopError, InTheWayError, SamePlaceError
 from agent.files import disk, mounts
 from agent.files.name_folding import NameFolding
+from agent.problems import OUTSIDE_ROOTS, READ_ONLY_ROOT
 from events.base import Problem
 
 MAX_OPEN_DIRECTORIES = 32
@@ -88,22 +89,11 @@ class Roots:
         return tuple(NestedRoot(os.path.realpath(root.folder), root.access == "rw") for root in self._roots)
 
     def _outside(self, path: str) -> Problem:
-        return Problem(
-            code="outside-roots",
-            message=f"{display_path(path)} is in none of this agent's roots.",
-            advice=f"Its roots are {self._names(self._roots)}; the host's administrator can add one in "
-            "agent.toml.",
-            path=display_path(path),
-        )
+        return OUTSIDE_ROOTS.problem(path=path, roots=self._names(self._roots))
 
     def _read_only(self, path: str, root: RootConfig) -> Problem:
         writable = [root for root in self._roots if root.access == "rw"]
-        return Problem(
-            code="read-only-root",
-            message=f"{display_path(path)} is in the root {root.path}, which is read-only.",
-            advice=f"Writable roots: {self._names(writable)}.",
-            path=display_path(path),
-        )
+        return READ_ONLY_ROOT.problem(path=path, root=root.path, roots=self._names(writable))
 
     @staticmethod
     def _names(roots: Iterable[RootConfig]) -> str:

@@ -14,10 +14,9 @@ from agent.lane.connection_race import ConnectionRace
 from agent.lane.dialer import DIAL_TIMEOUT_S, Dialer
 from agent.lane.inbound import InboundConnections
 from agent.lane.peer_paths import PeerPath, PeerPathCache
+from agent.problems import BOTH_SIDES_UNREACHABLE
 from agent.pull.source import SourceConnectionError
-from events.base import Problem
 from events.commands import DirectRoute
-from events.reports import SOURCE_UNREACHABLE
 
 POLL_INTERVAL_S = 0.25
 """Seconds between checks whether the race is over, while waiting for the source to dial."""
@@ -154,12 +153,5 @@ class Connector:
 def unreachable(source: str, route: DirectRoute, error: SourceConnectionError) -> HopError:
     """Return the error for a source that neither side could reach by dialing the other."""
     log = f" The errors of {route.source.agent_id} itself are in its log." if route.own_endpoints else ""
-    return HopError(
-        Problem(
-            code=SOURCE_UNREACHABLE,
-            message=f"{source} cannot be reached: {error or 'it has no known address'}.",
-            advice="Check that both agents are running, and open the lane port of one host to the other; one "
-            f"of the two is enough (`crosshaul agent doctor` on both hosts).{log}",
-            retryable=True,
-        )
-    )
+    reason = error or "it has no known address"
+    return HopError(BOTH_SIDES_UNREACHABLE.problem(source=source, reason=reason, log=log))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from agent.errors import HopError
 from agent.files.roots import Roots
 from agent.identity.lane_certificate import Identities
-from agent.lane.dialer import Dialer, unreadable_certificate
+from agent.lane.dialer import Dialer
 from agent.lane.grants import Grants
 from agent.lane.inbound import InboundConnections, UpgradeHandler
 from agent.lane.listener import Listener
@@ -19,6 +19,7 @@ from agent.lane.peer_paths import PeerPath, PeerPathCache
 from agent.lane.request_handler import HopRequestHandler
 from agent.lane.reverse_dialer import ReverseDialer
 from agent.lane.sockets import shut_down
+from agent.problems import PEER_CERTIFICATE
 from agent.pull.active_pulls import ActivePulls
 from agent.pull.bandwidth import BandwidthSchedule, SharedBandwidth
 from events.commands import Peer, Serve
@@ -107,7 +108,7 @@ class LaneServer:
         try:
             self.grants.add(serve, token)
         except ValueError as error:
-            raise HopError(unreadable_certificate(serve.peer.agent_id)) from error
+            raise HopError(PEER_CERTIFICATE.problem(agent_id=serve.peer.agent_id)) from error
         self._replace_dialer(serve.hop_id, self._reverse_dialer(serve, token) if serve.endpoints else None)
         self._listen_on_relay(
             serve, is_new_attempt=earlier is not None and earlier.serve.attempt < serve.attempt
@@ -141,7 +142,7 @@ class LaneServer:
         try:
             return self.grants.expect_inbound(hop_id, source, token, own_certificate)
         except ValueError as error:
-            raise HopError(unreadable_certificate(source.agent_id)) from error
+            raise HopError(PEER_CERTIFICATE.problem(agent_id=source.agent_id)) from error
 
     def _reverse_dialer(self, serve: Serve, token: str) -> ReverseDialer:
         def serve_connection(

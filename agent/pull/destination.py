@@ -13,17 +13,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Literal
 
-from agent.errors import PlaceError, SameNameError, display_path
+from agent.errors import PlaceError, SameNameError
 from agent.files import disk
 from agent.files.digests import CHUNK_BYTES, MAX_PACKED_FILE_BYTES, digest_of, read_digest
 from agent.files.listing import READ_FLAGS, FileEntry
 from agent.files.owners import local_ids
 from agent.files.roots import Tree
+from agent.problems import DESTINATION_EXISTS, LINK_WITHOUT_FILE
 from agent.pull.file_writer import KEPT_MODE_BITS, TmpfileWriter, apply_metadata, write
 from agent.pull.job_queue import BigFile
 from agent.pull.ledger import Ledger
 from agent.pull.source import FileError
-from events.base import Problem
 from events.options import Options
 
 PARTIAL_PREFIX = ".crosshaul-"
@@ -181,7 +181,9 @@ class Destination:
         """Create a hard link to a file at the destination. Raises FileError if that is missing, OSError."""
         self._tree.open_parent(entry.path)
         if not self._may_hard_link(entry):
-            raise FileError(_link_target_missing(self.name(entry.path), self.name(entry.target)))
+            raise FileError(
+                LINK_WITHOUT_FILE.problem(path=self.name(entry.path), first=self.name(entry.target))
+            )
         try:
             self._tree.hard_link(entry.path, entry.target)
         except OSError as error:
@@ -401,26 +403,8 @@ class Destination:
             case "never":
                 return "skip"
             case "fail":
-                raise FileError(_destination_exists(self.name(entry.path)))
+                raise FileError(DESTINATION_EXISTS.problem(path=self.name(entry.path)))
 
 
 def _same_size(entry: FileEntry, found: os.stat_result) -> bool:
     return entry.kind == "f" and stat.S_ISREG(found.st_mode) and found.st_size == entry.size
-
-
-def _link_target_missing(path: str, first: str) -> Problem:
-    return Problem(
-        code="link-without-file",
-        message=f"{display_path(path)} is a hard link to {display_path(first)}, which is missing.",
-        advice="Fix the cause for that file, then retry.",
-        path=display_path(path),
-    )
-
-
-def _destination_exists(path: str) -> Problem:
-    return Problem(
-        code="destination-exists",
-        message=f"{display_path(path)} exists already and differs from the source's file.",
-        advice="Move it away, or choose another --overwrite.",
-        path=display_path(path),
-    )

@@ -4,6 +4,7 @@ import threading
 
 from agent.errors import HopError
 from agent.files.listing import FileEntry
+from agent.problems import FILES_FAILED, FILES_FAILED_WITH_ADVICE
 from agent.pull.dry_run import DryRunReport
 from agent.pull.ledger import Ledger
 from events.base import Problem
@@ -35,12 +36,13 @@ class Failures:
         first = self._examples[0]
         if self.total == 1 and not completed:
             return HopError(first, self._examples, 1)
-        problem = Problem(
-            code="files-failed",
-            message=f"{self.total} of {self.total + completed} files failed. First failure: {first.message}",
-            advice=first.advice
-            or "Fix the cause of each failure, then retry: only these files are sent again.",
+        kind = FILES_FAILED_WITH_ADVICE if first.advice else FILES_FAILED
+        problem = kind.problem(
             path=first.path,
             retryable=any(problem.retryable for problem in self._examples),
+            failed=self.total,
+            total=self.total + completed,
+            first=first.message,
+            advice=first.advice,
         )
         return HopError(problem, self._examples, self.total)

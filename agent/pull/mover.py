@@ -9,9 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from agent.errors import HopError, filter_refused
+from agent.errors import HopError
 from agent.files.listing import Selection
 from agent.files.roots import Roots
+from agent.problems import FILTER_REFUSED
 from agent.pull.active_pulls import ActivePulls
 from agent.pull.bandwidth import BandwidthSchedule, SharedBandwidth
 from agent.pull.ledger import Ledger
@@ -87,7 +88,7 @@ def selection_of(command: Move) -> Selection:
     try:
         filters = Filters(options.include, options.exclude)
     except GlobError as error:
-        raise HopError(filter_refused(error)) from error
+        raise HopError(FILTER_REFUSED.problem(reason=error)) from error
     return Selection(options.symlinks, command.selection, filters, options.owner != "agent")
 
 

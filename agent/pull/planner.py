@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from agent.errors import HopError, display_path, is_fatal, problem_of
+from agent.errors import HopError, is_fatal, problem_of
 from agent.files.listing import FileEntry
+from agent.problems import UNREADABLE
 from agent.pull.destination import Comparison, Destination
 from agent.pull.dry_run import DryRunReport
 from agent.pull.failures import Failures
@@ -129,5 +130,4 @@ class Planner:
             self.close()
 
     def _unreadable(self, entry: FileEntry) -> Problem:
-        name = display_path(self._destination.name(entry.path))
-        return Problem(code="unreadable", message=f"{name} cannot be moved.", path=name)
+        return UNREADABLE.problem(path=self._destination.name(entry.path))

@@ -4,12 +4,13 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from agent.errors import display_path, problem_of
+from agent.errors import problem_of
 from agent.files.digests import CHUNK_BYTES, MAX_PACK_FILES, file_digest, range_digest, ranges_of
 from agent.files.disk import data_ranges
 from agent.files.listing import FileEntry, Selection, entries, open_source
 from agent.files.roots import Tree
 from agent.files.source_deleter import SourceDeleter, kept_problem, may_have_mark
+from agent.problems import SOURCE_CHANGED
 from events.base import Problem
 from events.progress import Connection
 
@@ -114,10 +115,7 @@ class Source(Protocol):
 
 
 def changed(path: str) -> FileError:
-    name = display_path(path)
-    return FileError(
-        Problem(code="source-changed", message=f"{name} changed while it was being read.", path=name)
-    )
+    return FileError(SOURCE_CHANGED.problem(path=path))
 
 
 def packed(requested: Sequence[FileEntry], read: Callable[[FileEntry], PackedFile]) -> Iterator[PackedFile]:

@@ -15,7 +15,7 @@ from agent.errors import HopError, problem_of
 from agent.files import disk
 from agent.files.listing import FileEntry
 from agent.files.roots import Tree, is_below
-from agent.files.same_place import source_kept_problem
+from agent.problems import DELETION_INTERRUPTED, SOURCE_KEPT
 from agent.pull.destination import Destination
 from agent.pull.failures import Failures
 from agent.pull.ledger import Ledger
@@ -24,7 +24,6 @@ from agent.pull.mover import batches
 from agent.pull.pull_context import PullContext
 from agent.pull.source import Reader, Source, SourceConnectionError
 from events.base import Problem
-from events.commands import Move
 
 BATCH_SIZE = 256
 
@@ -71,7 +70,8 @@ class SourceDeletion:
                 check_stopped()
                 self._delete_source_root(reader)
         except SourceConnectionError as error:
-            raise HopError(_deletion_interrupted(self._command, error)) from error
+            problem = DELETION_INTERRUPTED.problem(source=self._command.source, reason=error)
+            raise HopError(problem) from error
         finally:
             self._marks.clear()
 
@@ -133,13 +133,14 @@ class SourceDeletion:
     def _reason_to_keep(self, entry: FileEntry) -> Problem | None:
         """Return why the file must stay at the source; None if both checks passed."""
         if reason := self._marks.missing.get(self._directory_of(entry)):
-            return source_kept_problem(
-                entry.path or self._tree.path, f"the agent cannot prove that it is a separate file: {reason}"
+            return SOURCE_KEPT.problem(
+                path=entry.path or self._tree.path,
+                reason=f"the agent cannot prove that it is a separate file: {reason}",
             )
         try:
             if not self._is_present(entry):
                 reason = "the file at the destination has changed since it was written"
-                return source_kept_problem(entry.path or self._tree.path, reason)
+                return SOURCE_KEPT.problem(path=entry.path or self._tree.path, reason=reason)
         except OSError as error:
             return problem_of(error, self._destination.name(entry.path))
         return None
@@ -166,12 +167,3 @@ class SourceDeletion:
         except OSError:
             return set()
         return {point for point in disk.mount_points() if is_below(point, directory)}
-
-
-def _deletion_interrupted(command: Move, error: SourceConnectionError) -> Problem:
-    return Problem(
-        code="source-kept",
-        message=f"All files were transferred, but not all of them were deleted at {command.source}: {error}.",
-        advice="The transfer resumes by itself when the source can be reached.",
-        retryable=True,
-    )

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager, suppress
 
 from agent.errors import HopError, problem_of
 from agent.files.listing import FileEntry, Selection
-from agent.files.owners import ownerless_problem
+from agent.problems import OWNERS_NOT_REPORTED
 from agent.pull.bandwidth import limiter_for
 from agent.pull.destination import Destination
 from agent.pull.dry_run import DryRunReport
@@ -170,7 +170,7 @@ class SyncPass:
             if self._stopped.is_set():
                 raise PullStoppedError
             if self._selection.owners and entry.owner is None and entry.kind != "!":
-                raise HopError(ownerless_problem(str(self._command.source)))
+                raise HopError(OWNERS_NOT_REPORTED.problem(source=self._command.source))
             if self._selection.matches(entry):  # older agents do not filter, and S3 cannot
                 self._spool.put(entry)
                 yield entry

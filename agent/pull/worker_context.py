@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from threading import Event, Lock
 
-from agent.errors import display_path
 from agent.files.listing import FileEntry, Selection
 from agent.files.roots import is_below
+from agent.problems import ARRIVED_DAMAGED, SOURCE_CHANGED
 from agent.pull.bandwidth import RateLimiter
 from agent.pull.destination import Destination
 from agent.pull.failures import Failures
@@ -94,7 +94,7 @@ class WorkerConnection:
 
     def requeue(self, entry: FileEntry, tries: int, problem: Problem) -> None:
         """List and plan a file again that changed or arrived damaged; after too many tries, let it fail."""
-        if problem.code not in {"source-changed", _DAMAGED_CODE} or tries + 1 >= MAX_ATTEMPTS:
+        if problem.code not in {SOURCE_CHANGED.code, ARRIVED_DAMAGED.code} or tries + 1 >= MAX_ATTEMPTS:
             self.context.failures.add(problem, entry)
             return
         selection = replace(self.context.selection, selection=(entry.path,) if entry.path else None)
@@ -108,17 +108,3 @@ class WorkerConnection:
         if self._reader:
             self.context.close_reader(self._reader)
             self._reader = None
-
-
-_DAMAGED_CODE = "arrived-damaged"
-
-
-def damaged(path: str) -> Problem:
-    return Problem(
-        code=_DAMAGED_CODE,
-        message=f"{display_path(path)} arrived damaged {MAX_ATTEMPTS} times: "
-        "its digest differs from the source's.",
-        advice="Nothing of it was kept. Check the memory of both hosts.",
-        path=display_path(path),
-        retryable=True,
-    )

@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from agent.errors import display_path
 from agent.files.digests import CHUNK_BYTES
 from agent.files.listing import FileEntry
+from agent.problems import NO_RANGES, OBJECT_KEPT
 from agent.pull.source import (
     FileError,
     Hole,
@@ -65,7 +66,7 @@ class RcloneReader:
 
     def clear(self, entries: Sequence[FileEntry], _mark: str, _name: str) -> Iterator[Problem | None]:
         """Yield a problem for each file, since nothing is deleted from S3 or a remote."""
-        return (_source_kept(self._name(entry)) for entry in entries)
+        return (OBJECT_KEPT.problem(path=self._name(entry)) for entry in entries)
 
     def shows(self, mark: str, _folders: Sequence[str]) -> bool:
         """Return whether the mark is in the source's own directory, which contains those of all mounts."""
@@ -100,7 +101,7 @@ class RcloneReader:
         """
         if not self._can_read(entry, entry.size - 1, 1):
             if self._can_read(entry, 0, entry.size):
-                raise FileError(_no_ranges(self._name(entry)))
+                raise FileError(NO_RANGES.problem(path=self._name(entry)))
             raise SourceConnectionError("rclone cannot read the file now")
         self._range_checked_path = entry.path
 
@@ -157,21 +158,3 @@ def _modified(answer: http.client.HTTPResponse) -> datetime:
         return parsedate_to_datetime(answer.getheader("Last-Modified") or "").astimezone(UTC)
     except (ValueError, OverflowError):
         return LATEST_TIME
-
-
-def _source_kept(name: str) -> Problem:
-    return Problem(
-        code="source-kept",
-        message=f"{name} arrived, but was not deleted at the source.",
-        advice="Delete it with a lifecycle rule of the bucket.",
-        path=name,
-    )
-
-
-def _no_ranges(name: str) -> Problem:
-    return Problem(
-        code="no-ranges",
-        message=f"The server of {name} ignores range requests, and the file is too large to read at once.",
-        advice="Enable range requests on the server, or copy the file by other means.",
-        path=name,
-    )

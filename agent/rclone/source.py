@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 
+from agent import problems
 from agent.errors import HopError, display_path
 from agent.files.listing import FileEntry, Selection, unreadable_entry
 from agent.pull import worker_pool
@@ -19,7 +20,7 @@ from agent.pull.mover import HostResources
 from agent.pull.source import SourceConnectionError
 from agent.rclone.backend import Backend
 from agent.rclone.errors import DIRECTORY_NOT_FOUND, error_lines
-from agent.rclone.lsjson import is_name_preserved, name_not_preserved, parse_entry, parse_listing
+from agent.rclone.lsjson import is_name_preserved, parse_entry, parse_listing
 from agent.rclone.process import RcloneError
 from agent.rclone.rc_server import RcServer
 from agent.rclone.reader import RcloneReader
@@ -106,7 +107,7 @@ class RcloneSource:
         if fields is None or fields["IsDir"]:
             return None
         if contents:
-            raise HopError(_not_a_directory(self._location))
+            raise HopError(problems.OBJECT_NOT_A_DIRECTORY.problem(path=str(self._location)))
         return parse_entry("", fields)
 
     def _list_all(self) -> Iterator[FileEntry]:
@@ -115,7 +116,7 @@ class RcloneSource:
             empty = False
             yield entry
         if empty:
-            raise HopError(_source_empty(self._location))
+            raise HopError(problems.OBJECTS_MISSING.problem(path=str(self._location)))
 
     def _list(self, options: list[str]) -> Iterator[FileEntry]:
         """Yield the entries; with directories, including empty ones, where the backend has them."""
@@ -144,7 +145,7 @@ class RcloneSource:
             ) as data:
                 return self._unsized_files.store(entry, self._rate_limited(data))
         except (NoSpaceError, OSError):
-            return unreadable_entry(entry.path, _size_unknown(entry.path))
+            return unreadable_entry(entry.path, problems.SIZE_UNKNOWN.problem(path=entry.path))
         except RcloneError as ended:
             return unreadable_entry(
                 entry.path, self._problem_of(ended, display_path(f"{self._location}{entry.path}"))
@@ -165,7 +166,9 @@ class RcloneSource:
         missing = dict.fromkeys(lines)
         for path in selection:
             if path not in missing:  # with a line break, it would select two other objects
-                yield unreadable_entry(path, name_not_preserved(display_path(f"{self._location}{path}")))
+                yield unreadable_entry(
+                    path, problems.CONTROL_CHARACTER_IN_NAME.problem(path=f"{self._location}{path}")
+                )
         if not lines:
             return
         with tempfile.NamedTemporaryFile(dir=self._server.directory) as names:
@@ -175,7 +178,9 @@ class RcloneSource:
                 missing.pop(entry.path, None)
                 yield entry
         for path in missing:
-            yield unreadable_entry(path, _object_missing(display_path(f"{self._location}{path}")))
+            yield unreadable_entry(
+                path, problems.SELECTED_OBJECT_MISSING.problem(path=f"{self._location}{path}")
+            )
 
     def _run(self, arguments: list[str]) -> Iterator[bytes]:
         """Yield the lines that rclone prints as it prints them.
@@ -192,7 +197,7 @@ class RcloneSource:
     def _raise_for(self, error: RcloneError) -> None:
         problem = self._problem_of(error, self._location)
         if error.code == DIRECTORY_NOT_FOUND:
-            raise HopError(_source_empty(self._location))
+            raise HopError(problems.OBJECTS_MISSING.problem(path=str(self._location)))
         if not problem.retryable:
             raise HopError(problem)
         raise SourceConnectionError(problem.message)
@@ -212,41 +217,3 @@ class RcloneSource:
         return self._backend.permanent_problem(text, location) or self._backend.transient_problem(
             text, location
         )
-
-
-def _source_empty(location: object) -> Problem:
-    return Problem(
-        code="source-missing",
-        message=f"{location} does not exist or is empty.",
-        advice="Check bucket and prefix, or remote and path.",
-        path=str(location),
-    )
-
-
-def _not_a_directory(location: object) -> Problem:
-    return Problem(
-        code="not-a-directory",
-        message=f"{location} is a file, not a directory.",
-        advice="Leave out the slash at the end.",
-        path=str(location),
-    )
-
-
-def _object_missing(name: str) -> Problem:
-    return Problem(
-        code="source-missing",
-        message=f"{name} does not exist any more.",
-        advice="None needed if it was deleted on purpose.",
-        path=name,
-    )
-
-
-def _size_unknown(path: str) -> Problem:
-    return Problem(
-        code="size-unknown",
-        message=f"The size of {display_path(path)} is unknown before it is read, and this agent's disk has "
-        "too little free space to read it.",
-        advice="Free space on the disk of the agent's state directory, export the document as a file, or "
-        "leave it out with --exclude.",
-        path=display_path(path),
-    )
