@@ -39,6 +39,12 @@ _BLOCK_BYTES = 512
 _UNSUPPORTED = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
+def _last_error() -> OSError:
+    """Return the error of this thread's last failed call to the C library."""
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))
+
+
 def preallocate(descriptor: int, size: int) -> None:
     """Set the file's size and reserve its space, where the file system supports that.
 
@@ -46,9 +52,8 @@ def preallocate(descriptor: int, size: int) -> None:
     available.
     """
     if size and _libc.fallocate(descriptor, 0, 0, size):
-        number = ctypes.get_errno()
-        if number not in _UNSUPPORTED:
-            raise OSError(number, os.strerror(number))
+        if (error := _last_error()).errno not in _UNSUPPORTED:
+            raise error
         if free_bytes(descriptor) < size - allocated_bytes(os.fstat(descriptor)):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     os.ftruncate(descriptor, size)
@@ -78,9 +83,8 @@ def rename_new(name: str, directory: int, other: str, other_directory: int) -> b
     old, new = os.fsencode(name), os.fsencode(other)
     if _renameat2 is None or _renameat2(directory, old, other_directory, new, _NOREPLACE) == 0:
         return _renameat2 is not None
-    number = ctypes.get_errno()
-    if number not in _UNSUPPORTED | {errno.EEXIST}:
-        raise OSError(number, os.strerror(number))
+    if (error := _last_error()).errno not in _UNSUPPORTED | {errno.EEXIST}:
+        raise error
     return False
 
 
@@ -124,9 +128,8 @@ def link_tmpfile(descriptor: int, name: str, directory: int) -> bool:
 def _link(descriptor: int, name: str, directory: int) -> None:
     if _libc.linkat(descriptor, b"", directory, os.fsencode(name), _AT_EMPTY_PATH) == 0:
         return
-    number = ctypes.get_errno()
-    if number != errno.ENOENT:
-        raise OSError(number, os.strerror(number))
+    if (error := _last_error()).errno != errno.ENOENT:
+        raise error
     # older kernels allow that only to root
     os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=directory)
 
@@ -167,9 +170,8 @@ def _next_data(descriptor: int, position: int) -> int:
 def punch_hole(descriptor: int, start: int, length: int) -> None:
     """Replace a range by zeros, which take no space where the file system supports holes."""
     if length and _libc.fallocate(descriptor, _PUNCH_HOLE | _KEEP_SIZE, start, length):
-        number = ctypes.get_errno()
-        if number not in _UNSUPPORTED:
-            raise OSError(number, os.strerror(number))
+        if (error := _last_error()).errno not in _UNSUPPORTED:
+            raise error
         for begin in range(start, start + length, _WRITEBACK_CHUNK):
             os.pwrite(descriptor, bytes(min(_WRITEBACK_CHUNK, start + length - begin)), begin)
 
@@ -186,8 +188,7 @@ def start_writeback(descriptor: int, start: int, length: int) -> None:
 def sync_file_system(descriptor: int) -> None:
     """Write everything on the file system of this descriptor to the disk, and wait for it."""
     if _libc.syncfs(descriptor):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+        raise _last_error()
 
 
 def mount_points() -> frozenset[str]:
