@@ -12,8 +12,6 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from agent.files import mounts
-
 InodeId = tuple[int, int]
 """Device and inode."""
 
@@ -189,11 +187,6 @@ def sync_file_system(descriptor: int) -> None:
     """Write everything on the file system of this descriptor to the disk, and wait for it."""
     if _libc.syncfs(descriptor):
         raise _last_error()
-
-
-def mount_points() -> frozenset[str]:
-    """Return the paths, of directories and files, where something is mounted, as this process sees them."""
-    return frozenset(mount.point for mount in mounts.read())
 
 
 def atomic_write(path: Path, content: bytes, mode: int) -> None:

@@ -23,6 +23,7 @@ from agent.config import RootConfig
 from agent.errors import HopError, InTheWayError, SamePlaceError, display_path
 from agent.files import disk, mounts
 from agent.files.name_folding import NameFolding
+from agent.files.paths import is_below
 from events.base import Problem
 
 MAX_OPEN_DIRECTORIES = 32
@@ -108,12 +109,6 @@ class Roots:
     @staticmethod
     def _names(roots: Iterable[RootConfig]) -> str:
         return ", ".join(root.path for root in roots) or "none"
-
-
-def is_below(path: str, top: str) -> bool:
-    """Return whether `path` is the directory `top` or inside it, by their names alone."""
-    top = top.rstrip("/")
-    return path.rstrip("/") == top or path.startswith(f"{top}/")
 
 
 class NestedRoot(NamedTuple):

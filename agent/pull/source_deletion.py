@@ -12,9 +12,9 @@ from contextlib import closing
 from itertools import chain
 
 from agent.errors import HopError, problem_of
-from agent.files import disk
+from agent.files import mounts
 from agent.files.listing import FileEntry
-from agent.files.roots import Tree, is_below
+from agent.files.roots import Tree
 from agent.files.same_place import source_kept_problem
 from agent.pull.destination import Destination
 from agent.pull.failures import Failures
@@ -159,13 +159,13 @@ class SourceDeletion:
     def _is_mounted(self, entry: FileEntry) -> bool:
         return bool(self._mount_points) and self._tree.real_path(entry.path) in self._mount_points
 
-    def _find_mount_points(self) -> set[str]:
+    def _find_mount_points(self) -> frozenset[str]:
         """Return the mount points at or below the destination."""
         try:
             directory = self._tree.real_path()
         except OSError:
-            return set()
-        return {point for point in disk.mount_points() if is_below(point, directory)}
+            return frozenset()
+        return mounts.points_below(directory)
 
 
 def _deletion_interrupted(command: Move, error: SourceConnectionError) -> Problem:

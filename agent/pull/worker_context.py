@@ -7,7 +7,7 @@ from threading import Event, Lock
 
 from agent.errors import display_path
 from agent.files.listing import FileEntry, Selection
-from agent.files.roots import is_below
+from agent.files.paths import is_below
 from agent.pull.bandwidth import RateLimiter
 from agent.pull.destination import Destination
 from agent.pull.failures import Failures

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from agent.config import RootConfig
 from agent.errors import HopError, InTheWayError
 from agent.files import roots as roots_module
-from agent.files.roots import Roots, is_below
+from agent.files.paths import is_below
+from agent.files.roots import Roots
 
 
 @pytest.fixture
