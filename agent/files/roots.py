@@ -23,7 +23,7 @@ from agent.config import RootConfig
 from agent.errors import HopError, InTheWayError, SamePlaceError, display_path
 from agent.files import disk, mounts
 from agent.files.name_folding import NameFolding
-from agent.files.paths import is_below
+from agent.files.paths import PARTIAL_PREFIX, is_below
 from events.base import Problem
 
 MAX_OPEN_DIRECTORIES = 32
@@ -296,7 +296,7 @@ class Tree:
     def link(self, rel: str, target: str) -> None:
         """Create a symbolic link that replaces an existing link or file."""
         parent, _ = self._split(rel)
-        temporary = f".crosshaul-{os.urandom(8).hex()}"
+        temporary = f"{PARTIAL_PREFIX}{os.urandom(8).hex()}"
         os.symlink(target, temporary, dir_fd=parent)
         try:
             self.rename_new(temporary, rel)
@@ -308,7 +308,7 @@ class Tree:
         """Create a hard link to the file `target` that replaces an existing link or file."""
         parent, _ = self._split(rel)
         own_parent = os.dup(parent)  # opening the target's parent may close the cached descriptor
-        temporary = f".crosshaul-{os.urandom(8).hex()}"
+        temporary = f"{PARTIAL_PREFIX}{os.urandom(8).hex()}"
         try:
             target_parent, target_name = self._split(target)
             os.link(

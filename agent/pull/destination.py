@@ -18,6 +18,7 @@ from agent.files import disk
 from agent.files.digests import CHUNK_BYTES, MAX_PACKED_FILE_BYTES, digest_of, read_digest
 from agent.files.listing import READ_FLAGS, FileEntry
 from agent.files.owners import local_ids
+from agent.files.paths import PARTIAL_PREFIX
 from agent.files.roots import Tree
 from agent.pull.file_writer import KEPT_MODE_BITS, TmpfileWriter, apply_metadata, write
 from agent.pull.job_queue import BigFile
@@ -26,7 +27,6 @@ from agent.pull.source import FileError
 from events.base import Problem
 from events.options import Options
 
-PARTIAL_PREFIX = ".crosshaul-"
 _NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 _NS_PER_S = 10**9
 _NO_LINKS = {errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS}

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from agent.errors import display_path
-from agent.files.listing import MAX_NUMBER, FileEntry, is_inside, is_partial, unreadable_entry
+from agent.files.listing import MAX_NUMBER, FileEntry, is_inside, unreadable_entry
+from agent.files.paths import is_partial
 from agent.files.same_place import overlap_error
 from events.base import Problem
 

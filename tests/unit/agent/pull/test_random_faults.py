@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.files.paths import PARTIAL_PREFIX
 from agent.pull import pull_attempt, worker_context
-from agent.pull.destination import PARTIAL_PREFIX
 from infra.local.demo_files import MIB, differences, listing
 from tests.support.hosts import Hosts, until
 

@@ -14,7 +14,8 @@ import pytest
 from agent.files import disk
 from agent.files.digests import digest_of
 from agent.files.listing import FileEntry
-from agent.pull.destination import PARTIAL_PREFIX, Destination
+from agent.files.paths import PARTIAL_PREFIX
+from agent.pull.destination import Destination
 from agent.pull.job_queue import BigFile
 from agent.pull.ledger import Ledger, ledger_path
 from infra.local.demo_files import MIB, differences, listing, write_random
