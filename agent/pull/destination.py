@@ -11,7 +11,6 @@ import shutil
 import stat
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Literal
 
 from agent.errors import PlaceError, SameNameError, display_path
 from agent.files import disk
@@ -20,6 +19,7 @@ from agent.files.listing import READ_FLAGS, FileEntry
 from agent.files.owners import local_ids
 from agent.files.paths import PARTIAL_PREFIX
 from agent.files.roots import Tree
+from agent.pull.comparison import Comparison
 from agent.pull.file_writer import KEPT_MODE_BITS, TmpfileWriter, apply_metadata, write
 from agent.pull.job_queue import BigFile
 from agent.pull.ledger import Ledger
@@ -34,18 +34,6 @@ _NO_LINKS = {errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENO
 
 MAX_REMEMBERED_DIRECTORIES = 10_000
 """New directories to remember."""
-
-
-Comparison = Literal["identical", "already_sent", "skip", "needs_checksum", "missing", "different"]
-"""How an entry of the source compares with the destination, and so what to do with it:
-
-- `identical`: the destination has it already.
-- `already_sent`: this hop has written it in an earlier pass or attempt.
-- `skip`: the destination has another file, which the `overwrite` option keeps.
-- `needs_checksum`: only the digest can tell.
-- `missing`: the destination does not have it.
-- `different`: the destination has another file, which is replaced.
-"""
 
 
 class Destination:
@@ -67,16 +55,16 @@ class Destination:
         return self._tree.name(path)
 
     def compare(self, entry: FileEntry) -> Comparison:
-        """Compare a file or link with the destination. Raises FileError, OSError if it cannot be written."""
+        """Compare a file or link with the destination. Raises OSError if it cannot be written."""
         if entry.path.rpartition("/")[0] in self._new_directories and self._options.overwrite in {
             "always",
             "newer",
         }:
-            return "missing"
+            return Comparison.MISSING
         try:
             found = self._tree.stat_exact(entry.path)
         except FileNotFoundError:
-            return "missing"
+            return Comparison.MISSING
         except NotADirectoryError as error:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from error
         if stat.S_ISDIR(found.st_mode):
@@ -84,7 +72,7 @@ class Destination:
         if self._is_identical(entry, found):
             return self._compare_identical(entry)
         if self._options.compare == "checksum" and _same_size(entry, found):
-            return "needs_checksum"
+            return Comparison.NEEDS_CHECKSUM
         return self._resolve_overwrite(entry, found)
 
     def free_bytes(self) -> int:
@@ -97,7 +85,7 @@ class Destination:
         A sparse file counts as 0, since it may need hardly any.
         """
         size = 0 if entry.sparse else entry.size
-        if comparison == "different":
+        if comparison is Comparison.DIFFERENT:
             size -= self._allocated_bytes(lambda: self._tree.stat(entry.path))
         if entry.size > MAX_PACKED_FILE_BYTES:
             size -= self._allocated_bytes(
@@ -115,7 +103,7 @@ class Destination:
         return disk.allocated_bytes(found) if found.st_nlink == 1 else 0
 
     def resolve_conflict(self, entry: FileEntry) -> Comparison:
-        """Return what to do with a file whose digest differs, by `overwrite`. Raises FileError, OSError."""
+        """Return what to do with a file whose digest differs, by `overwrite`. Raises OSError."""
         return self._resolve_overwrite(entry, self._tree.stat(entry.path))
 
     def digest(self, entry: FileEntry) -> bytes:
@@ -382,26 +370,26 @@ class Destination:
     def _compare_identical(self, entry: FileEntry) -> Comparison:
         known = self._ledger.earlier_state(entry)
         if known is None and (self._options.compare == "checksum" or self._options.move):
-            return "needs_checksum"
+            return Comparison.NEEDS_CHECKSUM
         if known == "done" and self._options.move and not self._ledger.completed_this_run(entry.path):
-            return "needs_checksum"
+            return Comparison.NEEDS_CHECKSUM
         if known == "begun":  # killed between the rename and the ledger
             digest = self.read_back(entry.path, entry.size)
             if digest is None:
-                return "different"
+                return Comparison.DIFFERENT
             self._ledger.complete(entry, digest)
-        return "already_sent" if known else "identical"
+        return Comparison.ALREADY_SENT if known else Comparison.IDENTICAL
 
     def _resolve_overwrite(self, entry: FileEntry, found: os.stat_result) -> Comparison:
         match self._options.overwrite:
             case "always":
-                return "different"
+                return Comparison.DIFFERENT
             case "newer":
-                return "different" if entry.mtime_ns > found.st_mtime_ns else "skip"
+                return Comparison.DIFFERENT if entry.mtime_ns > found.st_mtime_ns else Comparison.SKIP
             case "never":
-                return "skip"
+                return Comparison.SKIP
             case "fail":
-                raise FileError(_destination_exists(self.name(entry.path)))
+                return Comparison.REFUSED
 
 
 def _same_size(entry: FileEntry, found: os.stat_result) -> bool:
@@ -417,7 +405,7 @@ def _link_target_missing(path: str, first: str) -> Problem:
     )
 
 
-def _destination_exists(path: str) -> Problem:
+def destination_exists(path: str) -> Problem:
     return Problem(
         code="destination-exists",
         message=f"{display_path(path)} exists already and differs from the source's file.",

@@ -16,6 +16,7 @@ from agent.errors import HopError
 from agent.files.digests import HopDigest
 from agent.files.listing import FileEntry
 from agent.pull.bandwidth import limiter_for
+from agent.pull.comparison import Comparison
 from agent.pull.dry_run import DryRunReport
 from agent.pull.failures import Failures
 from agent.pull.ledger import open_ledger
@@ -251,7 +252,7 @@ class _Upload:
         mtime_precision_ns: int | None,
     ) -> None:
         prediction = predict(entry, existing, self._command.options.overwrite, mtime_precision_ns)
-        if prediction == "refused":
+        if prediction is Comparison.REFUSED:
             report.failed(
                 entry, self._problem(DESTINATION_EXISTS_TEXT, self._upload_list.display_name(entry.path))
             )
