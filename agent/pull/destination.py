@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 
+from agent.bounded_set import BoundedSet
 from agent.errors import PlaceError, SameNameError, display_path
 from agent.files import disk
 from agent.files.digests import CHUNK_BYTES, MAX_PACKED_FILE_BYTES, digest_of, read_digest
@@ -32,9 +33,6 @@ _NS_PER_S = 10**9
 _NO_LINKS = {errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS}
 """Errors of a file system that does not support hard links, or no more of them."""
 
-MAX_REMEMBERED_DIRECTORIES = 10_000
-"""New directories to remember."""
-
 
 class Destination:
     """The destination of a hop, for one thread."""
@@ -44,7 +42,7 @@ class Destination:
         self._hop_id = hop_id
         self._options = options
         self._ledger = ledger
-        self._new_directories: set[str] = set()
+        self._new_directories: BoundedSet[str] = BoundedSet()
         """Directories that were just created: they are empty, so their files need no lookup."""
         self._tmpfile_writer = TmpfileWriter(tree, self._partial_name)
 
@@ -151,13 +149,8 @@ class Destination:
         except FileNotFoundError:
             self._tree.make_directory(entry.path)
             made = True
-            self._remember_new(entry.path)
+            self._new_directories.add(entry.path)
         self._ledger.add_directory(entry, made=made)
-
-    def _remember_new(self, path: str) -> None:
-        if len(self._new_directories) >= MAX_REMEMBERED_DIRECTORIES:
-            self._new_directories.clear()
-        self._new_directories.add(path)
 
     def link(self, entry: FileEntry) -> None:
         self._tree.open_parent(entry.path)
