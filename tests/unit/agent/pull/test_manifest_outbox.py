@@ -12,6 +12,7 @@ from typing import IO
 import httpx
 import pytest
 
+from agent.backoff import Backoff
 from agent.cloud.manifest_upload import ManifestApi
 from agent.files.digests import MIB, RANGE_BYTES, read_digest
 from agent.files.listing import FileEntry
@@ -248,7 +249,7 @@ class TestUpload:
     @pytest.fixture
     async def cloud(self, waiting):
         cloud = Cloud()
-        delivery = asyncio.create_task(ManifestUploader(waiting, cloud, pause=0.01).run())
+        delivery = asyncio.create_task(ManifestUploader(waiting, cloud, backoff=Backoff(0.01, 0.02)).run())
         yield cloud
         delivery.cancel()
 
