@@ -12,15 +12,14 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 
-from agent.bounded_set import BoundedSet
 from agent.errors import PlaceError, SameNameError, display_path
 from agent.files import disk
-from agent.files.digests import CHUNK_BYTES, MAX_PACKED_FILE_BYTES, digest_of, read_digest
+from agent.files.digests import CHUNK_BYTES, MAX_PACKED_FILE_BYTES, digest_of
 from agent.files.listing import READ_FLAGS, FileEntry
 from agent.files.owners import local_ids
 from agent.files.paths import PARTIAL_PREFIX
 from agent.files.roots import Tree
-from agent.pull.comparison import Comparison
+from agent.pull.comparison import Comparer, Comparison
 from agent.pull.file_writer import KEPT_MODE_BITS, TmpfileWriter, apply_metadata, write
 from agent.pull.job_queue import BigFile
 from agent.pull.ledger import Ledger
@@ -29,7 +28,6 @@ from events.base import Problem
 from events.options import Options
 
 _NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-_NS_PER_S = 10**9
 _NO_LINKS = {errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS}
 """Errors of a file system that does not support hard links, or no more of them."""
 
@@ -42,8 +40,7 @@ class Destination:
         self._hop_id = hop_id
         self._options = options
         self._ledger = ledger
-        self._new_directories: BoundedSet[str] = BoundedSet()
-        """Directories that were just created: they are empty, so their files need no lookup."""
+        self.comparer = Comparer(tree, options, ledger)
         self._tmpfile_writer = TmpfileWriter(tree, self._partial_name)
 
     def close(self) -> None:
@@ -51,27 +48,6 @@ class Destination:
 
     def name(self, path: str) -> str:
         return self._tree.name(path)
-
-    def compare(self, entry: FileEntry) -> Comparison:
-        """Compare a file or link with the destination. Raises OSError if it cannot be written."""
-        if entry.path.rpartition("/")[0] in self._new_directories and self._options.overwrite in {
-            "always",
-            "newer",
-        }:
-            return Comparison.MISSING
-        try:
-            found = self._tree.stat_exact(entry.path)
-        except FileNotFoundError:
-            return Comparison.MISSING
-        except NotADirectoryError as error:
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from error
-        if stat.S_ISDIR(found.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if self._is_identical(entry, found):
-            return self._compare_identical(entry)
-        if self._options.compare == "checksum" and _same_size(entry, found):
-            return Comparison.NEEDS_CHECKSUM
-        return self._resolve_overwrite(entry, found)
 
     def free_bytes(self) -> int:
         """Return the free bytes of the destination's file system. Raises OSError."""
@@ -100,18 +76,6 @@ class Destination:
             return 0
         return disk.allocated_bytes(found) if found.st_nlink == 1 else 0
 
-    def resolve_conflict(self, entry: FileEntry) -> Comparison:
-        """Return what to do with a file whose digest differs, by `overwrite`. Raises OSError."""
-        return self._resolve_overwrite(entry, self._tree.stat(entry.path))
-
-    def digest(self, entry: FileEntry) -> bytes:
-        """Return the digest of the file at the destination. Raises OSError."""
-        descriptor = self._tree.open(entry.path, READ_FLAGS)
-        try:
-            return read_digest(descriptor, entry.size)
-        finally:
-            os.close(descriptor)
-
     def apply_metadata(self, entry: FileEntry) -> None:
         """Set times, mode and owner of a file whose bytes are identical. Raises OSError."""
         descriptor = self._tree.open(entry.path, READ_FLAGS)
@@ -136,11 +100,6 @@ class Destination:
         if owner := self._owner(entry):
             os.fchown(descriptor, *owner)
 
-    def check_directory(self, entry: FileEntry) -> None:
-        """Raise OSError if such a directory cannot be created; create nothing."""
-        with suppress(FileNotFoundError):
-            self._tree.open_directory(entry.path)
-
     def make_directory(self, entry: FileEntry) -> None:
         """Create the directory; `finalize` sets its times after all files are written."""
         try:
@@ -149,7 +108,7 @@ class Destination:
         except FileNotFoundError:
             self._tree.make_directory(entry.path)
             made = True
-            self._new_directories.add(entry.path)
+            self.comparer.add_new_directory(entry.path)
         self._ledger.add_directory(entry, made=made)
 
     def link(self, entry: FileEntry) -> None:
@@ -161,7 +120,7 @@ class Destination:
     def hard_link(self, entry: FileEntry) -> None:
         """Create a hard link to a file at the destination. Raises FileError if that is missing, OSError."""
         self._tree.open_parent(entry.path)
-        if not self._may_hard_link(entry):
+        if not self.comparer.may_hard_link(entry):
             raise FileError(_link_target_missing(self.name(entry.path), self.name(entry.target)))
         try:
             self._tree.hard_link(entry.path, entry.target)
@@ -174,19 +133,6 @@ class Destination:
             self._ledger.add_unchanged([entry])
         else:
             self._ledger.complete(entry, digest)
-
-    def _may_hard_link(self, entry: FileEntry) -> bool:
-        """Return whether the link's target is present; for `move`, size and time alone do not prove it."""
-        if self._options.move and not self._ledger.is_present(entry.target):
-            return False
-        return self.is_present(entry._replace(path=entry.target))
-
-    def is_present(self, entry: FileEntry) -> bool:
-        """Return whether the destination has a file of that size and time. Raises OSError."""
-        try:
-            return self._is_identical(entry, self._tree.stat(entry.path))
-        except (FileNotFoundError, NotADirectoryError):
-            return False
 
     def _copy(self, entry: FileEntry) -> None:
         """Copy the target, on a file system without hard links."""
@@ -301,24 +247,6 @@ class Destination:
         for entry in list(self._ledger.partial_files()):
             self.drop(entry.path)
 
-    def link_target(self, path: str) -> str:
-        """Return the target of a symbolic link at the destination. Raises OSError."""
-        return self._tree.readlink(path)
-
-    def read_back(self, path: str, size: int) -> bytes | None:
-        """Return the digest of a file as the disk has it; None if it is missing or of another size."""
-        try:
-            descriptor = self._tree.open(path, READ_FLAGS)
-        except OSError:
-            return None
-        try:
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-            found = os.fstat(descriptor)
-            has_size = stat.S_ISREG(found.st_mode) and found.st_size == size
-            return read_digest(descriptor, size) if has_size else None
-        finally:
-            os.close(descriptor)
-
     def remove(self, path: str) -> None:
         """Remove a file whose content is not what was sent."""
         with suppress(FileNotFoundError, NotADirectoryError, PlaceError):  # then it is not in this directory
@@ -348,45 +276,6 @@ class Destination:
         """Return the name of a file's partial file, which is in the same directory."""
         name_digest = digest_of(os.fsencode(path.rpartition("/")[2]))[:8].hex()
         return f"{PARTIAL_PREFIX}{self._hop_id}-{name_digest}"
-
-    @staticmethod
-    def _is_identical(entry: FileEntry, found: os.stat_result) -> bool:
-        """Return whether size and time are equal, to the second on a file system that keeps no more."""
-        if not _same_size(entry, found):
-            return False
-        matches_coarsely = (
-            found.st_mtime_ns % _NS_PER_S == 0
-            and found.st_mtime_ns == entry.mtime_ns // _NS_PER_S * _NS_PER_S
-        )
-        return matches_coarsely or found.st_mtime_ns == entry.mtime_ns
-
-    def _compare_identical(self, entry: FileEntry) -> Comparison:
-        known = self._ledger.earlier_state(entry)
-        if known is None and (self._options.compare == "checksum" or self._options.move):
-            return Comparison.NEEDS_CHECKSUM
-        if known == "done" and self._options.move and not self._ledger.completed_this_run(entry.path):
-            return Comparison.NEEDS_CHECKSUM
-        if known == "begun":  # killed between the rename and the ledger
-            digest = self.read_back(entry.path, entry.size)
-            if digest is None:
-                return Comparison.DIFFERENT
-            self._ledger.complete(entry, digest)
-        return Comparison.ALREADY_SENT if known else Comparison.IDENTICAL
-
-    def _resolve_overwrite(self, entry: FileEntry, found: os.stat_result) -> Comparison:
-        match self._options.overwrite:
-            case "always":
-                return Comparison.DIFFERENT
-            case "newer":
-                return Comparison.DIFFERENT if entry.mtime_ns > found.st_mtime_ns else Comparison.SKIP
-            case "never":
-                return Comparison.SKIP
-            case "fail":
-                return Comparison.REFUSED
-
-
-def _same_size(entry: FileEntry, found: os.stat_result) -> bool:
-    return entry.kind == "f" and stat.S_ISREG(found.st_mode) and found.st_size == entry.size
 
 
 def _link_target_missing(path: str, first: str) -> Problem:

@@ -37,6 +37,7 @@ class Planner:
 
     def __init__(self, context: PlannerContext, destination: Destination) -> None:
         self._destination = destination
+        self._comparer = destination.comparer
         self._ledger = context.ledger
         self._jobs = context.jobs
         self._progress = context.progress
@@ -63,7 +64,7 @@ class Planner:
                 case "d":
                     self._plan_directory(entry)
                 case "l" | "f":
-                    self.apply(entry, self._destination.compare(entry), tries, block=not tries)
+                    self.apply(entry, self._comparer.compare(entry), tries, block=not tries)
         except FileError as error:
             self._failures.add(error.problem, entry)
             self._destination.invalidate(entry)
@@ -77,7 +78,7 @@ class Planner:
         if is_own and not is_same:
             self._ledger.drop(entry.path)
         if self._dry_run or not is_same:
-            comparison = Comparison.IDENTICAL if is_same else self._destination.resolve_conflict(entry)
+            comparison = Comparison.IDENTICAL if is_same else self._comparer.resolve_conflict(entry)
             self.apply(entry, comparison, block=False)
             return
         self._destination.apply_metadata(entry)
@@ -124,7 +125,7 @@ class Planner:
 
     def _plan_directory(self, entry: FileEntry) -> None:
         if self._dry_run:
-            self._destination.check_directory(entry)
+            self._comparer.check_directory(entry)
         else:
             self._destination.make_directory(entry)
 

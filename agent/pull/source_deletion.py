@@ -1,6 +1,6 @@
 """The `move` option: delete transferred files at the source, each only after two checks.
 
-1. The file at the destination is as it was written, with the source's digest (`Destination.compare` ensures
+1. The file at the destination is as it was written, with the source's digest (`Comparer.compare` ensures
    that no file counts as unchanged by size and time alone).
 2. The source's directory is not one of the destination's directories, so the file that is deleted is not
    the one that was just written.
@@ -16,7 +16,7 @@ from agent.files import mounts
 from agent.files.listing import FileEntry
 from agent.files.roots import Tree
 from agent.files.same_place import source_kept_problem
-from agent.pull.destination import Destination
+from agent.pull.comparison import Comparer
 from agent.pull.failures import Failures
 from agent.pull.ledger import Ledger
 from agent.pull.marks import Marks
@@ -37,15 +37,15 @@ class SourceDeletion:
         context: PullContext,
         source: Source,
         tree: Tree,
-        destination: Destination,
+        comparer: Comparer,
         ledger: Ledger,
         failures: Failures,
     ) -> None:
-        """Use `tree` and `destination` for the destination; neither is closed."""
+        """Use `tree`, the destination, without closing it."""
         self._command = context.command
         self._source = source
         self._tree = tree
-        self._destination = destination
+        self._comparer = comparer
         self._ledger = ledger
         self._failures = failures
         self._marks = Marks(context.roots, tree, ledger, sync_disks=True)
@@ -141,7 +141,7 @@ class SourceDeletion:
                 reason = "the file at the destination has changed since it was written"
                 return source_kept_problem(entry.path or self._tree.path, reason)
         except OSError as error:
-            return problem_of(error, self._destination.name(entry.path))
+            return problem_of(error, self._tree.name(entry.path))
         return None
 
     def _is_present(self, entry: FileEntry) -> bool:
@@ -151,9 +151,9 @@ class SourceDeletion:
         """
         match entry.kind:
             case "f":
-                return self._destination.is_present(entry) and not self._is_mounted(entry)
+                return self._comparer.is_present(entry) and not self._is_mounted(entry)
             case "l":
-                return self._destination.link_target(entry.path) == entry.target
+                return self._tree.readlink(entry.path) == entry.target
         return True
 
     def _is_mounted(self, entry: FileEntry) -> bool:
