@@ -130,7 +130,7 @@ class Destination:
             self._copy(entry)
         digest = self._ledger.digest(entry.target)
         if digest is None:
-            self._ledger.add_unchanged([entry])
+            self._ledger.outcomes.record_unchanged([entry])
         else:
             self._ledger.complete(entry, digest)
 

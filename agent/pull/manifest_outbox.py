@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from agent.backoff import Backoff
 from agent.errors import display_path
 from agent.files.digests import digest_of
-from agent.pull.file_outcomes import FileOutcome, file_outcomes
+from agent.pull.file_outcomes import FileOutcome
 from agent.pull.ledger import Ledger
 from agent.quarantine import Quarantine, is_damage
 from events.manifest import ManifestLine
@@ -233,7 +233,7 @@ def write(ledger: Path, to: IO[bytes]) -> None:
 
 def lines(ledger: Ledger, hop_id: str, ended: float) -> Iterator[ManifestLine]:
     """Yield the lines of a manifest; `ended`, in seconds since 1970, is the time of lines without one."""
-    for file in file_outcomes(ledger):
+    for file in ledger.outcomes:
         name = os.fsencode(file.path)
         where = {
             "hop_id": hop_id,

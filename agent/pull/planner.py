@@ -48,8 +48,8 @@ class Planner:
         self._skipped: list[FileEntry] = []
 
     def close(self) -> None:
-        self._ledger.add_unchanged(self._unchanged)
-        self._ledger.outcome(self._skipped, "left")
+        self._ledger.outcomes.record_unchanged(self._unchanged)
+        self._ledger.outcomes.record(self._skipped, "left")
         self._unchanged, self._skipped = [], []
 
     def plan(self, entry: FileEntry, tries: int = 0) -> None:

@@ -212,7 +212,7 @@ class _Upload:
             total.add("f", file.path, file.size, file.digest)
             file_count += 1
         for batch in batches(self._ledger.partial_files(), LEDGER_BATCH_SIZE):
-            self._ledger.add_unchanged(batch)
+            self._ledger.outcomes.record_unchanged(batch)
             for entry in batch:
                 self._progress.add_unchanged(entry.size)
         if self._failures.total:
