@@ -2,7 +2,7 @@
 
 A partial file is named `.crosshaul-HOP-…` and is in the directory of the final file, so that the rename is
 atomic and the next attempt finds it after a kill. A small file is written to an unnamed temporary file
-(`O_TMPFILE`) where the file system supports it: a kill leaves nothing of it.
+(`O_TMPFILE`) on ext4: a kill leaves nothing of it.
 """
 
 import errno
@@ -11,16 +11,17 @@ import shutil
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NamedTuple
 
 from agent.errors import PlaceError, SameNameError, display_path
-from agent.files import disk
+from agent.files import disk, tmpfile
 from agent.files.digests import CHUNK_BYTES, MAX_PACKED_FILE_BYTES, digest_of
 from agent.files.listing import READ_FLAGS, FileEntry
 from agent.files.owners import local_ids
 from agent.files.paths import PARTIAL_PREFIX
 from agent.files.roots import Tree
 from agent.pull.comparison import Comparer, Comparison
-from agent.pull.file_writer import KEPT_MODE_BITS, TmpfileWriter, apply_metadata, write
+from agent.pull.file_writer import KEPT_MODE_BITS, apply_metadata, survives_umask, write
 from agent.pull.job_queue import BigFile
 from agent.pull.ledger import Ledger
 from agent.pull.source import FileError
@@ -32,6 +33,14 @@ _NO_LINKS = {errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENO
 """Errors of a file system that does not support hard links, or no more of them."""
 
 
+class _Directory(NamedTuple):
+    """What decides how files are created in a directory; looked up once per directory."""
+
+    path: str | None
+    prefers_tmpfile: bool
+    has_default_acl: bool
+
+
 class Destination:
     """The destination of a hop, for one thread."""
 
@@ -41,7 +50,10 @@ class Destination:
         self._options = options
         self._ledger = ledger
         self.comparer = Comparer(tree, options, ledger)
-        self._tmpfile_writer = TmpfileWriter(tree, self._partial_name)
+        self._directory = _Directory(None, prefers_tmpfile=False, has_default_acl=True)
+        """The directory of the small file that was written last."""
+        self._may_link_tmpfiles = True
+        """False once that failed: a security module may forbid it."""
 
     def close(self) -> None:
         self._tree.close()
@@ -157,8 +169,36 @@ class Destination:
         """
         folder, name = self._tree.open_parent(entry.path)
         is_free = not self._ledger.had_files and entry.mode & stat.S_IWUSR and entry.owner is None
-        if not (is_free and self._tmpfile_writer.write(entry, data, folder, name)):
+        if not (is_free and self._write_unnamed(entry, data, folder, name)):
             self._write_partial(entry, data, folder, name)
+
+    def _write_unnamed(self, entry: FileEntry, data: memoryview, folder: int, name: str) -> bool:
+        """Write a file without a temporary name; return False if that is slow or not possible there."""
+        if not (self._may_link_tmpfiles and self._look_up(entry.path, folder).prefers_tmpfile):
+            return False
+
+        def fill(descriptor: int) -> None:
+            write(descriptor, data, 0)
+            apply_metadata(descriptor, entry, has_mode=self._keeps_mode(entry, folder))
+
+        mode = entry.mode & KEPT_MODE_BITS
+        linked_name = tmpfile.write(folder, name, lambda: self._partial_name(entry.path), mode, fill)
+        if linked_name is None:
+            self._may_link_tmpfiles = False
+            return False
+        if linked_name != name:
+            self._tree.rename_over(linked_name, entry.path)
+        return True
+
+    def _keeps_mode(self, entry: FileEntry, folder: int) -> bool:
+        """Return whether a file that is created with its mode gets that mode unchanged."""
+        return survives_umask(entry) and not self._look_up(entry.path, folder).has_default_acl
+
+    def _look_up(self, path: str, folder: int) -> "_Directory":
+        parent = path.rpartition("/")[0]
+        if parent != self._directory.path:
+            self._directory = _Directory(parent, tmpfile.is_faster(folder), disk.has_default_acl(folder))
+        return self._directory
 
     def _write_partial(self, entry: FileEntry, data: memoryview, folder: int, name: str) -> None:
         partial = self._partial_name(entry.path)
@@ -178,7 +218,7 @@ class Destination:
             descriptor = os.open(partial, flags, entry.mode & KEPT_MODE_BITS, dir_fd=folder)
         except FileExistsError:  # left by an earlier attempt
             return self._open_partial(entry.path, partial, _NEW_FILE_FLAGS), False
-        return descriptor, self._tmpfile_writer.keeps_mode(entry, folder)
+        return descriptor, self._keeps_mode(entry, folder)
 
     def open(self, file: BigFile) -> None:
         """Open the partial file of an earlier attempt, or a new one, and preallocate its full size."""
