@@ -15,7 +15,8 @@ from typing import Literal, TypeVar
 from agent import problems
 from agent.config import RootConfig
 from agent.errors import display_path
-from agent.files.roots import Roots, is_below
+from agent.files.paths import is_below
+from agent.files.roots import Roots
 from events.base import Problem
 from events.commands import Browse
 from events.locations import alike

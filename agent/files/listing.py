@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 from agent.errors import HopError, problem_of
 from agent.files.disk import InodeId, allocated_bytes, inode_of
 from agent.files.owners import Owner, owner_of
+from agent.files.paths import PARTIAL_PREFIX, is_partial
 from agent.files.roots import Tree
 from agent.files.same_place import MarkedLocation, require_apart, shows
 from agent.problems import LINK_LOOP, SAME_PLACE, SPECIAL_FILE
@@ -24,8 +25,6 @@ Symlinks = Literal["keep", "skip", "follow"]
 Kind = Literal["f", "d", "l", "!"]
 """File, directory, symbolic link; `!` is an entry that cannot be transferred, with the reason."""
 
-PARTIAL_PREFIX = ".crosshaul-"
-"""Prefix of the names of a hop's temporary files."""
 READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK
 """Flags to open a file for reading without waiting for a FIFO's writer."""
 
@@ -116,11 +115,6 @@ def entry_at(tree: Tree, selection: Selection, path: str) -> FileEntry | None:
     entry = _inspect(tree, path, selection, names)
     is_single = entry is not None and entry.kind in "fd" and not names
     return entry if entry and is_single and selection.matches(entry) else None
-
-
-def is_partial(path: str) -> bool:
-    """Return whether a path is, or is inside, a hop's temporary file or directory."""
-    return PARTIAL_PREFIX in path and any(name.startswith(PARTIAL_PREFIX) for name in path.split("/"))
 
 
 def _outermost(selection: tuple[str, ...]) -> Iterator[str]:

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.errors import HopError
+from agent.files.paths import PARTIAL_PREFIX
 from agent.files.roots import Tree
 from agent.problems import SAME_PLACE
 
-MARK_PREFIX = ".crosshaul-mark-"
-_MARK = re.compile(r"\.crosshaul-mark-[0-9a-f]{32}")
+MARK_PREFIX = f"{PARTIAL_PREFIX}mark-"
+_MARK = re.compile(f"{re.escape(MARK_PREFIX)}[0-9a-f]{{32}}")
 
 
 def new_mark() -> str:

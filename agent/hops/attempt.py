@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypedDict
 
+from agent.backoff import Backoff
 from agent.errors import HopError, unforeseen
 from agent.hops.journal import Journal
 from agent.hops.priority_semaphore import PrioritySemaphore
@@ -17,7 +18,7 @@ from agent.hops.record import End, HopRecord
 from agent.hops.report_outbox import ReportOutbox, now
 from agent.pull.mover import HopResult, Mover
 from agent.pull.progress import ProgressCounter
-from agent.supervision import Backoff, Supervisor
+from agent.supervision import Supervisor
 from events.base import Problem
 from events.commands import Move
 from events.progress import Connection, Progress

@@ -23,6 +23,7 @@ from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 
 from agent import VERSION
+from agent.backoff import Backoff
 from agent.cloud import api
 from agent.cloud.http import ApiProblem
 from agent.errors import HostError
@@ -38,8 +39,8 @@ SendRequest = Callable[[str, RegisterRequest], RegisteredView]
 Describe = Callable[[Files], dict[str, object]]
 """Creates the lane's identity in a folder; returns RegisterRequest's fields about this host."""
 
-_RETRY_DELAYS_S = (1, 2, 4, 8, 16)
-"""Seconds before each further attempt."""
+_MAX_RETRIES = 5
+_RETRY_BACKOFF = Backoff(first_s=1.0, max_s=16.0)
 _RETRYABLE_CODES = {"stale"}
 """Problem codes after which a registration is sent again."""
 
@@ -122,13 +123,13 @@ def _with_retry(
     Two hundred hosts that join at the same time exceed AWS's limits. The delays are random, so that the hosts
     do not collide again.
     """
-    for delay in _RETRY_DELAYS_S:
+    for retries in range(_MAX_RETRIES):
         try:
             return send(api_url, request)
         except ApiProblem as problem:
             if not (problem.problem.retryable or problem.problem.code in _RETRYABLE_CODES):
                 raise
-        sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311 - not a secret
+        sleep(_RETRY_BACKOFF.delay_s(retries) * random.uniform(0.5, 1.5))  # noqa: S311 - not a secret
     return send(api_url, request)
 
 

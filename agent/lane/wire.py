@@ -31,8 +31,9 @@ from dataclasses import asdict
 from typing import Any
 
 from agent.files.digests import DIGEST_BYTES, MIB
-from agent.files.listing import MAX_NUMBER, FileEntry, Selection, is_inside, is_name, is_partial
+from agent.files.listing import MAX_NUMBER, FileEntry, Selection, is_inside, is_name
 from agent.files.owners import Owner
+from agent.files.paths import is_partial
 from events.base import Problem
 
 MAX_RANGES = 1 << 20

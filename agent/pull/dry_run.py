@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 
 from agent.errors import display_path
 from agent.files.listing import FileEntry
+from agent.pull.comparison import Comparison
 from agent.report_limits import json_size
 from events.base import Problem
 from events.progress import SpaceShortage
@@ -13,18 +14,13 @@ from events.reports import MAX_EXAMPLES, Amount, DryRunResult
 MAX_EXAMPLE_BYTES = 8 * 1024
 """Bytes of examples per kind, as JSON: the whole result must fit into one report."""
 _KINDS = {
-    "missing": "sent",
-    "different": "replaced",
-    "skip": "kept",
-    "identical": "unchanged",
-    "already_sent": "unchanged",
-    "new": "sent",
-    "differs": "replaced",
-    "kept": "kept",
-    "same": "unchanged",
+    Comparison.MISSING: "sent",
+    Comparison.DIFFERENT: "replaced",
+    Comparison.SKIP: "kept",
+    Comparison.IDENTICAL: "unchanged",
+    Comparison.ALREADY_SENT: "unchanged",
 }
-"""The kind of amount in a `DryRunResult`, by the comparison of a file: a `Comparison` of
-`agent.pull.destination` or a `Prediction` of `agent.rclone.copy_rules`."""
+"""The kind of amount in a `DryRunResult`, by the comparison of a file."""
 
 
 class DryRunReport:
@@ -37,8 +33,8 @@ class DryRunReport:
         self._examples: defaultdict[str, list[str]] = defaultdict(list)
         self._example_bytes: Counter[str] = Counter()
 
-    def note(self, entry: FileEntry, comparison: str) -> None:
-        """Count a file by its comparison with the destination, a key of `_KINDS`."""
+    def note(self, entry: FileEntry, comparison: Comparison) -> None:
+        """Count a file by its comparison with the destination, one that is a key of `_KINDS`."""
         self._add(_KINDS[comparison], entry)
 
     def removed(self, entry: FileEntry) -> None:

@@ -23,7 +23,7 @@ class Failures:
         self._examples: list[Problem] = []
 
     def add(self, problem: Problem, entry: FileEntry) -> None:
-        self._ledger.outcome([entry], "failed", problem.message)
+        self._ledger.outcomes.record([entry], "failed", problem.message)
         if self._dry_run:
             self._dry_run.failed(entry, problem)
         with self._lock:

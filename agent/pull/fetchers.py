@@ -197,7 +197,7 @@ class ChecksumFetcher:
     def _apply(self, checked: PackedFile) -> None:
         entry, digest = checked.entry, checked.digest
         try:
-            is_same = self._connection.destination.digest(entry) == digest
+            is_same = self._connection.destination.comparer.digest(entry) == digest
             self._connection.planner.apply_checksum(entry, digest or b"", is_same=is_same)
         except FileError as error:
             self._context.failures.add(error.problem, entry)

@@ -68,8 +68,9 @@ class Finalizer:
                 HopDigest().hex(), self._dry_run.preview(self._progress.progress().space_shortage)
             )
         if options.move:
+            comparer = self._destination.comparer
             deletion = SourceDeletion(
-                self._context, self._source, self._tree, self._destination, self._ledger, self._failures
+                self._context, self._source, self._tree, comparer, self._ledger, self._failures
             )
             deletion.run(self._check_stopped)
         if self._failures.total:
@@ -113,7 +114,7 @@ class Finalizer:
         mismatched = []
         for completed in self._ledger.completed():
             self._check_stopped()
-            if self._destination.read_back(completed.path, completed.size) != completed.digest:
+            if self._destination.comparer.read_back(completed.path, completed.size) != completed.digest:
                 mismatched.append(completed.path)
         for path in mismatched:
             self._destination.remove(path)
@@ -166,7 +167,7 @@ class Finalizer:
         for entry in self._ledger.present():
             self._check_stopped()
             try:
-                is_present = self._destination.is_present(entry)
+                is_present = self._destination.comparer.is_present(entry)
             except OSError as error:
                 self._failures.add(problem_of(error, self._destination.name(entry.path)), entry)
                 continue

@@ -9,7 +9,8 @@ from dataclasses import replace
 from agent.errors import HopError, problem_of
 from agent.files import disk
 from agent.files.listing import Selection
-from agent.files.roots import Roots, Tree, is_below
+from agent.files.paths import is_below
+from agent.files.roots import Roots, Tree
 from agent.files.same_place import MarkedLocation, new_mark
 from agent.problems import SAME_DIRECTORY_TWICE
 from agent.pull.ledger import Ledger

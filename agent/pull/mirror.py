@@ -81,7 +81,7 @@ class Mirror:
             return self._failures.add(problem_of(error, self._tree.name(entry.path)), entry)
         if self._dry_run:
             return self._dry_run.removed(entry)
-        self._ledger.outcome([entry], "removed")
+        self._ledger.outcomes.record([entry], "removed")
         return self._progress.add_removed(entry.path)
 
     def _remove_directory(self, entry: FileEntry) -> None:

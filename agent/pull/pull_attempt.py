@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import closing
 
 from agent import problems
+from agent.backoff import Backoff
 from agent.errors import HopError
 from agent.files import disk, owners
 from agent.pull.finalizer import Finalizer
@@ -25,8 +26,8 @@ from events.base import Problem
 
 log = logging.getLogger(__name__)
 
-RETRY_DELAYS_S = (0.2, 0.5, 1.0, 2.0)
-"""Seconds before the next pass after a broken connection, by the number of failures; the last one repeats."""
+RETRY_BACKOFF = Backoff(first_s=0.2, max_s=2.0)
+"""Seconds before the next pass after a broken connection."""
 POLL_INTERVAL_S = 2.0
 """Seconds between two checks of a full disk."""
 FREED_ENOUGH_BYTES = 16 * 1024 * 1024
@@ -132,7 +133,7 @@ class PullAttempt:
                 log.info(
                     "connection to source lost", extra=self._context.log_fields() | {"reason": str(error)}
                 )
-                self._wait(RETRY_DELAYS_S[min(failed_passes, len(RETRY_DELAYS_S) - 1)])
+                self._wait(RETRY_BACKOFF.delay_s(failed_passes))
                 failed_passes += 1
             except HopError as error:
                 if error.problem.code != problems.DESTINATION_FULL.code:

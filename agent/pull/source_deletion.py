@@ -1,6 +1,6 @@
 """The `move` option: delete transferred files at the source, each only after two checks.
 
-1. The file at the destination is as it was written, with the source's digest (`Destination.compare` ensures
+1. The file at the destination is as it was written, with the source's digest (`Comparer.compare` ensures
    that no file counts as unchanged by size and time alone).
 2. The source's directory is not one of the destination's directories, so the file that is deleted is not
    the one that was just written.
@@ -12,11 +12,11 @@ from contextlib import closing
 from itertools import chain
 
 from agent.errors import HopError, problem_of
-from agent.files import disk
+from agent.files import mounts
 from agent.files.listing import FileEntry
-from agent.files.roots import Tree, is_below
+from agent.files.roots import Tree
 from agent.problems import DELETION_INTERRUPTED, SOURCE_KEPT
-from agent.pull.destination import Destination
+from agent.pull.comparison import Comparer
 from agent.pull.failures import Failures
 from agent.pull.ledger import Ledger
 from agent.pull.marks import Marks
@@ -36,15 +36,15 @@ class SourceDeletion:
         context: PullContext,
         source: Source,
         tree: Tree,
-        destination: Destination,
+        comparer: Comparer,
         ledger: Ledger,
         failures: Failures,
     ) -> None:
-        """Use `tree` and `destination` for the destination; neither is closed."""
+        """Use `tree`, the destination, without closing it."""
         self._command = context.command
         self._source = source
         self._tree = tree
-        self._destination = destination
+        self._comparer = comparer
         self._ledger = ledger
         self._failures = failures
         self._marks = Marks(context.roots, tree, ledger, sync_disks=True)
@@ -142,7 +142,7 @@ class SourceDeletion:
                 reason = "the file at the destination has changed since it was written"
                 return SOURCE_KEPT.problem(path=entry.path or self._tree.path, reason=reason)
         except OSError as error:
-            return problem_of(error, self._destination.name(entry.path))
+            return problem_of(error, self._tree.name(entry.path))
         return None
 
     def _is_present(self, entry: FileEntry) -> bool:
@@ -152,18 +152,18 @@ class SourceDeletion:
         """
         match entry.kind:
             case "f":
-                return self._destination.is_present(entry) and not self._is_mounted(entry)
+                return self._comparer.is_present(entry) and not self._is_mounted(entry)
             case "l":
-                return self._destination.link_target(entry.path) == entry.target
+                return self._tree.readlink(entry.path) == entry.target
         return True
 
     def _is_mounted(self, entry: FileEntry) -> bool:
         return bool(self._mount_points) and self._tree.real_path(entry.path) in self._mount_points
 
-    def _find_mount_points(self) -> set[str]:
+    def _find_mount_points(self) -> frozenset[str]:
         """Return the mount points at or below the destination."""
         try:
             directory = self._tree.real_path()
         except OSError:
-            return set()
-        return {point for point in disk.mount_points() if is_below(point, directory)}
+            return frozenset()
+        return mounts.points_below(directory)

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from threading import Event, Lock
 
+from agent.backoff import Backoff
 from agent.files.listing import FileEntry, Selection
-from agent.files.roots import is_below
+from agent.files.paths import is_below
 from agent.problems import ARRIVED_DAMAGED, SOURCE_CHANGED
 from agent.pull.bandwidth import RateLimiter
 from agent.pull.destination import Destination
@@ -21,8 +22,8 @@ from events.base import Problem
 
 MAX_ATTEMPTS = 3
 """Attempts at a request that breaks off or arrives damaged, and at a file that keeps changing."""
-INITIAL_RETRY_DELAY_S = 0.2
-"""Seconds before the first retry of a broken request; the n-th retry waits n times as long."""
+RETRY_BACKOFF = Backoff(first_s=0.2, max_s=2.0)
+"""Seconds before a broken request is retried."""
 
 
 class PullStoppedError(Exception):
@@ -86,7 +87,7 @@ class WorkerConnection:
             except SourceConnectionError:
                 self.context.request_size.on_failure()
                 self._disconnect()
-                if attempt == MAX_ATTEMPTS or self.context.stopped.wait(INITIAL_RETRY_DELAY_S * attempt):
+                if attempt == MAX_ATTEMPTS or self.context.stopped.wait(RETRY_BACKOFF.delay_s(attempt - 1)):
                     raise
             else:
                 return self.context.request_size.on_success(time.monotonic() - started)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from agent.errors import HopError
-from agent.files.listing import MAX_NUMBER, FileEntry, is_inside, is_partial, unreadable_entry
+from agent.files.listing import MAX_NUMBER, FileEntry, is_inside, unreadable_entry
+from agent.files.paths import is_partial
 from agent.problems import CONTROL_CHARACTER_IN_NAME, LISTED_SIZE_TOO_LARGE, NOT_A_PATH, SAME_PLACE
 
 MODE_FILE, MODE_DIRECTORY = 0o644, 0o755

@@ -16,6 +16,7 @@ from agent.errors import HopError
 from agent.files.digests import HopDigest
 from agent.files.listing import FileEntry
 from agent.pull.bandwidth import limiter_for
+from agent.pull.comparison import Comparison
 from agent.pull.dry_run import DryRunReport
 from agent.pull.failures import Failures
 from agent.pull.ledger import open_ledger
@@ -211,7 +212,7 @@ class _Upload:
             total.add("f", file.path, file.size, file.digest)
             file_count += 1
         for batch in batches(self._ledger.partial_files(), LEDGER_BATCH_SIZE):
-            self._ledger.add_unchanged(batch)
+            self._ledger.outcomes.record_unchanged(batch)
             for entry in batch:
                 self._progress.add_unchanged(entry.size)
         if self._failures.total:
@@ -251,7 +252,7 @@ class _Upload:
         mtime_precision_ns: int | None,
     ) -> None:
         prediction = predict(entry, existing, self._command.options.overwrite, mtime_precision_ns)
-        if prediction == "refused":
+        if prediction is Comparison.REFUSED:
             report.failed(
                 entry, self._problem(DESTINATION_EXISTS_TEXT, self._upload_list.display_name(entry.path))
             )

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from agent import lock
+from agent.backoff import Backoff
 from agent.cloud.command_verifier import CommandVerifier
 from agent.cloud.messages import Connected
 from agent.files.listing import FileEntry
@@ -101,7 +102,9 @@ class TestManifests:
             (tmp_path / "manifests" / name).write_bytes(b"x")
         (tmp_path / "manifests" / f"{TRANSFER}-9.5.db").mkdir()
         sent: list[str] = []
-        delivery = ManifestUploader(manifests, lambda hop_id, _: sent.append(hop_id), pause=0.01)
+        delivery = ManifestUploader(
+            manifests, lambda hop_id, _: sent.append(hop_id), backoff=Backoff(0.01, 0.02)
+        )
         task = asyncio.create_task(delivery.run())
         await until(lambda: len(sent) == 2 and len(quarantined(tmp_path)) == 6)
         assert not task.done()
@@ -121,7 +124,7 @@ class TestManifests:
             if len(attempts) < 3:
                 raise KeyError("the API answers something else")
 
-        task = asyncio.create_task(ManifestUploader(manifests, send, pause=0.01).run())
+        task = asyncio.create_task(ManifestUploader(manifests, send, backoff=Backoff(0.01, 0.02)).run())
         await until(lambda: len(attempts) == 3 and not manifests.waiting())
         task.cancel()
         assert quarantined(tmp_path) == []

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from agent.files.browse import list_page
 from agent.files.listing import FileEntry as Listed
 from agent.hops.attempt import head
+from agent.pull.comparison import Comparison
 from agent.pull.dry_run import DryRunReport
 from agent.report_limits import (
     MAX_REPORT_BYTES,
@@ -198,7 +199,7 @@ def test_a_clipped_text_tells_how_much_is_left_out(text, limit):
 def test_a_dry_run_with_long_names_fits_and_counts_all_of_them():
     dry_run = DryRunReport()
     for number in range(120):
-        dry_run.note(Listed("f", f"{number}{MAX_NAME[4:]}", 1), "new")
+        dry_run.note(Listed("f", f"{number}{MAX_NAME[4:]}", 1), Comparison.MISSING)
         dry_run.failed(Listed("!", "x"), Problem(code="x", message=f"{number}{MAX_NAME}"))
     preview = dry_run.preview()
     report = Succeeded(**head(move()), progress=Progress(), digest="0", seconds=1, preview=preview)

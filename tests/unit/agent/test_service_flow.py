@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from agent.backoff import Backoff
 from agent.command_keys import CommandKeys
 from agent.config import Config
 from agent.errors import HopError
@@ -20,7 +21,7 @@ from agent.lane.peer_paths import PeerPath, PeerPathCache
 from agent.quarantine import Quarantine
 from agent.service import Dependencies, Service
 from agent.status import Status
-from agent.supervision import Backoff, Supervisor
+from agent.supervision import Supervisor
 from events.base import Problem
 from events.commands import Browse, Cancel, Pause, Peer, Release, Retire, Serve
 from events.progress import Live, Progress

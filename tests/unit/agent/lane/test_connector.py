@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from agent.backoff import Backoff
 from agent.errors import HopError
 from agent.files.digests import RANGE_BYTES
 from agent.identity import lane_certificate
@@ -92,7 +93,7 @@ class TestWhenNeitherCanDial:
 
     async def test_the_source_reports_its_errors_once(self, tmp_path, monkeypatch):
         monkeypatch.setattr(reverse_dialer, "DIAL_TIMEOUT_S", 0.2)
-        monkeypatch.setattr(reverse_dialer, "MIN_RETRY_DELAY_S", 0.01)
+        monkeypatch.setattr(reverse_dialer, "RETRY_BACKOFF", Backoff(0.01, 30.0))
         with make_hosts(tmp_path, "neither") as hosts:
             reported, reports = [], []
             hosts.server.on_unreachable(lambda serve, answers: reported.append((serve.hop_id, answers)))

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from agent.files.digests import DIGEST_BYTES, RANGE_BYTES, digest_of
+from agent.files.paths import PARTIAL_PREFIX
 from agent.lane import client, connector, sparse_ranges
-from agent.pull.destination import PARTIAL_PREFIX
 from infra.local.demo_files import MIB
 from tests.support.hosts import Hosts, until
 

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from agent.errors import HopError
 from agent.files.digests import RANGE_BYTES
 from agent.files.listing import FileEntry
+from agent.files.paths import PARTIAL_PREFIX
 from agent.identity import lane_certificate
 from agent.lane import connector
 from agent.pull import destination, ledger, pull, spool, worker_context
 from agent.pull.bandwidth import BandwidthSchedule, SharedBandwidth
-from agent.pull.destination import PARTIAL_PREFIX
 from agent.pull.job_queue import JobQueue, RangeJob
 from agent.pull.source import LocalReader, SourceConnectionError
 from infra.local.demo_files import MIB, differences, listing, write_random

@@ -12,8 +12,8 @@ import xxhash
 
 from agent.files import disk
 from agent.files.digests import DIGEST_BYTES, RANGE_BYTES, digest_of, range_digest, update_with_zeros
+from agent.files.paths import PARTIAL_PREFIX
 from agent.lane import request_handler, sparse_ranges, wire
-from agent.pull.destination import PARTIAL_PREFIX
 from infra.local.demo_files import MIB
 from tests.unit.agent.lane.test_lane_server import HOP, LaneTestClient, file_fields
 

@@ -19,12 +19,12 @@ import pytest
 from agent.config import RemoteConfig, RootConfig
 from agent.errors import HopError
 from agent.files.digests import RANGE_BYTES, read_digest
+from agent.files.paths import PARTIAL_PREFIX
 from agent.files.roots import Roots
 from agent.host_info import find_rclone
 from agent.movers import mover_for
 from agent.pull import manifest_outbox
 from agent.pull.bandwidth import RateLimiter
-from agent.pull.destination import PARTIAL_PREFIX
 from agent.pull.manifest_outbox import ManifestOutbox
 from agent.pull.mover import HopResult, HostResources
 from agent.pull.progress import ProgressCounter

@@ -13,10 +13,10 @@ from agent.cloud.http import ApiProblem
 from agent.config import RootConfig
 from agent.errors import HopError
 from agent.files.digests import RANGE_BYTES
+from agent.files.paths import PARTIAL_PREFIX
 from agent.files.roots import Roots
 from agent.identity import lane_certificate
 from agent.movers import mover_for
-from agent.pull.destination import PARTIAL_PREFIX
 from agent.pull.mover import HopResult, HostResources
 from agent.pull.progress import ProgressCounter
 from agent.rclone import s3_process
