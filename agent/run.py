@@ -31,7 +31,7 @@ from agent.lane.server import LaneServer
 from agent.movers import mover_for
 from agent.pull.bandwidth import BandwidthSchedule, SharedBandwidth
 from agent.pull.manifest_outbox import ManifestOutbox, ManifestUploader
-from agent.pull.mover import HostResources
+from agent.pull.mover import Credentials, HostResources
 from agent.pull.pull import discard_abandoned
 from agent.quarantine import Quarantine
 from agent.remotes import Remotes
@@ -43,7 +43,6 @@ from agent.updating.update_jobs import Installation, UpdateJobs
 from events.base import UpdateId
 from events.topics import Topics
 from events.updates import UpdateOrderView
-from events.views import CredentialsView
 
 if TYPE_CHECKING:
     from agent.cloud.api import HopCredentials
@@ -235,7 +234,7 @@ def _lane(
     files: Files,
     keyring: Keyring,
     host: HostResources,
-    credentials: Callable[[str], CredentialsView],
+    credentials: Credentials,
 ) -> Iterator[LaneServer]:
     address, port = split_endpoint(config.lane.listen)
     routes = PeerPathCache(files.folder / "routes.json")
@@ -252,9 +251,7 @@ def _lane(
         lane.stop()
 
 
-def _movers(
-    keyring: Keyring, host: HostResources, credentials: Callable[[str], CredentialsView], lane: LaneServer
-) -> Movers:
+def _movers(keyring: Keyring, host: HostResources, credentials: Credentials, lane: LaneServer) -> Movers:
     return lambda move: mover_for(move, host=host, identities=keyring, credentials=credentials, lane=lane)
 
 

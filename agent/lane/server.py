@@ -21,14 +21,11 @@ from agent.lane.reverse_dialer import ReverseDialer
 from agent.lane.sockets import shut_down
 from agent.pull.active_pulls import ActivePulls
 from agent.pull.bandwidth import BandwidthSchedule, SharedBandwidth
+from agent.pull.mover import Credentials
 from events.commands import Peer, Serve
-from events.views import CredentialsView
 
 if TYPE_CHECKING:
     from agent.lane.relay.listener import RelayListener
-
-Credentials = Callable[[str], CredentialsView]
-"""Credentials for the relay bucket, by hop ID."""
 
 MAX_CONNECTIONS_PER_HOP = 64
 """Connections of one hop."""

@@ -24,9 +24,13 @@ from events.filters import Filters
 from events.globs import GlobError
 from events.progress import Connection
 from events.reports import DryRunResult
+from events.views import CredentialsView
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
+
+Credentials = Callable[[str], CredentialsView]
+"""Returns the S3 credentials of the hop with this ID."""
 
 
 async def in_thread(work: Callable[[], Result], stop: Callable[[], None]) -> Result:

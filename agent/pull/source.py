@@ -8,9 +8,11 @@ from agent.errors import display_path, problem_of
 from agent.files.digests import CHUNK_BYTES, MAX_PACK_FILES, file_digest, range_digest, ranges_of
 from agent.files.disk import data_ranges
 from agent.files.listing import FileEntry, Selection, entries, open_source
-from agent.files.roots import Tree
+from agent.files.roots import Roots, Tree
 from agent.files.source_deleter import SourceDeleter, kept_problem, may_have_mark
 from events.base import Problem
+from events.commands import Move
+from events.locations import AgentLocation
 from events.progress import Connection
 
 Sink = Callable[[memoryview], None]
@@ -135,6 +137,14 @@ def read_all(reader: Reader, entry: FileEntry) -> memoryview:
     pieces = bytearray()
     reader.range(entry, 0, entry.size, pieces.extend)
     return memoryview(pieces)
+
+
+def local_source(move: Move, roots: Roots) -> "LocalSource":
+    """Return the source of a hop from one path of this host to another."""
+    source = move.source
+    if not isinstance(source, AgentLocation):
+        raise TypeError(f"{move.hop_id} has no source on this host")
+    return LocalSource(lambda: roots.tree(source.path, writing=move.options.clears_source))
 
 
 class LocalSource:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
 
+from agent.pull.mover import Credentials
 from agent.rclone import errors
 from agent.rclone.process import RcloneProcess, inherited_environment
-from agent.rclone.s3_process import REMOTE, Credentials, S3RcloneProcess, s3_route
+from agent.rclone.s3_process import REMOTE, S3RcloneProcess, s3_route
 from agent.remotes import Remotes
 from events.base import Problem
 from events.commands import Move

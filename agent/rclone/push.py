@@ -19,11 +19,11 @@ from agent.pull.bandwidth import limiter_for
 from agent.pull.dry_run import DryRunReport
 from agent.pull.failures import Failures
 from agent.pull.ledger import open_ledger
-from agent.pull.mover import AttemptObserver, HopResult, HostResources, batches, in_thread
+from agent.pull.mover import AttemptObserver, Credentials, HopResult, HostResources, batches, in_thread
 from agent.pull.progress import ProgressCounter
 from agent.pull.source import SourceConnectionError
 from agent.pull.worker_context import PullStoppedError
-from agent.rclone.backend import Backend
+from agent.rclone.backend import Backend, backend_of
 from agent.rclone.copy_rules import predict
 from agent.rclone.destination_stat import DestinationStat, DestinationStatError
 from agent.rclone.errors import DESTINATION_EXISTS_TEXT, error_lines
@@ -40,6 +40,11 @@ log = logging.getLogger(__name__)
 MAX_LOG_LINES = 1000
 """Lines of rclone's log that are kept."""
 _OVERWRITE = {"always": (), "newer": ("--update",), "never": ("--ignore-existing",), "fail": ("--immutable",)}
+
+
+def rclone_push(move: Move, host: HostResources, credentials: Credentials) -> "RclonePush":
+    """Return the mover of a hop from this host to S3 or a remote."""
+    return RclonePush(host, lambda: backend_of(move, move.destination, credentials, host.remotes))
 
 
 class RclonePush:

@@ -15,9 +15,9 @@ from agent.errors import HopError, display_path
 from agent.files.listing import FileEntry, Selection, unreadable_entry
 from agent.pull import worker_pool
 from agent.pull.bandwidth import chunk_size_for, limiter_for
-from agent.pull.mover import HostResources
+from agent.pull.mover import Credentials, HostResources
 from agent.pull.source import SourceConnectionError
-from agent.rclone.backend import Backend
+from agent.rclone.backend import Backend, backend_of
 from agent.rclone.errors import DIRECTORY_NOT_FOUND, error_lines
 from agent.rclone.lsjson import is_name_preserved, name_not_preserved, parse_entry, parse_listing
 from agent.rclone.process import RcloneError
@@ -25,6 +25,7 @@ from agent.rclone.rc_server import RcServer
 from agent.rclone.reader import RcloneReader
 from agent.rclone.unsized_files import NoSpaceError, UnsizedFiles
 from events.base import Problem
+from events.commands import Move
 from events.locations import inner_path, stands_for_contents
 from events.options import Options
 from events.progress import Connection
@@ -32,6 +33,16 @@ from events.progress import Connection
 MAX_STREAMS = 8
 """Connections to begin with: S3 answers slowly, and to many at once."""
 MAX_PACK_FILES = 16
+
+
+def rclone_source(move: Move, host: HostResources, credentials: Credentials) -> "RcloneSource":
+    """Return the source of a hop from S3 or a remote to this host.
+
+    Raises:
+        HopError: this host does not offer the remote, or rclone is not installed.
+    """
+    backend = backend_of(move, move.source, credentials, host.remotes)
+    return RcloneSource(backend, host, move.options)
 
 
 class RcloneSource:
