@@ -169,9 +169,9 @@ async def _serve(
                     command_keys=CommandKeys(registration, files, config_path),
                     updates=_update_jobs(config_path, files, keyring, registration, link),
                     capabilities=await asyncio.to_thread(host_info.capabilities, config),
-                    active_pulls=host.arrivals,
+                    active_pulls=host.active_pulls,
                     deliver_manifests=ManifestUploader(manifests, upload_manifest).run,
-                    peer_paths=lane.routes,
+                    peer_paths=lane.peer_paths,
                     quarantine=Quarantine(files.folder),
                 )
             )
@@ -238,7 +238,9 @@ def _lane(
 ) -> Iterator[LaneServer]:
     address, port = split_endpoint(config.lane.listen)
     routes = PeerPathCache(files.folder / "routes.json")
-    lane = LaneServer(keyring, host.roots, (address, port), routes, host.line, credentials, host.arrivals)
+    lane = LaneServer(
+        keyring, host.roots, (address, port), routes, host.bandwidth, credentials, host.active_pulls
+    )
     try:
         lane.start()
     except OSError as error:

@@ -32,7 +32,7 @@ SOURCE_UNREACHABLE, DESTINATION_UNREACHABLE = "source-unreachable", "destination
 """Problem codes of the two sides of a direct hop that could not dial each other; shown to people as one."""
 
 
-PREVIOUS_HOP_RESTS = "previous-hop-rests"
+PREVIOUS_HOP_NOT_RUNNING = "previous-hop-not-running"
 """Problem code of a streaming hop whose upstream hop is not at work."""
 
 

@@ -19,7 +19,7 @@ from agent.lane.dialer import describe_error
 from agent.lane.sockets import has_no_data, shut_down
 from agent.pull.source import FileError, Hole, PackedFile, Sink, SourceConnectionError, changed
 from events.base import Problem
-from events.reports import PREVIOUS_HOP_RESTS
+from events.reports import PREVIOUS_HOP_NOT_RUNNING
 
 READ_TIMEOUT_S = 120.0
 """Seconds that the source may be silent; its disk may be slow."""
@@ -209,7 +209,7 @@ class LaneClient:
                     )
                 yield _parse_digests(entry, received)
 
-    def clear(self, entries: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
+    def delete_entries(self, entries: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
         """Delete entries at the source; yield for each the problem that prevented it, or None.
 
         Raises:
@@ -220,7 +220,7 @@ class LaneClient:
         for entry, state in zip(entries, states, strict=True):
             yield None if bytes([state]) == wire.OK else _not_deleted(bytes([state]), entry)
 
-    def shows(self, mark: str, directories: Sequence[str]) -> bool:
+    def has_mark(self, mark: str, directories: Sequence[str]) -> bool:
         """Return whether any of these directories of the source contains the destination's marker file."""
         return any(self._states("shows", wire.shows_request(mark, directories), len(directories)))
 
@@ -425,7 +425,7 @@ def _source_too_old(endpoint: str) -> Problem:
 
 def _upstream_paused(endpoint: str) -> Problem:
     return Problem(
-        code=PREVIOUS_HOP_RESTS,
+        code=PREVIOUS_HOP_NOT_RUNNING,
         message=f"The hop that copies these files to {endpoint} is not running.",
         advice="None needed: this hop continues when that one does.",
         retryable=True,

@@ -127,7 +127,7 @@ class HopRequestHandler(LaneRequestHandler):
             first = next(found, None)
         except OSError as error:
             raise LaneRequestError(404, problem_of(error, grant.serve.path)) from error
-        if first and first.kind != "d" and selection.selection is None and grant.serve.path.endswith("/"):
+        if first and first.kind != "d" and selection.paths is None and grant.serve.path.endswith("/"):
             raise LaneRequestError(404, problem_of(NotADirectoryError(20, ""), grant.serve.path))
         self.head(200, "application/x-ndjson", None)
         for block in _blocks(first, found):
@@ -201,8 +201,8 @@ class HopRequestHandler(LaneRequestHandler):
         For files that are still to arrive, the directory may not exist yet.
         """
         with suppress(OSError):
-            if selection.arrives:
-                require_apart(tree, selection.arrives)
+            if selection.destination:
+                require_apart(tree, selection.destination)
 
     def _shows(self, _grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
         mark = requests.parse_mark(body)

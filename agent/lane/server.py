@@ -41,7 +41,7 @@ class LaneServer:
         identities: Identities,
         roots: Roots,
         listen: tuple[str, int],
-        routes: PeerPathCache | None = None,
+        peer_paths: PeerPathCache | None = None,
         bandwidth: SharedBandwidth | None = None,
         credentials: Credentials | None = None,
         active_pulls: ActivePulls | None = None,
@@ -55,7 +55,7 @@ class LaneServer:
         self._identities = identities
         self._roots = roots
         self._listen = listen
-        self.routes = routes or PeerPathCache()
+        self.peer_paths = peer_paths or PeerPathCache()
         self.grants = Grants(
             identities, bandwidth or SharedBandwidth(BandwidthSchedule(None)), active_pulls or ActivePulls()
         )
@@ -150,7 +150,7 @@ class LaneServer:
                 )
 
         dialer = Dialer(self._identities.named(serve.own_certificate), serve.peer, serve.hop_id)
-        return ReverseDialer(dialer, serve, token, self.routes, serve_connection, self._on_unreachable)
+        return ReverseDialer(dialer, serve, token, self.peer_paths, serve_connection, self._on_unreachable)
 
     def _listen_on_relay(self, serve: Serve, *, is_new_attempt: bool) -> None:
         """Listen at the relay bucket, too, if the hop may be relayed.
@@ -165,7 +165,7 @@ class LaneServer:
                 # Imported here, so that an idle agent does not load the rclone modules.
                 from agent.lane.relay.listener import RelayListener
 
-                last_path = self.routes.recall(serve.peer.agent_id)
+                last_path = self.peer_paths.recall(serve.peer.agent_id)
                 listener = RelayListener(
                     serve.hop_id,
                     serve.relay,
@@ -257,7 +257,7 @@ class LaneServer:
 
     def _remember(self, hop_id: str, path: PeerPath) -> None:
         if grant := self.grants.get(hop_id):
-            self.routes.remember(grant.serve.peer.agent_id, path)
+            self.peer_paths.remember(grant.serve.peer.agent_id, path)
 
     @contextmanager
     def _tracked(self, hop_id: str, connection: socket.socket) -> Iterator[None]:

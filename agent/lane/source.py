@@ -55,7 +55,7 @@ def lane_source(
         inbound = lane.expect_inbound(move.hop_id, route.source, route.hop_token, route.own_certificate)
     chunk_bytes = chunk_size_for(move.options)
     make_client = partial(LaneClient, hop_id=move.hop_id, token=route.hop_token, chunk_bytes=chunk_bytes)
-    peer_paths = lane.routes if lane else PeerPathCache()
+    peer_paths = lane.peer_paths if lane else PeerPathCache()
     connector = Connector(dialer, route, inbound, peer_paths, make_client)
     relay = _relay_dialer(move, route.relay, credentials, dialer, make_client) if route.relay else None
     return LaneSource(move, route, connector, move.destination.agent_id, relay)
@@ -77,7 +77,7 @@ def _relay_dialer(
 class LaneSource:
     """A hop's source, served by another agent."""
 
-    most_streams = worker_pool.MAX_WORKERS
+    max_streams = worker_pool.MAX_WORKERS
     pack_files = MAX_PACK_FILES
 
     def __init__(

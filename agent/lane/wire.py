@@ -129,10 +129,10 @@ def manifest_request(selection: Selection) -> dict[str, object]:
     """Return the body of a manifest request."""
     filters = {"include": selection.filters.include, "exclude": selection.filters.exclude}
     owners = {"owners": True} if selection.owners else {}
-    marked_place = asdict(selection.arrives) if selection.arrives else {}
+    marked_place = asdict(selection.destination) if selection.destination else {}
     return {
         "symlinks": selection.symlinks,
-        "selection": selection.selection,
+        "selection": selection.paths,
         **filters,
         **owners,
         **marked_place,

@@ -67,7 +67,7 @@ class Finalizer:
             self._mirror()  # with a selection, files that were not selected are not extra
         if self._dry_run:
             return HopResult(
-                HopDigest().hex(), self._dry_run.preview(self._progress.progress().space_shortage)
+                HopDigest().hex(), self._dry_run.preview(self._progress.snapshot().space_shortage)
             )
         if options.move:
             deletion = SourceDeletion(
@@ -75,7 +75,7 @@ class Finalizer:
             )
             deletion.run(self._check_stopped)
         if self._failures.total:
-            raise self._failures.summed(self._progress.progress().files_done)
+            raise self._failures.to_error(self._progress.snapshot().files_done)
         return HopResult(_digest(self._ledger))
 
     def _check_stopped(self) -> None:
@@ -143,7 +143,7 @@ class Finalizer:
             with closing(self._source.reader()) as reader:
                 for batch in batches(listed_directories, MAX_PACK_FILES):
                     self._check_stopped()
-                    if reader.shows(marks.name, batch):
+                    if reader.has_mark(marks.name, batch):
                         raise shared_extra_error(self._command.destination)
         except SourceConnectionError as error:
             raise HopError(_source_unreachable(self._command, error)) from error
@@ -170,7 +170,7 @@ class Finalizer:
             else:
                 self._failures.add(_missing_after_move(self._destination.name(entry.path)), entry)
         if self._failures.total:
-            raise self._failures.summed(self._progress.progress().files_done)
+            raise self._failures.to_error(self._progress.snapshot().files_done)
         return HopResult(_digest(self._ledger))
 
 

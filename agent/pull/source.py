@@ -69,7 +69,9 @@ class Reader(Protocol):
     def digests(self, requested: Sequence[FileEntry]) -> Iterator[PackedFile]:
         """Yield each file with its digest, without its bytes. Raises SourceConnectionError."""
 
-    def clear(self, entries_to_delete: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
+    def delete_entries(
+        self, requested: Sequence[FileEntry], mark: str, name: str
+    ) -> Iterator[Problem | None]:
         """Delete each entry at the source; yield the problem for one that is kept, otherwise None.
 
         An entry is kept if it has changed or is the file at the destination, whose directories all have a
@@ -78,7 +80,7 @@ class Reader(Protocol):
         Raises SourceConnectionError.
         """
 
-    def shows(self, mark: str, directories: Sequence[str]) -> bool:
+    def has_mark(self, mark: str, directories: Sequence[str]) -> bool:
         """Return whether one of these directories of the source has the marker file.
 
         False if the source cannot tell. Raises SourceConnectionError.
@@ -95,7 +97,7 @@ class Source(Protocol):
 
     streams: int
     """Initial number of connections."""
-    most_streams: int
+    max_streams: int
     """Maximum number of connections, if more connections increase the throughput."""
     pack_files: int
     """Number of small files per request."""
@@ -158,7 +160,7 @@ class LocalSource:
         It raises HopError if the path is outside the roots, or if a move needs a writable root.
         """
         self._tree = tree
-        self.streams = self.most_streams = min(4, os.cpu_count() or 1)
+        self.streams = self.max_streams = min(4, os.cpu_count() or 1)
 
     def connect(self) -> Connection:
         self._tree().close()
@@ -219,9 +221,11 @@ class LocalReader:
     def digests(self, requested: Sequence[FileEntry]) -> Iterator[PackedFile]:
         return packed(requested, lambda entry: PackedFile(entry, digest=self._digest(entry)))
 
-    def clear(self, entries_to_delete: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
+    def delete_entries(
+        self, requested: Sequence[FileEntry], mark: str, name: str
+    ) -> Iterator[Problem | None]:
         deleter = SourceDeleter(self._tree, mark, name)
-        for entry in entries_to_delete:
+        for entry in requested:
             if self._interrupted:
                 raise SourceConnectionError("interrupted")
             try:
@@ -229,7 +233,7 @@ class LocalReader:
             except OSError as error:
                 yield problem_of(error, self._tree.name(entry.path))
 
-    def shows(self, mark: str, directories: Sequence[str]) -> bool:
+    def has_mark(self, mark: str, directories: Sequence[str]) -> bool:
         return any(may_have_mark(self._tree, folder, mark) for folder in directories)
 
     def interrupt(self) -> None:

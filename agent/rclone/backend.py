@@ -123,7 +123,7 @@ def _environment(remotes: Remotes) -> dict[str, str]:
     rclone must never prompt for a password.
     """
     return inherited_environment(*_FOR_CONFIGURATIONS) | {
-        "RCLONE_CONFIG": os.fspath(remotes.described_in),
+        "RCLONE_CONFIG": os.fspath(remotes.rclone_config),
         "RCLONE_ASK_PASSWORD": "false",
         "RCLONE_USE_JSON_LOG": "true",
         "RCLONE_LOG_LEVEL": "NOTICE",

@@ -119,7 +119,7 @@ class _Upload:
                     self._copy(self._rclone, names)
             return self._finish()
         finally:
-            self._host.account(self._ledger, self._command)
+            self._host.keep_manifest(self._ledger, self._command)
 
     def _check_stopped(self) -> None:
         if self._stopped.is_set():
@@ -169,7 +169,7 @@ class _Upload:
         return (*_OVERWRITE[overwrite], "--ignore-times") if cannot_compare_times else _OVERWRITE[overwrite]
 
     def _file_server(self) -> SourceFileServer:
-        limiter = limiter_for(self._command.options, self._host.line, self._stopped)
+        limiter = limiter_for(self._command.options, self._host.bandwidth, self._stopped)
         return SourceFileServer(
             self._upload_list.open_tree,
             self._ledger,
@@ -220,7 +220,7 @@ class _Upload:
             for entry in batch:
                 self._progress.add_unchanged(entry.size)
         if self._failures.total:
-            raise self._failures.summed(file_count)
+            raise self._failures.to_error(file_count)
         return HopResult(total.hex())
 
     # --- a dry run ---

@@ -49,7 +49,7 @@ class RcloneSource:
     """A hop's source in S3 or on a remote."""
 
     streams = MAX_STREAMS
-    most_streams = worker_pool.MAX_WORKERS
+    max_streams = worker_pool.MAX_WORKERS
     pack_files = MAX_PACK_FILES
 
     def __init__(self, backend: Backend, host: HostResources, options: Options) -> None:
@@ -62,7 +62,7 @@ class RcloneSource:
         self._chunk_bytes = chunk_size_for(options)
         self._mark = ""
         # Never stopped: a long wait here is one for many chunks, and ending rclone ends it.
-        self._limiter = limiter_for(options, host.line, threading.Event())
+        self._limiter = limiter_for(options, host.bandwidth, threading.Event())
 
     def connect(self) -> Connection:
         """Check the credentials and start rclone's server.
@@ -77,7 +77,7 @@ class RcloneSource:
 
     def entries(self, selection: Selection) -> Iterator[FileEntry]:
         """Yield all entries of the selection, each with its size."""
-        self._mark = selection.arrives.mark if selection.arrives else ""
+        self._mark = selection.destination.mark if selection.destination else ""
         for entry in self._find_entries(selection):
             yield self._with_size(entry) if entry.size < 0 and selection.matches(entry) else entry
 
@@ -96,10 +96,10 @@ class RcloneSource:
     def _find_entries(self, selection: Selection) -> Iterator[FileEntry]:
         if entry := self._single_object():
             yield entry
-        elif selection.selection is None:
+        elif selection.paths is None:
             yield from self._list_all()
         else:
-            yield from self._list_selected(selection.selection)
+            yield from self._list_selected(selection.paths)
 
     def _single_object(self) -> FileEntry | None:
         """Return the source if it is a single object, None otherwise.

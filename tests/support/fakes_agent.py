@@ -160,9 +160,9 @@ class FakeLink:
     def of(self, kind: str) -> list[Any]:
         return [report for report in self.reports if report.kind == kind]
 
-    async def until(self, true: Callable[[], object], patience: float = 5) -> None:
+    async def until(self, true: Callable[[], object], timeout_s: float = 5) -> None:
         """Wait until the condition holds, checking it at every publish."""
-        async with asyncio.timeout(patience), self._changed:
+        async with asyncio.timeout(timeout_s), self._changed:
             await self._changed.wait_for(lambda: bool(true()))
 
     async def wait_for_reports(self, kind: str, count: int = 1) -> list[Any]:

@@ -40,9 +40,9 @@ def closed_port() -> str:
         return f"127.0.0.1:{server.getsockname()[1]}"
 
 
-async def until(true: Callable[[], object], patience: float = 60) -> None:
+async def until(true: Callable[[], object], timeout_s: float = 60) -> None:
     """Wait until the condition holds."""
-    async with asyncio.timeout(patience):
+    async with asyncio.timeout(timeout_s):
         while not true():  # noqa: ASYNC110 - threads change it, who know of no event
             await asyncio.sleep(0.01)
 
@@ -82,7 +82,7 @@ class Hosts:
         self.roots = Roots([RootConfig(path="/archive", access="rw", directory=self.archive)])
         self.sources = Roots([RootConfig(path="/data", access="ro", directory=self.data)])
         self.relay: Relay | None = None
-        self.arrivals = ActivePulls()
+        self.active_pulls = ActivePulls()
         """The active pulls of server-b."""
         self.server = self.source_server()
         self.server.start()
@@ -99,8 +99,8 @@ class Hosts:
             self.c_endpoints = (self.line.endpoint,)
         if dials == "both":
             self.c_endpoints = (f"127.0.0.1:{self.arriving.port}",)
-        self.told = RecordingObserver()
-        self.tally = ProgressCounter()
+        self.observer = RecordingObserver()
+        self.progress_counter = ProgressCounter()
         self.manifests: ManifestOutbox | None = None
 
     def credentials(self, hop_id: str) -> CredentialsView:
@@ -113,7 +113,7 @@ class Hosts:
             self.sources,
             ("127.0.0.1", 0),
             credentials=self.credentials,
-            active_pulls=self.arrivals,
+            active_pulls=self.active_pulls,
         )
 
     def close(self) -> None:
@@ -195,31 +195,33 @@ class Hosts:
         """Return a Move within one host."""
         return self.order(source, destination, **options).model_copy(update={"route": LocalRoute()})
 
-    def mover(self, order: Move, patience: float | None = None) -> Pull:
+    def mover(self, order: Move, no_progress_timeout_s: float | None = None) -> Pull:
         both = Roots([*self.roots._roots, *self.sources._roots])
         mover = mover_for(
             order,
-            host=HostResources(both, self.state, manifests=self.manifests, arrivals=self.arrivals),
+            host=HostResources(both, self.state, manifests=self.manifests, active_pulls=self.active_pulls),
             identities=self.c,
             credentials=self.credentials,
             lane=self.arriving,
         )
         assert isinstance(mover, Pull)
-        if patience is not None:
-            mover._patience = patience
+        if no_progress_timeout_s is not None:
+            mover._no_progress_timeout_s = no_progress_timeout_s
         return mover
 
-    async def move(self, order: Move, patience: float | None = None) -> HopResult:
-        self.tally, self.told = ProgressCounter(), RecordingObserver()
-        return await self.mover(order, patience).move(order, self.tally, self.told)
+    async def move(self, order: Move, no_progress_timeout_s: float | None = None) -> HopResult:
+        self.progress_counter, self.observer = ProgressCounter(), RecordingObserver()
+        return await self.mover(order, no_progress_timeout_s).move(
+            order, self.progress_counter, self.observer
+        )
 
     def begin(self, order: Move) -> asyncio.Task[HopResult]:
-        self.tally, self.told = ProgressCounter(), RecordingObserver()
-        return asyncio.create_task(self.mover(order).move(order, self.tally, self.told))
+        self.progress_counter, self.observer = ProgressCounter(), RecordingObserver()
+        return asyncio.create_task(self.mover(order).move(order, self.progress_counter, self.observer))
 
-    async def fails(self, order: Move, patience: float | None = None) -> HopError:
+    async def fails(self, order: Move, no_progress_timeout_s: float | None = None) -> HopError:
         try:
-            await self.move(order, patience)
+            await self.move(order, no_progress_timeout_s)
         except HopError as error:
             return error
         raise AssertionError("it succeeded")
@@ -237,4 +239,4 @@ class Hosts:
 
     @property
     def progress(self) -> Progress:
-        return self.tally.progress()
+        return self.progress_counter.snapshot()

@@ -165,7 +165,7 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
   ],
   "policy-unknown": ["Eine Richtlinie mit diesem Namen existiert nicht"],
   "previous-hop-ended": ["Die vorige Etappe ist nicht angekommen"],
-  "previous-hop-rests": [
+  "previous-hop-not-running": [
     "Die vorige Etappe pausiert",
     "Diese Etappe läuft weiter, sobald die vorige weiterläuft.",
   ],

@@ -14,7 +14,7 @@ from agent.files.digests import RANGE_BYTES
 from agent.lane import client, incremental_listing
 from agent.pull.progress import ProgressCounter
 from agent.pull.source import LocalReader
-from events.reports import PREVIOUS_HOP_RESTS
+from events.reports import PREVIOUS_HOP_NOT_RUNNING
 from infra.local.demo_files import MIB, differences, listing, write_random
 from tests.support.hosts import Hosts, RecordingObserver, until
 
@@ -25,7 +25,7 @@ class Chain:
     def __init__(self, hosts: Hosts, inbox, monkeypatch) -> None:
         self.hosts, self.inbox = hosts, inbox
         self.succeeded: set[str] = set()
-        hosts.arrivals.has_succeeded = self.succeeded.__contains__
+        hosts.active_pulls.has_succeeded = self.succeeded.__contains__
         hosts.sources.reload(
             [
                 RootConfig(path="/data", access="rw", directory=hosts.data),
@@ -111,7 +111,7 @@ class TestChain:
 
     async def test_waits_for_a_first_hop_that_has_not_started(self, hosts, chain):
         second = hosts.begin(chain.second)
-        await until(lambda: hosts.told.ways)
+        await until(lambda: hosts.observer.ways)
         chain.released.set()
         await chain.start_first()
         await second
@@ -163,7 +163,7 @@ class TestInterruptedChain:
         chain.released.set()
         with pytest.raises(HopError) as failure:
             await second
-        assert failure.value.problem.code == PREVIOUS_HOP_RESTS
+        assert failure.value.problem.code == PREVIOUS_HOP_NOT_RUNNING
         assert failure.value.problem.retryable
 
         await chain.start_first()
@@ -225,7 +225,7 @@ class TestInterruptedChain:
         first = chain.start_first()
         await until((hosts.data / "big").exists)
         unknowing = chain.second.model_copy(update={"follows": None})
-        failure = await hosts.fails(unknowing, patience=0.2)
+        failure = await hosts.fails(unknowing, no_progress_timeout_s=0.2)
         assert failure.problem.retryable
         assert list(hosts.archive.iterdir()) == []
         chain.released.set()

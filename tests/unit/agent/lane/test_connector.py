@@ -41,16 +41,18 @@ class TestWhenBothCanDial:
             ways = {f"direct, server-c dialled {hosts.line.endpoint}"} | {
                 f"direct, server-b dialled {inbound_connections}" for inbound_connections in hosts.c_endpoints
             }
-            assert set(hosts.told.ways) <= ways
-            assert len(hosts.told.ways) == 1
+            assert set(hosts.observer.ways) <= ways
+            assert len(hosts.observer.ways) == 1
             hosts.release(order)
             await until(lambda: not hosts.server._connections)
 
     async def test_a_broken_direction_is_replaced_by_the_other(self, tmp_path):
         """The direction in use fails midway; data that has arrived is not sent again."""
         with make_hosts(tmp_path, "both") as hosts:
-            hosts.server.routes.remember("server-c", PeerPath(dialled=False))
-            hosts.arriving.routes.remember("server-b", PeerPath(dialled=True, address=hosts.line.endpoint))
+            hosts.server.peer_paths.remember("server-c", PeerPath(dialled=False))
+            hosts.arriving.peer_paths.remember(
+                "server-b", PeerPath(dialled=True, address=hosts.line.endpoint)
+            )
             write_random(hosts.data / "big", 4 * RANGE_BYTES)
             order = hosts.order("/data/big", "/archive/big", streams=1)
             back = NetworkProxy(hosts.arriving.port, counts_back=False)
@@ -64,8 +66,8 @@ class TestWhenBothCanDial:
 
                 await moving
 
-                assert hosts.told.ways[0] == f"direct, server-c dialled {hosts.line.endpoint}"
-                assert hosts.told.ways[-1] == f"direct, server-b dialled {back.endpoint}"
+                assert hosts.observer.ways[0] == f"direct, server-c dialled {hosts.line.endpoint}"
+                assert hosts.observer.ways[-1] == f"direct, server-b dialled {back.endpoint}"
             assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
             assert hosts.line.passed + back.passed < 5.1 * RANGE_BYTES
 
@@ -317,7 +319,7 @@ class TestDialingSource:
         hosts.c_endpoints, hosts.b_endpoints = (), (f"127.0.0.1:{hosts.server.port}",)
         write_random(hosts.data / "x", 10)
         await hosts.move(hosts.order("/data/x", "/archive/x"))
-        assert hosts.told.ways == [f"direct, server-c dialled {hosts.b_endpoints[0]}"]
+        assert hosts.observer.ways == [f"direct, server-c dialled {hosts.b_endpoints[0]}"]
         assert hosts.server._reverse_dialers == {}
 
 
@@ -364,18 +366,18 @@ class TestPathThatWorked:
 
             await hosts.move(hosts.order("/data/x", "/archive/2"))
 
-            assert hosts.told.ways == [hosts.way]
+            assert hosts.observer.ways == [hosts.way]
             assert other.dialled == 0
             other.close()
 
     async def test_that_fails_now_costs_little(self, tmp_path):
         with make_hosts(tmp_path, "destination") as hosts:
             write_random(hosts.data / "x", 10)
-            hosts.arriving.routes.remember("server-b", PeerPath(dialled=True, address="127.0.0.1:1"))
+            hosts.arriving.peer_paths.remember("server-b", PeerPath(dialled=True, address="127.0.0.1:1"))
             await hosts.move(hosts.order("/data/x", "/archive/1"))
-            hosts.arriving.routes.remember("server-b", PeerPath(dialled=False))
+            hosts.arriving.peer_paths.remember("server-b", PeerPath(dialled=False))
             await hosts.move(hosts.order("/data/x", "/archive/2"))
-            assert hosts.told.ways == [hosts.way]
+            assert hosts.observer.ways == [hosts.way]
 
     def test_is_kept_across_restarts(self, tmp_path):
         PeerPathCache(tmp_path / "routes.json").remember("server-b", PeerPath(True, "10.0.0.2:4460"))

@@ -100,10 +100,10 @@ def hostile(hosts) -> Iterator[Callable[[Respond], None]]:
         one.close()
 
 
-async def ends(hosts: Hosts, *, patience: float = 0.5) -> str:
+async def ends(hosts: Hosts, *, no_progress_timeout_s: float = 0.5) -> str:
     """Return the code with which the hop fails; check that it used little memory and disk space."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    error = await hosts.fails(hosts.order("/data/t/", "/archive/t/"), patience)
+    error = await hosts.fails(hosts.order("/data/t/", "/archive/t/"), no_progress_timeout_s)
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < MEMORY
     assert final_files(hosts) == []
     return error.failures[0].code if error.failures else error.problem.code
@@ -164,7 +164,7 @@ async def test_absurd_file_size_fills_no_disk(hosts, hostile, sparse):
         assert code in {"file-too-large", "source-unreachable"}
         return
     moving = hosts.begin(order)
-    await until(lambda: hosts.told.waited or moving.done())
+    await until(lambda: hosts.observer.waited or moving.done())
     if moving.done():
         assert "file-too-large" in str(moving.exception().failures)
     moving.cancel()

@@ -69,7 +69,7 @@ class TestTree:
         assert progress.bytes_done == progress.bytes_total
         files = sum(kind != "directory" for kind in sent.values())
         assert progress.files_done == progress.files_total == files
-        assert hosts.told.ways == [hosts.way]
+        assert hosts.observer.ways == [hosts.way]
         again = await hosts.move(hosts.local("/data/tree/", "/archive/elsewhere/"))
         assert again.digest == outcome.digest
         assert list((hosts.state / "hops").iterdir()) == []
@@ -382,7 +382,7 @@ class TestDamage:
         with monkeypatch.context() as patch:
             patch.setattr(destination.Destination, "finalize", rotting)
             error = await hosts.fails(order)
-        assert hosts.told.verified
+        assert hosts.observer.verified
         assert (error.problem.code, error.problem.retryable) == ("written-wrong", True)
         assert [path.name for path in (hosts.archive / "t").iterdir()] == ["a"]
 
@@ -478,7 +478,7 @@ async def test_path_outside_the_roots_is_refused(hosts):
 async def test_hop_that_is_no_longer_served_fails(hosts, monkeypatch):
     write_random(hosts.data / "big", 4 * RANGE_BYTES)
     order = hosts.order("/data/big", "/archive/big", bandwidth_limit=RANGE_BYTES)
-    moving = asyncio.create_task(hosts.move(order, patience=0.3))
+    moving = asyncio.create_task(hosts.move(order, no_progress_timeout_s=0.3))
     await until(lambda: hosts.progress.bytes_done)
     monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 0.3)
     hosts.server.revoke(order.hop_id)

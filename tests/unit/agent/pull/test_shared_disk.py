@@ -320,7 +320,7 @@ class TestRetry:
             def kill(host, ledger, order, *, goes_on=False):
                 raise asyncio.CancelledError
 
-            killed.setattr("agent.pull.mover.HostResources.account", kill)
+            killed.setattr("agent.pull.mover.HostResources.keep_manifest", kill)
             with pytest.raises(asyncio.CancelledError):
                 await hosts.move(order)
         assert not (hosts.data / place).exists()

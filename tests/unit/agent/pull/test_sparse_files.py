@@ -52,7 +52,7 @@ async def test_sparse_file_sends_only_its_data(hosts, way):
     assert hosts.line.passed < 1.2 * MIB
     assert allocated_bytes(hosts.archive / "disk.img") < 1.2 * MIB
     assert hosts.progress.bytes_done == hosts.progress.bytes_total == GIB
-    assert hosts.tally.bytes_moved < 1.2 * MIB
+    assert hosts.progress_counter.bytes_moved < 1.2 * MIB
 
 
 async def test_file_that_is_one_hole(hosts):

@@ -7,12 +7,12 @@ import pytest
 from events.base import Problem
 from events.commands import Move, Serve
 from events.options import Options
-from events.reports import PREVIOUS_HOP_RESTS, Capabilities, Checkpoint, Failed, Started, Succeeded
+from events.reports import PREVIOUS_HOP_NOT_RUNNING, Capabilities, Checkpoint, Failed, Started, Succeeded
 from events.states import HopState
 from tests.support.fakes import ADA
 from tests.support.world import ControlPlaneFixture
 
-RESTS = Problem(code=PREVIOUS_HOP_RESTS, message="not at work", retryable=True)
+RESTS = Problem(code=PREVIOUS_HOP_NOT_RUNNING, message="not at work", retryable=True)
 FOLLOWS = Capabilities(follows=True)
 
 
