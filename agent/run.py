@@ -25,7 +25,7 @@ from agent.hops.journal import Journal
 from agent.identity import lane_certificate
 from agent.identity.keys import Generation, Keyring
 from agent.identity.registration import Files, Registration, read_registration
-from agent.identity.rotation import Rotation
+from agent.identity.rotation import Rotation, RotationSchedule
 from agent.lane.peer_paths import PeerPathCache
 from agent.lane.server import LaneServer
 from agent.movers import mover_for
@@ -74,7 +74,8 @@ def register(
         lane_certificate.ensure(staged.folder)
         return host_info.describe(config, staged.lane_certificate.read_text())
 
-    return enrollment.register(config.state, api_url, token, name=name, describe=describe, force=force)
+    host = enrollment.HostEnrollment(config.state, describe)
+    return host.register(api_url, token, name=name, force=force)
 
 
 def run(config_path: Path) -> None:
@@ -164,7 +165,7 @@ async def _serve(
                         endpoint=endpoint,
                         renew=partial(_renew, registration),
                         registered_at=registration.registered_at,
-                        age=timedelta(days=config.rotate_after_days),
+                        schedule=RotationSchedule(max_age=timedelta(days=config.rotate_after_days)),
                     ),
                     command_keys=CommandKeys(registration, files, config_path),
                     updates=_update_jobs(config_path, files, keyring, registration, link),
@@ -237,10 +238,8 @@ def _lane(
     credentials: Credentials,
 ) -> Iterator[LaneServer]:
     address, port = split_endpoint(config.lane.listen)
-    routes = PeerPathCache(files.folder / "routes.json")
-    lane = LaneServer(
-        keyring, host.roots, (address, port), routes, host.bandwidth, credentials, host.active_pulls
-    )
+    peer_paths = PeerPathCache(files.folder / "routes.json")
+    lane = LaneServer(keyring, host, (address, port), peer_paths, credentials)
     try:
         lane.start()
     except OSError as error:

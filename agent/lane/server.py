@@ -9,7 +9,6 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import HopError
-from agent.files.roots import Roots
 from agent.identity.lane_certificate import Identities
 from agent.lane.dialer import Dialer, unreadable_certificate
 from agent.lane.grants import Grants
@@ -19,9 +18,7 @@ from agent.lane.peer_paths import PeerPath, PeerPathCache
 from agent.lane.request_handler import HopRequestHandler
 from agent.lane.reverse_dialer import ReverseDialer
 from agent.lane.sockets import shut_down
-from agent.pull.active_pulls import ActivePulls
-from agent.pull.bandwidth import BandwidthSchedule, SharedBandwidth
-from agent.pull.mover import Credentials
+from agent.pull.mover import Credentials, HostResources
 from events.commands import Peer, Serve
 
 if TYPE_CHECKING:
@@ -39,26 +36,21 @@ class LaneServer:
     def __init__(
         self,
         identities: Identities,
-        roots: Roots,
+        host: HostResources,
         listen: tuple[str, int],
         peer_paths: PeerPathCache | None = None,
-        bandwidth: SharedBandwidth | None = None,
         credentials: Credentials | None = None,
-        active_pulls: ActivePulls | None = None,
     ) -> None:
         """Prepare the server; `start` binds the port.
 
-        `routes` are remembered paths to peers, `bandwidth` is shared by all hops of this agent,
-        `active_pulls` are the pulls that run on it. Without `credentials` for the relay bucket, nothing is
+        `peer_paths` are remembered paths to peers. Without `credentials` for the relay bucket, nothing is
         relayed from here.
         """
         self._identities = identities
-        self._roots = roots
+        self._roots = host.roots
         self._listen = listen
         self.peer_paths = peer_paths or PeerPathCache()
-        self.grants = Grants(
-            identities, bandwidth or SharedBandwidth(BandwidthSchedule(None)), active_pulls or ActivePulls()
-        )
+        self.grants = Grants(identities, host.bandwidth, host.active_pulls)
         self._connections: dict[str, set[socket.socket]] = {}
         self._on_unreachable: Callable[[Serve, str], None] = _ignore_unreachable
         self._reverse_dialers: dict[str, ReverseDialer] = {}

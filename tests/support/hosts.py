@@ -86,7 +86,7 @@ class Hosts:
         """The active pulls of server-b."""
         self.server = self.source_server()
         self.server.start()
-        self.arriving = LaneServer(self.c, self.roots, ("127.0.0.1", 0))
+        self.arriving = LaneServer(self.c, HostResources(self.roots, self.state), ("127.0.0.1", 0))
         self.arriving.start()
         self.dials = dials
         to_c = dials == "source"
@@ -110,10 +110,9 @@ class Hosts:
     def source_server(self) -> LaneServer:
         return LaneServer(
             self.ring,
-            self.sources,
+            HostResources(self.sources, self.state, active_pulls=self.active_pulls),
             ("127.0.0.1", 0),
             credentials=self.credentials,
-            active_pulls=self.active_pulls,
         )
 
     def close(self) -> None:
