@@ -51,7 +51,7 @@ class Started(HopReport):
 
     kind: Literal["started"] = "started"
     via: DisplayText
-    """How the bytes travel, for people: `direct, server-c dialled 10.0.0.2:4460` or `s3`."""
+    """How the bytes travel, for people: `direct, server-c dialed 10.0.0.2:4460` or `s3`."""
     connection: Connection | None = None
     """How the bytes travel, for programs; reported again when it changes. Older agents do not report it."""
 

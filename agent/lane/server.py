@@ -179,7 +179,7 @@ class LaneServer:
             with self._lock:
                 dialer = self._reverse_dialers.get(hop_id)
             if dialer is None or not dialer.is_connected:
-                self._remember(hop_id, PeerPath(dialled=False, relayed=True))
+                self._remember(hop_id, PeerPath(dialed=False, relayed=True))
 
         with self.grants.context.wrap_socket(plain, server_side=True) as connection:
             if self.grants.hop_of(connection.context) == hop_id:
@@ -238,7 +238,7 @@ class LaneServer:
             if dialer and dialer not in notified:
                 notified.append(dialer)
                 dialer.on_connected()
-                self._remember(hop_id, PeerPath(dialled=False))
+                self._remember(hop_id, PeerPath(dialed=False))
 
         try:
             with self._tracked(hop_id, connection):

@@ -136,8 +136,8 @@ class LaneSource:
 
     def _directly(self, client: LaneClient, path: PeerPath) -> tuple[LaneClient, Connection]:
         self._connect_again = self._connector.connect_again
-        dialed_by = self._agent_id if path.dialled else self._route.source.agent_id
-        return client, Connection(kind="direct", dialled_by=dialed_by, address=path.address)
+        dialed_by = self._agent_id if path.dialed else self._route.source.agent_id
+        return client, Connection(kind="direct", dialed_by=dialed_by, address=path.address)
 
     def _connect_by_relay(
         self, relay: "RelayDialer", direct_error: SourceConnectionError

@@ -19,7 +19,7 @@ POST /hops/HOP/clear     {"mark", "name",
 The destination sends these requests, whichever side dialed. A source that dialed first sends one request of
 its own, with the same token; the connection then changes direction:
 
-    POST /hops/HOP/reverse   {"dialled"}, Upgrade: crosshaul-lane → 101
+    POST /hops/HOP/reverse   {"dialed"}, Upgrade: crosshaul-lane → 101
 
 Refusals are problem details. JSON is ASCII only, so that names that are not valid UTF-8 (surrogate escapes in
 Python) are transferred unchanged.

@@ -24,6 +24,7 @@ REPLACEMENTS = {
     "crew": "pool",
     "deed": "event",
     "desk": "outbox or service",
+    "dialled": "dialed",
     "dialler": "dialer",
     "doomed": "failed_by_upstream",
     "dress": "apply_metadata",

@@ -123,8 +123,8 @@ class Hosts:
     @property
     def way(self) -> str:
         """The route that the last hop reported."""
-        dialler = "server-b" if self.dials == "source" else "server-c"
-        return f"direct, {dialler} dialled {self.line.endpoint}"
+        dialer = "server-b" if self.dials == "source" else "server-c"
+        return f"direct, {dialer} dialed {self.line.endpoint}"
 
     def order(
         self,

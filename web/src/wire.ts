@@ -1251,10 +1251,10 @@ export interface components {
              */
             address: string | null;
             /**
-             * Dialled By
+             * Dialed By
              * @default null
              */
-            dialled_by: string | null;
+            dialed_by: string | null;
             /**
              * Kind
              * @enum {string}
@@ -1864,8 +1864,8 @@ export interface components {
             address: string | null;
             /** Agent Id */
             agent_id: string;
-            /** Dialled */
-            dialled: boolean;
+            /** Dialed */
+            dialed: boolean;
             /**
              * Relayed
              * @default false

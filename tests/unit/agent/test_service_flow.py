@@ -423,14 +423,14 @@ async def test_heartbeats_while_connected(host):
 
 
 async def test_reached_peers_are_reported_when_they_change(host):
-    host.peer_paths.remember("server-c", PeerPath(dialled=True, address="10.0.0.3:4460"))
+    host.peer_paths.remember("server-c", PeerPath(dialed=True, address="10.0.0.3:4460"))
     async with host.running(intervals=AttemptIntervals(live=1, checkpoint=60, heartbeat=0.02)):
         beats = lambda: host.link.of("heartbeat")  # noqa: E731
         await host.link.until(lambda: len(beats()) > 1)
         [hello] = host.link.of("hello")
         assert [one.agent_id for one in hello.reached] == ["server-c"]
         assert beats()[-1].reached is None, "nothing new"
-        host.peer_paths.remember("server-d", PeerPath(dialled=False))
+        host.peer_paths.remember("server-d", PeerPath(dialed=False))
         await host.link.until(lambda: beats()[-1].reached is not None)
         assert [(one.agent_id, one.address) for one in beats()[-1].reached] == [
             ("server-c", "10.0.0.3:4460"),
@@ -634,8 +634,8 @@ class TestHelpers:
             await host.link.wait_for_reports("heartbeat", 5)
 
     async def test_a_peer_with_an_invalid_name_is_left_out_of_hello(self, host, monkeypatch):
-        host.peer_paths.remember("not the name of an agent", PeerPath(dialled=True))
-        host.peer_paths.remember("server-c", PeerPath(dialled=True))
+        host.peer_paths.remember("not the name of an agent", PeerPath(dialed=True))
+        host.peer_paths.remember("server-c", PeerPath(dialed=True))
         async with host.running():
             [hello] = await host.link.wait_for_reports("hello")
         assert [one.agent_id for one in hello.reached] == ["server-c"]

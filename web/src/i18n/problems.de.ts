@@ -273,7 +273,7 @@ const HOP_EVENTS: readonly (readonly [RegExp, (found: string[]) => string])[] = 
   [/^offered to (.+)$/, ([agent]) => `wurde ${agent} angeboten`],
   [/^started \((\w+)\)$/, ([way = ""]) => `begonnen (${lookUp(CONNECTION_KINDS, way) ?? way})`],
   [
-    /^started \(direct, (.+) dialled (.+)\)$/,
+    /^started \(direct, (.+) dialed (.+)\)$/,
     ([one, other]) => `begonnen (direkt, ${one} hat sich mit ${other} verbunden)`,
   ],
   [/^paused$/, () => "pausiert"],

@@ -183,7 +183,7 @@ class TestPathChange:
         line.down()
         await moving
 
-        assert hosts.observer.ways == [f"direct, server-c dialled {line.endpoint}", "relay"]
+        assert hosts.observer.ways == [f"direct, server-c dialed {line.endpoint}", "relay"]
         assert hosts.progress_counter.bytes_moved <= 5 * RANGE_BYTES
         assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
         line.close()
@@ -198,7 +198,7 @@ class TestPathChange:
         way = order.route.model_copy(update={"endpoints": (line.endpoint,)})
         await hosts.move(order.model_copy(update={"route": way}))
 
-        assert hosts.observer.ways == [f"direct, server-c dialled {line.endpoint}"]
+        assert hosts.observer.ways == [f"direct, server-c dialed {line.endpoint}"]
         assert line.passed < 2.1 * RANGE_BYTES
         line.close()
 
@@ -250,7 +250,7 @@ class TestRelayedLastTime:
         """Neither side waits for a direct connection: the hop ends long before the search for one."""
         write_random(hosts.data / "x", 10)
         await hosts.move(hosts.order("/data/x", "/archive/1"))
-        last_path = PeerPath(dialled=False, relayed=True)
+        last_path = PeerPath(dialed=False, relayed=True)
         await until(lambda: hosts.server.peer_paths.recall("server-c") == last_path)
         assert hosts.arriving.peer_paths.recall("server-b") == last_path
 
@@ -265,7 +265,7 @@ class TestRelayedLastTime:
 
     async def test_connects_directly_once_that_works(self, hosts):
         write_random(hosts.data / "x", 10)
-        hosts.arriving.peer_paths.remember("server-b", PeerPath(dialled=False, relayed=True))
+        hosts.arriving.peer_paths.remember("server-b", PeerPath(dialed=False, relayed=True))
         line = NetworkProxy(hosts.server.port)
         hosts.b_endpoints = (line.endpoint,)
 
@@ -273,12 +273,12 @@ class TestRelayedLastTime:
 
         await until(lambda: hosts.arriving.peer_paths.recall("server-b") == PeerPath(True, line.endpoint))
         await hosts.move(hosts.order("/data/x", "/archive/again"))
-        assert hosts.observer.ways == [f"direct, server-c dialled {line.endpoint}"]
+        assert hosts.observer.ways == [f"direct, server-c dialed {line.endpoint}"]
         line.close()
 
     async def test_connects_directly_without_the_bucket(self, hosts):
         write_random(hosts.data / "x", 10)
-        hosts.arriving.peer_paths.remember("server-b", PeerPath(dialled=False, relayed=True))
+        hosts.arriving.peer_paths.remember("server-b", PeerPath(dialed=False, relayed=True))
         line = NetworkProxy(hosts.server.port)
         hosts.b_endpoints = (line.endpoint,)
         order = hosts.order("/data/x", "/archive/x")
@@ -287,7 +287,7 @@ class TestRelayedLastTime:
 
         await hosts.move(order.model_copy(update={"route": route}))
 
-        assert hosts.observer.ways == [f"direct, server-c dialled {line.endpoint}"]
+        assert hosts.observer.ways == [f"direct, server-c dialed {line.endpoint}"]
         line.close()
 
 

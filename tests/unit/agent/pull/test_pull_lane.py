@@ -176,8 +176,8 @@ class TestBrokenConnection:
         moving = asyncio.create_task(hosts.move(order))
         await until(lambda: hosts.line.cut_after is None)
         hosts.line.down()
-        dialled = hosts.line.dialled
-        await until(lambda: hosts.line.dialled >= dialled + 3)
+        dialed = hosts.line.dialed
+        await until(lambda: hosts.line.dialed >= dialed + 3)
         hosts.line.up()
 
         await moving

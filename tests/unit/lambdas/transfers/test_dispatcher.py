@@ -88,7 +88,7 @@ def test_a_transfer_from_request_to_event(world: ControlPlaneFixture):
     assert [moment.what for moment in view.timeline] == [
         "requested",
         "hop 1 offered to b",
-        "hop 1 started (direct, server-c dialled 10.0.0.2:4460)",
+        "hop 1 started (direct, server-c dialed 10.0.0.2:4460)",
         "hop 1 succeeded",
     ]
     assert [moment.by.name for moment in view.timeline] == ["ada", "crosshaul", "agent:b", "agent:b"]
