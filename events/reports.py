@@ -179,7 +179,7 @@ class Capabilities(Message):
     """rclone's version."""
     remotes: tuple[RemoteState, ...] = ()
     """Remotes that the agent may use; older agents report none."""
-    follows: bool = False
+    streaming: bool = False
     """Whether the agent can serve and forward files that are still arriving at the source."""
     browses_remotes: bool = False
     """Whether the agent can list directories of its remotes."""

@@ -119,7 +119,7 @@ class HopRequestHandler(LaneRequestHandler):
         return grant
 
     def _manifest(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
-        selection, previous_hop = requests.parse_selection(body), grant.serve.follows
+        selection, previous_hop = requests.parse_selection(body), grant.serve.previous_hop
         if previous_hop and not self._grants.active_pulls.has_succeeded(previous_hop):
             raise requests.still_arriving(grant.serve.path)
         found = entries(tree, selection)
@@ -135,9 +135,9 @@ class HopRequestHandler(LaneRequestHandler):
         self._chunk(b"")
 
     def _arriving(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
-        selection, previous_hop = requests.parse_selection(body), grant.serve.follows
+        selection, previous_hop = requests.parse_selection(body), grant.serve.previous_hop
         if previous_hop is None:
-            raise requests.malformed("this hop follows no other hop")
+            raise requests.malformed("this hop has no previous hop")
         self._require_apart(tree, selection)
         self.head(200, "application/x-ndjson", None)
         for block in IncrementalListing(

@@ -109,7 +109,7 @@ class PullAttempt:
 
     def _run_passes(self, source: Source, ledger: Ledger) -> SyncPass:
         """Run passes over the whole source, after one that streams if the source is still being written."""
-        if self._command.follows and isinstance(source, IncrementalSource):
+        if self._command.previous_hop and isinstance(source, IncrementalSource):
             self._pass_until_complete(lambda: StreamingSource(source, ledger), ledger)
         return self._pass_until_complete(lambda: source, ledger)
 

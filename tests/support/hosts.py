@@ -133,13 +133,13 @@ class Hosts:
         *,
         attempt: int = 1,
         own: str | None = None,
-        follows: str | None = None,
+        previous_hop: str | None = None,
         **options: Any,
     ) -> Move:
         """Return a Move of a new hop, which the source serves with its `own` lane certificate."""
         hop = f"{TRANSFER}-{next(_numbers)}"
         asked = Options(**options)
-        self.serve(hop, source, removing=asked.clears_source, own=own, follows=follows)
+        self.serve(hop, source, removing=asked.clears_source, own=own, previous_hop=previous_hop)
         return Move(
             transfer_id=TRANSFER,
             hop_id=hop,
@@ -154,7 +154,7 @@ class Hosts:
                 relay=self.relay,
             ),
             options=asked,
-            follows=follows,
+            previous_hop=previous_hop,
         )
 
     def open_source(self) -> None:
@@ -172,7 +172,7 @@ class Hosts:
         *,
         removing: bool = False,
         own: str | None = None,
-        follows: str | None = None,
+        previous_hop: str | None = None,
         attempt: int = 1,
     ) -> None:
         serve = Serve(
@@ -186,7 +186,7 @@ class Hosts:
             removing=removing,
             own_certificate=own,
             relay=self.relay,
-            follows=follows,
+            previous_hop=previous_hop,
         )
         self.server.allow(serve, TOKEN)
 

@@ -1178,11 +1178,6 @@ export interface components {
              */
             browses_remotes: boolean;
             /**
-             * Follows
-             * @default false
-             */
-            follows: boolean;
-            /**
              * Movers
              * @default [
              *       "lane",
@@ -1206,6 +1201,11 @@ export interface components {
              * @default []
              */
             remotes: components["schemas"]["RemoteState"][];
+            /**
+             * Streaming
+             * @default false
+             */
+            streaming: boolean;
         };
         /**
          * ChangedDecision

@@ -44,7 +44,7 @@ class Chain:
         monkeypatch.setattr(LocalReader, "range", wait_for_release)
         self.first = hosts.local("/inbox/", "/data/")
         self.target = hosts.archive / "there"
-        self.second = hosts.order("/data/", "/archive/there/", follows=self.first.hop_id)
+        self.second = hosts.order("/data/", "/archive/there/", previous_hop=self.first.hop_id)
 
     def start_first(self) -> asyncio.Task[None]:
         return asyncio.create_task(self._first())
@@ -139,7 +139,7 @@ class TestChain:
     async def test_of_a_single_file(self, hosts, chain):
         chain.released.set()
         first = hosts.local("/inbox/big", "/data/one")
-        second = hosts.order("/data/one", "/archive/one", follows=first.hop_id)
+        second = hosts.order("/data/one", "/archive/one", previous_hop=first.hop_id)
         moving = hosts.begin(second)
         await hosts.mover(first).move(first, ProgressCounter(), RecordingObserver())
         chain.succeeded.add(first.hop_id)
@@ -148,7 +148,7 @@ class TestChain:
 
     async def test_applies_filters(self, hosts, chain):
         chain.released.set()
-        second = hosts.order("/data/", "/archive/there/", follows=chain.first.hop_id, include=["small"])
+        second = hosts.order("/data/", "/archive/there/", previous_hop=chain.first.hop_id, include=["small"])
         await asyncio.gather(chain.start_first(), hosts.move(second))
         found = {str(path.relative_to(chain.target)) for path in chain.target.rglob("*") if path.is_file()}
         assert found == {"a/small", "a/deep/er/small"}
@@ -191,7 +191,7 @@ class TestInterruptedChain:
         first.cancel()
         chain.released.set()
         await asyncio.gather(first, return_exceptions=True)
-        hosts.serve(chain.second.hop_id, "/data/", follows=chain.first.hop_id)
+        hosts.serve(chain.second.hop_id, "/data/", previous_hop=chain.first.hop_id)
         await chain.start_first()
         await second
         assert differences(listing(chain.inbox), listing(chain.target)) == []
@@ -224,7 +224,7 @@ class TestInterruptedChain:
         """Not even by a destination that does not support chains."""
         first = chain.start_first()
         await until((hosts.data / "big").exists)
-        unknowing = chain.second.model_copy(update={"follows": None})
+        unknowing = chain.second.model_copy(update={"previous_hop": None})
         failure = await hosts.fails(unknowing, no_progress_timeout_s=0.2)
         assert failure.problem.retryable
         assert list(hosts.archive.iterdir()) == []
