@@ -99,9 +99,9 @@ class Access:
         ]
 
     def _change_notices(self, role: iam.IRole) -> list[iam.PolicyStatement]:
-        news = iot_arn(role, f"topic/{self._topics.changes('*')}")
-        suppress_wildcards(role, "Any transfer may be the one that has changed", news)
-        return [_allow(["iot:Publish"], news)]
+        notices = iot_arn(role, f"topic/{self._topics.changes('*')}")
+        suppress_wildcards(role, "Any transfer may be the one that has changed", notices)
+        return [_allow(["iot:Publish"], notices)]
 
     def _enrollment(self, role: iam.IRole) -> list[iam.PolicyStatement]:
         things, clients = (iot_arn(role, f"{kind}/{self._topics.thing('*')}") for kind in ("thing", "client"))
@@ -192,8 +192,8 @@ def assumable_roles(
     topics = f"crosshaul/{stage.name}"
     granted = {
         "iot:Connect": (f"client/{Topics(stage.name).console('*')}",),
-        "iot:Subscribe": (f"topicfilter/{topics}/agents/+/live/*", f"topicfilter/{topics}/news/+"),
-        "iot:Receive": (f"topic/{topics}/agents/*/live/*", f"topic/{topics}/news/*"),
+        "iot:Subscribe": (f"topicfilter/{topics}/agents/+/live/*", f"topicfilter/{topics}/changes/+"),
+        "iot:Receive": (f"topic/{topics}/agents/*/live/*", f"topic/{topics}/changes/*"),
     }
     for action, ends in granted.items():
         resources = [iot_arn(scope, end) for end in ends]

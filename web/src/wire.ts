@@ -4335,8 +4335,8 @@ export interface operations {
     live: {
         parameters: {
             query?: {
+                topic?: "progress" | "changes";
                 transfer_id?: string | null;
-                what?: "progress" | "news";
             };
             header?: never;
             path?: never;
