@@ -107,7 +107,7 @@ class LaneClient:
             HopError: the source cannot be listed, or the other hop is not running.
             SourceConnectionError: the connection broke before the end of the listing.
         """
-        return self._list("arriving", selection)
+        return self._list("incremental", selection)
 
     def _list(self, verb: str, selection: Selection) -> Iterator[FileEntry]:
         with self._translate_errors():
@@ -216,13 +216,13 @@ class LaneClient:
             HopError: the source is too old, or refused.
             SourceConnectionError: the connection broke.
         """
-        states = self._states("clear", wire.clear_request(entries, mark, name), len(entries))
+        states = self._states("delete", wire.delete_request(entries, mark, name), len(entries))
         for entry, state in zip(entries, states, strict=True):
             yield None if bytes([state]) == wire.OK else _not_deleted(bytes([state]), entry)
 
     def has_mark(self, mark: str, directories: Sequence[str]) -> bool:
         """Return whether any of these directories of the source contains the destination's marker file."""
-        return any(self._states("shows", wire.shows_request(mark, directories), len(directories)))
+        return any(self._states("has-mark", wire.has_mark_request(mark, directories), len(directories)))
 
     def _states(self, verb: str, body: bytes, count: int) -> bytes:
         """Return one state byte for each entry of the request."""

@@ -98,12 +98,12 @@ class HopRequestHandler(LaneRequestHandler):
         _, *parts = self.path.split("/")
         verbs = {
             "manifest": self._manifest,
-            "arriving": self._arriving,
+            "incremental": self._incremental,
             "range": self._range,
             "pack": self._pack,
             "digests": self._digests,
-            "shows": self._shows,
-            "clear": self._clear,
+            "has-mark": self._has_mark,
+            "delete": self._delete,
         }
         if len(parts) != 3 or parts[0] != "hops" or parts[2] not in verbs:
             raise requests.malformed("unknown path", 404)
@@ -134,7 +134,7 @@ class HopRequestHandler(LaneRequestHandler):
             self._chunk(block)
         self._chunk(b"")
 
-    def _arriving(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
+    def _incremental(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
         selection, previous_hop = requests.parse_selection(body), grant.serve.previous_hop
         if previous_hop is None:
             raise requests.malformed("this hop has no previous hop")
@@ -204,13 +204,13 @@ class HopRequestHandler(LaneRequestHandler):
             if selection.destination:
                 require_apart(tree, selection.destination)
 
-    def _shows(self, _grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
+    def _has_mark(self, _grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
         mark = requests.parse_mark(body)
         states = bytes(may_have_mark(tree, folder, mark) for folder in requests.parse_directories(body))
         self.head(200, "application/octet-stream", len(states))
         self.wfile.write(states)
 
-    def _clear(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
+    def _delete(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
         if not grant.serve.removing:
             raise requests.delete_not_allowed(self._hop_id)
         entries_to_delete, mark, name = requests.parse_deletions(body)
