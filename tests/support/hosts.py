@@ -51,15 +51,15 @@ class RecordingObserver:
     """An attempt observer that records what it is told."""
 
     def __init__(self) -> None:
-        self.ways: list[str] = []
+        self.connections: list[str] = []
         self.verified = False
-        self.waited: list[Problem] = []
+        self.wait_problems: list[Problem] = []
 
-    def on_start(self, way: Connection) -> None:
-        self.ways.append(str(way))
+    def on_start(self, connection: Connection) -> None:
+        self.connections.append(str(connection))
 
     def on_wait(self, problem: Problem) -> None:
-        self.waited.append(problem)
+        self.wait_problems.append(problem)
 
     def on_verify(self) -> None:
         self.verified = True
@@ -86,19 +86,21 @@ class Hosts:
         """The active pulls of server-b."""
         self.server = self.source_server()
         self.server.start()
-        self.arriving = LaneServer(self.c, HostResources(self.roots, self.state), ("127.0.0.1", 0))
-        self.arriving.start()
+        self.destination_server = LaneServer(self.c, HostResources(self.roots, self.state), ("127.0.0.1", 0))
+        self.destination_server.start()
         self.dials = dials
         to_c = dials == "source"
-        self.line = NetworkProxy(self.arriving.port if to_c else self.server.port, counts_back=not to_c)
+        self.proxy = NetworkProxy(
+            self.destination_server.port if to_c else self.server.port, counts_back=not to_c
+        )
         self.b_endpoints: tuple[str, ...] = (closed_port(),)
         self.c_endpoints: tuple[str, ...] = (closed_port(),)
         if dials in {"destination", "both"}:
-            self.b_endpoints = (self.line.endpoint,)
+            self.b_endpoints = (self.proxy.endpoint,)
         if dials == "source":
-            self.c_endpoints = (self.line.endpoint,)
+            self.c_endpoints = (self.proxy.endpoint,)
         if dials == "both":
-            self.c_endpoints = (f"127.0.0.1:{self.arriving.port}",)
+            self.c_endpoints = (f"127.0.0.1:{self.destination_server.port}",)
         self.observer = RecordingObserver()
         self.progress_counter = ProgressCounter()
         self.manifests: ManifestOutbox | None = None
@@ -116,15 +118,15 @@ class Hosts:
         )
 
     def close(self) -> None:
-        self.line.close()
+        self.proxy.close()
         self.server.stop()
-        self.arriving.stop()
+        self.destination_server.stop()
 
     @property
-    def way(self) -> str:
+    def expected_connection(self) -> str:
         """The route that the last hop reported."""
         dialer = "server-b" if self.dials == "source" else "server-c"
-        return f"direct, {dialer} dialed {self.line.endpoint}"
+        return f"direct, {dialer} dialed {self.proxy.endpoint}"
 
     def order(
         self,
@@ -201,7 +203,7 @@ class Hosts:
             host=HostResources(both, self.state, manifests=self.manifests, active_pulls=self.active_pulls),
             identities=self.c,
             credentials=self.credentials,
-            lane=self.arriving,
+            lane=self.destination_server,
         )
         assert isinstance(mover, Pull)
         if no_progress_timeout_s is not None:

@@ -107,11 +107,11 @@ class TestChain:
         await chain.wait_for("big")
         chain.released.set()
         await asyncio.gather(first, second)
-        assert hosts.line.passed < size + 200_000
+        assert hosts.proxy.passed < size + 200_000
 
     async def test_waits_for_a_first_hop_that_has_not_started(self, hosts, chain):
         second = hosts.begin(chain.second)
-        await until(lambda: hosts.observer.ways)
+        await until(lambda: hosts.observer.connections)
         chain.released.set()
         await chain.start_first()
         await second
@@ -185,9 +185,9 @@ class TestInterruptedChain:
     async def test_by_a_restart_of_its_source_continues(self, hosts, chain):
         first, second = chain.start_first(), hosts.begin(chain.second)
         await chain.wait_for("big")
-        passed = hosts.line.passed
+        passed = hosts.proxy.passed
         hosts.server.revoke(chain.second.hop_id)
-        hosts.line.cut()
+        hosts.proxy.cut()
         first.cancel()
         chain.released.set()
         await asyncio.gather(first, return_exceptions=True)
@@ -195,7 +195,7 @@ class TestInterruptedChain:
         await chain.start_first()
         await second
         assert differences(listing(chain.inbox), listing(chain.target)) == []
-        assert hosts.line.passed - passed < 3 * MIB
+        assert hosts.proxy.passed - passed < 3 * MIB
 
     async def test_by_a_restart_of_its_destination_continues(self, hosts, chain):
         first = chain.start_first()
@@ -203,14 +203,14 @@ class TestInterruptedChain:
         await chain.wait_for("big")
         second.cancel()
         await asyncio.gather(second, return_exceptions=True)
-        passed = hosts.line.passed
+        passed = hosts.proxy.passed
 
         second = hosts.begin(chain.second)
         await until(lambda: hosts.progress.bytes_done > RANGE_BYTES)
         chain.released.set()
         await asyncio.gather(first, second)
         assert differences(listing(chain.inbox), listing(chain.target)) == []
-        assert hosts.line.passed - passed < 3 * MIB
+        assert hosts.proxy.passed - passed < 3 * MIB
 
     async def test_by_a_new_version_of_a_file_ends_with_the_new_version(self, hosts, chain):
         first, second = chain.start_first(), hosts.begin(chain.second)

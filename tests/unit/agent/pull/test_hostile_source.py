@@ -164,7 +164,7 @@ async def test_absurd_file_size_fills_no_disk(hosts, hostile, sparse):
         assert code in {"file-too-large", "source-unreachable"}
         return
     moving = hosts.begin(order)
-    await until(lambda: hosts.observer.waited or moving.done())
+    await until(lambda: hosts.observer.wait_problems or moving.done())
     if moving.done():
         assert "file-too-large" in str(moving.exception().failures)
     moving.cancel()
@@ -211,7 +211,7 @@ async def test_bytes_with_wrong_digest_are_discarded(hosts, hostile):
 
 
 @pytest.mark.parametrize(
-    "told",
+    "data_ranges",
     [
         struct.pack(">I", 2**32 - 1),
         sparse_ranges.encode([(0, HUGE)]),
@@ -219,10 +219,10 @@ async def test_bytes_with_wrong_digest_are_discarded(hosts, hostile):
         sparse_ranges.encode([(3 * MIB, 1)]),
     ],
 )
-async def test_impossible_parts_are_rejected(hosts, hostile, told):
+async def test_impossible_parts_are_rejected(hosts, hostile, data_ranges):
     def answer(body: dict) -> bytes:
         assert body["holes"]
-        return head(len(told) + MIB, kind=sparse_ranges.MEDIA_TYPE) + told + bytes(MIB)
+        return head(len(data_ranges) + MIB, kind=sparse_ranges.MEDIA_TYPE) + data_ranges + bytes(MIB)
 
     hostile(serving(2 * MIB, answer, sparse=True))
     assert await ends(hosts) == "source-misbehaved"

@@ -188,7 +188,7 @@ class TestPullFromRemote:
         assert (host.data / "here/big").stat().st_mtime_ns == 10**18
         progress = host.progress_counter.snapshot()
         assert (progress.files_done, progress.bytes_done) == (progress.files_total, progress.bytes_total)
-        assert host.observer.ways == ["remote"]
+        assert host.observer.connections == ["remote"]
 
     async def test_the_whole_remote_or_one_file_is_copied(self, host):
         write_random(host.remote_directory / "deep/one.bin", 100)
@@ -320,7 +320,7 @@ class TestPushToRemote:
         assert (host.remote_directory / "kept/big").stat().st_mtime_ns // 10**9 == 10**9
         progress = host.progress_counter.snapshot()
         assert (progress.files_done, progress.bytes_done) == (progress.files_total, progress.bytes_total)
-        assert host.observer.ways == ["remote"]
+        assert host.observer.connections == ["remote"]
         assert up.digest != "0" * 32
 
     async def test_a_single_file_gets_the_given_name(self, host):

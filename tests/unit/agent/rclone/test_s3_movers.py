@@ -138,7 +138,7 @@ class TestPullFromS3:
         assert there == arrived
         progress = host.progress_counter.snapshot()
         assert (progress.files_done, progress.bytes_done) == (progress.files_total, progress.bytes_total)
-        assert host.observer.ways == ["s3"]
+        assert host.observer.connections == ["s3"]
 
     async def test_nothing_is_written_through_a_link_at_the_destination(self, host):
         host.put("in/current/app", b"new")
@@ -338,7 +338,7 @@ class TestPushToS3:
         for number in range(3000):
             (host.data / f"file-{number}").touch()
         moving = asyncio.create_task(host.move(host.order("/data/", f"s3://{BUCKET}/kept/", dry_run=True)))
-        await until(lambda: host.observer.ways)
+        await until(lambda: host.observer.connections)
         moving.cancel()
         async with asyncio.timeout(20):
             with pytest.raises(asyncio.CancelledError):

@@ -35,11 +35,11 @@ class Broker:
 def test_every_line_of_a_timeline_is_announced(world: ControlPlaneFixture):
     one, other = (world.request("a:/data/", f"{name}:/archive/") for name in "bc")
     world.stream()
-    assert set(world.announced.announced) == {one, other}
-    world.announced.announced.clear()
-    world.desk.pause(one, ADA)
+    assert set(world.notifier.announced) == {one, other}
+    world.notifier.announced.clear()
+    world.transfer_service.pause(one, ADA)
     world.stream()
-    assert set(world.announced.announced) == {one}
+    assert set(world.notifier.announced) == {one}
 
 
 def test_a_change_notice_has_the_transfer_id_and_no_more():
