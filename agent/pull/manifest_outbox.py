@@ -55,7 +55,7 @@ class ManifestOutbox:
         self._max_waiting_bytes = max_waiting_bytes
         self._quarantine = Quarantine(folder.parent)
         self._stuck: set[Path] = set()
-        self.news: Callable[[], None] = lambda: None
+        self.on_enqueue: Callable[[], None] = lambda: None
         """Called when a ledger was added, on any thread."""
 
     def keep(self, ledger: Ledger, hop_id: str, *, goes_on: bool) -> None:
@@ -73,7 +73,7 @@ class ManifestOutbox:
             log.warning("no manifest", extra={"hop_id": hop_id, "reason": str(error)})
             if not goes_on:
                 ledger.forget()
-        self.news()
+        self.on_enqueue()
 
     def waiting(self) -> list[Path]:
         """Return the waiting ledgers, the oldest first; of each hop only the latest."""
@@ -158,21 +158,21 @@ class ManifestUploader:
         self._pause = pause
 
     async def run(self) -> None:
-        loop, news = asyncio.get_running_loop(), asyncio.Event()
+        loop, wakeup = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
             with suppress(RuntimeError):  # the event loop has ended, with the agent
-                loop.call_soon_threadsafe(news.set)
+                loop.call_soon_threadsafe(wakeup.set)
 
-        self._manifests.news = wake
+        self._manifests.on_enqueue = wake
         await asyncio.to_thread(self._manifests.tidy)
         pause = self._pause
         while True:
-            news.clear()
+            wakeup.clear()
             done = await asyncio.to_thread(self._upload_all)
             pause = self._pause if done else min(2 * pause, MAX_RETRY_DELAY_S)
             with suppress(TimeoutError):
-                await asyncio.wait_for(news.wait(), None if done else pause)
+                await asyncio.wait_for(wakeup.wait(), None if done else pause)
 
     def _upload_all(self) -> bool:
         """Upload all waiting manifests; return whether all succeeded. A failed one does not stop the rest."""
