@@ -375,8 +375,8 @@ DESTINATION_UNREACHABLE = ProblemType(
     advice="None needed if {agent_id} can connect to the source: one direction is enough.",
     retryable=True,
 )
-PREVIOUS_HOP_RESTS = ProblemType(
-    reports.PREVIOUS_HOP_RESTS,
+PREVIOUS_HOP_NOT_RUNNING = ProblemType(
+    reports.PREVIOUS_HOP_NOT_RUNNING,
     title="The previous hop is not running",
     message="The hop that copies these files to {endpoint} is not running.",
     advice="None needed: this hop continues when that one does.",

@@ -16,12 +16,12 @@ class Remotes:
     def __init__(self, remotes: Iterable[RemoteConfig] = (), rclone_config: Path | None = None) -> None:
         """Create the list; `rclone_config` is the path of rclone's own configuration."""
         self._remotes = {remote.name: remote for remote in remotes}
-        self._described_in = rclone_config
+        self._rclone_config = rclone_config
 
     def reload(self, config: Config) -> None:
         """Use the remotes of a changed agent.toml from now on."""
         self._remotes = {remote.name: remote for remote in config.remotes}
-        self._described_in = config.rclone_config
+        self._rclone_config = config.rclone_config
 
     def find(self, location: RemoteLocation, *, writing: bool) -> RemoteConfig:
         """Return the remote of a location.
@@ -36,11 +36,11 @@ class Remotes:
         return remote
 
     @property
-    def described_in(self) -> Path:
-        """HopError if rclone's configuration is not there."""
-        if self._described_in is None or not self._described_in.is_file():
-            raise HopError(RCLONE_CONFIG_MISSING.problem(file=self._described_in))
-        return self._described_in
+    def rclone_config(self) -> Path:
+        """Path of rclone's own configuration. Raises HopError if it does not exist."""
+        if self._rclone_config is None or not self._rclone_config.is_file():
+            raise HopError(RCLONE_CONFIG_MISSING.problem(file=self._rclone_config))
+        return self._rclone_config
 
     def _unknown(self, location: RemoteLocation) -> Problem:
         return REMOTE_UNKNOWN.problem(

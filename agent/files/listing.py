@@ -62,40 +62,45 @@ class Selection:
     """Which entries below a location are wanted."""
 
     symlinks: Symlinks = "keep"
-    selection: tuple[str, ...] | None = None
+    paths: tuple[str, ...] | None = None
+    """Only these paths below the location, and what is below them. None: everything."""
     filters: Filters = field(default_factory=Filters)
     owners: bool = False
     """Whether to list the entries' owners."""
-    arrives: MarkedLocation | None = None
+    destination: MarkedLocation | None = None
     """The marked destination: its directory must not be read as a source. None: it has no mark."""
 
     def matches(self, entry: FileEntry) -> bool:
-        """Return whether the filters take the entry, or may take something in it.
+        """Return whether the filters match the entry, or may match something in it.
 
         The location itself always matches.
         """
         if not (self.filters and entry.path):
             return True
-        return self.filters.enters(entry.path) if entry.kind == "d" else self.filters.takes(entry.path)
+        return (
+            self.filters.may_match_below(entry.path)
+            if entry.kind == "d"
+            else self.filters.matches(entry.path)
+        )
 
     def may_match_below(self, path: str) -> bool:
-        """Return whether the filters may take a name whose kind is not known yet."""
-        return not self.filters or self.filters.takes(path) or self.filters.enters(path)
+        """Return whether the filters may match a name whose kind is not known yet."""
+        return not self.filters or self.filters.matches(path) or self.filters.may_match_below(path)
 
 
 def entries(tree: Tree, selection: Selection) -> Iterator[FileEntry]:
-    """Yield everything below the location, or below each selected path, once, if the filters take it.
+    """Yield everything below the location, or below each selected path, once, if the filters match it.
 
     What is deleted during the listing is left out. Raises OSError if the location does not exist, HopError if
     the destination's mark shows that source and destination overlap.
     """
-    if selection.arrives:
-        require_apart(tree, selection.arrives)
+    if selection.destination:
+        require_apart(tree, selection.destination)
     walk = _Walk(tree, selection)
-    if selection.selection is None:
+    if selection.paths is None:
         yield from walk.below(_entry(tree, "", tree.stat(""), replace(selection, symlinks="follow"), {}))
         return
-    for path in _outermost(selection.selection):
+    for path in _outermost(selection.paths):
         try:
             first = _entry(tree, path, tree.stat(path), selection, walk.names)
         except OSError as error:
@@ -214,10 +219,10 @@ class _Walk:
 
         One that may not be searched can neither be read nor deleted.
         """
-        if self._selection.arrives is None:
+        if self._selection.destination is None:
             return False
         try:
-            return shows(self._tree, path, self._selection.arrives.mark)
+            return shows(self._tree, path, self._selection.destination.mark)
         except OSError:
             return False
 

@@ -106,7 +106,7 @@ class Attempt:
 
     def progress(self) -> Progress:
         """Return how far the hop is; until this attempt has counted anything, how far an earlier one was."""
-        found = self._counter.progress()
+        found = self._counter.snapshot()
         has_begun = found.bytes_total is not None or found.bytes_done or found.files_done
         return (
             found if has_begun else self._earlier.model_copy(update={"bytes_per_second": 0, "current": None})
@@ -163,7 +163,7 @@ class Attempt:
             return
         end = Succeeded(
             **head(record.move),
-            progress=self._counter.progress(),
+            progress=self._counter.snapshot(),
             digest=result.digest,
             seconds=seconds,
             preview=result.preview,

@@ -110,7 +110,7 @@ class LaneClient:
             HopError: the source cannot be listed, or the other hop is not running.
             SourceConnectionError: the connection broke before the end of the listing.
         """
-        return self._list("arriving", selection)
+        return self._list("incremental", selection)
 
     def _list(self, verb: str, selection: Selection) -> Iterator[FileEntry]:
         with self._translate_errors():
@@ -127,7 +127,7 @@ class LaneClient:
                     case wire.KEEPALIVE:
                         continue
                     case wire.UPSTREAM_PAUSED:
-                        raise HopError(problems.PREVIOUS_HOP_RESTS.problem(endpoint=self.endpoint))
+                        raise HopError(problems.PREVIOUS_HOP_NOT_RUNNING.problem(endpoint=self.endpoint))
                     case wire.REFUSED:
                         raise HopError(_refusal(fields))
                 yield wire.read_entry(fields)
@@ -212,20 +212,20 @@ class LaneClient:
                     )
                 yield _parse_digests(entry, received)
 
-    def clear(self, entries: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
+    def delete_entries(self, entries: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
         """Delete entries at the source; yield for each the problem that prevented it, or None.
 
         Raises:
             HopError: the source is too old, or refused.
             SourceConnectionError: the connection broke.
         """
-        states = self._states("clear", wire.clear_request(entries, mark, name), len(entries))
+        states = self._states("delete", wire.delete_request(entries, mark, name), len(entries))
         for entry, state in zip(entries, states, strict=True):
             yield None if bytes([state]) == wire.OK else _not_deleted(bytes([state]), entry)
 
-    def shows(self, mark: str, directories: Sequence[str]) -> bool:
+    def has_mark(self, mark: str, directories: Sequence[str]) -> bool:
         """Return whether any of these directories of the source contains the destination's marker file."""
-        return any(self._states("shows", wire.shows_request(mark, directories), len(directories)))
+        return any(self._states("has-mark", wire.has_mark_request(mark, directories), len(directories)))
 
     def _states(self, verb: str, body: bytes, count: int) -> bytes:
         """Return one state byte for each entry of the request."""

@@ -75,7 +75,7 @@ class Connector:
             path, interrupted = self._path, self._interrupted
         if path is None or interrupted:
             raise SourceConnectionError("interrupted")
-        return self._dial_again(path.address) if path.dialled else self._take_inbound(DIAL_TIMEOUT_S)
+        return self._dial_again(path.address) if path.dialed else self._take_inbound(DIAL_TIMEOUT_S)
 
     @property
     def was_relayed(self) -> bool:
@@ -85,7 +85,7 @@ class Connector:
 
     def remember_relayed(self) -> None:
         """Remember that the relay bucket was needed, until a direct connection succeeds."""
-        self._path_cache.remember(self._route.source.agent_id, PeerPath(dialled=False, relayed=True))
+        self._path_cache.remember(self._route.source.agent_id, PeerPath(dialed=False, relayed=True))
 
     def interrupt(self) -> None:
         """Stop waiting for connections, from any thread, until `connect` is called again.
@@ -111,9 +111,9 @@ class Connector:
     def _remember(self, path: PeerPath) -> PeerPath:
         with self._lock:
             self._path = path
-        if path.dialled and self._inbound:
+        if path.dialed and self._inbound:
             self._inbound.clear()
-        self._path_cache.remember(self._route.source.agent_id, path if path.dialled else PeerPath(False))
+        self._path_cache.remember(self._route.source.agent_id, path if path.dialed else PeerPath(False))
         return path
 
     def _inbound_name(self) -> str:
@@ -123,7 +123,7 @@ class Connector:
         known = self._path_cache.recall(self._route.source.agent_id)
         if known is None or known.relayed:
             return None
-        return known.address if known.dialled else inbound_name
+        return known.address if known.dialed else inbound_name
 
     def _probed(self, connect: Callable[[], LaneClient]) -> LaneClient:
         client = connect()

@@ -79,7 +79,7 @@ class IncrementalListing:
         entry = entry_at(self._tree, self._selection, path)
         if entry is None:
             return
-        if path and self._selection.selection is None:
+        if path and self._selection.paths is None:
             yield from self._directories(path)
         yield entry
 

@@ -178,11 +178,11 @@ def parse_files(body: dict[str, Any]) -> list[FileEntry]:
 
 def parse_deletions(body: dict[str, Any]) -> tuple[list[FileEntry], str, str]:
     """Return the entries to delete, the destination's mark, and the source's file name at the destination."""
-    entries, name = body.get("gone"), body.get("name")
+    entries, name = body.get("entries"), body.get("name")
     if not isinstance(entries, list) or not all(
         isinstance(fields, list) and len(fields) == 5 for fields in entries
     ):
-        raise malformed("gone must be a list of entries")
+        raise malformed("entries must be a list of entries")
     if len(entries) > MAX_PACK_FILES or any(kind not in ("f", "l", "d") for kind, *_ in entries):
         raise malformed("too many entries, or an unknown kind")
     if not is_name(name):
@@ -192,9 +192,9 @@ def parse_deletions(body: dict[str, Any]) -> tuple[list[FileEntry], str, str]:
 
 def parse_directories(body: dict[str, Any]) -> list[str]:
     """Return the directories in which to look for the destination's mark."""
-    value = body.get("folders")
+    value = body.get("directories")
     if not isinstance(value, list) or len(value) > MAX_PACK_FILES:
-        raise malformed("folders must be a list of directories, and not too long")
+        raise malformed("directories must be a list of paths, and not too long")
     if not all(is_inside(path) for path in value):
         raise malformed("a path leads outside the source")
     return value

@@ -93,7 +93,7 @@ class ReverseDialer:
 
     def _run(self) -> None:
         last_path = self._path_cache.recall(self._serve.peer.agent_id)
-        delay_s = HEAD_START_S if last_path and not (last_path.dialled or last_path.relayed) else 0.0
+        delay_s = HEAD_START_S if last_path and not (last_path.dialed or last_path.relayed) else 0.0
         while True:
             try:
                 return self._dial(last_path, delay_s)
@@ -107,7 +107,7 @@ class ReverseDialer:
         while self._wait_until_needed(delay_s):
             race = self._race = ConnectionRace(
                 {endpoint: partial(self._open_idle, endpoint) for endpoint in self._serve.endpoints},
-                last_path.address if last_path and last_path.dialled else None,
+                last_path.address if last_path and last_path.dialed else None,
             )
             try:
                 endpoint, connection = race.run(DIAL_TIMEOUT_S)
@@ -183,7 +183,7 @@ class ReverseDialer:
             nonlocal in_use
             if not in_use:
                 in_use = True
-                self._path_cache.remember(self._serve.peer.agent_id, PeerPath(dialled=True, address=endpoint))
+                self._path_cache.remember(self._serve.peer.agent_id, PeerPath(dialed=True, address=endpoint))
                 self._count(waiting=-1, in_use=1)
 
         try:

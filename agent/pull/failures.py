@@ -31,7 +31,7 @@ class Failures:
             if len(self._examples) < MAX_FAILURES:
                 self._examples.append(problem)
 
-    def summed(self, completed: int) -> HopError:
+    def to_error(self, completed: int) -> HopError:
         """Return the error that ends the hop: the only problem, or a summary; `completed` is a count."""
         first = self._examples[0]
         if self.total == 1 and not completed:

@@ -65,7 +65,7 @@ class Finalizer:
             self._mirror()  # with a selection, files that were not selected are not extra
         if self._dry_run:
             return HopResult(
-                HopDigest().hex(), self._dry_run.preview(self._progress.progress().space_shortage)
+                HopDigest().hex(), self._dry_run.preview(self._progress.snapshot().space_shortage)
             )
         if options.move:
             comparer = self._destination.comparer
@@ -74,7 +74,7 @@ class Finalizer:
             )
             deletion.run(self._check_stopped)
         if self._failures.total:
-            raise self._failures.summed(self._progress.progress().files_done)
+            raise self._failures.to_error(self._progress.snapshot().files_done)
         return HopResult(_digest(self._ledger))
 
     def _check_stopped(self) -> None:
@@ -145,7 +145,7 @@ class Finalizer:
             with closing(self._source.reader()) as reader:
                 for batch in batches(listed_directories, MAX_PACK_FILES):
                     self._check_stopped()
-                    if reader.shows(marks.name, batch):
+                    if reader.has_mark(marks.name, batch):
                         raise HopError(
                             problems.EXTRA_FILES_IN_SOURCE.problem(destination=self._command.destination)
                         )
@@ -178,7 +178,7 @@ class Finalizer:
                 path = self._destination.name(entry.path)
                 self._failures.add(problems.DESTINATION_CHANGED.problem(path=path), entry)
         if self._failures.total:
-            raise self._failures.summed(self._progress.progress().files_done)
+            raise self._failures.to_error(self._progress.snapshot().files_done)
         return HopResult(_digest(self._ledger))
 
 

@@ -56,7 +56,7 @@ class ManifestOutbox:
         self._max_waiting_bytes = max_waiting_bytes
         self._quarantine = Quarantine(folder.parent)
         self._stuck: set[Path] = set()
-        self.news: Callable[[], None] = lambda: None
+        self.on_enqueue: Callable[[], None] = lambda: None
         """Called when a ledger was added, on any thread."""
 
     def keep(self, ledger: Ledger, hop_id: str, *, goes_on: bool) -> None:
@@ -74,7 +74,7 @@ class ManifestOutbox:
             log.warning("no manifest", extra={"hop_id": hop_id, "reason": str(error)})
             if not goes_on:
                 ledger.forget()
-        self.news()
+        self.on_enqueue()
 
     def waiting(self) -> list[Path]:
         """Return the waiting ledgers, the oldest first; of each hop only the latest."""
@@ -159,21 +159,23 @@ class ManifestUploader:
         self._backoff = backoff
 
     async def run(self) -> None:
-        loop, news = asyncio.get_running_loop(), asyncio.Event()
+        loop, wakeup = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
             with suppress(RuntimeError):  # the event loop has ended, with the agent
-                loop.call_soon_threadsafe(news.set)
+                loop.call_soon_threadsafe(wakeup.set)
 
-        self._manifests.news = wake
+        self._manifests.on_enqueue = wake
         await asyncio.to_thread(self._manifests.tidy)
         failures = 0
         while True:
-            news.clear()
+            wakeup.clear()
             done = await asyncio.to_thread(self._upload_all)
             failures = 0 if done else failures + 1
             with suppress(TimeoutError):
-                await asyncio.wait_for(news.wait(), self._backoff.delay_s(failures - 1) if failures else None)
+                await asyncio.wait_for(
+                    wakeup.wait(), self._backoff.delay_s(failures - 1) if failures else None
+                )
 
     def _upload_all(self) -> bool:
         """Upload all waiting manifests; return whether all succeeded. A failed one does not stop the rest."""

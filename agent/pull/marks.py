@@ -104,5 +104,7 @@ class Marks:
             return selection
         self.make([directory])
         return (
-            selection if self.missing else replace(selection, arrives=MarkedLocation(self.name, above, below))
+            selection
+            if self.missing
+            else replace(selection, destination=MarkedLocation(self.name, above, below))
         )

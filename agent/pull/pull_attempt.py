@@ -68,14 +68,14 @@ class PullAttempt:
         ledger = open_ledger(host.state, self._command.hop_id)
         try:
             ledger.begin(context.destination_path)
-            active = host.arrivals.register(self._command.hop_id, ledger)
+            active = host.active_pulls.register(self._command.hop_id, ledger)
             self._clear_old_marks(ledger)
             with closing(context.make_source()) as source, active:
                 result = self._run_and_finalize(source, ledger)
         except HopError as error:
             if not error.problem.retryable:
                 self._discard_partial_files(ledger)
-            host.account(ledger, self._command, goes_on=True)
+            host.keep_manifest(ledger, self._command, goes_on=True)
             raise
         except sqlite3.Error as error:
             if not is_damage(error):
@@ -85,7 +85,7 @@ class PullAttempt:
             Quarantine(host.state).move(path, str(error))
             raise HopError(problems.LEDGER_DAMAGED.problem(ledger=path, reason=error)) from error
         else:
-            host.account(ledger, self._command)
+            host.keep_manifest(ledger, self._command)
             return result
         finally:
             ledger.close()
@@ -109,7 +109,7 @@ class PullAttempt:
 
     def _run_passes(self, source: Source, ledger: Ledger) -> SyncPass:
         """Run passes over the whole source, after one that streams if the source is still being written."""
-        if self._command.follows and isinstance(source, IncrementalSource):
+        if self._command.previous_hop and isinstance(source, IncrementalSource):
             self._pass_until_complete(lambda: StreamingSource(source, ledger), ledger)
         return self._pass_until_complete(lambda: source, ledger)
 

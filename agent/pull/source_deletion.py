@@ -121,7 +121,9 @@ class SourceDeletion:
     def _delete(self, reader: Reader, batch: Iterable[FileEntry]) -> None:
         proven = [entry for entry in batch if self._is_proven(entry)]
         name = self._tree.path.rpartition("/")[2]
-        for entry, problem in zip(proven, reader.clear(proven, self._marks.name, name), strict=False):
+        for entry, problem in zip(
+            proven, reader.delete_entries(proven, self._marks.name, name), strict=False
+        ):
             if problem:
                 self._failures.add(problem, entry)
 

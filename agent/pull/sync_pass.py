@@ -67,7 +67,7 @@ class SyncPass:
             failures=self.failures,
             make_planner=self._make_planner,
             request_size=request_size,
-            limiter=limiter_for(context.command.options, context.host.line, self._stopped),
+            limiter=limiter_for(context.command.options, context.host.bandwidth, self._stopped),
             write_lock=threading.Lock(),
             stopped=self._stopped,
             open_reader=self._open_reader,
@@ -162,7 +162,7 @@ class SyncPass:
             self._spool.end(error)
             raise
         self.files = files
-        self._progress.total(size, files)
+        self._progress.set_total(size, files)
         self._spool.end()
 
     def _entries(self, selection: Selection) -> Iterator[FileEntry]:
@@ -200,7 +200,7 @@ class SyncPass:
             lambda should_exit: self._stop_on_error(lambda: self._fetch(should_exit)),
             lambda: self._progress.bytes_moved,
             requested or source.streams,
-            requested or source.most_streams,
+            requested or source.max_streams,
         )
 
     def _fetch(self, should_exit: Callable[[], bool]) -> None:

@@ -98,7 +98,7 @@ class WorkerConnection:
         if problem.code not in {SOURCE_CHANGED.code, ARRIVED_DAMAGED.code} or tries + 1 >= MAX_ATTEMPTS:
             self.context.failures.add(problem, entry)
             return
-        selection = replace(self.context.selection, selection=(entry.path,) if entry.path else None)
+        selection = replace(self.context.selection, paths=(entry.path,) if entry.path else None)
         for updated in self.context.source.entries(selection):
             if updated.path == entry.path:
                 self.context.progress.adjust_total(updated.size - entry.size)

@@ -64,11 +64,13 @@ class RcloneReader:
         """Yield each file without a digest, since objects have none of ours: each counts as different."""
         return (PackedFile(entry) for entry in entries)
 
-    def clear(self, entries: Sequence[FileEntry], _mark: str, _name: str) -> Iterator[Problem | None]:
+    def delete_entries(
+        self, entries: Sequence[FileEntry], _mark: str, _name: str
+    ) -> Iterator[Problem | None]:
         """Yield a problem for each file, since nothing is deleted from S3 or a remote."""
         return (OBJECT_KEPT.problem(path=self._name(entry)) for entry in entries)
 
-    def shows(self, mark: str, _folders: Sequence[str]) -> bool:
+    def has_mark(self, mark: str, _folders: Sequence[str]) -> bool:
         """Return whether the mark is in the source's own directory, which contains those of all mounts."""
         try:
             self._http.request("HEAD", self._backend.url_path(mark))

@@ -16,9 +16,9 @@ from agent.errors import HopError, display_path
 from agent.files.listing import FileEntry, Selection, unreadable_entry
 from agent.pull import worker_pool
 from agent.pull.bandwidth import chunk_size_for, limiter_for
-from agent.pull.mover import HostResources
+from agent.pull.mover import Credentials, HostResources
 from agent.pull.source import SourceConnectionError
-from agent.rclone.backend import Backend
+from agent.rclone.backend import Backend, backend_of
 from agent.rclone.errors import DIRECTORY_NOT_FOUND, error_lines
 from agent.rclone.lsjson import is_name_preserved, parse_entry, parse_listing
 from agent.rclone.process import RcloneError
@@ -26,6 +26,7 @@ from agent.rclone.rc_server import RcServer
 from agent.rclone.reader import RcloneReader
 from agent.rclone.unsized_files import NoSpaceError, UnsizedFiles
 from events.base import Problem
+from events.commands import Move
 from events.locations import inner_path, stands_for_contents
 from events.options import Options
 from events.progress import Connection
@@ -35,11 +36,21 @@ MAX_STREAMS = 8
 MAX_PACK_FILES = 16
 
 
+def rclone_source(move: Move, host: HostResources, credentials: Credentials) -> "RcloneSource":
+    """Return the source of a hop from S3 or a remote to this host.
+
+    Raises:
+        HopError: this host does not offer the remote, or rclone is not installed.
+    """
+    backend = backend_of(move, move.source, credentials, host.remotes)
+    return RcloneSource(backend, host, move.options)
+
+
 class RcloneSource:
     """A hop's source in S3 or on a remote."""
 
     streams = MAX_STREAMS
-    most_streams = worker_pool.MAX_WORKERS
+    max_streams = worker_pool.MAX_WORKERS
     pack_files = MAX_PACK_FILES
 
     def __init__(self, backend: Backend, host: HostResources, options: Options) -> None:
@@ -52,7 +63,7 @@ class RcloneSource:
         self._chunk_bytes = chunk_size_for(options)
         self._mark = ""
         # Never stopped: a long wait here is one for many chunks, and ending rclone ends it.
-        self._limiter = limiter_for(options, host.line, threading.Event())
+        self._limiter = limiter_for(options, host.bandwidth, threading.Event())
 
     def connect(self) -> Connection:
         """Check the credentials and start rclone's server.
@@ -67,7 +78,7 @@ class RcloneSource:
 
     def entries(self, selection: Selection) -> Iterator[FileEntry]:
         """Yield all entries of the selection, each with its size."""
-        self._mark = selection.arrives.mark if selection.arrives else ""
+        self._mark = selection.destination.mark if selection.destination else ""
         for entry in self._find_entries(selection):
             yield self._with_size(entry) if entry.size < 0 and selection.matches(entry) else entry
 
@@ -86,10 +97,10 @@ class RcloneSource:
     def _find_entries(self, selection: Selection) -> Iterator[FileEntry]:
         if entry := self._single_object():
             yield entry
-        elif selection.selection is None:
+        elif selection.paths is None:
             yield from self._list_all()
         else:
-            yield from self._list_selected(selection.selection)
+            yield from self._list_selected(selection.paths)
 
     def _single_object(self) -> FileEntry | None:
         """Return the source if it is a single object, None otherwise.

@@ -77,7 +77,7 @@ class UploadList:
                 self._ledger.begin_files(batch)
                 names.writelines(self._list_line(entry) for entry in batch)
                 size, files = size + sum(entry.size for entry in batch), files + len(batch)
-        progress.total(size, files)
+        progress.set_total(size, files)
 
     def path_below_root(self, path: str) -> str:
         """Return where a file of the source will be, as a path below the backend's root."""

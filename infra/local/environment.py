@@ -29,7 +29,7 @@ class Environment:
     operator: Operator
     password: str
     user: str = USER
-    agents: dict[str, RunningAgent] = field(default_factory=dict)
+    agents: dict[str, RunningAgent] = field(default_factory=dict, init=False)
 
     def server(self, name: str, roots: Mapping[str, str]) -> Server:
         """Return a server with folder and configuration, without registering or starting its agent."""

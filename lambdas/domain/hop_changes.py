@@ -56,10 +56,10 @@ def failed_by_upstream(hop: Hop, before: Hop, now: datetime) -> Hop:
     """Return the hop ended because its upstream hop `before` failed or was cancelled."""
     if hop.ended:
         return hop
-    advice = f"Fix the problem of {before.called}, then retry the transfer."
+    advice = f"Fix the problem of {before.display_name}, then retry the transfer."
     problem = Problem(
         code=PREVIOUS_HOP_ENDED,
-        message=f"{hop.called.capitalize()} continues {before.called}, which {before.state}.",
+        message=f"{hop.display_name.capitalize()} continues {before.display_name}, which {before.state}.",
         advice=advice,
     )
     return moved(replace(hop, problem=problem), before.state, now)
@@ -126,7 +126,7 @@ def _restarted(hop: Hop, ready: bool, now: datetime) -> Hop:
 def _agent_silent(hop: Hop) -> Problem:
     return Problem(
         code="agent-silent",
-        message=f"Agent {hop.carrier} sent no report about {hop.called} for {WORK_LEASE.seconds} s.",
+        message=f"Agent {hop.carrier} sent no report about {hop.display_name} for {WORK_LEASE.seconds} s.",
         advice="Check in the list of agents whether it is online; the hop resumes when it is back.",
         retryable=True,
     )

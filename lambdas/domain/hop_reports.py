@@ -8,7 +8,7 @@ from events.base import AgentId, Problem
 from events.progress import Progress
 from events.reports import (
     DESTINATION_UNREACHABLE,
-    PREVIOUS_HOP_RESTS,
+    PREVIOUS_HOP_NOT_RUNNING,
     SOURCE_UNREACHABLE,
     AboutHop,
     AgentHop,
@@ -103,7 +103,7 @@ def _failed(hop: Hop, report: Failed, now: datetime) -> Hop:
         failures=report.failures,
         failures_total=report.failures_total,
     )
-    if hop.after is not None and report.problem.code == PREVIOUS_HOP_RESTS and not hop.paused_by_user:
+    if hop.after is not None and report.problem.code == PREVIOUS_HOP_NOT_RUNNING and not hop.paused_by_user:
         return set_back(failed, now)
     if not report.problem.retryable:
         return moved(failed, S.FAILED, now)
@@ -160,7 +160,7 @@ def correction(hop: Hop | None, agent_hop: AgentHop) -> Literal["cancel", "pause
 def _agent_restarted(hop: Hop) -> Problem:
     return Problem(
         code="agent-restarted",
-        message=f"Agent {hop.carrier} reconnected without {hop.called}, which it had started.",
+        message=f"Agent {hop.carrier} reconnected without {hop.display_name}, which it had started.",
         advice="The hop is sent again automatically. If this repeats, check the agent's log.",
         retryable=True,
     )

@@ -44,7 +44,7 @@ def became(hop: Hop, by: Actor, now: datetime) -> TimelineEntry:
     again = f" again, attempt {hop.attempt}" if hop.state == HopState.QUEUED and hop.attempt > 1 else ""
     return TimelineEntry(
         at=now,
-        what=f"{hop.called} {text}{again}",
+        what=f"{hop.display_name} {text}{again}",
         by=by,
         hop_id=hop.hop_id,
         state=hop.state,

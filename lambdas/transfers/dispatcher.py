@@ -91,7 +91,7 @@ class Dispatcher:
             selection=transfer.selection,
             route=self._route(transfer, hop, agents),
             options=transfer.options,
-            follows=_streaming_upstream(transfer, hop),
+            previous_hop=_streaming_upstream(transfer, hop),
         )
         self._commands.send_command(hop.carrier, move)
         logger.info("hop offered", extra={"hop_id": hop.hop_id, "attempt": hop.attempt, "to": hop.carrier})
@@ -137,7 +137,7 @@ class Dispatcher:
             priority=options.priority,
             own_certificate=_own(source),
             relay=self._relay(hop, options),
-            follows=_streaming_upstream(transfer, hop),
+            previous_hop=_streaming_upstream(transfer, hop),
         )
         token = self._commands.sign(source.agent_id, serve, SERVE_LIFETIME)
         self._commands.send(source.agent_id, token)
@@ -146,7 +146,7 @@ class Dispatcher:
 
 def _can_stream(transfer: Transfer, hop: Hop, agents: dict[AgentId, Agent]) -> bool:
     """Return whether files of the upstream hop can be forwarded already; older agents cannot do this."""
-    return transfer.can_begin(hop) and all(agent.capabilities.follows for agent in agents.values())
+    return transfer.can_begin(hop) and all(agent.capabilities.streaming for agent in agents.values())
 
 
 def _streaming_upstream(transfer: Transfer, hop: Hop) -> str | None:

@@ -467,6 +467,6 @@ def test_an_open_page_is_told_what_changes_elsewhere(page: Page, fleet: Fleet) -
 
     transfer = fleet.copy("server-b:/data/told/", "server-d:/backup/told/")
 
-    line.wait_for_event("framereceived", lambda frame: f"/news/{transfer}".encode() in bytes(frame))
+    line.wait_for_event("framereceived", lambda frame: f"/changes/{transfer}".encode() in bytes(frame))
     told = page.get_by_role("row").filter(has_text="/backup/told/")
     expect(told).to_contain_text("Succeeded", timeout=60_000)

@@ -57,9 +57,9 @@ class FakeCommandSender:
 
     def kinds(self) -> list[tuple[str, str]]:
         """Return recipient and kind of each command in order, and clear the record."""
-        told = [(agent_id, command.kind) for agent_id, command in self.sent]
+        kinds = [(agent_id, command.kind) for agent_id, command in self.sent]
         self.sent.clear()
-        return told
+        return kinds
 
 
 def id_of(name: str) -> str:
@@ -102,10 +102,10 @@ class FakeUserDirectory:
 
 @dataclass
 class FakeEventPublisher:
-    told: list[object] = field(default_factory=list)
+    published: list[object] = field(default_factory=list)
 
     def publish(self, fact: object) -> None:
-        self.told.append(fact)
+        self.published.append(fact)
 
 
 @dataclass

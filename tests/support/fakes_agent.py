@@ -65,7 +65,7 @@ class Signer:
         payload = {**standard, "iat": now, "exp": now + 300, "command": body, **claims}
         return jwt.encode(payload, self._key, algorithm="ES256", headers={"kid": self.kid})
 
-    def letter(self, command: Command | dict[str, Any], **claims: Any) -> bytes:
+    def envelope(self, command: Command | dict[str, Any], **claims: Any) -> bytes:
         return CommandEnvelope(token=self.token(command, **claims)).model_dump_json().encode()
 
 
@@ -91,20 +91,20 @@ class FakeLink:
     """A link whose broker is a list. `up()` and `down()` connect and disconnect it."""
 
     def __init__(self) -> None:
-        self._letters: asyncio.Queue[ReceivedMessage] = asyncio.Queue()
+        self._messages: asyncio.Queue[ReceivedMessage] = asyncio.Queue()
         self._events: asyncio.Queue[Connected | Disconnected] = asyncio.Queue()
         self._is_up = asyncio.Event()
         self._changed = asyncio.Condition()
         self.published: list[tuple[str, bytes, int]] = []
         self.acknowledged: list[bytes] = []
-        self.refusing = 0
+        self.failing_publishes = 0
         """Number of the next publishes that fail."""
         self.limit: int | None = None
         """Largest report in bytes; larger ones are refused permanently."""
         self.certificate = ""
-        self.taken: Callable[[str], bool] = lambda _: True
+        self.accepts_certificate: Callable[[str], bool] = lambda _: True
         """Whether the broker accepts a client with this certificate."""
-        self.turned: list[str] = []
+        self.reconnected_with: list[str] = []
 
     @property
     def connected(self) -> bool:
@@ -124,17 +124,17 @@ class FakeLink:
     async def reconnect(self, endpoint: BrokerEndpoint) -> None:
         """Reconnect as another client with the same name."""
         self.certificate = fingerprint(endpoint.certificate.read_text())
-        self.turned.append(self.certificate)
+        self.reconnected_with.append(self.certificate)
         self.down()
-        if self.taken(self.certificate):
+        if self.accepts_certificate(self.certificate):
             self.up()
 
     def deliver(self, payload: bytes, topic: str = "") -> None:
-        self._letters.put_nowait(ReceivedMessage(payload, lambda: self.acknowledged.append(payload), topic))
+        self._messages.put_nowait(ReceivedMessage(payload, lambda: self.acknowledged.append(payload), topic))
 
     async def messages(self) -> AsyncIterator[ReceivedMessage]:
         while True:
-            yield await self._letters.get()
+            yield await self._messages.get()
 
     async def events(self) -> AsyncIterator[Connected | Disconnected]:
         while True:
@@ -142,8 +142,8 @@ class FakeLink:
 
     async def publish(self, topic: str, payload: bytes, qos: int = 1) -> None:
         await asyncio.sleep(0)
-        if not self.connected or self.refusing:
-            self.refusing = max(0, self.refusing - 1)
+        if not self.connected or self.failing_publishes:
+            self.failing_publishes = max(0, self.failing_publishes - 1)
             raise LinkError("the broker is away")
         if self.limit and topic.endswith("/reports") and len(payload) > self.limit:
             raise MessageTooLargeError(f"{len(payload)} bytes")
@@ -154,15 +154,15 @@ class FakeLink:
     @property
     def reports(self) -> list[Report]:
         """The reports published so far, in order."""
-        letters = [payload for topic, payload, _ in self.published if topic.endswith("/reports")]
-        return [ReportEnvelope.model_validate_json(letter).report for letter in letters]
+        payloads = [payload for topic, payload, _ in self.published if topic.endswith("/reports")]
+        return [ReportEnvelope.model_validate_json(payload).report for payload in payloads]
 
     def of(self, kind: str) -> list[Any]:
         return [report for report in self.reports if report.kind == kind]
 
-    async def until(self, true: Callable[[], object], patience: float = 5) -> None:
+    async def until(self, true: Callable[[], object], timeout_s: float = 5) -> None:
         """Wait until the condition holds, checking it at every publish."""
-        async with asyncio.timeout(patience), self._changed:
+        async with asyncio.timeout(timeout_s), self._changed:
             await self._changed.wait_for(lambda: bool(true()))
 
     async def wait_for_reports(self, kind: str, count: int = 1) -> list[Any]:
@@ -178,20 +178,20 @@ class FakeMover:
         self.begun: list[Move] = []
         self.stopped: list[Move] = []
         self.discarded: list[Move] = []
-        self.tallies: list[ProgressCounter] = []
-        self.watchers: list[AttemptObserver] = []
+        self.progress_counters: list[ProgressCounter] = []
+        self.observers: list[AttemptObserver] = []
         self._ends: dict[str, asyncio.Future[HopResult]] = {}
         self._changed = asyncio.Condition()
 
     def __call__(self, order: Move) -> "FakeMover":
         return self
 
-    async def move(self, order: Move, tally: ProgressCounter, watcher: AttemptObserver) -> HopResult:
+    async def move(self, order: Move, progress: ProgressCounter, observer: AttemptObserver) -> HopResult:
         self._ends[order.hop_id] = end = asyncio.get_running_loop().create_future()
-        self.tallies.append(tally)
-        self.watchers.append(watcher)
+        self.progress_counters.append(progress)
+        self.observers.append(observer)
         self.begun.append(order)
-        watcher.on_start(Connection(kind="local"))
+        observer.on_start(Connection(kind="local"))
         async with self._changed:
             self._changed.notify_all()
         try:
@@ -233,5 +233,5 @@ class FakeLane:
     def revoke(self, hop_id: str) -> None:
         self.serving.pop(hop_id, None)
 
-    def on_unreachable(self, unreached: Any) -> None:
-        self.unreached = unreached
+    def on_unreachable(self, callback: Any) -> None:
+        self.unreachable_callback = callback

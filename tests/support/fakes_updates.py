@@ -114,7 +114,7 @@ class InstalledHost:
         atomic_write(self.notes.request, message, 0o600)
 
     def ask_for(self, version: str = "2.0.0", update_id: str = UPDATE, **claims: object) -> None:
-        self.show(self.signer.letter(an_update(version, update_id), **claims))
+        self.show(self.signer.envelope(an_update(version, update_id), **claims))
 
     def update(self) -> None:
         """Run the updater once, like its systemd unit."""

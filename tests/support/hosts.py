@@ -40,9 +40,9 @@ def closed_port() -> str:
         return f"127.0.0.1:{server.getsockname()[1]}"
 
 
-async def until(true: Callable[[], object], patience: float = 60) -> None:
+async def until(true: Callable[[], object], timeout_s: float = 60) -> None:
     """Wait until the condition holds."""
-    async with asyncio.timeout(patience):
+    async with asyncio.timeout(timeout_s):
         while not true():  # noqa: ASYNC110 - threads change it, who know of no event
             await asyncio.sleep(0.01)
 
@@ -51,15 +51,15 @@ class RecordingObserver:
     """An attempt observer that records what it is told."""
 
     def __init__(self) -> None:
-        self.ways: list[str] = []
+        self.connections: list[str] = []
         self.verified = False
-        self.waited: list[Problem] = []
+        self.wait_problems: list[Problem] = []
 
-    def on_start(self, way: Connection) -> None:
-        self.ways.append(str(way))
+    def on_start(self, connection: Connection) -> None:
+        self.connections.append(str(connection))
 
     def on_wait(self, problem: Problem) -> None:
-        self.waited.append(problem)
+        self.wait_problems.append(problem)
 
     def on_verify(self) -> None:
         self.verified = True
@@ -82,25 +82,27 @@ class Hosts:
         self.roots = Roots([RootConfig(path="/archive", access="rw", directory=self.archive)])
         self.sources = Roots([RootConfig(path="/data", access="ro", directory=self.data)])
         self.relay: Relay | None = None
-        self.arrivals = ActivePulls()
+        self.active_pulls = ActivePulls()
         """The active pulls of server-b."""
         self.server = self.source_server()
         self.server.start()
-        self.arriving = LaneServer(self.c, self.roots, ("127.0.0.1", 0))
-        self.arriving.start()
+        self.destination_server = LaneServer(self.c, HostResources(self.roots, self.state), ("127.0.0.1", 0))
+        self.destination_server.start()
         self.dials = dials
         to_c = dials == "source"
-        self.line = NetworkProxy(self.arriving.port if to_c else self.server.port, counts_back=not to_c)
+        self.proxy = NetworkProxy(
+            self.destination_server.port if to_c else self.server.port, counts_back=not to_c
+        )
         self.b_endpoints: tuple[str, ...] = (closed_port(),)
         self.c_endpoints: tuple[str, ...] = (closed_port(),)
         if dials in {"destination", "both"}:
-            self.b_endpoints = (self.line.endpoint,)
+            self.b_endpoints = (self.proxy.endpoint,)
         if dials == "source":
-            self.c_endpoints = (self.line.endpoint,)
+            self.c_endpoints = (self.proxy.endpoint,)
         if dials == "both":
-            self.c_endpoints = (f"127.0.0.1:{self.arriving.port}",)
-        self.told = RecordingObserver()
-        self.tally = ProgressCounter()
+            self.c_endpoints = (f"127.0.0.1:{self.destination_server.port}",)
+        self.observer = RecordingObserver()
+        self.progress_counter = ProgressCounter()
         self.manifests: ManifestOutbox | None = None
 
     def credentials(self, hop_id: str) -> CredentialsView:
@@ -110,22 +112,21 @@ class Hosts:
     def source_server(self) -> LaneServer:
         return LaneServer(
             self.ring,
-            self.sources,
+            HostResources(self.sources, self.state, active_pulls=self.active_pulls),
             ("127.0.0.1", 0),
             credentials=self.credentials,
-            active_pulls=self.arrivals,
         )
 
     def close(self) -> None:
-        self.line.close()
+        self.proxy.close()
         self.server.stop()
-        self.arriving.stop()
+        self.destination_server.stop()
 
     @property
-    def way(self) -> str:
+    def expected_connection(self) -> str:
         """The route that the last hop reported."""
-        dialler = "server-b" if self.dials == "source" else "server-c"
-        return f"direct, {dialler} dialled {self.line.endpoint}"
+        dialer = "server-b" if self.dials == "source" else "server-c"
+        return f"direct, {dialer} dialed {self.proxy.endpoint}"
 
     def order(
         self,
@@ -134,13 +135,13 @@ class Hosts:
         *,
         attempt: int = 1,
         own: str | None = None,
-        follows: str | None = None,
+        previous_hop: str | None = None,
         **options: Any,
     ) -> Move:
         """Return a Move of a new hop, which the source serves with its `own` lane certificate."""
         hop = f"{TRANSFER}-{next(_numbers)}"
         asked = Options(**options)
-        self.serve(hop, source, removing=asked.clears_source, own=own, follows=follows)
+        self.serve(hop, source, removing=asked.clears_source, own=own, previous_hop=previous_hop)
         return Move(
             transfer_id=TRANSFER,
             hop_id=hop,
@@ -155,7 +156,7 @@ class Hosts:
                 relay=self.relay,
             ),
             options=asked,
-            follows=follows,
+            previous_hop=previous_hop,
         )
 
     def open_source(self) -> None:
@@ -173,7 +174,7 @@ class Hosts:
         *,
         removing: bool = False,
         own: str | None = None,
-        follows: str | None = None,
+        previous_hop: str | None = None,
         attempt: int = 1,
     ) -> None:
         serve = Serve(
@@ -187,7 +188,7 @@ class Hosts:
             removing=removing,
             own_certificate=own,
             relay=self.relay,
-            follows=follows,
+            previous_hop=previous_hop,
         )
         self.server.allow(serve, TOKEN)
 
@@ -195,31 +196,33 @@ class Hosts:
         """Return a Move within one host."""
         return self.order(source, destination, **options).model_copy(update={"route": LocalRoute()})
 
-    def mover(self, order: Move, patience: float | None = None) -> Pull:
+    def mover(self, order: Move, no_progress_timeout_s: float | None = None) -> Pull:
         both = Roots([*self.roots._roots, *self.sources._roots])
         mover = mover_for(
             order,
-            host=HostResources(both, self.state, manifests=self.manifests, arrivals=self.arrivals),
+            host=HostResources(both, self.state, manifests=self.manifests, active_pulls=self.active_pulls),
             identities=self.c,
             credentials=self.credentials,
-            lane=self.arriving,
+            lane=self.destination_server,
         )
         assert isinstance(mover, Pull)
-        if patience is not None:
-            mover._patience = patience
+        if no_progress_timeout_s is not None:
+            mover._no_progress_timeout_s = no_progress_timeout_s
         return mover
 
-    async def move(self, order: Move, patience: float | None = None) -> HopResult:
-        self.tally, self.told = ProgressCounter(), RecordingObserver()
-        return await self.mover(order, patience).move(order, self.tally, self.told)
+    async def move(self, order: Move, no_progress_timeout_s: float | None = None) -> HopResult:
+        self.progress_counter, self.observer = ProgressCounter(), RecordingObserver()
+        return await self.mover(order, no_progress_timeout_s).move(
+            order, self.progress_counter, self.observer
+        )
 
     def begin(self, order: Move) -> asyncio.Task[HopResult]:
-        self.tally, self.told = ProgressCounter(), RecordingObserver()
-        return asyncio.create_task(self.mover(order).move(order, self.tally, self.told))
+        self.progress_counter, self.observer = ProgressCounter(), RecordingObserver()
+        return asyncio.create_task(self.mover(order).move(order, self.progress_counter, self.observer))
 
-    async def fails(self, order: Move, patience: float | None = None) -> HopError:
+    async def fails(self, order: Move, no_progress_timeout_s: float | None = None) -> HopError:
         try:
-            await self.move(order, patience)
+            await self.move(order, no_progress_timeout_s)
         except HopError as error:
             return error
         raise AssertionError("it succeeded")
@@ -237,4 +240,4 @@ class Hosts:
 
     @property
     def progress(self) -> Progress:
-        return self.tally.progress()
+        return self.progress_counter.snapshot()

@@ -20,7 +20,7 @@ class NetworkProxy:
         self._is_up = True
         self.passed = 0
         """Bytes forwarded in the counted direction."""
-        self.dialled = 0
+        self.dialed = 0
         self.cut_after: int | None = None
         """Cut all connections once when this many bytes have been forwarded."""
         self.cut_every: int | None = None
@@ -56,7 +56,7 @@ class NetworkProxy:
                 near, _ = self._server.accept()
             except OSError:
                 return
-            self.dialled += 1
+            self.dialed += 1
             threading.Thread(target=self._connect, args=[near], daemon=True).start()
 
     def _connect(self, near: socket.socket) -> None:

@@ -42,7 +42,7 @@ from tests.support.fakes import (
 
 REGION = "eu-central-1"
 TABLE = "transfers"
-A_WAY = Connection(kind="direct", dialled_by="server-c", address="10.0.0.2:4460")
+A_CONNECTION = Connection(kind="direct", dialed_by="server-c", address="10.0.0.2:4460")
 
 
 class ControlPlaneFixture:
@@ -52,34 +52,36 @@ class ControlPlaneFixture:
         self.clock = FakeClock()
         self.fleet = fleet or FakeCommandSender()
         self.facts = FakeEventPublisher()
-        self.announced = FakeChangeNotifier()
+        self.notifier = FakeChangeNotifier()
         self.agents = FakeAgents(*(an_agent(name) for name in "abcd"))
         self.store = TransferStore(TABLE, REGION)
         TransferRow.create_table(billing_mode="PAY_PER_REQUEST")
-        self.changing = TransferWriter(self.store, self.clock, wait=lambda _: None)
+        self.writer = TransferWriter(self.store, self.clock, wait=lambda _: None)
         dispatch = Dispatcher(
-            self.changing, self.agents, self.fleet, S3Access(REGION, None, "relay"), self.clock
+            self.writer, self.agents, self.fleet, S3Access(REGION, None, "relay"), self.clock
         )
-        self.reactions = StreamHandler(
-            self.store, self.changing, dispatch, self.fleet, self.facts, self.announced
+        self.stream_handler = StreamHandler(
+            self.store, self.writer, dispatch, self.fleet, self.facts, self.notifier
         )
-        self.desk = TransferService(self.store, self.changing, self.agents, self.clock)
-        self.hearing = ReportHandler(self.store, self.changing, self.reactions, self.fleet, self.clock)
-        self.sweeping = LeaseSweeper(self.store, self.changing, self.reactions, self.clock)
+        self.transfer_service = TransferService(self.store, self.writer, self.agents, self.clock)
+        self.report_handler = ReportHandler(
+            self.store, self.writer, self.stream_handler, self.fleet, self.clock
+        )
+        self.lease_sweeper = LeaseSweeper(self.store, self.writer, self.stream_handler, self.clock)
         self._seen: set[tuple[str, str]] = set()
 
     def request(self, source: str, *destinations: str, **more: Any) -> str:
         """Request a transfer and return its id."""
         body = {"source": source, "destinations": destinations, **more}
-        return self.desk.request(ADA, TransferRequest.model_validate(body)).transfer_id
+        return self.transfer_service.request(ADA, TransferRequest.model_validate(body)).transfer_id
 
     def stream(self) -> None:
-        while news := self.news():
-            for image in news:
+        while rows := self.new_rows():
+            for image in rows:
                 self.clock.forward(milliseconds=1)
-                self.reactions.handle(image)
+                self.stream_handler.handle(image)
 
-    def news(self) -> list[dict[str, Any]]:
+    def new_rows(self) -> list[dict[str, Any]]:
         """Return new rows as the stream delivers them, deserialized, in the order of the timeline."""
         items = boto3.client("dynamodb", REGION).scan(TableName=TABLE)["Items"]
         rows = [
@@ -92,18 +94,18 @@ class ControlPlaneFixture:
     def hop(self, transfer_id: str, number: int = 0) -> Hop:
         return self.store.get(transfer_id).hops[number]
 
-    def says(self, kind: type, hop: Hop, seq: int = 1, **more: Any) -> None:
+    def report(self, kind: type, hop: Hop, seq: int = 1, **more: Any) -> None:
         """Let the hop's agent report."""
         self.clock.forward(milliseconds=1)
         given = {"transfer_id": hop.transfer_id, "hop_id": hop.hop_id, "attempt": hop.attempt, "seq": seq}
         own: dict[str, Any] = {
-            Started: {"via": "direct, server-c dialled 10.0.0.2:4460", "connection": A_WAY},
+            Started: {"via": "direct, server-c dialed 10.0.0.2:4460", "connection": A_CONNECTION},
             Checkpoint: {"progress": Progress(bytes_done=5)},
             Succeeded: {"progress": Progress(bytes_done=9, files_done=1), "digest": "d", "seconds": 1.5},
             Failed: {"progress": Progress(), "problem": Problem(code="source-missing", message="gone")},
         }.get(kind, {"progress": Progress()})
         report = kind(**{**given, "at": self.clock(), **own, **more})
-        self.hearing.apply(hop.carrier, report)
+        self.report_handler.apply(hop.carrier, report)
 
 
 @contextmanager
@@ -150,11 +152,11 @@ def a_transfer(
     template_id: str | None = None,
 ) -> Transfer:
     """Return a transfer from a:/data/ to /archive/ of each of these agents."""
-    arrivals = tuple(AgentLocation(agent_id=name, path="/archive/") for name in destinations)
+    ends = tuple(AgentLocation(agent_id=name, path="/archive/") for name in destinations)
     source = AgentLocation(agent_id="a", path="/data/")
     options = Options(dry_run=dry_run)
-    wish = TransferSpec(source=source, destinations=arrivals, shape=shape, options=options)  # type: ignore[arg-type]
-    return plan(new_transfer_id(), replace(wish, template_id=template_id), ADA, at or FakeClock().now)
+    spec = TransferSpec(source=source, destinations=ends, shape=shape, options=options)  # type: ignore[arg-type]
+    return plan(new_transfer_id(), replace(spec, template_id=template_id), ADA, at or FakeClock().now)
 
 
 def requested(transfer: Transfer) -> Any:

@@ -1178,11 +1178,6 @@ export interface components {
              */
             browses_remotes: boolean;
             /**
-             * Follows
-             * @default false
-             */
-            follows: boolean;
-            /**
              * Movers
              * @default [
              *       "lane",
@@ -1206,6 +1201,11 @@ export interface components {
              * @default []
              */
             remotes: components["schemas"]["RemoteState"][];
+            /**
+             * Streaming
+             * @default false
+             */
+            streaming: boolean;
         };
         /**
          * ChangedDecision
@@ -1251,10 +1251,10 @@ export interface components {
              */
             address: string | null;
             /**
-             * Dialled By
+             * Dialed By
              * @default null
              */
-            dialled_by: string | null;
+            dialed_by: string | null;
             /**
              * Kind
              * @enum {string}
@@ -1864,8 +1864,8 @@ export interface components {
             address: string | null;
             /** Agent Id */
             agent_id: string;
-            /** Dialled */
-            dialled: boolean;
+            /** Dialed */
+            dialed: boolean;
             /**
              * Relayed
              * @default false
@@ -4335,8 +4335,8 @@ export interface operations {
     live: {
         parameters: {
             query?: {
+                topic?: "progress" | "changes";
                 transfer_id?: string | null;
-                what?: "progress" | "news";
             };
             header?: never;
             path?: never;

@@ -81,7 +81,7 @@ describe("texts from the API and the agents", () => {
     ["hop 12 queued again, attempt 3", "Etappe 12 wieder in der Warteschlange, Versuch 3"],
     ["hop 1 offered to server-c", "Etappe 1 wurde server-c angeboten"],
     [
-      "hop 1 started (direct, server-c dialled 10.0.0.2:4460)",
+      "hop 1 started (direct, server-c dialed 10.0.0.2:4460)",
       "Etappe 1 begonnen (direkt, server-c hat sich mit 10.0.0.2:4460 verbunden)",
     ],
     ["hop 2 started (s3)", "Etappe 2 begonnen (S3)"],

@@ -36,7 +36,7 @@ class Host:
 
     def accepts(self, signer: Signer) -> bool:
         try:
-            self.receive(signer.letter(move()))
+            self.receive(signer.envelope(move()))
         except TrustError as refusal:
             return refusal.problem.code != "command-not-trusted"
         return True
@@ -49,14 +49,14 @@ def host(tmp_path) -> Host:
 
 def test_each_key_is_announced_before_it_signs(host):
     assert (host.accepts(FIRST), host.accepts(SECOND)) == (True, False)
-    host.receive(FIRST.letter(trust(FIRST, SECOND)))
+    host.receive(FIRST.envelope(trust(FIRST, SECOND)))
     assert host.accepts(FIRST)
-    host.receive(SECOND.letter(trust(SECOND, THIRD)))
+    host.receive(SECOND.envelope(trust(SECOND, THIRD)))
     assert [host.accepts(one) for one in (FIRST, SECOND, THIRD)] == [False, True, True]
 
 
 def test_new_keys_are_trusted_after_a_restart(host):
-    host.receive(FIRST.letter(trust(FIRST, SECOND)))
+    host.receive(FIRST.envelope(trust(FIRST, SECOND)))
     host.start()
     assert host.accepts(SECOND)
     assert host.files.record.stat().st_mode & 0o777 == 0o600
@@ -65,16 +65,16 @@ def test_new_keys_are_trusted_after_a_restart(host):
 def test_keys_signed_with_an_unknown_key_are_refused(host):
     foreign_signer = Signer("key-9")
     with pytest.raises(TrustError):
-        host.receive(foreign_signer.letter(trust(foreign_signer)))
+        host.receive(foreign_signer.envelope(trust(foreign_signer)))
     with pytest.raises(TrustError):
-        host.receive(Signer("key-1").letter(trust(foreign_signer)))
+        host.receive(Signer("key-1").envelope(trust(foreign_signer)))
     assert (host.accepts(foreign_signer), host.accepts(FIRST)) == (False, True)
 
 
 def test_an_invalid_key_replaces_nothing(host):
     invalid_key = PublicKey(kid="key-2", x="AA", y="not base64 at all!")
     with pytest.raises(TrustError, match="the new keys cannot be read"):
-        host.receive(FIRST.letter(Trust(keys=(invalid_key,))))
+        host.receive(FIRST.envelope(Trust(keys=(invalid_key,))))
     assert host.accepts(FIRST)
 
 
@@ -85,7 +85,7 @@ def test_after_a_full_disk_the_saved_keys_are_reported(host, monkeypatch):
     assert host.command_keys.changed() == CommandKeySet(("key-1",), None)
     with monkeypatch.context() as patched:
         patched.setattr("agent.command_keys.atomic_write", disk_full)
-        host.receive(FIRST.letter(trust(FIRST, SECOND)))
+        host.receive(FIRST.envelope(trust(FIRST, SECOND)))
     assert host.accepts(SECOND)
     host.now += REPEAT_INTERVAL_S
     assert host.command_keys.changed().own == ("key-1",), (
@@ -98,7 +98,7 @@ def test_keys_are_reported_when_they_change_and_every_hour(host):
         CommandKeySet(("key-1",), None),
         None,
     )
-    host.receive(FIRST.letter(trust(FIRST, SECOND)))
+    host.receive(FIRST.envelope(trust(FIRST, SECOND)))
     assert (host.command_keys.changed(), host.command_keys.changed()) == (
         CommandKeySet(("key-1", "key-2"), None),
         None,
@@ -117,7 +117,7 @@ class TestPinnedKeys:
         return (host.files.folder / "update-request").read_bytes()
 
     def test_the_command_is_submitted_to_the_updater_and_both_are_reported(self, host):
-        host.receive(FIRST.letter(trust(FIRST, SECOND)))
+        host.receive(FIRST.envelope(trust(FIRST, SECOND)))
         assert host.command_keys.changed() == CommandKeySet(("key-1", "key-2"), ("key-1",))
         claims, _ = pinned_keys.verifier(host.config).verify(self.submitted(host))
         pinned_keys.pin_others(host.config, claims.command.keys)
@@ -127,14 +127,14 @@ class TestPinnedKeys:
     def test_a_waiting_update_is_not_overwritten(self, host):
         host.command_keys.changed()
         (host.files.folder / "update-request").write_bytes(b"an order")
-        host.receive(FIRST.letter(trust(FIRST, SECOND)))
+        host.receive(FIRST.envelope(trust(FIRST, SECOND)))
         assert self.submitted(host) == b"an order"
         host.now += REPEAT_INTERVAL_S
         assert host.command_keys.changed().roots == ("key-1",), "so the control plane sends them again"
 
     def test_without_pinned_keys_nothing_is_submitted(self, host):
         pinned_keys.pinned(host.config).unlink()
-        host.receive(FIRST.letter(trust(FIRST, SECOND)))
+        host.receive(FIRST.envelope(trust(FIRST, SECOND)))
         assert not (host.files.folder / "update-request").exists()
         with pytest.raises(HostError):
             pinned_keys.pin_others(host.config, trust(FIRST).keys)

@@ -139,7 +139,7 @@ class TestSmallFiles:
             b"7",
             b"\xff",
             b'{"server-c": 3}',
-            b'{"Not One": {"dialled": true, "address": ""}}',
+            b'{"Not One": {"dialed": true, "address": ""}}',
             b"[" * 100_000,
             json.dumps({"server-c": {"address": "x"}}).encode(),
         ],
@@ -150,8 +150,8 @@ class TestSmallFiles:
         routes = PeerPathCache(path)
         assert routes.all() == {}
         assert quarantined(tmp_path) == ["routes.json"]
-        routes.remember("server-c", PeerPath(dialled=True, address="10.0.0.2:1"))
-        assert PeerPathCache(path).all() == {"server-c": PeerPath(dialled=True, address="10.0.0.2:1")}
+        routes.remember("server-c", PeerPath(dialed=True, address="10.0.0.2:1"))
+        assert PeerPathCache(path).all() == {"server-c": PeerPath(dialed=True, address="10.0.0.2:1")}
 
     def test_a_pipe_in_place_of_the_peer_paths_does_not_prevent_a_start(self, tmp_path):
         os.mkfifo(tmp_path / "routes.json")

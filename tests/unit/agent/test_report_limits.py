@@ -78,7 +78,7 @@ REACHED = many(
     st.builds(
         PeerReachability,
         agent_id=st.just("server-c"),
-        dialled=st.booleans(),
+        dialed=st.booleans(),
         address=st.none() | TEXTS,
         relayed=st.just(False),
     ),
@@ -106,7 +106,7 @@ REPORTS = st.one_of(
     about_hop(
         Started,
         via=TEXTS,
-        connection=st.builds(Connection, kind=st.just("direct"), dialled_by=st.none(), address=TEXTS),
+        connection=st.builds(Connection, kind=st.just("direct"), dialed_by=st.none(), address=TEXTS),
     ),
     about_hop(Checkpoint, progress=PROGRESS),
     about_hop(Verifying, progress=PROGRESS),

@@ -61,7 +61,7 @@ class Host:
         )
 
     def send(self, command, **claims) -> bytes:
-        message = SIGNER.letter(command, **claims)
+        message = SIGNER.envelope(command, **claims)
         self.link.deliver(message)
         return message
 
@@ -131,8 +131,8 @@ async def test_a_hop_from_command_to_success(host):
     async with host.running():
         message = host.send(move())
         begun = await host.mover.has_begun()
-        host.mover.tallies[0].add_existing(9)
-        host.mover.watchers[0].on_verify()
+        host.mover.progress_counters[0].add_existing(9)
+        host.mover.observers[0].on_verify()
         host.mover.succeed(begun, "d1")
         [end] = await host.link.wait_for_reports("succeeded")
         await host.link.until(lambda: host.link.acknowledged)
@@ -239,7 +239,7 @@ async def test_pause_stops_and_a_newer_move_continues(host):
     async with host.running():
         host.send(move())
         await host.mover.has_begun()
-        host.mover.tallies[0].add_existing(500)
+        host.mover.progress_counters[0].add_existing(500)
         host.send(command(Pause))
         [paused] = await host.link.wait_for_reports("paused")
         assert paused.progress.bytes_done == 500
@@ -281,8 +281,8 @@ async def test_a_cancel_interrupted_by_a_kill_is_executed_at_the_next_start(host
     async with asyncio.TaskGroup() as group:
         hops = service._hop_manager(group.create_task)
         accept = service._commands(hops).accept
-        assert accept(SIGNER.letter(move()))
-        assert accept(SIGNER.letter(command(Cancel)))
+        assert accept(SIGNER.envelope(move()))
+        assert accept(SIGNER.envelope(command(Cancel)))
     journal.close()
     async with host.running():
         await host.link.wait_for_reports("cancelled")
@@ -356,7 +356,7 @@ async def test_without_a_broker_the_hop_ends_and_its_report_waits(host):
         begun = await host.mover.has_begun()
         await host.link.wait_for_reports("started")
         host.link.down()
-        host.mover.tallies[0].add_existing(11)
+        host.mover.progress_counters[0].add_existing(11)
         host.mover.succeed(begun)
     assert host.link.of("succeeded") == []
     async with host.running():
@@ -396,7 +396,7 @@ async def test_live_progress_only_when_it_changes(host):
             ]
 
         for done in (1, 2, 3):
-            host.mover.tallies[0].add_existing(1)
+            host.mover.progress_counters[0].add_existing(1)
             await host.link.until(lambda: any(seen.progress.bytes_done == done for seen in live()))  # noqa: B023
         assert [seen.progress.bytes_done for seen in live() if seen.progress.bytes_done] == [1, 2, 3]
         assert live()[-1].hop_id == HOP
@@ -405,11 +405,11 @@ async def test_live_progress_only_when_it_changes(host):
 async def test_the_next_key_is_trusted_once_the_present_one_has_signed_it(host):
     following = Signer("key-2")
     async with host.running(intervals=AttemptIntervals(live=1, checkpoint=60, heartbeat=0.02)):
-        host.link.deliver(following.letter(move()))
+        host.link.deliver(following.envelope(move()))
         [refused] = await host.link.wait_for_reports("refused")
         assert refused.problem.code == "command-not-trusted"
         host.send(trust(SIGNER, following))
-        host.link.deliver(following.letter(move()))
+        host.link.deliver(following.envelope(move()))
         await host.mover.has_begun()
         reported = lambda: [beat.trusts for beat in host.link.of("heartbeat") if beat.trusts]  # noqa: E731
         await host.link.until(lambda: ("key-1", "key-2") in reported())
@@ -424,14 +424,14 @@ async def test_heartbeats_while_connected(host):
 
 
 async def test_reached_peers_are_reported_when_they_change(host):
-    host.peer_paths.remember("server-c", PeerPath(dialled=True, address="10.0.0.3:4460"))
+    host.peer_paths.remember("server-c", PeerPath(dialed=True, address="10.0.0.3:4460"))
     async with host.running(intervals=AttemptIntervals(live=1, checkpoint=60, heartbeat=0.02)):
         beats = lambda: host.link.of("heartbeat")  # noqa: E731
         await host.link.until(lambda: len(beats()) > 1)
         [hello] = host.link.of("hello")
         assert [one.agent_id for one in hello.reached] == ["server-c"]
         assert beats()[-1].reached is None, "nothing new"
-        host.peer_paths.remember("server-d", PeerPath(dialled=False))
+        host.peer_paths.remember("server-d", PeerPath(dialed=False))
         await host.link.until(lambda: beats()[-1].reached is not None)
         assert [(one.agent_id, one.address) for one in beats()[-1].reached] == [
             ("server-c", "10.0.0.3:4460"),
@@ -482,7 +482,7 @@ async def test_a_peer_that_cannot_be_dialed_is_reported_with_the_errors(host):
     async with host.running():
         await host.link.wait_for_reports("hello")
         errors = "10.0.0.3:1: no answer in time"
-        await asyncio.to_thread(host.lane.unreached, serve(), errors)
+        await asyncio.to_thread(host.lane.unreachable_callback, serve(), errors)
         [refused] = await host.link.wait_for_reports("refused")
     assert (refused.hop_id, refused.problem.code) == (HOP, "destination-unreachable")
     assert refused.problem.message == f"The source could not connect to server-c: {errors}."
@@ -493,7 +493,7 @@ async def test_reports_that_the_broker_refuses_are_sent_again_in_order(host):
         host.service._outbox._retry_delay_s = 0.01
         host.send(move())
         host.mover.succeed(await host.mover.has_begun())
-        host.link.refusing = 3
+        host.link.failing_publishes = 3
         host.link.up()
         await host.link.wait_for_reports("succeeded")
     kinds = [r.kind for r in host.link.reports if r.kind in ("started", "succeeded")]
@@ -519,7 +519,7 @@ async def test_a_last_file_whose_name_is_not_utf_8_ends_its_hop_and_not_the_agen
     async with host.running():
         host.send(move())
         begun = await host.mover.has_begun()
-        host.mover.tallies[0].finish_file(NOT_UTF8)
+        host.mover.progress_counters[0].finish_file(NOT_UTF8)
         host.mover.succeed(begun)
         [end] = await host.link.wait_for_reports("succeeded")
         assert end.progress.current == "caf\\xe9.mov"
@@ -531,8 +531,8 @@ async def test_while_a_file_whose_name_is_not_utf_8_moves_progress_and_lease_con
     async with host.running():
         host.send(move())
         await host.mover.has_begun()
-        host.mover.tallies[0].add_existing(1)
-        host.mover.tallies[0].set_current(NOT_UTF8)
+        host.mover.progress_counters[0].add_existing(1)
+        host.mover.progress_counters[0].set_current(NOT_UTF8)
         first, second = await host.link.wait_for_reports("checkpoint", 2)
         shown = [
             Live.model_validate_json(body) for topic, body, _ in host.link.published if "/live/" in topic
@@ -635,8 +635,8 @@ class TestHelpers:
             await host.link.wait_for_reports("heartbeat", 5)
 
     async def test_a_peer_with_an_invalid_name_is_left_out_of_hello(self, host, monkeypatch):
-        host.peer_paths.remember("not the name of an agent", PeerPath(dialled=True))
-        host.peer_paths.remember("server-c", PeerPath(dialled=True))
+        host.peer_paths.remember("not the name of an agent", PeerPath(dialed=True))
+        host.peer_paths.remember("server-c", PeerPath(dialed=True))
         async with host.running():
             [hello] = await host.link.wait_for_reports("hello")
         assert [one.agent_id for one in hello.reached] == ["server-c"]

@@ -96,7 +96,7 @@ class Host:
 
     def send(self, command) -> None:
         data = self.cloud.client("iot-data")
-        data.publish(topic=TOPICS.commands(THING), qos=1, payload=SIGNER.letter(command))
+        data.publish(topic=TOPICS.commands(THING), qos=1, payload=SIGNER.envelope(command))
 
     async def ended(self) -> int:
         return await asyncio.to_thread(self.process.wait, TIMEOUT_S)

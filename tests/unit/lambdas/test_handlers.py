@@ -215,7 +215,7 @@ def test_each_minute_finds_silent_agents_old_keys_and_stuck_hops(spies, monkeypa
     spies["agent_service"].answers["sweep"] = [silent]
     monkeypatch.setattr(wiring, "event_bus", lambda: facts)
     on_schedule.handler(sample("schedule"), Context())
-    assert facts.told == [silent]
+    assert facts.published == [silent]
     assert [name for name, _ in spies["lease_sweeper"].calls] == ["sweep"]
     assert [name for name, _ in spies["audit_sealer"].calls] == ["seal"]
     assert [name for name, _ in spies["key_rotation"].calls] == ["sweep"]

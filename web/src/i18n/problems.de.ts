@@ -165,7 +165,7 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
   ],
   "policy-unknown": ["Eine Richtlinie mit diesem Namen existiert nicht"],
   "previous-hop-ended": ["Die vorige Etappe ist nicht angekommen"],
-  "previous-hop-rests": [
+  "previous-hop-not-running": [
     "Die vorige Etappe pausiert",
     "Diese Etappe läuft weiter, sobald die vorige weiterläuft.",
   ],
@@ -273,7 +273,7 @@ const HOP_EVENTS: readonly (readonly [RegExp, (found: string[]) => string])[] = 
   [/^offered to (.+)$/, ([agent]) => `wurde ${agent} angeboten`],
   [/^started \((\w+)\)$/, ([way = ""]) => `begonnen (${lookUp(CONNECTION_KINDS, way) ?? way})`],
   [
-    /^started \(direct, (.+) dialled (.+)\)$/,
+    /^started \(direct, (.+) dialed (.+)\)$/,
     ([one, other]) => `begonnen (direkt, ${one} hat sich mit ${other} verbunden)`,
   ],
   [/^paused$/, () => "pausiert"],

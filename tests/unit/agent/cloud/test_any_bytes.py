@@ -125,7 +125,7 @@ def test_a_token_of_any_parts_is_refused(host, token):
 def test_a_signed_command_of_any_shape_is_accepted_or_refused(host, command):
     commands, outbox = host
     before = len(outbox.reports)
-    accepted = commands.accept(SIGNER.letter(command))
+    accepted = commands.accept(SIGNER.envelope(command))
     refused = [one for one in outbox.reports[before:] if isinstance(one, Refused)]
     assert (accepted is None) == bool(refused)
 
@@ -139,7 +139,7 @@ def test_a_signed_command_of_any_shape_is_accepted_or_refused(host, command):
 def test_signed_claims_of_any_shape_are_accepted_or_refused(host, claims):
     commands, outbox = host
     before = len(outbox.reports)
-    accepted = commands.accept(SIGNER.letter(move(), **claims))
+    accepted = commands.accept(SIGNER.envelope(move(), **claims))
     refused = [one for one in outbox.reports[before:] if isinstance(one, Refused)]
     assert (accepted is None) == bool(refused)
 
@@ -169,8 +169,8 @@ READERS = {
     "range": requests.parse_range,
     "pack": requests.parse_pack,
     "digests": requests.parse_files,
-    "shows": requests.parse_directories,
-    "clear": requests.parse_deletions,
+    "has-mark": requests.parse_directories,
+    "delete": requests.parse_deletions,
 }
 FIELDS = [
     "symlinks",
@@ -183,12 +183,12 @@ FIELDS = [
     "start",
     "length",
     "files",
-    "gone",
+    "entries",
     "mark",
     "above",
     "below",
     "name",
-    "folders",
+    "directories",
 ]
 
 

@@ -26,7 +26,7 @@ def refusal(message: bytes, **options) -> TrustError:
 
 
 def test_a_signed_command_is_read():
-    claims, token = verifier().verify(SIGNER.letter(move()))
+    claims, token = verifier().verify(SIGNER.envelope(move()))
     assert claims.command == move()
     assert token.count(".") == 2
 
@@ -56,7 +56,7 @@ def test_a_newer_wire_asks_for_an_update():
 
 
 def test_an_unknown_command_is_refused_with_its_id():
-    found = refusal(SIGNER.letter({"kind": "dance"}, jti="j-9"))
+    found = refusal(SIGNER.envelope({"kind": "dance"}, jti="j-9"))
     assert (found.problem.code, found.command_id) == ("command-malformed", "j-9")
 
 
@@ -65,7 +65,7 @@ def test_options_of_a_newer_control_plane_are_ignored_and_logged(caplog):
     window = {"start": "08:00:00", "end": "18:00:00", "limit": 1024, "holidays": "Bavaria"}
     command["options"] |= {"verify": "reread", "compress": "zstd", "bandwidth_windows": [window]}
 
-    claims, _ = verifier().verify(SIGNER.letter(command))
+    claims, _ = verifier().verify(SIGNER.envelope(command))
 
     assert claims.command.options.verify == "reread"
     assert claims.command.options.bandwidth_windows[0].limit == 1024
@@ -78,7 +78,7 @@ def test_an_unknown_value_of_a_known_option_is_refused():
     """Without its value, a known option would silently do something else."""
     command = move().model_dump(mode="json")
     command["options"]["verify"] = "thrice"
-    assert refusal(SIGNER.letter(command)).problem.code == "command-malformed"
+    assert refusal(SIGNER.envelope(command)).problem.code == "command-malformed"
 
 
 def test_an_unknown_option_in_a_request_is_refused():
@@ -87,11 +87,11 @@ def test_an_unknown_option_in_a_request_is_refused():
 
 
 def test_another_key_under_a_known_name_is_not_trusted():
-    assert refusal(Signer().letter(move())).problem.code == "command-not-trusted"
+    assert refusal(Signer().envelope(move())).problem.code == "command-not-trusted"
 
 
 def test_an_unknown_key_is_not_trusted():
-    assert "unknown key other" in refusal(Signer("other").letter(move())).problem.message
+    assert "unknown key other" in refusal(Signer("other").envelope(move())).problem.message
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "none"])
@@ -112,22 +112,22 @@ def test_a_changed_token_is_not_trusted():
 
 @pytest.mark.parametrize("audience", ["server-c", ["server-b", "server-c"], "SERVER-B"])
 def test_a_command_for_another_agent_is_refused(audience):
-    assert refusal(SIGNER.letter(move(), aud=audience)).problem.code == "command-misdelivered"
+    assert refusal(SIGNER.envelope(move(), aud=audience)).problem.code == "command-misdelivered"
 
 
 def test_another_issuer_is_not_trusted():
-    assert refusal(SIGNER.letter(move(), iss="somebody")).problem.code == "command-not-trusted"
+    assert refusal(SIGNER.envelope(move(), iss="somebody")).problem.code == "command-not-trusted"
 
 
 def test_small_clock_differences_are_tolerated():
     now = time.time()
-    message = SIGNER.letter(move(), iat=int(now), exp=int(now) + 10)
+    message = SIGNER.envelope(move(), iat=int(now), exp=int(now) + 10)
     verifier(clock=lambda: now + 10 + MAX_CLOCK_SKEW_S - 2).verify(message)
     verifier(clock=lambda: now - MAX_CLOCK_SKEW_S + 2).verify(message)
 
 
 def test_the_refusal_of_an_expired_command_names_both_clocks():
-    found = refusal(SIGNER.letter(move(), exp=1_700_000_000, jti="old"))
+    found = refusal(SIGNER.envelope(move(), exp=1_700_000_000, jti="old"))
     assert (found.problem.code, found.command_id) == ("command-expired", "old")
     assert found.hop_id == move().hop_id
     assert "2023-11-14T22:13:20Z" in found.problem.message
@@ -136,6 +136,6 @@ def test_the_refusal_of_an_expired_command_names_both_clocks():
 
 def test_the_refusal_of_a_command_from_the_future_names_the_skew():
     now = int(time.time())
-    found = refusal(SIGNER.letter(move(), iat=now + 600, exp=now + 900))
+    found = refusal(SIGNER.envelope(move(), iat=now + 600, exp=now + 900))
     assert found.problem.code == "clock-skew"
     assert "it is 600 s behind" in found.problem.message or "it is 599 s behind" in found.problem.message

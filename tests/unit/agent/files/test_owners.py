@@ -84,14 +84,14 @@ async def test_existing_files_get_their_owner_without_being_sent_again(hosts, gi
     tree(hosts.data / "t")
     await hosts.move(hosts.order("/data/t/", "/archive/t/"))
     assert given == {}
-    passed = hosts.line.passed
+    passed = hosts.proxy.passed
     await hosts.move(hosts.order("/data/t/", "/archive/t/", owner="ids", dry_run=True))
     assert given == {}
 
     await hosts.move(hosts.order("/data/t/", "/archive/t/", owner="ids"))
 
     assert set(given) >= {"small", "big", "sub"}
-    assert hosts.line.passed - passed < MIB
+    assert hosts.proxy.passed - passed < MIB
 
 
 async def test_hard_links_keep_their_owner(hosts, given):

@@ -32,7 +32,7 @@ class Host:
     async def running(self, **options):
         """Run the agent's part that concerns keys: a Hello at every connect. Yields its rotation."""
         link = self.link = FakeLink()
-        link.taken = lambda certificate: certificate in self.authority.good
+        link.accepts_certificate = lambda certificate: certificate in self.authority.good
         key_rotation = rotation(self.folder, link, self.authority, **options)
 
         async def send_hellos():
@@ -41,7 +41,7 @@ class Host:
                     self.authority.hello(event.certificate)
                     key_rotation.confirm(event.certificate)
 
-        if link.taken(link.certificate):
+        if link.accepts_certificate(link.certificate):
             link.up()
         tasks = [asyncio.create_task(send_hellos()), asyncio.create_task(key_rotation.run())]
         self.task = tasks[1]
@@ -103,23 +103,25 @@ async def test_while_the_api_is_unreachable_the_old_keys_stay(host):
 
 async def test_new_keys_that_the_broker_refuses_are_deleted(host):
     async with host.running() as key_rotation:
-        host.link.taken = lambda certificate: certificate == host.first
+        host.link.accepts_certificate = lambda certificate: certificate == host.first
         key_rotation.request()
-        await until(lambda: host.link.turned.count(host.first) == QUICK.tries and host.has_settled)
+        await until(
+            lambda: host.link.reconnected_with.count(host.first) == QUICK.max_attempts and host.has_settled
+        )
         assert host.ring.current.fingerprint == host.first
         assert list(host.folder.glob("keys-*")) == []
-        host.link.taken = lambda certificate: certificate in host.authority.good
+        host.link.accepts_certificate = lambda certificate: certificate in host.authority.good
         key_rotation.request()
         await until(lambda: host.ring.current.fingerprint != host.first and host.has_settled)
 
 
 async def test_an_unreachable_broker_only_delays_the_rotation(host):
     async with host.running() as key_rotation:
-        host.link.taken = lambda _: False
+        host.link.accepts_certificate = lambda _: False
         key_rotation.request()
-        await until(lambda: len(host.link.turned) >= 5)
+        await until(lambda: len(host.link.reconnected_with) >= 5)
         assert host.ring.unproven
-        host.link.taken = lambda certificate: certificate in host.authority.good
+        host.link.accepts_certificate = lambda certificate: certificate in host.authority.good
         await until(lambda: host.has_settled and host.ring.current.fingerprint != host.first)
 
 

@@ -39,36 +39,38 @@ class TestWhenBothCanDial:
             await hosts.move(order)
 
             assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
-            ways = {f"direct, server-c dialled {hosts.line.endpoint}"} | {
-                f"direct, server-b dialled {inbound_connections}" for inbound_connections in hosts.c_endpoints
+            ways = {f"direct, server-c dialed {hosts.proxy.endpoint}"} | {
+                f"direct, server-b dialed {inbound_connections}" for inbound_connections in hosts.c_endpoints
             }
-            assert set(hosts.told.ways) <= ways
-            assert len(hosts.told.ways) == 1
+            assert set(hosts.observer.connections) <= ways
+            assert len(hosts.observer.connections) == 1
             hosts.release(order)
             await until(lambda: not hosts.server._connections)
 
     async def test_a_broken_direction_is_replaced_by_the_other(self, tmp_path):
         """The direction in use fails midway; data that has arrived is not sent again."""
         with make_hosts(tmp_path, "both") as hosts:
-            hosts.server.routes.remember("server-c", PeerPath(dialled=False))
-            hosts.arriving.routes.remember("server-b", PeerPath(dialled=True, address=hosts.line.endpoint))
+            hosts.server.peer_paths.remember("server-c", PeerPath(dialed=False))
+            hosts.destination_server.peer_paths.remember(
+                "server-b", PeerPath(dialed=True, address=hosts.proxy.endpoint)
+            )
             write_random(hosts.data / "big", 4 * RANGE_BYTES)
             order = hosts.order("/data/big", "/archive/big", streams=1)
-            back = NetworkProxy(hosts.arriving.port, counts_back=False)
+            back = NetworkProxy(hosts.destination_server.port, counts_back=False)
             with contextlib.closing(back):
                 hosts.server.revoke(order.hop_id)
                 hosts.c_endpoints = (back.endpoint,)
                 hosts.serve(order.hop_id, "/data/big")
                 moving = asyncio.create_task(hosts.move(order))
                 await until(lambda: hosts.progress.bytes_done > 2 * RANGE_BYTES)
-                hosts.line.down()
+                hosts.proxy.down()
 
                 await moving
 
-                assert hosts.told.ways[0] == f"direct, server-c dialled {hosts.line.endpoint}"
-                assert hosts.told.ways[-1] == f"direct, server-b dialled {back.endpoint}"
+                assert hosts.observer.connections[0] == f"direct, server-c dialed {hosts.proxy.endpoint}"
+                assert hosts.observer.connections[-1] == f"direct, server-b dialed {back.endpoint}"
             assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
-            assert hosts.line.passed + back.passed < 5.1 * RANGE_BYTES
+            assert hosts.proxy.passed + back.passed < 5.1 * RANGE_BYTES
 
 
 class TestWhenNeitherCanDial:
@@ -113,7 +115,7 @@ class TestWhenNeitherCanDial:
             hosts.server.on_unreachable(lambda *what: reported.append(what))
             write_random(hosts.data / "x", 10)
             order = hosts.order("/data/x", "/archive/x")
-            await until(lambda: hosts.line.dialled > 2)
+            await until(lambda: hosts.proxy.dialed > 2)
             await hosts.move(order)
             assert reported == []
 
@@ -173,7 +175,7 @@ class TestConnectionSetup:
 
             assert differences(listing(hosts.data), listing(hosts.archive)) == []
             if dials == "destination":
-                assert 2 <= hosts.line.dialled <= 3
+                assert 2 <= hosts.proxy.dialed <= 3
             else:
                 assert 3 <= len(from_source) <= 3 + reverse_dialer.MAX_IDLE_CONNECTIONS
 
@@ -294,7 +296,7 @@ class TestDialingSource:
         monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 0.5)
         write_random(hosts.data / "secret", 100)
         (tmp_path / "mallory").mkdir()
-        hosts.arriving.grants._identities = lane_certificate.ensure(tmp_path / "mallory")
+        hosts.destination_server.grants._identities = lane_certificate.ensure(tmp_path / "mallory")
         error = await hosts.fails(hosts.order("/data/secret", "/archive/secret"))
         assert error.problem.code == "source-unreachable"
         assert list(hosts.archive.iterdir()) == []
@@ -305,20 +307,20 @@ class TestDialingSource:
         order = hosts.order("/data/big", "/archive/big", bandwidth_limit=MIB)
         moving = asyncio.create_task(hosts.move(order))
         await until(lambda: hosts.progress.bytes_done)
-        dialled = hosts.line.dialled
+        dialed = hosts.proxy.dialed
         hosts.release(order)
         await until(lambda: not hosts.server._connections)
         moving.cancel()
         with pytest.raises((asyncio.CancelledError, HopError)):
             await moving
-        assert hosts.line.dialled <= dialled + 1
+        assert hosts.proxy.dialed <= dialed + 1
 
     async def test_dials_nothing_without_addresses(self, hosts):
         """An older control plane sends none."""
         hosts.c_endpoints, hosts.b_endpoints = (), (f"127.0.0.1:{hosts.server.port}",)
         write_random(hosts.data / "x", 10)
         await hosts.move(hosts.order("/data/x", "/archive/x"))
-        assert hosts.told.ways == [f"direct, server-c dialled {hosts.b_endpoints[0]}"]
+        assert hosts.observer.connections == [f"direct, server-c dialed {hosts.b_endpoints[0]}"]
         assert hosts.server._reverse_dialers == {}
 
 
@@ -328,13 +330,15 @@ def expected_inbound(hosts):
     from events.commands import Peer
 
     source = Peer(agent_id="server-b", certificate=hosts.b.certificate.read_text())
-    with contextlib.closing(hosts.arriving.expect_inbound(HOP, source, TOKEN)) as inbound_connections:
+    with contextlib.closing(
+        hosts.destination_server.expect_inbound(HOP, source, TOKEN)
+    ) as inbound_connections:
         yield inbound_connections
 
 
 def dial(hosts, hop, identity=None) -> ssl.SSLSocket:
     context = client_context(identity or hosts.b, hosts.c.certificate.read_text())
-    plain = socket.create_connection(("127.0.0.1", hosts.arriving.port), 10)
+    plain = socket.create_connection(("127.0.0.1", hosts.destination_server.port), 10)
     try:
         return context.wrap_socket(plain, server_hostname=hop)
     except BaseException:
@@ -365,18 +369,20 @@ class TestPathThatWorked:
 
             await hosts.move(hosts.order("/data/x", "/archive/2"))
 
-            assert hosts.told.ways == [hosts.way]
-            assert other.dialled == 0
+            assert hosts.observer.connections == [hosts.expected_connection]
+            assert other.dialed == 0
             other.close()
 
     async def test_that_fails_now_costs_little(self, tmp_path):
         with make_hosts(tmp_path, "destination") as hosts:
             write_random(hosts.data / "x", 10)
-            hosts.arriving.routes.remember("server-b", PeerPath(dialled=True, address="127.0.0.1:1"))
+            hosts.destination_server.peer_paths.remember(
+                "server-b", PeerPath(dialed=True, address="127.0.0.1:1")
+            )
             await hosts.move(hosts.order("/data/x", "/archive/1"))
-            hosts.arriving.routes.remember("server-b", PeerPath(dialled=False))
+            hosts.destination_server.peer_paths.remember("server-b", PeerPath(dialed=False))
             await hosts.move(hosts.order("/data/x", "/archive/2"))
-            assert hosts.told.ways == [hosts.way]
+            assert hosts.observer.connections == [hosts.expected_connection]
 
     def test_is_kept_across_restarts(self, tmp_path):
         PeerPathCache(tmp_path / "routes.json").remember("server-b", PeerPath(True, "10.0.0.2:4460"))
@@ -392,10 +398,10 @@ class TestPathThatWorked:
         routes = PeerPathCache(tmp_path / "routes.json")
         assert routes.recall("server-b") is None
         routes.remember("server-b", PeerPath(False))
-        assert json.loads((tmp_path / "routes.json").read_text())["server-b"]["dialled"] is False
+        assert json.loads((tmp_path / "routes.json").read_text())["server-b"]["dialed"] is False
 
     def test_from_an_older_agent_is_read(self, tmp_path):
-        (tmp_path / "routes.json").write_text('{"server-b": {"dialled": true, "address": "10.0.0.2:4460"}}')
+        (tmp_path / "routes.json").write_text('{"server-b": {"dialed": true, "address": "10.0.0.2:4460"}}')
         assert PeerPathCache(tmp_path / "routes.json").recall("server-b") == PeerPath(True, "10.0.0.2:4460")
 
     def test_is_forgotten_when_there_are_too_many(self, tmp_path):

@@ -625,7 +625,7 @@ async def test_an_internal_error_is_logged_with_its_traceback(hosts, monkeypatch
 def test_stop_ends_all_threads(hosts):
     with LaneTestClient(hosts) as client:
         client.request("manifest", ALL)
-        hosts.arriving.stop()
+        hosts.destination_server.stop()
         hosts.server.stop()
         client.http.sock.settimeout(10)
         assert client.http.sock.recv(1) == b""

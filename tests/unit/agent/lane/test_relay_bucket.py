@@ -91,7 +91,7 @@ class TestRelayedHop:
 
         await hosts.move(order)
 
-        assert hosts.told.ways == ["relay"]
+        assert hosts.observer.connections == ["relay"]
         assert differences(listing(hosts.data), listing(hosts.archive)) == []
         hosts.release(order)
         await bucket_is_empty(hosts)
@@ -142,7 +142,7 @@ class TestRelayedHop:
             order.model_copy(update={"options": order.options.model_copy(update={"bandwidth_limit": None})})
         )
 
-        assert hosts.tally.bytes_moved <= 2 * RANGE_BYTES
+        assert hosts.progress_counter.bytes_moved <= 2 * RANGE_BYTES
         assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
 
     async def test_moves_and_mirrors_too(self, hosts):
@@ -166,9 +166,9 @@ class TestPathChange:
         hosts.serve(order.hop_id, "/data/big.bin")
         await moving
 
-        assert hosts.told.ways[0] == hosts.told.ways[-1] == "relay"
+        assert hosts.observer.connections[0] == hosts.observer.connections[-1] == "relay"
         assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
-        assert hosts.tally.bytes_moved <= 4 * RANGE_BYTES
+        assert hosts.progress_counter.bytes_moved <= 4 * RANGE_BYTES
         hosts.release(order)
         await bucket_is_empty(hosts)
 
@@ -183,8 +183,8 @@ class TestPathChange:
         line.down()
         await moving
 
-        assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}", "relay"]
-        assert hosts.tally.bytes_moved <= 5 * RANGE_BYTES
+        assert hosts.observer.connections == [f"direct, server-c dialed {line.endpoint}", "relay"]
+        assert hosts.progress_counter.bytes_moved <= 5 * RANGE_BYTES
         assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
         line.close()
 
@@ -192,13 +192,13 @@ class TestPathChange:
         write_random(hosts.data / "big.bin", 3 * RANGE_BYTES)
         order = hosts.order("/data/big.bin", "/archive/big.bin", streams=1, bandwidth_limit=32 * MIB)
         await hosts.moves_until(order, lambda progress: progress.bytes_done >= RANGE_BYTES)
-        assert hosts.told.ways == ["relay"]
+        assert hosts.observer.connections == ["relay"]
 
         line = NetworkProxy(hosts.server.port)
         way = order.route.model_copy(update={"endpoints": (line.endpoint,)})
         await hosts.move(order.model_copy(update={"route": way}))
 
-        assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}"]
+        assert hosts.observer.connections == [f"direct, server-c dialed {line.endpoint}"]
         assert line.passed < 2.1 * RANGE_BYTES
         line.close()
 
@@ -224,7 +224,7 @@ class TestKilledDestination:
 
         await hosts.move(order)
 
-        assert hosts.told.ways == ["relay"]
+        assert hosts.observer.connections == ["relay"]
         await until(lambda: not old.is_alive, 20)
         hosts.release(order)
         await bucket_is_empty(hosts)
@@ -250,35 +250,37 @@ class TestRelayedLastTime:
         """Neither side waits for a direct connection: the hop ends long before the search for one."""
         write_random(hosts.data / "x", 10)
         await hosts.move(hosts.order("/data/x", "/archive/1"))
-        last_path = PeerPath(dialled=False, relayed=True)
-        await until(lambda: hosts.server.routes.recall("server-c") == last_path)
-        assert hosts.arriving.routes.recall("server-b") == last_path
+        last_path = PeerPath(dialed=False, relayed=True)
+        await until(lambda: hosts.server.peer_paths.recall("server-c") == last_path)
+        assert hosts.destination_server.peer_paths.recall("server-b") == last_path
 
         for module in (connector, listener):
             monkeypatch.setattr(module, "DIAL_TIMEOUT_S", 3600)
         order = hosts.order("/data/x", "/archive/2")
         await hosts.move(order)
 
-        assert hosts.told.ways == ["relay"]
+        assert hosts.observer.connections == ["relay"]
         assert (hosts.archive / "2").read_bytes() == (hosts.data / "x").read_bytes()
         hosts.release(order)
 
     async def test_connects_directly_once_that_works(self, hosts):
         write_random(hosts.data / "x", 10)
-        hosts.arriving.routes.remember("server-b", PeerPath(dialled=False, relayed=True))
+        hosts.destination_server.peer_paths.remember("server-b", PeerPath(dialed=False, relayed=True))
         line = NetworkProxy(hosts.server.port)
         hosts.b_endpoints = (line.endpoint,)
 
         await hosts.move(hosts.order("/data/x", "/archive/x"))
 
-        await until(lambda: hosts.arriving.routes.recall("server-b") == PeerPath(True, line.endpoint))
+        await until(
+            lambda: hosts.destination_server.peer_paths.recall("server-b") == PeerPath(True, line.endpoint)
+        )
         await hosts.move(hosts.order("/data/x", "/archive/again"))
-        assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}"]
+        assert hosts.observer.connections == [f"direct, server-c dialed {line.endpoint}"]
         line.close()
 
     async def test_connects_directly_without_the_bucket(self, hosts):
         write_random(hosts.data / "x", 10)
-        hosts.arriving.routes.remember("server-b", PeerPath(dialled=False, relayed=True))
+        hosts.destination_server.peer_paths.remember("server-b", PeerPath(dialed=False, relayed=True))
         line = NetworkProxy(hosts.server.port)
         hosts.b_endpoints = (line.endpoint,)
         order = hosts.order("/data/x", "/archive/x")
@@ -287,7 +289,7 @@ class TestRelayedLastTime:
 
         await hosts.move(order.model_copy(update={"route": route}))
 
-        assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}"]
+        assert hosts.observer.connections == [f"direct, server-c dialed {line.endpoint}"]
         line.close()
 
 

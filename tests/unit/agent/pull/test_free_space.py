@@ -77,10 +77,10 @@ async def test_space_is_reserved_before_the_first_byte(tmp_path, monkeypatch):
             file.truncate(3 * MIB)
         await hosts.move(hosts.order("/data/sparse", "/archive/sparse"))
         assert reserved == []
-        passed = hosts.line.passed
+        passed = hosts.proxy.passed
         await hosts.moves_until(hosts.order("/data/dense", "/archive/dense"), lambda _: bool(reserved))
         assert reserved[0] == 2 * MIB
-        assert hosts.line.passed - passed < MIB
+        assert hosts.proxy.passed - passed < MIB
     finally:
         hosts.close()
 

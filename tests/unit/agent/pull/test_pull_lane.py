@@ -69,7 +69,7 @@ class TestTree:
         assert progress.bytes_done == progress.bytes_total
         files = sum(kind != "directory" for kind in sent.values())
         assert progress.files_done == progress.files_total == files
-        assert hosts.told.ways == [hosts.way]
+        assert hosts.observer.connections == [hosts.expected_connection]
         again = await hosts.move(hosts.local("/data/tree/", "/archive/elsewhere/"))
         assert again.digest == outcome.digest
         assert list((hosts.state / "hops").iterdir()) == []
@@ -111,11 +111,11 @@ class TestTree:
     async def test_second_transfer_moves_nothing(self, hosts):
         odd_tree(hosts.data / "tree")
         await hosts.move(hosts.order("/data/tree/", "/archive/"))
-        passed = hosts.line.passed
+        passed = hosts.proxy.passed
 
         await hosts.move(hosts.order("/data/tree/", "/archive/"))
 
-        assert hosts.line.passed - passed < 300_000  # the listing
+        assert hosts.proxy.passed - passed < 300_000  # the listing
         assert hosts.progress.files_unchanged == hosts.progress.files_total - 2  # but for the links
         assert hosts.progress.bytes_done == hosts.progress.bytes_total == hosts.progress.bytes_unchanged
 
@@ -130,7 +130,7 @@ class TestTree:
         order = hosts.order("/data/tree/", "/archive/1/")
         await hosts.move(order)
         hosts.release(order)
-        hosts.line.cut()
+        hosts.proxy.cut()
         before, threads = descriptors(), threading.active_count()
         for number in range(3):
             order = hosts.order("/data/tree/", f"/archive/2/{number}/")
@@ -147,13 +147,13 @@ class TestBrokenConnection:
     async def test_repeats_at_most_one_range_per_connection(self, hosts):
         size = 6 * RANGE_BYTES
         write_random(hosts.data / "big", size)
-        hosts.line.cut_after = 3 * RANGE_BYTES
+        hosts.proxy.cut_after = 3 * RANGE_BYTES
 
         await hosts.move(hosts.order("/data/big", "/archive/big", streams=2))
 
         assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
-        assert hosts.line.cut_after is None
-        assert hosts.line.passed < size * 1.01 + 2 * RANGE_BYTES
+        assert hosts.proxy.cut_after is None
+        assert hosts.proxy.passed < size * 1.01 + 2 * RANGE_BYTES
         assert hosts.progress.bytes_done == size
 
     async def test_shrinks_the_request_size(self, hosts):
@@ -162,23 +162,23 @@ class TestBrokenConnection:
         for number in range(20):
             write_random(hosts.data / f"t/small{number}", MIB // 2)
         size += 10 * MIB
-        hosts.line.cut_every = 12 * MIB
+        hosts.proxy.cut_every = 12 * MIB
 
         await hosts.move(hosts.order("/data/t/", "/archive/t/", streams=2))
 
         assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
-        assert hosts.line.passed < 2 * size
+        assert hosts.proxy.passed < 2 * size
 
     async def test_recovers_after_an_outage(self, hosts):
         write_random(hosts.data / "big", 3 * RANGE_BYTES)
-        hosts.line.cut_after = RANGE_BYTES
+        hosts.proxy.cut_after = RANGE_BYTES
         order = hosts.order("/data/big", "/archive/big")
         moving = asyncio.create_task(hosts.move(order))
-        await until(lambda: hosts.line.cut_after is None)
-        hosts.line.down()
-        dialled = hosts.line.dialled
-        await until(lambda: hosts.line.dialled >= dialled + 3)
-        hosts.line.up()
+        await until(lambda: hosts.proxy.cut_after is None)
+        hosts.proxy.down()
+        dialed = hosts.proxy.dialed
+        await until(lambda: hosts.proxy.dialed >= dialed + 3)
+        hosts.proxy.up()
 
         await moving
 
@@ -194,7 +194,7 @@ class TestBrokenConnection:
 
         assert error.problem.code == "source-unreachable"
         assert error.problem.retryable
-        assert hosts.line.endpoint in error.problem.message
+        assert hosts.proxy.endpoint in error.problem.message
 
     async def test_other_agent_at_the_address_is_rejected(self, hosts, tmp_path, monkeypatch):
         monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 0.5)
@@ -217,24 +217,24 @@ class TestPause:
         order = hosts.order("/data/big", "/archive/big", streams=1)
         await hosts.moves_until(order, lambda progress: progress.bytes_done > 3 * RANGE_BYTES)
         assert [path.name for path in hosts.archive.iterdir()] != ["big"]
-        passed = hosts.line.passed
+        passed = hosts.proxy.passed
 
         await hosts.move(order)
 
         assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
-        assert hosts.line.passed - passed < 3.1 * RANGE_BYTES
+        assert hosts.proxy.passed - passed < 3.1 * RANGE_BYTES
         assert hosts.progress.bytes_done == size
 
     async def test_keeps_part_of_a_range(self, hosts):
         write_random(hosts.data / "big", RANGE_BYTES)
         order = hosts.order("/data/big", "/archive/big", streams=1, bandwidth_limit=RANGE_BYTES // 2)
         await hosts.moves_until(order, lambda progress: progress.bytes_done > 0.6 * RANGE_BYTES)
-        passed = hosts.line.passed
+        passed = hosts.proxy.passed
 
         await hosts.move(order)
 
         assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
-        assert hosts.line.passed - passed < 0.7 * RANGE_BYTES
+        assert hosts.proxy.passed - passed < 0.7 * RANGE_BYTES
         assert hosts.progress.bytes_done == RANGE_BYTES
 
     async def test_verifies_partial_files_on_resume(self, hosts):
@@ -382,7 +382,7 @@ class TestDamage:
         with monkeypatch.context() as patch:
             patch.setattr(destination.Destination, "finalize", rotting)
             error = await hosts.fails(order)
-        assert hosts.told.verified
+        assert hosts.observer.verified
         assert (error.problem.code, error.problem.retryable) == ("written-wrong", True)
         assert [path.name for path in (hosts.archive / "t").iterdir()] == ["a"]
 
@@ -478,7 +478,7 @@ async def test_path_outside_the_roots_is_refused(hosts):
 async def test_hop_that_is_no_longer_served_fails(hosts, monkeypatch):
     write_random(hosts.data / "big", 4 * RANGE_BYTES)
     order = hosts.order("/data/big", "/archive/big", bandwidth_limit=RANGE_BYTES)
-    moving = asyncio.create_task(hosts.move(order, patience=0.3))
+    moving = asyncio.create_task(hosts.move(order, no_progress_timeout_s=0.3))
     await until(lambda: hosts.progress.bytes_done)
     monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 0.3)
     hosts.server.revoke(order.hop_id)

@@ -140,9 +140,9 @@ class TestDryRun:
 
     async def test_restarted_pass_counts_from_zero(self, hosts):
         fill(hosts.data, **{f"file-{number:04}": "x" * 9 for number in range(3000)})
-        hosts.line.cut_after = 60_000  # amid the listing
+        hosts.proxy.cut_after = 60_000  # amid the listing
         outcome = await hosts.move(hosts.order("/data/", "/archive/", dry_run=True))
-        assert hosts.line.cut_after is None
+        assert hosts.proxy.cut_after is None
         assert (outcome.preview.sent.files, outcome.preview.sent.bytes) == (3000, 27_000)
 
     async def test_names_what_would_fail(self, hosts):
@@ -170,9 +170,9 @@ class TestChecksum:
         fill(hosts.archive, big=content, small="small", sub__differs="abd")
         for name in ("big", "small", "sub/differs"):
             os.utime(hosts.archive / name, ns=(OLD, OLD))
-        before = hosts.line.passed
+        before = hosts.proxy.passed
         await hosts.move(getattr(hosts, way)("/data/", "/archive/", compare="checksum"))
-        assert hosts.line.passed - before < 20_000
+        assert hosts.proxy.passed - before < 20_000
         assert hosts.progress.files_unchanged == 2
         assert tree(hosts.archive) == tree(hosts.data)
         times = [(folder / "big").stat().st_mtime_ns for folder in (hosts.data, hosts.archive)]
@@ -269,9 +269,9 @@ class TestHardLinks:
         fill(hosts.data, sub__z=content, small="s")
         (hosts.data / "a").hardlink_to(hosts.data / "sub/z")
         (hosts.data / "sub/m").hardlink_to(hosts.data / "small")
-        before = hosts.line.passed
+        before = hosts.proxy.passed
         await hosts.move(hosts.order("/data/", "/archive/", verify="reread"))
-        assert hosts.line.passed - before < 1.2 * BIG
+        assert hosts.proxy.passed - before < 1.2 * BIG
         assert tree(hosts.archive) == tree(hosts.data)
         assert (hosts.archive / "a").samefile(hosts.archive / "sub/z")
         assert (hosts.archive / "small").samefile(hosts.archive / "sub/m")
@@ -282,11 +282,11 @@ class TestHardLinks:
         fill(hosts.data, b=os.urandom(BIG))
         await hosts.move(hosts.order("/data/", "/archive/"))
         (hosts.data / "c").hardlink_to(hosts.data / "b")
-        before = hosts.line.passed
+        before = hosts.proxy.passed
         await hosts.move(hosts.order("/data/", "/archive/"))
-        assert hosts.line.passed - before < 20_000
+        assert hosts.proxy.passed - before < 20_000
         assert (hosts.archive / "c").samefile(hosts.archive / "b")
-        before = hosts.line.passed
+        before = hosts.proxy.passed
         await hosts.move(hosts.order("/data/", "/archive/"))
         assert hosts.progress.files_unchanged == 2
 
@@ -330,8 +330,8 @@ class TestFullDisk:
         with monkeypatch.context() as patch:
             patch.setattr(destination.disk, "preallocate", full)
             moving = hosts.begin(hosts.order("/data/", "/archive/"))
-            await until(lambda: len(hosts.told.waited) > 1)
-            assert hosts.told.waited[0].code == "destination-full"
+            await until(lambda: len(hosts.observer.wait_problems) > 1)
+            assert hosts.observer.wait_problems[0].code == "destination-full"
             assert not moving.done()
         await moving
         assert tree(hosts.archive) == tree(hosts.data)
@@ -340,7 +340,7 @@ class TestFullDisk:
         monkeypatch.setattr(destination.disk, "preallocate", full)
         fill(hosts.data, a=b"a" * BIG)
         moving = hosts.begin(hosts.order("/data/", "/archive/"))
-        await until(lambda: hosts.told.waited)
+        await until(lambda: hosts.observer.wait_problems)
         moving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await moving

@@ -56,7 +56,7 @@ async def one(hosts: Hosts, seed: int) -> None:
     size = sum(path.stat().st_size for path in (hosts.data / str(seed)).rglob("*") if is_final_file(path))
     order = hosts.order(f"/data/{seed}/", f"/archive/{seed}/", streams=dice.choice([1, 2, 4]))
     for _ in range(dice.randrange(1, 4)):
-        hosts.line.cut_after = hosts.line.passed + dice.randrange(3 * MIB)
+        hosts.proxy.cut_after = hosts.proxy.passed + dice.randrange(3 * MIB)
         if dice.random() < 0.5:
             await paused(hosts, order, dice.randrange(size))
         order = order.model_copy(update={"attempt": order.attempt + 1})
@@ -101,8 +101,8 @@ async def test_killed_at_random(hosts, tmp_path):
     order = hosts.order("/data/t/", "/archive/t/", bandwidth_limit=40 * MIB)
     for kill in range(KILLS):
         process = await start_process(tmp_path, order.model_copy(update={"attempt": kill + 1}))
-        passed, more = hosts.line.passed, dice.randrange(1, 30 * MIB)
-        await until(lambda: process.returncode is not None or hosts.line.passed >= passed + more)  # noqa: B023
+        passed, more = hosts.proxy.passed, dice.randrange(1, 30 * MIB)
+        await until(lambda: process.returncode is not None or hosts.proxy.passed >= passed + more)  # noqa: B023
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGKILL)
         assert await process.wait() == -signal.SIGKILL
@@ -112,7 +112,7 @@ async def test_killed_at_random(hosts, tmp_path):
     assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
     assert not [path for path in hosts.archive.rglob("*") if path.name.startswith(PARTIAL_PREFIX)]
     # each kill costs what was under way: a range for each connection, and a pack
-    assert hosts.line.passed < 123 * MIB + (KILLS + 1) * 3 * 33 * MIB
+    assert hosts.proxy.passed < 123 * MIB + (KILLS + 1) * 3 * 33 * MIB
 
 
 async def start_process(folder: Path, order) -> asyncio.subprocess.Process:

@@ -49,17 +49,17 @@ async def test_sparse_file_sends_only_its_data(hosts, way):
     await hosts.move(order)
 
     assert same(hosts.data / "disk.img", hosts.archive / "disk.img")
-    assert hosts.line.passed < 1.2 * MIB
+    assert hosts.proxy.passed < 1.2 * MIB
     assert allocated_bytes(hosts.archive / "disk.img") < 1.2 * MIB
     assert hosts.progress.bytes_done == hosts.progress.bytes_total == GIB
-    assert hosts.tally.bytes_moved < 1.2 * MIB
+    assert hosts.progress_counter.bytes_moved < 1.2 * MIB
 
 
 async def test_file_that_is_one_hole(hosts):
     sparse(hosts.data / "hole", 3 * RANGE_BYTES + 7)
     await hosts.move(hosts.order("/data/hole", "/archive/hole"))
     assert same(hosts.data / "hole", hosts.archive / "hole")
-    assert hosts.line.passed < 20_000
+    assert hosts.proxy.passed < 20_000
     assert allocated_bytes(hosts.archive / "hole") == 0
 
 
@@ -73,12 +73,12 @@ async def test_resume_sends_only_the_rest(hosts):
     with half_done.open("r+b") as file:  # what was under way may have left anything where a hole is to be
         file.seek(5 * RANGE_BYTES)
         file.write(os.urandom(MIB))
-    passed = hosts.line.passed
+    passed = hosts.proxy.passed
 
     await hosts.move(order)
 
     assert same(hosts.data / "img", hosts.archive / "img")
-    assert hosts.line.passed - passed < 3.2 * 4 * MIB
+    assert hosts.proxy.passed - passed < 3.2 * 4 * MIB
     assert allocated_bytes(hosts.archive / "img") < 6 * 4.1 * MIB
     assert hosts.progress.bytes_done == size
 
@@ -87,7 +87,7 @@ async def test_broken_connection_keeps_the_content_right(hosts):
     random.seed(7)
     islands = [(random.randrange(4 * RANGE_BYTES), random.randrange(1, MIB)) for _ in range(60)]
     sparse(hosts.data / "img", 5 * RANGE_BYTES, *islands)
-    hosts.line.cut_every = 3 * MIB
+    hosts.proxy.cut_every = 3 * MIB
     await hosts.move(hosts.order("/data/img", "/archive/img", streams=2))
     assert same(hosts.data / "img", hosts.archive / "img")
 
@@ -116,7 +116,7 @@ async def test_source_without_hole_support_sends_zeros(hosts, monkeypatch):
 
     monkeypatch.setattr(request_handler.requests, "parse_range", older)
     await hosts.move(hosts.order("/data/img", "/archive/img"))
-    assert hosts.line.passed > RANGE_BYTES
+    assert hosts.proxy.passed > RANGE_BYTES
     assert same(hosts.data / "img", hosts.archive / "img")
     assert allocated_bytes(hosts.archive / "img") < 2.1 * MIB
 

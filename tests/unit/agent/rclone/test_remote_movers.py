@@ -89,7 +89,7 @@ class Host:
             file.write("\n".join(lines) + "\n")
 
     async def move(
-        self, source: str, destination: str, patience: float | None = 0, **options: Any
+        self, source: str, destination: str, no_progress_timeout_s: float | None = 0, **options: Any
     ) -> HopResult:
         self.progress_counter, self.observer = ProgressCounter(), RecordingObserver()
         order = Move(
@@ -104,12 +104,12 @@ class Host:
         roots = Roots([RootConfig(path="/data", access="rw", directory=self.data)])
         host = HostResources(roots, self.state, remotes=self.remotes, manifests=self.manifests)
         mover = mover_for(order, host=host, identities=None, credentials=no_credentials_expected)
-        if patience is not None:
-            mover._patience = patience
+        if no_progress_timeout_s is not None:
+            mover._no_progress_timeout_s = no_progress_timeout_s
         return await mover.move(order, self.progress_counter, self.observer)
 
     def progress(self) -> Progress:
-        return self.progress_counter.progress()
+        return self.progress_counter.snapshot()
 
     async def fails(self, source: str, destination: str, **options: Any) -> HopError:
         with pytest.raises(HopError) as caught:
@@ -186,9 +186,9 @@ class TestPullFromRemote:
         assert differences(listing(host.remote_directory / "in"), listing(host.data / "here")) == []
         assert (host.data / "here/empty/inner").is_dir()
         assert (host.data / "here/big").stat().st_mtime_ns == 10**18
-        progress = host.progress_counter.progress()
+        progress = host.progress_counter.snapshot()
         assert (progress.files_done, progress.bytes_done) == (progress.files_total, progress.bytes_total)
-        assert host.observer.ways == ["remote"]
+        assert host.observer.connections == ["remote"]
 
     async def test_the_whole_remote_or_one_file_is_copied(self, host):
         write_random(host.remote_directory / "deep/one.bin", 100)
@@ -211,7 +211,7 @@ class TestPullFromRemote:
         write_random(host.remote_directory / "in/a", 500)
         await host.move("archive:in/", "/data/")
         await host.move("archive:in/", "/data/")
-        assert (host.progress_counter.progress().files_unchanged, host.progress_counter.bytes_moved) == (1, 0)
+        assert (host.progress_counter.snapshot().files_unchanged, host.progress_counter.bytes_moved) == (1, 0)
         write_random(host.remote_directory / "in/a", 501)
         await host.move("archive:in/", "/data/")
         assert (host.data / "a").read_bytes() == (host.remote_directory / "in/a").read_bytes()
@@ -244,7 +244,7 @@ class TestPullFromRemote:
         moving = asyncio.create_task(
             host.move("archive:in/", "/data/", streams=1, bandwidth_limit=2 * RANGE_BYTES)
         )
-        await until(lambda: host.progress_counter.progress().bytes_done > 1.2 * RANGE_BYTES)
+        await until(lambda: host.progress_counter.snapshot().bytes_done > 1.2 * RANGE_BYTES)
         moving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await moving
@@ -258,9 +258,11 @@ class TestPullFromRemote:
     async def test_a_killed_rclone_is_restarted(self, host, started_processes):
         write_random(host.remote_directory / "in/big", 3 * RANGE_BYTES)
         moving = asyncio.create_task(
-            host.move("archive:in/", "/data/", patience=None, streams=2, bandwidth_limit=RANGE_BYTES)
+            host.move(
+                "archive:in/", "/data/", no_progress_timeout_s=None, streams=2, bandwidth_limit=RANGE_BYTES
+            )
         )
-        await until(lambda: host.progress_counter.progress().bytes_done)
+        await until(lambda: host.progress_counter.snapshot().bytes_done)
         servers = [one for one in started_processes if "rcd" in one.args]
         servers[0].kill()
         await moving
@@ -316,9 +318,9 @@ class TestPushToRemote:
         up = await host.move("/data/t/", "archive:kept/")
         assert differences(listing(host.data / "t"), listing(host.remote_directory / "kept")) == []
         assert (host.remote_directory / "kept/big").stat().st_mtime_ns // 10**9 == 10**9
-        progress = host.progress_counter.progress()
+        progress = host.progress_counter.snapshot()
         assert (progress.files_done, progress.bytes_done) == (progress.files_total, progress.bytes_total)
-        assert host.observer.ways == ["remote"]
+        assert host.observer.connections == ["remote"]
         assert up.digest != "0" * 32
 
     async def test_a_single_file_gets_the_given_name(self, host):
@@ -332,7 +334,7 @@ class TestPushToRemote:
         write_random(host.data / "t/one", 500)
         await host.move("/data/t/", "archive:kept/")
         await host.move("/data/t/", "archive:kept/")
-        assert (host.progress_counter.progress().files_unchanged, host.progress_counter.bytes_moved) == (1, 0)
+        assert (host.progress_counter.snapshot().files_unchanged, host.progress_counter.bytes_moved) == (1, 0)
 
     async def test_an_existing_file_is_kept_if_requested(self, host):
         write_random(host.data / "t/one", 500)
@@ -352,7 +354,7 @@ class TestPushToRemote:
     async def test_a_pause_ends_rclone_and_leaves_no_partial_file(self, host, started_processes):
         write_random(host.data / "big", 8 * MIB)
         moving = asyncio.create_task(host.move("/data/big", "archive:big", bandwidth_limit=MIB))
-        await until(lambda: host.progress_counter.progress().bytes_done)
+        await until(lambda: host.progress_counter.snapshot().bytes_done)
         moving.cancel()
         async with asyncio.timeout(20):
             with pytest.raises(asyncio.CancelledError):
@@ -363,7 +365,7 @@ class TestPushToRemote:
     async def test_a_killed_rclone_ends_the_attempt_and_the_next_succeeds(self, host, started_processes):
         write_random(host.data / "t/big", 8 * MIB)
         moving = asyncio.create_task(host.move("/data/t/", "archive:kept/", bandwidth_limit=MIB))
-        await until(lambda: host.progress_counter.progress().bytes_done)
+        await until(lambda: host.progress_counter.snapshot().bytes_done)
         next(one for one in started_processes if "copy" in one.args).kill()
         with pytest.raises(HopError) as caught:
             await moving
@@ -540,7 +542,7 @@ class TestUnsizedFiles:
         await host.move("web:", "/data/got/")
 
         assert differences(listing(documents), listing(host.data / "got")) == []
-        progress = host.progress_counter.progress()
+        progress = host.progress_counter.snapshot()
         assert progress.bytes_done == progress.bytes_total == RANGE_BYTES + 3 * MIB + 6
         [notes] = [line for line in accounted(host.manifests) if line.path == "notes"]
         with (host.data / "got/notes").open("rb") as file:
@@ -552,7 +554,7 @@ class TestUnsizedFiles:
         await host.move("web:notes", "/data/mine")
         assert (host.data / "mine").read_bytes() == (documents / "notes").read_bytes()
         await host.move("web:notes", "/data/mine")
-        assert (host.progress_counter.progress().files_unchanged, host.progress_counter.bytes_moved) == (1, 0)
+        assert (host.progress_counter.snapshot().files_unchanged, host.progress_counter.bytes_moved) == (1, 0)
 
     async def test_reading_respects_the_bandwidth_limit(self, host, documents, monkeypatch):
         taken: list[int] = []

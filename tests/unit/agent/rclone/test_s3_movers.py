@@ -72,7 +72,7 @@ class Host:
             options=Options(**options),
         )
 
-    async def move(self, order: Move, patience: float | None = None) -> HopResult:
+    async def move(self, order: Move, no_progress_timeout_s: float | None = None) -> HopResult:
         self.progress_counter, self.observer = ProgressCounter(), RecordingObserver()
         roots = Roots([RootConfig(path="/data", access="rw", directory=self.data)])
         mover = mover_for(
@@ -81,20 +81,20 @@ class Host:
             identities=self._identity,
             credentials=self.credentials,
         )
-        if patience is not None:
-            mover._patience = patience
+        if no_progress_timeout_s is not None:
+            mover._no_progress_timeout_s = no_progress_timeout_s
         return await mover.move(order, self.progress_counter, self.observer)
 
-    async def fails(self, order: Move, patience: float | None = None) -> HopError:
+    async def fails(self, order: Move, no_progress_timeout_s: float | None = None) -> HopError:
         with pytest.raises(HopError) as caught:
-            await self.move(order, patience)
+            await self.move(order, no_progress_timeout_s)
         return caught.value
 
     def put(self, key: str, data: bytes) -> None:
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=data)
 
     def progress(self) -> Progress:
-        return self.progress_counter.progress()
+        return self.progress_counter.snapshot()
 
     def keys(self) -> dict[str, bytes]:
         found = self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
@@ -136,9 +136,9 @@ class TestPullFromS3:
             if path.is_file()
         }
         assert there == arrived
-        progress = host.progress_counter.progress()
+        progress = host.progress_counter.snapshot()
         assert (progress.files_done, progress.bytes_done) == (progress.files_total, progress.bytes_total)
-        assert host.observer.ways == ["s3"]
+        assert host.observer.connections == ["s3"]
 
     async def test_nothing_is_written_through_a_link_at_the_destination(self, host):
         host.put("in/current/app", b"new")
@@ -199,7 +199,7 @@ class TestPullFromS3:
         order = host.order(f"s3://{BUCKET}/in/", "/data/")
         await host.move(order)
         await host.move(order)
-        assert host.progress_counter.progress().files_unchanged == 1
+        assert host.progress_counter.snapshot().files_unchanged == 1
         host.put("in/a", b"three")
         await host.move(order)
         assert (host.data / "a").read_bytes() == b"three"
@@ -208,7 +208,7 @@ class TestPullFromS3:
         host.put("in/big", os.urandom(4 * RANGE_BYTES))
         order = host.order(f"s3://{BUCKET}/in/", "/data/", streams=1, bandwidth_limit=2 * RANGE_BYTES)
         moving = asyncio.create_task(host.move(order))
-        await until(lambda: host.progress_counter.progress().bytes_done > 1.2 * RANGE_BYTES)
+        await until(lambda: host.progress_counter.snapshot().bytes_done > 1.2 * RANGE_BYTES)
         moving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await moving
@@ -240,7 +240,7 @@ class TestPullFromS3:
         monkeypatch.setattr(s3_process.S3RcloneProcess, "start", start)
         order = host.order(f"s3://{BUCKET}/in/", "/data/", streams=2, bandwidth_limit=RANGE_BYTES)
         moving = asyncio.create_task(host.move(order))
-        await until(lambda: host.progress_counter.progress().bytes_done)
+        await until(lambda: host.progress_counter.snapshot().bytes_done)
         started[0].kill()
         await moving
         assert (host.data / "big").read_bytes() == host.keys()["in/big"]
@@ -258,7 +258,7 @@ class TestPushToS3:
 
         sent = {str(p.relative_to(host.data / "t")): p for p in (host.data / "t").rglob("*") if p.is_file()}
         assert host.keys() == {f"kept/{name}": path.read_bytes() for name, path in sent.items()}
-        progress = host.progress_counter.progress()
+        progress = host.progress_counter.snapshot()
         assert (progress.files_done, progress.bytes_done) == (progress.files_total, progress.bytes_total)
         down = await host.move(host.order(f"s3://{BUCKET}/kept/", "/data/back/"))
         kinds = listing(host.data / "t")
@@ -276,7 +276,7 @@ class TestPushToS3:
         order = host.order("/data/t/", f"s3://{BUCKET}/kept/")
         await host.move(order)
         await host.move(order)
-        progress = host.progress_counter.progress()
+        progress = host.progress_counter.snapshot()
         assert (progress.files_unchanged, progress.bytes_done) == (1, 500)
         write_random(host.data / "t/one", 501)
         await host.move(order)
@@ -338,7 +338,7 @@ class TestPushToS3:
         for number in range(3000):
             (host.data / f"file-{number}").touch()
         moving = asyncio.create_task(host.move(host.order("/data/", f"s3://{BUCKET}/kept/", dry_run=True)))
-        await until(lambda: host.observer.ways)
+        await until(lambda: host.observer.connections)
         moving.cancel()
         async with asyncio.timeout(20):
             with pytest.raises(asyncio.CancelledError):
@@ -360,7 +360,7 @@ class TestPushToS3:
         write_random(host.data / "big", 8 * MIB)
         order = host.order("/data/big", f"s3://{BUCKET}/big", bandwidth_limit=MIB)
         moving = asyncio.create_task(host.move(order))
-        await until(lambda: host.progress_counter.progress().bytes_done)
+        await until(lambda: host.progress_counter.snapshot().bytes_done)
         moving.cancel()
         async with asyncio.timeout(20):
             with pytest.raises(asyncio.CancelledError):
@@ -379,7 +379,7 @@ async def test_refused_credentials_are_reported_as_the_control_plane_said(host, 
         advice="wait",
     )
     host.refusal = ApiProblem(details)
-    error = await host.fails(host.order(*way), patience=0)
+    error = await host.fails(host.order(*way), no_progress_timeout_s=0)
     assert (error.problem.code, error.problem.retryable) == ("hop-not-under-way", False)
 
 

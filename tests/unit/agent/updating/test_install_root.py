@@ -180,7 +180,7 @@ def test_a_server_is_updated_by_root_and_its_agent_s_account_cannot_write_releas
         update={"script": f"{site.url}/{kit.script}", "digest": kit.script_digest}
     )
     state = root.folder / "var/lib/crosshaul"
-    (state / "update-request").write_bytes(signer.letter(update, aud="server-e"))
+    (state / "update-request").write_bytes(signer.envelope(update, aud="server-e"))
     health = HealthReport(update_id=update.update_id, version="0.2.0", healthy=True).model_dump_json()
     (root.folder / "srv/verdict").write_text(health)
     restart = "runuser -u crosshaul -- cp /srv/verdict /var/lib/crosshaul/update-verdict"

@@ -56,13 +56,13 @@ def test_root_pins_the_keys_of_the_registration_and_an_update_is_verified_with_t
     assert crosshaul(host, "pin").exit_code == 0
     config = host / "etc/crosshaul/agent.toml"
     assert trusted(config).agent_id == AGENT
-    claims, _ = verifier(config).verify(SIGNER.letter(an_update()))
+    claims, _ = verifier(config).verify(SIGNER.envelope(an_update()))
     assert claims.command == an_update()
 
 
 def test_without_pinned_keys_updates_are_refused_and_the_request_is_deleted(host):
     request = UpdateFiles(host / "var/lib/crosshaul").request
-    request.write_bytes(SIGNER.letter(an_update()))
+    request.write_bytes(SIGNER.envelope(an_update()))
     result = update(host)
     assert result.exit_code != 0
     assert "crosshaul agent pin" in result.stderr

@@ -55,10 +55,10 @@ def test_two_versions_are_kept_on_the_disk(host):
 
 
 REFUSED = {
-    "another key's": lambda host: Signer().letter(an_update()),
-    "for another agent": lambda host: host.signer.letter(an_update(), aud="server-c"),
-    "expired": lambda host: host.signer.letter(an_update(), iat=1_000, exp=2_000),
-    "another command": lambda host: host.signer.letter(Rotate()),
+    "another key's": lambda host: Signer().envelope(an_update()),
+    "for another agent": lambda host: host.signer.envelope(an_update(), aud="server-c"),
+    "expired": lambda host: host.signer.envelope(an_update(), iat=1_000, exp=2_000),
+    "another command": lambda host: host.signer.envelope(Rotate()),
     "not a command": lambda host: b"#!/bin/sh",
     "a job without an order": lambda host: b'{"update_id": "0123456789ab", "version": "2.0.0"}',
     "too large": lambda host: b" " * 200_000,
@@ -75,13 +75,13 @@ def test_the_updater_executes_signed_orders_only(host, case):
 
 def test_new_keys_are_pinned_if_a_pinned_key_has_signed_them(host):
     first, second = host.signer, Signer("key-2")
-    host.show(Signer().letter(trust(second)))
+    host.show(Signer().envelope(trust(second)))
     host.update()
     assert host.pinned == [first.jwk]
-    host.show(first.letter(trust(first, second)))
+    host.show(first.envelope(trust(first, second)))
     host.update()
     assert [key["kid"] for key in host.pinned] == ["key-1", "key-2"]
-    host.show(second.letter(an_update("2.0.0")))
+    host.show(second.envelope(an_update("2.0.0")))
     host.update()
     assert (host.running, host.starts) == ("2.0.0", ["1.0.0", "2.0.0"])
 
@@ -89,8 +89,8 @@ def test_new_keys_are_pinned_if_a_pinned_key_has_signed_them(host):
 def test_an_order_is_executed_once_and_older_orders_are_refused(host):
     """The agent's account must not be able to bring back a version with a security hole."""
     now = int(time.time())
-    before = host.signer.letter(an_update("1.5.0", "aaaaaaaaaaaa"), iat=now - 30)
-    latest = host.signer.letter(an_update("2.0.0"), iat=now)
+    before = host.signer.envelope(an_update("1.5.0", "aaaaaaaaaaaa"), iat=now - 30)
+    latest = host.signer.envelope(an_update("2.0.0"), iat=now)
     for message in (latest, latest, before):
         host.show(message)
         host.update()
@@ -101,7 +101,7 @@ def test_an_order_is_executed_once_and_older_orders_are_refused(host):
 @pytest.mark.parametrize("kind", ["symlink", "directory", "pipe"])
 def test_links_and_pipes_in_the_agents_files_are_not_followed(host, tmp_path, kind):
     secret = tmp_path / "shadow"
-    secret.write_bytes(host.signer.letter(an_update()))
+    secret.write_bytes(host.signer.envelope(an_update()))
     create = {
         "symlink": lambda: host.notes.request.symlink_to(secret),
         "directory": host.notes.verdict.mkdir,

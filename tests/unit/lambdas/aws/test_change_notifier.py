@@ -35,18 +35,18 @@ class Broker:
 def test_every_line_of_a_timeline_is_announced(world: ControlPlaneFixture):
     one, other = (world.request("a:/data/", f"{name}:/archive/") for name in "bc")
     world.stream()
-    assert set(world.announced.announced) == {one, other}
-    world.announced.announced.clear()
-    world.desk.pause(one, ADA)
+    assert set(world.notifier.announced) == {one, other}
+    world.notifier.announced.clear()
+    world.transfer_service.pause(one, ADA)
     world.stream()
-    assert set(world.announced.announced) == {one}
+    assert set(world.notifier.announced) == {one}
 
 
 def test_a_change_notice_has_the_transfer_id_and_no_more():
     broker = Broker()
     IotChangeNotifier(lambda: broker, TOPICS).announce(TRANSFER)
     (message,) = broker.published
-    assert (message["topic"], message["qos"]) == (f"crosshaul/prod/news/{TRANSFER}", 0)
+    assert (message["topic"], message["qos"]) == (f"crosshaul/prod/changes/{TRANSFER}", 0)
     assert ChangeNotice.model_validate_json(message["payload"]) == ChangeNotice(transfer_id=TRANSFER)
     assert json.loads(message["payload"]) == {"transfer_id": TRANSFER}
 
@@ -73,7 +73,7 @@ def test_a_broker_that_takes_the_word_and_never_answers_holds_nothing_up(
 @pytest.mark.parametrize(
     ("request_url", "topic", "receive_topic"),
     [
-        (lambda live: live.changes(), "crosshaul/prod/news/+", "crosshaul/prod/news/*"),
+        (lambda live: live.changes(), "crosshaul/prod/changes/+", "crosshaul/prod/changes/*"),
         (
             lambda live: live.progress(None),
             "crosshaul/prod/agents/+/live/+/+",

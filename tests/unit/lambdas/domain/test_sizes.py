@@ -47,10 +47,10 @@ class SizedFleet:
 @pytest.fixture
 def sized(world: ControlPlaneFixture) -> SizedFleet:
     fleet = SizedFleet()
-    changing, clock = world.changing, world.clock
-    s3 = world.reactions._dispatcher._s3
-    world.reactions._dispatcher = Dispatcher(changing, world.agents, fleet, s3, clock)
-    world.reactions._commands = fleet
+    changing, clock = world.writer, world.clock
+    s3 = world.stream_handler._dispatcher._s3
+    world.stream_handler._dispatcher = Dispatcher(changing, world.agents, fleet, s3, clock)
+    world.stream_handler._commands = fleet
     return fleet
 
 
@@ -100,7 +100,7 @@ def test_whatever_is_accepted_can_be_sent_and_stored(
     sized.sizes.clear()
     refusal, transfer_id = None, ""
     try:
-        transfer_id = world.desk.request(ADA, request).transfer_id
+        transfer_id = world.transfer_service.request(ADA, request).transfer_id
     except RefusedError as error:  # a 422
         refusal = error.problem
     if refusal is not None:
@@ -120,7 +120,7 @@ def test_too_many_long_destinations_are_refused_with_the_number(world: ControlPl
         world.request("a:/data/", *places)
     assert f"{MAX_REQUEST_BYTES:,} are the limit" in refused.value.problem.message
     assert refused.value.problem.advice
-    assert world.news() == []
+    assert world.new_rows() == []
 
 
 def test_a_path_that_is_long_once_it_is_written_as_json_is_refused_with_the_number(
@@ -129,7 +129,7 @@ def test_a_path_that_is_long_once_it_is_written_as_json_is_refused_with_the_numb
     with pytest.raises(LimitError) as refused:
         world.request("a:/data/" + "\x01" * 4000, "b:/archive/" + "\x01" * 4000)
     assert f"{MAX_COMMAND_BYTES:,} are the limit" in refused.value.problem.message
-    assert world.news() == []
+    assert world.new_rows() == []
 
 
 def test_a_command_that_has_become_too_large_fails_its_hop_and_stops_no_other(
@@ -252,7 +252,7 @@ def test_what_an_older_version_took_is_still_shown(world: ControlPlaneFixture, s
         ExpressionAttributeNames={"#o": "options"},
         ExpressionAttributeValues={":o": {"S": json.dumps(options)}},
     )
-    shown = world.desk.get(transfer_id).options
+    shown = world.transfer_service.get(transfer_id).options
     assert shown.exclude == ("*a" * 40,)
     assert shown.bandwidth_windows[0].start.tzinfo is None
     world.stream()

@@ -67,7 +67,7 @@ def test_what_goes_in_comes_out(store):
         state=HopState.RUNNING,
         seq=3,
         via="direct",
-        connection=Connection(kind="direct", dialled_by="b", address="10.0.0.2:4460"),
+        connection=Connection(kind="direct", dialed_by="b", address="10.0.0.2:4460"),
         progress=Progress(bytes_done=7, current="Zoë – take 2.mov"),
         problem=problem,
         failures=(problem,),

@@ -7,19 +7,19 @@ import pytest
 from events.base import Problem
 from events.commands import Move, Serve
 from events.options import Options
-from events.reports import PREVIOUS_HOP_RESTS, Capabilities, Checkpoint, Failed, Started, Succeeded
+from events.reports import PREVIOUS_HOP_NOT_RUNNING, Capabilities, Checkpoint, Failed, Started, Succeeded
 from events.states import HopState
 from tests.support.fakes import ADA
 from tests.support.world import ControlPlaneFixture
 
-RESTS = Problem(code=PREVIOUS_HOP_RESTS, message="not at work", retryable=True)
-FOLLOWS = Capabilities(follows=True)
+RESTS = Problem(code=PREVIOUS_HOP_NOT_RUNNING, message="not at work", retryable=True)
+STREAMING = Capabilities(streaming=True)
 
 
 @pytest.fixture
 def world(world):
     for name, agent in world.agents.known.items():
-        world.agents.known[name] = replace(agent, capabilities=FOLLOWS)
+        world.agents.known[name] = replace(agent, capabilities=STREAMING)
     return world
 
 
@@ -31,7 +31,7 @@ def begun(world: ControlPlaneFixture, source: str = "s3://media/new/", **options
     world.stream()
     assert world.hop(transfer_id, 1).state == HopState.WAITING
     world.fleet.sent.clear()
-    world.says(Started, world.hop(transfer_id))
+    world.report(Started, world.hop(transfer_id))
     world.stream()
     return transfer_id
 
@@ -42,29 +42,29 @@ def test_the_second_hop_follows_the_first_as_soon_as_that_is_at_work(world: Cont
     assert (to_b, to_c) == ("b", "c")
     assert isinstance(serve, Serve)
     assert isinstance(move, Move)
-    assert serve.follows == move.follows == f"{transfer_id}-0"
+    assert serve.previous_hop == move.previous_hop == f"{transfer_id}-0"
     assert world.hop(transfer_id, 1).state == HopState.OFFERED
 
 
 def test_a_longer_chain_follows_hop_by_hop(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/", "b:/archive/", "c:/archive/", "d:/archive/", shape="chain")
     world.stream()
-    world.says(Started, world.hop(transfer_id, 0))
+    world.report(Started, world.hop(transfer_id, 0))
     world.stream()
     assert world.hop(transfer_id, 2).state == HopState.WAITING
-    world.says(Started, world.hop(transfer_id, 1))
+    world.report(Started, world.hop(transfer_id, 1))
     world.stream()
-    assert world.fleet.sent[-1][1].follows == f"{transfer_id}-1"
+    assert world.fleet.sent[-1][1].previous_hop == f"{transfer_id}-1"
 
 
 def test_a_hop_that_begins_after_the_first_has_succeeded_follows_nothing(world: ControlPlaneFixture):
     world.agents.is_now("c", "offline")
     transfer_id = begun(world)
     assert world.fleet.sent == []
-    world.says(Succeeded, world.hop(transfer_id), seq=2)
+    world.report(Succeeded, world.hop(transfer_id), seq=2)
     world.agents.is_now("c", "online")
     world.stream()
-    assert [command.follows for _, command in world.fleet.sent] == [None, None]
+    assert [command.previous_hop for _, command in world.fleet.sent] == [None, None]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_it_waits_for_all_where_that_is_asked_or_safer(world: ControlPlaneFixtur
     transfer_id = begun(world, "a:/data/", **option)
     assert world.fleet.sent == []
     assert world.hop(transfer_id, 1).state == HopState.WAITING
-    world.says(Succeeded, world.hop(transfer_id), seq=2)
+    world.report(Succeeded, world.hop(transfer_id), seq=2)
     world.stream()
     assert world.hop(transfer_id, 1).state == HopState.OFFERED
 
@@ -84,38 +84,38 @@ def test_it_waits_for_all_where_an_agent_knows_of_no_chains(world: ControlPlaneF
     world.agents.known[older] = replace(world.agents.known[older], capabilities=Capabilities())
     transfer_id = begun(world)
     assert world.fleet.sent == []
-    world.says(Succeeded, world.hop(transfer_id), seq=2)
+    world.report(Succeeded, world.hop(transfer_id), seq=2)
     world.stream()
     assert world.hop(transfer_id, 1).state == HopState.OFFERED
 
 
 def test_a_hop_whose_first_has_come_to_rest_waits_and_follows_again(world: ControlPlaneFixture):
     transfer_id = begun(world)
-    world.says(Started, world.hop(transfer_id, 1))
+    world.report(Started, world.hop(transfer_id, 1))
     failed = Problem(code="line-broke", message="x", retryable=True)
-    world.says(Failed, world.hop(transfer_id), seq=2, problem=failed)
-    world.says(Failed, world.hop(transfer_id, 1), seq=2, problem=RESTS)
+    world.report(Failed, world.hop(transfer_id), seq=2, problem=failed)
+    world.report(Failed, world.hop(transfer_id, 1), seq=2, problem=RESTS)
     world.stream()
     waiting = world.hop(transfer_id, 1)
     assert (waiting.state, waiting.attempt, waiting.tries) == (HopState.WAITING, 2, 0)
 
     world.clock.forward(minutes=5)
-    world.sweeping.sweep()
+    world.lease_sweeper.sweep()
     world.stream()
     assert world.hop(transfer_id, 1).state == HopState.WAITING
-    world.says(Started, world.hop(transfer_id))
+    world.report(Started, world.hop(transfer_id))
     world.stream()
     assert (world.hop(transfer_id, 1).state, world.hop(transfer_id, 1).attempt) == (HopState.OFFERED, 2)
 
 
 def test_a_hop_that_waits_for_more_is_alive(world: ControlPlaneFixture):
     transfer_id = begun(world)
-    world.says(Started, world.hop(transfer_id, 1))
+    world.report(Started, world.hop(transfer_id, 1))
     for seq in range(2, 30):
         world.clock.forward(seconds=30)
-        world.says(Checkpoint, world.hop(transfer_id), seq=seq)
-        world.says(Checkpoint, world.hop(transfer_id, 1), seq=seq)
-        world.sweeping.sweep()
+        world.report(Checkpoint, world.hop(transfer_id), seq=seq)
+        world.report(Checkpoint, world.hop(transfer_id, 1), seq=seq)
+        world.lease_sweeper.sweep()
     world.stream()
     assert [hop.state for hop in world.store.get(transfer_id).hops] == [HopState.RUNNING] * 2
 
@@ -123,13 +123,13 @@ def test_a_hop_that_waits_for_more_is_alive(world: ControlPlaneFixture):
 @pytest.mark.parametrize("by_person", [False, True])
 def test_when_the_first_ends_otherwise_the_second_is_stopped(world: ControlPlaneFixture, by_person):
     transfer_id = begun(world)
-    world.says(Started, world.hop(transfer_id, 1))
+    world.report(Started, world.hop(transfer_id, 1))
     world.stream()
     world.fleet.kinds()
     if by_person:
-        world.desk.cancel(transfer_id, ADA)
+        world.transfer_service.cancel(transfer_id, ADA)
     else:
-        world.says(Failed, world.hop(transfer_id), seq=2)
+        world.report(Failed, world.hop(transfer_id), seq=2)
     world.stream()
     ended = HopState.CANCELLED if by_person else HopState.FAILED
     assert [hop.state for hop in world.store.get(transfer_id).hops] == [ended, ended]
@@ -140,13 +140,13 @@ def test_when_the_first_ends_otherwise_the_second_is_stopped(world: ControlPlane
 
 def test_a_pause_holds_both_and_a_resume_brings_on_both(world: ControlPlaneFixture):
     transfer_id = begun(world)
-    world.says(Started, world.hop(transfer_id, 1))
-    world.desk.pause(transfer_id, ADA)
+    world.report(Started, world.hop(transfer_id, 1))
+    world.transfer_service.pause(transfer_id, ADA)
     world.stream()
     assert [hop.state for hop in world.store.get(transfer_id).hops] == [HopState.PAUSED] * 2
-    world.desk.resume(transfer_id, ADA)
+    world.transfer_service.resume(transfer_id, ADA)
     world.stream()
     assert world.hop(transfer_id, 1).state == HopState.WAITING
-    world.says(Started, world.hop(transfer_id))
+    world.report(Started, world.hop(transfer_id))
     world.stream()
     assert world.hop(transfer_id, 1).state == HopState.OFFERED

@@ -41,7 +41,7 @@ def large(broker):
     with mock_aws():
         world = ControlPlaneFixture(a_fleet(FakeKms(), broker))
         about: dict[str, Any] = {"endpoints": ADDRESSES, "lane_certificate": CERTIFICATE}
-        about["capabilities"] = Capabilities(follows=True)
+        about["capabilities"] = Capabilities(streaming=True)
         world.agents.known = {name: an_agent(name, **about) for name in (FIRST, SECOND, THIRD)}
         yield world
 
@@ -86,7 +86,7 @@ def test_the_largest_chain_that_can_be_asked_for_reaches_its_agents(
         lambda options: large.request(f"{FIRST}:{SOURCE}/", *places, shape="chain", options=options)
     )
     large.stream()
-    large.says(Succeeded, large.hop(transfer_id))
+    large.report(Succeeded, large.hop(transfer_id))
     large.stream()
 
     serve, move, *_, second_serve, second_move = commands(large, broker)
@@ -109,9 +109,9 @@ def test_the_most_objects_that_a_template_gathers_reach_both_agents_of_a_chain(
             f"{number:02}".ljust(MAX_SELECTED_BYTES // MAX_SELECTED - 2, "k") for number in range(80)
         ),
     )
-    transfer_id = large.desk.create_from_template(spec, "new-videos", "batch 1", lambda *_: None)
+    transfer_id = large.transfer_service.create_from_template(spec, "new-videos", "batch 1", lambda *_: None)
     large.stream()
-    large.says(Succeeded, large.hop(transfer_id))
+    large.report(Succeeded, large.hop(transfer_id))
     large.stream()
 
     moves = [one for one in commands(large, broker) if isinstance(one, Move)]

@@ -25,7 +25,7 @@ from lambdas.domain.errors import (
 from lambdas.domain.plan import TransferSpec
 from lambdas.transfers.service import Query
 from tests.support.fakes import ADA, BOB, an_agent
-from tests.support.world import A_WAY, ControlPlaneFixture, a_transfer, items_written
+from tests.support.world import A_CONNECTION, ControlPlaneFixture, a_transfer, items_written
 
 
 def test_a_direct_hop_is_served_and_moved_with_one_token(world: ControlPlaneFixture):
@@ -76,23 +76,23 @@ def test_other_routes_need_one_command(world: ControlPlaneFixture):
 def test_a_transfer_from_request_to_event(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/raw/", "b:/archive/raw/")
     world.stream()
-    world.says(Started, world.hop(transfer_id))
-    assert world.desk.get(transfer_id).hops[0].connection == A_WAY
+    world.report(Started, world.hop(transfer_id))
+    assert world.transfer_service.get(transfer_id).hops[0].connection == A_CONNECTION
     world.stream()
     world.fleet.kinds()
-    world.says(Succeeded, world.hop(transfer_id), seq=2)
+    world.report(Succeeded, world.hop(transfer_id), seq=2)
     world.stream()
     assert world.fleet.kinds() == [("a", "release")]
-    view = world.desk.get(transfer_id)
+    view = world.transfer_service.get(transfer_id)
     assert (view.state, view.hops[0].digest, view.progress.files_done) == ("succeeded", "d", 1)
     assert [moment.what for moment in view.timeline] == [
         "requested",
         "hop 1 offered to b",
-        "hop 1 started (direct, server-c dialled 10.0.0.2:4460)",
+        "hop 1 started (direct, server-c dialed 10.0.0.2:4460)",
         "hop 1 succeeded",
     ]
     assert [moment.by.name for moment in view.timeline] == ["ada", "crosshaul", "agent:b", "agent:b"]
-    requested, finished = world.facts.told
+    requested, finished = world.facts.published
     assert isinstance(requested, TransferRequested)
     assert isinstance(finished, TransferFinished)
     assert (finished.state, finished.bytes, finished.files) == (TransferState.SUCCEEDED, 9, 1)
@@ -103,42 +103,42 @@ def test_what_a_hop_costs(world: ControlPlaneFixture):
     with items_written() as written:
         transfer_id = world.request("a:/data/raw/", "b:/archive/raw/")
         assert written == [3], "header, hop, line; what a person asks for also has one audit record"
-        world.reactions.advance(world.store.get(transfer_id))
+        world.stream_handler.advance(world.store.get(transfer_id))
         assert written == [3, 2], "the hop and a line; the transfer is queued as before"
-        world.says(Started, world.hop(transfer_id))
-        world.says(Checkpoint, world.hop(transfer_id), seq=2)
-        world.says(Checkpoint, world.hop(transfer_id), seq=2)
-        world.says(Succeeded, world.hop(transfer_id), seq=3)
-        world.sweeping.sweep()
+        world.report(Started, world.hop(transfer_id))
+        world.report(Checkpoint, world.hop(transfer_id), seq=2)
+        world.report(Checkpoint, world.hop(transfer_id), seq=2)
+        world.report(Succeeded, world.hop(transfer_id), seq=3)
+        world.lease_sweeper.sweep()
         assert written == [3, 2, 3, 1, 3]
     world.stream()
     assert len(world.fleet.signed) == len(world.fleet.sent) == 3, "serve, move, release"
-    assert len(world.announced.announced) == 4, "asked for, offered, started, arrived"
+    assert len(world.notifier.announced) == 4, "asked for, offered, started, arrived"
 
 
 def test_a_chain_goes_on_when_its_first_hop_has_succeeded(world: ControlPlaneFixture):
     transfer_id = world.request("s3://media/new/", "b:/archive/", "d:/archive/", shape="chain")
     world.stream()
     assert world.fleet.kinds() == [("b", "move")]
-    world.says(Succeeded, world.hop(transfer_id))
+    world.report(Succeeded, world.hop(transfer_id))
     world.stream()
     assert world.fleet.kinds() == [("b", "serve"), ("d", "move")]
-    world.says(Succeeded, world.hop(transfer_id, 1))
+    world.report(Succeeded, world.hop(transfer_id, 1))
     world.stream()
-    assert world.desk.get(transfer_id).state == TransferState.SUCCEEDED
+    assert world.transfer_service.get(transfer_id).state == TransferState.SUCCEEDED
 
 
 def test_a_chain_ends_with_its_first_hop_and_can_be_retried(world: ControlPlaneFixture):
     transfer_id = world.request("s3://media/new/", "b:/archive/", "c:/archive/", "d:/archive/", shape="chain")
     world.stream()
-    world.says(Failed, world.hop(transfer_id))
+    world.report(Failed, world.hop(transfer_id))
     world.stream()
-    view = world.desk.get(transfer_id)
+    view = world.transfer_service.get(transfer_id)
     assert [hop.state for hop in view.hops] == ["failed"] * 3
     assert (view.state, view.problem.code) == ("failed", "source-missing")
     assert view.hops[2].problem.code == "previous-hop-ended"
     world.fleet.kinds()
-    again = world.desk.retry(transfer_id, ADA)
+    again = world.transfer_service.retry(transfer_id, ADA)
     assert [hop.state for hop in again.hops] == ["queued", "waiting", "waiting"]
     assert (again.state, again.ended_at, again.problem) == ("queued", None, None)
     world.stream()
@@ -152,7 +152,7 @@ def test_an_absent_agent_is_waited_for(world: ControlPlaneFixture):
     world.stream()
     assert world.fleet.sent == []
     world.agents.is_now("a", "online")
-    world.reactions.agent_online("a")
+    world.stream_handler.agent_online("a")
     assert world.fleet.kinds() == [("a", "serve"), ("b", "move")]
     assert world.hop(transfer_id).state == HopState.OFFERED
 
@@ -167,14 +167,14 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(world: ControlPlaneFix
     ):
         with pytest.raises(error):
             world.request(source, destination, options=options)
-    assert world.desk.page(Query()).transfers == ()
+    assert world.transfer_service.page(Query()).transfers == ()
 
 
 def test_an_agent_that_was_removed_fails_its_hops(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/", "b:/archive/", "c:/archive/")
     del world.agents.known["b"]
     world.stream()
-    view = world.desk.get(transfer_id)
+    view = world.transfer_service.get(transfer_id)
     assert [hop.state for hop in view.hops] == ["failed", "offered"]
     assert view.hops[0].problem.code == "agent-unknown"
 
@@ -199,40 +199,40 @@ def test_an_agent_that_would_upload_where_it_was_to_look_is_not_told_to(world: C
 def test_the_same_key_makes_the_same_transfer(world: ControlPlaneFixture):
     wish = TransferRequest(source="a:/data/", destinations=("b:/archive/",))
     other = TransferRequest(source="a:/data/", destinations=("c:/archive/",))
-    first = world.desk.request(ADA, wish, "key")
+    first = world.transfer_service.request(ADA, wish, "key")
     world.agents.is_now("b", "offline")
-    assert world.desk.request(ADA, wish, "key").transfer_id == first.transfer_id
-    assert world.desk.request(BOB, wish, "key").transfer_id != first.transfer_id
+    assert world.transfer_service.request(ADA, wish, "key").transfer_id == first.transfer_id
+    assert world.transfer_service.request(BOB, wish, "key").transfer_id != first.transfer_id
     with pytest.raises(ReusedKeyError):
-        world.desk.request(ADA, other, "key")
+        world.transfer_service.request(ADA, other, "key")
 
 
 def test_a_template_writes_what_belongs_to_it_in_the_same_transaction(world: ControlPlaneFixture):
     wish = TransferSpec(**{name: getattr(a_transfer("b"), name) for name in ("source", "destinations")})
     marks = []
-    transfer_id = world.desk.create_from_template(wish, "new-videos", "batch 1", marks.append)
+    transfer_id = world.transfer_service.create_from_template(wish, "new-videos", "batch 1", marks.append)
     assert len(marks) == 1
-    view = world.desk.get(transfer_id)
+    view = world.transfer_service.get(transfer_id)
     assert (view.template_id, view.created_by.id) == ("new-videos", "template:new-videos")
     with pytest.raises(StaleError):
-        world.desk.create_from_template(wish, "new-videos", "batch 1", marks.append)
+        world.transfer_service.create_from_template(wish, "new-videos", "batch 1", marks.append)
 
 
 def test_cancel_tells_both_agents(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.stream()
     world.fleet.kinds()
-    assert world.desk.cancel(transfer_id, ADA).state == TransferState.CANCELLED
+    assert world.transfer_service.cancel(transfer_id, ADA).state == TransferState.CANCELLED
     world.stream()
     assert world.fleet.kinds() == [("b", "cancel"), ("a", "release")]
-    assert world.desk.cancel(transfer_id, ADA).state == TransferState.CANCELLED
-    world.says(Succeeded, world.hop(transfer_id))
+    assert world.transfer_service.cancel(transfer_id, ADA).state == TransferState.CANCELLED
+    world.report(Succeeded, world.hop(transfer_id))
     assert world.hop(transfer_id).state == HopState.CANCELLED
 
 
 def test_cancel_before_any_offer_sends_no_command(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/", "b:/archive/")
-    world.desk.cancel(transfer_id, ADA)
+    world.transfer_service.cancel(transfer_id, ADA)
     world.stream()
     assert world.fleet.sent == []
 
@@ -240,14 +240,14 @@ def test_cancel_before_any_offer_sends_no_command(world: ControlPlaneFixture):
 def test_pause_and_resume(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.stream()
-    world.says(Started, world.hop(transfer_id))
+    world.report(Started, world.hop(transfer_id))
     world.fleet.kinds()
-    assert world.desk.pause(transfer_id, ADA).state == TransferState.PAUSED
+    assert world.transfer_service.pause(transfer_id, ADA).state == TransferState.PAUSED
     world.stream()
     assert world.fleet.kinds() == [("b", "pause"), ("a", "release")]
-    world.says(Paused, world.hop(transfer_id), seq=2, progress=Progress(bytes_done=3))
-    assert world.desk.pause(transfer_id, ADA).hops[0].progress.bytes_done == 3
-    assert world.desk.resume(transfer_id, ADA).state == TransferState.QUEUED
+    world.report(Paused, world.hop(transfer_id), seq=2, progress=Progress(bytes_done=3))
+    assert world.transfer_service.pause(transfer_id, ADA).hops[0].progress.bytes_done == 3
+    assert world.transfer_service.resume(transfer_id, ADA).state == TransferState.QUEUED
     world.stream()
     assert world.fleet.kinds() == [("a", "serve"), ("b", "move")]
     assert world.hop(transfer_id).attempt == 2
@@ -257,10 +257,10 @@ def test_a_hop_its_agent_paused_by_itself_is_served_on(world: ControlPlaneFixtur
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.stream()
     world.fleet.kinds()
-    world.says(Paused, world.hop(transfer_id))
+    world.report(Paused, world.hop(transfer_id))
     world.stream()
     assert world.fleet.sent == []
-    world.says(Started, world.hop(transfer_id), seq=2)
+    world.report(Started, world.hop(transfer_id), seq=2)
     assert world.hop(transfer_id).state == HopState.RUNNING
 
 
@@ -268,9 +268,9 @@ def test_a_hop_its_agent_paused_by_itself_is_served_on(world: ControlPlaneFixtur
 def test_it_may_be_too_late_for_an_ask(world: ControlPlaneFixture, ask: str):
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.stream()
-    world.says(Succeeded, world.hop(transfer_id))
+    world.report(Succeeded, world.hop(transfer_id))
     with pytest.raises(StateError) as refusal:
-        getattr(world.desk, ask)(transfer_id, ADA)
+        getattr(world.transfer_service, ask)(transfer_id, ADA)
     assert refusal.value.problem.advice
 
 
@@ -281,17 +281,17 @@ def test_a_broker_that_is_away_costs_time_but_no_transfer(world: ControlPlaneFix
         world.stream()
     world.fleet.broken = False
     world.clock.forward(seconds=31)
-    world.sweeping.sweep()
+    world.lease_sweeper.sweep()
     world.clock.forward(seconds=11)
-    world.sweeping.sweep()
+    world.lease_sweeper.sweep()
     assert world.fleet.kinds() == [("a", "serve"), ("b", "move")]
     assert world.hop(transfer_id).attempt == 2
 
 
 def test_a_line_of_what_is_gone_is_not_reacted_to(world: ControlPlaneFixture):
     world.request("a:/data/", "b:/archive/")
-    (line,) = (row for row in world.news() if row["part"].startswith("at#"))
-    world.reactions.handle({**line, "transfer_id": "x" * 20})
+    (line,) = (row for row in world.new_rows() if row["part"].startswith("at#"))
+    world.stream_handler.handle({**line, "transfer_id": "x" * 20})
     assert world.fleet.sent == []
 
 
@@ -299,17 +299,17 @@ def test_reacting_twice_sends_no_second_offer(world: ControlPlaneFixture):
     world.request("a:/data/", "b:/archive/")
     world.stream()
     world.fleet.kinds()
-    world.reactions.agent_online("a")
-    world.reactions.agent_online("b")
+    world.stream_handler.agent_online("a")
+    world.stream_handler.agent_online("b")
     assert world.fleet.sent == []
 
 
 def test_reacting_late_tells_no_agent_what_is_no_longer_so(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.stream()
-    world.says(Failed, world.hop(transfer_id))
-    world.desk.retry(transfer_id, ADA)
+    world.report(Failed, world.hop(transfer_id))
+    world.transfer_service.retry(transfer_id, ADA)
     world.fleet.kinds()
     world.stream()
     assert world.fleet.kinds() == [("a", "serve"), ("b", "move")]
-    assert not any(isinstance(fact, TransferFinished) for fact in world.facts.told)
+    assert not any(isinstance(fact, TransferFinished) for fact in world.facts.published)

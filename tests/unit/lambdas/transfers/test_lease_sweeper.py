@@ -13,13 +13,13 @@ from tests.support.world import ControlPlaneFixture
 
 
 def test_nothing_is_due(world: ControlPlaneFixture):
-    assert world.sweeping.sweep() == 0
+    assert world.lease_sweeper.sweep() == 0
 
 
 def test_a_transfer_whose_stream_was_lost_is_dispatched_all_the_same(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.clock.forward(seconds=60)
-    assert world.sweeping.sweep() == 1
+    assert world.lease_sweeper.sweep() == 1
     assert world.hop(transfer_id).state == HopState.OFFERED
     assert world.fleet.kinds() == [("a", "serve"), ("b", "move")]
 
@@ -27,18 +27,18 @@ def test_a_transfer_whose_stream_was_lost_is_dispatched_all_the_same(world: Cont
 def test_a_chain_whose_stream_was_lost_goes_on_all_the_same(world: ControlPlaneFixture):
     transfer_id = world.request("s3://media/", "b:/archive/", "c:/archive/", shape="chain")
     world.stream()
-    world.says(Succeeded, world.hop(transfer_id))
+    world.report(Succeeded, world.hop(transfer_id))
     world.clock.forward(seconds=60)
-    world.sweeping.sweep()
+    world.lease_sweeper.sweep()
     assert world.hop(transfer_id, 1).state == HopState.OFFERED
 
 
 def test_a_lapsed_lease_offers_again_under_a_new_attempt(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.stream()
-    world.says(Started, world.hop(transfer_id))
+    world.report(Started, world.hop(transfer_id))
     world.clock.forward(seconds=61)
-    world.sweeping.sweep()
+    world.lease_sweeper.sweep()
     world.stream()
     hop = world.hop(transfer_id)
     assert (hop.state, hop.attempt, hop.problem.code) == (HopState.QUEUED, 2, "agent-silent")
@@ -51,7 +51,7 @@ def test_hops_of_absent_agents_are_looked_at_less_and_less_often(world: ControlP
     looks = 0
     for _ in range(120):
         world.clock.forward(minutes=1)
-        looks += world.sweeping.sweep()
+        looks += world.lease_sweeper.sweep()
     assert world.hop(transfer_id).state == HopState.QUEUED
     assert 10 < looks < 20
 
@@ -70,7 +70,7 @@ def test_one_that_fails_does_not_keep_the_others_waiting(world: ControlPlaneFixt
     monkeypatch.setattr(world.store, "get", failing)
     world.clock.forward(minutes=2)
     with pytest.raises(ExceptionGroup, match="could not be swept"):
-        world.sweeping.sweep()
+        world.lease_sweeper.sweep()
     assert world.hop(second).state == HopState.OFFERED
 
 
@@ -78,14 +78,14 @@ def test_a_sweep_ends_before_the_next_one_begins(world: ControlPlaneFixture, mon
     for number in range(3):
         world.request("a:/data/", f"b:/archive/{number}/")
     world.clock.forward(minutes=2)
-    bring_on = world.reactions.advance
+    bring_on = world.stream_handler.advance
 
     def slowly(transfer):
         world.clock.forward(seconds=25)
         bring_on(transfer)
 
-    monkeypatch.setattr(world.reactions, "advance", slowly)
-    assert world.sweeping.sweep() == 2
+    monkeypatch.setattr(world.stream_handler, "advance", slowly)
+    assert world.lease_sweeper.sweep() == 2
 
 
 def test_patience_with_others_has_an_end(world: ControlPlaneFixture, monkeypatch):
@@ -98,5 +98,5 @@ def test_patience_with_others_has_an_end(world: ControlPlaneFixture, monkeypatch
 
     monkeypatch.setattr(world.store, "write", always_late)
     with pytest.raises(StaleError):
-        world.desk.pause(transfer_id, ADA)
+        world.transfer_service.pause(transfer_id, ADA)
     assert len(tries) == MAX_ATTEMPTS

@@ -29,7 +29,7 @@ from tests.support.world import ControlPlaneFixture, one_call_at_a_time
 def running(world: ControlPlaneFixture, source: str = "a:/data/", destination: str = "b:/archive/") -> Hop:
     transfer_id = world.request(source, destination)
     world.stream()
-    world.says(Started, world.hop(transfer_id))
+    world.report(Started, world.hop(transfer_id))
     world.stream()
     world.fleet.kinds()
     return world.hop(transfer_id)
@@ -69,7 +69,7 @@ def test_a_checkpoint_stores_progress_and_renews_the_lease_without_a_timeline_en
     hop = running(world)
     lines = len(world.store.timeline(hop.transfer_id))
     world.clock.forward(seconds=50)
-    world.says(Checkpoint, hop, seq=2, progress=Progress(bytes_done=7))
+    world.report(Checkpoint, hop, seq=2, progress=Progress(bytes_done=7))
     after = now(world, hop)
     assert (after.progress.bytes_done, after.seq) == (7, 2)
     assert after.due_at == world.clock() + timedelta(seconds=60)
@@ -78,12 +78,12 @@ def test_a_checkpoint_stores_progress_and_renews_the_lease_without_a_timeline_en
 
 def test_late_repeated_and_foreign_reports_change_nothing(world: ControlPlaneFixture):
     hop = running(world)
-    world.says(Checkpoint, hop, seq=5)
+    world.report(Checkpoint, hop, seq=5)
     before = now(world, hop)
-    world.says(Checkpoint, hop, seq=5, progress=Progress(bytes_done=1))
-    world.says(Paused, hop, seq=4)
-    world.hearing.apply("a", Failed.model_validate(_failed(world, hop, seq=9)))
-    world.hearing.apply("b", Failed.model_validate(_failed(world, hop, hop_id=f"{'x' * 20}-0")))
+    world.report(Checkpoint, hop, seq=5, progress=Progress(bytes_done=1))
+    world.report(Paused, hop, seq=4)
+    world.report_handler.apply("a", Failed.model_validate(_failed(world, hop, seq=9)))
+    world.report_handler.apply("b", Failed.model_validate(_failed(world, hop, hop_id=f"{'x' * 20}-0")))
     assert now(world, hop) == before
 
 
@@ -104,29 +104,29 @@ def _failed(world: ControlPlaneFixture, hop: Hop, **more):
 def test_a_report_about_nothing_is_dropped(world: ControlPlaneFixture):
     hop = running(world)
     gone = {"transfer_id": "x" * 20, "hop_id": f"{'x' * 20}-0"}
-    world.hearing.apply("b", Failed.model_validate(_failed(world, hop, **gone)))
+    world.report_handler.apply("b", Failed.model_validate(_failed(world, hop, **gone)))
 
 
 def test_a_retryable_failure_comes_back_by_the_sweeper(world: ControlPlaneFixture):
     hop = running(world)
     problem = Problem(code="connection-lost", message="cut", retryable=True)
-    world.says(Failed, hop, seq=2, problem=problem)
+    world.report(Failed, hop, seq=2, problem=problem)
     world.stream()
     queued = now(world, hop)
     assert (queued.state, queued.problem, queued.attempt) == (HopState.QUEUED, problem, 2)
     assert world.fleet.kinds() == []
     world.clock.forward(seconds=10)
-    world.sweeping.sweep()
+    world.lease_sweeper.sweep()
     assert world.fleet.kinds() == [("a", "serve"), ("b", "move")]
 
 
 def test_a_success_is_not_lost_though_the_control_plane_was_away_for_hours(world: ControlPlaneFixture):
     hop = running(world)
     world.clock.forward(hours=5)
-    world.sweeping.sweep()
+    world.lease_sweeper.sweep()
     world.stream()
     assert now(world, hop).attempt == 2
-    world.says(Succeeded, hop, seq=9)
+    world.report(Succeeded, hop, seq=9)
     world.stream()
     assert (now(world, hop).state, now(world, hop).attempt) == (HopState.SUCCEEDED, 2)
     assert world.fleet.kinds()[-1] == ("a", "release")
@@ -135,10 +135,10 @@ def test_a_success_is_not_lost_though_the_control_plane_was_away_for_hours(world
 def test_a_hello_without_a_running_hop_sends_it_anew(world: ControlPlaneFixture):
     hop = running(world)
     world.clock.forward(seconds=5)
-    world.hearing.reconcile("b", hello(world))
+    world.report_handler.reconcile("b", hello(world))
     assert (now(world, hop).state, now(world, hop).attempt) == (HopState.QUEUED, 2)
     world.clock.forward(seconds=10)
-    world.sweeping.sweep()
+    world.lease_sweeper.sweep()
     assert world.fleet.kinds() == [("a", "serve"), ("b", "move")]
 
 
@@ -147,7 +147,7 @@ def test_a_hello_that_had_no_room_for_all_hops_says_nothing_of_those_it_does_not
 ):
     hop = running(world)
     world.clock.forward(seconds=5)
-    world.hearing.reconcile("b", hello(world).model_copy(update={"hops_omitted": 1}))
+    world.report_handler.reconcile("b", hello(world).model_copy(update={"hops_omitted": 1}))
     assert now(world, hop) == hop
     assert world.fleet.sent == []
 
@@ -155,24 +155,24 @@ def test_a_hello_that_had_no_room_for_all_hops_says_nothing_of_those_it_does_not
 def test_the_sources_hello_says_nothing_of_what_it_does_not_carry(world: ControlPlaneFixture):
     hop = running(world)
     world.clock.forward(seconds=5)
-    world.hearing.reconcile("a", hello(world))
+    world.report_handler.reconcile("a", hello(world))
     assert now(world, hop) == hop
     assert world.fleet.sent == []
 
 
 def test_a_hello_with_what_it_should_hold_changes_nothing(world: ControlPlaneFixture):
     hop = running(world)
-    world.hearing.reconcile("b", hello(world, held(hop)))
+    world.report_handler.reconcile("b", hello(world, held(hop)))
     assert now(world, hop) == hop
     assert world.fleet.sent == []
 
 
 def test_a_hello_hears_of_the_asks_it_missed(world: ControlPlaneFixture):
     paused, cancelled = running(world), running(world, "c:/data/", "b:/archive/c/")
-    world.desk.pause(paused.transfer_id, ADA)
-    world.desk.cancel(cancelled.transfer_id, ADA)
+    world.transfer_service.pause(paused.transfer_id, ADA)
+    world.transfer_service.cancel(cancelled.transfer_id, ADA)
     unknown = AgentHop(transfer_id="x" * 20, hop_id=f"{'x' * 20}-3", attempt=4, state="paused")
-    world.hearing.reconcile("b", hello(world, held(paused), held(cancelled), unknown))
+    world.report_handler.reconcile("b", hello(world, held(paused), held(cancelled), unknown))
     assert [(command.kind, command.attempt) for _, command in world.fleet.sent] == [
         ("pause", 1),
         ("cancel", 1),
@@ -186,7 +186,7 @@ def test_an_offer_that_may_be_lost_is_repeated(world: ControlPlaneFixture, agent
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.stream()
     world.fleet.kinds()
-    world.hearing.reconcile(agent_id, hello(world))
+    world.report_handler.reconcile(agent_id, hello(world))
     assert (world.hop(transfer_id).state, world.hop(transfer_id).attempt) == (HopState.OFFERED, 2)
     assert world.fleet.kinds() == [("a", "serve"), ("b", "move")]
 
@@ -195,7 +195,7 @@ def test_an_offer_that_arrived_stays(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.stream()
     world.fleet.kinds()
-    world.hearing.reconcile("b", hello(world, held(world.hop(transfer_id))))
+    world.report_handler.reconcile("b", hello(world, held(world.hop(transfer_id))))
     assert (world.hop(transfer_id).attempt, world.fleet.sent) == (1, [])
 
 
@@ -205,8 +205,8 @@ def test_why_a_command_was_not_obeyed_stands_with_the_hop(world: ControlPlaneFix
     problem = Problem(code="command-expired", message="this host's clock is 3 h ahead", advice="Set it.")
     hop_id = f"{transfer_id}-0"
     for about in (hop_id, None, f"{'x' * 20}-0"):
-        world.hearing.record_refusal("b", Refused(at=world.clock(), hop_id=about, problem=problem))
-    assert world.desk.get(transfer_id).hops[0].problem == problem
+        world.report_handler.record_refusal("b", Refused(at=world.clock(), hop_id=about, problem=problem))
+    assert world.transfer_service.get(transfer_id).hops[0].problem == problem
 
 
 def test_many_hops_that_end_at_once_all_count(world: ControlPlaneFixture):
@@ -214,10 +214,10 @@ def test_many_hops_that_end_at_once_all_count(world: ControlPlaneFixture):
     world.stream()
     hops = world.store.get(transfer_id).hops
     with one_call_at_a_time(), ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda hop: world.says(Succeeded, hop), hops))
-    assert world.desk.get(transfer_id).state == "succeeded"
+        list(pool.map(lambda hop: world.report(Succeeded, hop), hops))
+    assert world.transfer_service.get(transfer_id).state == "succeeded"
     world.stream()
-    assert len([fact for fact in world.facts.told if isinstance(fact, TransferFinished)]) == 1
+    assert len([fact for fact in world.facts.published if isinstance(fact, TransferFinished)]) == 1
 
 
 def test_reports_of_two_hops_at_once_both_count(world: ControlPlaneFixture, monkeypatch):
@@ -229,21 +229,21 @@ def test_reports_of_two_hops_at_once_both_count(world: ControlPlaneFixture, monk
 
     def interrupted(*change):
         monkeypatch.setattr(world.store, "write", write)
-        world.says(Succeeded, two)
+        world.report(Succeeded, two)
         return write(*change)
 
     monkeypatch.setattr(world.store, "write", interrupted)
-    world.says(Succeeded, one)
-    assert world.desk.get(transfer_id).state == "succeeded"
+    world.report(Succeeded, one)
+    assert world.transfer_service.get(transfer_id).state == "succeeded"
 
 
 def test_an_outdated_speed_is_not_shown(world):
     hop = running(world)
-    world.says(Checkpoint, hop, seq=2, progress=Progress(bytes_done=5, bytes_total=9, bytes_per_second=3))
+    world.report(Checkpoint, hop, seq=2, progress=Progress(bytes_done=5, bytes_total=9, bytes_per_second=3))
 
     def seen() -> tuple[int, int, float | None]:
-        view = world.desk.get(hop.transfer_id)
-        [listed] = world.desk.page(Query()).transfers
+        view = world.transfer_service.get(hop.transfer_id)
+        [listed] = world.transfer_service.page(Query()).transfers
         assert view.progress == view.hops[0].progress == listed.progress
         return view.progress.bytes_done, view.progress.bytes_per_second, view.hops[0].seconds_since_report
 
@@ -252,5 +252,5 @@ def test_an_outdated_speed_is_not_shown(world):
     assert seen() == (5, 3, 10)
     world.clock.forward(seconds=10)
     assert seen() == (5, 0, 20)
-    world.desk.pause(hop.transfer_id, ADA)
+    world.transfer_service.pause(hop.transfer_id, ADA)
     assert seen() == (5, 0, None)
