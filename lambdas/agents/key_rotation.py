@@ -12,7 +12,6 @@ from events.commands import Rotate
 from events.requests import RenewalRequest
 from events.views import AgentView, RenewalView
 from lambdas.agents.certificates import check_csr
-from lambdas.agents.optimistic_write import retry_stale
 from lambdas.agents.service import agent_view
 from lambdas.agents.tokens import hash_of, new_secret
 from lambdas.audit.recorder import AuditEvent, AuditRecorder, Record, unrecorded
@@ -24,6 +23,7 @@ from lambdas.domain.errors import AgentUnknownError, StaleError
 from lambdas.domain.timeline import CROSSHAUL, by_agent
 from lambdas.ports import Clock, CommandSender
 from lambdas.store.agents import AgentStore
+from lambdas.store.optimistic import retry_stale
 from lambdas.telemetry import logger
 
 BATCH_SIZE = 50

@@ -9,13 +9,13 @@ from events.base import Actor
 from events.rollouts import RolloutId, RolloutRequest, RolloutsView, RolloutView, StartedRolloutView
 from lambdas.agents.cursors import parse_cursor
 from lambdas.agents.install_command import TOKEN_FILE, install_command
-from lambdas.agents.optimistic_write import retry_stale
 from lambdas.agents.tokens import hash_of, new_secret
 from lambdas.audit.recorder import Record, unrecorded
 from lambdas.domain import rollout as domain
 from lambdas.domain.rollout import Rollout
 from lambdas.ports import Clock
 from lambdas.store.installer import InstallerStore
+from lambdas.store.optimistic import retry_stale
 from lambdas.store.rollouts import RolloutStore
 from lambdas.telemetry import logger
 

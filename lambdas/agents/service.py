@@ -12,7 +12,6 @@ from events.requests import AgentChange
 from events.states import CommandKeyStatus
 from events.views import AgentsView, AgentView
 from lambdas.agents.cursors import parse_cursor
-from lambdas.agents.optimistic_write import retry_stale
 from lambdas.agents.tokens import is_secret
 from lambdas.audit.recorder import Record
 from lambdas.domain import agent as domain
@@ -21,6 +20,7 @@ from lambdas.domain.endpoint import check_endpoints
 from lambdas.domain.errors import AgentKeyError, AgentUnknownError, StaleError
 from lambdas.ports import Clock
 from lambdas.store.agents import AgentStore
+from lambdas.store.optimistic import retry_stale
 from lambdas.store.replies import ReplyStore
 
 MAX_SILENT_PER_RUN = 200

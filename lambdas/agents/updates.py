@@ -16,7 +16,6 @@ from events.updates import (
     UpdateView,
 )
 from lambdas.agents.cursors import parse_cursor
-from lambdas.agents.optimistic_write import retry_stale
 from lambdas.agents.update_stages import BATCH_SIZE, StageJobs
 from lambdas.audit.recorder import Record
 from lambdas.domain import update as domain
@@ -33,6 +32,7 @@ from lambdas.domain.update import Member, Update
 from lambdas.ports import Clock, CommandSender
 from lambdas.store.agents import AgentStore
 from lambdas.store.installer import InstallerStore
+from lambdas.store.optimistic import retry_stale
 from lambdas.store.updates import UpdateStore
 from lambdas.telemetry import logger
 

@@ -18,8 +18,6 @@ from lambdas.store.optimistic import retry_stale
 KIND = "rollout"
 RETENTION = timedelta(days=30)
 """How long a rollout can be read after it has expired."""
-MAX_ATTEMPTS = 5
-"""Maximum number of attempts to count one host."""
 
 
 class RolloutRow(Model):
@@ -97,14 +95,14 @@ class RolloutStore:
         guard = room & ~RolloutRow.ended_at.exists() & (RolloutRow.ends_at > now)
         subject = f"Rollout {rollout.rollout_id}"
 
-        def count(_: int) -> None:
+        def count() -> None:
             with refusal_is(StaleError(subject)):
                 RolloutRow(_key(rollout.rollout_id)).update([RolloutRow.used.add(1)], guard)
 
         def on_stale(_: int) -> None:
             must_be_open(self.get(rollout.rollout_id), now)
 
-        retry_stale(count, max_attempts=MAX_ATTEMPTS, subject=subject, on_stale=on_stale)
+        retry_stale(count, subject, on_stale=on_stale)
 
     def give_back(self, rollout: Rollout) -> None:
         """Subtract a host that was counted and has not joined."""
