@@ -1,7 +1,7 @@
 """Routes of the audit log: records, the hash chain and the signed seals."""
 
 from events.audit import AuditChainView, AuditSealsView, AuditView, Day
-from lambdas import wiring
+from lambdas import adapters, wiring
 from lambdas.api.queries import AuditListQuery, PageQuery
 from lambdas.api.routing import RouteGroup
 from lambdas.domain.authorization import MANAGE_POLICY
@@ -17,7 +17,7 @@ def list_audit(query: AuditListQuery) -> AuditView:
         query.after,
         query.since,
         query.until,
-        who=query.person and wiring.user_directory().id_of(query.person),
+        who=query.person and adapters.user_directory().id_of(query.person),
         agent_id=query.agent,
         transfer_id=query.transfer_id,
     )

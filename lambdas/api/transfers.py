@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from events.base import Actor, TransferId
 from events.requests import DistributedRequest, TransferRequest
 from events.views import ManifestView, OverviewView, TransfersView, TransferView
-from lambdas import wiring
+from lambdas import adapters, wiring
 from lambdas.api.calls import Call
 from lambdas.api.queries import OverviewQuery, TransferQuery
 from lambdas.api.routing import RouteGroup
@@ -56,7 +56,7 @@ def list_transfers(query: TransferQuery) -> TransfersView:
 
 
 def _not_in_future(until: datetime | None) -> datetime:
-    latest = wiring.clock() + timedelta(minutes=1)
+    latest = adapters.clock() + timedelta(minutes=1)
     return min(until, latest) if until else latest
 
 
