@@ -19,7 +19,7 @@ def handler(event: dict[str, Any], _: LambdaContext) -> None:
     for record in DynamoDBStreamEvent(event).records:
         change = record.dynamodb
         if record.event_name == DynamoDBRecordEventName.INSERT and change:
-            added += [found] if (found := adapters.audit_store().record(change.new_image or {})) else []
+            added += [found] if (found := adapters.audit_store().record_in(change.new_image or {})) else []
         elif change:
             logger.error("audit record changed or deleted", extra={"keys": dict(change.keys or {})})
             count("AuditTampered")

@@ -13,14 +13,14 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
     """Mark silent agents first, so that no hop is offered to them."""
     publish_silent_agents()
     wiring.audit_sealer().seal()
-    wiring.key_rotation().sweep(adapters.clock())
+    wiring.key_rotation().rotate_aging_keys(adapters.clock())
     wiring.lease_sweeper().sweep()
-    wiring.update_stages().sweep(adapters.clock())  # last: IoT Jobs must not delay hops
+    wiring.update_stages().advance_updates(adapters.clock())  # last: IoT Jobs must not delay hops
 
 
 def publish_silent_agents() -> None:
     """Publish an event for each agent that has gone silent."""
-    for event in wiring.agent_service().sweep(adapters.clock()):
+    for event in wiring.agent_service().mark_silent_agents(adapters.clock()):
         logger.warning("agent went silent", extra={"agent_id": event.agent_id})
         count("AgentsWentSilent")
         adapters.event_bus().publish(event)

@@ -48,7 +48,7 @@ class Environment:
         register(server, self.outputs.api_url, enrollment["token"])
 
     def start_agent(self, server: Server) -> RunningAgent:
-        agent = RunningAgent.start(server)
+        agent = RunningAgent.launch(server)
         self.agents[server.name] = agent
         return agent
 
@@ -80,7 +80,7 @@ class Environment:
             agent.stop()
         self.agents.clear()
 
-    def stop(self) -> None:
+    def shut_down(self) -> None:
         self.stop_agents()
         embedded.stop(self.cloud)
 
@@ -109,7 +109,7 @@ def running_environment(home: Path) -> Iterator[Environment]:
     try:
         yield built
     finally:
-        built.stop()
+        built.shut_down()
 
 
 def until(what: str, poll: Callable[[], T | None], timeout_s: float = 60, interval_s: float = 0.25) -> T:

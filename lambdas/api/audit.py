@@ -18,7 +18,7 @@ def list_audit(query: AuditListQuery) -> AuditView:
         agent_id=query.agent,
         transfer_id=query.transfer_id,
     )
-    return wiring.audit_query().page(wanted, query.since, query.until, query.limit, query.after)
+    return wiring.audit_query().list_records(wanted, query.since, query.until, query.limit, query.after)
 
 
 @audit.get("/audit/chain/{day}", action=MANAGE_POLICY)

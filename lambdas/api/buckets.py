@@ -14,7 +14,7 @@ buckets = RouteGroup("buckets")
 @buckets.get("/buckets", action=READ)
 def list_buckets() -> BucketsView:
     """List the buckets that transfers may read and write, sorted by name."""
-    return adapters.bucket_browser().all()
+    return adapters.bucket_browser().list_buckets()
 
 
 @buckets.post("/buckets/{bucket}/browse", action=BROWSE)

@@ -27,4 +27,4 @@ def health() -> Health:
 def live(query: LiveQuery) -> LiveView:
     """Return a signed MQTT 5 WebSocket URL for live progress or change notices, valid for 5 minutes."""
     live = adapters.live_urls()
-    return live.changes() if query.what == "news" else live.progress(query.transfer_id)
+    return live.changes_url() if query.what == "news" else live.progress_url(query.transfer_id)

@@ -72,7 +72,7 @@ class AuditSealer:
             last = self._seal(day, last)
             day += timedelta(days=1)
 
-    def keys(self) -> tuple[dict[str, Any], ...]:
+    def seal_keys(self) -> tuple[dict[str, Any], ...]:
         """Return the JWKs that verify the seals."""
         return (self._key.jwk(),)
 

@@ -23,7 +23,7 @@ class AuditQuery:
         self._sealer = sealer
         self._clock = clock
 
-    def page(
+    def list_records(
         self,
         wanted: AuditFilter,
         since: datetime | None,
@@ -36,7 +36,7 @@ class AuditQuery:
         start = max(since or end - DEFAULT_WINDOW, end - MAX_WINDOW)
         if start >= end:
             return AuditView(records=(), next=None)
-        records, following = self._store.page(wanted, Period(start, end), limit, cursor)
+        records, following = self._store.list_records(wanted, Period(start, end), limit, cursor)
         return AuditView(records=tuple(records), next=following)
 
     def chain(self, day: str, limit: int, after: str | None) -> AuditChainView:
@@ -48,4 +48,4 @@ class AuditQuery:
 
     def seals(self) -> AuditSealsView:
         """Return all seals and the public keys that verify them."""
-        return AuditSealsView(seals=tuple(self._store.seals()), keys=self._sealer.keys())
+        return AuditSealsView(seals=tuple(self._store.seals()), keys=self._sealer.seal_keys())

@@ -123,7 +123,7 @@ class AuthorizationRequest:
         return _location_text(self.resource.kind, self.resource.name, self.context["destination_path"])
 
     @property
-    def request(self) -> dict[str, Any]:
+    def cedar_request(self) -> dict[str, Any]:
         return {
             "principal": principal_resource(self.principal).uid,
             "action": {"type": "Action", "id": self.action},

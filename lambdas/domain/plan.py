@@ -40,7 +40,7 @@ class TransferSpec:
     """Owner of the template, on whose behalf the transfer runs; None without a template."""
 
     @classmethod
-    def of(cls, request: TransferRequest, template_id: str | None = None) -> "TransferSpec":
+    def from_request(cls, request: TransferRequest, template_id: str | None = None) -> "TransferSpec":
         return cls(
             source=request.source,
             destinations=request.destinations,

@@ -74,7 +74,7 @@ class AuditStore:
 
         return write
 
-    def add(self, record: AuditRecord) -> None:
+    def add_record(self, record: AuditRecord) -> None:
         """Write a record by itself: a refusal changes nothing else."""
         _row(record).save(condition=AuditRow.part.does_not_exist())
 
@@ -82,7 +82,7 @@ class AuditStore:
         """Add a record to an agent's records; repeating this is harmless."""
         AuditRow(f"{AGENT}{agent_id}", record_id).save()
 
-    def page(self, wanted: AuditFilter, period: Period, limit: int, cursor: str | None) -> Page:
+    def list_records(self, wanted: AuditFilter, period: Period, limit: int, cursor: str | None) -> Page:
         """Return one page, newest first; raise CursorError for an invalid cursor."""
         with taken(cursor):
             records, following = self._page(wanted, period, limit, read(cursor))
@@ -132,7 +132,7 @@ class AuditStore:
         with refusal_is(StaleError("The audit's seal")):
             AuditRow(SEAL, seal.day, seal=seal).save(condition=AuditRow.part.does_not_exist())
 
-    def record(self, image: Mapping[str, Any]) -> AuditRecord | None:
+    def record_in(self, image: Mapping[str, Any]) -> AuditRecord | None:
         """Return the record in a row that the stream shows as new, None if it is not a record."""
         return AuditRecord.model_validate_json(image["record"]) if "record" in image else None
 

@@ -76,7 +76,9 @@ class TransferWriter:
                 return WriteResult(transfer, changed=False)
             new = transfer.with_hops(change.hops, now)
             new = replace(new, approval=change.approval or transfer.approval)
-            return WriteResult(self._store.write(transfer, new, change.moment, change.also), changed=True)
+            return WriteResult(
+                self._store.write_change(transfer, new, change.moment, change.also), changed=True
+            )
 
         subject = f"Transfer {transfer_id}"
         return retry_stale(write, subject, max_attempts=MAX_ATTEMPTS, on_stale=self._back_off)

@@ -44,7 +44,7 @@ class Hosts:
         token = self.fleet.api.post("/agents/enrollments", body)["token"]
         manager = ServiceManager(server, self.publisher.env)
         manager.install(script, self.fleet.here.outputs.api_url, token)
-        manager.start()
+        manager.start_service()
         self.managers[name], self.servers[name] = manager, server
 
     def versions(self) -> dict[str, str]:
@@ -71,7 +71,7 @@ class Hosts:
 
     def stop(self) -> None:
         for manager in self.managers.values():
-            manager.stop()
+            manager.stop_service()
         for name in self.managers:
             self.fleet.api.delete(f"/agents/{name}")
 

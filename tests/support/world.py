@@ -71,7 +71,7 @@ class ControlPlaneFixture:
     def request(self, source: str, *destinations: str, **more: Any) -> str:
         """Request a transfer and return its id."""
         body = {"source": source, "destinations": destinations, **more}
-        return self.desk.request(ADA, TransferRequest.model_validate(body)).transfer_id
+        return self.desk.request_transfer(ADA, TransferRequest.model_validate(body)).transfer_id
 
     def stream(self) -> None:
         while news := self.news():

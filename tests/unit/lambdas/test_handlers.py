@@ -212,11 +212,11 @@ def test_a_line_that_fails_is_given_back_and_the_others_are_not(spies, monkeypat
 def test_each_minute_finds_silent_agents_old_keys_and_stuck_hops(spies, monkeypatch):
     facts = FakeEventPublisher()
     silent = AgentWentSilent(agent_id="server-d", at=MORNING, last_heartbeat=MORNING)
-    spies["agent_service"].answers["sweep"] = [silent]
+    spies["agent_service"].answers["mark_silent_agents"] = [silent]
     monkeypatch.setattr(adapters, "event_bus", lambda: facts)
     on_schedule.handler(sample("schedule"), Context())
     assert facts.told == [silent]
     assert [name for name, _ in spies["lease_sweeper"].calls] == ["sweep"]
     assert [name for name, _ in spies["audit_sealer"].calls] == ["seal"]
-    assert [name for name, _ in spies["key_rotation"].calls] == ["sweep"]
-    assert [name for name, _ in spies["update_stages"].calls] == ["sweep"]
+    assert [name for name, _ in spies["key_rotation"].calls] == ["rotate_aging_keys"]
+    assert [name for name, _ in spies["update_stages"].calls] == ["advance_updates"]

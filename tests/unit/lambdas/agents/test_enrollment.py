@@ -27,7 +27,7 @@ def certificates(here):
 
 def slot_of(token):
     """Return the slot that a registration with this token claims."""
-    return wiring.enrollment_slots().find(RegisterRequest.model_validate(host(token)))
+    return wiring.enrollment_slots().find_slot(RegisterRequest.model_validate(host(token)))
 
 
 def test_an_administrator_gets_a_token_and_the_line_to_run(here):

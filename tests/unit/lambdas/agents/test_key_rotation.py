@@ -161,14 +161,14 @@ def test_nobody_else_and_nothing_else_gets_a_certificate(agent, change, status):
 
 
 def test_keys_that_have_become_old_are_replaced_without_being_asked(here, agent, clock):
-    wiring.key_rotation().sweep(clock())
+    wiring.key_rotation().rotate_aging_keys(clock())
     assert agent.command_kinds == []
     clock.now += timedelta(days=91)
-    wiring.key_rotation().sweep(clock())
-    wiring.key_rotation().sweep(clock())
+    wiring.key_rotation().rotate_aging_keys(clock())
+    wiring.key_rotation().rotate_aging_keys(clock())
     assert agent.command_kinds == ["rotate"]
     clock.now += timedelta(hours=2)
-    wiring.key_rotation().sweep(clock())
+    wiring.key_rotation().rotate_aging_keys(clock())
     assert agent.command_kinds == ["rotate"]
     [wanted] = [one for one in here.get("/audit").body["records"] if one["action"] == "agent.rotation-wanted"]
     assert wanted["who"]["id"] == "crosshaul"

@@ -34,7 +34,7 @@ def shown(here, rollout):
 
 
 def place(token, hostname="n1"):
-    return wiring.enrollment_slots().find(RegisterRequest.model_validate(host(token, hostname=hostname)))
+    return wiring.enrollment_slots().find_slot(RegisterRequest.model_validate(host(token, hostname=hostname)))
 
 
 def test_one_line_and_one_token_for_all_and_only_its_hash_is_kept(here):
@@ -80,7 +80,7 @@ def test_hosts_that_come_at_once_are_counted_one_by_one(here):
 
     def take(_):
         try:
-            adapters.rollout_store().take(known, adapters.clock())
+            adapters.rollout_store().take_slot(known, adapters.clock())
         except RolloutOverError:
             return False
         return True
@@ -329,7 +329,7 @@ def test_one_that_is_ended_while_a_host_joins_lets_it_in_or_not_but_nothing_betw
     with pytest.raises(RolloutOverError):
         going.claim(clock())
     with pytest.raises(StaleError):
-        adapters.rollout_store().end(known.rollout_id, clock(), BOB, lambda _: None)
+        adapters.rollout_store().end_rollout(known.rollout_id, clock(), BOB, lambda _: None)
     assert here.join("render-n1", online=False)["agent_id"] == "render-n1"
 
 

@@ -152,7 +152,7 @@ class TestRecording:
         def broken(_):
             raise ConnectionError("no table")
 
-        monkeypatch.setattr(adapters.audit_store(), "add", broken)
+        monkeypatch.setattr(adapters.audit_store(), "add_record", broken)
         assert fleet.post("/transfers", RAW, role="viewer").status == 403
 
     def test_only_who_manages_policies_reads_it(self, here):
@@ -288,7 +288,7 @@ class TestProof:
         other = adapters.kms().create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
         kms, key = adapters.kms(), other["KeyMetadata"]["Arn"]
         forger = AuditSealer(adapters.audit_store(), kms, key, lambda: TODAY)
-        (theirs,) = forger.keys()
+        (theirs,) = forger.seal_keys()
         swapped = Audit(audit.records, audit.links, audit.seals, ({**theirs, "kid": audit.keys[0]["kid"]},))
         assert any("signature is wrong" in flaw for flaw in verified(swapped, TODAY).flaws)
 

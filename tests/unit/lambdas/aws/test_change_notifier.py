@@ -73,14 +73,14 @@ def test_a_broker_that_takes_the_word_and_never_answers_holds_nothing_up(
 @pytest.mark.parametrize(
     ("request_url", "topic", "receive_topic"),
     [
-        (lambda live: live.changes(), "crosshaul/prod/news/+", "crosshaul/prod/news/*"),
+        (lambda live: live.changes_url(), "crosshaul/prod/news/+", "crosshaul/prod/news/*"),
         (
-            lambda live: live.progress(None),
+            lambda live: live.progress_url(None),
             "crosshaul/prod/agents/+/live/+/+",
             "crosshaul/prod/agents/*/live/*/*",
         ),
         (
-            lambda live: live.progress(TRANSFER),
+            lambda live: live.progress_url(TRANSFER),
             f"crosshaul/prod/agents/+/live/{TRANSFER}/+",
             f"crosshaul/prod/agents/*/live/{TRANSFER}/*",
         ),

@@ -50,12 +50,12 @@ def calls(monkeypatch) -> Counter:
 
 def put(store: TransferStore, *destinations: str, **more):
     transfer = a_transfer(*destinations, **more)
-    store.create(transfer, requested(transfer))
+    store.create_transfer(transfer, requested(transfer))
     return transfer
 
 
 def step(store: TransferStore, transfer, new: Hop, now=LATER):
-    return store.write(transfer, transfer.with_hops([new], now), became(new, "crosshaul", now))
+    return store.write_change(transfer, transfer.with_hops([new], now), became(new, "crosshaul", now))
 
 
 def test_what_goes_in_comes_out(store):

@@ -225,14 +225,14 @@ def test_reports_of_two_hops_at_once_both_count(world: ControlPlaneFixture, monk
     transfer_id = world.request("a:/data/", "b:/archive/", "c:/archive/")
     world.stream()
     one, two = world.store.get(transfer_id).hops
-    write = world.store.write
+    write = world.store.write_change
 
     def interrupted(*change):
-        monkeypatch.setattr(world.store, "write", write)
+        monkeypatch.setattr(world.store, "write_change", write)
         world.says(Succeeded, two)
         return write(*change)
 
-    monkeypatch.setattr(world.store, "write", interrupted)
+    monkeypatch.setattr(world.store, "write_change", interrupted)
     world.says(Succeeded, one)
     assert world.desk.get(transfer_id).state == "succeeded"
 

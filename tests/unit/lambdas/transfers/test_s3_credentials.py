@@ -119,7 +119,7 @@ class TestTheRoute:
 
     def test_what_cannot_be_written_down_is_not_lent(self, here, monkeypatch):
         hop_id = self.offered(here)
-        monkeypatch.setattr(adapters.audit_store(), "add", broken)
+        monkeypatch.setattr(adapters.audit_store(), "add_record", broken)
         assert self.ask(here, hop_id).status == 500
         assert self.sts.asked == []
 
