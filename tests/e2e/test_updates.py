@@ -1,6 +1,6 @@
 """Agents are updated in stages: published kits, IoT Jobs, installation, trial and rollback.
 
-Only systemd is replaced: `infra.local.installed` starts what its units would start.
+Only systemd is replaced: `installed.py` starts what its units would start.
 """
 
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ import pytest
 from infra.kit import Kit
 from infra.local.demo_files import MIB, differences, listing, write_random
 from infra.local.environment import until
-from infra.local.installed import InstalledServer, ServiceManager, installed_server
 from tests.e2e.conftest import Fleet
+from tests.e2e.installed import InstalledServer, ServiceManager, installed_server
 from tests.e2e.publisher import Publisher
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
