@@ -80,7 +80,7 @@ class Fleet(FakeCommandSender):
 
     obeys: Callable[[str, Command], None] = lambda agent_id, command: None
     published: tuple[dict[str, Any], ...] = (JWK,)
-    keys: tuple[str, str] = ("key-1", "key-2")
+    key_ids: tuple[str, str] = ("key-1", "key-2")
 
     def send(self, agent_id: str, token: str) -> None:
         super().send(agent_id, token)
