@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from infra.local import cloud as embedded
 from infra.local import functions
@@ -68,10 +68,6 @@ class Environment:
     def status_of(self, name: str) -> str:
         agents = self.operator.json("agents")["agents"]
         return next((str(agent["status"]) for agent in agents if agent["agent_id"] == name), "unknown")
-
-    def transfer(self, transfer_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.operator.json("show", transfer_id)
-        return found
 
     def stop_agents(self) -> None:
         for agent in self.agents.values():
