@@ -243,7 +243,7 @@ def test_an_outdated_speed_is_not_shown(world):
 
     def seen() -> tuple[int, int, float | None]:
         view = world.desk.get(hop.transfer_id)
-        [listed] = world.desk.page(Query()).transfers
+        [listed] = world.desk.list_transfers(Query()).transfers
         assert view.progress == view.hops[0].progress == listed.progress
         return view.progress.bytes_done, view.progress.bytes_per_second, view.hops[0].seconds_since_report
 
