@@ -24,7 +24,7 @@ class State(cdk.Stack):
         self.media = media_bucket(self, stage)
         self.manifests = manifest_bucket(self, stage)
         self.sign_in = UserPool(self, "SignIn", stage)
-        self.command_keys = fleet.StageCommandKeys.of(self, stage)
+        self.command_keys = fleet.StageCommandKeys.create(self, stage)
         self.audit_key = fleet.signing_key(self, stage, "Audit", "seals the audit's days")
         outputs = {
             "UserPoolId": self.sign_in.pool.user_pool_id,

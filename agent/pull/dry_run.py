@@ -6,10 +6,10 @@ from collections import Counter, defaultdict
 from agent.errors import display_path
 from agent.files.listing import FileEntry
 from agent.pull.comparison import Comparison
-from agent.report_limits import json_size
 from events.base import Problem
 from events.progress import SpaceShortage
 from events.reports import MAX_EXAMPLES, Amount, DryRunResult
+from events.sizes import json_bytes
 
 MAX_EXAMPLE_BYTES = 8 * 1024
 """Bytes of examples per kind, as JSON: the whole result must fit into one report."""
@@ -66,6 +66,6 @@ class DryRunReport:
     def _add_example(self, kind: str, text: str) -> None:
         if len(self._examples[kind]) >= MAX_EXAMPLES or self._example_bytes[kind] >= MAX_EXAMPLE_BYTES:
             return
-        self._example_bytes[kind] += json_size(text)
+        self._example_bytes[kind] += json_bytes(text)
         if self._example_bytes[kind] < MAX_EXAMPLE_BYTES:
             self._examples[kind].append(text)

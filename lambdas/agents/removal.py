@@ -41,7 +41,7 @@ class AgentRemoval:
         self._transfers = transfers
         self._writer = writer
 
-    def remove(self, agent_id: AgentId, by: Actor, record: Record = unrecorded) -> None:
+    def remove_agent(self, agent_id: AgentId, by: Actor, record: Record = unrecorded) -> None:
         """Remove the agent; safe to repeat after a failure.
 
         The agent's row is deleted after its keys are revoked. Hops that remain open after an interruption
@@ -56,7 +56,7 @@ class AgentRemoval:
         self._broker.send_command(agent_id, Retire())
         self._registry.deprovision(agent_id)
         self._broker.cut(agent_id)
-        self._agents.remove(agent_id, record(agent, None))
+        self._agents.delete_agent(agent_id, record(agent, None))
         logger.info("agent removed", extra={"agent_id": agent_id, "by": by.id})
         self._end_hops(agent_id, by)
 

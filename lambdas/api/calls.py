@@ -10,7 +10,7 @@ from chalice.app import Request
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from events.base import Actor, Problem
-from lambdas import wiring
+from lambdas import adapters
 from lambdas.api.auth import caller
 from lambdas.api.problems import RequestError, malformed, too_large, validation_problem
 from lambdas.audit.recorder import ANONYMOUS_ID
@@ -32,7 +32,7 @@ class Call:
     @cached_property
     def caller(self) -> Principal:
         """The signed-in user; raises NotSignedInError."""
-        return caller(self._request.context, wiring.settings().user_pool_id)
+        return caller(self._request.context, adapters.settings().user_pool_id)
 
     @property
     def actor(self) -> Actor:
@@ -112,7 +112,7 @@ class Call:
         """
         if key := self.idempotency_key:
             content = body.model_dump_json() if body else ""
-            wiring.idempotency()(
+            adapters.idempotency()(
                 f"{self.caller.id} {operation} {key}", content, action, self._request.lambda_context
             )
         else:

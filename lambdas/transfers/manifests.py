@@ -56,7 +56,7 @@ class Manifests:
         url, expires_at = self._signed("put_object", _key(hop.transfer_id, hop.number), put)
         return ManifestPlaceView(url=url, headers=_HEADERS, expires_at=expires_at)
 
-    def of(self, transfer_id: TransferId) -> ManifestView:
+    def list_manifests(self, transfer_id: TransferId) -> ManifestView:
         """Return the manifests of a transfer; raise TransferUnknownError if it does not exist."""
         hops = self._transfers.load(transfer_id).hops
         found = self._found(transfer_id)

@@ -11,10 +11,10 @@ from playwright.sync_api import Browser, Page, expect
 from infra.local.demo_files import MIB, differences, listing, write_random
 from infra.local.deploy import create_user
 from infra.local.environment import until
-from infra.local.installed import InstalledServer
 from tests.e2e.api import Api
 from tests.e2e.conftest import Fleet
 from tests.e2e.console import TIMEOUT_MS, browse, choose, pick, picture, sign_in, slow_transfer, tab_to, visit
+from tests.e2e.installed import InstalledServer
 from tests.e2e.publisher import Publisher
 
 pytestmark = pytest.mark.e2e

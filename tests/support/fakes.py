@@ -87,12 +87,12 @@ class FakeUserDirectory:
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Groups by e-mail address."""
 
-    def find(self, who: Actor) -> Principal:
+    def find_user(self, who: Actor) -> Principal:
         groups = next((groups for name, groups in self.groups.items() if id_of(name) == who.id), None)
         return Principal(who.id, groups or (), name=who.name, gone=groups is None)
 
     def named(self, text: str) -> Principal:
-        return self.find(Actor(id=self.id_of(text), name=text))
+        return self.find_user(Actor(id=self.id_of(text), name=text))
 
     def id_of(self, text: str) -> str:
         if "@" in text and text not in self.groups:

@@ -73,7 +73,7 @@ class ControlPlaneFixture:
     def request(self, source: str, *destinations: str, **more: Any) -> str:
         """Request a transfer and return its id."""
         body = {"source": source, "destinations": destinations, **more}
-        return self.transfer_service.request(ADA, TransferRequest.model_validate(body)).transfer_id
+        return self.transfer_service.request_transfer(ADA, TransferRequest.model_validate(body)).transfer_id
 
     def stream(self) -> None:
         while rows := self.new_rows():

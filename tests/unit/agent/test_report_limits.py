@@ -17,7 +17,6 @@ from agent.report_limits import (
     bare_report,
     clip_text,
     fit_report,
-    json_size,
     message_size,
 )
 from events.base import Problem
@@ -45,6 +44,7 @@ from events.reports import (
     Succeeded,
     Verifying,
 )
+from events.sizes import json_bytes
 from tests.support.fakes_agent import TRANSFER, move
 
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
@@ -189,7 +189,7 @@ def test_every_report_fits_and_keeps_its_kind(report):
 def test_a_clipped_text_tells_how_much_is_left_out(text, limit):
     text = Progress(current=text).current
     cut = clip_text(text, limit)
-    assert json_size(cut) <= limit
+    assert json_bytes(cut) - len('""') <= limit
     if cut != text:
         kept, _, rest = cut.rpartition("… [")
         assert text.startswith(kept)

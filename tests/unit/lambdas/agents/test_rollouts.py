@@ -9,7 +9,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
 from events.requests import RegisterRequest
-from lambdas import wiring
+from lambdas import adapters, wiring
 from lambdas.domain.errors import AgentNameError, RolloutOverError, StaleError
 from tests.support.control_plane import REGION, host
 from tests.support.fakes import BOB
@@ -34,7 +34,7 @@ def shown(here, rollout):
 
 
 def place(token, hostname="n1"):
-    return wiring.enrollment_slots().find(RegisterRequest.model_validate(host(token, hostname=hostname)))
+    return wiring.enrollment_slots().find_slot(RegisterRequest.model_validate(host(token, hostname=hostname)))
 
 
 def test_one_line_and_one_token_for_all_and_only_its_hash_is_kept(here):
@@ -76,11 +76,11 @@ def test_each_has_a_certificate_and_a_key_of_its_own(here):
 def test_hosts_that_come_at_once_are_counted_one_by_one(here):
     """The count is kept in the table, not in the function."""
     rollout = started(here)
-    known = wiring.rollout_store().get(rollout["rollout_id"])
+    known = adapters.rollout_store().get(rollout["rollout_id"])
 
     def take(_):
         try:
-            wiring.rollout_store().take(known, wiring.clock())
+            adapters.rollout_store().take_slot(known, adapters.clock())
         except RolloutOverError:
             return False
         return True
@@ -323,13 +323,13 @@ def test_who_let_whom_in_is_in_the_audit_and_no_token_is(here):
 
 def test_one_that_is_ended_while_a_host_joins_lets_it_in_or_not_but_nothing_between(here, clock):
     rollout = started(here)
-    known = wiring.rollout_store().get(rollout["rollout_id"])
+    known = adapters.rollout_store().get(rollout["rollout_id"])
     going = place(rollout["token"], "n1")
     here.post(f"/rollouts/{rollout['rollout_id']}/end")
     with pytest.raises(RolloutOverError):
         going.claim(clock())
     with pytest.raises(StaleError):
-        wiring.rollout_store().end(known.rollout_id, clock(), BOB, lambda _: None)
+        adapters.rollout_store().end_rollout(known.rollout_id, clock(), BOB, lambda _: None)
     assert here.join("render-n1", online=False)["agent_id"] == "render-n1"
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events.topics import STAGE_ATTRIBUTE, Topics
-from lambdas import on_presence, on_report, wiring
+from lambdas import adapters, on_presence, on_report
 from lambdas.domain.errors import ThingForeignError
 from lambdas.settings import PREFIX
 from lambdas.store import TABLES
@@ -118,7 +118,7 @@ def remove(api):
 def rotate_keys(api):
     """Rotate keys until the old certificate is revoked."""
     assert api.post(f"/agents/{NAME}/rotate").status == 202
-    certificate = wiring.iot_registry().renew(NAME, csr(), keep=()).certificate_id
+    certificate = adapters.iot_registry().renew(NAME, csr(), keep=()).certificate_id
     on_report.apply(on_report.AgentReport(agent_id=NAME, report=hello(), principal=certificate))
 
 
@@ -220,7 +220,7 @@ def test_an_agent_whose_thing_was_replaced_is_neither_removed_nor_renewed(here):
     ):
         assert (answer.status, answer.body["type"]) == (409, PROBLEM)
     with pytest.raises(ThingForeignError):
-        wiring.iot_registry().revoke_others(NAME, ())
+        adapters.iot_registry().revoke_others(NAME, ())
     assert thing_state(here.iot(), "crosshaul:test:server-b") == before
     assert here.get(f"/agents/{NAME}").status == 200
     assert here.fleet.sent == []

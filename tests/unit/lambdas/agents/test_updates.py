@@ -24,7 +24,7 @@ class FakeJobs:
     status_by_agent: dict[str, JobStatus] = field(default_factory=dict)
     fails: bool = False
 
-    def begin(self, update, stage):
+    def create_job(self, update, stage):
         if self.fails:
             raise ConnectionError("IoT is away")
         if stage not in self.created_stages:
@@ -38,7 +38,7 @@ class FakeJobs:
             for member in update.of_stage(stage)
         }
 
-    def end(self, update):
+    def cancel_jobs(self, update):
         self.ended |= set(range(update.stage + 1))
 
 
@@ -52,7 +52,7 @@ class UpdateScenario:
 
     def run_sweep(self):
         self.clock.now += timedelta(minutes=1)
-        wiring.update_stages().sweep(self.clock())
+        wiring.update_stages().advance_updates(self.clock())
 
     def report_healthy(self, name, version="0.2.0"):
         """Report the version by a Hello, and success by IoT Jobs."""

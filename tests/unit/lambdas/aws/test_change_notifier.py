@@ -11,7 +11,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from events.progress import ChangeNotice
 from events.topics import Topics
-from lambdas import wiring
+from lambdas import adapters
 from lambdas.aws.change_notifier import IotChangeNotifier
 from lambdas.aws.live_urls import LiveUrls
 from tests.support.fakes import ADA, FakeClock
@@ -65,22 +65,22 @@ def test_a_broker_that_takes_the_word_and_never_answers_holds_nothing_up(
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
-        monkeypatch.setattr(wiring, "settings", lambda: SimpleNamespace(region=REGION))
-        IotChangeNotifier(wiring.low_latency_broker.__wrapped__, TOPICS).announce(TRANSFER)
+        monkeypatch.setattr(adapters, "settings", lambda: SimpleNamespace(region=REGION))
+        IotChangeNotifier(adapters.low_latency_broker.__wrapped__, TOPICS).announce(TRANSFER)
     assert "consoles not notified of a change" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("request_url", "topic", "receive_topic"),
     [
-        (lambda live: live.changes(), "crosshaul/prod/changes/+", "crosshaul/prod/changes/*"),
+        (lambda live: live.changes_url(), "crosshaul/prod/changes/+", "crosshaul/prod/changes/*"),
         (
-            lambda live: live.progress(None),
+            lambda live: live.progress_url(None),
             "crosshaul/prod/agents/+/live/+/+",
             "crosshaul/prod/agents/*/live/*/*",
         ),
         (
-            lambda live: live.progress(TRANSFER),
+            lambda live: live.progress_url(TRANSFER),
             f"crosshaul/prod/agents/+/live/{TRANSFER}/+",
             f"crosshaul/prod/agents/*/live/{TRANSFER}/*",
         ),

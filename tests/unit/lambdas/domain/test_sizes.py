@@ -100,7 +100,7 @@ def test_whatever_is_accepted_can_be_sent_and_stored(
     sized.sizes.clear()
     refusal, transfer_id = None, ""
     try:
-        transfer_id = world.transfer_service.request(ADA, request).transfer_id
+        transfer_id = world.transfer_service.request_transfer(ADA, request).transfer_id
     except RefusedError as error:  # a 422
         refusal = error.problem
     if refusal is not None:

@@ -6,7 +6,7 @@ import cedarpy
 import pytest
 
 from events.policies import PolicyRequest
-from lambdas import wiring
+from lambdas import adapters, wiring
 from lambdas.api.app import ROUTES
 from lambdas.domain.authorization import Principal
 from lambdas.policies.decision_point import CACHE_TTL_S, DecisionPoint
@@ -280,7 +280,7 @@ class TestOnAWarmFunction:
     @pytest.fixture
     def timed(self, here):
         self.now, self.asked = 0.0, []
-        store = wiring.policy_store()
+        store = adapters.policy_store()
         counted = _Counting(store, self.asked)
         return DecisionPoint(counted, timer=lambda: self.now)  # type: ignore[arg-type]
 
@@ -316,9 +316,9 @@ class _Counting:
         self._asked.append("version")
         return self._store.version()
 
-    def all(self):
+    def list_policies(self):
         self._asked.append("all")
-        return self._store.all()
+        return self._store.list_policies()
 
 
 class TestTrying:
@@ -388,8 +388,8 @@ def test_a_policy_that_cannot_be_evaluated_refuses(here):
 
 def test_the_book_of_policies_is_written_by_one_at_a_time(here):
     keeping, ana = wiring.policy_service(), Principal("ana", ("admin",))
-    store = wiring.policy_store()
-    version, _ = store.all()
-    keeping.put("a", PolicyRequest(text=NO_LAB, why="first"), ana, None)
+    store = adapters.policy_store()
+    version, _ = store.list_policies()
+    keeping.put_policy("a", PolicyRequest(text=NO_LAB, why="first"), ana, None)
     assert store.version() == version + 1
     assert timedelta(seconds=CACHE_TTL_S) <= timedelta(seconds=10)

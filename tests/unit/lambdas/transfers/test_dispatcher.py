@@ -167,7 +167,7 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(world: ControlPlaneFix
     ):
         with pytest.raises(error):
             world.request(source, destination, options=options)
-    assert world.transfer_service.page(Query()).transfers == ()
+    assert world.transfer_service.list_transfers(Query()).transfers == ()
 
 
 def test_an_agent_that_was_removed_fails_its_hops(world: ControlPlaneFixture):
@@ -199,12 +199,12 @@ def test_an_agent_that_would_upload_where_it_was_to_look_is_not_told_to(world: C
 def test_the_same_key_makes_the_same_transfer(world: ControlPlaneFixture):
     wish = TransferRequest(source="a:/data/", destinations=("b:/archive/",))
     other = TransferRequest(source="a:/data/", destinations=("c:/archive/",))
-    first = world.transfer_service.request(ADA, wish, "key")
+    first = world.transfer_service.request_transfer(ADA, wish, "key")
     world.agents.is_now("b", "offline")
-    assert world.transfer_service.request(ADA, wish, "key").transfer_id == first.transfer_id
-    assert world.transfer_service.request(BOB, wish, "key").transfer_id != first.transfer_id
+    assert world.transfer_service.request_transfer(ADA, wish, "key").transfer_id == first.transfer_id
+    assert world.transfer_service.request_transfer(BOB, wish, "key").transfer_id != first.transfer_id
     with pytest.raises(ReusedKeyError):
-        world.transfer_service.request(ADA, other, "key")
+        world.transfer_service.request_transfer(ADA, other, "key")
 
 
 def test_a_template_writes_what_belongs_to_it_in_the_same_transaction(world: ControlPlaneFixture):

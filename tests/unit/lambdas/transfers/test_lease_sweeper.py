@@ -96,7 +96,7 @@ def test_patience_with_others_has_an_end(world: ControlPlaneFixture, monkeypatch
         tries.append(change)
         raise StaleError("Transfer")
 
-    monkeypatch.setattr(world.store, "write", always_late)
+    monkeypatch.setattr(world.store, "write_change", always_late)
     with pytest.raises(StaleError):
         world.transfer_service.pause(transfer_id, ADA)
     assert len(tries) == MAX_ATTEMPTS

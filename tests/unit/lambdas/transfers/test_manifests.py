@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import boto3
 import pytest
 
-from lambdas import wiring
+from lambdas import adapters, wiring
 from lambdas.transfers.manifests import ACCEPTANCE_WINDOW
 from tests.support.control_plane import REGION, ControlPlane
 
@@ -25,7 +25,7 @@ def offered(here: ControlPlane) -> str:
     """Create a hop that was offered to server-c."""
     body = {"source": "server-b:/primary/", "destinations": ["server-c:/primary/"]}
     name: str = here.post("/transfers", body).body["transfer_id"]
-    wiring.stream_handler().advance(wiring.transfer_store().get(name))
+    wiring.stream_handler().advance(adapters.transfer_store().get(name))
     assert here.get(f"/transfers/{name}").body["hops"][0]["state"] == "offered"
     return f"{name}-0"
 
@@ -64,7 +64,7 @@ class TestPutting:
         hop_id = offered(here)
         here.post(f"/transfers/{hop_id[:-2]}/cancel")
         assert ask(here, hop_id).status == 200
-        later = wiring.clock() + ACCEPTANCE_WINDOW + timedelta(seconds=1)
+        later = adapters.clock() + ACCEPTANCE_WINDOW + timedelta(seconds=1)
         monkeypatch.setattr(wiring.manifest_service(), "_clock", lambda: later)
         assert ask(here, hop_id).status == 409
 
