@@ -52,7 +52,6 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
   "command-not-trusted": ["Der Agent vertraut der Signatur eines Befehls nicht"],
   "command-replayed": ["Der Agent hat diesen Befehl schon ausgeführt"],
   "command-too-large": ["Ein Befehl ist zu groß"],
-  conflict: ["Konflikt mit dem aktuellen Zustand"],
   cursor: ["Ungültiger Cursor", "Mit der ersten Seite neu beginnen."],
   "destination-changed": ["Am Ziel wurden angekommene Dateien verändert"],
   "control-character-in-name": [
@@ -96,6 +95,8 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
     "Interner Fehler der Steuerung",
     "Erneut versuchen; bleibt der Fehler, einem Administrator die Nummer nennen.",
   ],
+  "invalid-body": ["Ungültige Eingabe", "Bitte korrigieren und erneut senden."],
+  "invalid-query": ["Ungültige Abfrage", "Bitte korrigieren und erneut senden."],
   "io-error": ["Lesen oder Schreiben ist fehlgeschlagen", "Im Log dieses Servers nachsehen."],
   "is-a-directory": [
     "Am Ziel der Datei ist ein Verzeichnis",
@@ -117,7 +118,6 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
   "link-without-file": ["Die Datei zu diesem Hardlink fehlt"],
   malformed: ["Ungültige Anfrage"],
   "manifest-not-wanted": ["Hier wird kein Manifest erwartet"],
-  misfit: ["Ungültige Eingabe", "Bitte korrigieren und erneut senden."],
   "mounted-twice": [
     "Ein Verzeichnis ist am Ziel unter zwei Pfaden eingehängt",
     "Eines von beiden aushängen oder weglassen.",
@@ -176,7 +176,7 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
   "read-only": ["Dieser Ort ist nur lesbar"],
   "read-only-remote": ["Dieses Remote ist nur lesbar"],
   "read-only-root": ["Diese Freigabe ist nur lesbar"],
-  refused: ["Die Anfrage kann nicht verarbeitet werden"],
+  refused: ["Die Anfrage wurde abgelehnt"],
   "remote-denied": [
     "Das Remote verweigert diesem Server den Zugriff",
     "Der Administrator des Servers erneuert den Zugang mit `rclone config reconnect` oder `rclone config`.",
@@ -244,8 +244,13 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
     "Klären, wem es gehört; wird es nicht gebraucht, in AWS löschen, sonst einen anderen Namen für den Agenten wählen.",
   ],
   "too-large": ["Das ist zu groß", "Weniger auf einmal senden."],
+  "too-many-requests": ["Zu viele Anfragen", "Kurz warten und erneut versuchen."],
   "transfer-unknown": ["Diese Übertragung existiert nicht", "In der Liste der Übertragungen nachsehen."],
   unreadable: ["Das lässt sich nicht übertragen"],
+  unavailable: [
+    "Die API ist nicht verfügbar",
+    "Erneut versuchen; bleibt der Fehler, findet ein Administrator die Ursache im Log der Funktion.",
+  ],
   "update-over": ["Diese Aktualisierung ist bereits beendet"],
   "update-unknown": ["Diese Aktualisierung existiert nicht"],
   "version-unknown": ["Diese Version wurde für Agenten nicht veröffentlicht"],
