@@ -1,10 +1,11 @@
 /** German translations of problems and timeline events. Everything else is shown in the original English. */
+import type { HopEvent, ProblemCode, TransferEvent } from "../reported";
 
 /**
  * Title and advice by problem code. Advice is omitted where the original knows more. The original message,
  * with names and numbers, is shown below.
  */
-const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
+const PROBLEMS: Record<ProblemCode, readonly [what: string, advice?: string]> = {
   "agent-busy-updating": [
     "Der Agent wird gerade aktualisiert",
     "Warten, bis das zu Ende ist, oder es abbrechen.",
@@ -269,25 +270,21 @@ const CONNECTION_KINDS: Record<string, string> = {
   remote: "Remote",
 };
 
-/** Patterns of hop events, as lambdas/domain/timeline.py writes them. */
-const HOP_EVENTS: readonly (readonly [RegExp, (found: string[]) => string])[] = [
-  [/^waits for approval$/, () => "wartet auf Genehmigung"],
-  [/^waits for the hop before it$/, () => "wartet auf die vorige Etappe"],
-  [/^queued$/, () => "in der Warteschlange"],
-  [/^queued again, attempt (\d+)$/, ([attempt]) => `wieder in der Warteschlange, Versuch ${attempt}`],
-  [/^offered to (.+)$/, ([agent]) => `wurde ${agent} angeboten`],
-  [/^started \((\w+)\)$/, ([way = ""]) => `begonnen (${lookUp(CONNECTION_KINDS, way) ?? way})`],
-  [
-    /^started \(direct, (.+) dialled (.+)\)$/,
-    ([one, other]) => `begonnen (direkt, ${one} hat sich mit ${other} verbunden)`,
-  ],
-  [/^paused$/, () => "pausiert"],
-  [/^has arrived, is being read back$/, () => "angekommen, wird zur Prüfung zurückgelesen"],
-  [/^succeeded$/, () => "erfolgreich"],
-  [/^failed$/, () => "fehlgeschlagen"],
-  [/^was cancelled$/, () => "abgebrochen"],
-];
-const TRANSFER_EVENTS: Record<string, string> = {
+/** Hop events by their English template; the functions are given what fills it. */
+const HOP_EVENTS: Record<HopEvent, (...filled: string[]) => string> = {
+  "waits for approval": () => "wartet auf Genehmigung",
+  "waits for the hop before it": () => "wartet auf die vorige Etappe",
+  queued: () => "in der Warteschlange",
+  "queued again, attempt {attempt}": (attempt) => `wieder in der Warteschlange, Versuch ${attempt}`,
+  "offered to {carrier}": (carrier) => `wurde ${carrier} angeboten`,
+  "started ({via})": (via = "") => `begonnen (${connectionInGerman(via)})`,
+  paused: () => "pausiert",
+  "has arrived, is being read back": () => "angekommen, wird zur Prüfung zurückgelesen",
+  succeeded: () => "erfolgreich",
+  failed: () => "fehlgeschlagen",
+  "was cancelled": () => "abgebrochen",
+};
+const TRANSFER_EVENTS: Record<TransferEvent, string> = {
   requested: "angefordert",
   approved: "genehmigt",
   paused: "pausiert",
@@ -309,9 +306,22 @@ export function problemInGerman(code: string): readonly [what: string, advice?: 
 export function eventInGerman(what: string): string | undefined {
   const [, number, event] = /^hop (\d+) (.*)$/.exec(what) ?? [];
   if (event === undefined) return lookUp(TRANSFER_EVENTS, what);
-  for (const [pattern, say] of HOP_EVENTS) {
-    const found = pattern.exec(event);
-    if (found) return `Etappe ${number} ${say(found.slice(1))}`;
+  for (const [template, say] of Object.entries(HOP_EVENTS)) {
+    const found = patternOf(template).exec(event);
+    if (found) return `Etappe ${number} ${say(...found.slice(1))}`;
   }
   return undefined;
+}
+
+/** Return the pattern of the texts that a template gives. */
+function patternOf(template: string): RegExp {
+  const escaped = template.replace(/[()]/g, "\\$&");
+  return new RegExp(`^${escaped.replace(/\{\w+\}/g, "(.+)")}$`);
+}
+
+/** Translate how bytes travel: `s3`, or `direct, server-c dialled 10.0.0.2:4460`. */
+function connectionInGerman(via: string): string {
+  const [, one, other] = /^direct, (.+) dialled (.+)$/.exec(via) ?? [];
+  if (one !== undefined) return `direkt, ${one} hat sich mit ${other} verbunden`;
+  return lookUp(CONNECTION_KINDS, via) ?? via;
 }
