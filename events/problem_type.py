@@ -1,7 +1,13 @@
-"""The catalogue of problems: what every problem of one code has in common."""
+"""The catalogue of problems: what every problem of one code has in common.
 
+python -m events.problem_type MODULE…    prints the catalogue of each module, as JSON
+"""
+
+import json
+import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from importlib import import_module
 
 from events.base import Problem
 
@@ -54,3 +60,10 @@ def catalogue(types: Iterable[object]) -> dict[str, ProblemType]:
         if isinstance(kind, ProblemType) and found.setdefault(kind.code, kind).title != kind.title:
             raise ValueError(f"two problem types have the code {kind.code}")
     return found
+
+
+if __name__ == "__main__":
+    catalogues = {name: import_module(name).CATALOGUE for name in sys.argv[1:]}
+    json.dump(
+        {name: [asdict(kind) for kind in found.values()] for name, found in catalogues.items()}, sys.stdout
+    )

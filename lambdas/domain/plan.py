@@ -189,9 +189,7 @@ def _check_distinct(destinations: Sequence[Location]) -> None:
     for destination in destinations:
         key = _key(destination)
         if key in seen:
-            raise DuplicateDestinationError(
-                f"The destination {destination} occurs more than once.", "Name each destination once."
-            )
+            raise DuplicateDestinationError(str(destination))
         seen.add(key)
 
 

@@ -115,10 +115,7 @@ class PolicyService:
             raise LimitError(f"There would be {len(resulting)} policies.", f"Keep {MAX_POLICIES} at most.")
         request = simple(by, MANAGE_POLICY, SYSTEM, RequestTime(self._clock(), self._zone))
         if not policy_set(texts(resulting)).decide(request).allowed:
-            raise LockoutError(
-                f"With this change, {by.name} could no longer change policies, nor undo it.",
-                "Keep a policy that permits you manage_policy, or let another administrator make the change.",
-            )
+            raise LockoutError(by.name)
 
 
 def with_user_ids(text: str, users: UserDirectory) -> str:

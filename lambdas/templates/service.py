@@ -6,7 +6,7 @@ from events.base import Actor
 from events.requests import TemplateId, TemplateRequest
 from events.views import TemplatesView, TemplateView
 from lambdas.audit.recorder import Record, unrecorded
-from lambdas.domain.errors import CursorError, RefusedError, StaleError, TemplateUnknownError
+from lambdas.domain.errors import CursorError, MisnamedError, StaleError, TemplateUnknownError
 from lambdas.domain.plan import MAX_SELECTED_BYTES, new_transfer_id, plan
 from lambdas.domain.template import Template, check_loops, written
 from lambdas.ports import AgentReader, Clock
@@ -15,10 +15,6 @@ from lambdas.telemetry import logger
 
 _MAX_SELECTION = ("x" * (MAX_SELECTED_BYTES - len('""')),)
 """The largest selection that one transfer of a template can have."""
-
-
-class MisnamedError(RefusedError):
-    code = "template-misnamed"
 
 
 class TemplateService:
@@ -59,10 +55,7 @@ class TemplateService:
             StaleError: the stored version is not `version`.
         """
         if request.name != template_id:
-            message = f"The body names the template {request.name}, the URL {template_id}."
-            raise MisnamedError(
-                message, "Use the same name in both. To rename, create a new template and remove the old one."
-            )
+            raise MisnamedError(request.name, template_id)
         old = self._known(template_id)
         if version is not None and (old is None or old.version != version):
             raise StaleError(f"Template {template_id}")

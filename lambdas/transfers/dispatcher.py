@@ -14,7 +14,7 @@ from events.commands import DirectRoute, LocalRoute, Move, Peer, Relay, RemoteRo
 from events.locations import AgentLocation
 from events.options import Options
 from lambdas.domain.agent import Agent, check_able
-from lambdas.domain.errors import AgentDeclinedError, AgentUnknownError, LimitError
+from lambdas.domain.errors import AgentTooOldError, AgentUnknownError, LimitError
 from lambdas.domain.hop import Hop, relay_prefix
 from lambdas.domain.hop_changes import offered, refused
 from lambdas.domain.sizes import MAX_PUBLISHED_BYTES, check_command
@@ -61,7 +61,7 @@ class Dispatcher:
             agents = {agent_id: find(agent_id) for agent_id in hop.agents}
             check_able(agents[hop.carrier], hop.destination, transfer.options)
             check_command(transfer, hop, agents, MAX_PUBLISHED_BYTES)
-        except (AgentUnknownError, AgentDeclinedError, LimitError) as error:
+        except (AgentUnknownError, AgentTooOldError, LimitError) as error:
             return self._refuse(transfer, hop, error.problem)
         if any(agent.presence != "online" for agent in agents.values()):
             return transfer

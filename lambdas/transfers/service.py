@@ -194,8 +194,7 @@ class TransferService:
         known = self._store.get(transfer_id)
         if known.fingerprint != spec.fingerprint:
             raise ReusedKeyError(
-                f"This Idempotency-Key was used for a different request: it created transfer {transfer_id}.",
-                "Send a new key with each new request.",
+                f"This Idempotency-Key was used for a different request: it created transfer {transfer_id}."
             )
         return self._view(known)
 

@@ -17,10 +17,12 @@ from cryptography.x509.oid import NameOID
 from moto import mock_aws
 
 from events.commands import Command
+from events.problem_type import ProblemType
 from events.reports import Capabilities, Hello, RootState
 from lambdas import adapters, wiring
 from lambdas.api.app import app
 from lambdas.api.handler import handler
+from lambdas.domain.problems import CATALOGUE
 from lambdas.settings import Settings
 from lambdas.store import TABLES
 from lambdas.store.base import bind
@@ -72,6 +74,13 @@ class Answer:
     @property
     def body(self) -> Any:
         return json.loads(self.text)
+
+    @property
+    def problem(self) -> ProblemType:
+        """The answer's type of problem; checks that status and title are those of the catalogue."""
+        found = CATALOGUE[self.body["type"].removeprefix("urn:crosshaul:problem:")]
+        assert (self.status, self.body["title"]) == (found.status, found.title)
+        return found
 
 
 @dataclass

@@ -15,6 +15,7 @@ from events.states import HopState
 from events.topics import STAGE_ATTRIBUTE, Topics
 from lambdas import adapters, wiring
 from lambdas.aws.iot_registry import IotEndpoint, IotRegistry
+from lambdas.domain import problems
 from lambdas.domain.errors import AgentUnknownError
 from tests.support.control_plane import JWK, POLICY, REGION, csr, host, lane_certificate
 
@@ -87,7 +88,7 @@ def test_a_token_works_once(here):
     assert here.post("/agents/register", host(token), role=None).status == 201
     again = here.post("/agents/register", host(token), role=None)
     assert again.status == 401
-    assert again.body["type"] == "urn:crosshaul:problem:enrollment-token"
+    assert again.problem == problems.ENROLLMENT_TOKEN
     assert "new one" in again.body["advice"]
 
 

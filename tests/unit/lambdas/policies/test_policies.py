@@ -8,6 +8,7 @@ import pytest
 from events.policies import PolicyRequest
 from lambdas import adapters, wiring
 from lambdas.api.app import ROUTES
+from lambdas.domain import problems
 from lambdas.domain.authorization import Principal
 from lambdas.policies.decision_point import CACHE_TTL_S, DecisionPoint
 from tests.support.control_plane import publish
@@ -74,7 +75,7 @@ class TestKeeping:
     def test_a_new_policy_takes_no_name_of_one_that_came_along(self, here):
         theirs = here.get("/policies/operator").body
         answer = put(here, "operator", NO_LAB, version="0")
-        assert (answer.status, answer.body["type"]) == (409, "urn:crosshaul:problem:policy-exists")
+        assert answer.problem == problems.POLICY_EXISTS
         assert "comes with Crosshaul" in answer.body["detail"]
         assert answer.body["advice"]
         assert here.get("/policies/operator").body == theirs
@@ -84,7 +85,7 @@ class TestKeeping:
         changed = put(here, "operator", seen["text"] + " // ours", version=str(seen["version"]))
         assert (changed.status, changed.body["version"]) == (200, seen["version"] + 1)
         answer = put(here, "operator", seen["text"], version=str(seen["version"]))
-        assert (answer.status, answer.body["type"]) == (409, "urn:crosshaul:problem:stale")
+        assert answer.problem == problems.STALE
 
     @pytest.mark.parametrize(
         ("text", "place"),
@@ -128,7 +129,7 @@ class TestKeeping:
     def test_nobody_shuts_themselves_out(self, here):
         assert here.call("DELETE", "/policies/admin", why="who needs them").status == 422
         answer = put(here, "locked", "forbid (principal, action, resource);")
-        assert (answer.status, answer.body["type"]) == (422, "urn:crosshaul:problem:policy-lockout")
+        assert answer.problem == problems.POLICY_LOCKOUT
         assert here.get("/agents").status == 200
 
     def test_a_change_costs_four_writes(self, here):
@@ -224,7 +225,7 @@ class TestDeciding:
             assert "the bucket media-uploads" in refused.body["detail"]
         assert fleet.post("/buckets/media-uploads/browse", {"prefix": "payroll/../x"}).status == 422
         unknown = fleet.post("/buckets/media-uploads/browse", {"prefix": "photos/"})
-        assert (unknown.status, unknown.body["type"]) == (404, "urn:crosshaul:problem:bucket-unknown")
+        assert unknown.problem == problems.BUCKET_UNKNOWN
         assert fleet.post("/agents/server-b/browse", {"path": "/payroll"}).status != 403
 
     def test_who_may_look_into_agents_alone_sees_no_bucket(self, fleet):

@@ -12,9 +12,10 @@ from events.progress import Progress
 from events.reports import Capabilities, Checkpoint, Failed, Paused, RemoteState, Started, Succeeded
 from events.requests import TransferRequest
 from events.states import HopState, TransferState
+from lambdas.domain import problems
 from lambdas.domain.errors import (
-    AgentDeclinedError,
     AgentOfflineError,
+    AgentTooOldError,
     AgentUnknownError,
     OutsideRootsError,
     ReadOnlyError,
@@ -136,7 +137,7 @@ def test_a_chain_ends_with_its_first_hop_and_can_be_retried(world: ControlPlaneF
     view = world.transfer_service.get(transfer_id)
     assert [hop.state for hop in view.hops] == ["failed"] * 3
     assert (view.state, view.problem.code) == ("failed", "source-missing")
-    assert view.hops[2].problem.code == "previous-hop-ended"
+    assert view.hops[2].problem.code == problems.PREVIOUS_HOP_ENDED.code
     world.fleet.kinds()
     again = world.transfer_service.retry(transfer_id, ADA)
     assert [hop.state for hop in again.hops] == ["queued", "waiting", "waiting"]
@@ -176,21 +177,21 @@ def test_an_agent_that_was_removed_fails_its_hops(world: ControlPlaneFixture):
     world.stream()
     view = world.transfer_service.get(transfer_id)
     assert [hop.state for hop in view.hops] == ["failed", "offered"]
-    assert view.hops[0].problem.code == "agent-unknown"
+    assert view.hops[0].problem.code == problems.AGENT_UNKNOWN.code
 
 
 def test_an_agent_that_would_upload_where_it_was_to_look_is_not_told_to(world: ControlPlaneFixture):
     able = Capabilities(previews_uploads=True)
     rehearsal = {"dry_run": True}
-    with pytest.raises(AgentDeclinedError) as refused:
+    with pytest.raises(AgentTooOldError) as refused:
         world.request("a:/data/", "s3://media/x/", options=Options(**rehearsal))
-    assert refused.value.problem.code == "agent-too-old"
+    assert refused.value.problem.code == problems.AGENT_TOO_OLD.code
     world.agents.known["a"] = an_agent("a", capabilities=able)
     transfer_id = world.request("a:/data/", "s3://media/x/", options=Options(**rehearsal))
     world.agents.known["a"] = an_agent("a")  # went back to its version of before
     world.stream()
     assert world.fleet.sent == []
-    assert world.hop(transfer_id).problem.code == "agent-too-old"
+    assert world.hop(transfer_id).problem.code == problems.AGENT_TOO_OLD.code
     world.request("a:/data/", "b:/archive/", options=Options(**rehearsal))
     world.stream()
     assert ("b", "move") in world.fleet.kinds()

@@ -8,6 +8,7 @@ import boto3
 import pytest
 
 from lambdas import adapters, wiring
+from lambdas.domain import problems
 from lambdas.transfers.manifests import ACCEPTANCE_WINDOW
 from tests.support.control_plane import REGION, ControlPlane
 
@@ -58,7 +59,7 @@ class TestPutting:
         body = {"source": "server-b:/primary/", "destinations": ["server-c:/primary/"]}
         hop_id = here.post("/transfers", body).body["hops"][0]["hop_id"]
         answer = ask(here, hop_id)
-        assert (answer.status, answer.body["type"]) == (409, "urn:crosshaul:problem:manifest-not-wanted")
+        assert answer.problem == problems.MANIFEST_NOT_WANTED
 
     def test_long_after_its_end_what_it_did_is_settled(self, here, monkeypatch):
         hop_id = offered(here)

@@ -8,6 +8,7 @@ import pytest
 
 from events.locations import AgentLocation, S3Location
 from lambdas import adapters, wiring
+from lambdas.domain import problems
 from lambdas.domain.hop import Hop, relay_prefix
 from lambdas.transfers.s3_credentials import session_policy
 from tests.support.fakes import MORNING
@@ -165,5 +166,5 @@ class TestTheRoute:
         hop_id = self.offered(here)
         here.post(f"/transfers/{hop_id[:-2]}/cancel")
         answer = self.ask(here, hop_id)
-        assert (answer.status, answer.body["type"]) == (409, "urn:crosshaul:problem:hop-not-under-way")
+        assert answer.problem == problems.HOP_NOT_UNDER_WAY
         assert self.sts.asked == []
