@@ -4,7 +4,7 @@
 # make lint          run ruff, mypy, import-linter, the check for banned words and the console's checks
 # make audit         check every dependency for known vulnerabilities (asks the registries) and its license
 # make licences      check licenses only; fails if a shipped package has one that is not allowed
-# make wire          generate the console's types from the models in events/
+# make wire          generate the console's types and the list of problems from the Python rooms
 # make clean         delete the demonstration's state and every environment
 
 SHELL := /bin/bash

@@ -9,5 +9,5 @@ from infra.stacks import compose
 from infra.stage import Stage
 
 app = cdk.App()
-compose(app, Stage.of(app))
+compose(app, Stage.from_context(app))
 app.synth()

@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Sequence
 
+from agent import problems
 from events.base import Problem, display_text
 
 
@@ -25,20 +26,8 @@ def unforeseen(error: Exception) -> Problem:
 
     An OSError may pass and is retryable; a bug is not, and its traceback is in the log.
     """
-    return Problem(
-        code="agent-error",
-        message=f"{type(error).__name__}: {error}",
-        advice="See the agent's log (journalctl -u crosshaul-agent) on that host.",
-        retryable=isinstance(error, OSError),
-    )
-
-
-def filter_refused(reason: ValueError) -> Problem:
-    """Return the problem for filters that are invalid or too expensive."""
-    return Problem(
-        code="filter-refused",
-        message=f"The filters cannot be used: {reason}.",
-        advice="Create the transfer again with other filters; or change its template.",
+    return problems.AGENT_ERROR.problem(
+        error=type(error).__name__, reason=error, retryable=isinstance(error, OSError)
     )
 
 
@@ -90,125 +79,45 @@ def is_fatal(error: OSError) -> bool:
     return error.errno in _FULL_ERRNOS | {errno.EROFS, errno.EIO}
 
 
-_PROBLEMS: dict[int, tuple[str, str, str]] = {
-    errno.ENOENT: ("source-missing", "does not exist", "Check the path."),
-    errno.EACCES: (
-        "permission-denied",
-        "is not accessible to the agent's user",
-        "Give that user access to it.",
-    ),
-    errno.EPERM: (
-        "permission-denied",
-        "is not accessible to the agent's user",
-        "Give that user access to it.",
-    ),
-    errno.ENOSPC: (
-        "destination-full",
-        "has no space left",
-        "Free some space; the transfer then continues by itself.",
-    ),
-    errno.EDQUOT: (
-        "destination-full",
-        "is over its quota",
-        "Free some space; the transfer then continues by itself.",
-    ),
-    errno.EFBIG: (
-        "file-too-large",
-        "is larger than the destination's file system allows",
-        "Choose another destination.",
-    ),
-    errno.EROFS: ("destination-read-only", "is on a read-only file system", "Remount it read-write."),
-    errno.ENAMETOOLONG: (
-        "name-too-long",
-        "has a name that is too long for the file system",
-        "Shorten the name.",
-    ),
-    errno.ENOTDIR: ("not-a-directory", "is not a directory", "Name a file without a trailing slash."),
-    errno.EISDIR: (
-        "is-a-directory",
-        "is a directory, but a file belongs there",
-        "Move it away or rename one of the two.",
-    ),
-    errno.EEXIST: (
-        "in-the-way",
-        "already exists and is in the way",
-        "Move it away or rename one of the two.",
-    ),
-    errno.ENOTEMPTY: (
-        "in-the-way",
-        "already exists and is in the way",
-        "Move it away or rename one of the two.",
-    ),
-    errno.ELOOP: ("outside-roots", "leads through a symbolic link", "Use a path without symbolic links."),
-    errno.EXDEV: (
-        "outside-roots",
-        "leads out of the root, or into a read-only root",
-        "Name a path inside one of the agent's roots.",
-    ),
+_PROBLEM_TYPES = {
+    errno.ENOENT: problems.SOURCE_MISSING,
+    errno.EACCES: problems.PERMISSION_DENIED,
+    errno.EPERM: problems.PERMISSION_DENIED,
+    errno.ENOSPC: problems.DESTINATION_FULL,
+    errno.EDQUOT: problems.QUOTA_EXCEEDED,
+    errno.EFBIG: problems.FILE_TOO_LARGE,
+    errno.EROFS: problems.DESTINATION_READ_ONLY,
+    errno.ENAMETOOLONG: problems.NAME_TOO_LONG,
+    errno.ENOTDIR: problems.NOT_A_DIRECTORY,
+    errno.EISDIR: problems.IS_A_DIRECTORY,
+    errno.EEXIST: problems.IN_THE_WAY,
+    errno.ENOTEMPTY: problems.IN_THE_WAY,
+    errno.ELOOP: problems.PATH_THROUGH_LINK,
+    errno.EXDEV: problems.PATH_LEAVES_ROOT,
 }
-_RETRYABLE_ERRNOS = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EIO,
-    errno.EAGAIN,
-    errno.EMFILE,
-    errno.ENFILE,
-    errno.ESTALE,
-}
+_RETRYABLE_ERRNOS = {errno.EIO, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ESTALE}
+"""Errors without a problem type of their own that a later attempt may not meet."""
 
 
 def problem_of(error: OSError, path: str) -> Problem:
     """Return the problem to report for an operating system's error about a path."""
-    if isinstance(error, SameNameError):
-        return _same_name(display_path(path), display_path(error.other))
-    if isinstance(error, InTheWayError):
-        return _in_the_way(display_path(path), display_path(error.path), is_link=error.is_link)
-    if isinstance(error, SamePlaceError):
-        return _same_place(display_path(path), display_path(error.path), display_path(error.other))
+    match error:
+        case SameNameError():
+            return problems.NAME_COLLISION.problem(path=path, other=error.other)
+        case InTheWayError():
+            kind = problems.LINK_IN_THE_WAY if error.is_link else problems.FILE_IN_THE_WAY
+            prefix = "" if path == error.path else f"{path} cannot be written: "
+            return kind.problem(path=path, obstacle=f"{prefix}{error.path}")
+        case SamePlaceError():
+            prefix = "" if path == error.path else f"{path} is not used: "
+            return problems.MOUNTED_TWICE.problem(
+                path=path, mounted=f"{prefix}{error.path}", other=error.other
+            )
     number = error.errno or errno.EIO
-    fallback = ("io-error", f"cannot be used: {os.strerror(number)}", "See that host's system log.")
-    code, text, advice = _PROBLEMS.get(number, fallback)
-    name = display_path(path)
-    return Problem(
-        code=code, message=f"{name} {text}.", advice=advice, path=name, retryable=number in _RETRYABLE_ERRNOS
-    )
-
-
-def _same_name(path: str, other: str) -> Problem:
-    return Problem(
-        code="name-collision",
-        message=f"{path} collides with {other}: its file system treats them as one.",
-        advice="Rename one of the two, or choose a destination that distinguishes them. The existing file "
-        "was not touched.",
-        path=path,
-    )
-
-
-def _in_the_way(path: str, obstacle: str, *, is_link: bool) -> Problem:
-    if is_link:
-        code, description = "link-in-the-way", "is a symbolic link"
-        advice = (
-            "Remove the link, or use the directory that it points to as the destination of another "
-            "transfer. What it points to was not touched."
-        )
-    else:
-        code, description, advice = (
-            "in-the-way",
-            "is not a directory",
-            "Move it away or rename one of the two.",
-        )
-    prefix = "" if path == obstacle else f"{path} cannot be written: "
-    text = f"{prefix}{obstacle} {description}, and a directory belongs there."
-    return Problem(code=code, message=text, advice=advice, path=path)
-
-
-def _same_place(path: str, mounted: str, other: str) -> Problem:
-    prefix = "" if path == mounted else f"{path} is not used: "
-    return Problem(
-        code="mounted-twice",
-        message=f"{prefix}{mounted} is the same directory as {other}, mounted a second time.",
-        advice="Unmount one of them, or use --exclude for one. Nothing was written under this path.",
-        path=path,
+    if kind_of_errno := _PROBLEM_TYPES.get(number):
+        return kind_of_errno.problem(path=path)
+    return problems.IO_ERROR.problem(
+        path=path, reason=os.strerror(number), retryable=number in _RETRYABLE_ERRNOS
     )
 
 

@@ -136,7 +136,7 @@ def capabilities(config: Config) -> Capabilities:
         movers=movers,
         rclone=version,
         remotes=remote_states(config),
-        follows=True,
+        streaming=True,
         browses_remotes=True,
         previews_uploads=True,
     )

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from agent.files.disk import atomic_write
+from agent.problems import STATE_DAMAGED
 from events.base import Problem
 
 log = logging.getLogger(__name__)
@@ -62,16 +63,7 @@ class Quarantine:
             return ()
         count = "1 file" if len(names) == 1 else f"{len(names)} files"
         named = ", ".join(names[-MAX_NAMES:]) + (", …" if len(names) > MAX_NAMES else "")
-        return (
-            Problem(
-                code="state-damaged",
-                message=f"The agent could not use {count} of its state, now set aside in {self._folder}:"
-                f" {named}",
-                advice="The agent works without them. See its log for the reasons, have the disk checked,"
-                " then delete them.",
-                path=str(self._folder),
-            ),
-        )
+        return (STATE_DAMAGED.problem(path=str(self._folder), count=count, names=named),)
 
     def _keep(self, name: str, reason: str, act: Callable[[Path], None]) -> bool:
         target = self._folder / f"{time.time_ns():020}-{name[:200]}"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from agent.config import Config, RemoteConfig
 from agent.errors import HopError
+from agent.problems import RCLONE_CONFIG_MISSING, REMOTE_NOT_WRITABLE, REMOTE_UNKNOWN
 from events.base import Problem
 from events.locations import RemoteLocation
 
@@ -15,12 +16,12 @@ class Remotes:
     def __init__(self, remotes: Iterable[RemoteConfig] = (), rclone_config: Path | None = None) -> None:
         """Create the list; `rclone_config` is the path of rclone's own configuration."""
         self._remotes = {remote.name: remote for remote in remotes}
-        self._described_in = rclone_config
+        self._rclone_config = rclone_config
 
     def reload(self, config: Config) -> None:
         """Use the remotes of a changed agent.toml from now on."""
         self._remotes = {remote.name: remote for remote in config.remotes}
-        self._described_in = config.rclone_config
+        self._rclone_config = config.rclone_config
 
     def find(self, location: RemoteLocation, *, writing: bool) -> RemoteConfig:
         """Return the remote of a location.
@@ -35,39 +36,23 @@ class Remotes:
         return remote
 
     @property
-    def described_in(self) -> Path:
-        """HopError if rclone's configuration is not there."""
-        if self._described_in is None or not self._described_in.is_file():
-            raise HopError(_not_described(self._described_in))
-        return self._described_in
+    def rclone_config(self) -> Path:
+        """Path of rclone's own configuration. Raises HopError if it does not exist."""
+        if self._rclone_config is None or not self._rclone_config.is_file():
+            raise HopError(RCLONE_CONFIG_MISSING.problem(file=self._rclone_config))
+        return self._rclone_config
 
     def _unknown(self, location: RemoteLocation) -> Problem:
-        return Problem(
-            code="remote-unknown",
-            message=f"This agent has no remote named {location.remote}.",
-            advice=f"Its remotes are {self._names(self._remotes)}; its host's administrator can add one in "
-            "agent.toml.",
-            path=str(location),
+        return REMOTE_UNKNOWN.problem(
+            path=str(location), remote=location.remote, remotes=self._names(self._remotes)
         )
 
     def _read_only(self, location: RemoteLocation) -> Problem:
         writable = [name for name, remote in self._remotes.items() if remote.access == "rw"]
-        return Problem(
-            code="read-only-remote",
-            message=f"{location} is on the remote {location.remote}, which is read-only.",
-            advice=f"Writable remotes: {self._names(writable)}.",
-            path=str(location),
+        return REMOTE_NOT_WRITABLE.problem(
+            path=str(location), remote=location.remote, remotes=self._names(writable)
         )
 
     @staticmethod
     def _names(names: Iterable[str]) -> str:
         return ", ".join(names) or "none"
-
-
-def _not_described(path: Path | None) -> Problem:
-    return Problem(
-        code="remote-not-described",
-        message=f"The rclone configuration of this agent's host does not exist: {path}.",
-        advice="Its administrator can create it with `rclone config`, or set rclone_config in agent.toml to "
-        "another file.",
-    )

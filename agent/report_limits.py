@@ -4,7 +4,6 @@ A report that is too large would block every later one. So free text is clipped 
 by step, until the report fits; what a person needs first is kept longest.
 """
 
-import json
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -26,6 +25,7 @@ from events.reports import (
     Started,
     Succeeded,
 )
+from events.sizes import json_bytes
 
 MAX_REPORT_BYTES = 120 * 1024
 """Bytes of a report as JSON; AWS IoT Core takes 128 KiB in one message."""
@@ -49,6 +49,7 @@ _FREE_TEXT: dict[type[BaseModel], tuple[str, ...]] = {
     Refused: ("command_id",),
 }
 """Fields that may be clipped."""
+_QUOTES_BYTES = 2
 _LAST_CHARACTER = "\U0010ffff"
 
 AnyReport = TypeVar("AnyReport", bound=Report)
@@ -76,18 +77,16 @@ def message_size(report: Report) -> int:
     return len(ReportEnvelope(report=report).model_dump_json().encode())
 
 
-def json_size(text: str) -> int:
-    """Return the bytes of a text as JSON; a control character takes six."""
-    return len(json.dumps(text, ensure_ascii=False).encode()) - 2
-
-
 def clip_text(text: str, limit: int) -> str:
-    """Return the text, cut to at most `limit` bytes as JSON, with a note of how much is left out."""
-    if json_size(text) <= limit:
+    """Return the text, cut to at most `limit` bytes, with a note of how much is left out.
+
+    Bytes are those of JSON, without the quotes.
+    """
+    if json_bytes(text) - _QUOTES_BYTES <= limit:
         return text
     size, kept = 0, 0
     for character in text:
-        size += json_size(character)
+        size += json_bytes(character) - _QUOTES_BYTES
         if size > limit - 40:
             break
         kept += 1

@@ -25,13 +25,13 @@ from agent.hops.journal import Journal
 from agent.identity import lane_certificate
 from agent.identity.keys import Generation, Keyring
 from agent.identity.registration import Files, Registration, read_registration
-from agent.identity.rotation import Rotation
+from agent.identity.rotation import Rotation, RotationSchedule
 from agent.lane.peer_paths import PeerPathCache
 from agent.lane.server import LaneServer
 from agent.movers import mover_for
 from agent.pull.bandwidth import BandwidthSchedule, SharedBandwidth
 from agent.pull.manifest_outbox import ManifestOutbox, ManifestUploader
-from agent.pull.mover import HostResources
+from agent.pull.mover import Credentials, HostResources
 from agent.pull.pull import discard_abandoned
 from agent.quarantine import Quarantine
 from agent.remotes import Remotes
@@ -43,7 +43,6 @@ from agent.updating.update_jobs import Installation, UpdateJobs
 from events.base import UpdateId
 from events.topics import Topics
 from events.updates import UpdateOrderView
-from events.views import CredentialsView
 
 if TYPE_CHECKING:
     from agent.cloud.api import HopCredentials
@@ -75,7 +74,8 @@ def register(
         lane_certificate.ensure(staged.folder)
         return host_info.describe(config, staged.lane_certificate.read_text())
 
-    return enrollment.register(config.state, api_url, token, name=name, describe=describe, force=force)
+    host = enrollment.HostEnrollment(config.state, describe)
+    return host.register(api_url, token, name=name, force=force)
 
 
 def run(config_path: Path) -> None:
@@ -165,14 +165,14 @@ async def _serve(
                         endpoint=endpoint,
                         renew=partial(_renew, registration),
                         registered_at=registration.registered_at,
-                        age=timedelta(days=config.rotate_after_days),
+                        schedule=RotationSchedule(max_age=timedelta(days=config.rotate_after_days)),
                     ),
                     command_keys=CommandKeys(registration, files, config_path),
                     updates=_update_jobs(config_path, files, keyring, registration, link),
                     capabilities=await asyncio.to_thread(host_info.capabilities, config),
-                    active_pulls=host.arrivals,
+                    active_pulls=host.active_pulls,
                     deliver_manifests=ManifestUploader(manifests, upload_manifest).run,
-                    peer_paths=lane.routes,
+                    peer_paths=lane.peer_paths,
                     quarantine=Quarantine(files.folder),
                 )
             )
@@ -235,11 +235,11 @@ def _lane(
     files: Files,
     keyring: Keyring,
     host: HostResources,
-    credentials: Callable[[str], CredentialsView],
+    credentials: Credentials,
 ) -> Iterator[LaneServer]:
     address, port = split_endpoint(config.lane.listen)
-    routes = PeerPathCache(files.folder / "routes.json")
-    lane = LaneServer(keyring, host.roots, (address, port), routes, host.line, credentials, host.arrivals)
+    peer_paths = PeerPathCache(files.folder / "routes.json")
+    lane = LaneServer(keyring, host, (address, port), peer_paths, credentials)
     try:
         lane.start()
     except OSError as error:
@@ -252,9 +252,7 @@ def _lane(
         lane.stop()
 
 
-def _movers(
-    keyring: Keyring, host: HostResources, credentials: Callable[[str], CredentialsView], lane: LaneServer
-) -> Movers:
+def _movers(keyring: Keyring, host: HostResources, credentials: Credentials, lane: LaneServer) -> Movers:
     return lambda move: mover_for(move, host=host, identities=keyring, credentials=credentials, lane=lane)
 
 

@@ -289,7 +289,7 @@ class Service:
         paths = list(self._deps.peer_paths.all().items())[-MAX_REACHED:]
         return tuple(
             PeerReachability(
-                agent_id=name, dialled=path.dialled, address=path.address or None, relayed=path.relayed
+                agent_id=name, dialed=path.dialed, address=path.address or None, relayed=path.relayed
             )
             for name, path in paths
             if re.fullmatch(LABEL, name)

@@ -9,28 +9,20 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
+from agent.backoff import Backoff
+from agent.problems import HELPER_FAILING
 from events.base import Problem
 
 log = logging.getLogger(__name__)
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 _MAX_REASON_CHARS = 500
-
-
-@dataclass(frozen=True)
-class Backoff:
-    """Seconds before a helper that failed is started again: doubled each time, up to `max_s`."""
-
-    first_s: float = 1.0
-    max_s: float = 300.0
-    stable_s: float = 600.0
-    """Seconds without a failure after which a helper counts as working again."""
-
-
-DEFAULT_BACKOFF = Backoff()
+RESTART_BACKOFF = Backoff(first_s=1.0, max_s=300.0)
+"""Seconds before a helper that failed is started again."""
+STABLE_S = 600.0
+"""Seconds without a failure after which a helper counts as working again."""
 REPORTED_FAILURES = 2
 """Failures in a row from which on a helper is reported."""
 
@@ -38,7 +30,7 @@ REPORTED_FAILURES = 2
 class Supervisor:
     """Runs one agent's helpers. Use it from the event loop only."""
 
-    def __init__(self, backoff: Backoff = DEFAULT_BACKOFF) -> None:
+    def __init__(self, backoff: Backoff = RESTART_BACKOFF) -> None:
         self._backoff = backoff
         self._failing: dict[str, tuple[int, Problem, float]] = {}
         """By name: failures in a row, the latest problem, and when it occurred (monotonic seconds)."""
@@ -51,10 +43,9 @@ class Supervisor:
             try:
                 await work()
             except Exception as error:
-                failures = 1 if time.monotonic() - began > self._backoff.stable_s else failures + 1
+                failures = 1 if time.monotonic() - began > STABLE_S else failures + 1
                 self._note(name, failures, error)
-                pause = min(self._backoff.first_s * 2 ** min(failures - 1, 30), self._backoff.max_s)
-                await asyncio.sleep(pause)
+                await asyncio.sleep(self._backoff.delay_s(failures - 1))
             else:
                 self._failing.pop(name, None)
                 return
@@ -65,16 +56,11 @@ class Supervisor:
         return tuple(
             problem
             for failures, problem, at in self._failing.values()
-            if failures >= REPORTED_FAILURES and now - at < self._backoff.max_s + self._backoff.stable_s
+            if failures >= REPORTED_FAILURES and now - at < self._backoff.max_s + STABLE_S
         )
 
     def _note(self, name: str, failures: int, error: Exception) -> None:
         log.error("helper failed", exc_info=error, extra={"helper": name, "failures": failures})
         reason = f"{type(error).__name__}: {error}"[:_MAX_REASON_CHARS]
-        problem = Problem(
-            code="helper-failing",
-            message=f"The agent's {name} has failed {failures} times in a row: {reason}",
-            advice="Hops continue. See the agent's log (journalctl -u crosshaul-agent) on that host.",
-            retryable=True,
-        )
+        problem = HELPER_FAILING.problem(helper=name, failures=failures, reason=reason)
         self._failing[name] = (failures, problem, time.monotonic())

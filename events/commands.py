@@ -103,7 +103,7 @@ class Move(HopCommand):
     """Only these paths, relative to the source's prefix or directory; None for everything."""
     route: Route
     options: OrderedOptions = Options()
-    follows: HopId | None = None
+    previous_hop: HopId | None = None
     """The upstream hop that is still delivering the source: each file is moved once it is complete. None: the
     source is complete."""
 
@@ -125,7 +125,7 @@ class Serve(HopCommand):
     """Fingerprint of the source's own lane certificate that the peer expects. None: the newest."""
     relay: Relay | None = None
     """Where the source also accepts the peer if it cannot connect directly; None: nowhere."""
-    follows: HopId | None = None
+    previous_hop: HopId | None = None
     """The upstream hop that still delivers what is served: the peer is told of each file once it is complete,
     and of the end when that hop has succeeded."""
 

@@ -54,12 +54,12 @@ class Filters:
         """Return whether there are any patterns."""
         return bool(self.include or self.exclude)
 
-    def takes(self, path: str) -> bool:
+    def matches(self, path: str) -> bool:
         """Return whether a file is selected; `path` is relative to the source."""
         matching = self._files.matching(path)
         return matching == _INCLUDED if self.include else not matching
 
-    def enters(self, path: str) -> bool:
+    def may_match_below(self, path: str) -> bool:
         """Return whether a directory may contain selected files; `path` is relative to the source."""
         if self._whole and self._whole.matching(path):
             return False

@@ -274,7 +274,7 @@ class _Plain:
         self.paths: frozenset[str] = frozenset()
         self.parts: tuple[str, ...] = ()
 
-    def takes(self, variant: tuple[_Token, ...], *, anchored: bool) -> bool:
+    def try_add(self, variant: tuple[_Token, ...], *, anchored: bool) -> bool:
         """Add a pattern if it is plain; return whether it was."""
         if not variant:  # no path is empty
             return True
@@ -327,7 +327,7 @@ class GlobAutomaton:
             (group, glob.anchored, variant)
             for group, glob in globs
             for variant in glob.variants
-            if not plain[group].takes(variant, anchored=glob.anchored)
+            if not plain[group].try_add(variant, anchored=glob.anchored)
         ]
         self.steps = 0
         """Transitions computed so far: at most one for each character of each path."""

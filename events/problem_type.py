@@ -1,7 +1,13 @@
-"""The catalogue of problems: what every problem of one code has in common."""
+"""The catalogue of problems: what every problem of one code has in common.
 
+python -m events.problem_type MODULE…    prints the catalogue of each module, as JSON
+"""
+
+import json
+import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from importlib import import_module
 
 from events.base import Problem
 
@@ -28,9 +34,11 @@ class ProblemType:
     ) -> Problem:
         """Return one occurrence of this problem.
 
-        `path` is the path concerned, `retryable` overrides the catalogue, and `parameters` fill the
-        templates. Raises KeyError if a parameter is missing.
+        `path` is the path concerned, `retryable` overrides the catalogue, and `parameters` and `path` fill
+        the templates. Raises KeyError if a parameter is missing.
         """
+        if path is not None:
+            parameters["path"] = path
         return Problem(
             code=self.code,
             message=self.message.format(**parameters),
@@ -43,10 +51,19 @@ class ProblemType:
 def catalogue(types: Iterable[object]) -> dict[str, ProblemType]:
     """Return code → type for every problem type among some objects, such as a module's values.
 
-    Raises ValueError if two types share a code.
+    Types with one code and title are the same problem in other words; the first of them is returned.
+
+    Raises ValueError if two types share a code but not a title.
     """
     found: dict[str, ProblemType] = {}
     for kind in types:
-        if isinstance(kind, ProblemType) and found.setdefault(kind.code, kind) is not kind:
+        if isinstance(kind, ProblemType) and found.setdefault(kind.code, kind).title != kind.title:
             raise ValueError(f"two problem types have the code {kind.code}")
     return found
+
+
+if __name__ == "__main__":
+    catalogues = {name: import_module(name).CATALOGUE for name in sys.argv[1:]}
+    json.dump(
+        {name: [asdict(kind) for kind in found.values()] for name, found in catalogues.items()}, sys.stdout
+    )

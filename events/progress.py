@@ -9,14 +9,14 @@ class Connection(Message):
     """The established path of a hop's bytes. `relay`: through the stage's relay bucket."""
 
     kind: Literal["direct", "relay", "s3", "local", "remote"]
-    dialled_by: AgentId | None = None
+    dialed_by: AgentId | None = None
     """Agent that dialed a direct connection."""
     address: DisplayText | None = None
     """Address that it dialed: `10.0.0.2:4460`."""
 
     def __str__(self) -> str:
         """Return the connection in words, for people."""
-        return f"{self.kind}, {self.dialled_by} dialled {self.address}" if self.address else self.kind
+        return f"{self.kind}, {self.dialed_by} dialed {self.address}" if self.address else self.kind
 
 
 class PeerReachability(Message):
@@ -24,7 +24,7 @@ class PeerReachability(Message):
 
     agent_id: AgentId
     """The peer."""
-    dialled: bool
+    dialed: bool
     """Whether the reporting agent dialed, rather than the peer."""
     address: DisplayText | None = None
     """Address that was dialed."""

@@ -32,7 +32,7 @@ SOURCE_UNREACHABLE, DESTINATION_UNREACHABLE = "source-unreachable", "destination
 """Problem codes of the two sides of a direct hop that could not dial each other; shown to people as one."""
 
 
-PREVIOUS_HOP_RESTS = "previous-hop-rests"
+PREVIOUS_HOP_NOT_RUNNING = "previous-hop-not-running"
 """Problem code of a streaming hop whose upstream hop is not at work."""
 
 
@@ -51,7 +51,7 @@ class Started(HopReport):
 
     kind: Literal["started"] = "started"
     via: DisplayText
-    """How the bytes travel, for people: `direct, server-c dialled 10.0.0.2:4460` or `s3`."""
+    """How the bytes travel, for people: `direct, server-c dialed 10.0.0.2:4460` or `s3`."""
     connection: Connection | None = None
     """How the bytes travel, for programs; reported again when it changes. Older agents do not report it."""
 
@@ -179,7 +179,7 @@ class Capabilities(Message):
     """rclone's version."""
     remotes: tuple[RemoteState, ...] = ()
     """Remotes that the agent may use; older agents report none."""
-    follows: bool = False
+    streaming: bool = False
     """Whether the agent can serve and forward files that are still arriving at the source."""
     browses_remotes: bool = False
     """Whether the agent can list directories of its remotes."""

@@ -100,11 +100,11 @@ class Topics:
 
     def changes(self, transfer_id: TransferId) -> str:
         """Return the topic on which consoles are told that a transfer has changed: QoS 0."""
-        return f"crosshaul/{self.stage}/news/{transfer_id}"
+        return f"crosshaul/{self.stage}/changes/{transfer_id}"
 
     @property
     def all_changes(self) -> str:
-        return f"crosshaul/{self.stage}/news/+"
+        return f"crosshaul/{self.stage}/changes/+"
 
     @property
     def reports_sql(self) -> str:

@@ -219,7 +219,7 @@ class HopView(Message):
     route: str
     """direct, s3, local or remote."""
     via: str | None = None
-    """How the bytes travel, for people: `direct, server-c dialled 10.0.0.2:4460`."""
+    """How the bytes travel, for people: `direct, server-c dialed 10.0.0.2:4460`."""
     connection: Connection | None = None
     """How the bytes travel, for programs."""
     progress: Progress
@@ -241,7 +241,7 @@ class TimelineEntry(Message):
 
     at: Instant
     what: str
-    """What happened, in words: `hop 1 started (direct, server-c dialled 10.0.0.2:4460)`."""
+    """What happened, in words: `hop 1 started (direct, server-c dialed 10.0.0.2:4460)`."""
     by: Actor
     hop_id: HopId | None = None
     state: HopState | None = None

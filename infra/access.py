@@ -5,19 +5,16 @@ from dataclasses import dataclass
 from typing import cast
 
 from aws_cdk import Duration
-from aws_cdk import aws_cognito as cognito
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from events.topics import Topics
-from infra.fleet import StageCommandKeys, iot_arn
+from infra.fleet import iot_arn
 from infra.plans import Plan
 from infra.stage import Stage
-from infra.store import Tables
+from infra.state import State
 from infra.suppressions import suppress_wildcards
 
 TABLE_ACTIONS = {
@@ -36,12 +33,8 @@ class Access:
     """The resources that functions may be granted access to."""
 
     stage: Stage
-    tables: Tables
-    command_keys: StageCommandKeys
+    state: State
     bus: events.EventBus
-    people: cognito.UserPool
-    audit_key: kms.Key
-    manifests: s3.Bucket
     buckets: tuple[str, ...]
     """ARNs of the buckets that transfers may read and write."""
     roles: tuple[iam.Role, ...]
@@ -55,7 +48,7 @@ class Access:
         statements += self._change_notices(role) if plan.notifies_consoles else []
         statements += self._enrollment(role) if plan.enrolls else []
         statements += (
-            [_allow(["kms:GetPublicKey"], *self.command_keys.arns)] if plan.reads_public_keys else []
+            [_allow(["kms:GetPublicKey"], *self.state.command_keys.arns)] if plan.reads_public_keys else []
         )
         statements += self._rotation(role) if plan.rotates else []
         statements += self._updates(role) if plan.updates else []
@@ -67,9 +60,13 @@ class Access:
         )
         statements += [_allow(list(_BUCKET_ACTIONS), *self.buckets)] if plan.browses else []
         statements += self._manifests(role) if plan.keeps_manifests else []
-        statements += [_allow(list(_USER_ACTIONS), self.people.user_pool_arn)] if plan.reads_users else []
-        statements += [_allow(["kms:Sign"], self.audit_key.key_arn)] if plan.seals_audit else []
-        statements += [_allow(["kms:GetPublicKey"], self.audit_key.key_arn)] if plan.reads_seal_keys else []
+        statements += (
+            [_allow(list(_USER_ACTIONS), self.state.sign_in.pool.user_pool_arn)] if plan.reads_users else []
+        )
+        statements += [_allow(["kms:Sign"], self.state.audit_key.key_arn)] if plan.seals_audit else []
+        statements += (
+            [_allow(["kms:GetPublicKey"], self.state.audit_key.key_arn)] if plan.reads_seal_keys else []
+        )
         for statement in statements:
             function.add_to_role_policy(statement)
 
@@ -79,14 +76,14 @@ class Access:
 
     def _table(self, name: str, words: list[str]) -> Iterator[iam.PolicyStatement]:
         """Yield the actions on the table; queries also get each of its indexes by name."""
-        yield _allow([TABLE_ACTIONS[word] for word in words], self.tables.by_setting[name].table_arn)
-        indexes = self.tables.index_arns(name)
+        yield _allow([TABLE_ACTIONS[word] for word in words], self.state.tables.by_setting[name].table_arn)
+        indexes = self.state.tables.index_arns(name)
         if "query" in words and indexes:
             yield _allow(["dynamodb:Query"], *indexes)
 
     def _manifests(self, role: iam.IRole) -> list[iam.PolicyStatement]:
         """Return the rights to manifests: who presigns a URL needs every right that it gives."""
-        bucket = self.manifests.bucket_arn
+        bucket = self.state.manifests.bucket_arn
         suppress_wildcards(role, "Any hop's manifest; an address is signed for one", f"{bucket}/*")
         return [
             _allow(["s3:ListBucket"], bucket),
@@ -97,14 +94,14 @@ class Access:
         commands = iot_arn(role, f"topic/{self._topics.commands(self._topics.thing('*'))}")
         suppress_wildcards(role, "Commands go to every agent of this stage", commands)
         return [
-            _allow(["kms:Sign"], self.command_keys.now.key_arn),
+            _allow(["kms:Sign"], self.state.command_keys.now.key_arn),
             _allow(["iot:Publish"], commands),
         ]
 
     def _change_notices(self, role: iam.IRole) -> list[iam.PolicyStatement]:
-        news = iot_arn(role, f"topic/{self._topics.changes('*')}")
-        suppress_wildcards(role, "Any transfer may be the one that has changed", news)
-        return [_allow(["iot:Publish"], news)]
+        notices = iot_arn(role, f"topic/{self._topics.changes('*')}")
+        suppress_wildcards(role, "Any transfer may be the one that has changed", notices)
+        return [_allow(["iot:Publish"], notices)]
 
     def _enrollment(self, role: iam.IRole) -> list[iam.PolicyStatement]:
         things, clients = (iot_arn(role, f"{kind}/{self._topics.thing('*')}") for kind in ("thing", "client"))
@@ -195,8 +192,8 @@ def assumable_roles(
     topics = f"crosshaul/{stage.name}"
     granted = {
         "iot:Connect": (f"client/{Topics(stage.name).console('*')}",),
-        "iot:Subscribe": (f"topicfilter/{topics}/agents/+/live/*", f"topicfilter/{topics}/news/+"),
-        "iot:Receive": (f"topic/{topics}/agents/*/live/*", f"topic/{topics}/news/*"),
+        "iot:Subscribe": (f"topicfilter/{topics}/agents/+/live/*", f"topicfilter/{topics}/changes/+"),
+        "iot:Receive": (f"topic/{topics}/agents/*/live/*", f"topic/{topics}/changes/*"),
     }
     for action, ends in granted.items():
         resources = [iot_arn(scope, end) for end in ends]

@@ -9,9 +9,11 @@ from aws_cdk import aws_cognito as cognito
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from events.problem_type import ProblemType
 from infra.stage import Stage
 from infra.suppressions import suppress_finding
 from lambdas.api.app import OPEN_ROUTES, app
+from lambdas.domain import problems
 
 STAGE = "v1"
 BURST_REQUESTS, REQUESTS_PER_SECOND = 200, 100
@@ -89,24 +91,25 @@ def _answer_preflight(resource: apigateway.Resource) -> None:
 def _problems(rest: apigateway.RestApi) -> None:
     """Format API Gateway's own refusals as problem details (RFC 9457), like the function's."""
     headers = CORS | {"Content-Type": "'application/problem+json'"}
-    for kind, code, status in _OWN_REFUSALS:
+    for kind, problem_type in _OWN_REFUSALS:
+        status = None if problem_type in _ANY_STATUS else str(problem_type.status)
         rest.add_gateway_response(
-            code.title().replace("-", ""),
+            problem_type.code.title().replace("-", ""),
             type=kind,
-            status_code=status if status.isdigit() else None,
+            status_code=status,
             response_headers=headers,
-            templates={"application/json": _problem(code, status)},
+            templates={"application/json": _problem(problem_type, status or "$context.status")},
         )
 
 
-def _problem(code: str, status: str) -> str:
+def _problem(problem_type: ProblemType, status: str) -> str:
     """Return a mapping template; its variables are API Gateway's."""
     body = {
-        "type": f"urn:crosshaul:problem:{code}",
-        "title": _ADVICE[code][0],
+        "type": f"urn:crosshaul:problem:{problem_type.code}",
+        "title": problem_type.title,
         "status": -1,
         "detail": "$context.error.message",
-        "advice": _ADVICE[code][1],
+        "advice": _FORBIDDEN_ADVICE if problem_type is problems.FORBIDDEN else problem_type.advice,
     }
     return json.dumps(body).replace("-1", status)
 
@@ -128,22 +131,16 @@ _SUPPRESSED = {
     "APIG6": _LOGGED,
 }
 
-_ANY_STATUS = "$context.status"
+_FORBIDDEN_ADVICE = "Ask an administrator for the right group."
+"""API Gateway knows no policies, so its advice is not that of the function."""
 _OWN_REFUSALS = (
-    (apigateway.ResponseType.UNAUTHORIZED, "not-signed-in", "401"),
-    (apigateway.ResponseType.ACCESS_DENIED, "forbidden", "403"),
-    (apigateway.ResponseType.MISSING_AUTHENTICATION_TOKEN, "no-such-route", "404"),
-    (apigateway.ResponseType.THROTTLED, "too-many-requests", "429"),
-    (apigateway.ResponseType.REQUEST_TOO_LARGE, "too-large", "413"),
-    (apigateway.ResponseType.DEFAULT_4_XX, "refused", _ANY_STATUS),
-    (apigateway.ResponseType.DEFAULT_5_XX, "unavailable", _ANY_STATUS),
+    (apigateway.ResponseType.UNAUTHORIZED, problems.NOT_SIGNED_IN),
+    (apigateway.ResponseType.ACCESS_DENIED, problems.FORBIDDEN),
+    (apigateway.ResponseType.MISSING_AUTHENTICATION_TOKEN, problems.NO_SUCH_ROUTE),
+    (apigateway.ResponseType.THROTTLED, problems.TOO_MANY_REQUESTS),
+    (apigateway.ResponseType.REQUEST_TOO_LARGE, problems.TOO_LARGE),
+    (apigateway.ResponseType.DEFAULT_4_XX, problems.REFUSED),
+    (apigateway.ResponseType.DEFAULT_5_XX, problems.UNAVAILABLE),
 )
-_ADVICE = {
-    "not-signed-in": ("Not signed in", "Sign in: crosshaul login URL."),
-    "forbidden": ("Not allowed", "Ask an administrator for the right group."),
-    "no-such-route": ("There is no such route", "See /openapi.json for the routes there are."),
-    "too-many-requests": ("Too many requests", "Wait a moment and try again."),
-    "too-large": ("The request is too large", "Send less at once."),
-    "refused": ("Refused", "Look at the request again."),
-    "unavailable": ("Not available", "Try again; if it stays so, look at the function's log."),
-}
+_ANY_STATUS = {problems.REFUSED, problems.UNAVAILABLE}
+"""Problems whose answers keep the status that API Gateway gives them."""

@@ -25,7 +25,7 @@ class StageCommandKeys:
     following: kms.Key
 
     @classmethod
-    def of(cls, scope: Stack, stage: Stage) -> "StageCommandKeys":
+    def create(cls, scope: Stack, stage: Stage) -> "StageCommandKeys":
         """Create the keys and keep the previous one: the control stack uses it until it is deployed, too."""
         number = stage.command_key
         if number > 1:

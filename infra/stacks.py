@@ -1,4 +1,4 @@
-"""The two stacks: State, which must not be lost, and Control, which can be recreated from this repository."""
+"""The stack of all that can be recreated from this repository, and the app, which has this and State."""
 
 from typing import Any
 
@@ -11,37 +11,11 @@ from infra.access import Access, assumable_roles
 from infra.api import Api
 from infra.console import Console
 from infra.functions import Functions
-from infra.sign_in import UserPool
 from infra.stage import Stage
-from infra.store import Tables, manifest_bucket, media_bucket, relay_bucket
+from infra.state import State, write_outputs
+from infra.store import relay_bucket
 from infra.watch import Watch
 from lambdas.settings import Settings
-
-
-class State(cdk.Stack):
-    """Tables, buckets, users and signing keys."""
-
-    def __init__(self, scope: Construct, stage: Stage) -> None:
-        super().__init__(
-            scope,
-            f"{stage.title}-State",
-            env=stage.environment,
-            synthesizer=stage.synthesizer(),
-            termination_protection=stage.protected,
-        )
-        self.tables = Tables(self, "Tables", stage)
-        self.media = media_bucket(self, stage)
-        self.manifests = manifest_bucket(self, stage)
-        self.sign_in = UserPool(self, "SignIn", stage)
-        self.command_keys = fleet.StageCommandKeys.of(self, stage)
-        self.audit_key = fleet.signing_key(self, stage, "Audit", "seals the audit's days")
-        outputs = {
-            "UserPoolId": self.sign_in.pool.user_pool_id,
-            "ClientId": self.sign_in.client.user_pool_client_id,
-            "MediaBucket": self.media.bucket_name,
-            "AgentsTable": self.tables.by_setting["agents_table"].table_name,
-        }
-        _write_outputs(self, outputs)
 
 
 class Control(cdk.Stack):
@@ -93,18 +67,7 @@ class Control(cdk.Stack):
             sign_in_client_id=state.sign_in.client.user_pool_client_id,
             **stage.endpoints(),
         )
-        access = Access(
-            stage=stage,
-            tables=state.tables,
-            command_keys=state.command_keys,
-            bus=self.bus,
-            people=state.sign_in.pool,
-            audit_key=state.audit_key,
-            manifests=state.manifests,
-            buckets=buckets,
-            roles=(objects, live),
-        )
-        functions.give(settings, access)
+        functions.give(settings, Access(stage, state, self.bus, buckets, roles=(objects, live)))
 
     def _add_event_sources(self) -> None:
         stage, state, functions = self._stage, self._state, self.functions.by_name
@@ -132,12 +95,7 @@ class Control(cdk.Stack):
             "ConsoleDistribution": self.console.distribution.distribution_id,
             "AlarmTopic": self.watch.topic.topic_arn,
         }
-        _write_outputs(self, outputs)
-
-
-def _write_outputs(stack: cdk.Stack, outputs: dict[str, str]) -> None:
-    for name, value in outputs.items():
-        cdk.CfnOutput(stack, name, value=value)
+        write_outputs(self, outputs)
 
 
 def compose(app: cdk.App, stage: Stage) -> None:

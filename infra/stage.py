@@ -152,7 +152,7 @@ class Stage:
     """Recipient of alarms: `-c alarmEmail=ops@example.com`."""
 
     @classmethod
-    def of(cls, scope: Construct) -> "Stage":
+    def from_context(cls, scope: Construct) -> "Stage":
         """Read the stage from the CDK context; `embedded` is set for the embedded cloud only."""
         context = scope.node.try_get_context
         named = str(context("buckets") or "")

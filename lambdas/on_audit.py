@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
 )
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambdas import wiring
+from lambdas import adapters, wiring
 from lambdas.telemetry import count, entry, logger
 
 
@@ -19,7 +19,7 @@ def handler(event: dict[str, Any], _: LambdaContext) -> None:
     for record in DynamoDBStreamEvent(event).records:
         change = record.dynamodb
         if record.event_name == DynamoDBRecordEventName.INSERT and change:
-            added += [found] if (found := wiring.audit_store().record(change.new_image or {})) else []
+            added += [found] if (found := adapters.audit_store().record_in(change.new_image or {})) else []
         elif change:
             logger.error("audit record changed or deleted", extra={"keys": dict(change.keys or {})})
             count("AuditTampered")

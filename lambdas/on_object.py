@@ -62,7 +62,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     pairs = zip(event["Records"], outcomes, strict=True)
     messages = {record["messageId"]: found for record, (status, found, _) in pairs if status == "success"}
     failures = wiring.object_events().handle(list(dict.fromkeys(messages.values())))
-    failed = {arrival for failure in failures for arrival in failure.arrivals}
+    failed = {arrival for failure in failures for arrival in failure.objects}
     response = processor.response()
     retried = [{"itemIdentifier": name} for name, arrival in messages.items() if arrival in failed]
     return {"batchItemFailures": [*response["batchItemFailures"], *retried]}

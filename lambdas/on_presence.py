@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field, ValidationError
 
 from events.base import AgentId, Message, ThingName
-from lambdas import wiring
+from lambdas import adapters, wiring
 from lambdas.domain.errors import AgentUnknownError
 from lambdas.telemetry import entry, logger
 
@@ -42,7 +42,7 @@ def handler(event: dict[str, Any], _: LambdaContext) -> None:
 def apply(presence: Presence) -> None:
     """Record the presence of an agent of this stage."""
     try:
-        if agent_id := wiring.topics().agent_of(presence.clientId):
+        if agent_id := adapters.topics().agent_of(presence.clientId):
             _record(agent_id, presence)
     except AgentUnknownError:
         logger.info("client is not an agent of this stage", extra={"client_id": presence.clientId})

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from events.base import AgentId, Message
 from events.reports import Browsed, Heartbeat, Hello, Refused, Report
-from lambdas import wiring
+from lambdas import adapters, wiring
 from lambdas.domain.errors import NotFoundError
 from lambdas.telemetry import count, entry, logger
 
@@ -51,7 +51,7 @@ def read(event: dict[str, Any]) -> AgentReport | None:
 
 def _agent(thing: object) -> AgentId | None:
     """Return the agent of a thing; None if the thing is not of this stage."""
-    return wiring.topics().agent_of(thing) if isinstance(thing, str) else None
+    return adapters.topics().agent_of(thing) if isinstance(thing, str) else None
 
 
 def apply(message: AgentReport) -> None:

@@ -61,7 +61,7 @@ class AgentReader(Protocol):
 class UserDirectory(Protocol):
     """Finds the users who can sign in."""
 
-    def find(self, actor: Actor) -> Principal:
+    def find_user(self, actor: Actor) -> Principal:
         """Return the user with their current groups; `gone` if the account was deleted or disabled."""
 
     def named(self, text: str) -> Principal:

@@ -1,20 +1,15 @@
-"""The composition root: builds each object once, on first use. Importing it does nothing.
+"""The composition root: builds each use case once, on first use, from `adapters`. Importing it does nothing.
 
 Imports are inside the functions, so that each Lambda function loads only what it uses.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lambdas.settings import Settings
+from lambdas import adapters
 
 if TYPE_CHECKING:
-    from mypy_boto3_iot_data import IoTDataPlaneClient
-    from mypy_boto3_kms import KMSClient
-    from mypy_boto3_s3 import S3Client
-
-    from events.topics import Topics
     from lambdas.agents.directory_browser import DirectoryBrowser
     from lambdas.agents.enrollment import EnrollmentService
     from lambdas.agents.enrollment_slots import EnrollmentSlots
@@ -28,29 +23,10 @@ if TYPE_CHECKING:
     from lambdas.audit.chain import AuditChain, AuditSealer
     from lambdas.audit.query import AuditQuery
     from lambdas.audit.recorder import AuditRecorder
-    from lambdas.aws.bucket_browser import BucketBrowser
-    from lambdas.aws.change_notifier import IotChangeNotifier
-    from lambdas.aws.command_publisher import CommandPublisher
-    from lambdas.aws.event_bus import EventBus
-    from lambdas.aws.idempotency import Idempotency
-    from lambdas.aws.iot_jobs import IotJobs
-    from lambdas.aws.iot_registry import IotRegistry
-    from lambdas.aws.live_urls import LiveUrls
-    from lambdas.aws.user_directory import CognitoDirectory
     from lambdas.policies.authorizer import Authorizer
     from lambdas.policies.decision_point import DecisionPoint
     from lambdas.policies.service import PolicyService
     from lambdas.policies.simulator import PolicySimulator
-    from lambdas.store.agents import AgentStore
-    from lambdas.store.audit import AuditStore
-    from lambdas.store.enrollments import EnrollmentStore
-    from lambdas.store.installer import InstallerStore
-    from lambdas.store.policies import PolicyStore
-    from lambdas.store.replies import ReplyStore
-    from lambdas.store.rollouts import RolloutStore
-    from lambdas.store.templates import TemplateStore
-    from lambdas.store.transfers import TransferStore
-    from lambdas.store.updates import UpdateStore
     from lambdas.templates.object_events import ObjectEventHandler
     from lambdas.templates.service import TemplateService
     from lambdas.transfers.dispatcher import Dispatcher
@@ -63,95 +39,11 @@ if TYPE_CHECKING:
     from lambdas.transfers.writer import TransferWriter
 
 
-def clock() -> datetime:
-    """Return the current time in UTC."""
-    return datetime.now(UTC)
-
-
-@cache
-def settings() -> Settings:
-    return Settings.from_env()
-
-
-@cache
-def client(service: str) -> Any:
-    """Return the AWS client of this service in the stage's region, with botocore's default timeouts."""
-    import boto3
-
-    create: Any = boto3.client
-    return create(service, region_name=settings().region)
-
-
-def kms() -> "KMSClient":
-    """Return the client that signs commands and seals; tests replace it."""
-    kms_client: KMSClient = client("kms")
-    return kms_client
-
-
-@cache
-def topics() -> "Topics":
-    """Return the names of this stage in IoT Core."""
-    from events.topics import Topics
-
-    return Topics(settings().stage)
-
-
-@cache
-def command_publisher() -> "CommandPublisher":
-    from lambdas.aws.command_publisher import CommandPublisher
-
-    return CommandPublisher(
-        kms=kms(),
-        broker=client("iot-data"),
-        keys=(settings().signing_key_id, settings().next_signing_key_id),
-        topics=topics(),
-        clock=clock,
-    )
-
-
-@cache
-def change_notifier() -> "IotChangeNotifier":
-    from lambdas.aws.change_notifier import IotChangeNotifier
-
-    return IotChangeNotifier(low_latency_broker, topics())
-
-
-@cache
-def low_latency_broker() -> "IoTDataPlaneClient":
-    """Return a broker client with short timeouts and no retry, for messages that may be lost."""
-    import boto3
-    from botocore.config import Config
-
-    impatient = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
-    return boto3.client("iot-data", region_name=settings().region, config=impatient)
-
-
-@cache
-def event_bus() -> "EventBus":
-    from lambdas.aws.event_bus import EventBus
-
-    return EventBus(client("events"), settings().bus_name)
-
-
-@cache
-def transfer_store() -> "TransferStore":
-    from lambdas.store.transfers import TransferStore
-
-    return TransferStore(settings().transfers_table, settings().region)
-
-
-@cache
-def agent_store() -> "AgentStore":
-    from lambdas.store.agents import AgentStore
-
-    return AgentStore(settings().agents_table, settings().region)
-
-
 @cache
 def transfer_writer() -> "TransferWriter":
     from lambdas.transfers.writer import TransferWriter
 
-    return TransferWriter(transfer_store(), clock)
+    return TransferWriter(adapters.transfer_store(), adapters.clock)
 
 
 @cache
@@ -159,16 +51,20 @@ def transfer_service() -> "TransferService":
     """Return the service for requests of people and templates."""
     from lambdas.transfers.service import TransferService
 
-    return TransferService(transfer_store(), transfer_writer(), agent_store(), clock)
+    return TransferService(
+        adapters.transfer_store(), transfer_writer(), adapters.agent_store(), adapters.clock
+    )
 
 
 @cache
 def dispatcher() -> "Dispatcher":
     from lambdas.transfers.dispatcher import Dispatcher, S3Access
 
-    config = settings()
+    config = adapters.settings()
     s3 = S3Access(config.region, config.s3_endpoint or None, config.relay_bucket or None)
-    return Dispatcher(transfer_writer(), agent_store(), command_publisher(), s3, clock)
+    return Dispatcher(
+        transfer_writer(), adapters.agent_store(), adapters.command_publisher(), s3, adapters.clock
+    )
 
 
 @cache
@@ -177,7 +73,12 @@ def stream_handler() -> "StreamHandler":
     from lambdas.transfers.stream_handler import StreamHandler
 
     return StreamHandler(
-        transfer_store(), transfer_writer(), dispatcher(), command_publisher(), event_bus(), change_notifier()
+        adapters.transfer_store(),
+        transfer_writer(),
+        dispatcher(),
+        adapters.command_publisher(),
+        adapters.event_bus(),
+        adapters.change_notifier(),
     )
 
 
@@ -186,7 +87,13 @@ def report_handler() -> "ReportHandler":
     """Return the handler of agents' reports about hops."""
     from lambdas.transfers.report_handler import ReportHandler
 
-    return ReportHandler(transfer_store(), transfer_writer(), stream_handler(), command_publisher(), clock)
+    return ReportHandler(
+        adapters.transfer_store(),
+        transfer_writer(),
+        stream_handler(),
+        adapters.command_publisher(),
+        adapters.clock,
+    )
 
 
 @cache
@@ -194,30 +101,7 @@ def lease_sweeper() -> "LeaseSweeper":
     """Return the sweeper of expired leases, run by the schedule."""
     from lambdas.transfers.lease_sweeper import LeaseSweeper
 
-    return LeaseSweeper(transfer_store(), transfer_writer(), stream_handler(), clock)
-
-
-@cache
-def reply_store() -> "ReplyStore":
-    from lambdas.store.replies import ReplyStore
-
-    return ReplyStore(settings().agents_table, settings().region)
-
-
-@cache
-def template_store() -> "TemplateStore":
-    from lambdas.store.templates import TemplateStore
-
-    return TemplateStore(settings().templates_table, settings().region)
-
-
-@cache
-def iot_registry() -> "IotRegistry":
-    from lambdas.aws.iot_registry import IotEndpoint, IotRegistry
-
-    config = settings()
-    broker = IotEndpoint(config.mqtt_host, config.mqtt_port, config.mqtt_ca or None)
-    return IotRegistry(client("iot"), topics(), config.device_policy, broker)
+    return LeaseSweeper(adapters.transfer_store(), transfer_writer(), stream_handler(), adapters.clock)
 
 
 @cache
@@ -225,28 +109,7 @@ def agent_service() -> "AgentService":
     """Return the service that records and shows agents."""
     from lambdas.agents.service import AgentService
 
-    return AgentService(agent_store(), reply_store(), clock)
-
-
-@cache
-def enrollment_store() -> "EnrollmentStore":
-    from lambdas.store.enrollments import EnrollmentStore
-
-    return EnrollmentStore(settings().agents_table, settings().region)
-
-
-@cache
-def rollout_store() -> "RolloutStore":
-    from lambdas.store.rollouts import RolloutStore
-
-    return RolloutStore(settings().agents_table, settings().region)
-
-
-@cache
-def installer_store() -> "InstallerStore":
-    from lambdas.store.installer import InstallerStore
-
-    return InstallerStore(settings().agents_table, settings().region)
+    return AgentService(adapters.agent_store(), adapters.reply_store(), adapters.clock)
 
 
 @cache
@@ -260,7 +123,7 @@ def enrollment_slots() -> "EnrollmentSlots":
     def allowed(rollout: Rollout, agent_id: AgentId) -> None:
         authorizer().check_absent(rollout.created_by, MANAGE_AGENT, agent_resource(agent_id, rollout.tags))
 
-    return EnrollmentSlots(enrollment_store(), rollout_store(), allowed, clock)
+    return EnrollmentSlots(adapters.enrollment_store(), adapters.rollout_store(), allowed, adapters.clock)
 
 
 @cache
@@ -268,15 +131,17 @@ def enrollment_service() -> "EnrollmentService":
     from lambdas.agents.enrollment import EnrollmentService, EnrollmentStores
 
     stores = EnrollmentStores(
-        agents=agent_store(), enrollments=enrollment_store(), installers=installer_store()
+        agents=adapters.agent_store(),
+        enrollments=adapters.enrollment_store(),
+        installers=adapters.installer_store(),
     )
     return EnrollmentService(
         stores=stores,
         slots=enrollment_slots(),
-        registry=iot_registry(),
-        publisher=command_publisher(),
-        stage=settings().stage,
-        clock=clock,
+        registry=adapters.iot_registry(),
+        publisher=adapters.command_publisher(),
+        stage=adapters.settings().stage,
+        clock=adapters.clock,
     )
 
 
@@ -284,7 +149,7 @@ def enrollment_service() -> "EnrollmentService":
 def rollout_service() -> "RolloutService":
     from lambdas.agents.rollouts import RolloutService
 
-    return RolloutService(rollout_store(), installer_store(), clock)
+    return RolloutService(adapters.rollout_store(), adapters.installer_store(), adapters.clock)
 
 
 @cache
@@ -292,10 +157,10 @@ def agent_removal() -> "AgentRemoval":
     from lambdas.agents.removal import AgentRemoval
 
     return AgentRemoval(
-        agents=agent_store(),
-        registry=iot_registry(),
-        broker=command_publisher(),
-        transfers=transfer_store(),
+        agents=adapters.agent_store(),
+        registry=adapters.iot_registry(),
+        broker=adapters.command_publisher(),
+        transfers=adapters.transfer_store(),
         writer=transfer_writer(),
     )
 
@@ -305,12 +170,12 @@ def key_rotation() -> "KeyRotation":
     from lambdas.agents.key_rotation import KeyRotation
 
     return KeyRotation(
-        agents=agent_store(),
-        registry=iot_registry(),
-        commands=command_publisher(),
+        agents=adapters.agent_store(),
+        registry=adapters.iot_registry(),
+        commands=adapters.command_publisher(),
         recorder=audit_recorder(),
-        max_key_age=timedelta(days=settings().rotate_after_days),
-        clock=clock,
+        max_key_age=timedelta(days=adapters.settings().rotate_after_days),
+        clock=adapters.clock,
     )
 
 
@@ -318,22 +183,7 @@ def key_rotation() -> "KeyRotation":
 def signing_key_rollover() -> "SigningKeyRollover":
     from lambdas.agents.signing_key_rollover import SigningKeyRollover
 
-    return SigningKeyRollover(command_publisher())
-
-
-@cache
-def update_store() -> "UpdateStore":
-    from lambdas.store.updates import UpdateStore
-
-    return UpdateStore(settings().agents_table, settings().region)
-
-
-@cache
-def iot_jobs() -> "IotJobs":
-    from lambdas.aws.iot_jobs import IotJobs
-
-    config = settings()
-    return IotJobs(client("iot"), config.things, topics())
+    return SigningKeyRollover(adapters.command_publisher())
 
 
 @cache
@@ -342,12 +192,12 @@ def update_service() -> "UpdateService":
     from lambdas.agents.updates import UpdateService
 
     return UpdateService(
-        store=update_store(),
-        agents=agent_store(),
-        installers=installer_store(),
-        jobs=iot_jobs(),
-        commands=command_publisher(),
-        clock=clock,
+        store=adapters.update_store(),
+        agents=adapters.agent_store(),
+        installers=adapters.installer_store(),
+        jobs=adapters.iot_jobs(),
+        commands=adapters.command_publisher(),
+        clock=adapters.clock,
     )
 
 
@@ -356,22 +206,24 @@ def update_stages() -> "UpdateStages":
     """Return what advances updates through their stages, run by the schedule."""
     from lambdas.agents.update_stages import UpdateStages
 
-    return UpdateStages(update_store(), agent_store(), iot_jobs(), audit_recorder())
+    return UpdateStages(
+        adapters.update_store(), adapters.agent_store(), adapters.iot_jobs(), audit_recorder()
+    )
 
 
 @cache
 def directory_browser() -> "DirectoryBrowser":
     from lambdas.agents.directory_browser import DirectoryBrowser
 
-    return DirectoryBrowser(agent_store(), command_publisher(), reply_store())
+    return DirectoryBrowser(adapters.agent_store(), adapters.command_publisher(), adapters.reply_store())
 
 
 @cache
 def s3_credentials() -> "S3CredentialsService":
     from lambdas.transfers.s3_credentials import S3CredentialsService
 
-    config = settings()
-    sts = client("sts")
+    config = adapters.settings()
+    sts = adapters.client("sts")
     return S3CredentialsService(
         transfers=transfer_service(),
         sts=sts,
@@ -383,93 +235,38 @@ def s3_credentials() -> "S3CredentialsService":
 
 
 @cache
-def s3() -> "S3Client":
-    """Return the S3 client for calls within a request, with short timeouts, and for presigned URLs."""
-    import boto3
-    from botocore.config import Config
-
-    config = settings()
-    style = {"addressing_style": "path" if config.s3_endpoint else "virtual"}
-    return boto3.client(
-        "s3",
-        region_name=config.region,
-        endpoint_url=config.s3_endpoint or None,
-        config=Config(
-            signature_version="s3v4",
-            s3=style,  # type: ignore[arg-type]
-            connect_timeout=2,
-            read_timeout=5,
-            retries={"total_max_attempts": 2},
-        ),
-    )
-
-
-@cache
-def bucket_browser() -> "BucketBrowser":
-    from lambdas.aws.bucket_browser import BucketBrowser
-
-    return BucketBrowser(s3(), tuple(name for name in settings().buckets.split(",") if name))
-
-
-@cache
 def manifest_service() -> "Manifests":
     from lambdas.transfers.manifests import Manifests
 
-    return Manifests(transfer_service(), s3(), settings().manifests_bucket, clock)
-
-
-@cache
-def live_urls() -> "LiveUrls":
-    from lambdas.aws.live_urls import LiveUrls
-
-    config = settings()
-    return LiveUrls(
-        iot=client("iot"),
-        sts=client("sts"),
-        role_arn=config.live_role_arn,
-        region=config.region,
-        topics=topics(),
-        clock=clock,
-    )
+    return Manifests(transfer_service(), adapters.s3(), adapters.settings().manifests_bucket, adapters.clock)
 
 
 @cache
 def template_service() -> "TemplateService":
     from lambdas.templates.service import TemplateService
 
-    return TemplateService(template_store(), agent_store(), clock)
+    return TemplateService(adapters.template_store(), adapters.agent_store(), adapters.clock)
 
 
 @cache
 def object_events() -> "ObjectEventHandler":
-    from lambdas.store.dedupe import DedupeStore
     from lambdas.templates.object_events import ObjectEventHandler
 
-    dedupe = DedupeStore(settings().dedupe_table, settings().region)
     return ObjectEventHandler(
-        template_store(), dedupe, transfer_service(), authorizer(), audit_recorder(), clock
+        adapters.template_store(),
+        adapters.dedupe_store(),
+        transfer_service(),
+        authorizer(),
+        audit_recorder(),
+        adapters.clock,
     )
-
-
-@cache
-def policy_store() -> "PolicyStore":
-    from lambdas.store.policies import PolicyStore
-
-    return PolicyStore(settings().policies_table, settings().region)
-
-
-@cache
-def user_directory() -> "CognitoDirectory":
-    from lambdas.aws.user_directory import CognitoDirectory
-
-    return CognitoDirectory(client("cognito-idp"), settings().user_pool_id)
 
 
 @cache
 def decision_point() -> "DecisionPoint":
     from lambdas.policies.decision_point import DecisionPoint
 
-    return DecisionPoint(policy_store())
+    return DecisionPoint(adapters.policy_store())
 
 
 @cache
@@ -478,7 +275,12 @@ def authorizer() -> "Authorizer":
     from lambdas.policies.authorizer import Authorizer
 
     return Authorizer(
-        decision_point(), audit_recorder(), agent_store(), user_directory(), settings().zone, clock
+        decision_point(),
+        audit_recorder(),
+        adapters.agent_store(),
+        adapters.user_directory(),
+        adapters.settings().zone,
+        adapters.clock,
     )
 
 
@@ -486,7 +288,13 @@ def authorizer() -> "Authorizer":
 def policy_service() -> "PolicyService":
     from lambdas.policies.service import PolicyService
 
-    return PolicyService(policy_store(), decision_point(), user_directory(), settings().zone, clock)
+    return PolicyService(
+        adapters.policy_store(),
+        decision_point(),
+        adapters.user_directory(),
+        adapters.settings().zone,
+        adapters.clock,
+    )
 
 
 @cache
@@ -494,47 +302,40 @@ def policy_simulator() -> "PolicySimulator":
     from lambdas.policies.simulator import PolicySimulator
 
     return PolicySimulator(
-        policy_store(), agent_store(), user_directory(), transfer_store(), settings().zone, clock
+        adapters.policy_store(),
+        adapters.agent_store(),
+        adapters.user_directory(),
+        adapters.transfer_store(),
+        adapters.settings().zone,
+        adapters.clock,
     )
-
-
-@cache
-def idempotency() -> "Idempotency":
-    from lambdas.aws.idempotency import Idempotency
-
-    return Idempotency(settings().idempotency_table, client("dynamodb"))
-
-
-@cache
-def audit_store() -> "AuditStore":
-    from lambdas.store.audit import AuditStore
-
-    return AuditStore(settings().audit_table, settings().region)
 
 
 @cache
 def audit_recorder() -> "AuditRecorder":
     from lambdas.audit.recorder import AuditRecorder
 
-    return AuditRecorder(audit_store(), clock)
+    return AuditRecorder(adapters.audit_store(), adapters.clock)
 
 
 @cache
 def audit_chain() -> "AuditChain":
     from lambdas.audit.chain import AuditChain
 
-    return AuditChain(audit_store(), clock)
+    return AuditChain(adapters.audit_store(), adapters.clock)
 
 
 @cache
 def audit_sealer() -> "AuditSealer":
     from lambdas.audit.chain import AuditSealer
 
-    return AuditSealer(audit_store(), kms(), settings().audit_key_id, clock)
+    return AuditSealer(
+        adapters.audit_store(), adapters.kms(), adapters.settings().audit_key_id, adapters.clock
+    )
 
 
 @cache
 def audit_query() -> "AuditQuery":
     from lambdas.audit.query import AuditQuery
 
-    return AuditQuery(audit_store(), audit_sealer(), clock)
+    return AuditQuery(adapters.audit_store(), audit_sealer(), adapters.clock)

@@ -12,6 +12,7 @@ from typing import Any
 import jwt
 from pydantic import ValidationError
 
+from agent import problems
 from events.base import WIRE, Problem
 from events.commands import Claims, CommandEnvelope
 from events.options import unknown_options
@@ -23,9 +24,6 @@ MAX_MESSAGE_BYTES = 128 * 1024
 """Bytes of one message; AWS IoT Core's own limit."""
 MAX_CLOCK_SKEW_S = 60
 """Seconds by which this host's clock and the control plane's may differ."""
-
-_UPDATE = "update the agent on this host to the control plane's version"
-_CLOCK = "set this host's clock (timedatectl status); commands are valid for minutes only"
 
 
 class TrustError(Exception):
@@ -66,9 +64,11 @@ class CommandVerifier:
         try:
             usable = _usable(keys)
         except (KeyError, TypeError, ValueError, jwt.PyJWTError) as error:
-            raise _refusal("command-malformed", f"the new keys cannot be read: {error}") from error
+            reason = f"the new keys cannot be read: {error}"
+            raise TrustError(problems.COMMAND_MALFORMED.problem(detail=reason)) from error
         if not usable:
-            raise _refusal("command-malformed", "none of the new keys can sign a command")
+            reason = "none of the new keys can sign a command"
+            raise TrustError(problems.COMMAND_MALFORMED.problem(detail=reason))
         self._keys = usable
 
     def verify(self, message_bytes: bytes) -> tuple[Claims, str]:
@@ -98,36 +98,37 @@ class CommandVerifier:
                 },
             )
         except jwt.InvalidAudienceError:
-            raise _refusal("command-misdelivered", f"the command is not for {self._agent_id}") from None
+            raise TrustError(problems.COMMAND_MISDELIVERED.problem(agent_id=self._agent_id)) from None
         except jwt.PyJWTError as error:
-            raise _refusal("command-not-trusted", f"the command's token is not valid: {error}") from error
+            reason = f"the command's token is not valid: {error}"
+            raise TrustError(problems.COMMAND_NOT_TRUSTED.problem(detail=reason)) from error
         return _parse_claims(payload)
 
     def _key(self, token: str) -> jwt.PyJWK:
         try:
             header = jwt.get_unverified_header(token)
         except jwt.PyJWTError as error:
-            raise _refusal("command-malformed", f"the message contains no valid token: {error}") from error
+            reason = f"the message contains no valid token: {error}"
+            raise TrustError(problems.COMMAND_MALFORMED.problem(detail=reason)) from error
         if header.get("alg") != "ES256":
-            raise _refusal("command-not-trusted", f"signed with {header.get('alg')}; only ES256 is accepted")
+            reason = f"signed with {header.get('alg')}; only ES256 is accepted"
+            raise TrustError(problems.COMMAND_NOT_TRUSTED.problem(detail=reason))
         key = self._keys.get(str(header.get("kid")))
         if key is None:
-            advice = "register this agent again if the control plane's signing key was replaced"
-            raise _refusal("command-not-trusted", f"signed with the unknown key {header.get('kid')}", advice)
+            raise TrustError(problems.COMMAND_KEY_UNKNOWN.problem(kid=header.get("kid")))
         return key
 
     def _check_times(self, claims: Claims) -> None:
         """Check the times last, and here, so that the error can name both clocks."""
         now = self._clock()
         if now > claims.exp + MAX_CLOCK_SKEW_S:
-            message = f"the command expired at {_utc(claims.exp)}, this host's clock says {_utc(now)}"
-            raise _clock_refusal("command-expired", message, claims)
+            problem = problems.COMMAND_EXPIRED.problem(expired=_utc(claims.exp), now=_utc(now))
+            raise _clock_refusal(problem, claims)
         if now < claims.iat - MAX_CLOCK_SKEW_S:
-            message = (
-                f"the command is from {_utc(claims.iat)}, this host's clock says {_utc(now)}:"
-                f" it is {claims.iat - now:.0f} s behind"
+            problem = problems.CLOCK_SKEW.problem(
+                issued=_utc(claims.iat), now=_utc(now), behind=f"{claims.iat - now:.0f}"
             )
-            raise _clock_refusal("clock-skew", message, claims)
+            raise _clock_refusal(problem, claims)
 
 
 def _usable(keys: Iterable[Mapping[str, Any]]) -> dict[str, jwt.PyJWK]:
@@ -152,24 +153,19 @@ def _usable_or_skipped(keys: Iterable[Mapping[str, Any]]) -> dict[str, jwt.PyJWK
 
 def replayed(command_id: str) -> TrustError:
     """Return the refusal of a command whose id is in the journal already."""
-    message = "the command was executed before; each is accepted once"
-    return TrustError(Problem(code="command-replayed", message=message), command_id)
+    return TrustError(problems.COMMAND_REPLAYED.problem(), command_id)
 
 
 def _envelope(message_bytes: bytes) -> CommandEnvelope:
     if len(message_bytes) > MAX_MESSAGE_BYTES:
-        raise _refusal(
-            "command-too-large",
-            f"the message has {len(message_bytes)} bytes; the limit is {MAX_MESSAGE_BYTES}",
-        )
+        raise TrustError(problems.COMMAND_TOO_LARGE.problem(size=len(message_bytes), limit=MAX_MESSAGE_BYTES))
     try:
         envelope = CommandEnvelope.model_validate_json(message_bytes)
     except ValidationError as error:
-        raise _refusal("command-malformed", f"the message is not a command: {_first(error)}") from error
+        reason = f"the message is not a command: {_first(error)}"
+        raise TrustError(problems.COMMAND_MALFORMED.problem(detail=reason)) from error
     if envelope.wire > WIRE:
-        raise _refusal(
-            "wire-unknown", f"the message has wire version {envelope.wire}, this agent {WIRE}", _UPDATE
-        )
+        raise TrustError(problems.WIRE_UNKNOWN.problem(received=envelope.wire, known=WIRE))
     return envelope
 
 
@@ -177,11 +173,7 @@ def _parse_claims(payload: dict[str, Any]) -> Claims:
     try:
         claims = Claims.model_validate(payload)
     except ValidationError as error:
-        problem = Problem(
-            code="command-malformed",
-            message=f"the command is not understood: {_first(error)}",
-            advice=_UPDATE,
-        )
+        problem = problems.COMMAND_NOT_UNDERSTOOD.problem(reason=_first(error))
         raise TrustError(problem, str(payload["jti"])) from error
     _warn_unknown(claims, payload["command"])
     return claims
@@ -192,7 +184,8 @@ def _warn_unknown(claims: Claims, command: dict[str, Any]) -> None:
     if unknown := unknown_options(command.get("options")):
         facts = {"command_id": claims.jti, "hop_id": getattr(claims.command, "hop_id", None)}
         log.warning(
-            "unknown options ignored", extra={**facts, "options": ", ".join(unknown), "advice": _UPDATE}
+            "unknown options ignored",
+            extra={**facts, "options": ", ".join(unknown), "advice": problems.COMMAND_NOT_UNDERSTOOD.advice},
         )
 
 
@@ -201,13 +194,8 @@ def _first(error: ValidationError) -> str:
     return f"{field_path(first_error) or 'the whole message'}: {describe_error(first_error)}"
 
 
-def _refusal(code: str, message: str, advice: str = "") -> TrustError:
-    return TrustError(Problem(code=code, message=message, advice=advice))
-
-
-def _clock_refusal(code: str, message: str, claims: Claims) -> TrustError:
-    hop_id = getattr(claims.command, "hop_id", None)
-    return TrustError(Problem(code=code, message=message, advice=_CLOCK), claims.jti, hop_id)
+def _clock_refusal(problem: Problem, claims: Claims) -> TrustError:
+    return TrustError(problem, claims.jti, getattr(claims.command, "hop_id", None))
 
 
 def _utc(seconds: float) -> str:

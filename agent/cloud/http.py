@@ -10,6 +10,7 @@ import httpx
 from pydantic import ValidationError
 
 from agent import VERSION
+from agent.problems import API_REFUSED
 from events.base import Problem
 from events.views import ProblemDetails
 
@@ -36,10 +37,11 @@ class ApiProblem(Exception):  # noqa: N818  (RFC 9457's own word)
     def problem(self) -> Problem:
         """Return the refusal as a problem, as reports carry it."""
         match = _PROBLEM_TYPE.fullmatch(self.details.type)
-        code = match["code"] if match else "api-refused"
         retryable = self.status == 429 or self.status >= 500
-        advice = self.details.advice
-        return Problem(code=code, message=self.details.detail, advice=advice, retryable=retryable)
+        detail, advice = self.details.detail, self.details.advice
+        if match:
+            return Problem(code=match["code"], message=detail, advice=advice, retryable=retryable)
+        return API_REFUSED.problem(detail=detail, advice=advice, retryable=retryable)
 
 
 class LoopbackTransport(httpx.HTTPTransport):

@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from agent import problems
 from agent.config import RootConfig
 from agent.errors import display_path
-from agent.files.roots import Roots, is_below
+from agent.files.paths import is_below
+from agent.files.roots import Roots
 from events.base import Problem
 from events.commands import Browse
 from events.locations import alike
@@ -73,12 +75,7 @@ class Browser:
 
     def _outside(self, path: str) -> Problem:
         allowed = ", ".join(root.path for root in self._roots)
-        return Problem(
-            code="outside-roots",
-            message=f"{path} is in none of this agent's roots.",
-            advice=f"Its roots are {allowed}; the host's administrator can add one in agent.toml.",
-            path=path,
-        )
+        return problems.OUTSIDE_ROOTS.problem(path=path, roots=allowed)
 
 
 def list_page(
@@ -120,23 +117,16 @@ def _timestamp(seconds: float) -> datetime | None:
         return None
 
 
-_PROBLEMS = {
-    errno.ENOENT: ("path-missing", "There is no such directory.", "Check the path."),
-    errno.ENOTDIR: ("not-a-directory", "This is not a directory.", "Browse its parent directory."),
-    errno.EACCES: (
-        "not-readable",
-        "The agent is not allowed to read it.",
-        "Give the agent's user access to it.",
-    ),
-    errno.EXDEV: ("outside-roots", "A symbolic link leads out of the root.", "Use a path inside a root."),
-    errno.ENAMETOOLONG: ("path-missing", "A name in it is too long.", "Check the path."),
+_PROBLEM_TYPES = {
+    errno.ENOENT: problems.PATH_MISSING,
+    errno.ENOTDIR: problems.NOT_BROWSABLE,
+    errno.EACCES: problems.NOT_READABLE_BY_USER,
+    errno.EXDEV: problems.LINK_LEAVES_ROOT,
+    errno.ENAMETOOLONG: problems.PATH_TOO_LONG,
 }
 
 
 def describe_os_error(path: str, error: OSError) -> Problem:
     """Return the problem to report for a directory that cannot be listed."""
-    fallback = f"It cannot be read: {os.strerror(error.errno or errno.EIO)}."
-    code, message, advice = _PROBLEMS.get(
-        error.errno or 0, ("not-readable", fallback, "See the agent's log.")
-    )
-    return Problem(code=code, message=f"{path}: {message}", advice=advice, path=path)
+    number = error.errno or errno.EIO
+    return _PROBLEM_TYPES.get(number, problems.NOT_READABLE).problem(path=path, reason=os.strerror(number))

@@ -1,8 +1,7 @@
 """File operations of Linux that Python does not offer.
 
-Reserve space, punch holes, rename without replacing, link unnamed files, sync one file system or directory,
-replace a file atomically: fallocate(2), fstatfs(2), linkat(2), lseek(2), open(2), renameat2(2),
-sync_file_range(2), syncfs(2).
+Reserve space, punch holes, rename without replacing, sync one file system or directory, replace a file
+atomically: fallocate(2), lseek(2), renameat2(2), sync_file_range(2), syncfs(2).
 """
 
 import ctypes
@@ -12,31 +11,29 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from agent.files import mounts
-
 InodeId = tuple[int, int]
 """Device and inode."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
-_libc.linkat.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int]
 _sync_file_range = getattr(_libc, "sync_file_range", None)
 if _sync_file_range:
     _sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
 _renameat2 = getattr(_libc, "renameat2", None)
 """None where the C library has no such function."""
 _NOREPLACE = 1
-_TMPFILE_FLAGS = os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC
-_REOPEN_FLAGS = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_AT_EMPTY_PATH = 0x1000
-_EXT4, _TMPFS = 0xEF53, 0x01021994
-"""Types of file systems, from statfs(2)."""
 _KEEP_SIZE, _PUNCH_HOLE = 1, 2
 _SYNC_FILE_RANGE_WRITE = 2
 _WRITEBACK_CHUNK = 1 << 20
 _BLOCK_BYTES = 512
 """Bytes of one unit of `st_blocks`, whatever the file system's block size is."""
 _UNSUPPORTED = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+
+
+def last_error() -> OSError:
+    """Return the error of this thread's last failed call to the C library."""
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))
 
 
 def preallocate(descriptor: int, size: int) -> None:
@@ -46,9 +43,8 @@ def preallocate(descriptor: int, size: int) -> None:
     available.
     """
     if size and _libc.fallocate(descriptor, 0, 0, size):
-        number = ctypes.get_errno()
-        if number not in _UNSUPPORTED:
-            raise OSError(number, os.strerror(number))
+        if (error := last_error()).errno not in _UNSUPPORTED:
+            raise error
         if free_bytes(descriptor) < size - allocated_bytes(os.fstat(descriptor)):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     os.ftruncate(descriptor, size)
@@ -78,19 +74,9 @@ def rename_new(name: str, directory: int, other: str, other_directory: int) -> b
     old, new = os.fsencode(name), os.fsencode(other)
     if _renameat2 is None or _renameat2(directory, old, other_directory, new, _NOREPLACE) == 0:
         return _renameat2 is not None
-    number = ctypes.get_errno()
-    if number not in _UNSUPPORTED | {errno.EEXIST}:
-        raise OSError(number, os.strerror(number))
+    if (error := last_error()).errno not in _UNSUPPORTED | {errno.EEXIST}:
+        raise error
     return False
-
-
-def prefers_tmpfile(directory: int) -> bool:
-    """Return whether the file system links an unnamed file faster than it renames one.
-
-    Measured: ext4 takes a quarter less time, XFS and Btrfs hardly less, and ZFS waits for its disks.
-    """
-    status = (ctypes.c_long * 32)()  # `struct statfs` takes half of it, and begins with the type
-    return _libc.fstatfs(directory, status) == 0 and status[0] in {_EXT4, _TMPFS}
 
 
 def has_default_acl(directory: int) -> bool:
@@ -99,45 +85,6 @@ def has_default_acl(directory: int) -> bool:
         return bool(os.getxattr(directory, "system.posix_acl_default"))
     except OSError as error:
         return error.errno not in {errno.ENODATA, errno.EOPNOTSUPP}
-
-
-def open_tmpfile(directory: int, mode: int) -> int | None:
-    """Open a new file without a name, which is deleted when closed unless it is linked.
-
-    Returns None where that is not possible; creating a named file then reports the reason.
-    """
-    try:
-        return os.open(".", _TMPFILE_FLAGS, mode, dir_fd=directory)
-    except OSError:
-        return None
-
-
-def link_tmpfile(descriptor: int, name: str, directory: int) -> bool:
-    """Link an unnamed file under `name`, unless that exists; return whether it was linked."""
-    try:
-        _link(descriptor, name, directory)
-    except FileExistsError:
-        return False
-    return True
-
-
-def _link(descriptor: int, name: str, directory: int) -> None:
-    if _libc.linkat(descriptor, b"", directory, os.fsencode(name), _AT_EMPTY_PATH) == 0:
-        return
-    number = ctypes.get_errno()
-    if number != errno.ENOENT:
-        raise OSError(number, os.strerror(number))
-    # older kernels allow that only to root
-    os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=directory)
-
-
-def notify_close_write(name: str, directory: int) -> None:
-    """Close the file after opening it for writing, so that inotify reports IN_CLOSE_WRITE for it.
-
-    Programs that watch the directory then see a file that was linked as if it had been copied there.
-    """
-    with suppress(OSError):  # already renamed or deleted, by a process that watches
-        os.close(os.open(name, _REOPEN_FLAGS, dir_fd=directory))
 
 
 def data_ranges(descriptor: int, start: int, length: int) -> list[tuple[int, int]]:
@@ -167,9 +114,8 @@ def _next_data(descriptor: int, position: int) -> int:
 def punch_hole(descriptor: int, start: int, length: int) -> None:
     """Replace a range by zeros, which take no space where the file system supports holes."""
     if length and _libc.fallocate(descriptor, _PUNCH_HOLE | _KEEP_SIZE, start, length):
-        number = ctypes.get_errno()
-        if number not in _UNSUPPORTED:
-            raise OSError(number, os.strerror(number))
+        if (error := last_error()).errno not in _UNSUPPORTED:
+            raise error
         for begin in range(start, start + length, _WRITEBACK_CHUNK):
             os.pwrite(descriptor, bytes(min(_WRITEBACK_CHUNK, start + length - begin)), begin)
 
@@ -186,13 +132,7 @@ def start_writeback(descriptor: int, start: int, length: int) -> None:
 def sync_file_system(descriptor: int) -> None:
     """Write everything on the file system of this descriptor to the disk, and wait for it."""
     if _libc.syncfs(descriptor):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-
-
-def mount_points() -> frozenset[str]:
-    """Return the paths, of directories and files, where something is mounted, as this process sees them."""
-    return frozenset(mount.point for mount in mounts.read())
+        raise last_error()
 
 
 def atomic_write(path: Path, content: bytes, mode: int) -> None:

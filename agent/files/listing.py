@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
-from agent.errors import display_path, problem_of
+from agent.errors import HopError, problem_of
 from agent.files.disk import InodeId, allocated_bytes, inode_of
 from agent.files.owners import Owner, owner_of
+from agent.files.paths import PARTIAL_PREFIX, is_partial
 from agent.files.roots import Tree
-from agent.files.same_place import MarkedLocation, overlap_error, require_apart, shows
+from agent.files.same_place import MarkedLocation, require_apart, shows
+from agent.problems import LINK_LOOP, SAME_PLACE, SPECIAL_FILE
 from events.base import Problem
 from events.filters import Filters
 
@@ -23,8 +25,6 @@ Symlinks = Literal["keep", "skip", "follow"]
 Kind = Literal["f", "d", "l", "!"]
 """File, directory, symbolic link; `!` is an entry that cannot be transferred, with the reason."""
 
-PARTIAL_PREFIX = ".crosshaul-"
-"""Prefix of the names of a hop's temporary files."""
 READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK
 """Flags to open a file for reading without waiting for a FIFO's writer."""
 
@@ -62,40 +62,45 @@ class Selection:
     """Which entries below a location are wanted."""
 
     symlinks: Symlinks = "keep"
-    selection: tuple[str, ...] | None = None
+    paths: tuple[str, ...] | None = None
+    """Only these paths below the location, and what is below them. None: everything."""
     filters: Filters = field(default_factory=Filters)
     owners: bool = False
     """Whether to list the entries' owners."""
-    arrives: MarkedLocation | None = None
+    destination: MarkedLocation | None = None
     """The marked destination: its directory must not be read as a source. None: it has no mark."""
 
     def matches(self, entry: FileEntry) -> bool:
-        """Return whether the filters take the entry, or may take something in it.
+        """Return whether the filters match the entry, or may match something in it.
 
         The location itself always matches.
         """
         if not (self.filters and entry.path):
             return True
-        return self.filters.enters(entry.path) if entry.kind == "d" else self.filters.takes(entry.path)
+        return (
+            self.filters.may_match_below(entry.path)
+            if entry.kind == "d"
+            else self.filters.matches(entry.path)
+        )
 
     def may_match_below(self, path: str) -> bool:
-        """Return whether the filters may take a name whose kind is not known yet."""
-        return not self.filters or self.filters.takes(path) or self.filters.enters(path)
+        """Return whether the filters may match a name whose kind is not known yet."""
+        return not self.filters or self.filters.matches(path) or self.filters.may_match_below(path)
 
 
 def entries(tree: Tree, selection: Selection) -> Iterator[FileEntry]:
-    """Yield everything below the location, or below each selected path, once, if the filters take it.
+    """Yield everything below the location, or below each selected path, once, if the filters match it.
 
     What is deleted during the listing is left out. Raises OSError if the location does not exist, HopError if
     the destination's mark shows that source and destination overlap.
     """
-    if selection.arrives:
-        require_apart(tree, selection.arrives)
+    if selection.destination:
+        require_apart(tree, selection.destination)
     walk = _Walk(tree, selection)
-    if selection.selection is None:
+    if selection.paths is None:
         yield from walk.below(_entry(tree, "", tree.stat(""), replace(selection, symlinks="follow"), {}))
         return
-    for path in _outermost(selection.selection):
+    for path in _outermost(selection.paths):
         try:
             first = _entry(tree, path, tree.stat(path), selection, walk.names)
         except OSError as error:
@@ -115,11 +120,6 @@ def entry_at(tree: Tree, selection: Selection, path: str) -> FileEntry | None:
     entry = _inspect(tree, path, selection, names)
     is_single = entry is not None and entry.kind in "fd" and not names
     return entry if entry and is_single and selection.matches(entry) else None
-
-
-def is_partial(path: str) -> bool:
-    """Return whether a path is, or is inside, a hop's temporary file or directory."""
-    return PARTIAL_PREFIX in path and any(name.startswith(PARTIAL_PREFIX) for name in path.split("/"))
 
 
 def _outermost(selection: tuple[str, ...]) -> Iterator[str]:
@@ -197,9 +197,9 @@ class _Walk:
                 yield unreadable_entry(path, problem_of(error, self._tree.name(path)))
             return
         if self._is_destination(path):
-            raise overlap_error(self._tree.name(path))
+            raise HopError(SAME_PLACE.problem(path=self._tree.name(path)))
         if directory.is_inside(directory.inode):
-            yield unreadable_entry(path, _link_loop_problem(self._tree.name(path)))
+            yield unreadable_entry(path, LINK_LOOP.problem(path=self._tree.name(path)))
             return
         names.sort()
         for name in names:
@@ -219,10 +219,10 @@ class _Walk:
 
         One that may not be searched can neither be read nor deleted.
         """
-        if self._selection.arrives is None:
+        if self._selection.destination is None:
             return False
         try:
-            return shows(self._tree, path, self._selection.arrives.mark)
+            return shows(self._tree, path, self._selection.destination.mark)
         except OSError:
             return False
 
@@ -275,7 +275,7 @@ def _entry(
         first = _first_name(path, found, names) if found.st_nlink > 1 else path
         target = "" if first == path else first
         return FileEntry("f", path, found.st_size, found.st_mtime_ns, mode, sparse, target, owner=owner)
-    return unreadable_entry(path, _special_file_problem(tree.name(path)))
+    return unreadable_entry(path, SPECIAL_FILE.problem(path=tree.name(path)))
 
 
 def _first_name(path: str, found: os.stat_result, names: LinkedNames) -> str:
@@ -337,24 +337,6 @@ def remove_source(tree: Tree, entry: FileEntry) -> bool:
             raise
         return False
     return True
-
-
-def _special_file_problem(path: str) -> Problem:
-    return Problem(
-        code="special-file",
-        message=f"{display_path(path)} is a device, a socket or a FIFO, which cannot be transferred.",
-        advice="Move it out of the source, or exclude it with --exclude.",
-        path=display_path(path),
-    )
-
-
-def _link_loop_problem(path: str) -> Problem:
-    return Problem(
-        code="link-loop",
-        message=f"{display_path(path)} is a symbolic link to a directory that contains it.",
-        advice="Transfer with --symlinks keep or --symlinks skip.",
-        path=display_path(path),
-    )
 
 
 def is_name(value: Any) -> bool:

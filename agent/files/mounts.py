@@ -1,6 +1,6 @@
-"""Find directories that are mounted below a location under two paths, such as bind mounts.
+"""Find what is mounted below a location, and directories that are mounted there under two paths.
 
-Apart from links, that is the only way in which a directory has two paths, and the kernel lists every mount
+Apart from links, mounts are the only way in which a directory has two paths, and the kernel lists every mount
 with the part of its file system that it shows.
 """
 
@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from agent.files.paths import is_below
 
 MOUNTINFO = Path("/proc/self/mountinfo")
 """The kernel's list of mounts, see proc_pid_mountinfo(5)."""
@@ -25,19 +27,27 @@ class Mount(NamedTuple):
     """Where it is mounted."""
 
 
+def points_below(location: str) -> frozenset[str]:
+    """Return the paths, of directories and files, at or below a resolved location where something is mounted.
+
+    Raises OSError.
+    """
+    return frozenset(mount.point for mount in _read() if is_below(mount.point, location))
+
+
 def aliases(location: str) -> dict[str, str]:
     """Return the mounts below a resolved location that show what is there under another path, too.
 
     Maps the mount's path to the other path, both relative to the location; '' is the location itself. Raises
     OSError.
     """
-    mounts = list(read())
+    mounts = list(_read())
     points = {
-        mount.point: mount for mount in mounts if mount.point != location and _is_below(mount.point, location)
+        mount.point: mount for mount in mounts if mount.point != location and is_below(mount.point, location)
     }
     if not points:
         return {}
-    containing = [mount for mount in mounts if _is_below(location, mount.point)]
+    containing = [mount for mount in mounts if is_below(location, mount.point)]
     shown = [_narrowed(max(containing, key=lambda mount: len(mount.point)), location)] if containing else []
     found = {}
     for mount in points.values():
@@ -54,12 +64,12 @@ def _path_by(mount: Mount, other: Mount, points: Iterable[str]) -> str | None:
     """Return where part of what `mount` shows is visible through `other`; None if nowhere."""
     if mount.device != other.device:
         return None
-    if _is_below(other.root, mount.root) and other.root != mount.root:
+    if is_below(other.root, mount.root) and other.root != mount.root:
         return other.point
-    if not _is_below(mount.root, other.root):
+    if not is_below(mount.root, other.root):
         return None
     path = _join(other.point, _relative(mount.root, other.root))
-    hiding = max((point for point in points if _is_below(path, point)), key=len, default=other.point)
+    hiding = max((point for point in points if is_below(path, point)), key=len, default=other.point)
     return path if len(hiding) <= len(other.point) else None
 
 
@@ -68,7 +78,7 @@ def _narrowed(mount: Mount, path: str) -> Mount:
     return Mount(mount.device, _join(mount.root, _relative(path, mount.point)), path)
 
 
-def read() -> Iterator[Mount]:
+def _read() -> Iterator[Mount]:
     """Yield every mount that this process sees."""
     for line in MOUNTINFO.read_bytes().splitlines():
         _, _, device, root, point, *_ = line.split(b" ")
@@ -77,11 +87,6 @@ def read() -> Iterator[Mount]:
 
 def _unescaped(text: bytes) -> str:
     return os.fsdecode(_ESCAPED.sub(lambda match: bytes([int(match[1], 8)]), text))
-
-
-def _is_below(path: str, top: str) -> bool:
-    """Return whether a path is `top` or inside it."""
-    return path == top or path.startswith(f"{top.rstrip('/')}/")
 
 
 def _relative(path: str, top: str) -> str:

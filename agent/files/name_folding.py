@@ -10,11 +10,10 @@ from contextlib import suppress
 from string import ascii_lowercase, ascii_uppercase
 from unicodedata import normalize
 
+from agent.bounded_set import BoundedSet
 from agent.errors import SameNameError
 from agent.files.disk import InodeId, inode_of
 
-MAX_REMEMBERED_DIRECTORIES = 10_000
-"""Directories whose behavior is remembered."""
 _OTHER_CASE = str.maketrans(
     ascii_lowercase + ascii_uppercase,
     ascii_uppercase + ascii_lowercase,
@@ -28,11 +27,11 @@ class NameFolding:
     """What is known about the directories of a tree. Use it from one thread."""
 
     def __init__(self) -> None:
-        self._strict: set[InodeId] = set()
+        self._strict: BoundedSet[InodeId] = BoundedSet()
         """Directories in which an ASCII name stands for itself alone."""
         self._read: tuple[InodeId, frozenset[str]] | None = None
         """The names in the directory that was read last."""
-        self._verified: set[str] = set()
+        self._verified: BoundedSet[str] = BoundedSet()
         """Paths of directories that are known to be listed under exactly these names."""
 
     def other_name(self, directory: int, name: str) -> str | None:
@@ -51,7 +50,7 @@ class NameFolding:
         if any(_inode_at(directory, other) == found for other in others):
             return self._listed_name(directory, inode, name, found)
         if others and name.isascii():
-            self._remember_strict(inode)
+            self._strict.add(inode)
         return None
 
     def require_exact_name(self, directory: int, name: str) -> None:
@@ -92,9 +91,8 @@ class NameFolding:
 
     def verify(self, ancestors: list[str]) -> None:
         """Remember that these directories exist under exactly these names."""
-        if len(self._verified) + len(ancestors) > MAX_REMEMBERED_DIRECTORIES:
-            self._verified.clear()
-        self._verified.update(ancestors)
+        for key in ancestors:
+            self._verified.add(key)
 
     def _require_listed(self, path: str, name: str) -> None:
         """Check a name in a directory; if that cannot be read, opening it later reports the error."""
@@ -114,11 +112,6 @@ class NameFolding:
         if name in self._read[1]:
             return None
         return next((candidate for candidate in names if _inode_at(directory, candidate) == found), None)
-
-    def _remember_strict(self, inode: InodeId) -> None:
-        if len(self._strict) >= MAX_REMEMBERED_DIRECTORIES:
-            self._strict.clear()
-        self._strict.add(inode)
 
 
 def folded_names(name: str) -> set[str]:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from agent.errors import HopError
-from events.base import Problem
+from agent.problems import OWNER_NOT_ALLOWED
 
 _CAP_CHOWN = 1 << 0
 MAX_CACHED_NAMES = 4096
@@ -47,7 +47,7 @@ def require_chown(location: str) -> None:
     for cached in (_user, _group, _user_id, _group_id):
         cached.cache_clear()
     if not can_chown():
-        raise HopError(_not_allowed_problem(location))
+        raise HopError(OWNER_NOT_ALLOWED.problem(destination=location))
 
 
 def can_chown() -> bool:
@@ -87,20 +87,3 @@ def _group_id(name: str) -> int | None:
         return grp.getgrnam(name).gr_gid
     except (KeyError, ValueError):
         return None
-
-
-def ownerless_problem(source: str) -> Problem:
-    """Return the problem for a source whose agent is too old to report owners."""
-    return Problem(
-        code="source-too-old",
-        message=f"The agent of {source} does not report the owners of its files.",
-        advice="Update that agent, or leave out --owner.",
-    )
-
-
-def _not_allowed_problem(location: str) -> Problem:
-    return Problem(
-        code="owner-not-allowed",
-        message=f"The agent of {location} may not change file owners.",
-        advice="Run it as root or grant it CAP_CHOWN (docs/guides/agent.md), or leave out --owner.",
-    )

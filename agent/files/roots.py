@@ -10,31 +10,24 @@ opened from its parent, and must be a real directory.
 import errno
 import os
 import stat
-import time
-from collections import OrderedDict
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
 
 from agent.config import RootConfig
-from agent.errors import HopError, InTheWayError, SamePlaceError, display_path
+from agent.errors import HopError, InTheWayError, SamePlaceError
 from agent.files import disk, mounts
+from agent.files.boundary import Boundary, NestedRoot
+from agent.files.directory_cache import DirectoryCache, kernel_path
 from agent.files.name_folding import NameFolding
+from agent.files.paths import PARTIAL_PREFIX, is_below
+from agent.problems import OUTSIDE_ROOTS, READ_ONLY_ROOT
 from events.base import Problem
 
-MAX_OPEN_DIRECTORIES = 32
-"""Descriptors that one `Tree` keeps open at most.
-
-Every thread of a hop has a tree, and a process may have no more than 1,024 descriptors.
-"""
 DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 TRAVERSE_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 """Flags for a directory that is only passed on the way to another: it need not be readable."""
-DIRECTORY_CHECK_TTL_S = 1.0
-"""Seconds after which an open directory's path is checked again."""
 
 
 class Roots:
@@ -73,65 +66,22 @@ class Roots:
         if writing and root.access != "rw":
             raise HopError(self._read_only(plain, root))
         key_in_root = plain[len(root.path.rstrip("/")) :].strip("/")
-        nested = self._nested() if writing else ()
-        return Tree(
-            root.folder,
-            key_in_root,
-            path=plain,
-            nested=nested,
-            private=self._private,
-            writing=writing,
-            following=following,
-        )
+        boundary = Boundary(root.folder, self._nested() if writing else (), self._private)
+        return Tree(boundary, key_in_root, path=plain, writing=writing, following=following)
 
-    def _nested(self) -> tuple["NestedRoot", ...]:
+    def _nested(self) -> tuple[NestedRoot, ...]:
         return tuple(NestedRoot(os.path.realpath(root.folder), root.access == "rw") for root in self._roots)
 
     def _outside(self, path: str) -> Problem:
-        return Problem(
-            code="outside-roots",
-            message=f"{display_path(path)} is in none of this agent's roots.",
-            advice=f"Its roots are {self._names(self._roots)}; the host's administrator can add one in "
-            "agent.toml.",
-            path=display_path(path),
-        )
+        return OUTSIDE_ROOTS.problem(path=path, roots=self._names(self._roots))
 
     def _read_only(self, path: str, root: RootConfig) -> Problem:
         writable = [root for root in self._roots if root.access == "rw"]
-        return Problem(
-            code="read-only-root",
-            message=f"{display_path(path)} is in the root {root.path}, which is read-only.",
-            advice=f"Writable roots: {self._names(writable)}.",
-            path=display_path(path),
-        )
+        return READ_ONLY_ROOT.problem(path=path, root=root.path, roots=self._names(writable))
 
     @staticmethod
     def _names(roots: Iterable[RootConfig]) -> str:
         return ", ".join(root.path for root in roots) or "none"
-
-
-def is_below(path: str, top: str) -> bool:
-    """Return whether `path` is the directory `top` or inside it, by their names alone."""
-    top = top.rstrip("/")
-    return path.rstrip("/") == top or path.startswith(f"{top}/")
-
-
-class NestedRoot(NamedTuple):
-    """A root's directory, resolved, and whether it may be written."""
-
-    path: str
-    is_writable: bool
-
-
-@dataclass(slots=True)
-class _OpenDirectory:
-    """A directory that is kept open."""
-
-    descriptor: int
-    path: str
-    """Its path when it was opened, as the kernel reported it."""
-    checked_at: float
-    """When the path was last checked (monotonic seconds)."""
 
 
 class Tree:
@@ -144,29 +94,26 @@ class Tree:
 
     def __init__(
         self,
-        top: Path,
+        boundary: Boundary,
         key_in_root: str,
         *,
         path: str,
-        nested: Iterable[NestedRoot] = (),
-        private: str | None = None,
         writing: bool = False,
         following: bool = True,
     ) -> None:
-        """Create a tree.
+        """Create a tree at `key_in_root`, the location's path below the root with this boundary.
 
-        `nested` are roots that may be inside this one: the innermost root's access applies. For `writing`,
-        directories are opened by exactly their names, even if the file system would accept others:
-        SameNameError. Without `following`, links are followed only on the way to the location. Below it, only
-        directories may be on the way to anything, each under a single path: InTheWayError, SamePlaceError.
+        For `writing`, directories are opened by exactly their names, even if the file system would accept
+        others: SameNameError. Without `following`, links are followed only on the way to the location. Below
+        it, only directories may be on the way to anything, each under a single path: InTheWayError,
+        SamePlaceError.
         """
         self.path = path
         """The location's absolute path, as locations write it."""
-        self._top = os.path.realpath(top)
+        self._boundary = boundary
+        self._top = boundary.top
         self._inner = key_in_root
-        self._private = private
-        self._nested = [root for root in nested if root.path != self._top and is_below(root.path, self._top)]
-        self._open_directories: OrderedDict[str, _OpenDirectory] = OrderedDict()
+        self._directories = DirectoryCache(self._open_directory)
         self._folding = NameFolding() if writing else None
         self._follow_links = following
         self._aliases = {} if following else self._find_aliases()
@@ -182,8 +129,7 @@ class Tree:
 
     def close(self) -> None:
         """Close all descriptors that are kept open."""
-        while self._open_directories:
-            os.close(self._open_directories.popitem()[1].descriptor)
+        self._directories.close()
 
     def name(self, rel: str) -> str:
         """Return the absolute path of what is below the location, as locations write it."""
@@ -191,7 +137,7 @@ class Tree:
 
     def open_directory(self, rel: str) -> int:
         """Return a directory's descriptor; the tree closes it, possibly at the next call."""
-        return self._open_cached(self._key(rel))
+        return self._directories.open(self._key(rel))
 
     def nearest_existing(self) -> int:
         """Return the descriptor of the location, or of its nearest existing parent directory.
@@ -201,10 +147,10 @@ class Tree:
         key = self._inner
         while key:
             try:
-                return self._open_cached(key)
+                return self._directories.open(key)
             except (FileNotFoundError, NotADirectoryError):
                 key = key.rpartition("/")[0]
-        return self._open_cached("")
+        return self._directories.open("")
 
     def nearest_place(self) -> tuple[str, str, str]:
         """Return the nearest existing directory at or above the location.
@@ -215,7 +161,7 @@ class Tree:
         key, path, below = self._inner, self.path.rstrip("/"), ""
         while key:
             try:
-                self._open_cached(key)
+                self._directories.open(key)
                 break
             except (FileNotFoundError, NotADirectoryError):
                 key = key.rpartition("/")[0]
@@ -226,11 +172,11 @@ class Tree:
     def real_path(self, rel: str = "") -> str:
         """Return the path with all links on the way followed, as the kernel reports it."""
         try:
-            return _kernel_path(self.open_directory(rel))
+            return kernel_path(self.open_directory(rel))
         except NotADirectoryError:
             parent, name = self._split(rel)
             os.stat(name, dir_fd=parent, follow_symlinks=False)
-            return f"{_kernel_path(parent).rstrip('/')}/{name}"
+            return f"{kernel_path(parent).rstrip('/')}/{name}"
 
     def sibling_names(self) -> list[str]:
         """Return the names in the directory that contains the location."""
@@ -272,7 +218,7 @@ class Tree:
         if rel and not self._follow_links:
             return self.open(rel, flags)
         target = os.path.realpath(os.path.join(self._top, self._key(rel)))  # noqa: PTH118
-        self._require_inside(target)
+        self._boundary.require_inside(target)
         descriptor = os.open(target, flags | os.O_NOFOLLOW | os.O_CLOEXEC)
         self._verified_path(descriptor)
         return descriptor
@@ -293,15 +239,15 @@ class Tree:
         self._require_single_path(key)
         parent, _, name = key.rpartition("/")
         try:
-            return self._open_cached(parent), name or "."
+            return self._directories.open(parent), name or "."
         except (FileNotFoundError, NotADirectoryError):
             self._make(parent)
-            return self._open_cached(parent), name or "."
+            return self._directories.open(parent), name or "."
 
     def link(self, rel: str, target: str) -> None:
         """Create a symbolic link that replaces an existing link or file."""
         parent, _ = self._split(rel)
-        temporary = f".crosshaul-{os.urandom(8).hex()}"
+        temporary = f"{PARTIAL_PREFIX}{os.urandom(8).hex()}"
         os.symlink(target, temporary, dir_fd=parent)
         try:
             self.rename_new(temporary, rel)
@@ -313,7 +259,7 @@ class Tree:
         """Create a hard link to the file `target` that replaces an existing link or file."""
         parent, _ = self._split(rel)
         own_parent = os.dup(parent)  # opening the target's parent may close the cached descriptor
-        temporary = f".crosshaul-{os.urandom(8).hex()}"
+        temporary = f"{PARTIAL_PREFIX}{os.urandom(8).hex()}"
         try:
             target_parent, target_name = self._split(target)
             os.link(
@@ -381,8 +327,7 @@ class Tree:
         key = self._key(rel)
         parent, name = self._split(rel)
         os.rmdir(name, dir_fd=parent)
-        if removed := self._open_directories.pop(key, None):
-            os.close(removed.descriptor)
+        self._directories.forget(key)
 
     def set_times(self, rel: str, mtime_ns: int, mode: int) -> None:
         """Set a directory's modification time and mode."""
@@ -408,54 +353,31 @@ class Tree:
         key = self._key(rel)
         self._require_single_path(key)
         parent, _, name = key.rpartition("/")
-        return self._open_cached(parent), name or "."
+        return self._directories.open(parent), name or "."
 
-    def _open_cached(self, key: str) -> int:
-        """Return a directory's descriptor, opened now or before; the tree closes it."""
-        cached = self._open_directories.get(key)
-        if cached and self._is_still_there(cached):
-            self._open_directories.move_to_end(key)
-            return cached.descriptor
-        if cached:
-            os.close(self._open_directories.pop(key).descriptor)
-        opened = self._open_directory(key)
-        self._open_directories[key] = opened
-        if len(self._open_directories) > MAX_OPEN_DIRECTORIES:
-            os.close(self._open_directories.popitem(last=False)[1].descriptor)
-        return opened.descriptor
-
-    @staticmethod
-    def _is_still_there(directory: _OpenDirectory) -> bool:
-        now = time.monotonic()
-        if now - directory.checked_at >= DIRECTORY_CHECK_TTL_S:
-            if _kernel_path(directory.descriptor) != directory.path:
-                return False
-            directory.checked_at = now
-        return True
-
-    def _open_directory(self, key: str) -> _OpenDirectory:
-        """Open a directory by its key, and verify that it is inside the root."""
+    def _open_directory(self, key: str) -> tuple[int, str]:
+        """Open a directory by its key, and verify that it is inside the root; return its path, too."""
         if not self._follow_links and len(key) > len(self._inner):
             below = self._open_stepwise(key)
-            return _OpenDirectory(below, self._verified_path(below), time.monotonic())
+            return below, self._verified_path(below)
         unverified = self._folding.unverified_ancestors(self._top, self._inner, key) if self._folding else []
         descriptor = self._open_in_parent(key)
         if descriptor is None:
             target = os.path.realpath(os.path.join(self._top, key))  # noqa: PTH118
-            self._require_inside(target)
+            self._boundary.require_inside(target)
             descriptor = os.open(target, DIRECTORY_FLAGS)
-        opened = _OpenDirectory(descriptor, self._verified_path(descriptor), time.monotonic())
+        path = self._verified_path(descriptor)
         if self._folding:
             self._folding.verify(unverified)
-        return opened
+        return descriptor, path
 
     def _open_in_parent(self, key: str) -> int | None:
         """Open a plain directory in its parent, if that is open already; None if it is not that simple."""
         parent, _, name = key.rpartition("/")
-        if not name or parent not in self._open_directories:
+        if not name or parent not in self._directories:
             return None
         try:
-            return os.open(name, DIRECTORY_FLAGS, dir_fd=self._open_cached(parent))
+            return os.open(name, DIRECTORY_FLAGS, dir_fd=self._directories.open(parent))
         except OSError:  # a link, or it does not exist
             return None
 
@@ -465,10 +387,10 @@ class Tree:
         Raises InTheWayError, SamePlaceError or SameNameError.
         """
         reached = key.rpartition("/")[0]
-        while len(reached) > len(self._inner) and reached not in self._open_directories:
+        while len(reached) > len(self._inner) and reached not in self._directories:
             reached = reached.rpartition("/")[0]
         names = key[len(reached) :].strip("/").split("/")
-        descriptor, is_owned = self._open_cached(reached), False
+        descriptor, is_owned = self._directories.open(reached), False
         for name in names:
             reached = f"{reached}/{name}" if reached else name
             try:
@@ -527,7 +449,7 @@ class Tree:
     def _make_single(self, key: str) -> None:
         parent, _, name = key.rpartition("/")
         try:
-            os.mkdir(name, dir_fd=self._open_cached(parent))
+            os.mkdir(name, dir_fd=self._directories.open(parent))
         except FileExistsError:  # made by another thread, or a dangling link
             if not self._is_directory(key):
                 raise
@@ -538,7 +460,7 @@ class Tree:
         Raises FileExistsError if something else is there.
         """
         try:
-            self._open_cached(key)
+            self._directories.open(key)
         except FileNotFoundError:
             return False
         except NotADirectoryError as error:
@@ -548,25 +470,9 @@ class Tree:
     def _verified_path(self, descriptor: int) -> str:
         """Return the path of an open descriptor; close it and raise OSError if it is outside the root."""
         try:
-            path = _kernel_path(descriptor)
-            self._require_inside(path)
+            path = kernel_path(descriptor)
+            self._boundary.require_inside(path)
         except OSError:
             os.close(descriptor)
             raise
         return path
-
-    def _require_inside(self, target: str) -> None:
-        """Raise OSError with EXDEV if a path is outside the root or excluded from it."""
-        if not is_below(target, self._top):
-            raise OSError(errno.EXDEV, "a symbolic link leads out of the root", target)
-        if self._private and is_below(target, self._private):
-            raise OSError(errno.EXDEV, "the agent's state directory is excluded from all roots", target)
-        containing = [root for root in self._nested if is_below(target, root.path)]
-        innermost = max(containing, key=lambda root: (len(root.path), root.is_writable), default=None)
-        if innermost and not innermost.is_writable:
-            raise OSError(errno.EXDEV, "the path leads into a read-only root inside this one", target)
-
-
-def _kernel_path(descriptor: int) -> str:
-    """Return a descriptor's path as the kernel reports it; after a deletion it differs."""
-    return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115

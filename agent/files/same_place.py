@@ -10,12 +10,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent.errors import HopError, display_path
+from agent.errors import HopError
+from agent.files.paths import PARTIAL_PREFIX
 from agent.files.roots import Tree
-from events.base import Problem
+from agent.problems import SAME_PLACE
 
-MARK_PREFIX = ".crosshaul-mark-"
-_MARK = re.compile(r"\.crosshaul-mark-[0-9a-f]{32}")
+MARK_PREFIX = f"{PARTIAL_PREFIX}mark-"
+_MARK = re.compile(f"{re.escape(MARK_PREFIX)}[0-9a-f]{{32}}")
 
 
 def new_mark() -> str:
@@ -105,55 +106,4 @@ def require_apart(tree: Tree, location: MarkedLocation) -> None:
     Raises OSError if that cannot be determined.
     """
     if overlaps(tree, location):
-        raise overlap_error(tree.path)
-
-
-def overlap_error(location: str) -> HopError:
-    """Return the error for a source and a destination that overlap."""
-    return HopError(
-        Problem(
-            code="same-place",
-            message=f"{display_path(location)} and the destination are the same directory, or one contains "
-            "the other.",
-            advice="Choose a destination outside the source. Check whether links or mounts lead from one to "
-            "the other, or whether both servers mount the same disk.",
-            path=display_path(location),
-        )
-    )
-
-
-def shared_extra_error(location: object) -> HopError:
-    """Return the error for extra files at the destination that are in the source, too."""
-    return HopError(
-        Problem(
-            code="same-place",
-            message=f"Extra files at {location} are also in the source: both share a directory under two "
-            "paths. Nothing was deleted.",
-            advice="Leave out delete_extra, or choose locations that share nothing. Check which links or "
-            "mounts lead from one to the other.",
-        )
-    )
-
-
-def same_file_problem(path: str) -> Problem:
-    """Return the problem for a file that is not deleted at the source, because it is the destination's."""
-    name = display_path(path)
-    return Problem(
-        code="same-place",
-        message=f"{name} stays at the source: at the destination is the same file, or one in the same "
-        "directory under another path.",
-        advice="None needed if it belongs there. Otherwise check which links or mounts lead from one to the "
-        "other.",
-        path=name,
-    )
-
-
-def source_kept_problem(path: str, why: str) -> Problem:
-    """Return the problem for a file that is not deleted at the source, for the reason `why`."""
-    name = display_path(path)
-    return Problem(
-        code="source-kept",
-        message=f"{name} stays at the source: {why}.",
-        advice="Check the file at the destination, then transfer it again.",
-        path=name,
-    )
+        raise HopError(SAME_PLACE.problem(path=tree.path))

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from agent.errors import display_path
 from agent.files.listing import FileEntry, remove_source
 from agent.files.roots import Tree
-from agent.files.same_place import is_same_entry, same_file_problem, shows, shows_in_parent
+from agent.files.same_place import is_same_entry, shows, shows_in_parent
+from agent.problems import LOCAL_SOURCE_KEPT_CHANGED, SAME_FILE
 from events.base import Problem
 
 Deletion = Literal["gone", "changed", "same"]
@@ -54,12 +54,9 @@ def kept_problem(tree: Tree, entry: FileEntry, deletion: Deletion) -> Problem | 
         case "gone":
             return None
         case "same":
-            return same_file_problem(name)
+            return SAME_FILE.problem(path=name)
         case "changed":
-            text = f"{display_path(name)} changed after it was read, and stays at the source."
-            return Problem(
-                code="source-kept", message=text, advice="Transfer it again.", path=display_path(name)
-            )
+            return LOCAL_SOURCE_KEPT_CHANGED.problem(path=name)
 
 
 def may_have_mark(tree: Tree, directory: str, mark: str) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypedDict
 
+from agent.backoff import Backoff
 from agent.errors import HopError, unforeseen
 from agent.hops.journal import Journal
 from agent.hops.priority_semaphore import PrioritySemaphore
@@ -17,7 +18,7 @@ from agent.hops.record import End, HopRecord
 from agent.hops.report_outbox import ReportOutbox, now
 from agent.pull.mover import HopResult, Mover
 from agent.pull.progress import ProgressCounter
-from agent.supervision import Backoff, Supervisor
+from agent.supervision import Supervisor
 from events.base import Problem
 from events.commands import Move
 from events.progress import Connection, Progress
@@ -105,7 +106,7 @@ class Attempt:
 
     def progress(self) -> Progress:
         """Return how far the hop is; until this attempt has counted anything, how far an earlier one was."""
-        found = self._counter.progress()
+        found = self._counter.snapshot()
         has_begun = found.bytes_total is not None or found.bytes_done or found.files_done
         return (
             found if has_begun else self._earlier.model_copy(update={"bytes_per_second": 0, "current": None})
@@ -162,7 +163,7 @@ class Attempt:
             return
         end = Succeeded(
             **head(record.move),
-            progress=self._counter.progress(),
+            progress=self._counter.snapshot(),
             digest=result.digest,
             seconds=seconds,
             preview=result.preview,

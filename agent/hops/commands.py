@@ -15,6 +15,7 @@ from agent.hops.journal import Journal
 from agent.hops.manager import HopManager
 from agent.hops.record import on_move, on_stop
 from agent.hops.report_outbox import ReportOutbox, now
+from agent.problems import DESTINATION_UNREACHABLE
 from events.base import Problem
 from events.commands import (
     Browse,
@@ -30,7 +31,7 @@ from events.commands import (
     Trust,
     UpdateAgent,
 )
-from events.reports import DESTINATION_UNREACHABLE, Browsed, Refused
+from events.reports import Browsed, Refused
 
 log = logging.getLogger(__name__)
 
@@ -137,9 +138,8 @@ class Commands:
 
     def report_unreachable(self, serve: Serve, errors: str) -> None:
         """Report that the peer of a served hop could not be dialed; the peer may still dial this agent."""
-        self._outbox.enqueue(
-            Refused(at=now(), hop_id=serve.hop_id, problem=_unreachable_problem(serve.peer.agent_id, errors))
-        )
+        problem = DESTINATION_UNREACHABLE.problem(agent_id=serve.peer.agent_id, reason=errors)
+        self._outbox.enqueue(Refused(at=now(), hop_id=serve.hop_id, problem=problem))
 
     def end_old_grants(self) -> None:
         """Withdraw the grants whose time is over."""
@@ -215,15 +215,6 @@ class Commands:
         facts = {"code": problem.code, "reason": problem.message, "command_id": command_id, "hop_id": hop_id}
         log.warning("command refused", extra=facts)
         self._outbox.enqueue(Refused(at=now(), command_id=command_id, hop_id=hop_id, problem=problem))
-
-
-def _unreachable_problem(agent_id: str, errors: str) -> Problem:
-    return Problem(
-        code=DESTINATION_UNREACHABLE,
-        message=f"The source could not connect to {agent_id}: {errors}.",
-        advice=f"None needed if {agent_id} can connect to the source: one direction is enough.",
-        retryable=True,
-    )
 
 
 def _facts(claims: Claims) -> dict[str, object]:

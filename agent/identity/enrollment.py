@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 import httpx
@@ -23,6 +22,7 @@ from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 
 from agent import VERSION
+from agent.backoff import Backoff
 from agent.cloud import api
 from agent.cloud.http import ApiProblem
 from agent.errors import HostError
@@ -38,40 +38,81 @@ SendRequest = Callable[[str, RegisterRequest], RegisteredView]
 Describe = Callable[[Files], dict[str, object]]
 """Creates the lane's identity in a folder; returns RegisterRequest's fields about this host."""
 
-_RETRY_DELAYS_S = (1, 2, 4, 8, 16)
-"""Seconds before each further attempt."""
+_MAX_RETRIES = 5
+_RETRY_BACKOFF = Backoff(first_s=1.0, max_s=16.0)
 _RETRYABLE_CODES = {"stale"}
 """Problem codes after which a registration is sent again."""
 
 
-def register(
-    state: Path,
-    api_url: str,
-    token: str,
-    *,
-    describe: Describe,
-    name: str | None = None,
-    force: bool = False,
-    send: SendRequest = api.register,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Registration:
-    """Make this host an agent.
+class HostEnrollment:
+    """Registers the host that has this state directory."""
 
-    `name` is a requested name, for tokens that allow one. `force` replaces an earlier registration. Raises
-    HostError, which says what to do.
-    """
-    files = Files(state)
-    if is_registered(files) and not force:
-        raise HostError(
-            f"this host is registered already: {files.record}", "add --force to replace the registration"
-        )
-    with _staging(state) as staged:
-        csr = make_device_key(staged.device_key)
-        request = _request(token=token, agent_id=name, csr=csr, version=VERSION, **describe(staged))
-        view = _send_or_explain(partial(_with_retry, send, sleep), api_url, request)
-        registration = _store(staged, api_url, view)
-        _install(staged, files)
-    return registration
+    def __init__(
+        self,
+        state: Path,
+        describe: Describe,
+        send: SendRequest = api.register,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._state = state
+        self._describe = describe
+        self._send = send
+        self._sleep = sleep
+
+    def register(
+        self, api_url: str, token: str, *, name: str | None = None, force: bool = False
+    ) -> Registration:
+        """Make this host an agent.
+
+        `name` is a requested name, for tokens that allow one. `force` replaces an earlier registration.
+
+        Raises:
+            HostError: the host is not registered; it says what to do.
+        """
+        files = Files(self._state)
+        if is_registered(files) and not force:
+            raise HostError(
+                f"this host is registered already: {files.record}", "add --force to replace the registration"
+            )
+        with _staging(self._state) as staged:
+            csr = make_device_key(staged.device_key)
+            request = _request(token=token, agent_id=name, csr=csr, version=VERSION, **self._describe(staged))
+            registration = _store(staged, api_url, self._send_or_explain(api_url, request))
+            _install(staged, files)
+        return registration
+
+    def _send_or_explain(self, api_url: str, request: RegisterRequest) -> RegisteredView:
+        try:
+            return self._send_with_retry(api_url, request)
+        except ApiProblem as problem:
+            raise HostError(
+                f"the control plane refused: {problem.details.detail}",
+                problem.details.advice or "ask an administrator for a new token",
+            ) from problem
+        except (httpx.TransportError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise HostError(
+                f"{api_url} does not answer: {error}",
+                "check the address given by --api and this host's network",
+            ) from error
+        except ValueError as error:
+            raise HostError(
+                f"{api_url} answers, but is not a Crosshaul API", "check the address given by --api"
+            ) from error
+
+    def _send_with_retry(self, api_url: str, request: RegisterRequest) -> RegisteredView:
+        """Send the registration again after temporary failures.
+
+        Two hundred hosts that join at the same time exceed AWS's limits. The delays are random, so that the
+        hosts do not collide again.
+        """
+        for retries in range(_MAX_RETRIES):
+            try:
+                return self._send(api_url, request)
+            except ApiProblem as problem:
+                if not (problem.problem.retryable or problem.problem.code in _RETRYABLE_CODES):
+                    raise
+            self._sleep(_RETRY_BACKOFF.delay_s(retries) * random.uniform(0.5, 1.5))  # noqa: S311 - not a secret
+        return self._send(api_url, request)
 
 
 @contextmanager
@@ -111,42 +152,6 @@ def _request(**fields: object) -> RegisterRequest:
             raise
         raise HostError(
             f"{fields['agent_id']!r} is not a valid agent name", "use lower-case letters, digits and hyphens"
-        ) from error
-
-
-def _with_retry(
-    send: SendRequest, sleep: Callable[[float], None], api_url: str, request: RegisterRequest
-) -> RegisteredView:
-    """Send the registration again after temporary failures.
-
-    Two hundred hosts that join at the same time exceed AWS's limits. The delays are random, so that the hosts
-    do not collide again.
-    """
-    for delay in _RETRY_DELAYS_S:
-        try:
-            return send(api_url, request)
-        except ApiProblem as problem:
-            if not (problem.problem.retryable or problem.problem.code in _RETRYABLE_CODES):
-                raise
-        sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311 - not a secret
-    return send(api_url, request)
-
-
-def _send_or_explain(send: SendRequest, api_url: str, request: RegisterRequest) -> RegisteredView:
-    try:
-        return send(api_url, request)
-    except ApiProblem as problem:
-        raise HostError(
-            f"the control plane refused: {problem.details.detail}",
-            problem.details.advice or "ask an administrator for a new token",
-        ) from problem
-    except (httpx.TransportError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise HostError(
-            f"{api_url} does not answer: {error}", "check the address given by --api and this host's network"
-        ) from error
-    except ValueError as error:
-        raise HostError(
-            f"{api_url} answers, but is not a Crosshaul API", "check the address given by --api"
         ) from error
 
 

@@ -19,18 +19,17 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class RotationTimeouts:
-    """Seconds, and a number of attempts."""
+class RotationSchedule:
+    """When keys are replaced, and how long new ones are tried."""
 
-    trial: float = 60.0
+    max_age: timedelta
+    """Age at which keys are replaced."""
+    trial_timeout_s: float = 60.0
     """Seconds until keys with which no Hello was accepted are replaced by the others."""
-    again: float = 600.0
+    retry_interval_s: float = 600.0
     """Seconds until new keys that did not work are tried again, and between two checks of the age."""
-    tries: int = 3
+    max_attempts: int = 3
     """Attempts with new keys, while the old ones work, before they are deleted."""
-
-
-DEFAULT_TIMEOUTS = RotationTimeouts()
 
 
 class Rotation:
@@ -44,8 +43,7 @@ class Rotation:
         endpoint: Callable[[Generation], BrokerEndpoint],
         renew: Callable[[Keyring], Generation],
         registered_at: datetime,
-        age: timedelta,
-        patience: RotationTimeouts = DEFAULT_TIMEOUTS,
+        schedule: RotationSchedule,
     ) -> None:
         """Create a rotation.
 
@@ -57,8 +55,7 @@ class Rotation:
         self._endpoint = endpoint
         self._renew = renew
         self._registered_at = registered_at
-        self._age = age
-        self._timeouts = patience
+        self._schedule = schedule
         self._requested = asyncio.Event()
         self._confirmed = asyncio.Event()
         self._confirmed_certificate: str | None = None
@@ -87,13 +84,16 @@ class Rotation:
         """Replace the keys whenever needed, forever."""
         while True:
             await self._settle_on_working_keys()
-            await self._wait(self._timeouts.again)
+            await self._wait(self._schedule.retry_interval_s)
             if self._requested.is_set() or self._is_old():
                 await self._rotate()
                 self._requested.clear()
 
     def _is_old(self) -> bool:
-        return datetime.now(UTC) - (self._keyring.current.made_at or self._registered_at) > self._age
+        return (
+            datetime.now(UTC) - (self._keyring.current.made_at or self._registered_at)
+            > self._schedule.max_age
+        )
 
     async def _rotate(self) -> None:
         try:
@@ -116,16 +116,16 @@ class Rotation:
             elif await self._works(old):
                 failures += 1
                 log.warning("new keys do not work yet", extra={"tries": failures})
-                if failures >= self._timeouts.tries:
+                if failures >= self._schedule.max_attempts:
                     self._keyring.drop(new)
                 else:
-                    await asyncio.sleep(self._timeouts.again)
+                    await asyncio.sleep(self._schedule.retry_interval_s)
 
     async def _works(self, keys: Generation) -> bool:
         """Return whether a Hello is accepted over a connection with these keys."""
         await self._reconnect(keys)
         try:
-            async with asyncio.timeout(self._timeouts.trial):
+            async with asyncio.timeout(self._schedule.trial_timeout_s):
                 while self._confirmed_certificate != keys.fingerprint:
                     await self._confirmed.wait()
                     self._confirmed.clear()

@@ -10,16 +10,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from agent.errors import HopError, display_path
+from agent import problems
+from agent.errors import HopError
 from agent.files.digests import CHUNK_BYTES, DIGEST_BYTES, file_digest, range_count
 from agent.files.listing import FileEntry, Selection
-from agent.files.same_place import same_file_problem
 from agent.lane import sparse_ranges, wire
 from agent.lane.dialer import describe_error
 from agent.lane.sockets import has_no_data, shut_down
-from agent.pull.source import FileError, Hole, PackedFile, Sink, SourceConnectionError, changed
+from agent.pull.source import FileError, Hole, PackedFile, Sink, SourceConnectionError
 from events.base import Problem
-from events.reports import PREVIOUS_HOP_RESTS
 
 READ_TIMEOUT_S = 120.0
 """Seconds that the source may be silent; its disk may be slow."""
@@ -80,7 +79,11 @@ class LaneClient:
         if answer.status != http.HTTPStatus.OK:
             raise HopError(self._problem_of(answer))
         if answer.read(1):
-            raise HopError(_protocol_problem(self.endpoint, "a non-empty answer to an empty request"))
+            raise HopError(
+                problems.SOURCE_MISBEHAVED.problem(
+                    endpoint=self.endpoint, reason="a non-empty answer to an empty request"
+                )
+            )
         self._socket.settimeout(READ_TIMEOUT_S)
 
     @property
@@ -107,7 +110,7 @@ class LaneClient:
             HopError: the source cannot be listed, or the other hop is not running.
             SourceConnectionError: the connection broke before the end of the listing.
         """
-        return self._list("arriving", selection)
+        return self._list("incremental", selection)
 
     def _list(self, verb: str, selection: Selection) -> Iterator[FileEntry]:
         with self._translate_errors():
@@ -124,7 +127,7 @@ class LaneClient:
                     case wire.KEEPALIVE:
                         continue
                     case wire.UPSTREAM_PAUSED:
-                        raise HopError(_upstream_paused(self.endpoint))
+                        raise HopError(problems.PREVIOUS_HOP_NOT_RUNNING.problem(endpoint=self.endpoint))
                     case wire.REFUSED:
                         raise HopError(_refusal(fields))
                 yield wire.read_entry(fields)
@@ -209,27 +212,27 @@ class LaneClient:
                     )
                 yield _parse_digests(entry, received)
 
-    def clear(self, entries: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
+    def delete_entries(self, entries: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
         """Delete entries at the source; yield for each the problem that prevented it, or None.
 
         Raises:
             HopError: the source is too old, or refused.
             SourceConnectionError: the connection broke.
         """
-        states = self._states("clear", wire.clear_request(entries, mark, name), len(entries))
+        states = self._states("delete", wire.delete_request(entries, mark, name), len(entries))
         for entry, state in zip(entries, states, strict=True):
             yield None if bytes([state]) == wire.OK else _not_deleted(bytes([state]), entry)
 
-    def shows(self, mark: str, directories: Sequence[str]) -> bool:
+    def has_mark(self, mark: str, directories: Sequence[str]) -> bool:
         """Return whether any of these directories of the source contains the destination's marker file."""
-        return any(self._states("shows", wire.shows_request(mark, directories), len(directories)))
+        return any(self._states("has-mark", wire.has_mark_request(mark, directories), len(directories)))
 
     def _states(self, verb: str, body: bytes, count: int) -> bytes:
         """Return one state byte for each entry of the request."""
         with self._translate_errors():
             answer = self._post(verb, body)
             if answer.status == http.HTTPStatus.NOT_FOUND:
-                raise HopError(_source_too_old(self.endpoint))
+                raise HopError(problems.SOURCE_TOO_OLD.problem(endpoint=self.endpoint))
             if answer.status != http.HTTPStatus.OK:
                 raise HopError(self._problem_of(answer))
             states = answer.read(count + 1)
@@ -273,7 +276,9 @@ class LaneClient:
         try:
             return Problem.model_validate_json(answer.read(wire.MAX_LINE_BYTES))
         except ValidationError:
-            return _protocol_problem(self.endpoint, f"HTTP status {answer.status}")
+            return problems.SOURCE_MISBEHAVED.problem(
+                endpoint=self.endpoint, reason=f"HTTP status {answer.status}"
+            )
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
@@ -281,7 +286,9 @@ class LaneClient:
         try:
             yield
         except wire.ProtocolError as error:
-            raise HopError(_protocol_problem(self.endpoint, str(error))) from error
+            raise HopError(
+                problems.SOURCE_MISBEHAVED.problem(endpoint=self.endpoint, reason=error)
+            ) from error
         except (OSError, http.client.HTTPException) as error:
             raise SourceConnectionError(f"{self.endpoint}: {describe_error(error)}") from error
 
@@ -379,32 +386,13 @@ def _parse_digests(entry: FileEntry, received: bytes) -> PackedFile:
 
 
 def _not_deleted(state: bytes, entry: FileEntry) -> Problem:
-    name = display_path(entry.path)
-    if state == wire.SAME:
-        return same_file_problem(entry.path)
-    if state == wire.CHANGED:
-        text, advice = "changed after it was read and was not deleted at the source", "Move it again."
-    else:
-        text, advice = (
-            "arrived, but could not be deleted at the source",
-            "Give the source's agent write access.",
-        )
-    return Problem(code="source-kept", message=f"{name} {text}.", advice=advice, path=name)
+    kinds = {wire.SAME: problems.SAME_FILE, wire.CHANGED: problems.SOURCE_KEPT_CHANGED}
+    return kinds.get(state, problems.SOURCE_KEPT_UNDELETABLE).problem(path=entry.path)
 
 
 def _not_readable(state: bytes, entry: FileEntry) -> Problem:
-    name = display_path(entry.path)
-    if state == wire.CHANGED:
-        return changed(name).problem
-    if state == wire.MISSING:
-        code, text, advice = (
-            "source-vanished",
-            "was deleted before it was read",
-            "None needed if it was deleted on purpose.",
-        )
-    else:
-        code, text, advice = "permission-denied", "cannot be read", "Give the source's agent access to it."
-    return Problem(code=code, message=f"{name} {text}.", advice=advice, path=name)
+    kinds = {wire.CHANGED: problems.SOURCE_CHANGED, wire.MISSING: problems.SOURCE_VANISHED}
+    return kinds.get(state, problems.SOURCE_PERMISSION_DENIED).problem(path=entry.path)
 
 
 def _refusal(fields: list[object]) -> Problem:
@@ -412,29 +400,3 @@ def _refusal(fields: list[object]) -> Problem:
         return Problem.model_validate(fields[1])
     except (IndexError, ValidationError) as error:
         raise wire.ProtocolError("a refusal has no problem") from error
-
-
-def _source_too_old(endpoint: str) -> Problem:
-    return Problem(
-        code="source-too-old",
-        message=f"The agent at {endpoint} is too old to check whether source and destination share a "
-        "directory, so nothing was deleted at the source. All files have arrived.",
-        advice="Update the source's agent, then retry.",
-    )
-
-
-def _upstream_paused(endpoint: str) -> Problem:
-    return Problem(
-        code=PREVIOUS_HOP_RESTS,
-        message=f"The hop that copies these files to {endpoint} is not running.",
-        advice="None needed: this hop continues when that one does.",
-        retryable=True,
-    )
-
-
-def _protocol_problem(endpoint: str, reason: str) -> Problem:
-    return Problem(
-        code="source-misbehaved",
-        message=f"The agent at {endpoint} violated the lane protocol: {reason}.",
-        advice="Check that both agents have the same version, and read the source's log.",
-    )

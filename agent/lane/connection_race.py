@@ -3,9 +3,10 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from itertools import chain, repeat
+from itertools import chain, count
 from typing import Generic, Protocol, TypeVar
 
+from agent.backoff import Backoff
 from agent.errors import HopError
 from agent.lane.dialer import describe_error
 from agent.pull.source import SourceConnectionError
@@ -14,7 +15,7 @@ log = logging.getLogger(__name__)
 
 HEAD_START_S = 0.25
 """Seconds that the way which worked last time has for itself, as RFC 8305 has between two addresses."""
-_RETRY_DELAYS_S = (0.2, 0.5, 1.0, 2.0)
+_RETRY_BACKOFF = Backoff(first_s=0.2, max_s=2.0)
 """Seconds before a way is tried again: the other side may not know of the hop yet."""
 _NO_ANSWER_TEXT = "no answer in time"
 
@@ -77,7 +78,7 @@ class ConnectionRace(Generic[Winner]):
 
     def _run_attempt(self, name: str, attempt: Callable[[], Winner]) -> None:
         has_to_wait = self._preferred is not None and name != self._preferred
-        delays = chain([HEAD_START_S if has_to_wait else 0.0], _RETRY_DELAYS_S, repeat(_RETRY_DELAYS_S[-1]))
+        delays = chain([HEAD_START_S if has_to_wait else 0.0], map(_RETRY_BACKOFF.delay_s, count()))
         while not self._wait_until_over(next(delays)):
             try:
                 connection = attempt()

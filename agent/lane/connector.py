@@ -14,10 +14,9 @@ from agent.lane.connection_race import ConnectionRace
 from agent.lane.dialer import DIAL_TIMEOUT_S, Dialer
 from agent.lane.inbound import InboundConnections
 from agent.lane.peer_paths import PeerPath, PeerPathCache
+from agent.problems import BOTH_SIDES_UNREACHABLE
 from agent.pull.source import SourceConnectionError
-from events.base import Problem
 from events.commands import DirectRoute
-from events.reports import SOURCE_UNREACHABLE
 
 POLL_INTERVAL_S = 0.25
 """Seconds between checks whether the race is over, while waiting for the source to dial."""
@@ -76,7 +75,7 @@ class Connector:
             path, interrupted = self._path, self._interrupted
         if path is None or interrupted:
             raise SourceConnectionError("interrupted")
-        return self._dial_again(path.address) if path.dialled else self._take_inbound(DIAL_TIMEOUT_S)
+        return self._dial_again(path.address) if path.dialed else self._take_inbound(DIAL_TIMEOUT_S)
 
     @property
     def was_relayed(self) -> bool:
@@ -86,7 +85,7 @@ class Connector:
 
     def remember_relayed(self) -> None:
         """Remember that the relay bucket was needed, until a direct connection succeeds."""
-        self._path_cache.remember(self._route.source.agent_id, PeerPath(dialled=False, relayed=True))
+        self._path_cache.remember(self._route.source.agent_id, PeerPath(dialed=False, relayed=True))
 
     def interrupt(self) -> None:
         """Stop waiting for connections, from any thread, until `connect` is called again.
@@ -112,9 +111,9 @@ class Connector:
     def _remember(self, path: PeerPath) -> PeerPath:
         with self._lock:
             self._path = path
-        if path.dialled and self._inbound:
+        if path.dialed and self._inbound:
             self._inbound.clear()
-        self._path_cache.remember(self._route.source.agent_id, path if path.dialled else PeerPath(False))
+        self._path_cache.remember(self._route.source.agent_id, path if path.dialed else PeerPath(False))
         return path
 
     def _inbound_name(self) -> str:
@@ -124,7 +123,7 @@ class Connector:
         known = self._path_cache.recall(self._route.source.agent_id)
         if known is None or known.relayed:
             return None
-        return known.address if known.dialled else inbound_name
+        return known.address if known.dialed else inbound_name
 
     def _probed(self, connect: Callable[[], LaneClient]) -> LaneClient:
         client = connect()
@@ -154,12 +153,5 @@ class Connector:
 def unreachable(source: str, route: DirectRoute, error: SourceConnectionError) -> HopError:
     """Return the error for a source that neither side could reach by dialing the other."""
     log = f" The errors of {route.source.agent_id} itself are in its log." if route.own_endpoints else ""
-    return HopError(
-        Problem(
-            code=SOURCE_UNREACHABLE,
-            message=f"{source} cannot be reached: {error or 'it has no known address'}.",
-            advice="Check that both agents are running, and open the lane port of one host to the other; one "
-            f"of the two is enough (`crosshaul agent doctor` on both hosts).{log}",
-            retryable=True,
-        )
-    )
+    reason = error or "it has no known address"
+    return HopError(BOTH_SIDES_UNREACHABLE.problem(source=source, reason=reason, log=log))

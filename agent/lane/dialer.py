@@ -7,7 +7,7 @@ from agent.config import split_endpoint
 from agent.errors import HopError
 from agent.identity.lane_certificate import Identity
 from agent.lane.grants import client_context
-from events.base import Problem
+from agent.problems import PEER_CERTIFICATE
 from events.commands import Peer
 
 DIAL_TIMEOUT_S = 5.0
@@ -29,7 +29,7 @@ class Dialer:
             self._certificate = ssl.PEM_cert_to_DER_cert(peer.certificate)
             self._context = client_context(identity, peer.certificate)
         except (ValueError, ssl.SSLError) as error:
-            raise HopError(unreadable_certificate(peer.agent_id)) from error
+            raise HopError(PEER_CERTIFICATE.problem(agent_id=peer.agent_id)) from error
 
     def connect(self, endpoint: str) -> ssl.SSLSocket:
         """Return a TLS connection to the peer, on which reads and writes time out after DIAL_TIMEOUT_S.
@@ -79,11 +79,3 @@ def describe_error(error: Exception) -> str:
     if isinstance(error, socket.gaierror):
         return "no such host"
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
-
-
-def unreadable_certificate(agent_id: str) -> Problem:
-    return Problem(
-        code="peer-certificate",
-        message=f"The lane certificate of {agent_id} cannot be read.",
-        advice="Register that agent again.",
-    )

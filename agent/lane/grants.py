@@ -34,7 +34,7 @@ class Grant:
     """The hop's share of this agent's bandwidth."""
     stopped: threading.Event
     """Set when the grant has ended: nothing waits for bandwidth any longer."""
-    unreadable: dict[str, Problem] = field(default_factory=dict)
+    unreadable: dict[str, Problem] = field(default_factory=dict, init=False)
     """By path: the error that broke off a range, to be returned when the range is requested again."""
 
     def admits(self, token: str, certificate: bytes | None) -> bool:

@@ -156,12 +156,12 @@ class UpgradeHandler(LaneRequestHandler):
             raise requests.malformed("the only request here is the upgrade", 404)
         if not self._inbound.admits(self.token, self.connection.getpeercert(binary_form=True)):
             raise requests.not_served(hop_id)
-        return _require_address(body.get("dialled"))
+        return _require_address(body.get("dialed"))
 
 
 def reverse_request(hop_id: str, token: str, dialed_address: str) -> bytes:
     """Return the first request that a source sends on a connection that it dialed."""
-    body = json.dumps({"dialled": dialed_address}).encode()
+    body = json.dumps({"dialed": dialed_address}).encode()
     lines = [
         f"POST /hops/{hop_id}/{wire.REVERSE} HTTP/1.1",
         "Host: lane",

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from threading import Event
 
+from agent.bounded_set import BoundedSet
 from agent.files.listing import FileEntry, Selection, entry_at
 from agent.files.roots import Tree
 from agent.lane import wire
@@ -21,8 +22,6 @@ KEEPALIVE_INTERVAL_S = 10.0
 """
 UPSTREAM_TIMEOUT_S = 60.0
 """Seconds that the other hop may be paused or waiting for its next attempt before the listing ends."""
-MAX_REMEMBERED_DIRECTORIES = 10_000
-"""Directories remembered as sent; sending one twice is harmless."""
 
 
 class IncrementalListing:
@@ -37,7 +36,8 @@ class IncrementalListing:
         self._tree = tree
         self._selection = selection
         self._stopped = stopped
-        self._sent_directories: set[str] = set()
+        self._sent_directories: BoundedSet[str] = BoundedSet()
+        """Sending a directory twice is harmless."""
         self._count = 0
         self._cursor: ArrivalCursor = FIRST_ARRIVAL
 
@@ -79,14 +79,12 @@ class IncrementalListing:
         entry = entry_at(self._tree, self._selection, path)
         if entry is None:
             return
-        if path and self._selection.selection is None:
+        if path and self._selection.paths is None:
             yield from self._directories(path)
         yield entry
 
     def _directories(self, path: str) -> Iterator[FileEntry]:
         names = path.split("/")
-        if len(self._sent_directories) >= MAX_REMEMBERED_DIRECTORIES:
-            self._sent_directories.clear()
         for depth in range(len(names)):
             folder = "/".join(names[:depth])
             if folder not in self._sent_directories and (

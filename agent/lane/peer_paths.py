@@ -20,7 +20,7 @@ MAX_PEERS = 1000
 class PeerPath:
     """How two agents connected, whichever of the two was the source."""
 
-    dialled: bool
+    dialed: bool
     """True if this agent dialed, false if the peer did."""
     address: str = ""
     """The address that was dialed, if known."""
@@ -108,6 +108,4 @@ def _parse_name(value: object) -> str:
 
 def _parse_path(fields: dict[str, object]) -> PeerPath:
     """Return the path in these fields; older agents wrote no `relayed`."""
-    return PeerPath(
-        bool(fields["dialled"]), display_text(str(fields["address"])), bool(fields.get("relayed"))
-    )
+    return PeerPath(bool(fields["dialed"]), display_text(str(fields["address"])), bool(fields.get("relayed")))

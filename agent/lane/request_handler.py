@@ -98,12 +98,12 @@ class HopRequestHandler(LaneRequestHandler):
         _, *parts = self.path.split("/")
         verbs = {
             "manifest": self._manifest,
-            "arriving": self._arriving,
+            "incremental": self._incremental,
             "range": self._range,
             "pack": self._pack,
             "digests": self._digests,
-            "shows": self._shows,
-            "clear": self._clear,
+            "has-mark": self._has_mark,
+            "delete": self._delete,
         }
         if len(parts) != 3 or parts[0] != "hops" or parts[2] not in verbs:
             raise requests.malformed("unknown path", 404)
@@ -119,7 +119,7 @@ class HopRequestHandler(LaneRequestHandler):
         return grant
 
     def _manifest(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
-        selection, previous_hop = requests.parse_selection(body), grant.serve.follows
+        selection, previous_hop = requests.parse_selection(body), grant.serve.previous_hop
         if previous_hop and not self._grants.active_pulls.has_succeeded(previous_hop):
             raise requests.still_arriving(grant.serve.path)
         found = entries(tree, selection)
@@ -127,17 +127,17 @@ class HopRequestHandler(LaneRequestHandler):
             first = next(found, None)
         except OSError as error:
             raise LaneRequestError(404, problem_of(error, grant.serve.path)) from error
-        if first and first.kind != "d" and selection.selection is None and grant.serve.path.endswith("/"):
+        if first and first.kind != "d" and selection.paths is None and grant.serve.path.endswith("/"):
             raise LaneRequestError(404, problem_of(NotADirectoryError(20, ""), grant.serve.path))
         self.head(200, "application/x-ndjson", None)
         for block in _blocks(first, found):
             self._chunk(block)
         self._chunk(b"")
 
-    def _arriving(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
-        selection, previous_hop = requests.parse_selection(body), grant.serve.follows
+    def _incremental(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
+        selection, previous_hop = requests.parse_selection(body), grant.serve.previous_hop
         if previous_hop is None:
-            raise requests.malformed("this hop follows no other hop")
+            raise requests.malformed("this hop has no previous hop")
         self._require_apart(tree, selection)
         self.head(200, "application/x-ndjson", None)
         for block in IncrementalListing(
@@ -201,16 +201,16 @@ class HopRequestHandler(LaneRequestHandler):
         For files that are still to arrive, the directory may not exist yet.
         """
         with suppress(OSError):
-            if selection.arrives:
-                require_apart(tree, selection.arrives)
+            if selection.destination:
+                require_apart(tree, selection.destination)
 
-    def _shows(self, _grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
+    def _has_mark(self, _grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
         mark = requests.parse_mark(body)
         states = bytes(may_have_mark(tree, folder, mark) for folder in requests.parse_directories(body))
         self.head(200, "application/octet-stream", len(states))
         self.wfile.write(states)
 
-    def _clear(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
+    def _delete(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
         if not grant.serve.removing:
             raise requests.delete_not_allowed(self._hop_id)
         entries_to_delete, mark, name = requests.parse_deletions(body)

@@ -5,7 +5,7 @@ import ssl
 from http.server import BaseHTTPRequestHandler
 from typing import Any, cast
 
-from agent.errors import display_path, filter_refused
+from agent import problems
 from agent.files.digests import MAX_PACK_BYTES, MAX_PACK_FILES, RANGE_BYTES, range_count
 from agent.files.listing import MAX_NUMBER, FileEntry, Selection, Symlinks, is_inside, is_name
 from agent.files.same_place import MarkedLocation, is_mark
@@ -105,7 +105,7 @@ def parse_selection(body: dict[str, Any]) -> Selection:
     try:
         filters = Filters(_patterns(body.get("include")), _patterns(body.get("exclude")))
     except GlobError as error:
-        raise LaneRequestError(400, filter_refused(error)) from error
+        raise LaneRequestError(400, problems.FILTER_REFUSED.problem(reason=error)) from error
     owners = body.get("owners") is True
     marked_place = _marked_place(body)
     if selection is None:
@@ -178,11 +178,11 @@ def parse_files(body: dict[str, Any]) -> list[FileEntry]:
 
 def parse_deletions(body: dict[str, Any]) -> tuple[list[FileEntry], str, str]:
     """Return the entries to delete, the destination's mark, and the source's file name at the destination."""
-    entries, name = body.get("gone"), body.get("name")
+    entries, name = body.get("entries"), body.get("name")
     if not isinstance(entries, list) or not all(
         isinstance(fields, list) and len(fields) == 5 for fields in entries
     ):
-        raise malformed("gone must be a list of entries")
+        raise malformed("entries must be a list of entries")
     if len(entries) > MAX_PACK_FILES or any(kind not in ("f", "l", "d") for kind, *_ in entries):
         raise malformed("too many entries, or an unknown kind")
     if not is_name(name):
@@ -192,9 +192,9 @@ def parse_deletions(body: dict[str, Any]) -> tuple[list[FileEntry], str, str]:
 
 def parse_directories(body: dict[str, Any]) -> list[str]:
     """Return the directories in which to look for the destination's mark."""
-    value = body.get("folders")
+    value = body.get("directories")
     if not isinstance(value, list) or len(value) > MAX_PACK_FILES:
-        raise malformed("folders must be a list of directories, and not too long")
+        raise malformed("directories must be a list of paths, and not too long")
     if not all(is_inside(path) for path in value):
         raise malformed("a path leads outside the source")
     return value
@@ -225,32 +225,24 @@ def _number(value: Any, least: int = 0) -> int:
 
 def malformed(reason: str, status: int = 400) -> LaneRequestError:
     """Return the refusal of a request that violates the protocol."""
-    return LaneRequestError(status, Problem(code="malformed", message=f"Malformed lane request: {reason}."))
+    return LaneRequestError(status, problems.MALFORMED.problem(reason=reason))
 
 
 def delete_not_allowed(hop_id: str) -> LaneRequestError:
     """Return the refusal of a deletion for a hop that copies."""
-    message = f"Hop {hop_id[:40]} copies and does not move, so it may not delete files here."
-    return LaneRequestError(403, Problem(code="not-to-remove", message=message))
+    return LaneRequestError(403, problems.NOT_TO_REMOVE.problem(hop_id=hop_id[:40]))
 
 
 def not_served(hop_id: str) -> LaneRequestError:
     """Return the refusal of a hop that is unknown here, or whose token or certificate is wrong."""
-    message = f"Hop {hop_id[:40]} is not served here, or not to this agent, or has ended."
-    return LaneRequestError(401, Problem(code="not-served", message=message, retryable=True))
+    return LaneRequestError(401, problems.NOT_SERVED.problem(hop_id=hop_id[:40]))
 
 
 def still_arriving(path: str) -> LaneRequestError:
     """Return the refusal of a listing while another hop is still writing the files."""
-    message = f"{display_path(path)} is still being written here by another hop."
-    return LaneRequestError(
-        401, Problem(code="still-arriving", message=message, path=display_path(path), retryable=True)
-    )
+    return LaneRequestError(401, problems.STILL_ARRIVING.problem(path=path))
 
 
 def changed(path: str) -> LaneRequestError:
     """Return the refusal of a file that has changed since it was listed."""
-    name = display_path(path)
-    return LaneRequestError(
-        409, Problem(code="source-changed", message=f"{name} has changed since it was listed.", path=name)
-    )
+    return LaneRequestError(409, problems.CHANGED_SINCE_LISTED.problem(path=path))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 
+from agent.backoff import Backoff
 from agent.errors import HopError
 from agent.lane.connection_race import HEAD_START_S, ConnectionRace
 from agent.lane.dialer import DIAL_TIMEOUT_S, HOP_UNKNOWN_TEXT, Dialer
@@ -23,10 +24,9 @@ log = logging.getLogger(__name__)
 
 MAX_IDLE_CONNECTIONS = 4
 """Idle connections at the destination, in addition to those in use."""
-MIN_RETRY_DELAY_S = 1.0
-MAX_RETRY_DELAY_S = 30.0
-"""Seconds between two attempts: the minimum applies while the destination answers but has not started this
-hop, the maximum while it cannot be reached."""
+RETRY_BACKOFF = Backoff(first_s=1.0, max_s=30.0)
+"""Seconds between two attempts. The first delay applies as long as the destination answers but has not
+started this hop; delays grow while it cannot be reached."""
 _MAX_ANSWER_BYTES = 4096
 
 ServeConnection = Callable[[ssl.SSLSocket, str, Callable[[], None]], None]
@@ -93,13 +93,13 @@ class ReverseDialer:
 
     def _run(self) -> None:
         last_path = self._path_cache.recall(self._serve.peer.agent_id)
-        delay_s = HEAD_START_S if last_path and not (last_path.dialled or last_path.relayed) else 0.0
+        delay_s = HEAD_START_S if last_path and not (last_path.dialed or last_path.relayed) else 0.0
         while True:
             try:
                 return self._dial(last_path, delay_s)
             except Exception:  # a thread that ended would leave the destination waiting
                 log.exception("dialing failed", extra={"hop_id": self._serve.hop_id})
-                delay_s = MAX_RETRY_DELAY_S
+                delay_s = RETRY_BACKOFF.max_s
 
     def _dial(self, last_path: PeerPath | None, delay_s: float) -> None:
         """Keep idle connections open until `stop`."""
@@ -107,7 +107,7 @@ class ReverseDialer:
         while self._wait_until_needed(delay_s):
             race = self._race = ConnectionRace(
                 {endpoint: partial(self._open_idle, endpoint) for endpoint in self._serve.endpoints},
-                last_path.address if last_path and last_path.dialled else None,
+                last_path.address if last_path and last_path.dialed else None,
             )
             try:
                 endpoint, connection = race.run(DIAL_TIMEOUT_S)
@@ -115,7 +115,7 @@ class ReverseDialer:
                 failures = (
                     0 if race.any_failed_with(HOP_UNKNOWN_TEXT) or self._inbound_count else failures + 1
                 )
-                delay_s = min(MIN_RETRY_DELAY_S * 2**failures, MAX_RETRY_DELAY_S)
+                delay_s = RETRY_BACKOFF.delay_s(failures)
                 self._report_failure(str(error), destination_answered=race.any_failed_with(HOP_UNKNOWN_TEXT))
             else:
                 delay_s, failures = 0.0, 0
@@ -183,7 +183,7 @@ class ReverseDialer:
             nonlocal in_use
             if not in_use:
                 in_use = True
-                self._path_cache.remember(self._serve.peer.agent_id, PeerPath(dialled=True, address=endpoint))
+                self._path_cache.remember(self._serve.peer.agent_id, PeerPath(dialed=True, address=endpoint))
                 self._count(waiting=-1, in_use=1)
 
         try:

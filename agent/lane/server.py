@@ -9,9 +9,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import HopError
-from agent.files.roots import Roots
 from agent.identity.lane_certificate import Identities
-from agent.lane.dialer import Dialer, unreadable_certificate
+from agent.lane.dialer import Dialer
 from agent.lane.grants import Grants
 from agent.lane.inbound import InboundConnections, UpgradeHandler
 from agent.lane.listener import Listener
@@ -19,16 +18,12 @@ from agent.lane.peer_paths import PeerPath, PeerPathCache
 from agent.lane.request_handler import HopRequestHandler
 from agent.lane.reverse_dialer import ReverseDialer
 from agent.lane.sockets import shut_down
-from agent.pull.active_pulls import ActivePulls
-from agent.pull.bandwidth import BandwidthSchedule, SharedBandwidth
+from agent.problems import PEER_CERTIFICATE
+from agent.pull.mover import Credentials, HostResources
 from events.commands import Peer, Serve
-from events.views import CredentialsView
 
 if TYPE_CHECKING:
     from agent.lane.relay.listener import RelayListener
-
-Credentials = Callable[[str], CredentialsView]
-"""Credentials for the relay bucket, by hop ID."""
 
 MAX_CONNECTIONS_PER_HOP = 64
 """Connections of one hop."""
@@ -42,26 +37,21 @@ class LaneServer:
     def __init__(
         self,
         identities: Identities,
-        roots: Roots,
+        host: HostResources,
         listen: tuple[str, int],
-        routes: PeerPathCache | None = None,
-        bandwidth: SharedBandwidth | None = None,
+        peer_paths: PeerPathCache | None = None,
         credentials: Credentials | None = None,
-        active_pulls: ActivePulls | None = None,
     ) -> None:
         """Prepare the server; `start` binds the port.
 
-        `routes` are remembered paths to peers, `bandwidth` is shared by all hops of this agent,
-        `active_pulls` are the pulls that run on it. Without `credentials` for the relay bucket, nothing is
+        `peer_paths` are remembered paths to peers. Without `credentials` for the relay bucket, nothing is
         relayed from here.
         """
         self._identities = identities
-        self._roots = roots
+        self._roots = host.roots
         self._listen = listen
-        self.routes = routes or PeerPathCache()
-        self.grants = Grants(
-            identities, bandwidth or SharedBandwidth(BandwidthSchedule(None)), active_pulls or ActivePulls()
-        )
+        self.peer_paths = peer_paths or PeerPathCache()
+        self.grants = Grants(identities, host.bandwidth, host.active_pulls)
         self._connections: dict[str, set[socket.socket]] = {}
         self._on_unreachable: Callable[[Serve, str], None] = _ignore_unreachable
         self._reverse_dialers: dict[str, ReverseDialer] = {}
@@ -107,7 +97,7 @@ class LaneServer:
         try:
             self.grants.add(serve, token)
         except ValueError as error:
-            raise HopError(unreadable_certificate(serve.peer.agent_id)) from error
+            raise HopError(PEER_CERTIFICATE.problem(agent_id=serve.peer.agent_id)) from error
         self._replace_dialer(serve.hop_id, self._reverse_dialer(serve, token) if serve.endpoints else None)
         self._listen_on_relay(
             serve, is_new_attempt=earlier is not None and earlier.serve.attempt < serve.attempt
@@ -141,7 +131,7 @@ class LaneServer:
         try:
             return self.grants.expect_inbound(hop_id, source, token, own_certificate)
         except ValueError as error:
-            raise HopError(unreadable_certificate(source.agent_id)) from error
+            raise HopError(PEER_CERTIFICATE.problem(agent_id=source.agent_id)) from error
 
     def _reverse_dialer(self, serve: Serve, token: str) -> ReverseDialer:
         def serve_connection(
@@ -153,7 +143,7 @@ class LaneServer:
                 )
 
         dialer = Dialer(self._identities.named(serve.own_certificate), serve.peer, serve.hop_id)
-        return ReverseDialer(dialer, serve, token, self.routes, serve_connection, self._on_unreachable)
+        return ReverseDialer(dialer, serve, token, self.peer_paths, serve_connection, self._on_unreachable)
 
     def _listen_on_relay(self, serve: Serve, *, is_new_attempt: bool) -> None:
         """Listen at the relay bucket, too, if the hop may be relayed.
@@ -168,7 +158,7 @@ class LaneServer:
                 # Imported here, so that an idle agent does not load the rclone modules.
                 from agent.lane.relay.listener import RelayListener
 
-                last_path = self.routes.recall(serve.peer.agent_id)
+                last_path = self.peer_paths.recall(serve.peer.agent_id)
                 listener = RelayListener(
                     serve.hop_id,
                     serve.relay,
@@ -190,7 +180,7 @@ class LaneServer:
             with self._lock:
                 dialer = self._reverse_dialers.get(hop_id)
             if dialer is None or not dialer.is_connected:
-                self._remember(hop_id, PeerPath(dialled=False, relayed=True))
+                self._remember(hop_id, PeerPath(dialed=False, relayed=True))
 
         with self.grants.context.wrap_socket(plain, server_side=True) as connection:
             if self.grants.hop_of(connection.context) == hop_id:
@@ -249,7 +239,7 @@ class LaneServer:
             if dialer and dialer not in notified:
                 notified.append(dialer)
                 dialer.on_connected()
-                self._remember(hop_id, PeerPath(dialled=False))
+                self._remember(hop_id, PeerPath(dialed=False))
 
         try:
             with self._tracked(hop_id, connection):
@@ -260,7 +250,7 @@ class LaneServer:
 
     def _remember(self, hop_id: str, path: PeerPath) -> None:
         if grant := self.grants.get(hop_id):
-            self.routes.remember(grant.serve.peer.agent_id, path)
+            self.peer_paths.remember(grant.serve.peer.agent_id, path)
 
     @contextmanager
     def _tracked(self, hop_id: str, connection: socket.socket) -> Iterator[None]:

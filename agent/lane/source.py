@@ -4,32 +4,80 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from agent.errors import HopError
 from agent.files.digests import MAX_PACK_FILES
 from agent.files.listing import FileEntry, Selection
+from agent.identity.lane_certificate import Identities
 from agent.lane.client import LaneClient
 from agent.lane.connector import Connector, unreachable
-from agent.lane.peer_paths import PeerPath
+from agent.lane.dialer import Dialer
+from agent.lane.peer_paths import PeerPath, PeerPathCache
+from agent.lane.server import LaneServer
 from agent.pull import worker_pool
+from agent.pull.bandwidth import chunk_size_for
+from agent.pull.mover import Credentials
 from agent.pull.source import SourceConnectionError
 from events.base import AgentId
-from events.commands import DirectRoute, Move
+from events.commands import DirectRoute, Move, Relay
+from events.locations import AgentLocation
 from events.progress import Connection
 
 if TYPE_CHECKING:
     from agent.lane.relay.dialer import RelayDialer
     from agent.lane.relay.direct_probe import DirectProbe
 
-
 ListEntries = Callable[[LaneClient, Selection], Iterator[FileEntry]]
+
+
+def lane_source(
+    move: Move,
+    route: DirectRoute,
+    identities: Identities,
+    credentials: Credentials,
+    lane: LaneServer | None,
+) -> "LaneSource":
+    """Return the source of a hop from another agent to this one.
+
+    Without `lane`, this agent's own server, the source cannot dial this agent. `credentials` are for the
+    relay bucket.
+
+    Raises:
+        HopError: the source's certificate cannot be read.
+    """
+    if not isinstance(move.destination, AgentLocation):
+        raise TypeError(f"{move.hop_id} has no agent as its destination")
+    dialer = Dialer(identities.named(route.own_certificate), route.source, move.hop_id)
+    inbound = None
+    if lane and route.own_endpoints:
+        inbound = lane.expect_inbound(move.hop_id, route.source, route.hop_token, route.own_certificate)
+    chunk_bytes = chunk_size_for(move.options)
+    make_client = partial(LaneClient, hop_id=move.hop_id, token=route.hop_token, chunk_bytes=chunk_bytes)
+    peer_paths = lane.peer_paths if lane else PeerPathCache()
+    connector = Connector(dialer, route, inbound, peer_paths, make_client)
+    relay = _relay_dialer(move, route.relay, credentials, dialer, make_client) if route.relay else None
+    return LaneSource(move, route, connector, move.destination.agent_id, relay)
+
+
+def _relay_dialer(
+    move: Move,
+    relay: Relay,
+    credentials: Credentials,
+    dialer: Dialer,
+    make_client: Callable[..., LaneClient],
+) -> "RelayDialer":
+    from agent.lane.relay.bucket import RelayBucket  # imports rclone's modules, which few lanes need
+    from agent.lane.relay.dialer import RelayDialer
+
+    return RelayDialer(lambda: RelayBucket(move.hop_id, relay, credentials), dialer, make_client)
 
 
 class LaneSource:
     """A hop's source, served by another agent."""
 
-    most_streams = worker_pool.MAX_WORKERS
+    max_streams = worker_pool.MAX_WORKERS
     pack_files = MAX_PACK_FILES
 
     def __init__(
@@ -88,8 +136,8 @@ class LaneSource:
 
     def _directly(self, client: LaneClient, path: PeerPath) -> tuple[LaneClient, Connection]:
         self._connect_again = self._connector.connect_again
-        dialed_by = self._agent_id if path.dialled else self._route.source.agent_id
-        return client, Connection(kind="direct", dialled_by=dialed_by, address=path.address)
+        dialed_by = self._agent_id if path.dialed else self._route.source.agent_id
+        return client, Connection(kind="direct", dialed_by=dialed_by, address=path.address)
 
     def _connect_by_relay(
         self, relay: "RelayDialer", direct_error: SourceConnectionError

@@ -1,25 +1,27 @@
 """Messages of the lane: HTTP/1.1 over TLS 1.3, POST with a JSON body, the hop token as bearer token.
 
-POST /hops/HOP/manifest  {"symlinks", "selection",
-                          "include", "exclude", "owners",
-                          "mark", "above", "below"}          → one JSON array a line; last ["end", count]
-POST /hops/HOP/arriving  as for manifest                     → as for manifest, while another hop is still
-                                                               writing the files at the source
-POST /hops/HOP/range     {"path", "size", "mtime_ns",
-                          "start", "length"}                 → the bytes, then their digest; with "holes":
-                                                               true, in the format of `sparse_ranges`
-POST /hops/HOP/pack      {"files": [[path, size, mtime_ns]]} → per file: state, digest, the bytes if `OK`
-POST /hops/HOP/digests   {"files": [[path, size, mtime_ns]]} → per file: its ranges' digests, then its state
-POST /hops/HOP/shows     {"mark", "folders": [path]}         → per directory: 1 if the destination's
-                                                               marker file is in it, else 0
-POST /hops/HOP/clear     {"mark", "name",
-                          "gone": [[kind, path, size,
-                                    mtime_ns, target]]}      → per entry: its state; only for a hop that moves
+POST /hops/HOP/manifest     {"symlinks", "selection",
+                             "include", "exclude", "owners",
+                             "mark", "above", "below"}          → one JSON array a line; last ["end", count]
+POST /hops/HOP/incremental  as for manifest                     → as for manifest, while another hop is still
+                                                                  writing the files at the source
+POST /hops/HOP/range        {"path", "size", "mtime_ns",
+                             "start", "length"}                 → the bytes, then their digest; with "holes":
+                                                                  true, in the format of `sparse_ranges`
+POST /hops/HOP/pack         {"files": [[path, size, mtime_ns]]} → per file: state, digest, the bytes if `OK`
+POST /hops/HOP/digests      {"files": [[path, size, mtime_ns]]} → per file: its ranges' digests, then its
+                                                                  state
+POST /hops/HOP/has-mark     {"mark", "directories": [path]}     → per directory: 1 if the destination's
+                                                                  marker file is in it, else 0
+POST /hops/HOP/delete       {"mark", "name",
+                             "entries": [[kind, path, size,
+                                          mtime_ns, target]]}   → per entry: its state; only for a hop that
+                                                                  moves
 
 The destination sends these requests, whichever side dialed. A source that dialed first sends one request of
 its own, with the same token; the connection then changes direction:
 
-    POST /hops/HOP/reverse   {"dialled"}, Upgrade: crosshaul-lane → 101
+    POST /hops/HOP/reverse   {"dialed"}, Upgrade: crosshaul-lane → 101
 
 Refusals are problem details. JSON is ASCII only, so that names that are not valid UTF-8 (surrogate escapes in
 Python) are transferred unchanged.
@@ -31,8 +33,9 @@ from dataclasses import asdict
 from typing import Any
 
 from agent.files.digests import DIGEST_BYTES, MIB
-from agent.files.listing import MAX_NUMBER, FileEntry, Selection, is_inside, is_name, is_partial
+from agent.files.listing import MAX_NUMBER, FileEntry, Selection, is_inside, is_name
 from agent.files.owners import Owner
+from agent.files.paths import is_partial
 from events.base import Problem
 
 MAX_RANGES = 1 << 20
@@ -129,10 +132,10 @@ def manifest_request(selection: Selection) -> dict[str, object]:
     """Return the body of a manifest request."""
     filters = {"include": selection.filters.include, "exclude": selection.filters.exclude}
     owners = {"owners": True} if selection.owners else {}
-    marked_place = asdict(selection.arrives) if selection.arrives else {}
+    marked_place = asdict(selection.destination) if selection.destination else {}
     return {
         "symlinks": selection.symlinks,
-        "selection": selection.selection,
+        "selection": selection.paths,
         **filters,
         **owners,
         **marked_place,
@@ -144,15 +147,15 @@ def pack_request(entries: Iterable[FileEntry]) -> bytes:
     return dump({"files": [[entry.path, entry.size, entry.mtime_ns] for entry in entries]})
 
 
-def clear_request(entries: Iterable[FileEntry], mark: str, name: str) -> bytes:
-    """Return the body of a clear request."""
+def delete_request(entries: Iterable[FileEntry], mark: str, name: str) -> bytes:
+    """Return the body of a delete request."""
     fields = [[entry.kind, entry.path, entry.size, entry.mtime_ns, entry.target] for entry in entries]
-    return dump({"mark": mark, "name": name, "gone": fields})
+    return dump({"mark": mark, "name": name, "entries": fields})
 
 
-def shows_request(mark: str, folders: Iterable[str]) -> bytes:
-    """Return the body of a shows request."""
-    return dump({"mark": mark, "folders": list(folders)})
+def has_mark_request(mark: str, directories: Iterable[str]) -> bytes:
+    """Return the body of a has-mark request."""
+    return dump({"mark": mark, "directories": list(directories)})
 
 
 def pack_size(entries: Iterable[FileEntry]) -> int:

@@ -2,7 +2,7 @@
 
 A partial file is named `.crosshaul-HOP-…` and is in the directory of the final file, so that the rename is
 atomic and the next attempt finds it after a kill. A small file is written to an unnamed temporary file
-(`O_TMPFILE`) where the file system supports it: a kill leaves nothing of it.
+(`O_TMPFILE`) on ext4: a kill leaves nothing of it.
 """
 
 import errno
@@ -11,41 +11,34 @@ import shutil
 import stat
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Literal
+from typing import NamedTuple
 
-from agent.errors import PlaceError, SameNameError, display_path
-from agent.files import disk
-from agent.files.digests import CHUNK_BYTES, MAX_PACKED_FILE_BYTES, digest_of, read_digest
+from agent.errors import PlaceError, SameNameError
+from agent.files import disk, tmpfile
+from agent.files.digests import CHUNK_BYTES, MAX_PACKED_FILE_BYTES, digest_of
 from agent.files.listing import READ_FLAGS, FileEntry
 from agent.files.owners import local_ids
+from agent.files.paths import PARTIAL_PREFIX
 from agent.files.roots import Tree
-from agent.pull.file_writer import KEPT_MODE_BITS, TmpfileWriter, apply_metadata, write
+from agent.problems import LINK_WITHOUT_FILE
+from agent.pull.comparison import Comparer, Comparison
+from agent.pull.file_writer import KEPT_MODE_BITS, apply_metadata, survives_umask, write
 from agent.pull.job_queue import BigFile
 from agent.pull.ledger import Ledger
 from agent.pull.source import FileError
-from events.base import Problem
 from events.options import Options
 
-PARTIAL_PREFIX = ".crosshaul-"
 _NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-_NS_PER_S = 10**9
 _NO_LINKS = {errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS}
 """Errors of a file system that does not support hard links, or no more of them."""
 
-MAX_REMEMBERED_DIRECTORIES = 10_000
-"""New directories to remember."""
 
+class _Directory(NamedTuple):
+    """What decides how files are created in a directory; looked up once per directory."""
 
-Comparison = Literal["identical", "already_sent", "skip", "needs_checksum", "missing", "different"]
-"""How an entry of the source compares with the destination, and so what to do with it:
-
-- `identical`: the destination has it already.
-- `already_sent`: this hop has written it in an earlier pass or attempt.
-- `skip`: the destination has another file, which the `overwrite` option keeps.
-- `needs_checksum`: only the digest can tell.
-- `missing`: the destination does not have it.
-- `different`: the destination has another file, which is replaced.
-"""
+    path: str | None
+    prefers_tmpfile: bool
+    has_default_acl: bool
 
 
 class Destination:
@@ -56,36 +49,17 @@ class Destination:
         self._hop_id = hop_id
         self._options = options
         self._ledger = ledger
-        self._new_directories: set[str] = set()
-        """Directories that were just created: they are empty, so their files need no lookup."""
-        self._tmpfile_writer = TmpfileWriter(tree, self._partial_name)
+        self.comparer = Comparer(tree, options, ledger)
+        self._directory = _Directory(None, prefers_tmpfile=False, has_default_acl=True)
+        """The directory of the small file that was written last."""
+        self._may_link_tmpfiles = True
+        """False once that failed: a security module may forbid it."""
 
     def close(self) -> None:
         self._tree.close()
 
     def name(self, path: str) -> str:
         return self._tree.name(path)
-
-    def compare(self, entry: FileEntry) -> Comparison:
-        """Compare a file or link with the destination. Raises FileError, OSError if it cannot be written."""
-        if entry.path.rpartition("/")[0] in self._new_directories and self._options.overwrite in {
-            "always",
-            "newer",
-        }:
-            return "missing"
-        try:
-            found = self._tree.stat_exact(entry.path)
-        except FileNotFoundError:
-            return "missing"
-        except NotADirectoryError as error:
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from error
-        if stat.S_ISDIR(found.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if self._is_identical(entry, found):
-            return self._compare_identical(entry)
-        if self._options.compare == "checksum" and _same_size(entry, found):
-            return "needs_checksum"
-        return self._resolve_overwrite(entry, found)
 
     def free_bytes(self) -> int:
         """Return the free bytes of the destination's file system. Raises OSError."""
@@ -97,7 +71,7 @@ class Destination:
         A sparse file counts as 0, since it may need hardly any.
         """
         size = 0 if entry.sparse else entry.size
-        if comparison == "different":
+        if comparison is Comparison.DIFFERENT:
             size -= self._allocated_bytes(lambda: self._tree.stat(entry.path))
         if entry.size > MAX_PACKED_FILE_BYTES:
             size -= self._allocated_bytes(
@@ -113,18 +87,6 @@ class Destination:
         except OSError:
             return 0
         return disk.allocated_bytes(found) if found.st_nlink == 1 else 0
-
-    def resolve_conflict(self, entry: FileEntry) -> Comparison:
-        """Return what to do with a file whose digest differs, by `overwrite`. Raises FileError, OSError."""
-        return self._resolve_overwrite(entry, self._tree.stat(entry.path))
-
-    def digest(self, entry: FileEntry) -> bytes:
-        """Return the digest of the file at the destination. Raises OSError."""
-        descriptor = self._tree.open(entry.path, READ_FLAGS)
-        try:
-            return read_digest(descriptor, entry.size)
-        finally:
-            os.close(descriptor)
 
     def apply_metadata(self, entry: FileEntry) -> None:
         """Set times, mode and owner of a file whose bytes are identical. Raises OSError."""
@@ -150,11 +112,6 @@ class Destination:
         if owner := self._owner(entry):
             os.fchown(descriptor, *owner)
 
-    def check_directory(self, entry: FileEntry) -> None:
-        """Raise OSError if such a directory cannot be created; create nothing."""
-        with suppress(FileNotFoundError):
-            self._tree.open_directory(entry.path)
-
     def make_directory(self, entry: FileEntry) -> None:
         """Create the directory; `finalize` sets its times after all files are written."""
         try:
@@ -163,13 +120,8 @@ class Destination:
         except FileNotFoundError:
             self._tree.make_directory(entry.path)
             made = True
-            self._remember_new(entry.path)
+            self.comparer.add_new_directory(entry.path)
         self._ledger.add_directory(entry, made=made)
-
-    def _remember_new(self, path: str) -> None:
-        if len(self._new_directories) >= MAX_REMEMBERED_DIRECTORIES:
-            self._new_directories.clear()
-        self._new_directories.add(path)
 
     def link(self, entry: FileEntry) -> None:
         self._tree.open_parent(entry.path)
@@ -180,8 +132,10 @@ class Destination:
     def hard_link(self, entry: FileEntry) -> None:
         """Create a hard link to a file at the destination. Raises FileError if that is missing, OSError."""
         self._tree.open_parent(entry.path)
-        if not self._may_hard_link(entry):
-            raise FileError(_link_target_missing(self.name(entry.path), self.name(entry.target)))
+        if not self.comparer.may_hard_link(entry):
+            raise FileError(
+                LINK_WITHOUT_FILE.problem(path=self.name(entry.path), first=self.name(entry.target))
+            )
         try:
             self._tree.hard_link(entry.path, entry.target)
         except OSError as error:
@@ -190,22 +144,9 @@ class Destination:
             self._copy(entry)
         digest = self._ledger.digest(entry.target)
         if digest is None:
-            self._ledger.add_unchanged([entry])
+            self._ledger.outcomes.record_unchanged([entry])
         else:
             self._ledger.complete(entry, digest)
-
-    def _may_hard_link(self, entry: FileEntry) -> bool:
-        """Return whether the link's target is present; for `move`, size and time alone do not prove it."""
-        if self._options.move and not self._ledger.is_present(entry.target):
-            return False
-        return self.is_present(entry._replace(path=entry.target))
-
-    def is_present(self, entry: FileEntry) -> bool:
-        """Return whether the destination has a file of that size and time. Raises OSError."""
-        try:
-            return self._is_identical(entry, self._tree.stat(entry.path))
-        except (FileNotFoundError, NotADirectoryError):
-            return False
 
     def _copy(self, entry: FileEntry) -> None:
         """Copy the target, on a file system without hard links."""
@@ -230,8 +171,36 @@ class Destination:
         """
         folder, name = self._tree.open_parent(entry.path)
         is_free = not self._ledger.had_files and entry.mode & stat.S_IWUSR and entry.owner is None
-        if not (is_free and self._tmpfile_writer.write(entry, data, folder, name)):
+        if not (is_free and self._write_unnamed(entry, data, folder, name)):
             self._write_partial(entry, data, folder, name)
+
+    def _write_unnamed(self, entry: FileEntry, data: memoryview, folder: int, name: str) -> bool:
+        """Write a file without a temporary name; return False if that is slow or not possible there."""
+        if not (self._may_link_tmpfiles and self._look_up(entry.path, folder).prefers_tmpfile):
+            return False
+
+        def fill(descriptor: int) -> None:
+            write(descriptor, data, 0)
+            apply_metadata(descriptor, entry, has_mode=self._keeps_mode(entry, folder))
+
+        mode = entry.mode & KEPT_MODE_BITS
+        linked_name = tmpfile.write(folder, name, lambda: self._partial_name(entry.path), mode, fill)
+        if linked_name is None:
+            self._may_link_tmpfiles = False
+            return False
+        if linked_name != name:
+            self._tree.rename_over(linked_name, entry.path)
+        return True
+
+    def _keeps_mode(self, entry: FileEntry, folder: int) -> bool:
+        """Return whether a file that is created with its mode gets that mode unchanged."""
+        return survives_umask(entry) and not self._look_up(entry.path, folder).has_default_acl
+
+    def _look_up(self, path: str, folder: int) -> "_Directory":
+        parent = path.rpartition("/")[0]
+        if parent != self._directory.path:
+            self._directory = _Directory(parent, tmpfile.is_faster(folder), disk.has_default_acl(folder))
+        return self._directory
 
     def _write_partial(self, entry: FileEntry, data: memoryview, folder: int, name: str) -> None:
         partial = self._partial_name(entry.path)
@@ -251,7 +220,7 @@ class Destination:
             descriptor = os.open(partial, flags, entry.mode & KEPT_MODE_BITS, dir_fd=folder)
         except FileExistsError:  # left by an earlier attempt
             return self._open_partial(entry.path, partial, _NEW_FILE_FLAGS), False
-        return descriptor, self._tmpfile_writer.keeps_mode(entry, folder)
+        return descriptor, self._keeps_mode(entry, folder)
 
     def open(self, file: BigFile) -> None:
         """Open the partial file of an earlier attempt, or a new one, and preallocate its full size."""
@@ -320,24 +289,6 @@ class Destination:
         for entry in list(self._ledger.partial_files()):
             self.drop(entry.path)
 
-    def link_target(self, path: str) -> str:
-        """Return the target of a symbolic link at the destination. Raises OSError."""
-        return self._tree.readlink(path)
-
-    def read_back(self, path: str, size: int) -> bytes | None:
-        """Return the digest of a file as the disk has it; None if it is missing or of another size."""
-        try:
-            descriptor = self._tree.open(path, READ_FLAGS)
-        except OSError:
-            return None
-        try:
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-            found = os.fstat(descriptor)
-            has_size = stat.S_ISREG(found.st_mode) and found.st_size == size
-            return read_digest(descriptor, size) if has_size else None
-        finally:
-            os.close(descriptor)
-
     def remove(self, path: str) -> None:
         """Remove a file whose content is not what was sent."""
         with suppress(FileNotFoundError, NotADirectoryError, PlaceError):  # then it is not in this directory
@@ -367,60 +318,3 @@ class Destination:
         """Return the name of a file's partial file, which is in the same directory."""
         name_digest = digest_of(os.fsencode(path.rpartition("/")[2]))[:8].hex()
         return f"{PARTIAL_PREFIX}{self._hop_id}-{name_digest}"
-
-    @staticmethod
-    def _is_identical(entry: FileEntry, found: os.stat_result) -> bool:
-        """Return whether size and time are equal, to the second on a file system that keeps no more."""
-        if not _same_size(entry, found):
-            return False
-        matches_coarsely = (
-            found.st_mtime_ns % _NS_PER_S == 0
-            and found.st_mtime_ns == entry.mtime_ns // _NS_PER_S * _NS_PER_S
-        )
-        return matches_coarsely or found.st_mtime_ns == entry.mtime_ns
-
-    def _compare_identical(self, entry: FileEntry) -> Comparison:
-        known = self._ledger.earlier_state(entry)
-        if known is None and (self._options.compare == "checksum" or self._options.move):
-            return "needs_checksum"
-        if known == "done" and self._options.move and not self._ledger.completed_this_run(entry.path):
-            return "needs_checksum"
-        if known == "begun":  # killed between the rename and the ledger
-            digest = self.read_back(entry.path, entry.size)
-            if digest is None:
-                return "different"
-            self._ledger.complete(entry, digest)
-        return "already_sent" if known else "identical"
-
-    def _resolve_overwrite(self, entry: FileEntry, found: os.stat_result) -> Comparison:
-        match self._options.overwrite:
-            case "always":
-                return "different"
-            case "newer":
-                return "different" if entry.mtime_ns > found.st_mtime_ns else "skip"
-            case "never":
-                return "skip"
-            case "fail":
-                raise FileError(_destination_exists(self.name(entry.path)))
-
-
-def _same_size(entry: FileEntry, found: os.stat_result) -> bool:
-    return entry.kind == "f" and stat.S_ISREG(found.st_mode) and found.st_size == entry.size
-
-
-def _link_target_missing(path: str, first: str) -> Problem:
-    return Problem(
-        code="link-without-file",
-        message=f"{display_path(path)} is a hard link to {display_path(first)}, which is missing.",
-        advice="Fix the cause for that file, then retry.",
-        path=display_path(path),
-    )
-
-
-def _destination_exists(path: str) -> Problem:
-    return Problem(
-        code="destination-exists",
-        message=f"{display_path(path)} exists already and differs from the source's file.",
-        advice="Move it away, or choose another --overwrite.",
-        path=display_path(path),
-    )

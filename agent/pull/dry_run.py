@@ -5,26 +5,22 @@ from collections import Counter, defaultdict
 
 from agent.errors import display_path
 from agent.files.listing import FileEntry
-from agent.report_limits import json_size
+from agent.pull.comparison import Comparison
 from events.base import Problem
 from events.progress import SpaceShortage
 from events.reports import MAX_EXAMPLES, Amount, DryRunResult
+from events.sizes import json_bytes
 
 MAX_EXAMPLE_BYTES = 8 * 1024
 """Bytes of examples per kind, as JSON: the whole result must fit into one report."""
 _KINDS = {
-    "missing": "sent",
-    "different": "replaced",
-    "skip": "kept",
-    "identical": "unchanged",
-    "already_sent": "unchanged",
-    "new": "sent",
-    "differs": "replaced",
-    "kept": "kept",
-    "same": "unchanged",
+    Comparison.MISSING: "sent",
+    Comparison.DIFFERENT: "replaced",
+    Comparison.SKIP: "kept",
+    Comparison.IDENTICAL: "unchanged",
+    Comparison.ALREADY_SENT: "unchanged",
 }
-"""The kind of amount in a `DryRunResult`, by the comparison of a file: a `Comparison` of
-`agent.pull.destination` or a `Prediction` of `agent.rclone.copy_rules`."""
+"""The kind of amount in a `DryRunResult`, by the comparison of a file."""
 
 
 class DryRunReport:
@@ -37,8 +33,8 @@ class DryRunReport:
         self._examples: defaultdict[str, list[str]] = defaultdict(list)
         self._example_bytes: Counter[str] = Counter()
 
-    def note(self, entry: FileEntry, comparison: str) -> None:
-        """Count a file by its comparison with the destination, a key of `_KINDS`."""
+    def note(self, entry: FileEntry, comparison: Comparison) -> None:
+        """Count a file by its comparison with the destination, one that is a key of `_KINDS`."""
         self._add(_KINDS[comparison], entry)
 
     def removed(self, entry: FileEntry) -> None:
@@ -70,6 +66,6 @@ class DryRunReport:
     def _add_example(self, kind: str, text: str) -> None:
         if len(self._examples[kind]) >= MAX_EXAMPLES or self._example_bytes[kind] >= MAX_EXAMPLE_BYTES:
             return
-        self._example_bytes[kind] += json_size(text)
+        self._example_bytes[kind] += json_bytes(text)
         if self._example_bytes[kind] < MAX_EXAMPLE_BYTES:
             self._examples[kind].append(text)

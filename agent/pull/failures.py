@@ -4,6 +4,7 @@ import threading
 
 from agent.errors import HopError
 from agent.files.listing import FileEntry
+from agent.problems import FILES_FAILED, FILES_FAILED_WITH_ADVICE
 from agent.pull.dry_run import DryRunReport
 from agent.pull.ledger import Ledger
 from events.base import Problem
@@ -22,7 +23,7 @@ class Failures:
         self._examples: list[Problem] = []
 
     def add(self, problem: Problem, entry: FileEntry) -> None:
-        self._ledger.outcome([entry], "failed", problem.message)
+        self._ledger.outcomes.record([entry], "failed", problem.message)
         if self._dry_run:
             self._dry_run.failed(entry, problem)
         with self._lock:
@@ -30,17 +31,18 @@ class Failures:
             if len(self._examples) < MAX_FAILURES:
                 self._examples.append(problem)
 
-    def summed(self, completed: int) -> HopError:
+    def to_error(self, completed: int) -> HopError:
         """Return the error that ends the hop: the only problem, or a summary; `completed` is a count."""
         first = self._examples[0]
         if self.total == 1 and not completed:
             return HopError(first, self._examples, 1)
-        problem = Problem(
-            code="files-failed",
-            message=f"{self.total} of {self.total + completed} files failed. First failure: {first.message}",
-            advice=first.advice
-            or "Fix the cause of each failure, then retry: only these files are sent again.",
+        kind = FILES_FAILED_WITH_ADVICE if first.advice else FILES_FAILED
+        problem = kind.problem(
             path=first.path,
             retryable=any(problem.retryable for problem in self._examples),
+            failed=self.total,
+            total=self.total + completed,
+            first=first.message,
+            advice=first.advice,
         )
         return HopError(problem, self._examples, self.total)

@@ -8,10 +8,11 @@ import xxhash
 from agent.files import disk
 from agent.files.digests import digest_of, file_digest, range_digest, range_length, update_with_zeros
 from agent.files.listing import FileEntry
+from agent.problems import ARRIVED_DAMAGED
 from agent.pull.job_queue import BigFile, RangeJob
 from agent.pull.ledger import Piece
 from agent.pull.source import FileError, PackedFile
-from agent.pull.worker_context import MAX_ATTEMPTS, WorkerConnection, damaged
+from agent.pull.worker_context import MAX_ATTEMPTS, WorkerConnection
 from events.base import Problem
 
 log = logging.getLogger(__name__)
@@ -98,7 +99,8 @@ class RangeFetcher:
             piece.file.is_new = False
             location = {"path": piece.file.entry.path, "start": piece.start}
             log.warning("range arrived damaged", extra=location)
-        raise FileError(damaged(self._connection.destination.name(piece.file.entry.path)))
+        path = self._connection.destination.name(piece.file.entry.path)
+        raise FileError(ARRIVED_DAMAGED.problem(path=path, attempts=MAX_ATTEMPTS))
 
     def _request(self, piece: RangeJob) -> tuple[bytes, bytes | None]:
         """Fetch and write a piece once; return the digest of what arrived and the one that the source sent.
@@ -195,7 +197,7 @@ class ChecksumFetcher:
     def _apply(self, checked: PackedFile) -> None:
         entry, digest = checked.entry, checked.digest
         try:
-            is_same = self._connection.destination.digest(entry) == digest
+            is_same = self._connection.destination.comparer.digest(entry) == digest
             self._connection.planner.apply_checksum(entry, digest or b"", is_same=is_same)
         except FileError as error:
             self._context.failures.add(error.problem, entry)
@@ -245,7 +247,8 @@ class PackFetcher:
         entry, problem = packed.entry, packed.problem
         digest = digest_of(packed.data)
         if problem is None and packed.digest not in {None, digest}:
-            problem = damaged(self._connection.destination.name(entry.path))
+            path = self._connection.destination.name(entry.path)
+            problem = ARRIVED_DAMAGED.problem(path=path, attempts=MAX_ATTEMPTS)
         if problem:
             self._connection.destination.drop(entry.path)
             self._connection.requeue(entry, 0, problem)

@@ -1,10 +1,18 @@
-"""The outcome of each file, link and directory of a hop, read from its ledger."""
+"""The outcome of each file, link and directory of a hop, in its ledger."""
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
-from agent.pull.ledger import Ledger
+from agent.files.listing import FileEntry
+from agent.pull.ledger_database import LedgerDatabase, path_key
+
+Outcome = Literal["left", "removed", "failed"]
+
+_OTHER = "other"
+"""Kind of an entry that cannot be moved (`!` in a listing), as in a manifest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +47,37 @@ _QUERIES = (
     "SELECT path, 'f', size, NULL, 'unfinished', NULL, NULL FROM names t WHERE"
     f" NOT {_IS_IN('files')} AND NOT {_IS_IN('fates')} AND NOT {_IS_IN('unchanged')} AND path > ?",
 )
-"""Queries for `Ledger.paged`; together they return each path once."""
+"""Queries for `LedgerDatabase.paged`; together they return each path once."""
 
 
-def file_outcomes(ledger: Ledger) -> Iterator[FileOutcome]:
-    """Yield the outcome of every path of the hop, each path once."""
-    for sql in _QUERIES:
-        for path, *rest in ledger.paged(sql):
-            yield FileOutcome(os.fsdecode(path), *rest)
+class FileOutcomes:
+    """The outcomes of a hop's files. Thread-safe; every method but iterating is one transaction."""
+
+    def __init__(self, database: LedgerDatabase) -> None:
+        self._database = database
+
+    def __iter__(self) -> Iterator[FileOutcome]:
+        """Yield the outcome of every path of the hop, each path once."""
+        for sql in _QUERIES:
+            for path, *rest in self._database.paged(sql):
+                yield FileOutcome(os.fsdecode(path), *rest)
+
+    def record_unchanged(self, entries: Iterable[FileEntry]) -> None:
+        """Record entries that the destination had already, identical."""
+        now = time.time()
+        rows = [(os.fsencode(one.path), one.size, one.mtime_ns, now, one.kind) for one in entries]
+        self._database.execute_many("INSERT OR REPLACE INTO unchanged VALUES (?, ?, ?, ?, ?)", rows)
+
+    def record(self, entries: Iterable[FileEntry], outcome: Outcome, reason: str | None = None) -> None:
+        """Record entries that were not transferred, and why."""
+        now = time.time()
+        rows = [
+            (path_key(one.path), _OTHER if one.kind == "!" else one.kind, one.size, outcome, reason, now)
+            for one in entries
+        ]
+        self._database.execute_many("INSERT OR REPLACE INTO fates VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def start_pass(self) -> None:
+        """Forget what the last pass found out: unchanged files and failures."""
+        self._database.execute("DELETE FROM unchanged")
+        self._database.execute("DELETE FROM fates WHERE outcome <> 'removed'")

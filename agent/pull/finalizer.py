@@ -4,10 +4,10 @@ from contextlib import closing
 from itertools import chain
 from threading import Event
 
-from agent.errors import HopError, display_path, problem_of
+from agent import problems
+from agent.errors import HopError, problem_of
 from agent.files.digests import MAX_PACK_FILES, HopDigest, digest_of
 from agent.files.listing import FileEntry
-from agent.files.same_place import shared_extra_error
 from agent.pull.destination import Destination
 from agent.pull.dry_run import DryRunReport
 from agent.pull.failures import Failures
@@ -19,8 +19,6 @@ from agent.pull.pull_context import PullContext
 from agent.pull.source import FileError, Source, SourceConnectionError
 from agent.pull.source_deletion import SourceDeletion
 from agent.pull.worker_context import PullStoppedError
-from events.base import Problem
-from events.commands import Move
 
 
 class Finalizer:
@@ -67,15 +65,16 @@ class Finalizer:
             self._mirror()  # with a selection, files that were not selected are not extra
         if self._dry_run:
             return HopResult(
-                HopDigest().hex(), self._dry_run.preview(self._progress.progress().space_shortage)
+                HopDigest().hex(), self._dry_run.preview(self._progress.snapshot().space_shortage)
             )
         if options.move:
+            comparer = self._destination.comparer
             deletion = SourceDeletion(
-                self._context, self._source, self._tree, self._destination, self._ledger, self._failures
+                self._context, self._source, self._tree, comparer, self._ledger, self._failures
             )
             deletion.run(self._check_stopped)
         if self._failures.total:
-            raise self._failures.summed(self._progress.progress().files_done)
+            raise self._failures.to_error(self._progress.snapshot().files_done)
         return HopResult(_digest(self._ledger))
 
     def _check_stopped(self) -> None:
@@ -115,12 +114,15 @@ class Finalizer:
         mismatched = []
         for completed in self._ledger.completed():
             self._check_stopped()
-            if self._destination.read_back(completed.path, completed.size) != completed.digest:
+            if self._destination.comparer.read_back(completed.path, completed.size) != completed.digest:
                 mismatched.append(completed.path)
         for path in mismatched:
             self._destination.remove(path)
         if mismatched:
-            raise HopError(_read_back_differs(self._destination.name(mismatched[0]), len(mismatched)))
+            more = f" and {len(mismatched) - 1} more" if len(mismatched) > 1 else ""
+            raise HopError(
+                problems.WRITTEN_WRONG.problem(path=self._destination.name(mismatched[0]), more=more)
+            )
 
     def _mirror(self) -> None:
         selection = selection_of(self._command)
@@ -143,14 +145,19 @@ class Finalizer:
             with closing(self._source.reader()) as reader:
                 for batch in batches(listed_directories, MAX_PACK_FILES):
                     self._check_stopped()
-                    if reader.shows(marks.name, batch):
-                        raise shared_extra_error(self._command.destination)
+                    if reader.has_mark(marks.name, batch):
+                        raise HopError(
+                            problems.EXTRA_FILES_IN_SOURCE.problem(destination=self._command.destination)
+                        )
         except SourceConnectionError as error:
-            raise HopError(_source_unreachable(self._command, error)) from error
+            problem = problems.SOURCE_UNREACHABLE_FOR_CHECK.problem(
+                destination=self._command.destination, source=self._command.source, reason=error
+            )
+            raise HopError(problem) from error
         finally:
             marks.clear()
         for directory, reason in marks.missing.items():
-            raise HopError(_may_be_source(directory, reason))
+            raise HopError(problems.EXTRA_FILES_UNPROVEN.problem(path=directory, reason=reason))
 
     def verify_after_deletion(self) -> HopResult:
         """Return the result of a hop that was killed after it had deleted the source.
@@ -160,7 +167,7 @@ class Finalizer:
         for entry in self._ledger.present():
             self._check_stopped()
             try:
-                is_present = self._destination.is_present(entry)
+                is_present = self._destination.comparer.is_present(entry)
             except OSError as error:
                 self._failures.add(problem_of(error, self._destination.name(entry.path)), entry)
                 continue
@@ -168,9 +175,10 @@ class Finalizer:
                 self._progress.add_existing(entry.size)
                 self._progress.finish_file(entry.path)
             else:
-                self._failures.add(_missing_after_move(self._destination.name(entry.path)), entry)
+                path = self._destination.name(entry.path)
+                self._failures.add(problems.DESTINATION_CHANGED.problem(path=path), entry)
         if self._failures.total:
-            raise self._failures.summed(self._progress.progress().files_done)
+            raise self._failures.to_error(self._progress.snapshot().files_done)
         return HopResult(_digest(self._ledger))
 
 
@@ -184,44 +192,3 @@ def _digest(ledger: Ledger) -> str:
         if made:
             total.add("d", entry.path, 0, b"")
     return total.hex()
-
-
-def _source_unreachable(command: Move, error: SourceConnectionError) -> Problem:
-    return Problem(
-        code="source-unreachable",
-        message=f"All files were transferred, but no extra file was removed at {command.destination}: "
-        f"the agent could not check with {command.source} that none of them belongs to the source: {error}.",
-        advice="The transfer resumes by itself when the source can be reached.",
-        retryable=True,
-    )
-
-
-def _may_be_source(directory: str, reason: str) -> Problem:
-    return Problem(
-        code="permission-denied",
-        message=f"All files were transferred, but no extra file was removed: {directory} has files that the "
-        f"source does not have, and the agent cannot rule out that it belongs to the source. {reason}",
-        advice="Give the destination's agent write permission there, or exclude the directory with a filter.",
-        path=directory,
-    )
-
-
-def _missing_after_move(path: str) -> Problem:
-    return Problem(
-        code="destination-changed",
-        message=f"{display_path(path)} was transferred and deleted at the source, "
-        "and is now missing at the destination.",
-        advice="Find out which person or program at the destination has moved or removed it.",
-        path=display_path(path),
-    )
-
-
-def _read_back_differs(path: str, count: int) -> Problem:
-    more = f" and {count - 1} more" if count > 1 else ""
-    return Problem(
-        code="written-wrong",
-        message=f"{display_path(path)}{more} had another content than was written when read back from disk.",
-        advice="The next attempt sends them again. If this repeats, check that host's disk and memory.",
-        path=display_path(path),
-        retryable=True,
-    )

@@ -32,15 +32,15 @@ class BigFile:
     entry: FileEntry
     tries: int = 0
     """How often the file has changed while it was read."""
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     """Guards the fields below, which the workers of its ranges share."""
-    descriptor: int = -1
-    is_new: bool = True
+    descriptor: int = field(default=-1, init=False)
+    is_new: bool = field(default=True, init=False)
     """Whether this pass created the partial file, so that unwritten parts are holes."""
-    recorded: dict[int, Piece] = field(default_factory=dict)
+    recorded: dict[int, Piece] = field(default_factory=dict, init=False)
     """Start → piece that an earlier attempt wrote."""
-    digests: dict[int, bytes] = field(default_factory=dict)
-    problem: Problem | None = None
+    digests: dict[int, bytes] = field(default_factory=dict, init=False)
+    problem: Problem | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._ranges: Iterator[tuple[int, int]] = ranges_of(self.entry.size)

@@ -21,9 +21,10 @@ from typing import IO
 
 from pydantic import ValidationError
 
+from agent.backoff import Backoff
 from agent.errors import display_path
 from agent.files.digests import digest_of
-from agent.pull.file_outcomes import FileOutcome, file_outcomes
+from agent.pull.file_outcomes import FileOutcome
 from agent.pull.ledger import Ledger
 from agent.quarantine import Quarantine, is_damage
 from events.manifest import ManifestLine
@@ -34,8 +35,8 @@ MAX_WAITING_BYTES = 1024**3
 """Bytes that may wait; beyond them, the oldest ledgers are dropped."""
 MAX_AGE_S = 14 * 86400.0
 """Seconds after which the control plane no longer accepts a manifest."""
-INITIAL_RETRY_DELAY_S, MAX_RETRY_DELAY_S = 5.0, 300.0
-"""Seconds before a failed upload is retried; the delay doubles up to the maximum."""
+RETRY_BACKOFF = Backoff(first_s=5.0, max_s=300.0)
+"""Seconds before a failed upload is retried."""
 _GZIP_LEVEL = 3
 """gzip's level: higher ones do not make digests shorter."""
 
@@ -55,7 +56,7 @@ class ManifestOutbox:
         self._max_waiting_bytes = max_waiting_bytes
         self._quarantine = Quarantine(folder.parent)
         self._stuck: set[Path] = set()
-        self.news: Callable[[], None] = lambda: None
+        self.on_enqueue: Callable[[], None] = lambda: None
         """Called when a ledger was added, on any thread."""
 
     def keep(self, ledger: Ledger, hop_id: str, *, goes_on: bool) -> None:
@@ -73,7 +74,7 @@ class ManifestOutbox:
             log.warning("no manifest", extra={"hop_id": hop_id, "reason": str(error)})
             if not goes_on:
                 ledger.forget()
-        self.news()
+        self.on_enqueue()
 
     def waiting(self) -> list[Path]:
         """Return the waiting ledgers, the oldest first; of each hop only the latest."""
@@ -152,27 +153,29 @@ def drop(path: Path) -> bool:
 class ManifestUploader:
     """Uploads waiting manifests, one at a time, until it is canceled."""
 
-    def __init__(self, manifests: ManifestOutbox, send: Send, pause: float = INITIAL_RETRY_DELAY_S) -> None:
+    def __init__(self, manifests: ManifestOutbox, send: Send, backoff: Backoff = RETRY_BACKOFF) -> None:
         self._manifests = manifests
         self._send = send
-        self._pause = pause
+        self._backoff = backoff
 
     async def run(self) -> None:
-        loop, news = asyncio.get_running_loop(), asyncio.Event()
+        loop, wakeup = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
             with suppress(RuntimeError):  # the event loop has ended, with the agent
-                loop.call_soon_threadsafe(news.set)
+                loop.call_soon_threadsafe(wakeup.set)
 
-        self._manifests.news = wake
+        self._manifests.on_enqueue = wake
         await asyncio.to_thread(self._manifests.tidy)
-        pause = self._pause
+        failures = 0
         while True:
-            news.clear()
+            wakeup.clear()
             done = await asyncio.to_thread(self._upload_all)
-            pause = self._pause if done else min(2 * pause, MAX_RETRY_DELAY_S)
+            failures = 0 if done else failures + 1
             with suppress(TimeoutError):
-                await asyncio.wait_for(news.wait(), None if done else pause)
+                await asyncio.wait_for(
+                    wakeup.wait(), self._backoff.delay_s(failures - 1) if failures else None
+                )
 
     def _upload_all(self) -> bool:
         """Upload all waiting manifests; return whether all succeeded. A failed one does not stop the rest."""
@@ -232,7 +235,7 @@ def write(ledger: Path, to: IO[bytes]) -> None:
 
 def lines(ledger: Ledger, hop_id: str, ended: float) -> Iterator[ManifestLine]:
     """Yield the lines of a manifest; `ended`, in seconds since 1970, is the time of lines without one."""
-    for file in file_outcomes(ledger):
+    for file in ledger.outcomes:
         name = os.fsencode(file.path)
         where = {
             "hop_id": hop_id,

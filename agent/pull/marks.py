@@ -9,11 +9,12 @@ from dataclasses import replace
 from agent.errors import HopError, problem_of
 from agent.files import disk
 from agent.files.listing import Selection
-from agent.files.roots import Roots, Tree, is_below
+from agent.files.paths import is_below
+from agent.files.roots import Roots, Tree
 from agent.files.same_place import MarkedLocation, new_mark
+from agent.problems import SAME_DIRECTORY_TWICE
 from agent.pull.ledger import Ledger
 from agent.pull.mover import batches
-from events.base import Problem
 
 BATCH_SIZE = 30
 """Directories per ledger transaction; a `Tree` keeps that many open."""
@@ -60,7 +61,7 @@ class Marks:
                     self._sync(descriptor, before.st_dev)
                 return before.st_mtime_ns, os.fstat(descriptor).st_mtime_ns
         except FileExistsError as error:
-            raise HopError(_one_directory(directory)) from error
+            raise HopError(SAME_DIRECTORY_TWICE.problem(path=directory)) from error
         except OSError as error:
             self.missing[directory] = problem_of(error, directory).message
         except HopError as error:
@@ -103,15 +104,7 @@ class Marks:
             return selection
         self.make([directory])
         return (
-            selection if self.missing else replace(selection, arrives=MarkedLocation(self.name, above, below))
+            selection
+            if self.missing
+            else replace(selection, destination=MarkedLocation(self.name, above, below))
         )
-
-
-def _one_directory(directory: str) -> Problem:
-    return Problem(
-        code="same-place",
-        message=f"{directory} and another directory of the destination are the same directory "
-        "under two names, so one file may have replaced another. Nothing was removed.",
-        advice="Find the link or mount that connects the two, and move to a destination without it.",
-        path=directory,
-    )

@@ -3,16 +3,15 @@
 import errno
 from collections.abc import Callable
 
-from agent.errors import HopError, problem_of
+from agent.errors import problem_of
 from agent.files.listing import FileEntry, Selection, entries
 from agent.files.roots import Tree
+from agent.problems import SPECIAL_FILE
 from agent.pull.dry_run import DryRunReport
 from agent.pull.failures import Failures
 from agent.pull.ledger import Ledger
 from agent.pull.progress import ProgressCounter
-from events.base import Problem
 
-_SPECIAL_FILE_CODE = "special-file"
 _NOT_EMPTY = {errno.ENOTEMPTY, errno.ENOENT}
 
 
@@ -70,7 +69,7 @@ class Mirror:
 
     def _remove(self, entry: FileEntry) -> None:
         if entry.problem:
-            if entry.problem.code != _SPECIAL_FILE_CODE:
+            if entry.problem.code != SPECIAL_FILE.code:
                 self._failures.add(entry.problem, entry)
             return None
         try:
@@ -82,7 +81,7 @@ class Mirror:
             return self._failures.add(problem_of(error, self._tree.name(entry.path)), entry)
         if self._dry_run:
             return self._dry_run.removed(entry)
-        self._ledger.outcome([entry], "removed")
+        self._ledger.outcomes.record([entry], "removed")
         return self._progress.add_removed(entry.path)
 
     def _remove_directory(self, entry: FileEntry) -> None:
@@ -94,13 +93,3 @@ class Mirror:
         except OSError as error:
             if error.errno not in _NOT_EMPTY:
                 self._failures.add(problem_of(error, self._tree.name(entry.path)), entry)
-
-
-def empty_source(place: object) -> HopError:
-    problem = Problem(
-        code="source-empty",
-        message=f"There is no file at {place}, so nothing is removed at the destination.",
-        advice="If the destination is to be emptied, remove its files there. If not, see that the source is "
-        "the right one, and mounted.",
-    )
-    return HopError(problem)

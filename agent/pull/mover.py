@@ -9,9 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from agent.errors import HopError, filter_refused
+from agent.errors import HopError
 from agent.files.listing import Selection
 from agent.files.roots import Roots
+from agent.problems import FILTER_REFUSED
 from agent.pull.active_pulls import ActivePulls
 from agent.pull.bandwidth import BandwidthSchedule, SharedBandwidth
 from agent.pull.ledger import Ledger
@@ -24,9 +25,13 @@ from events.filters import Filters
 from events.globs import GlobError
 from events.progress import Connection
 from events.reports import DryRunResult
+from events.views import CredentialsView
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
+
+Credentials = Callable[[str], CredentialsView]
+"""Returns the S3 credentials of the hop with this ID."""
 
 
 async def in_thread(work: Callable[[], Result], stop: Callable[[], None]) -> Result:
@@ -61,16 +66,16 @@ class HostResources:
     roots: Roots
     state: Path
     """The agent's state directory, for ledgers and spools."""
-    line: SharedBandwidth = field(default_factory=lambda: SharedBandwidth(BandwidthSchedule(None)))
+    bandwidth: SharedBandwidth = field(default_factory=lambda: SharedBandwidth(BandwidthSchedule(None)))
     """The agent's bandwidth, which its hops share."""
     remotes: Remotes = field(default_factory=Remotes)
     """The rclone remotes that this agent may use."""
     manifests: ManifestOutbox | None = None
     """Takes the ledgers of ended hops, to upload their manifests. None: ledgers are deleted."""
-    arrivals: ActivePulls = field(default_factory=ActivePulls)
+    active_pulls: ActivePulls = field(default_factory=ActivePulls)
     """The pulls that run here, for hops that send on what these write."""
 
-    def account(self, ledger: Ledger, command: Move, *, goes_on: bool = False) -> None:
+    def keep_manifest(self, ledger: Ledger, command: Move, *, goes_on: bool = False) -> None:
         """Hand the ledger of an ended attempt to the manifest outbox, or delete it.
 
         With `goes_on`, the hop may be resumed, so its ledger is kept. A dry run has no manifest.
@@ -87,7 +92,7 @@ def selection_of(command: Move) -> Selection:
     try:
         filters = Filters(options.include, options.exclude)
     except GlobError as error:
-        raise HopError(filter_refused(error)) from error
+        raise HopError(FILTER_REFUSED.problem(reason=error)) from error
     return Selection(options.symlinks, command.selection, filters, options.owner != "agent")
 
 

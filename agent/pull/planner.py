@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
-from agent.errors import HopError, display_path, is_fatal, problem_of
+from agent.errors import HopError, is_fatal, problem_of
 from agent.files.listing import FileEntry
-from agent.pull.destination import Comparison, Destination
+from agent.problems import DESTINATION_EXISTS, UNREADABLE
+from agent.pull.comparison import Comparison
+from agent.pull.destination import Destination
 from agent.pull.dry_run import DryRunReport
 from agent.pull.failures import Failures
 from agent.pull.free_space import SpaceCheck
@@ -36,6 +38,7 @@ class Planner:
 
     def __init__(self, context: PlannerContext, destination: Destination) -> None:
         self._destination = destination
+        self._comparer = destination.comparer
         self._ledger = context.ledger
         self._jobs = context.jobs
         self._progress = context.progress
@@ -46,8 +49,8 @@ class Planner:
         self._skipped: list[FileEntry] = []
 
     def close(self) -> None:
-        self._ledger.add_unchanged(self._unchanged)
-        self._ledger.outcome(self._skipped, "left")
+        self._ledger.outcomes.record_unchanged(self._unchanged)
+        self._ledger.outcomes.record(self._skipped, "left")
         self._unchanged, self._skipped = [], []
 
     def plan(self, entry: FileEntry, tries: int = 0) -> None:
@@ -62,7 +65,7 @@ class Planner:
                 case "d":
                     self._plan_directory(entry)
                 case "l" | "f":
-                    self.apply(entry, self._destination.compare(entry), tries, block=not tries)
+                    self.apply(entry, self._comparer.compare(entry), tries, block=not tries)
         except FileError as error:
             self._failures.add(error.problem, entry)
             self._destination.invalidate(entry)
@@ -76,29 +79,34 @@ class Planner:
         if is_own and not is_same:
             self._ledger.drop(entry.path)
         if self._dry_run or not is_same:
-            self.apply(
-                entry, "identical" if is_same else self._destination.resolve_conflict(entry), block=False
-            )
+            comparison = Comparison.IDENTICAL if is_same else self._comparer.resolve_conflict(entry)
+            self.apply(entry, comparison, block=False)
             return
         self._destination.apply_metadata(entry)
         if is_own:
             self._ledger.complete(entry, digest)
-        self.apply(entry, "already_sent" if is_own else "identical", block=False)
+        self.apply(entry, Comparison.ALREADY_SENT if is_own else Comparison.IDENTICAL, block=False)
 
     def apply(self, entry: FileEntry, comparison: Comparison, tries: int = 0, *, block: bool = True) -> None:
-        """Do what follows from the comparison of a file or link. `block`: wait while the queue is full."""
-        if comparison == "needs_checksum":
+        """Do what follows from the comparison of a file or link. `block`: wait while the queue is full.
+
+        Raises FileError if the comparison refuses it, OSError if it cannot be written.
+        """
+        if comparison is Comparison.REFUSED:
+            raise FileError(DESTINATION_EXISTS.problem(path=self._destination.name(entry.path)))
+        if comparison is Comparison.NEEDS_CHECKSUM:
             self._jobs.add_check(entry, block=block)
             return
-        if comparison in {"missing", "different"} and entry.kind == "f" and not (entry.target or tries):
+        is_sent = comparison is Comparison.MISSING or comparison is Comparison.DIFFERENT
+        if is_sent and entry.kind == "f" and not (entry.target or tries):
             self._space.reserve(self._destination.bytes_needed(entry, comparison))
         if self._dry_run:
             self._dry_run.note(entry, comparison)
-        elif comparison == "already_sent":
+        elif comparison is Comparison.ALREADY_SENT:
             self._progress.add_existing(entry.size)
             self._progress.finish_file(entry.path)
-        elif comparison in {"identical", "skip"}:
-            if comparison == "identical":
+        elif not is_sent:
+            if comparison is Comparison.IDENTICAL:
                 self._destination.apply_owner(entry)
             self._keep(entry, comparison)
         elif entry.kind == "l":
@@ -118,16 +126,15 @@ class Planner:
 
     def _plan_directory(self, entry: FileEntry) -> None:
         if self._dry_run:
-            self._destination.check_directory(entry)
+            self._comparer.check_directory(entry)
         else:
             self._destination.make_directory(entry)
 
     def _keep(self, entry: FileEntry, comparison: Comparison) -> None:
         self._progress.add_unchanged(entry.size)
-        (self._unchanged if comparison == "identical" else self._skipped).append(entry)
+        (self._unchanged if comparison is Comparison.IDENTICAL else self._skipped).append(entry)
         if len(self._unchanged) + len(self._skipped) >= LEDGER_BATCH_SIZE:
             self.close()
 
     def _unreadable(self, entry: FileEntry) -> Problem:
-        name = display_path(self._destination.name(entry.path))
-        return Problem(code="unreadable", message=f"{name} cannot be moved.", path=name)
+        return UNREADABLE.problem(path=self._destination.name(entry.path))

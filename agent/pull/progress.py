@@ -96,12 +96,13 @@ class ProgressCounter:
         with self._lock:
             self._space_shortage = shortage
 
-    def total(self, size: int, files: int) -> None:
+    def set_total(self, size: int, files: int) -> None:
         """Set the totals in bytes and files, once the source is completely listed."""
         with self._lock:
             self._bytes_total, self._files_total = size, files
 
-    def progress(self) -> Progress:
+    def snapshot(self) -> Progress:
+        """Return the counters as they are now, and the current rate."""
         with self._lock:
             return Progress(
                 bytes_done=max(self._bytes_done, 0),

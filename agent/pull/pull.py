@@ -37,21 +37,26 @@ class Pull:
     """Moves the files of a hop from its source to this host."""
 
     def __init__(
-        self, host: HostResources, make_source: Callable[[], Source], patience: float = NO_PROGRESS_TIMEOUT_S
+        self,
+        host: HostResources,
+        make_source: Callable[[], Source],
+        no_progress_timeout_s: float = NO_PROGRESS_TIMEOUT_S,
     ) -> None:
         """Open the source with `make_source` at each attempt; it may raise HopError."""
         self._host = host
         self._make_source = make_source
-        self._patience = patience
+        self._no_progress_timeout_s = no_progress_timeout_s
 
     async def move(self, command: Move, progress: ProgressCounter, observer: AttemptObserver) -> HopResult:
-        context = PullContext(self._host, self._make_source, command, progress, observer, self._patience)
+        context = PullContext(
+            self._host, self._make_source, command, progress, observer, self._no_progress_timeout_s
+        )
         attempt = PullAttempt(context)
         return await in_thread(attempt.run, attempt.stop)
 
     async def discard(self, command: Move) -> None:
         def keep_manifest(ledger: Ledger) -> None:
-            self._host.account(ledger, command)
+            self._host.keep_manifest(ledger, command)
 
         host = self._host
         await in_thread(lambda: discard(host.roots, host.state, command.hop_id, keep_manifest), lambda: None)

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
+from agent import problems
+from agent.backoff import Backoff
 from agent.errors import HopError
 from agent.files import disk, owners
 from agent.pull.finalizer import Finalizer
 from agent.pull.ledger import Ledger, ledger_path, open_ledger
 from agent.pull.marks import Marks
-from agent.pull.mirror import empty_source
 from agent.pull.mover import HopResult
 from agent.pull.pull_context import PullContext
 from agent.pull.request_size import RequestSize
@@ -22,20 +23,17 @@ from agent.pull.sync_pass import SyncPass
 from agent.pull.worker_context import PullStoppedError
 from agent.quarantine import Quarantine, is_damage
 from events.base import Problem
-from events.commands import Move
 
 log = logging.getLogger(__name__)
 
-RETRY_DELAYS_S = (0.2, 0.5, 1.0, 2.0)
-"""Seconds before the next pass after a broken connection, by the number of failures; the last one repeats."""
+RETRY_BACKOFF = Backoff(first_s=0.2, max_s=2.0)
+"""Seconds before the next pass after a broken connection."""
 POLL_INTERVAL_S = 2.0
 """Seconds between two checks of a full disk."""
 FREED_ENOUGH_BYTES = 16 * 1024 * 1024
 """Bytes that must have become free on a full disk before the next pass."""
 FULL_DISK_RETRY_S = 60.0
 """Seconds after which a pass starts even if no space has become free: a raised quota is not visible."""
-DESTINATION_FULL = "destination-full"
-SOURCE_MISSING = "source-missing"
 
 
 class PullAttempt:
@@ -70,14 +68,14 @@ class PullAttempt:
         ledger = open_ledger(host.state, self._command.hop_id)
         try:
             ledger.begin(context.destination_path)
-            active = host.arrivals.register(self._command.hop_id, ledger)
+            active = host.active_pulls.register(self._command.hop_id, ledger)
             self._clear_old_marks(ledger)
             with closing(context.make_source()) as source, active:
                 result = self._run_and_finalize(source, ledger)
         except HopError as error:
             if not error.problem.retryable:
                 self._discard_partial_files(ledger)
-            host.account(ledger, self._command, goes_on=True)
+            host.keep_manifest(ledger, self._command, goes_on=True)
             raise
         except sqlite3.Error as error:
             if not is_damage(error):
@@ -85,9 +83,9 @@ class PullAttempt:
             ledger.close()
             path = ledger_path(host.state, self._command.hop_id)
             Quarantine(host.state).move(path, str(error))
-            raise HopError(_ledger_damaged(str(path), error)) from error
+            raise HopError(problems.LEDGER_DAMAGED.problem(ledger=path, reason=error)) from error
         else:
-            host.account(ledger, self._command)
+            host.keep_manifest(ledger, self._command)
             return result
         finally:
             ledger.close()
@@ -101,7 +99,9 @@ class PullAttempt:
         try:
             sync_pass = self._run_passes(source, ledger)
         except HopError as error:
-            if not (ledger.is_source_deleted and error.problem.code == SOURCE_MISSING and self._pass):
+            if not (
+                ledger.is_source_deleted and error.problem.code == problems.SOURCE_MISSING.code and self._pass
+            ):
                 raise
             with closing(self._finalizer(source, ledger, self._pass)) as finalizer:
                 return finalizer.verify_after_deletion()
@@ -109,7 +109,7 @@ class PullAttempt:
 
     def _run_passes(self, source: Source, ledger: Ledger) -> SyncPass:
         """Run passes over the whole source, after one that streams if the source is still being written."""
-        if self._command.follows and isinstance(source, IncrementalSource):
+        if self._command.previous_hop and isinstance(source, IncrementalSource):
             self._pass_until_complete(lambda: StreamingSource(source, ledger), ledger)
         return self._pass_until_complete(lambda: source, ledger)
 
@@ -128,14 +128,15 @@ class PullAttempt:
                 if sync_pass.jobs_done or not failed_passes:
                     failing_since, failed_passes = time.monotonic(), 0
                 if time.monotonic() - failing_since > self._context.no_progress_timeout_s:
-                    raise HopError(_unreachable(self._command, error)) from error
+                    problem = problems.SOURCE_UNREACHABLE.problem(source=self._command.source, reason=error)
+                    raise HopError(problem) from error
                 log.info(
                     "connection to source lost", extra=self._context.log_fields() | {"reason": str(error)}
                 )
-                self._wait(RETRY_DELAYS_S[min(failed_passes, len(RETRY_DELAYS_S) - 1)])
+                self._wait(RETRY_BACKOFF.delay_s(failed_passes))
                 failed_passes += 1
             except HopError as error:
-                if error.problem.code != DESTINATION_FULL:
+                if error.problem.code != problems.DESTINATION_FULL.code:
                     raise
                 self._wait_for_space(error.problem)
             else:
@@ -165,7 +166,7 @@ class PullAttempt:
 
     def _finalize(self, source: Source, ledger: Ledger, sync_pass: SyncPass) -> HopResult:
         if self._command.options.delete_extra and not sync_pass.files:
-            raise empty_source(self._command.source)
+            raise HopError(problems.SOURCE_EMPTY.problem(source=self._command.source))
         with closing(self._finalizer(source, ledger, sync_pass)) as finalizer:
             return finalizer.run()
 
@@ -181,22 +182,3 @@ class PullAttempt:
             log.warning(
                 "partial files may be left", extra=self._context.log_fields() | {"reason": str(error)}
             )
-
-
-def _unreachable(command: Move, error: SourceConnectionError) -> Problem:
-    return Problem(
-        code="source-unreachable",
-        message=f"{command.source} cannot be reached: {error}.",
-        advice="Check that the source's agent runs, and that its lane port is open from here "
-        "(`crosshaul agent doctor` on both hosts).",
-        retryable=True,
-    )
-
-
-def _ledger_damaged(path: str, error: sqlite3.Error) -> Problem:
-    return Problem(
-        code="ledger-damaged",
-        message=f"{path}, in which the agent records what is transferred, can no longer be read: {error}.",
-        advice="The next attempt compares with what is at the destination. Have that host's disk checked.",
-        retryable=True,
-    )

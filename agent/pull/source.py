@@ -4,13 +4,16 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from agent.errors import display_path, problem_of
+from agent.errors import problem_of
 from agent.files.digests import CHUNK_BYTES, MAX_PACK_FILES, file_digest, range_digest, ranges_of
 from agent.files.disk import data_ranges
 from agent.files.listing import FileEntry, Selection, entries, open_source
-from agent.files.roots import Tree
+from agent.files.roots import Roots, Tree
 from agent.files.source_deleter import SourceDeleter, kept_problem, may_have_mark
+from agent.problems import SOURCE_CHANGED
 from events.base import Problem
+from events.commands import Move
+from events.locations import AgentLocation
 from events.progress import Connection
 
 Sink = Callable[[memoryview], None]
@@ -67,7 +70,9 @@ class Reader(Protocol):
     def digests(self, requested: Sequence[FileEntry]) -> Iterator[PackedFile]:
         """Yield each file with its digest, without its bytes. Raises SourceConnectionError."""
 
-    def clear(self, entries_to_delete: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
+    def delete_entries(
+        self, requested: Sequence[FileEntry], mark: str, name: str
+    ) -> Iterator[Problem | None]:
         """Delete each entry at the source; yield the problem for one that is kept, otherwise None.
 
         An entry is kept if it has changed or is the file at the destination, whose directories all have a
@@ -76,7 +81,7 @@ class Reader(Protocol):
         Raises SourceConnectionError.
         """
 
-    def shows(self, mark: str, directories: Sequence[str]) -> bool:
+    def has_mark(self, mark: str, directories: Sequence[str]) -> bool:
         """Return whether one of these directories of the source has the marker file.
 
         False if the source cannot tell. Raises SourceConnectionError.
@@ -93,7 +98,7 @@ class Source(Protocol):
 
     streams: int
     """Initial number of connections."""
-    most_streams: int
+    max_streams: int
     """Maximum number of connections, if more connections increase the throughput."""
     pack_files: int
     """Number of small files per request."""
@@ -114,10 +119,7 @@ class Source(Protocol):
 
 
 def changed(path: str) -> FileError:
-    name = display_path(path)
-    return FileError(
-        Problem(code="source-changed", message=f"{name} changed while it was being read.", path=name)
-    )
+    return FileError(SOURCE_CHANGED.problem(path=path))
 
 
 def packed(requested: Sequence[FileEntry], read: Callable[[FileEntry], PackedFile]) -> Iterator[PackedFile]:
@@ -137,6 +139,14 @@ def read_all(reader: Reader, entry: FileEntry) -> memoryview:
     return memoryview(pieces)
 
 
+def local_source(move: Move, roots: Roots) -> "LocalSource":
+    """Return the source of a hop from one path of this host to another."""
+    source = move.source
+    if not isinstance(source, AgentLocation):
+        raise TypeError(f"{move.hop_id} has no source on this host")
+    return LocalSource(lambda: roots.tree(source.path, writing=move.options.clears_source))
+
+
 class LocalSource:
     """A source on this host."""
 
@@ -148,7 +158,7 @@ class LocalSource:
         It raises HopError if the path is outside the roots, or if a move needs a writable root.
         """
         self._tree = tree
-        self.streams = self.most_streams = min(4, os.cpu_count() or 1)
+        self.streams = self.max_streams = min(4, os.cpu_count() or 1)
 
     def connect(self) -> Connection:
         self._tree().close()
@@ -209,9 +219,11 @@ class LocalReader:
     def digests(self, requested: Sequence[FileEntry]) -> Iterator[PackedFile]:
         return packed(requested, lambda entry: PackedFile(entry, digest=self._digest(entry)))
 
-    def clear(self, entries_to_delete: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
+    def delete_entries(
+        self, requested: Sequence[FileEntry], mark: str, name: str
+    ) -> Iterator[Problem | None]:
         deleter = SourceDeleter(self._tree, mark, name)
-        for entry in entries_to_delete:
+        for entry in requested:
             if self._interrupted:
                 raise SourceConnectionError("interrupted")
             try:
@@ -219,7 +231,7 @@ class LocalReader:
             except OSError as error:
                 yield problem_of(error, self._tree.name(entry.path))
 
-    def shows(self, mark: str, directories: Sequence[str]) -> bool:
+    def has_mark(self, mark: str, directories: Sequence[str]) -> bool:
         return any(may_have_mark(self._tree, folder, mark) for folder in directories)
 
     def interrupt(self) -> None:

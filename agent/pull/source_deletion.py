@@ -1,6 +1,6 @@
 """The `move` option: delete transferred files at the source, each only after two checks.
 
-1. The file at the destination is as it was written, with the source's digest (`Destination.compare` ensures
+1. The file at the destination is as it was written, with the source's digest (`Comparer.compare` ensures
    that no file counts as unchanged by size and time alone).
 2. The source's directory is not one of the destination's directories, so the file that is deleted is not
    the one that was just written.
@@ -12,11 +12,11 @@ from contextlib import closing
 from itertools import chain
 
 from agent.errors import HopError, problem_of
-from agent.files import disk
+from agent.files import mounts
 from agent.files.listing import FileEntry
-from agent.files.roots import Tree, is_below
-from agent.files.same_place import source_kept_problem
-from agent.pull.destination import Destination
+from agent.files.roots import Tree
+from agent.problems import DELETION_INTERRUPTED, SOURCE_KEPT
+from agent.pull.comparison import Comparer
 from agent.pull.failures import Failures
 from agent.pull.ledger import Ledger
 from agent.pull.marks import Marks
@@ -24,7 +24,6 @@ from agent.pull.mover import batches
 from agent.pull.pull_context import PullContext
 from agent.pull.source import Reader, Source, SourceConnectionError
 from events.base import Problem
-from events.commands import Move
 
 BATCH_SIZE = 256
 
@@ -37,15 +36,15 @@ class SourceDeletion:
         context: PullContext,
         source: Source,
         tree: Tree,
-        destination: Destination,
+        comparer: Comparer,
         ledger: Ledger,
         failures: Failures,
     ) -> None:
-        """Use `tree` and `destination` for the destination; neither is closed."""
+        """Use `tree`, the destination, without closing it."""
         self._command = context.command
         self._source = source
         self._tree = tree
-        self._destination = destination
+        self._comparer = comparer
         self._ledger = ledger
         self._failures = failures
         self._marks = Marks(context.roots, tree, ledger, sync_disks=True)
@@ -71,7 +70,8 @@ class SourceDeletion:
                 check_stopped()
                 self._delete_source_root(reader)
         except SourceConnectionError as error:
-            raise HopError(_deletion_interrupted(self._command, error)) from error
+            problem = DELETION_INTERRUPTED.problem(source=self._command.source, reason=error)
+            raise HopError(problem) from error
         finally:
             self._marks.clear()
 
@@ -121,7 +121,9 @@ class SourceDeletion:
     def _delete(self, reader: Reader, batch: Iterable[FileEntry]) -> None:
         proven = [entry for entry in batch if self._is_proven(entry)]
         name = self._tree.path.rpartition("/")[2]
-        for entry, problem in zip(proven, reader.clear(proven, self._marks.name, name), strict=False):
+        for entry, problem in zip(
+            proven, reader.delete_entries(proven, self._marks.name, name), strict=False
+        ):
             if problem:
                 self._failures.add(problem, entry)
 
@@ -133,15 +135,16 @@ class SourceDeletion:
     def _reason_to_keep(self, entry: FileEntry) -> Problem | None:
         """Return why the file must stay at the source; None if both checks passed."""
         if reason := self._marks.missing.get(self._directory_of(entry)):
-            return source_kept_problem(
-                entry.path or self._tree.path, f"the agent cannot prove that it is a separate file: {reason}"
+            return SOURCE_KEPT.problem(
+                path=entry.path or self._tree.path,
+                reason=f"the agent cannot prove that it is a separate file: {reason}",
             )
         try:
             if not self._is_present(entry):
                 reason = "the file at the destination has changed since it was written"
-                return source_kept_problem(entry.path or self._tree.path, reason)
+                return SOURCE_KEPT.problem(path=entry.path or self._tree.path, reason=reason)
         except OSError as error:
-            return problem_of(error, self._destination.name(entry.path))
+            return problem_of(error, self._tree.name(entry.path))
         return None
 
     def _is_present(self, entry: FileEntry) -> bool:
@@ -151,27 +154,18 @@ class SourceDeletion:
         """
         match entry.kind:
             case "f":
-                return self._destination.is_present(entry) and not self._is_mounted(entry)
+                return self._comparer.is_present(entry) and not self._is_mounted(entry)
             case "l":
-                return self._destination.link_target(entry.path) == entry.target
+                return self._tree.readlink(entry.path) == entry.target
         return True
 
     def _is_mounted(self, entry: FileEntry) -> bool:
         return bool(self._mount_points) and self._tree.real_path(entry.path) in self._mount_points
 
-    def _find_mount_points(self) -> set[str]:
+    def _find_mount_points(self) -> frozenset[str]:
         """Return the mount points at or below the destination."""
         try:
             directory = self._tree.real_path()
         except OSError:
-            return set()
-        return {point for point in disk.mount_points() if is_below(point, directory)}
-
-
-def _deletion_interrupted(command: Move, error: SourceConnectionError) -> Problem:
-    return Problem(
-        code="source-kept",
-        message=f"All files were transferred, but not all of them were deleted at {command.source}: {error}.",
-        advice="The transfer resumes by itself when the source can be reached.",
-        retryable=True,
-    )
+            return frozenset()
+        return mounts.points_below(directory)

@@ -30,7 +30,7 @@ class StreamingSource:
         self._ledger = ledger
         self._is_listed = False
         self.streams = source.streams
-        self.most_streams = source.most_streams
+        self.max_streams = source.max_streams
         self.pack_files = source.pack_files
 
     def connect(self) -> Connection:

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager, suppress
 
 from agent.errors import HopError, problem_of
 from agent.files.listing import FileEntry, Selection
-from agent.files.owners import ownerless_problem
+from agent.problems import OWNERS_NOT_REPORTED
 from agent.pull.bandwidth import limiter_for
 from agent.pull.destination import Destination
 from agent.pull.dry_run import DryRunReport
@@ -67,7 +67,7 @@ class SyncPass:
             failures=self.failures,
             make_planner=self._make_planner,
             request_size=request_size,
-            limiter=limiter_for(context.command.options, context.host.line, self._stopped),
+            limiter=limiter_for(context.command.options, context.host.bandwidth, self._stopped),
             write_lock=threading.Lock(),
             stopped=self._stopped,
             open_reader=self._open_reader,
@@ -162,7 +162,7 @@ class SyncPass:
             self._spool.end(error)
             raise
         self.files = files
-        self._progress.total(size, files)
+        self._progress.set_total(size, files)
         self._spool.end()
 
     def _entries(self, selection: Selection) -> Iterator[FileEntry]:
@@ -170,7 +170,7 @@ class SyncPass:
             if self._stopped.is_set():
                 raise PullStoppedError
             if self._selection.owners and entry.owner is None and entry.kind != "!":
-                raise HopError(ownerless_problem(str(self._command.source)))
+                raise HopError(OWNERS_NOT_REPORTED.problem(source=self._command.source))
             if self._selection.matches(entry):  # older agents do not filter, and S3 cannot
                 self._spool.put(entry)
                 yield entry
@@ -200,7 +200,7 @@ class SyncPass:
             lambda should_exit: self._stop_on_error(lambda: self._fetch(should_exit)),
             lambda: self._progress.bytes_moved,
             requested or source.streams,
-            requested or source.most_streams,
+            requested or source.max_streams,
         )
 
     def _fetch(self, should_exit: Callable[[], bool]) -> None:

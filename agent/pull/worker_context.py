@@ -5,9 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from threading import Event, Lock
 
-from agent.errors import display_path
+from agent.backoff import Backoff
 from agent.files.listing import FileEntry, Selection
-from agent.files.roots import is_below
+from agent.files.paths import is_below
+from agent.problems import ARRIVED_DAMAGED, SOURCE_CHANGED
 from agent.pull.bandwidth import RateLimiter
 from agent.pull.destination import Destination
 from agent.pull.failures import Failures
@@ -21,8 +22,8 @@ from events.base import Problem
 
 MAX_ATTEMPTS = 3
 """Attempts at a request that breaks off or arrives damaged, and at a file that keeps changing."""
-INITIAL_RETRY_DELAY_S = 0.2
-"""Seconds before the first retry of a broken request; the n-th retry waits n times as long."""
+RETRY_BACKOFF = Backoff(first_s=0.2, max_s=2.0)
+"""Seconds before a broken request is retried."""
 
 
 class PullStoppedError(Exception):
@@ -86,7 +87,7 @@ class WorkerConnection:
             except SourceConnectionError:
                 self.context.request_size.on_failure()
                 self._disconnect()
-                if attempt == MAX_ATTEMPTS or self.context.stopped.wait(INITIAL_RETRY_DELAY_S * attempt):
+                if attempt == MAX_ATTEMPTS or self.context.stopped.wait(RETRY_BACKOFF.delay_s(attempt - 1)):
                     raise
             else:
                 return self.context.request_size.on_success(time.monotonic() - started)
@@ -94,10 +95,10 @@ class WorkerConnection:
 
     def requeue(self, entry: FileEntry, tries: int, problem: Problem) -> None:
         """List and plan a file again that changed or arrived damaged; after too many tries, let it fail."""
-        if problem.code not in {"source-changed", _DAMAGED_CODE} or tries + 1 >= MAX_ATTEMPTS:
+        if problem.code not in {SOURCE_CHANGED.code, ARRIVED_DAMAGED.code} or tries + 1 >= MAX_ATTEMPTS:
             self.context.failures.add(problem, entry)
             return
-        selection = replace(self.context.selection, selection=(entry.path,) if entry.path else None)
+        selection = replace(self.context.selection, paths=(entry.path,) if entry.path else None)
         for updated in self.context.source.entries(selection):
             if updated.path == entry.path:
                 self.context.progress.adjust_total(updated.size - entry.size)
@@ -108,17 +109,3 @@ class WorkerConnection:
         if self._reader:
             self.context.close_reader(self._reader)
             self._reader = None
-
-
-_DAMAGED_CODE = "arrived-damaged"
-
-
-def damaged(path: str) -> Problem:
-    return Problem(
-        code=_DAMAGED_CODE,
-        message=f"{display_path(path)} arrived damaged {MAX_ATTEMPTS} times: "
-        "its digest differs from the source's.",
-        advice="Nothing of it was kept. Check the memory of both hosts.",
-        path=display_path(path),
-        retryable=True,
-    )

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
 
+from agent.pull.mover import Credentials
 from agent.rclone import errors
 from agent.rclone.process import RcloneProcess, inherited_environment
-from agent.rclone.s3_process import REMOTE, Credentials, S3RcloneProcess, s3_route
+from agent.rclone.s3_process import REMOTE, S3RcloneProcess, s3_route
 from agent.remotes import Remotes
 from events.base import Problem
 from events.commands import Move
@@ -29,15 +30,21 @@ class Backend:
     """S3 or a remote, for one hop or one listing."""
 
     location: S3Location | RemoteLocation
-    kind: Literal["s3", "remote"]
-    name: str
-    """Its name for people."""
     root: str
     """What the location's path is relative to, in rclone's syntax."""
     create_process: Callable[[], RcloneProcess]
     """Prepare rclone with the configuration for this backend. Raises HopError."""
     permanent_problem: Callable[[str, object], Problem | None]
     transient_problem: Callable[[str, object], Problem]
+
+    @property
+    def kind(self) -> Literal["s3", "remote"]:
+        return "s3" if isinstance(self.location, S3Location) else "remote"
+
+    @property
+    def name(self) -> str:
+        """Return its name for people."""
+        return "S3" if isinstance(self.location, S3Location) else f"the remote {self.location.remote}"
 
     def rclone_path(self, path: str) -> str:
         """Return a path below the root in rclone's syntax."""
@@ -94,8 +101,6 @@ def backend_of(command: Move, location: Location, credentials: Credentials, remo
 def _s3(command: Move, location: S3Location, credentials: Credentials) -> Backend:
     return Backend(
         location=location,
-        kind="s3",
-        name="S3",
         root=f"{REMOTE}:{location.bucket}",
         create_process=lambda: S3RcloneProcess(command.hop_id, s3_route(command), credentials),
         permanent_problem=errors.permanent_s3_problem,
@@ -107,8 +112,6 @@ def remote_backend(location: RemoteLocation, remotes: Remotes, *, writing: bool)
     """Return the backend of a remote. Raise HopError if this host does not offer it."""
     return Backend(
         location=location,
-        kind="remote",
-        name=f"the remote {location.remote}",
         root=remotes.find(location, writing=writing).top,
         create_process=lambda: RcloneProcess(_environment(remotes)),
         permanent_problem=errors.permanent_remote_problem,
@@ -122,7 +125,7 @@ def _environment(remotes: Remotes) -> dict[str, str]:
     rclone must never prompt for a password.
     """
     return inherited_environment(*_FOR_CONFIGURATIONS) | {
-        "RCLONE_CONFIG": os.fspath(remotes.described_in),
+        "RCLONE_CONFIG": os.fspath(remotes.rclone_config),
         "RCLONE_ASK_PASSWORD": "false",
         "RCLONE_USE_JSON_LOG": "true",
         "RCLONE_LOG_LEVEL": "NOTICE",

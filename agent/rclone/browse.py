@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.errors import HopError
 from agent.files.browse import describe_os_error, list_page
+from agent.problems import REMOTE_SLOW
 from agent.pull.source import SourceConnectionError
 from agent.rclone.backend import Backend, remote_backend
 from agent.rclone.errors import DIRECTORY_NOT_FOUND, error_lines
@@ -45,7 +46,7 @@ class RemoteBrowser:
 
     def _list(self, command: Browse, backend: Backend) -> Browsed:
         if not self._slots.acquire(timeout=self._timeout_s):
-            raise HopError(_listing_too_slow(backend.location))
+            raise HopError(REMOTE_SLOW.problem(path=str(backend.location)))
         try:
             with closing(backend.create_process()) as rclone:
                 answer = list_page(command, _list_names(rclone, backend, self._timeout_s), _entry)
@@ -107,20 +108,10 @@ def _entry(name: str, fields: dict[str, Any]) -> DirectoryEntry:
 
 def _problem_of(error: RcloneError, backend: Backend) -> Problem:
     if error.code < 0:
-        return _listing_too_slow(backend.location)
+        return REMOTE_SLOW.problem(path=str(backend.location))
     text = " ".join(line for line, _ in error_lines(error.errors))
     if error.code == DIRECTORY_NOT_FOUND:
         return describe_os_error(str(backend.location), FileNotFoundError(errno.ENOENT, ""))
     return backend.permanent_problem(text, backend.location) or backend.transient_problem(
         text, backend.location
-    )
-
-
-def _listing_too_slow(location: object) -> Problem:
-    return Problem(
-        code="remote-slow",
-        message=f"Listing {location} took too long.",
-        advice="Try again, or type the path: a transfer has no such time limit.",
-        path=str(location),
-        retryable=True,
     )

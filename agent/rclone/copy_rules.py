@@ -6,24 +6,24 @@ The rules are at --update, --ignore-existing, --immutable and --modify-window in
 from typing import Literal
 
 from agent.files.listing import FileEntry
+from agent.pull.comparison import Comparison
 
 MTIME_WINDOW_NS = 10**9
 """Nanoseconds within which two times count as equal: rclone gets a file's time in whole seconds."""
 
 Overwrite = Literal["always", "newer", "never", "fail"]
-Prediction = Literal["new", "same", "differs", "kept", "refused"]
 
 
 def predict(
     entry: FileEntry, existing: FileEntry | None, overwrite: Overwrite, mtime_precision_ns: int | None
-) -> Prediction:
+) -> Comparison:
     """Return what rclone would do with `entry`, where `existing` is at the destination.
 
     `mtime_precision_ns` is the precision of the destination's times in nanoseconds; None if it keeps none,
     and its times are those of the upload: then files of one size may be identical.
     """
     if existing is None:
-        return "new"
+        return Comparison.MISSING
     same_size = existing.size in {entry.size, -1}  # -1: unknown before it is read
     newer_by_ns = existing.mtime_ns - entry.mtime_ns // MTIME_WINDOW_NS * MTIME_WINDOW_NS
     if mtime_precision_ns is None:
@@ -32,11 +32,11 @@ def predict(
         same = may_be_same = same_size and abs(newer_by_ns) < max(MTIME_WINDOW_NS, mtime_precision_ns)
     match overwrite:
         case "always":
-            return "same" if same else "differs"
+            return Comparison.IDENTICAL if same else Comparison.DIFFERENT
         case "fail":
-            return "same" if same else "refused"
+            return Comparison.IDENTICAL if same else Comparison.REFUSED
         case "never":
-            return "same" if may_be_same else "kept"
+            return Comparison.IDENTICAL if may_be_same else Comparison.SKIP
         case "newer":
             return _if_newer(
                 newer_by_ns,
@@ -46,9 +46,9 @@ def predict(
             )
 
 
-def _if_newer(newer_by_ns: int, window_ns: int, *, same_size: bool, may_be_same: bool) -> Prediction:
+def _if_newer(newer_by_ns: int, window_ns: int, *, same_size: bool, may_be_same: bool) -> Comparison:
     if abs(newer_by_ns) < window_ns:
-        return "same" if same_size else "differs"
+        return Comparison.IDENTICAL if same_size else Comparison.DIFFERENT
     if newer_by_ns < 0:
-        return "differs"
-    return "same" if may_be_same else "kept"
+        return Comparison.DIFFERENT
+    return Comparison.IDENTICAL if may_be_same else Comparison.SKIP

@@ -4,7 +4,9 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 
+from agent import problems
 from events.base import Problem
+from events.problem_type import ProblemType
 
 DIRECTORY_NOT_FOUND = 3
 """rclone's exit code. https://rclone.org/docs/#exit-code"""
@@ -15,8 +17,8 @@ _URL_SECRET = re.compile(r"(?<=://)[^/@\s\"']+@|(?<=[\w/=%.-])\?[^\s\"']*")
 """User names and passwords in other URLs, and their queries. The pattern never backtracks, however objects
 are named."""
 
-ProblemTable = Iterable[tuple[tuple[str, ...], str, str, str]]
-"""Substrings of rclone's message; the problem's code, message and advice."""
+ProblemTable = Iterable[tuple[tuple[str, ...], ProblemType]]
+"""Substrings of rclone's message, and the problem they show."""
 
 _S3_DENIED = ("AccessDenied", "Access Denied", "SignatureDoesNotMatch", "InvalidAccessKeyId")
 _S3_MISSING = ("NoSuchBucket", "NoSuchKey", "directory not found", "object not found")
@@ -51,34 +53,23 @@ def permanent_s3_problem(text: str, location: object) -> Problem | None:
 
 def first_match(table: ProblemTable, text: str, location: object) -> Problem | None:
     """Return the problem of the first row with a substring of this text; None without a match."""
-    for marks, code, message, advice in table:
+    for marks, kind in table:
         if any(mark in text for mark in marks):
-            return Problem(
-                code=code, message=message.format(location=location), advice=advice, path=str(location)
-            )
+            return kind.problem(path=str(location))
     return None
 
 
 def transient_s3_problem(text: str, location: object) -> Problem:
     """Return the problem for an error that another attempt may not meet."""
-    return Problem(
-        code="s3-failed",
-        message=f"S3 failed for {location}: {first_line(text)}.",
-        advice="The hop is retried automatically. If this repeats, see the agent's log.",
-        path=str(location),
-        retryable=True,
-    )
+    return problems.S3_FAILED.problem(path=str(location), reason=first_line(text))
 
 
 _S3_TABLE = (
-    (_S3_DENIED, "s3-denied", "S3 denies this agent access to {location}.",
-     "Deploy the control plane with this bucket (-c buckets=…), and check the bucket policy."),
-    (_S3_MISSING, "source-missing", "{location} does not exist.", "Check the bucket and the prefix."),
-    (_CLOCK_SKEW, "clock-skew", "S3 rejects requests from this host because its clock is wrong.",
-     "Set the clock: timedatectl status."),
-    ((DESTINATION_EXISTS_TEXT,), "destination-exists", "{location} exists and differs from the source.",
-     "Move it away, or choose another --overwrite."),
-)  # fmt: skip
+    (_S3_DENIED, problems.S3_DENIED),
+    (_S3_MISSING, problems.S3_SOURCE_MISSING),
+    (_CLOCK_SKEW, problems.S3_CLOCK_SKEW),
+    ((DESTINATION_EXISTS_TEXT,), problems.DESTINATION_OBJECT_EXISTS),
+)
 
 
 def first_line(text: str) -> str:
@@ -112,22 +103,13 @@ def permanent_remote_problem(text: str, location: object) -> Problem | None:
 
 def transient_remote_problem(text: str, location: object) -> Problem:
     """Return the problem for an error that another attempt may not meet."""
-    return Problem(
-        code="remote-failed",
-        message=f"rclone failed for {location}: {first_line(text)}.",
-        advice="The hop is retried automatically. If this repeats, try `rclone lsf` on the agent's host.",
-        path=str(location),
-        retryable=True,
-    )
+    return problems.REMOTE_FAILED.problem(path=str(location), reason=first_line(text))
 
 
 _REMOTE_TABLE = (
-    (_NOT_CONFIGURED, "remote-not-described", "rclone's configuration does not define {location} correctly.",
-     "Check `rclone config show` on the agent's host, then run `crosshaul agent doctor`."),
-    (_READ_ONLY, "read-only-remote", "{location} is read-only.", "Choose another destination."),
-    (_REMOTE_DENIED, "remote-denied", "{location} denies access to this agent's host.",
-     "Ask its administrator to renew the access with `rclone config reconnect` or `rclone config`."),
-    (_REMOTE_MISSING, "source-missing", "{location} does not exist.", "Check the remote and the path."),
-    ((DESTINATION_EXISTS_TEXT,), "destination-exists", "{location} exists and differs from the source.",
-     "Move it away, or choose another --overwrite."),
-)  # fmt: skip
+    (_NOT_CONFIGURED, problems.REMOTE_NOT_DESCRIBED),
+    (_READ_ONLY, problems.READ_ONLY_REMOTE),
+    (_REMOTE_DENIED, problems.REMOTE_DENIED),
+    (_REMOTE_MISSING, problems.REMOTE_SOURCE_MISSING),
+    ((DESTINATION_EXISTS_TEXT,), problems.DESTINATION_OBJECT_EXISTS),
+)

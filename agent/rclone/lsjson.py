@@ -5,10 +5,10 @@ import math
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from agent.errors import display_path
-from agent.files.listing import MAX_NUMBER, FileEntry, is_inside, is_partial, unreadable_entry
-from agent.files.same_place import overlap_error
-from events.base import Problem
+from agent.errors import HopError
+from agent.files.listing import MAX_NUMBER, FileEntry, is_inside, unreadable_entry
+from agent.files.paths import is_partial
+from agent.problems import CONTROL_CHARACTER_IN_NAME, LISTED_SIZE_TOO_LARGE, NOT_A_PATH, SAME_PLACE
 
 MODE_FILE, MODE_DIRECTORY = 0o644, 0o755
 """Modes of files and directories, since objects have none."""
@@ -31,17 +31,17 @@ def parse_listing(lines: Iterable[bytes], location: object = "", mark: str = "")
             if not is_partial(path := str(fields["Path"])):
                 yield parse_entry(path, fields)
             elif mark and path.rpartition("/")[2] == mark:
-                raise overlap_error(str(location))
+                raise HopError(SAME_PLACE.problem(path=str(location)))
 
 
 def parse_entry(path: str, fields: dict[str, object]) -> FileEntry:
     size, mtime_ns = int(str(fields["Size"])), whole_second(parse_time(str(fields["ModTime"])) or LATEST_TIME)
     if not is_inside(path):
-        return unreadable_entry(path, _not_a_path(path))
+        return unreadable_entry(path, NOT_A_PATH.problem(path=path))
     if not is_name_preserved(path):
-        return unreadable_entry(path, name_not_preserved(display_path(path)))
+        return unreadable_entry(path, CONTROL_CHARACTER_IN_NAME.problem(path=path))
     if size > MAX_NUMBER:
-        return unreadable_entry(path, _size_too_large(path, size))
+        return unreadable_entry(path, LISTED_SIZE_TOO_LARGE.problem(path=path, size=size))
     if fields["IsDir"]:
         return FileEntry("d", path, 0, mtime_ns, MODE_DIRECTORY)
     return FileEntry("f", path, max(size, UNKNOWN_SIZE), mtime_ns, MODE_FILE)
@@ -72,31 +72,3 @@ _CONTROL_PICTURES = {chr(0x2400 + code) for code in range(0x20)} | {"\u2421"}
 def is_name_preserved(path: str) -> bool:
     """Return whether rclone returns the file under exactly this name."""
     return not any(char < " " or char == "\x7f" or char in _CONTROL_PICTURES for char in path)
-
-
-def name_not_preserved(name: str) -> Problem:
-    return Problem(
-        code="control-character-in-name",
-        message=f"The name {name} has a line break or another control character, or a symbol of one, "
-        "and rclone would return it under another name.",
-        advice="Rename it.",
-        path=name,
-    )
-
-
-def _size_too_large(path: str, size: int) -> Problem:
-    return Problem(
-        code="file-too-large",
-        message=f"The source lists {display_path(path)} with {size} bytes, more than any file can have.",
-        advice="Check it at the source, or leave it out with --exclude.",
-        path=display_path(path),
-    )
-
-
-def _not_a_path(path: str) -> Problem:
-    return Problem(
-        code="not-a-path",
-        message=f"The key {display_path(path)} cannot be a file name.",
-        advice="Rename the object.",
-        path=display_path(path),
-    )

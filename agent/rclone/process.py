@@ -10,9 +10,9 @@ from typing import IO, cast
 
 from agent import host_info
 from agent.errors import HopError
+from agent.problems import RCLONE_MISSING
 from agent.pull.source import SourceConnectionError
 from agent.rclone.child_process import start_child
-from events.base import Problem
 
 STOP_TIMEOUT_S = 10.0
 """Seconds that rclone has to abort an upload before it is killed."""
@@ -37,7 +37,7 @@ class RcloneProcess:
         """Find rclone. Raise HopError if it is not installed."""
         program = host_info.find_rclone()
         if program is None:
-            raise HopError(_rclone_missing())
+            raise HopError(RCLONE_MISSING.problem())
         self._program = program
         self._environment = dict(environment)
         self._lock = threading.Lock()
@@ -159,11 +159,3 @@ def _close_pipes(process: subprocess.Popen[bytes]) -> None:
         if pipe:
             with suppress(OSError):
                 pipe.close()
-
-
-def _rclone_missing() -> Problem:
-    return Problem(
-        code="rclone-missing",
-        message="rclone is not installed on this agent's host.",
-        advice="Install rclone 1.66 or newer there, then run `crosshaul agent doctor`.",
-    )

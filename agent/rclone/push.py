@@ -16,14 +16,15 @@ from agent.errors import HopError
 from agent.files.digests import HopDigest
 from agent.files.listing import FileEntry
 from agent.pull.bandwidth import limiter_for
+from agent.pull.comparison import Comparison
 from agent.pull.dry_run import DryRunReport
 from agent.pull.failures import Failures
 from agent.pull.ledger import open_ledger
-from agent.pull.mover import AttemptObserver, HopResult, HostResources, batches, in_thread
+from agent.pull.mover import AttemptObserver, Credentials, HopResult, HostResources, batches, in_thread
 from agent.pull.progress import ProgressCounter
 from agent.pull.source import SourceConnectionError
 from agent.pull.worker_context import PullStoppedError
-from agent.rclone.backend import Backend
+from agent.rclone.backend import Backend, backend_of
 from agent.rclone.copy_rules import predict
 from agent.rclone.destination_stat import DestinationStat, DestinationStatError
 from agent.rclone.errors import DESTINATION_EXISTS_TEXT, error_lines
@@ -40,6 +41,11 @@ log = logging.getLogger(__name__)
 MAX_LOG_LINES = 1000
 """Lines of rclone's log that are kept."""
 _OVERWRITE = {"always": (), "newer": ("--update",), "never": ("--ignore-existing",), "fail": ("--immutable",)}
+
+
+def rclone_push(move: Move, host: HostResources, credentials: Credentials) -> "RclonePush":
+    """Return the mover of a hop from this host to S3 or a remote."""
+    return RclonePush(host, lambda: backend_of(move, move.destination, credentials, host.remotes))
 
 
 class RclonePush:
@@ -114,7 +120,7 @@ class _Upload:
                     self._copy(self._rclone, names)
             return self._finish()
         finally:
-            self._host.account(self._ledger, self._command)
+            self._host.keep_manifest(self._ledger, self._command)
 
     def _check_stopped(self) -> None:
         if self._stopped.is_set():
@@ -164,7 +170,7 @@ class _Upload:
         return (*_OVERWRITE[overwrite], "--ignore-times") if cannot_compare_times else _OVERWRITE[overwrite]
 
     def _file_server(self) -> SourceFileServer:
-        limiter = limiter_for(self._command.options, self._host.line, self._stopped)
+        limiter = limiter_for(self._command.options, self._host.bandwidth, self._stopped)
         return SourceFileServer(
             self._upload_list.open_tree,
             self._ledger,
@@ -211,11 +217,11 @@ class _Upload:
             total.add("f", file.path, file.size, file.digest)
             file_count += 1
         for batch in batches(self._ledger.partial_files(), LEDGER_BATCH_SIZE):
-            self._ledger.add_unchanged(batch)
+            self._ledger.outcomes.record_unchanged(batch)
             for entry in batch:
                 self._progress.add_unchanged(entry.size)
         if self._failures.total:
-            raise self._failures.summed(file_count)
+            raise self._failures.to_error(file_count)
         return HopResult(total.hex())
 
     # --- a dry run ---
@@ -251,7 +257,7 @@ class _Upload:
         mtime_precision_ns: int | None,
     ) -> None:
         prediction = predict(entry, existing, self._command.options.overwrite, mtime_precision_ns)
-        if prediction == "refused":
+        if prediction is Comparison.REFUSED:
             report.failed(
                 entry, self._problem(DESTINATION_EXISTS_TEXT, self._upload_list.display_name(entry.path))
             )

@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from agent.errors import display_path
 from agent.files.digests import CHUNK_BYTES
 from agent.files.listing import FileEntry
+from agent.problems import NO_RANGES, OBJECT_KEPT
 from agent.pull.source import (
     FileError,
     Hole,
@@ -63,11 +64,13 @@ class RcloneReader:
         """Yield each file without a digest, since objects have none of ours: each counts as different."""
         return (PackedFile(entry) for entry in entries)
 
-    def clear(self, entries: Sequence[FileEntry], _mark: str, _name: str) -> Iterator[Problem | None]:
+    def delete_entries(
+        self, entries: Sequence[FileEntry], _mark: str, _name: str
+    ) -> Iterator[Problem | None]:
         """Yield a problem for each file, since nothing is deleted from S3 or a remote."""
-        return (_source_kept(self._name(entry)) for entry in entries)
+        return (OBJECT_KEPT.problem(path=self._name(entry)) for entry in entries)
 
-    def shows(self, mark: str, _folders: Sequence[str]) -> bool:
+    def has_mark(self, mark: str, _folders: Sequence[str]) -> bool:
         """Return whether the mark is in the source's own directory, which contains those of all mounts."""
         try:
             self._http.request("HEAD", self._backend.url_path(mark))
@@ -100,7 +103,7 @@ class RcloneReader:
         """
         if not self._can_read(entry, entry.size - 1, 1):
             if self._can_read(entry, 0, entry.size):
-                raise FileError(_no_ranges(self._name(entry)))
+                raise FileError(NO_RANGES.problem(path=self._name(entry)))
             raise SourceConnectionError("rclone cannot read the file now")
         self._range_checked_path = entry.path
 
@@ -157,21 +160,3 @@ def _modified(answer: http.client.HTTPResponse) -> datetime:
         return parsedate_to_datetime(answer.getheader("Last-Modified") or "").astimezone(UTC)
     except (ValueError, OverflowError):
         return LATEST_TIME
-
-
-def _source_kept(name: str) -> Problem:
-    return Problem(
-        code="source-kept",
-        message=f"{name} arrived, but was not deleted at the source.",
-        advice="Delete it with a lifecycle rule of the bucket.",
-        path=name,
-    )
-
-
-def _no_ranges(name: str) -> Problem:
-    return Problem(
-        code="no-ranges",
-        message=f"The server of {name} ignores range requests, and the file is too large to read at once.",
-        advice="Enable range requests on the server, or copy the file by other means.",
-        path=name,
-    )

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 
 from agent.errors import HopError
+from agent.pull.mover import Credentials
 from agent.pull.source import SourceConnectionError
 from agent.rclone.loopback_server import LoopbackServer, QuietHandler
 from agent.rclone.process import RcloneProcess, inherited_environment
@@ -21,8 +22,6 @@ from events.commands import Move, S3Route
 from events.views import CredentialsView
 
 REMOTE = "s3"
-
-Credentials = Callable[[str], CredentialsView]
 
 
 class S3RcloneProcess(RcloneProcess):

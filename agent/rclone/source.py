@@ -11,20 +11,22 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 
+from agent import problems
 from agent.errors import HopError, display_path
 from agent.files.listing import FileEntry, Selection, unreadable_entry
 from agent.pull import worker_pool
 from agent.pull.bandwidth import chunk_size_for, limiter_for
-from agent.pull.mover import HostResources
+from agent.pull.mover import Credentials, HostResources
 from agent.pull.source import SourceConnectionError
-from agent.rclone.backend import Backend
+from agent.rclone.backend import Backend, backend_of
 from agent.rclone.errors import DIRECTORY_NOT_FOUND, error_lines
-from agent.rclone.lsjson import is_name_preserved, name_not_preserved, parse_entry, parse_listing
+from agent.rclone.lsjson import is_name_preserved, parse_entry, parse_listing
 from agent.rclone.process import RcloneError
 from agent.rclone.rc_server import RcServer
 from agent.rclone.reader import RcloneReader
 from agent.rclone.unsized_files import NoSpaceError, UnsizedFiles
 from events.base import Problem
+from events.commands import Move
 from events.locations import inner_path, stands_for_contents
 from events.options import Options
 from events.progress import Connection
@@ -34,11 +36,21 @@ MAX_STREAMS = 8
 MAX_PACK_FILES = 16
 
 
+def rclone_source(move: Move, host: HostResources, credentials: Credentials) -> "RcloneSource":
+    """Return the source of a hop from S3 or a remote to this host.
+
+    Raises:
+        HopError: this host does not offer the remote, or rclone is not installed.
+    """
+    backend = backend_of(move, move.source, credentials, host.remotes)
+    return RcloneSource(backend, host, move.options)
+
+
 class RcloneSource:
     """A hop's source in S3 or on a remote."""
 
     streams = MAX_STREAMS
-    most_streams = worker_pool.MAX_WORKERS
+    max_streams = worker_pool.MAX_WORKERS
     pack_files = MAX_PACK_FILES
 
     def __init__(self, backend: Backend, host: HostResources, options: Options) -> None:
@@ -51,7 +63,7 @@ class RcloneSource:
         self._chunk_bytes = chunk_size_for(options)
         self._mark = ""
         # Never stopped: a long wait here is one for many chunks, and ending rclone ends it.
-        self._limiter = limiter_for(options, host.line, threading.Event())
+        self._limiter = limiter_for(options, host.bandwidth, threading.Event())
 
     def connect(self) -> Connection:
         """Check the credentials and start rclone's server.
@@ -66,7 +78,7 @@ class RcloneSource:
 
     def entries(self, selection: Selection) -> Iterator[FileEntry]:
         """Yield all entries of the selection, each with its size."""
-        self._mark = selection.arrives.mark if selection.arrives else ""
+        self._mark = selection.destination.mark if selection.destination else ""
         for entry in self._find_entries(selection):
             yield self._with_size(entry) if entry.size < 0 and selection.matches(entry) else entry
 
@@ -85,10 +97,10 @@ class RcloneSource:
     def _find_entries(self, selection: Selection) -> Iterator[FileEntry]:
         if entry := self._single_object():
             yield entry
-        elif selection.selection is None:
+        elif selection.paths is None:
             yield from self._list_all()
         else:
-            yield from self._list_selected(selection.selection)
+            yield from self._list_selected(selection.paths)
 
     def _single_object(self) -> FileEntry | None:
         """Return the source if it is a single object, None otherwise.
@@ -106,7 +118,7 @@ class RcloneSource:
         if fields is None or fields["IsDir"]:
             return None
         if contents:
-            raise HopError(_not_a_directory(self._location))
+            raise HopError(problems.OBJECT_NOT_A_DIRECTORY.problem(path=str(self._location)))
         return parse_entry("", fields)
 
     def _list_all(self) -> Iterator[FileEntry]:
@@ -115,7 +127,7 @@ class RcloneSource:
             empty = False
             yield entry
         if empty:
-            raise HopError(_source_empty(self._location))
+            raise HopError(problems.OBJECTS_MISSING.problem(path=str(self._location)))
 
     def _list(self, options: list[str]) -> Iterator[FileEntry]:
         """Yield the entries; with directories, including empty ones, where the backend has them."""
@@ -144,7 +156,7 @@ class RcloneSource:
             ) as data:
                 return self._unsized_files.store(entry, self._rate_limited(data))
         except (NoSpaceError, OSError):
-            return unreadable_entry(entry.path, _size_unknown(entry.path))
+            return unreadable_entry(entry.path, problems.SIZE_UNKNOWN.problem(path=entry.path))
         except RcloneError as ended:
             return unreadable_entry(
                 entry.path, self._problem_of(ended, display_path(f"{self._location}{entry.path}"))
@@ -165,7 +177,9 @@ class RcloneSource:
         missing = dict.fromkeys(lines)
         for path in selection:
             if path not in missing:  # with a line break, it would select two other objects
-                yield unreadable_entry(path, name_not_preserved(display_path(f"{self._location}{path}")))
+                yield unreadable_entry(
+                    path, problems.CONTROL_CHARACTER_IN_NAME.problem(path=f"{self._location}{path}")
+                )
         if not lines:
             return
         with tempfile.NamedTemporaryFile(dir=self._server.directory) as names:
@@ -175,7 +189,9 @@ class RcloneSource:
                 missing.pop(entry.path, None)
                 yield entry
         for path in missing:
-            yield unreadable_entry(path, _object_missing(display_path(f"{self._location}{path}")))
+            yield unreadable_entry(
+                path, problems.SELECTED_OBJECT_MISSING.problem(path=f"{self._location}{path}")
+            )
 
     def _run(self, arguments: list[str]) -> Iterator[bytes]:
         """Yield the lines that rclone prints as it prints them.
@@ -192,7 +208,7 @@ class RcloneSource:
     def _raise_for(self, error: RcloneError) -> None:
         problem = self._problem_of(error, self._location)
         if error.code == DIRECTORY_NOT_FOUND:
-            raise HopError(_source_empty(self._location))
+            raise HopError(problems.OBJECTS_MISSING.problem(path=str(self._location)))
         if not problem.retryable:
             raise HopError(problem)
         raise SourceConnectionError(problem.message)
@@ -212,41 +228,3 @@ class RcloneSource:
         return self._backend.permanent_problem(text, location) or self._backend.transient_problem(
             text, location
         )
-
-
-def _source_empty(location: object) -> Problem:
-    return Problem(
-        code="source-missing",
-        message=f"{location} does not exist or is empty.",
-        advice="Check bucket and prefix, or remote and path.",
-        path=str(location),
-    )
-
-
-def _not_a_directory(location: object) -> Problem:
-    return Problem(
-        code="not-a-directory",
-        message=f"{location} is a file, not a directory.",
-        advice="Leave out the slash at the end.",
-        path=str(location),
-    )
-
-
-def _object_missing(name: str) -> Problem:
-    return Problem(
-        code="source-missing",
-        message=f"{name} does not exist any more.",
-        advice="None needed if it was deleted on purpose.",
-        path=name,
-    )
-
-
-def _size_unknown(path: str) -> Problem:
-    return Problem(
-        code="size-unknown",
-        message=f"The size of {display_path(path)} is unknown before it is read, and this agent's disk has "
-        "too little free space to read it.",
-        advice="Free space on the disk of the agent's state directory, export the document as a file, or "
-        "leave it out with --exclude.",
-        path=display_path(path),
-    )

@@ -4,9 +4,10 @@ import threading
 from collections.abc import Iterator
 from typing import IO
 
-from agent.errors import HopError, display_path, problem_of
+from agent.errors import HopError, problem_of
 from agent.files.listing import FileEntry, entries
 from agent.files.roots import Tree
+from agent.problems import LINK_NOT_FOR_REMOTE, LINK_NOT_FOR_S3, NAME_NOT_FOR_REMOTE, NAME_NOT_FOR_S3
 from agent.pull.failures import Failures
 from agent.pull.ledger import Ledger
 from agent.pull.mover import HostResources, batches, selection_of
@@ -76,7 +77,7 @@ class UploadList:
                 self._ledger.begin_files(batch)
                 names.writelines(self._list_line(entry) for entry in batch)
                 size, files = size + sum(entry.size for entry in batch), files + len(batch)
-        progress.total(size, files)
+        progress.set_total(size, files)
 
     def path_below_root(self, path: str) -> str:
         """Return where a file of the source will be, as a path below the backend's root."""
@@ -122,12 +123,8 @@ class UploadList:
         return name.encode("utf-8", "surrogateescape") + b"\n"
 
     def _not_supported(self, name: str, kind: str) -> Problem:
-        if kind == "l":
-            message = f"is a symbolic link, which {self._backend.name} cannot store"
-            advice = "Choose --symlinks follow or skip."
+        if self._backend.kind == "s3":
+            refused = LINK_NOT_FOR_S3 if kind == "l" else NAME_NOT_FOR_S3
         else:
-            message, advice = "has a line break in its name", "Rename it."
-        code = f"not-for-{self._backend.kind}"
-        return Problem(
-            code=code, message=f"{display_path(name)} {message}.", advice=advice, path=display_path(name)
-        )
+            refused = LINK_NOT_FOR_REMOTE if kind == "l" else NAME_NOT_FOR_REMOTE
+        return refused.problem(path=name, backend=self._backend.name)

@@ -211,7 +211,7 @@ def stop(here: Environment) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     step("stopping the agents and the embedded cloud")
-    here.stop()
+    here.shut_down()
 
 
 def step(text: str) -> None:

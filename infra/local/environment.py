@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from infra.local import cloud as embedded
 from infra.local import functions
@@ -29,7 +29,7 @@ class Environment:
     operator: Operator
     password: str
     user: str = USER
-    agents: dict[str, RunningAgent] = field(default_factory=dict)
+    agents: dict[str, RunningAgent] = field(default_factory=dict, init=False)
 
     def server(self, name: str, roots: Mapping[str, str]) -> Server:
         """Return a server with folder and configuration, without registering or starting its agent."""
@@ -48,7 +48,7 @@ class Environment:
         register(server, self.outputs.api_url, enrollment["token"])
 
     def start_agent(self, server: Server) -> RunningAgent:
-        agent = RunningAgent.start(server)
+        agent = RunningAgent.launch(server)
         self.agents[server.name] = agent
         return agent
 
@@ -69,10 +69,6 @@ class Environment:
         agents = self.operator.json("agents")["agents"]
         return next((str(agent["status"]) for agent in agents if agent["agent_id"] == name), "unknown")
 
-    def transfer(self, transfer_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.operator.json("show", transfer_id)
-        return found
-
     def stop_agents(self) -> None:
         for agent in self.agents.values():
             agent.process.terminate()
@@ -80,7 +76,7 @@ class Environment:
             agent.stop()
         self.agents.clear()
 
-    def stop(self) -> None:
+    def shut_down(self) -> None:
         self.stop_agents()
         embedded.stop(self.cloud)
 
@@ -109,7 +105,7 @@ def running_environment(home: Path) -> Iterator[Environment]:
     try:
         yield built
     finally:
-        built.stop()
+        built.shut_down()
 
 
 def until(what: str, poll: Callable[[], T | None], timeout_s: float = 60, interval_s: float = 0.25) -> T:

@@ -101,7 +101,7 @@ class RunningAgent:
     process: subprocess.Popen[bytes]
 
     @classmethod
-    def start(cls, server: Server) -> "RunningAgent":
+    def launch(cls, server: Server) -> "RunningAgent":
         end_stray(server)
         with server.log.open("ab") as log:
             process = subprocess.Popen(

@@ -5,14 +5,14 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from events.base import AgentId, Problem
+from events.base import AgentId
 from events.commands import Browse
 from events.locations import AgentLocation, RemoteLocation
 from events.reports import Browsed
 from events.requests import BrowseRequest
 from events.views import ListingView
 from lambdas.domain.agent import Agent
-from lambdas.domain.errors import AgentDeclinedError, AgentOfflineError, AgentSilentError
+from lambdas.domain.errors import AgentDeclinedError, AgentOfflineError, AgentSilentError, AgentTooOldError
 from lambdas.domain.roots import check_offered
 from lambdas.ports import AgentLookup, CommandSender
 
@@ -59,12 +59,13 @@ class DirectoryBrowser:
             AgentUnknownError: There is no agent of this id.
             AgentOfflineError: The agent is not connected.
             RemoteUnknownError: The agent does not offer the remote.
+            AgentTooOldError: The agent cannot list remotes.
             AgentSilentError: The agent did not answer within 8 s.
             AgentDeclinedError: The agent answered with a problem.
         """
         agent = self._agents.get(agent_id)
         if agent.presence == "offline":
-            raise AgentOfflineError(agent_id, "Start it, or wait until it is back.")
+            raise AgentOfflineError(agent_id)
         if request.remote is not None:
             _check_remote(agent, request)
         request_id = secrets.token_hex(8)
@@ -102,12 +103,9 @@ def _check_remote(agent: Agent, request: BrowseRequest) -> None:
     """Require an agent that can list remotes; an older one would list its local directory instead."""
     check_offered(agent, location_of(agent.agent_id, request), writing=False)
     if not agent.capabilities.browses_remotes:
-        raise AgentDeclinedError(_too_old(agent))
-
-
-def _too_old(agent: Agent) -> Problem:
-    return Problem(
-        code="agent-too-old",
-        message=f"{agent.agent_id} runs version {agent.version}, which cannot list a remote's directories.",
-        advice="Update the agent, or enter the path by hand: transfers to it work.",
-    )
+        raise AgentTooOldError(
+            agent.agent_id,
+            agent.version,
+            "list a remote's directories",
+            "enter the path by hand: transfers to it work",
+        )

@@ -78,7 +78,7 @@ class EnrollmentService:
             expires_at=self._clock().replace(microsecond=0) + timedelta(seconds=request.expires_in),
         )
         shown = {"tags": enrollment.tags, "expires_at": enrollment.expires_at.isoformat()}
-        self._stores.enrollments.put(enrollment, record(None, shown))
+        self._stores.enrollments.save_enrollment(enrollment, record(None, shown))
         logger.info("agent enrolled", extra={"agent_id": request.agent_id})
         return EnrollmentView(
             agent_id=request.agent_id,
@@ -96,13 +96,13 @@ class EnrollmentService:
         """Register the host as an agent, completely or not at all. After a failure the token works again.
 
         Raises:
-            TokenError, RolloutOverError, AgentNameError, ForbiddenError: See `EnrollmentSlots.find`.
+            TokenError, RolloutOverError, AgentNameError, ForbiddenError: See `EnrollmentSlots.find_slot`.
             CertificateError: The CSR or the lane certificate is not usable.
             EndpointError: An endpoint is invalid.
             AgentExistsError, ThingForeignError, NameReservedError: The name is taken.
             StaleError: The token is being used for the same name at this moment.
         """
-        slot = self._slots.find(request)
+        slot = self._slots.find_slot(request)
         csr = check_csr(request.csr)
         now = self._clock()
         agent = _agent(request, slot, source_ip, now)
@@ -120,7 +120,7 @@ class EnrollmentService:
         certificate = self._registry.provision(agent.agent_id, csr)
         endpoint, keys, api_key = self._registry.endpoint(), self._publisher.verification_keys(), new_secret()
         writes = combined(slot.used(now), record(None, agent))
-        self._stores.agents.create(agent, hash_of(api_key), writes)
+        self._stores.agents.create_agent(agent, hash_of(api_key), writes)
         logger.info("agent registered", extra={"agent_id": agent.agent_id})
         return RegisteredView(
             agent_id=agent.agent_id,

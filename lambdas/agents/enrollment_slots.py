@@ -100,13 +100,13 @@ class RolloutSlot(SingleSlot):
     def claim(self, now: datetime) -> None:
         self.store.reserve(self.enrollment, now)
         try:
-            self.rollouts.take(self.rollout, now)
+            self.rollouts.take_slot(self.rollout, now)
         except Exception:
             self.store.forget(self.enrollment, now)
             raise
 
     def release(self, claimed_at: datetime) -> None:
-        self.rollouts.give_back(self.rollout)
+        self.rollouts.give_back_slot(self.rollout)
         self.store.forget(self.enrollment, claimed_at)
 
 
@@ -125,7 +125,7 @@ class EnrollmentSlots:
         self._check_may_enroll = check_may_enroll
         self._clock = clock
 
-    def find(self, request: RegisterRequest) -> EnrollmentSlot:
+    def find_slot(self, request: RegisterRequest) -> EnrollmentSlot:
         """Return the slot of the request's token.
 
         Raises:

@@ -12,7 +12,6 @@ from events.commands import Rotate
 from events.requests import RenewalRequest
 from events.views import AgentView, RenewalView
 from lambdas.agents.certificates import check_csr
-from lambdas.agents.optimistic_write import retry_stale
 from lambdas.agents.service import agent_view
 from lambdas.agents.tokens import hash_of, new_secret
 from lambdas.audit.recorder import AuditEvent, AuditRecorder, Record, unrecorded
@@ -24,6 +23,7 @@ from lambdas.domain.errors import AgentUnknownError, StaleError
 from lambdas.domain.timeline import CROSSHAUL, by_agent
 from lambdas.ports import Clock, CommandSender
 from lambdas.store.agents import AgentStore
+from lambdas.store.optimistic import retry_stale
 from lambdas.telemetry import logger
 
 BATCH_SIZE = 50
@@ -54,9 +54,9 @@ class KeyRotation:
         self._max_key_age = max_key_age
         self._clock = clock
 
-    def request(self, agent_id: AgentId, record: Record) -> AgentView:
+    def request_rotation(self, agent_id: AgentId, record: Record) -> AgentView:
         """Request a rotation; an offline agent is told when it connects. Raises AgentUnknownError."""
-        agent = self._request_rotation(agent_id, record)
+        agent = self._request(agent_id, record)
         return agent_view(agent, self._clock())
 
     def renew(self, agent_id: AgentId, request: RenewalRequest, record: Record) -> RenewalView:
@@ -92,17 +92,17 @@ class KeyRotation:
         if agent.rotation_wanted_at:
             self._commands.send_command(agent.agent_id, Rotate())
 
-    def sweep(self, now: datetime) -> None:
+    def rotate_aging_keys(self, now: datetime) -> None:
         """Request a rotation of old keys, and repeat a request that is pending for an hour."""
         for agent_id in self._agents.aging(now, BATCH_SIZE):
             try:
-                self._request_rotation(agent_id, self._record(CROSSHAUL, "rotation-wanted", agent_id))
+                self._request(agent_id, self._record(CROSSHAUL, "rotation-wanted", agent_id))
             except (AgentUnknownError, StaleError):
                 continue  # removed or changed at this moment: the next sweep handles it
 
-    def _request_rotation(self, agent_id: AgentId, record: Record) -> Agent:
+    def _request(self, agent_id: AgentId, record: Record) -> Agent:
         def write(old: Agent, new: Agent) -> None:
-            self._agents.replace(old, new, None if old.rotation_wanted_at else record(old, new))
+            self._agents.replace_agent(old, new, None if old.rotation_wanted_at else record(old, new))
 
         agent = self._change(agent_id, lambda agent: rotation.wanted(agent, self._clock()), write)
         if agent.presence == "online":

@@ -3,12 +3,13 @@
 from datetime import datetime
 from typing import Protocol
 
-from events.base import Actor, AgentId, Problem
+from events.base import Actor, AgentId
 from events.commands import Retire
 from lambdas.audit.recorder import Record, unrecorded
 from lambdas.aws.iot_registry import IotRegistry
 from lambdas.domain.hop import Hop
 from lambdas.domain.hop_changes import refused
+from lambdas.domain.problems import AGENT_REMOVED
 from lambdas.ports import CommandSender
 from lambdas.store.agents import AgentStore
 from lambdas.store.transfers import TransferStore
@@ -41,7 +42,7 @@ class AgentRemoval:
         self._transfers = transfers
         self._writer = writer
 
-    def remove(self, agent_id: AgentId, by: Actor, record: Record = unrecorded) -> None:
+    def remove_agent(self, agent_id: AgentId, by: Actor, record: Record = unrecorded) -> None:
         """Remove the agent; safe to repeat after a failure.
 
         The agent's row is deleted after its keys are revoked. Hops that remain open after an interruption
@@ -56,7 +57,7 @@ class AgentRemoval:
         self._broker.send_command(agent_id, Retire())
         self._registry.deprovision(agent_id)
         self._broker.cut(agent_id)
-        self._agents.remove(agent_id, record(agent, None))
+        self._agents.delete_agent(agent_id, record(agent, None))
         logger.info("agent removed", extra={"agent_id": agent_id, "by": by.id})
         self._end_hops(agent_id, by)
 
@@ -70,11 +71,7 @@ class AgentRemoval:
             ended |= remaining
 
     def _end(self, transfer_id: str, number: int, agent_id: AgentId, by: Actor) -> None:
-        problem = Problem(
-            code="agent-removed",
-            message=f"The agent {agent_id} was removed by {by.name}.",
-            advice="Request the transfer again with another agent. Files that arrived completely are kept.",
-        )
+        problem = AGENT_REMOVED.problem(agent_id=agent_id, person=by.name)
 
         def step(hop: Hop, now: datetime) -> Hop:
             return refused(hop, problem, now)

@@ -9,13 +9,13 @@ from events.base import Actor
 from events.rollouts import RolloutId, RolloutRequest, RolloutsView, RolloutView, StartedRolloutView
 from lambdas.agents.cursors import parse_cursor
 from lambdas.agents.install_command import TOKEN_FILE, install_command
-from lambdas.agents.optimistic_write import retry_stale
 from lambdas.agents.tokens import hash_of, new_secret
 from lambdas.audit.recorder import Record, unrecorded
 from lambdas.domain import rollout as domain
 from lambdas.domain.rollout import Rollout
 from lambdas.ports import Clock
 from lambdas.store.installer import InstallerStore
+from lambdas.store.optimistic import retry_stale
 from lambdas.store.rollouts import RolloutStore
 from lambdas.telemetry import logger
 
@@ -28,7 +28,7 @@ class RolloutService:
         self._installers = installers
         self._clock = clock
 
-    def start(
+    def start_rollout(
         self,
         request: RolloutRequest,
         rollout_id: RolloutId,
@@ -48,21 +48,21 @@ class RolloutService:
             created_at=now,
             expires_at=now + timedelta(seconds=request.expires_in),
         )
-        self._store.put(rollout, hash_of(token), record(None, rollout))
+        self._store.create_rollout(rollout, hash_of(token), record(None, rollout))
         logger.info("roll-out started", extra={"rollout_id": rollout_id, "count": request.count})
         command = install_command(self._installers.get(), api_url, request.roots, TOKEN_FILE)
         return StartedRolloutView(**self._view_fields(rollout), token=token, command=command)
 
-    def page(self, limit: int, after: str | None) -> RolloutsView:
+    def list_rollouts(self, limit: int, after: str | None) -> RolloutsView:
         """Return one page, sorted newest first; raises CursorError."""
-        rollouts, following = self._store.page(limit, parse_cursor(RolloutId, after))
+        rollouts, following = self._store.list_rollouts(limit, parse_cursor(RolloutId, after))
         return RolloutsView(rollouts=self._views(rollouts), next=following)
 
     def get(self, rollout_id: RolloutId) -> Rollout:
         """Return a roll-out; raises RolloutUnknownError."""
         return self._store.get(rollout_id)
 
-    def end(self, rollout_id: RolloutId, by: Actor, record: Record = unrecorded) -> RolloutView:
+    def end_rollout(self, rollout_id: RolloutId, by: Actor, record: Record = unrecorded) -> RolloutView:
         """Invalidate the token; agents that have joined stay. Raises RolloutUnknownError."""
 
         def attempt() -> Rollout:
@@ -71,7 +71,7 @@ class RolloutService:
                 return rollout
             now = self._clock()
             ended = replace(rollout, ended_at=now, ended_by=by)
-            self._store.end(rollout_id, now, by, record(rollout, ended))
+            self._store.end_rollout(rollout_id, now, by, record(rollout, ended))
             logger.info("roll-out ended", extra={"rollout_id": rollout_id, "by": by.id})
             return ended
 

@@ -12,7 +12,6 @@ from events.requests import AgentChange
 from events.states import CommandKeyStatus
 from events.views import AgentsView, AgentView
 from lambdas.agents.cursors import parse_cursor
-from lambdas.agents.optimistic_write import retry_stale
 from lambdas.agents.tokens import is_secret
 from lambdas.audit.recorder import Record
 from lambdas.domain import agent as domain
@@ -21,6 +20,7 @@ from lambdas.domain.endpoint import check_endpoints
 from lambdas.domain.errors import AgentKeyError, AgentUnknownError, StaleError
 from lambdas.ports import Clock
 from lambdas.store.agents import AgentStore
+from lambdas.store.optimistic import retry_stale
 from lambdas.store.replies import ReplyStore
 
 MAX_SILENT_PER_RUN = 200
@@ -56,7 +56,7 @@ class AgentService:
 
     def browsed(self, agent_id: AgentId, reply: Browsed) -> None:
         """Store an answer to a browse command."""
-        self._replies.put(agent_id, reply, self._clock())
+        self._replies.save_reply(agent_id, reply, self._clock())
 
     def connected(self, agent_id: AgentId, at: datetime, session: int) -> None:
         """Record a connection that the broker reports; raises AgentUnknownError."""
@@ -66,7 +66,7 @@ class AgentService:
         """Record a disconnection that the broker reports; raises AgentUnknownError."""
         self._change(agent_id, lambda agent, _: domain.disconnected(agent, at, session))
 
-    def sweep(self, now: datetime) -> list[AgentWentSilent]:
+    def mark_silent_agents(self, now: datetime) -> list[AgentWentSilent]:
         """Mark agents offline whose heartbeat has stopped, and return one event for each."""
         agent_ids = self._store.silent(now - SILENT_AFTER, MAX_SILENT_PER_RUN)
         return [fact for name in agent_ids if (fact := self._silence(name, now))]
@@ -75,7 +75,7 @@ class AgentService:
         try:
             agent = self._store.get(agent_id)
             silenced = domain.silenced(agent, now)
-            self._store.replace(agent, silenced)
+            self._store.replace_agent(agent, silenced)
         except (StaleError, AgentUnknownError):
             return None  # it reported at this moment, or was removed
         if silenced is agent:
@@ -87,9 +87,9 @@ class AgentService:
         """Return an agent as the API shows it; raises AgentUnknownError."""
         return agent_view(self._store.get(agent_id), self._clock())
 
-    def page(self, limit: int, after: str | None) -> AgentsView:
+    def list_agents(self, limit: int, after: str | None) -> AgentsView:
         """Return one page, sorted by name; raises CursorError."""
-        agents, following = self._store.page(limit, parse_cursor(AgentId, after))
+        agents, following = self._store.list_agents(limit, parse_cursor(AgentId, after))
         now = self._clock()
         return AgentsView(agents=tuple(agent_view(agent, now) for agent in agents), next=following)
 
@@ -121,7 +121,7 @@ class AgentService:
         def attempt() -> Agent:
             agent = self._store.get(agent_id)
             new = step(agent, self._clock())
-            self._store.replace(agent, new, record(agent, new) if record else None)
+            self._store.replace_agent(agent, new, record(agent, new) if record else None)
             return new
 
         return retry_stale(attempt, f"Agent {agent_id}")

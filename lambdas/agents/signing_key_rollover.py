@@ -26,12 +26,12 @@ class SigningKeyRollover:
         """
         if trusted is None:
             return None
-        status = command_key_status(trusted, *self._publisher.keys)
+        status = command_key_status(trusted, *self._publisher.key_ids)
         if status == "none":
             logger.warning(
                 "agent rejects all commands: it trusts no signing key", extra={"agent_id": agent_id}
             )
-        elif any(set(keys) != set(self._publisher.keys) for keys in (trusted, pinned) if keys is not None):
+        elif any(set(keys) != set(self._publisher.key_ids) for keys in (trusted, pinned) if keys is not None):
             keys = tuple(PublicKey.model_validate(key) for key in self._publisher.verification_keys())
             self._publisher.send_command(agent_id, Trust(keys=keys))
         return status

@@ -21,9 +21,9 @@ BATCH_SIZE = 20
 class StageJobs(Protocol):
     """IoT Jobs, with one job for each stage."""
 
-    def begin(self, update: Update, stage: int) -> None: ...
+    def create_job(self, update: Update, stage: int) -> None: ...
     def statuses(self, update: Update, stage: int) -> dict[AgentId, JobStatus] | None: ...
-    def end(self, update: Update) -> None: ...
+    def cancel_jobs(self, update: Update) -> None: ...
 
 
 class UpdateStages:
@@ -37,7 +37,7 @@ class UpdateStages:
         self._jobs = jobs
         self._recorder = recorder
 
-    def sweep(self, now: datetime) -> None:
+    def advance_updates(self, now: datetime) -> None:
         """Advance every update that is not complete."""
         for update_id in self._store.due(now, BATCH_SIZE):
             try:
@@ -58,7 +58,7 @@ class UpdateStages:
             self._store.look_again(old, revision, now)
         else:
             record = self._recorder.record_change(Principal(CROSSHAUL.id), _audit_event(event, new))
-            self._store.replace(new, revision, now, record(old, new))
+            self._store.replace_update(new, revision, now, record(old, new))
             logger.info("update moved", extra={"update_id": update_id, "what": event, "stage": new.stage})
         self._reconcile_jobs(new, has_job=statuses.get(new.stage) is not None)
 
@@ -89,9 +89,9 @@ class UpdateStages:
     def _reconcile_jobs(self, update: Update, *, has_job: bool) -> None:
         """Create or cancel the job of the current stage, as the table says; safe to repeat."""
         if update.state != "running":
-            self._jobs.end(update)
+            self._jobs.cancel_jobs(update)
         elif not has_job:
-            self._jobs.begin(update, update.stage)
+            self._jobs.create_job(update, update.stage)
 
 
 def _audit_event(verb: str, update: Update) -> AuditEvent:

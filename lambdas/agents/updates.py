@@ -16,7 +16,6 @@ from events.updates import (
     UpdateView,
 )
 from lambdas.agents.cursors import parse_cursor
-from lambdas.agents.optimistic_write import retry_stale
 from lambdas.agents.update_stages import BATCH_SIZE, StageJobs
 from lambdas.audit.recorder import Record
 from lambdas.domain import update as domain
@@ -33,6 +32,7 @@ from lambdas.domain.update import Member, Update
 from lambdas.ports import Clock, CommandSender
 from lambdas.store.agents import AgentStore
 from lambdas.store.installer import InstallerStore
+from lambdas.store.optimistic import retry_stale
 from lambdas.store.updates import UpdateStore
 from lambdas.telemetry import logger
 
@@ -98,7 +98,7 @@ class UpdateService:
         )
         return update, agents
 
-    def start(self, update: Update, record: Record) -> None:
+    def start_update(self, update: Update, record: Record) -> None:
         """Store the update and begin its first stage.
 
         Raises:
@@ -107,13 +107,13 @@ class UpdateService:
         """
         self._require_not_updating(update)
         first = domain.begun(update, 0)
-        self._store.create(first, record(None, first))
+        self._store.create_update(first, record(None, first))
         logger.info("update started", extra={"update_id": update.update_id, "version": update.version})
-        self._jobs.begin(first, 0)  # if this fails, the next sweep of UpdateStages repeats it
+        self._jobs.create_job(first, 0)  # if this fails, the next sweep of UpdateStages repeats it
 
-    def page(self, limit: int, after: str | None) -> UpdatesView:
+    def list_updates(self, limit: int, after: str | None) -> UpdatesView:
         """Return one page, sorted newest first; raises CursorError."""
-        found, following = self._store.page(limit, parse_cursor(UpdateId, after))
+        found, following = self._store.list_updates(limit, parse_cursor(UpdateId, after))
         newest_first = sorted(found, key=lambda update: update.created_at, reverse=True)
         return UpdatesView(
             updates=tuple(UpdateView(**_view_fields(update)) for update in newest_first), next=following
@@ -136,7 +136,7 @@ class UpdateService:
 
         update = self._change(update_id, step, record)
         logger.info("update cancelled", extra={"update_id": update_id, "by": by.id})
-        self._jobs.end(update)
+        self._jobs.cancel_jobs(update)
         return UpdateDetails.model_validate(_view_fields(update))
 
     def order(self, agent_id: AgentId, update_id: UpdateId) -> UpdateOrderView:
@@ -178,7 +178,7 @@ class UpdateService:
     def _all_agents(self) -> Iterable[Agent]:
         after: AgentId | None = None
         while True:
-            agents, after = self._agents.page(_PAGE_SIZE, after)
+            agents, after = self._agents.list_agents(_PAGE_SIZE, after)
             yield from agents
             if after is None:
                 return
@@ -194,7 +194,7 @@ class UpdateService:
         def attempt() -> Update:
             old, revision = self._store.get(update_id)
             new = step(old)
-            self._store.replace(new, revision, self._clock(), record(old, new))
+            self._store.replace_update(new, revision, self._clock(), record(old, new))
             return new
 
         return retry_stale(attempt, f"The update {update_id}")

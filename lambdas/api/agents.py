@@ -69,7 +69,7 @@ def register(call: Call, body: RegisterRequest) -> RegisteredView:
 @agents.get("/agents", action=READ)
 def list_agents(query: PageQuery) -> AgentsView:
     """List agents, sorted by name."""
-    return wiring.agent_service().page(query.limit, query.after)
+    return wiring.agent_service().list_agents(query.limit, query.after)
 
 
 @agents.get("/agents/{agent_id}", action=READ)
@@ -100,7 +100,7 @@ def remove_agent(call: Call, agent_id: AgentId) -> None:
     record = authorizer.authorize(
         call.caller, MANAGE_AGENT, authorizer.agent(agent_id), _audit_event("removed", agent_id)
     )
-    wiring.agent_removal().remove(agent_id, call.actor, record)
+    wiring.agent_removal().remove_agent(agent_id, call.actor, record)
 
 
 @agents.post("/agents/{agent_id}/rotate", action=MANAGE_AGENT, status=202)
@@ -113,7 +113,7 @@ def rotate_agent(call: Call, agent_id: AgentId) -> AgentView:
     record = authorizer.authorize(
         call.caller, MANAGE_AGENT, authorizer.agent(agent_id), _audit_event("rotation-wanted", agent_id)
     )
-    return wiring.key_rotation().request(agent_id, record)
+    return wiring.key_rotation().request_rotation(agent_id, record)
 
 
 @agents.post("/agents/{agent_id}/certificates", action=None, status=201, max_body=16 * 1024)

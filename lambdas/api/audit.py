@@ -1,9 +1,10 @@
 """Routes of the audit log: records, the hash chain and the signed seals."""
 
 from events.audit import AuditChainView, AuditSealsView, AuditView, Day
-from lambdas import wiring
+from lambdas import adapters, wiring
 from lambdas.api.queries import AuditListQuery, PageQuery
 from lambdas.api.routing import RouteGroup
+from lambdas.domain.audit_filter import AuditFilter
 from lambdas.domain.authorization import MANAGE_POLICY
 
 audit = RouteGroup("audit")
@@ -12,15 +13,12 @@ audit = RouteGroup("audit")
 @audit.get("/audit", action=MANAGE_POLICY)
 def list_audit(query: AuditListQuery) -> AuditView:
     """List audit records, newest first; without `since`, those of the last 30 days."""
-    return wiring.audit_query().page(
-        query.limit,
-        query.after,
-        query.since,
-        query.until,
-        who=query.person and wiring.user_directory().id_of(query.person),
+    wanted = AuditFilter(
+        who=query.person and adapters.user_directory().id_of(query.person),
         agent_id=query.agent,
         transfer_id=query.transfer_id,
     )
+    return wiring.audit_query().list_records(wanted, query.since, query.until, query.limit, query.after)
 
 
 @audit.get("/audit/chain/{day}", action=MANAGE_POLICY)

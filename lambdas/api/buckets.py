@@ -3,7 +3,7 @@
 from events.locations import BucketName, S3Location
 from events.requests import BucketBrowseRequest
 from events.views import BucketListingView, BucketsView
-from lambdas import wiring
+from lambdas import adapters, wiring
 from lambdas.api.calls import Call
 from lambdas.api.routing import RouteGroup
 from lambdas.domain.authorization import BROWSE, READ, bucket_resource, path_of
@@ -14,7 +14,7 @@ buckets = RouteGroup("buckets")
 @buckets.get("/buckets", action=READ)
 def list_buckets() -> BucketsView:
     """List the buckets that transfers may read and write, sorted by name."""
-    return wiring.bucket_browser().all()
+    return adapters.bucket_browser().list_buckets()
 
 
 @buckets.post("/buckets/{bucket}/browse", action=BROWSE)
@@ -22,4 +22,4 @@ def browse_bucket(call: Call, bucket: BucketName, body: BucketBrowseRequest) -> 
     """List the objects and common prefixes directly under a prefix of a bucket."""
     location = S3Location(bucket=bucket, prefix=body.prefix)
     wiring.authorizer().check(call.caller, BROWSE, bucket_resource(bucket), path=path_of(location))
-    return wiring.bucket_browser().browse(bucket, body)
+    return adapters.bucket_browser().browse(bucket, body)

@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 from chalice.app import Request
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from events.base import Actor, Problem
-from lambdas import wiring
+from events.base import Actor
+from lambdas import adapters
 from lambdas.api.auth import caller
-from lambdas.api.problems import RequestError, malformed, too_large, validation_problem
+from lambdas.api.problems import RequestError, validation_problem
 from lambdas.audit.recorder import ANONYMOUS_ID
 from lambdas.domain.authorization import Principal
 from lambdas.domain.errors import NotSignedInError
+from lambdas.domain.problems import INVALID_BODY, INVALID_QUERY, MALFORMED, NOT_FOUND, TOO_LARGE
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -32,7 +33,7 @@ class Call:
     @cached_property
     def caller(self) -> Principal:
         """The signed-in user; raises NotSignedInError."""
-        return caller(self._request.context, wiring.settings().user_pool_id)
+        return caller(self._request.context, adapters.settings().user_pool_id)
 
     @property
     def actor(self) -> Actor:
@@ -85,7 +86,8 @@ class Call:
         """The Idempotency-Key header; raises RequestError if it is empty or too long."""
         key = self.header("Idempotency-Key")
         if key is not None and not 0 < len(key) <= MAX_IDEMPOTENCY_KEY_CHARS:
-            raise malformed(
+            raise RequestError(
+                MALFORMED,
                 f"An Idempotency-Key has 1 to {MAX_IDEMPOTENCY_KEY_CHARS} characters.",
                 "Send a new UUID with each new request.",
             )
@@ -112,7 +114,7 @@ class Call:
         """
         if key := self.idempotency_key:
             content = body.model_dump_json() if body else ""
-            wiring.idempotency()(
+            adapters.idempotency()(
                 f"{self.caller.id} {operation} {key}", content, action, self._request.lambda_context
             )
         else:
@@ -129,11 +131,11 @@ class Call:
         try:
             raw = self._request.raw_body or b""
         except ValueError as error:
-            raise malformed(
-                "The body does not match its content encoding.", "Send JSON, as UTF-8."
+            raise RequestError(
+                MALFORMED, "The body does not match its content encoding.", "Send JSON, as UTF-8."
             ) from error
         if len(raw) > limit:
-            raise too_large(limit)
+            raise RequestError(TOO_LARGE, limit=limit)
         return raw if isinstance(raw, bytes) else raw.encode()
 
 
@@ -146,14 +148,16 @@ def parse_body(model: type[M], call: Call, limit: int) -> M:
     """
     raw = call.body(limit)
     if not raw.strip():
-        raise malformed("The body is missing.", "Send JSON; GET /openapi.json describes it.")
+        raise RequestError(MALFORMED, "The body is missing.", "Send JSON; GET /openapi.json describes it.")
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         if first["type"] == "json_invalid":
-            raise malformed(f"The body is not JSON: {first['msg']}.", "Send JSON, as UTF-8.") from error
-        raise validation_problem(error, "body", 422) from error
+            raise RequestError(
+                MALFORMED, f"The body is not JSON: {first['msg']}.", "Send JSON, as UTF-8."
+            ) from error
+        raise validation_problem(error, "body", INVALID_BODY) from error
 
 
 def parse_query(model: type[M], call: Call) -> M:
@@ -161,7 +165,7 @@ def parse_query(model: type[M], call: Call) -> M:
     try:
         return model.model_validate(call.query)
     except ValidationError as error:
-        raise validation_problem(error, "query", 400) from error
+        raise validation_problem(error, "query", INVALID_QUERY) from error
 
 
 def parse_path(model: Any, name: str, value: str) -> Any:
@@ -169,7 +173,4 @@ def parse_path(model: Any, name: str, value: str) -> Any:
     try:
         return TypeAdapter(model).validate_python(value)
     except ValidationError as error:
-        message = f"{value!r} is not a valid {name}."
-        raise RequestError(
-            404, Problem(code="not-found", message=message, advice="Check the spelling.")
-        ) from error
+        raise RequestError(NOT_FOUND, value=repr(value), name=name) from error

@@ -5,7 +5,8 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.api.app import app
-from lambdas.api.problems import details, no_such_method, no_such_route, response
+from lambdas.api.problems import RequestError, details, response
+from lambdas.domain.problems import NO_SUCH_METHOD, NO_SUCH_ROUTE
 from lambdas.telemetry import entry, logger
 
 _ABSENT: dict[str, Any] = {
@@ -35,7 +36,11 @@ def _refusal(event: dict[str, Any]) -> dict[str, Any] | None:
         return None
     if method == "OPTIONS" and methods:
         return {"statusCode": 204, "headers": preflight(methods), "body": ""}
-    error = no_such_method(method, path, tuple(methods)) if methods else no_such_route(method, path)
+    error = (
+        RequestError(NO_SUCH_METHOD, method=method, route=path, allowed=", ".join(sorted(methods)))
+        if methods
+        else RequestError(NO_SUCH_ROUTE, method=method, route=path)
+    )
     refusal: dict[str, Any] = response(details(error, context.get("requestId", "unknown"))).to_dict()
     if methods:
         refusal["headers"]["Allow"] = ", ".join(sorted(methods))

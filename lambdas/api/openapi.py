@@ -8,11 +8,13 @@ from pydantic.json_schema import models_json_schema
 
 from events.base import WIRE
 from events.views import ProblemDetails
-from lambdas.api.problems import MEDIA_TYPE, TITLES
+from lambdas.api.problems import MEDIA_TYPE
 from lambdas.api.routing import Route
+from lambdas.domain.problems import CATALOGUE
 
 Mode = Literal["validation", "serialization"]
 _REF = "#/components/schemas/{model}"
+_PROBLEM_REF = "#/components/responses/Problem{status}"
 
 SECURITY_SCHEMES = {
     "person": {
@@ -51,7 +53,11 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
-        "components": {"schemas": _schemas(routes), "securitySchemes": SECURITY_SCHEMES},
+        "components": {
+            "schemas": _schemas(routes),
+            "responses": _problems(),
+            "securitySchemes": SECURITY_SCHEMES,
+        },
     }
 
 
@@ -72,7 +78,10 @@ def _operation(route: Route) -> dict[str, Any]:
             *([_IDEMPOTENCY_KEY] if route.idempotent else []),
         ],
         **request_body,
-        "responses": {**_success(route), **{str(status): _problem(status) for status in _statuses(route)}},
+        "responses": {
+            **_success(route),
+            **{str(status): {"$ref": _PROBLEM_REF.format(status=status)} for status in _statuses(route)},
+        },
     }
 
 
@@ -146,10 +155,18 @@ def _statuses(route: Route) -> list[int]:
     return sorted(statuses)
 
 
-def _problem(status: int) -> dict[str, Any]:
+def _problems() -> dict[str, Any]:
+    """Return the answer of each status, with the codes of its problems."""
+    titles: dict[int, list[str]] = {}
+    for code, kind in sorted(CATALOGUE.items()):
+        if kind.status:
+            titles.setdefault(kind.status, []).append(f"- `{code}`: {kind.title}")
     return {
-        "description": TITLES[status],
-        "content": {MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="ProblemDetails")}}},
+        f"Problem{status}": {
+            "description": "\n".join(lines),
+            "content": {MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="ProblemDetails")}}},
+        }
+        for status, lines in sorted(titles.items())
     }
 
 

@@ -26,13 +26,13 @@ def list_policies() -> PoliciesView:
 
     What no policy permits is forbidden.
     """
-    return wiring.policy_service().list_all()
+    return wiring.policy_service().list_policies()
 
 
 @policies.get("/policies/{policy_id}", action=READ)
 def show_policy(policy_id: PolicyId) -> PolicyDetails:
     """Show one policy and its latest versions: who wrote each, and why."""
-    return wiring.policy_service().show(policy_id)
+    return wiring.policy_service().show_policy(policy_id)
 
 
 @policies.put("/policies/{policy_id}", action=MANAGE_POLICY, max_body=64 * 1024)
@@ -42,7 +42,7 @@ def put_policy(call: Call, policy_id: PolicyId, query: PolicyQuery, body: Policy
     The text is validated first, and takes effect within 10 seconds.
     """
     record = _allowed(call, "put", policy_id, body.why)
-    return wiring.policy_service().put(policy_id, body, call.caller, query.version, record)
+    return wiring.policy_service().put_policy(policy_id, body, call.caller, query.version, record)
 
 
 @policies.delete("/policies/{policy_id}", action=MANAGE_POLICY, status=204)
@@ -52,7 +52,7 @@ def remove_policy(call: Call, policy_id: PolicyId, query: PolicyRemoval) -> None
     Its versions are kept.
     """
     record = _allowed(call, "removed", policy_id, query.why)
-    wiring.policy_service().remove(policy_id, query.why, call.caller, record)
+    wiring.policy_service().remove_policy(policy_id, query.why, call.caller, record)
 
 
 @policies.post("/policies/test", action=READ, max_body=64 * 1024)

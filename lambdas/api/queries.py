@@ -104,14 +104,14 @@ class AuditListQuery(PageQuery):
 class LiveQuery(Request):
     """Which live topic to subscribe to."""
 
-    what: Annotated[
-        Literal["progress", "news"],
+    topic: Annotated[
+        Literal["progress", "changes"],
         Field(description="Progress of hops as agents report it, or notices of changed transfers."),
     ] = "progress"
     transfer_id: Annotated[TransferId | None, Field(description="Default: every transfer.")] = None
 
     @model_validator(mode="after")
     def _one_or_the_other(self) -> Self:
-        if self.what == "news" and self.transfer_id is not None:
-            raise ValueError("news covers every transfer: leave transfer_id out")
+        if self.topic == "changes" and self.transfer_id is not None:
+            raise ValueError("changes are of every transfer: leave transfer_id out")
         return self

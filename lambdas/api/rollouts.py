@@ -29,13 +29,13 @@ def start_rollout(call: Call, body: RolloutRequest) -> StartedRolloutView:
         call.caller, MANAGE_AGENT, resource, _audit_event("started", rollout_id)
     )
     call.once("rollout", body, lambda: None)
-    return wiring.rollout_service().start(body, rollout_id, call.actor, call.address, record)
+    return wiring.rollout_service().start_rollout(body, rollout_id, call.actor, call.address, record)
 
 
 @rollouts.get("/rollouts", action=READ)
 def list_rollouts(query: PageQuery) -> RolloutsView:
     """List roll-outs and how many hosts have joined by each, until 30 days after their end."""
-    return wiring.rollout_service().page(query.limit, query.after)
+    return wiring.rollout_service().list_rollouts(query.limit, query.after)
 
 
 @rollouts.post("/rollouts/{rollout_id}/end", action=MANAGE_AGENT)
@@ -49,4 +49,4 @@ def end_rollout(call: Call, rollout_id: RolloutId) -> RolloutView:
     record = wiring.authorizer().authorize(
         call.caller, MANAGE_AGENT, resource, _audit_event("ended", rollout_id)
     )
-    return wiring.rollout_service().end(rollout_id, call.actor, record)
+    return wiring.rollout_service().end_rollout(rollout_id, call.actor, record)

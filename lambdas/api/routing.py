@@ -53,7 +53,7 @@ class Route:
         """The type that the view returns."""
         return self.view.__annotations__["return"]
 
-    def run(self, call: Call, path: dict[str, str]) -> Answer:
+    def respond(self, call: Call, path: dict[str, str]) -> Answer:
         """Precheck the caller, parse the request and call the view.
 
         A view that acts on one resource authorizes the caller again, for that resource.
@@ -131,7 +131,7 @@ class RouteGroup:
         def handle(**path: str) -> Response:
             call = Call(self.blueprint.current_request)
             try:
-                return _success(route, route.run(call, path))
+                return _success(route, route.respond(call, path))
             except Exception as error:
                 problem = details(error, call.request_id)
                 if problem.status in _AUDITED_STATUSES:

@@ -2,7 +2,7 @@
 
 from events.base import WIRE
 from events.views import Health, LiveView, SignIn
-from lambdas import wiring
+from lambdas import adapters
 from lambdas.api.queries import LiveQuery
 from lambdas.api.routing import RouteGroup
 from lambdas.domain.authorization import READ
@@ -13,7 +13,7 @@ system = RouteGroup("system")
 @system.get("/health", action=None)
 def health() -> Health:
     """Report that the API is up, its version, and where people sign in."""
-    settings = wiring.settings()
+    settings = adapters.settings()
     sign_in = SignIn(
         region=settings.region,
         user_pool_id=settings.user_pool_id,
@@ -26,5 +26,5 @@ def health() -> Health:
 @system.get("/live", action=READ)
 def live(query: LiveQuery) -> LiveView:
     """Return a signed MQTT 5 WebSocket URL for live progress or change notices, valid for 5 minutes."""
-    live = wiring.live_urls()
-    return live.changes() if query.what == "news" else live.progress(query.transfer_id)
+    live = adapters.live_urls()
+    return live.changes_url() if query.topic == "changes" else live.progress_url(query.transfer_id)

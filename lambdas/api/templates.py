@@ -15,14 +15,16 @@ templates = RouteGroup("templates")
 @templates.get("/templates", action=READ)
 def list_templates(query: PageQuery) -> TemplatesView:
     """List templates, sorted by name."""
-    return wiring.template_service().page(query.limit, query.after)
+    return wiring.template_service().list_templates(query.limit, query.after)
 
 
 @templates.post("/templates", action=MANAGE_TEMPLATE, status=201, idempotent=True)
 def create_template(call: Call, body: TemplateRequest) -> TemplateView:
     """Create a template under a new name."""
     record = _allowed(call, "created", body.name)
-    call.once("create template", body, lambda: wiring.template_service().create(body, call.actor, record))
+    call.once(
+        "create template", body, lambda: wiring.template_service().create_template(body, call.actor, record)
+    )
     return wiring.template_service().view(body.name)
 
 
@@ -41,7 +43,7 @@ def replace_template(
     Transfers that it has started continue unchanged.
     """
     record = _allowed(call, "replaced", template_id)
-    return wiring.template_service().replace(template_id, body, call.actor, query.version, record)
+    return wiring.template_service().replace_template(template_id, body, call.actor, query.version, record)
 
 
 @templates.delete("/templates/{template_id}", action=MANAGE_TEMPLATE, status=204)
@@ -50,7 +52,7 @@ def remove_template(call: Call, template_id: TemplateId) -> None:
 
     Transfers that it has started continue.
     """
-    wiring.template_service().remove(template_id, _allowed(call, "removed", template_id))
+    wiring.template_service().remove_template(template_id, _allowed(call, "removed", template_id))
 
 
 def _allowed(call: Call, verb: str, template_id: TemplateId) -> Record:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from events.base import Actor, TransferId
 from events.requests import DistributedRequest, TransferRequest
 from events.views import ManifestView, OverviewView, TransfersView, TransferView
-from lambdas import wiring
+from lambdas import adapters, wiring
 from lambdas.api.calls import Call
 from lambdas.api.queries import OverviewQuery, TransferQuery
 from lambdas.api.routing import RouteGroup
@@ -22,7 +22,7 @@ TransferAction = Callable[[str, Actor, AuthorizeTransfer], TransferView]
 def request(call: Call, body: TransferRequest) -> TransferView:
     """Request a transfer from one location to one or more others."""
     authorize = wiring.authorizer().authorize_transfer(call.caller, TRANSFER, "transfer.requested")
-    return wiring.transfer_service().request(call.actor, body, call.idempotency_key, authorize)
+    return wiring.transfer_service().request_transfer(call.actor, body, call.idempotency_key, authorize)
 
 
 @transfers.post("/transfers/distributed", action=TRANSFER, status=202, idempotent=True)
@@ -30,7 +30,7 @@ def request_distributed(call: Call, body: DistributedRequest) -> TransferView:
     """Request a transfer from one agent to one other."""
     spec = TransferRequest(source=body.source, destinations=(body.destination,), options=body.options)
     authorize = wiring.authorizer().authorize_transfer(call.caller, TRANSFER, "transfer.requested")
-    return wiring.transfer_service().request(call.actor, spec, call.idempotency_key, authorize)
+    return wiring.transfer_service().request_transfer(call.actor, spec, call.idempotency_key, authorize)
 
 
 @transfers.get("/transfers", action=READ)
@@ -41,7 +41,7 @@ def list_transfers(query: TransferQuery) -> TransfersView:
     until = _not_in_future(query.until)
     if query.since and query.since >= until:
         return TransfersView(transfers=())
-    return wiring.transfer_service().page(
+    return wiring.transfer_service().list_transfers(
         Query(
             status=query.status,
             agent_id=query.agent,
@@ -56,7 +56,7 @@ def list_transfers(query: TransferQuery) -> TransfersView:
 
 
 def _not_in_future(until: datetime | None) -> datetime:
-    latest = wiring.clock() + timedelta(minutes=1)
+    latest = adapters.clock() + timedelta(minutes=1)
     return min(until, latest) if until else latest
 
 
@@ -78,7 +78,7 @@ def show_manifest(transfer_id: TransferId) -> ManifestView:
 
     The URLs expire after a few minutes.
     """
-    return wiring.manifest_service().of(transfer_id)
+    return wiring.manifest_service().list_manifests(transfer_id)
 
 
 @transfers.post("/transfers/{transfer_id}/cancel", action=STOP, status=202, idempotent=True)

@@ -38,7 +38,7 @@ def start_update(call: Call, body: UpdateRequest) -> UpdateDetails:
             wiring.authorizer().check(call.caller, MANAGE_AGENT, agent_resource(agent.agent_id, agent.tags))
         first = agent_resource(agents[0].agent_id, agents[0].tags)
         record = wiring.authorizer().authorize(call.caller, MANAGE_AGENT, first, event)
-        wiring.update_service().start(update, record)
+        wiring.update_service().start_update(update, record)
 
     call.once("update", body, start)
     return wiring.update_service().view(update_id)
@@ -47,7 +47,7 @@ def start_update(call: Call, body: UpdateRequest) -> UpdateDetails:
 @updates.get("/updates", action=READ)
 def list_updates(query: PageQuery) -> UpdatesView:
     """List updates and their progress, until 90 days after their end."""
-    return wiring.update_service().page(query.limit, query.after)
+    return wiring.update_service().list_updates(query.limit, query.after)
 
 
 @updates.get("/updates/{update_id}", action=READ)

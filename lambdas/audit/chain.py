@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from events.audit import START, AuditEntry, AuditLink, AuditRecord, AuditSeal, digest_of
 from lambdas.aws.signing_key import SigningKey
-from lambdas.domain.errors import StaleError
 from lambdas.ports import Clock
 from lambdas.store.audit import AuditStore
+from lambdas.store.optimistic import retry_stale
 from lambdas.telemetry import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
 
 MAX_ATTEMPTS = 20
+"""Maximum number of attempts to add one link."""
 SEAL_DELAY = timedelta(minutes=10)
 """How long after midnight a day is sealed, so that a link begun before midnight is written."""
 MAX_DAYS = 31
@@ -36,12 +37,9 @@ class AuditChain:
         entries = tuple(
             AuditEntry(record_id=record.record_id, digest=digest_of(record)) for record in records
         )
-        for _ in range(MAX_ATTEMPTS):
-            try:
-                return self._store.put_link(self._next(entries))
-            except StaleError:
-                continue
-        raise StaleError("The audit's chain")
+        retry_stale(
+            lambda: self._store.put_link(self._next(entries)), "The audit's chain", max_attempts=MAX_ATTEMPTS
+        )
 
     def _next(self, entries: tuple[AuditEntry, ...]) -> AuditLink:
         day = f"{self._clock().astimezone(UTC):%Y-%m-%d}"
@@ -74,7 +72,7 @@ class AuditSealer:
             last = self._seal(day, last)
             day += timedelta(days=1)
 
-    def keys(self) -> tuple[dict[str, Any], ...]:
+    def seal_keys(self) -> tuple[dict[str, Any], ...]:
         """Return the JWKs that verify the seals."""
         return (self._key.jwk(),)
 

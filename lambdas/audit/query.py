@@ -4,9 +4,10 @@ from datetime import datetime, timedelta
 
 from events.audit import AuditChainView, AuditSealsView, AuditView
 from lambdas.audit.chain import AuditSealer
+from lambdas.domain.audit_filter import AuditFilter, Period
 from lambdas.domain.errors import CursorError
 from lambdas.ports import Clock
-from lambdas.store.audit import AuditFilter, AuditStore
+from lambdas.store.audit import AuditStore
 
 DEFAULT_WINDOW = timedelta(days=30)
 """How far back a query goes without `since`."""
@@ -22,19 +23,20 @@ class AuditQuery:
         self._sealer = sealer
         self._clock = clock
 
-    def page(
-        self, limit: int, cursor: str | None, since: datetime | None, until: datetime | None,
-        *, who: str | None = None, agent_id: str | None = None, transfer_id: str | None = None,
-    ) -> AuditView:  # fmt: skip
-        """Return one page, filtered by at most one of person, agent and transfer; raises CursorError."""
+    def list_records(
+        self,
+        wanted: AuditFilter,
+        since: datetime | None,
+        until: datetime | None,
+        limit: int,
+        cursor: str | None,
+    ) -> AuditView:
+        """Return one page, newest first; raises CursorError."""
         end = min(until or self._clock(), self._clock()) + timedelta(minutes=1)
         start = max(since or end - DEFAULT_WINDOW, end - MAX_WINDOW)
         if start >= end:
             return AuditView(records=(), next=None)
-        query = AuditFilter(
-            since=start, until=end, who=who, agent_id=agent_id, transfer_id=transfer_id, limit=limit
-        )
-        records, following = self._store.page(query, cursor)
+        records, following = self._store.list_records(wanted, Period(start, end), limit, cursor)
         return AuditView(records=tuple(records), next=following)
 
     def chain(self, day: str, limit: int, after: str | None) -> AuditChainView:
@@ -46,4 +48,4 @@ class AuditQuery:
 
     def seals(self) -> AuditSealsView:
         """Return all seals and the public keys that verify them."""
-        return AuditSealsView(seals=tuple(self._store.seals()), keys=self._sealer.keys())
+        return AuditSealsView(seals=tuple(self._store.seals()), keys=self._sealer.seal_keys())

@@ -37,7 +37,7 @@ class RecordStore(Protocol):
     """Stores audit records, by themselves or in the transaction of a change."""
 
     def writes_for(self, record: AuditRecord) -> Writes: ...
-    def add(self, record: AuditRecord) -> None: ...
+    def add_record(self, record: AuditRecord) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +70,12 @@ class AuditRecorder:
 
     def record_credentials(self, principal: Principal, event: AuditEvent, details: dict[str, Any]) -> None:
         """Record issued credentials; called before they are handed out, since no change is written."""
-        self._store.add(self._record(principal, event, "allowed", after=details))
+        self._store.add_record(self._record(principal, event, "allowed", after=details))
 
     def record_refusal(self, principal: Principal, event: AuditEvent, why: str) -> None:
         """Record a refusal; if that fails, log it, since the refusal holds in any case."""
         try:
-            self._store.add(self._record(principal, event, "refused", why=why))
+            self._store.add_record(self._record(principal, event, "refused", why=why))
         except Exception:
             logger.exception("refusal not recorded", extra={"who": principal.id, "action": event.action})
 

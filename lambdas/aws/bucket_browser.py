@@ -45,7 +45,7 @@ class BucketBrowser:
         self._names = tuple(sorted(names))
         self._timer = timer
 
-    def all(self) -> BucketsView:
+    def list_buckets(self) -> BucketsView:
         """Return all buckets that transfers may use."""
         return BucketsView(buckets=self._names)
 

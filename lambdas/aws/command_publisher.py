@@ -83,7 +83,7 @@ class CommandPublisher:
         return self._current.jwk(), self._next.jwk()
 
     @property
-    def keys(self) -> tuple[KeyId, KeyId]:
+    def key_ids(self) -> tuple[KeyId, KeyId]:
         """The `kid` of the current signing key and of the next."""
         return self._current.kid, self._next.kid
 

@@ -50,9 +50,7 @@ class Idempotency:
         try:
             guarded(request={"operation": operation, "payload": hashlib.sha256(payload.encode()).hexdigest()})
         except IdempotencyValidationError as error:
-            raise ReusedKeyError(
-                "This Idempotency-Key was used for another request.", "Send a new key with a new request."
-            ) from error
+            raise ReusedKeyError("This Idempotency-Key was used for another request.") from error
         except IdempotencyAlreadyInProgressError as error:
             raise StaleError("The request of this Idempotency-Key") from error
 

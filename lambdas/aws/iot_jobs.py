@@ -37,7 +37,7 @@ class IotJobs:
     thing_arn_prefix: str
     topics: Topics
 
-    def begin(self, update: Update, stage: int) -> None:
+    def create_job(self, update: Update, stage: int) -> None:
         """Create the job of a stage; do nothing if it exists."""
         members = update.of_stage(stage)
         document = JobDocument(update_id=update.update_id, version=update.version)
@@ -70,7 +70,7 @@ class IotJobs:
                 raise
             return None
 
-    def end(self, update: Update) -> None:
+    def cancel_jobs(self, update: Update) -> None:
         """Cancel the jobs of all stages; agents that have begun continue."""
         for stage in range(update.stage + 1):
             self._end(self.topics.job(update.update_id, stage), update.reason or update.state)

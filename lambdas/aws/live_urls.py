@@ -45,13 +45,13 @@ class LiveUrls:
         self._clock = clock
         self._host = ""
 
-    def progress(self, transfer_id: TransferId | None) -> LiveView:
+    def progress_url(self, transfer_id: TransferId | None) -> LiveView:
         """Return a URL for the progress of one transfer, or of all."""
         return self._live_view(
             self._topics.live_of_transfer(transfer_id) if transfer_id else self._topics.all_live
         )
 
-    def changes(self) -> LiveView:
+    def changes_url(self) -> LiveView:
         """Return a URL for notices of changed transfers."""
         return self._live_view(self._topics.all_changes)
 

@@ -39,7 +39,7 @@ class CognitoDirectory:
         self._timer = timer
         self._cache: dict[str, tuple[float, Principal]] = {}
 
-    def find(self, actor: Actor) -> Principal:
+    def find_user(self, actor: Actor) -> Principal:
         """Return the user with their current groups; `gone` if the account was deleted or disabled."""
         at, person = self._cache.get(actor.id, (0.0, None))
         if person is None or self._timer() - at > CACHE_TTL_S:
@@ -49,7 +49,7 @@ class CognitoDirectory:
 
     def named(self, text: str) -> Principal:
         """Return the user of this id or current e-mail address; raises PersonUnknownError."""
-        return self.find(Actor(id=self.id_of(text), name=text))
+        return self.find_user(Actor(id=self.id_of(text), name=text))
 
     def id_of(self, text: str) -> str:
         """Return the id of a current e-mail address, and an id unchanged; raises PersonUnknownError."""

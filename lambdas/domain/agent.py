@@ -14,7 +14,7 @@ from events.progress import PeerReachability
 from events.reports import Capabilities, Heartbeat, Hello, RootState
 from events.requests import AgentChange
 from events.states import AgentStatus, CommandKeyStatus
-from lambdas.domain.errors import AgentDeclinedError
+from lambdas.domain.errors import AgentTooOldError
 
 Presence = Literal["online", "silent", "offline"]
 """`silent`: the agent is connected as far as the broker knows, but sends no heartbeats."""
@@ -177,14 +177,12 @@ def changed(agent: Agent, change: AgentChange) -> Agent:
 
 
 def check_able(agent: Agent, destination: Location, options: Options) -> None:
-    """Raise AgentDeclinedError if the agent is too old for a dry run and would upload instead."""
+    """Raise AgentTooOldError if the agent is too old for a dry run and would upload instead."""
     if isinstance(destination, AgentLocation) or not options.dry_run or agent.capabilities.previews_uploads:
         return
-    raise AgentDeclinedError(
-        Problem(
-            code="agent-too-old",
-            message=f"Agent {agent.agent_id} runs version {agent.version}, which cannot make dry runs to "
-            f"{destination}.",
-            advice="Update the agent, or start the transfer without a dry run.",
-        )
+    raise AgentTooOldError(
+        agent.agent_id,
+        agent.version,
+        f"make dry runs to {destination}",
+        "start the transfer without a dry run",
     )

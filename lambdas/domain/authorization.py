@@ -123,7 +123,7 @@ class AuthorizationRequest:
         return _location_text(self.resource.kind, self.resource.name, self.context["destination_path"])
 
     @property
-    def request(self) -> dict[str, Any]:
+    def cedar_request(self) -> dict[str, Any]:
         return {
             "principal": principal_resource(self.principal).uid,
             "action": {"type": "Action", "id": self.action},
@@ -182,13 +182,18 @@ def movements(
     ends = [(hop.source, hop.destination) for hop in transfer.hops]
     ends += [(transfer.source, hop.destination) for hop in transfer.hops]
     shared = _shared(transfer, now, size)
-    return [_movement(person, action, *pair, tags, shared, transfer) for pair in dict.fromkeys(ends)]
+    return [_movement(person, action, pair, tags, shared, transfer) for pair in dict.fromkeys(ends)]
 
 
 def _movement(
-    person: Principal, action: str, source: Location, destination: Location, tags: Tags,
-    shared: Mapping[str, Any], transfer: Transfer,
-) -> AuthorizationRequest:  # fmt: skip
+    person: Principal,
+    action: str,
+    ends: tuple[Location, Location],
+    tags: Tags,
+    shared: Mapping[str, Any],
+    transfer: Transfer,
+) -> AuthorizationRequest:
+    source, destination = ends
     start, end = _end(source, tags), _end(destination, tags)
     context = {
         **shared,

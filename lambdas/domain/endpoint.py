@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from lambdas.domain.errors import RefusedError
+from lambdas.domain.errors import EndpointError
 
 _ENDPOINT = re.compile(
     r"^(?:\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]|[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}))?:(\d{1,5})$"
@@ -11,14 +11,8 @@ _ENDPOINT = re.compile(
 _LAST_PORT = 65535
 
 
-class EndpointError(RefusedError):
-    code = "endpoint"
-
-
 def check_endpoints(endpoints: Iterable[str]) -> None:
     """Raise EndpointError for an address that is not `host:port`."""
     for endpoint in endpoints:
         if not _ENDPOINT.fullmatch(endpoint) or not 0 < int(endpoint.rpartition(":")[2]) <= _LAST_PORT:
-            raise EndpointError(
-                f"{endpoint!r} is not a valid address.", "Write host:port, or [address]:port for IPv6."
-            )
+            raise EndpointError(endpoint)

@@ -1,5 +1,8 @@
 """The errors of the control plane, in one tree. Each carries the `Problem` that the caller gets to read.
 
+What all occurrences of an error have in common is in the catalogue, `problems.py`. A class whose message has
+parameters names them in its constructor; all others are given `detail` and `advice`.
+
 CrosshaulError
 ├── NotFoundError           no resource of that name
 │   ├── PersonUnknownError      no user has that e-mail address
@@ -23,10 +26,12 @@ CrosshaulError
 │   ├── CursorError             `next` is not a cursor of this list
 │   ├── CertificateError        an invalid CSR or certificate
 │   ├── AgentNameError          a name that the token does not allow
-│   ├── EndpointError           an invalid address (domain/endpoint)
+│   ├── EndpointError           an address that is not `host:port`
 │   ├── LoopError               a template that would trigger itself
 │   ├── InvalidPolicyError      an invalid policy text (domain/policy_text)
 │   ├── LockoutError            a policy change that would lock its author out
+│   ├── MisnamedError           a template whose body and URL name different templates
+│   ├── AgentTooOldError        the agent's version cannot do this
 │   ├── AgentDeclinedError      the agent itself refused
 │   └── BucketDeclinedError     S3 refused
 ├── ConflictError           the request cannot be carried out in the current state
@@ -40,6 +45,8 @@ CrosshaulError
 │   ├── AgentBusyUpdatingError  the agent is part of another update
 │   ├── UpdateOverError         the update has ended
 │   ├── StateError              the transfer's state does not allow this
+│   ├── ManifestNotWantedError  the agent has not carried that hop recently
+│   ├── HopNotUnderWayError     the agent is not carrying that hop
 │   ├── ReusedKeyError          the Idempotency-Key belongs to a different request
 │   └── StaleError              concurrent changes won every retry
 ├── NotSignedInError        the caller is not authenticated
@@ -47,170 +54,196 @@ CrosshaulError
 │   ├── RolloutOverError        the token of a rollout that accepts no more hosts
 │   └── AgentKeyError           not the agent's own API key
 ├── ForbiddenError          the caller is authenticated, but not authorized
+├── RequestError            the HTTP request itself is invalid (api/problems)
 ├── AgentSilentError        the agent did not answer in time
 └── BucketSilentError       S3 did not answer
 """
 
-from typing import ClassVar
+from typing import Any
 
 from events.base import Problem
+from events.problem_type import ProblemType
+from lambdas.domain import problems
 
 
 class CrosshaulError(Exception):
-    """Root of the tree: `code` is stable, `advice` says what to do, `retryable` whether to try again."""
+    """Root of the tree: `problem_type` is of the class, `problem` of this occurrence."""
 
-    code: ClassVar[str] = "error"
-    retryable: ClassVar[bool] = False
+    problem_type: ProblemType
 
-    def __init__(self, message: str, advice: str = "", path: str | None = None) -> None:
-        super().__init__(message)
-        self.problem = Problem(
-            code=self.code, message=message, advice=advice, path=path, retryable=self.retryable
-        )
+    def __init__(
+        self, detail: str = "", advice: str = "", path: str | None = None, **parameters: Any
+    ) -> None:
+        """Fill the templates of the problem type; `path` is the path concerned."""
+        self.problem = self.problem_type.problem(path=path, detail=detail, advice=advice, **parameters)
+        super().__init__(self.problem.message)
 
 
 class NotFoundError(CrosshaulError):
-    code = "not-found"
+    """No resource has that name."""
 
 
 class PersonUnknownError(NotFoundError):
-    code = "person-unknown"
+    problem_type = problems.PERSON_UNKNOWN
 
     def __init__(self, address: str) -> None:
-        super().__init__(
-            f"No user has the e-mail address {address}.",
-            "Check the spelling. For a user who has left or has a new address, give the user's id instead: "
-            "the audit shows it.",
-        )
+        super().__init__(address=address)
 
 
 class AgentUnknownError(NotFoundError):
-    code = "agent-unknown"
+    problem_type = problems.AGENT_UNKNOWN
 
     def __init__(self, agent_id: str) -> None:
-        super().__init__(
-            f"Agent {agent_id} does not exist.",
-            "List the agents (crosshaul agents list), or enroll a host under this name.",
-        )
+        super().__init__(agent_id=agent_id)
 
 
 class TransferUnknownError(NotFoundError):
-    code = "transfer-unknown"
+    problem_type = problems.TRANSFER_UNKNOWN
 
     def __init__(self, transfer_id: str) -> None:
-        super().__init__(f"Transfer {transfer_id} does not exist.", "List the transfers to find its id.")
+        super().__init__(transfer_id=transfer_id)
 
 
 class TemplateUnknownError(NotFoundError):
-    code = "template-unknown"
+    problem_type = problems.TEMPLATE_UNKNOWN
 
     def __init__(self, template_id: str) -> None:
-        super().__init__(f"Template {template_id} does not exist.", "List the templates to find its name.")
+        super().__init__(template_id=template_id)
 
 
 class PolicyUnknownError(NotFoundError):
-    code = "policy-unknown"
+    problem_type = problems.POLICY_UNKNOWN
 
     def __init__(self, policy_id: str) -> None:
-        super().__init__(f"Policy {policy_id} does not exist.", "List the policies to find its name.")
+        super().__init__(policy_id=policy_id)
 
 
 class RolloutUnknownError(NotFoundError):
-    code = "rollout-unknown"
+    problem_type = problems.ROLLOUT_UNKNOWN
 
     def __init__(self, rollout_id: str) -> None:
-        super().__init__(f"Rollout {rollout_id} does not exist.", "List the rollouts to find its id.")
+        super().__init__(rollout_id=rollout_id)
 
 
 class UpdateUnknownError(NotFoundError):
-    code = "update-unknown"
+    problem_type = problems.UPDATE_UNKNOWN
 
     def __init__(self, update_id: str) -> None:
-        super().__init__(f"Update {update_id} does not exist.", "List the updates to find its id.")
+        super().__init__(update_id=update_id)
 
 
 class BucketUnknownError(NotFoundError):
-    code = "bucket-unknown"
+    problem_type = problems.BUCKET_UNKNOWN
 
     def __init__(self, bucket: str, known: tuple[str, ...]) -> None:
-        super().__init__(
-            f"Transfers cannot use the bucket {bucket}: it is not configured for them.",
-            f"Configured buckets: {', '.join(sorted(known))}. An administrator can add others: "
-            "cdk deploy -c buckets=…",
-        )
+        super().__init__(bucket=bucket, known=", ".join(sorted(known)))
 
 
 class VersionUnknownError(NotFoundError):
-    code = "version-unknown"
+    problem_type = problems.VERSION_UNKNOWN
 
     def __init__(self, version: str | None) -> None:
-        what = f"Agent version {version} was not published." if version else "No agent version was published."
-        super().__init__(what, "Publish it: python -m infra.publish STAGE (docs/guides).")
+        super().__init__(
+            f"Agent version {version} was not published." if version else "No agent version was published."
+        )
 
 
 class RefusedError(CrosshaulError):
-    code = "refused"
+    """The request can never be carried out as it is."""
 
 
 class RouteError(RefusedError):
-    code = "route-unsupported"
+    problem_type = problems.ROUTE_UNSUPPORTED
 
 
 class OptionsError(RefusedError):
-    code = "options"
+    problem_type = problems.OPTIONS
 
 
 class OverlapError(RefusedError):
-    code = "overlap"
+    problem_type = problems.OVERLAP
 
 
 class DuplicateDestinationError(RefusedError):
-    code = "duplicate-destination"
+    problem_type = problems.DUPLICATE_DESTINATION
+
+    def __init__(self, destination: str) -> None:
+        super().__init__(destination=destination)
 
 
 class OutsideRootsError(RefusedError):
-    code = "outside-roots"
+    problem_type = problems.OUTSIDE_ROOTS
+
+    def __init__(self, agent_id: str, location: str, path: str, roots: str) -> None:
+        super().__init__(path=path, agent_id=agent_id, location=location, roots=roots)
 
 
 class RemoteUnknownError(RefusedError):
-    code = "remote-unknown"
+    problem_type = problems.REMOTE_UNKNOWN
+
+    def __init__(self, agent_id: str, remote: str, remotes: str) -> None:
+        super().__init__(agent_id=agent_id, remote=remote, remotes=remotes)
 
 
 class ReadOnlyError(RefusedError):
-    code = "read-only"
+    problem_type = problems.READ_ONLY
 
 
 class LimitError(RefusedError):
-    code = "limit"
+    problem_type = problems.LIMIT
 
 
 class CursorError(RefusedError):
-    code = "cursor"
-
-    def __init__(self) -> None:
-        super().__init__("Invalid cursor in `next`.", "Start again from the first page, without `next`.")
+    problem_type = problems.CURSOR
 
 
 class CertificateError(RefusedError):
-    code = "certificate"
+    problem_type = problems.CERTIFICATE
 
 
 class AgentNameError(RefusedError):
-    code = "agent-name"
+    problem_type = problems.AGENT_NAME
+
+
+class EndpointError(RefusedError):
+    problem_type = problems.ENDPOINT
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(endpoint=repr(endpoint))
 
 
 class LoopError(RefusedError):
-    code = "template-loop"
+    problem_type = problems.TEMPLATE_LOOP
+
+    def __init__(self, template_ids: tuple[str, ...]) -> None:
+        super().__init__(template_id=template_ids[0], loop=" → ".join((*template_ids, template_ids[0])))
 
 
 class LockoutError(RefusedError):
-    code = "policy-lockout"
+    problem_type = problems.POLICY_LOCKOUT
+
+    def __init__(self, person: str) -> None:
+        super().__init__(person=person)
+
+
+class MisnamedError(RefusedError):
+    problem_type = problems.TEMPLATE_MISNAMED
+
+    def __init__(self, name: str, template_id: str) -> None:
+        super().__init__(name=name, template_id=template_id)
+
+
+class AgentTooOldError(RefusedError):
+    problem_type = problems.AGENT_TOO_OLD
+
+    def __init__(self, agent_id: str, version: str, ability: str, alternative: str) -> None:
+        super().__init__(agent_id=agent_id, version=version, ability=ability, alternative=alternative)
 
 
 class AgentDeclinedError(RefusedError):
     """The agent itself refused; carries the agent's own problem."""
 
-    code = "agent-declined"
+    problem_type = problems.AGENT_DECLINED
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
@@ -218,184 +251,144 @@ class AgentDeclinedError(RefusedError):
 
 
 class BucketDeclinedError(RefusedError):
-    code = "bucket-declined"
-
-    def __init__(self, message: str) -> None:
-        super().__init__(
-            message,
-            "Check that the bucket exists and that its bucket policy lets Crosshaul's account list it.",
-        )
+    problem_type = problems.BUCKET_DECLINED
 
 
 class ConflictError(CrosshaulError):
-    code = "conflict"
+    """The request cannot be carried out in the current state."""
 
 
 class AgentOfflineError(ConflictError):
-    code = "agent-offline"
-    retryable = True
+    problem_type = problems.AGENT_OFFLINE
 
-    def __init__(
-        self,
-        agent_id: str,
-        advice: str = "Start the agent, or use if_offline=queue: the transfer then waits for it.",
-    ) -> None:
-        super().__init__(f"Agent {agent_id} is offline.", advice)
+    def __init__(self, agent_id: str) -> None:
+        super().__init__(agent_id=agent_id)
 
 
 class AgentExistsError(ConflictError):
-    code = "agent-exists"
+    problem_type = problems.AGENT_EXISTS
 
     def __init__(self, agent_id: str) -> None:
-        super().__init__(
-            f"Agent {agent_id} is already registered.",
-            f"Choose another name, or remove the existing agent first: crosshaul agents remove {agent_id}.",
-        )
+        super().__init__(agent_id=agent_id)
 
 
 class NameReservedError(ConflictError):
-    code = "agent-name-reserved"
+    problem_type = problems.AGENT_NAME_RESERVED
 
     def __init__(self, agent_id: str) -> None:
-        super().__init__(
-            f"The name {agent_id} is reserved: it has an enrollment token, or a host is joining with it.",
-            "Use that token, wait until it expires, or choose another name: --name NAME.",
-        )
+        super().__init__(agent_id=agent_id)
 
 
 class ThingForeignError(ConflictError):
-    code = "thing-foreign"
+    problem_type = problems.THING_FOREIGN
 
     def __init__(self, thing: str, stage: str) -> None:
-        super().__init__(
-            f"IoT Core already has a thing {thing} that stage {stage} did not create. It was not changed.",
-            "Find out who owns the thing. If it is unused, delete it in AWS and try again; "
-            "otherwise choose another name for the agent.",
-        )
+        super().__init__(thing=thing, stage=stage)
 
 
 class TemplateExistsError(ConflictError):
-    code = "template-exists"
+    problem_type = problems.TEMPLATE_EXISTS
 
     def __init__(self, template_id: str) -> None:
-        super().__init__(
-            f"Template {template_id} already exists.", "Choose another name, or replace it with PUT."
-        )
+        super().__init__(template_id=template_id)
 
 
 class PolicyExistsError(ConflictError):
-    code = "policy-exists"
+    problem_type = problems.POLICY_EXISTS
 
     def __init__(self, policy_id: str, *, ships: bool) -> None:
-        super().__init__(
-            f"Policy {policy_id} already exists{': it comes with Crosshaul' if ships else ''}.",
-            "Choose another name, or edit the existing policy.",
-        )
+        super().__init__(f"Policy {policy_id} already exists{': it comes with Crosshaul' if ships else ''}.")
 
 
 class NothingToUpdateError(ConflictError):
-    code = "nothing-to-update"
+    problem_type = problems.NOTHING_TO_UPDATE
 
     def __init__(self, version: str) -> None:
-        super().__init__(f"Every selected agent already has version {version}.", "There is nothing to do.")
+        super().__init__(version=version)
 
 
 class AgentBusyUpdatingError(ConflictError):
-    code = "agent-busy-updating"
+    problem_type = problems.AGENT_BUSY_UPDATING
 
     def __init__(self, agent_id: str, update_id: str) -> None:
-        super().__init__(
-            f"Agent {agent_id} is part of update {update_id}, which is still running.",
-            f"Wait until it ends, or cancel it: crosshaul agents updates cancel {update_id}",
-        )
+        super().__init__(agent_id=agent_id, update_id=update_id)
 
 
 class UpdateOverError(ConflictError):
-    code = "update-over"
+    problem_type = problems.UPDATE_OVER
 
     def __init__(self, update_id: str, state: str) -> None:
-        super().__init__(
-            f"Update {update_id} has already ended: {state}.",
-            f"For details: crosshaul agents updates show {update_id}",
-        )
+        super().__init__(update_id=update_id, state=state)
 
 
 class StateError(ConflictError):
-    code = "state"
+    problem_type = problems.STATE
+
+
+class ManifestNotWantedError(ConflictError):
+    problem_type = problems.MANIFEST_NOT_WANTED
+
+    def __init__(self, agent_id: str, hop_id: str, days: int) -> None:
+        super().__init__(agent_id=agent_id, hop_id=hop_id, days=days)
+
+
+class HopNotUnderWayError(ConflictError):
+    problem_type = problems.HOP_NOT_UNDER_WAY
+
+    def __init__(self, agent_id: str, hop_id: str) -> None:
+        super().__init__(agent_id=agent_id, hop_id=hop_id)
 
 
 class ReusedKeyError(ConflictError):
-    code = "idempotency-key-reused"
+    problem_type = problems.IDEMPOTENCY_KEY_REUSED
 
 
 class StaleError(ConflictError):
-    code = "stale"
-    retryable = True
+    problem_type = problems.STALE
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what} was changed by another request at the same time.", "Try again.")
+    def __init__(self, subject: str) -> None:
+        super().__init__(subject=subject)
 
 
 class NotSignedInError(CrosshaulError):
-    code = "not-signed-in"
-
-    def __init__(
-        self, message: str = "You are not signed in.", advice: str = "Sign in: crosshaul login URL."
-    ) -> None:
-        super().__init__(message, advice)
+    problem_type = problems.NOT_SIGNED_IN
 
 
 class TokenError(NotSignedInError):
     """One message for every fault of a token, so that guessing reveals nothing."""
 
-    code = "enrollment-token"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The enrollment token is unknown, was already used, or has expired.",
-            "Ask an administrator for a new one: crosshaul agents enroll NAME.",
-        )
+    problem_type = problems.ENROLLMENT_TOKEN
 
 
 class RolloutOverError(NotSignedInError):
     """Raised only for callers with the right token, so it may say why."""
 
-    code = "rollout-over"
+    problem_type = problems.ROLLOUT_OVER
 
-    def __init__(self, rollout_id: str, why: str) -> None:
-        super().__init__(
-            f"Rollout {rollout_id} accepts no more hosts: it {why}.",
-            "Ask an administrator for a new one: crosshaul agents rollout --name PATTERN --count N.",
-        )
+    def __init__(self, rollout_id: str, reason: str) -> None:
+        super().__init__(rollout_id=rollout_id, reason=reason)
 
 
 class AgentKeyError(NotSignedInError):
-    code = "agent-key"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "No agent of this name has this API key.", "Send the agent's own API key in X-Agent-Key."
-        )
+    problem_type = problems.AGENT_KEY
 
 
 class ForbiddenError(CrosshaulError):
     """Names the policies that forbid the request; none if no policy permits it."""
 
-    code = "forbidden"
+    problem_type = problems.FORBIDDEN
 
-    def __init__(self, message: str, advice: str = "", policies: tuple[str, ...] = ()) -> None:
-        super().__init__(message, advice)
+    def __init__(self, detail: str, advice: str, policies: tuple[str, ...] = ()) -> None:
+        super().__init__(detail, advice)
         self.policies = policies
 
 
 class AgentSilentError(CrosshaulError):
-    code = "agent-silent"
-    retryable = True
+    problem_type = problems.AGENT_SILENT
 
 
 class BucketSilentError(CrosshaulError):
-    code = "bucket-silent"
-    retryable = True
+    problem_type = problems.BUCKET_SILENT
 
     def __init__(self, bucket: str) -> None:
-        super().__init__(f"S3 did not answer for the bucket {bucket}.", "Try again in a moment.")
+        super().__init__(bucket=bucket)

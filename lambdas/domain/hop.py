@@ -102,7 +102,7 @@ class Hop:
         return f"{self.transfer_id}-{self.number}"
 
     @property
-    def called(self) -> str:
+    def display_name(self) -> str:
         """Return the hop's name for people, who count from 1: `hop 1`."""
         return f"hop {self.number + 1}"
 

@@ -16,10 +16,9 @@ from lambdas.domain.hop import (
     queued,
     tried_again,
 )
+from lambdas.domain.problems import AGENT_SILENT, PREVIOUS_HOP_ENDED
 
 S = HopState
-
-PREVIOUS_HOP_ENDED = "previous-hop-ended"
 
 
 def offered(hop: Hop, now: datetime) -> Hop:
@@ -56,11 +55,8 @@ def failed_by_upstream(hop: Hop, before: Hop, now: datetime) -> Hop:
     """Return the hop ended because its upstream hop `before` failed or was cancelled."""
     if hop.ended:
         return hop
-    advice = f"Fix the problem of {before.called}, then retry the transfer."
-    problem = Problem(
-        code=PREVIOUS_HOP_ENDED,
-        message=f"{hop.called.capitalize()} continues {before.called}, which {before.state}.",
-        advice=advice,
+    problem = PREVIOUS_HOP_ENDED.problem(
+        hop=hop.display_name.capitalize(), previous=before.display_name, state=before.state
     )
     return moved(replace(hop, problem=problem), before.state, now)
 
@@ -124,9 +120,7 @@ def _restarted(hop: Hop, ready: bool, now: datetime) -> Hop:
 
 
 def _agent_silent(hop: Hop) -> Problem:
-    return Problem(
-        code="agent-silent",
-        message=f"Agent {hop.carrier} sent no report about {hop.called} for {WORK_LEASE.seconds} s.",
+    return AGENT_SILENT.problem(
+        detail=f"Agent {hop.carrier} sent no report about {hop.display_name} for {WORK_LEASE.seconds} s.",
         advice="Check in the list of agents whether it is online; the hop resumes when it is back.",
-        retryable=True,
     )

@@ -8,7 +8,7 @@ from events.base import AgentId, Problem
 from events.progress import Progress
 from events.reports import (
     DESTINATION_UNREACHABLE,
-    PREVIOUS_HOP_RESTS,
+    PREVIOUS_HOP_NOT_RUNNING,
     SOURCE_UNREACHABLE,
     AboutHop,
     AgentHop,
@@ -22,6 +22,7 @@ from events.reports import (
 )
 from events.states import HopState
 from lambdas.domain.hop import AT_WORK, Hop, moved, set_back, tried_again
+from lambdas.domain.problems import AGENT_RESTARTED
 
 S = HopState
 
@@ -103,7 +104,7 @@ def _failed(hop: Hop, report: Failed, now: datetime) -> Hop:
         failures=report.failures,
         failures_total=report.failures_total,
     )
-    if hop.after is not None and report.problem.code == PREVIOUS_HOP_RESTS and not hop.paused_by_user:
+    if hop.after is not None and report.problem.code == PREVIOUS_HOP_NOT_RUNNING and not hop.paused_by_user:
         return set_back(failed, now)
     if not report.problem.retryable:
         return moved(failed, S.FAILED, now)
@@ -143,7 +144,8 @@ def lost(hop: Hop, hello_at: datetime, now: datetime) -> Hop:
     paused_by_agent = hop.state == S.PAUSED and not hop.paused_by_user
     if not (hop.state in AT_WORK or paused_by_agent) or (hop.reported_at and hop.reported_at > hello_at):
         return hop
-    return tried_again(replace(hop, problem=_agent_restarted(hop)), now)
+    problem = AGENT_RESTARTED.problem(agent_id=hop.carrier, hop=hop.display_name)
+    return tried_again(replace(hop, problem=problem), now)
 
 
 def correction(hop: Hop | None, agent_hop: AgentHop) -> Literal["cancel", "pause"] | None:
@@ -155,12 +157,3 @@ def correction(hop: Hop | None, agent_hop: AgentHop) -> Literal["cancel", "pause
         return "cancel"
     stopped = hop.paused_by_user or hop.state == S.AWAITING_APPROVAL
     return "pause" if stopped and agent_hop.state == "running" else None
-
-
-def _agent_restarted(hop: Hop) -> Problem:
-    return Problem(
-        code="agent-restarted",
-        message=f"Agent {hop.carrier} reconnected without {hop.called}, which it had started.",
-        advice="The hop is sent again automatically. If this repeats, check the agent's log.",
-        retryable=True,
-    )

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from events.sizes import json_bytes
 from lambdas.domain.plan import MAX_SELECTED, MAX_SELECTED_BYTES
-from lambdas.domain.sizes import json_bytes
 from lambdas.domain.template import Template
 
 MAX_TRANSACTION_ITEMS = 100

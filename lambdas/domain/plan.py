@@ -10,11 +10,12 @@ from events.base import Actor
 from events.locations import AgentLocation, Location, RemoteLocation, S3Location, destination_of
 from events.options import Options
 from events.requests import MAX_DESTINATIONS, Shape, TransferRequest
+from events.sizes import json_bytes
 from events.states import HopState
 from lambdas.domain.errors import DuplicateDestinationError, LimitError, OverlapError, RouteError
 from lambdas.domain.hop import FIRST_CHECK_DELAY, Hop
 from lambdas.domain.options import check_options
-from lambdas.domain.sizes import check_sizes, json_bytes
+from lambdas.domain.sizes import check_sizes
 from lambdas.domain.transfer import Transfer
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -39,7 +40,7 @@ class TransferSpec:
     """Owner of the template, on whose behalf the transfer runs; None without a template."""
 
     @classmethod
-    def of(cls, request: TransferRequest, template_id: str | None = None) -> "TransferSpec":
+    def from_request(cls, request: TransferRequest, template_id: str | None = None) -> "TransferSpec":
         return cls(
             source=request.source,
             destinations=request.destinations,
@@ -188,9 +189,7 @@ def _check_distinct(destinations: Sequence[Location]) -> None:
     for destination in destinations:
         key = _key(destination)
         if key in seen:
-            raise DuplicateDestinationError(
-                f"The destination {destination} occurs more than once.", "Name each destination once."
-            )
+            raise DuplicateDestinationError(str(destination))
         seen.add(key)
 
 

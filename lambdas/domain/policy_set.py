@@ -112,7 +112,7 @@ class PolicySet:
         """Return the decision: a matching forbid wins over a permit; then approval may be required."""
         if question.principal.gone:
             return Decision("refused")
-        request, entities = question.request, question.entities_text
+        request, entities = question.cedar_request, question.entities_text
         found = _ask(self.plain.slice_for(question), request, entities)
         if not found.allowed or self.approvals is None or question.action != TRANSFER:
             return Decision("allowed" if found.allowed else "refused", found.policies)
@@ -130,7 +130,7 @@ class PolicySet:
         return (
             not person.gone
             and _ask(
-                self.precheck_statements.slice_for(question), question.request, question.entities_text
+                self.precheck_statements.slice_for(question), question.cedar_request, question.entities_text
             ).allowed
         )
 

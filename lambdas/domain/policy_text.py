@@ -15,6 +15,7 @@ from typing import Any
 
 from lambdas.domain.authorization import is_person_id
 from lambdas.domain.errors import RefusedError
+from lambdas.domain.problems import POLICY_INVALID
 
 SCHEMA = (Path(__file__).parent / "rules/schema.cedarschema").read_text()
 MAX_TEXT = 16 * 1024
@@ -48,10 +49,10 @@ class PolicySyntaxError:
 class InvalidPolicyError(RefusedError):
     """An invalid policy text; `flaws` has every error with its position."""
 
-    code = "policy-invalid"
+    problem_type = POLICY_INVALID
 
     def __init__(self, flaws: tuple[PolicySyntaxError, ...], advice: str) -> None:
-        super().__init__("The policy is not valid: " + "; ".join(map(str, flaws)) + ".", advice)
+        super().__init__(errors="; ".join(map(str, flaws)), advice=advice)
         self.flaws = flaws
 
 

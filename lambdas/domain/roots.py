@@ -28,10 +28,7 @@ def _check_remote(agent: Agent, location: RemoteLocation, *, writing: bool) -> N
     remotes = agent.capabilities.remotes
     found = next((remote for remote in remotes if remote.name == location.remote), None)
     if found is None:
-        raise RemoteUnknownError(
-            f"Agent {agent.agent_id} has no remote {location.remote}.",
-            f"Use one of: {_named(remotes)}. Or let the host's administrator add it to agent.toml.",
-        )
+        raise RemoteUnknownError(agent.agent_id, location.remote, _named(remotes))
     if writing and found.access != "rw":
         writable = tuple(remote for remote in remotes if remote.access == "rw")
         raise ReadOnlyError(
@@ -54,11 +51,7 @@ def check_roots(agent: Agent, location: AgentLocation, *, writing: bool) -> None
     """
     holding = [root for root in agent.roots if _holds(root, location.path)]
     if not holding:
-        raise OutsideRootsError(
-            f"{location} is outside the roots of agent {agent.agent_id}.",
-            f"Choose a path below one of: {_listed(agent.roots)}. Or ask for a root there.",
-            path=location.path,
-        )
+        raise OutsideRootsError(agent.agent_id, str(location), location.path, _listed(agent.roots))
     innermost = max(holding, key=lambda root: len(root.path))
     if writing and innermost.access != "rw":
         writable = tuple(root for root in agent.roots if root.access == "rw")

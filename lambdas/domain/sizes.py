@@ -4,14 +4,11 @@ Sizes are those of JSON, where a control character takes six bytes. They are che
 written, so that nothing is accepted that could not be sent or stored later.
 """
 
-import json
 from collections.abc import Mapping
-from typing import Any
-
-from pydantic_core import to_jsonable_python
 
 from events.base import AgentId
 from events.locations import AgentLocation
+from events.sizes import json_bytes
 from lambdas.domain.agent import Agent
 from lambdas.domain.errors import LimitError
 from lambdas.domain.hop import Hop
@@ -40,12 +37,6 @@ _OTHER_FIELDS_BYTES = 2048
 """Bytes for ids, times, the relay, and the names of all fields."""
 _SIGNATURE_BYTES = 300
 """Bytes for a token's header and signature, and the message around it."""
-
-
-def json_bytes(value: Any) -> int:
-    """Return the size of a value as compact JSON in bytes."""
-    text = json.dumps(to_jsonable_python(value), ensure_ascii=False, separators=(",", ":"))
-    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def check_sizes(transfer: Transfer, agents: Mapping[AgentId, Agent]) -> None:

@@ -90,11 +90,7 @@ def check_loops(new: Template, others: Iterable[Template]) -> None:
     path = _path_back(new, new, [template for template in (new, *known) if template.enabled], frozenset())
     if not new.enabled or path is None:
         return
-    loop = " → ".join(template.template_id for template in path)
-    raise LoopError(
-        f"Objects that {new.template_id} writes to S3 would start it again: {loop} → {new.template_id}.",
-        "Write to a prefix or bucket that starts no template of this loop.",
-    )
+    raise LoopError(tuple(template.template_id for template in path))
 
 
 def _path_back(

@@ -1,6 +1,12 @@
-"""Entries of a transfer's timeline."""
+"""Entries of a transfer's timeline.
 
+python -m lambdas.domain.timeline    prints the texts of all entries, as JSON
+"""
+
+import json
+import sys
 from datetime import datetime
+from typing import Literal, get_args
 
 from events.base import Actor
 from events.states import HopState
@@ -9,7 +15,8 @@ from lambdas.domain.hop import Hop
 
 CROSSHAUL = Actor.called("crosshaul")
 
-_TEXTS = {
+TransferEvent = Literal["requested", "approved", "paused", "resumed", "cancelled", "retried"]
+_HOP_EVENTS = {
     HopState.AWAITING_APPROVAL: "waits for approval",
     HopState.WAITING: "waits for the hop before it",
     HopState.QUEUED: "queued",
@@ -21,6 +28,7 @@ _TEXTS = {
     HopState.FAILED: "failed",
     HopState.CANCELLED: "was cancelled",
 }
+_QUEUED_AGAIN = "queued again, attempt {attempt}"
 
 
 def by_agent(agent_id: str) -> Actor:
@@ -33,20 +41,26 @@ def by_template(template_id: str) -> Actor:
     return Actor.called(f"template:{template_id}")
 
 
-def asked(what: str, by: Actor, now: datetime) -> TimelineEntry:
+def asked(what: TransferEvent, by: Actor, now: datetime) -> TimelineEntry:
     """Return an entry about the whole transfer."""
     return TimelineEntry(at=now, what=what, by=by)
 
 
 def became(hop: Hop, by: Actor, now: datetime) -> TimelineEntry:
     """Return an entry about one hop's current state."""
-    text = _TEXTS[hop.state].format(carrier=hop.carrier, via=hop.via or hop.route)
-    again = f" again, attempt {hop.attempt}" if hop.state == HopState.QUEUED and hop.attempt > 1 else ""
+    again = hop.state == HopState.QUEUED and hop.attempt > 1
+    template = _QUEUED_AGAIN if again else _HOP_EVENTS[hop.state]
+    text = template.format(carrier=hop.carrier, via=hop.via or hop.route, attempt=hop.attempt)
     return TimelineEntry(
         at=now,
-        what=f"{hop.called} {text}{again}",
+        what=f"{hop.display_name} {text}",
         by=by,
         hop_id=hop.hop_id,
         state=hop.state,
         problem=hop.problem,
     )
+
+
+if __name__ == "__main__":
+    hop_events = [*_HOP_EVENTS.values(), _QUEUED_AGAIN]
+    json.dump({"transfer": get_args(TransferEvent), "hop": hop_events}, sys.stdout)

@@ -82,7 +82,7 @@ class Authorizer:
 
         Raises ForbiddenError unless it is allowed.
         """
-        return self.check(self._users.find(actor), action, resource)
+        return self.check(self._users.find_user(actor), action, resource)
 
     def agent(self, agent_id: AgentId) -> Resource:
         """Return the agent as a resource with its current tags; an unknown agent has none."""
@@ -125,7 +125,7 @@ class Authorizer:
         actors = tuple({actor.id: actor for actor in (template.owner, template.changed_by)}.values())
 
         def authorize(transfer: Transfer) -> Authorization:
-            users = [self._users.find(actor) for actor in actors]
+            users = [self._users.find_user(actor) for actor in actors]
             decisions = [self.check_transfer(user, domain.TRANSFER, transfer, size) for user in users]
             template_principal = Principal(by_template(template.template_id).id)
             return self._authorization(
@@ -149,7 +149,7 @@ class Authorizer:
                     transfer.approval.policies if transfer.approval else (),
                 )
             for actor in asked_for:
-                self.check_transfer(self._users.find(actor), domain.TRANSFER, transfer)
+                self.check_transfer(self._users.find_user(actor), domain.TRANSFER, transfer)
             decision = self.check_transfer(principal, domain.TRANSFER, transfer)
             allowed = Decision("allowed", decision.policies)
             return self._authorization(principal, "transfer.approved", transfer, allowed, asked_for)

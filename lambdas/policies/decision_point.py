@@ -52,7 +52,7 @@ class DecisionPoint:
         self._checked = self._timer()
         if self._policies is not None and self._store.version() == self._version:
             return False
-        self._version, stored = self._store.all()
+        self._version, stored = self._store.list_policies()
         self._policies = policy_set(texts(in_force(stored)))
         logger.info("policies read", extra={"version": self._version, "policies": len(self._policies.texts)})
         return True

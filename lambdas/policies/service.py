@@ -38,21 +38,21 @@ class PolicyService:
         self._zone = zone
         self._clock = clock
 
-    def list_all(self) -> PoliciesView:
+    def list_policies(self) -> PoliciesView:
         """Return the policies in force."""
-        version, stored = self._store.all()
+        version, stored = self._store.list_policies()
         return PoliciesView(version=version, policies=tuple(map(_view, in_force(stored).values())))
 
-    def show(self, policy_id: str) -> PolicyDetails:
+    def show_policy(self, policy_id: str) -> PolicyDetails:
         """Return a policy with its latest versions; raises PolicyUnknownError."""
         past = tuple(map(_view, self._store.past(policy_id, MAX_SHOWN_VERSIONS)))
-        _, stored = self._store.all()
+        _, stored = self._store.list_policies()
         policy = in_force(stored).get(policy_id)
         if policy is None:
             raise PolicyUnknownError(policy_id)
         return PolicyDetails(**_view(policy).model_dump(), past=past)
 
-    def put(
+    def put_policy(
         self,
         policy_id: str,
         request: PolicyRequest,
@@ -72,9 +72,9 @@ class PolicyService:
         text = with_user_ids(request.text, self._users)
         statements(text)
         self._change(policy_id, text, request.why, by, expected_version, record)
-        return self.show(policy_id)
+        return self.show_policy(policy_id)
 
-    def remove(self, policy_id: str, why: str, by: Principal, record: Record = unrecorded) -> None:
+    def remove_policy(self, policy_id: str, why: str, by: Principal, record: Record = unrecorded) -> None:
         """Remove a policy and keep its versions; raises PolicyUnknownError or LockoutError."""
         self._change(policy_id, None, why, by, None, record)
 
@@ -87,7 +87,7 @@ class PolicyService:
         expected_version: int | None,
         record: Record,
     ) -> None:
-        version, stored = self._store.all()
+        version, stored = self._store.list_policies()
         old = in_force(stored).get(policy_id)
         if text is None and old is None:
             raise PolicyUnknownError(policy_id)
@@ -103,7 +103,7 @@ class PolicyService:
         )
         self._check_change(new, stored, by)
         keep = text is not None or shipped(policy_id) is not None
-        self._store.write(version, new, keep, record(old, new))
+        self._store.write_policy(version, new, keep, record(old, new))
         self._decision_point.refresh()
         keys = {"policy_id": policy_id, "version": new.version, "by": by.id}
         logger.info("policy changed" if text else "policy removed", extra=keys)
@@ -115,10 +115,7 @@ class PolicyService:
             raise LimitError(f"There would be {len(resulting)} policies.", f"Keep {MAX_POLICIES} at most.")
         request = simple(by, MANAGE_POLICY, SYSTEM, RequestTime(self._clock(), self._zone))
         if not policy_set(texts(resulting)).decide(request).allowed:
-            raise LockoutError(
-                f"With this change, {by.name} could no longer change policies, nor undo it.",
-                "Keep a policy that permits you manage_policy, or let another administrator make the change.",
-            )
+            raise LockoutError(by.name)
 
 
 def with_user_ids(text: str, users: UserDirectory) -> str:

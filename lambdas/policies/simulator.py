@@ -64,12 +64,12 @@ class PolicySimulator:
     def test(self, request: PolicyTest, by: Principal) -> PolicyTestView:
         """Decide a transfer without starting it; raises RefusedError if no such transfer is possible."""
         principal = self._principal(request, by)
-        spec = TransferSpec.of(request.transfer, request.template_id)
+        spec = TransferSpec.from_request(request.transfer, request.template_id)
         now = RequestTime(request.at or self._clock(), self._zone)
         transfer = plan(new_transfer_id(), spec, principal.actor, now.at)
         tags = tags_of(self._agents.get_many(transfer.agents).values())
         movement_requests = movements(principal, TRANSFER, transfer, tags, now, request.size)
-        policies = policy_set(texts(in_force(self._store.all()[1])))
+        policies = policy_set(texts(in_force(self._store.list_policies()[1])))
         decisions = [policies.decide(movement) for movement in movement_requests]
         overall = worst(decisions)
         return PolicyTestView(
@@ -89,7 +89,7 @@ class PolicySimulator:
             PolicyUnknownError: The policy to remove does not exist.
             InvalidPolicyError: The text is not valid.
         """
-        before = texts(in_force(self._store.all()[1]))
+        before = texts(in_force(self._store.list_policies()[1]))
         if request.text is None and policy_id not in before:
             raise PolicyUnknownError(policy_id)
         after = {name: text for name, text in before.items() if name != policy_id}
@@ -110,7 +110,7 @@ class PolicySimulator:
         tags = tags_of(agents.values())
         for transfer in transfers:
             now = RequestTime(transfer.created_at, self._zone)
-            principal = self._users.find(transfer.acting)
+            principal = self._users.find_user(transfer.acting)
             size = transfer.progress.bytes_total
             requests = movements(principal, TRANSFER, transfer, tags, now, size)
             decision_before = _decide_all(before, requests)

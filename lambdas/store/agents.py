@@ -42,7 +42,7 @@ class AgentStore:
         with refusal_is(StaleError(f"Agent {agent_id}")):
             AgentRow(agent_id).update(_replace_key(key_hash), condition=AgentRow.next_key_hash == key_hash)
 
-    def page(self, limit: int, after: AgentId | None) -> tuple[list[Agent], AgentId | None]:
+    def list_agents(self, limit: int, after: AgentId | None) -> tuple[list[Agent], AgentId | None]:
         """Return the agents after `after`, by name, and the last one's name if there may be more."""
         beyond = AgentRow.agent_id > after if after else None
         names = [row.agent_id for row in AgentRow.fleet.query(FLEET, beyond, limit=limit)]
@@ -50,24 +50,24 @@ class AgentStore:
         agents = [found[name] for name in names if name in found]
         return agents, names[-1] if len(names) == limit else None
 
-    def create(self, agent: Agent, key_hash: str, also: Writes) -> None:
+    def create_agent(self, agent: Agent, key_hash: str, also: Writes) -> None:
         """Write a new agent and `also` in one transaction; raise StaleError if it is refused."""
         refusal = StaleError(f"Agent {agent.agent_id}")
         with refusal_is(refusal), transaction(self._region) as writes:
             writes.save(rows.agent_row(agent, key_hash), condition=AgentRow.agent_id.does_not_exist())
             also(writes)
 
-    def replace(self, old: Agent, new: Agent, also: Writes | None = None) -> None:
+    def replace_agent(self, old: Agent, new: Agent, also: Writes | None = None) -> None:
         """Write what differs; raise StaleError if the presence has changed or the agent was removed."""
         if actions := rows.actions(old, new):
             self._update(old, actions, also)
 
     def renew(self, old: Agent, new: Agent, key_hash: str, also: Writes) -> None:
-        """Write what differs, and a second API key that is valid beside the first; see `replace`."""
+        """Write what differs, and a second API key that is valid beside the first; see `replace_agent`."""
         self._update(old, [*rows.actions(old, new), AgentRow.next_key_hash.set(key_hash)], also)
 
     def confirm_key(self, old: Agent, new: Agent, also: Writes) -> None:
-        """Write what differs, and replace the first API key by the second, if there is one; see `replace`."""
+        """Write what differs, and replace the first API key by the second, if any; see `replace_agent`."""
         unused = self._row(old.agent_id).next_key_hash
         self._update(old, [*rows.actions(old, new), *(_replace_key(unused) if unused else ())], also)
 
@@ -95,7 +95,7 @@ class AgentStore:
         found = AgentRow.by_age.query(rows.AGING, AgentRow.rotate_at <= now, limit=limit)
         return [row.agent_id for row in found]
 
-    def remove(self, agent_id: AgentId, also: Writes = no_writes) -> None:
+    def delete_agent(self, agent_id: AgentId, also: Writes = no_writes) -> None:
         """Delete an agent, and write `also` in the same transaction."""
         with transaction(self._region) as writes:
             writes.delete(AgentRow(agent_id))

@@ -5,7 +5,6 @@ partitions: `agent#<name>`, which points to an agent's records; `chain#<day>` an
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +14,7 @@ from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
 from events.audit import AuditLink, AuditRecord, AuditSeal
+from lambdas.domain.audit_filter import AuditFilter, Period
 from lambdas.domain.errors import StaleError
 from lambdas.store.base import JsonOf, Writes, bind, refusal_is
 from lambdas.store.cursor import Cursor, read, taken, written
@@ -56,18 +56,6 @@ class AuditRow(Model):
     by_transfer = ByTransfer()
 
 
-@dataclass(frozen=True, kw_only=True)
-class AuditFilter:
-    """Filter for records: in [since, until), of one person, one agent or one transfer."""
-
-    since: datetime
-    until: datetime
-    who: str | None = None
-    agent_id: str | None = None
-    transfer_id: str | None = None
-    limit: int = 50
-
-
 Page = tuple[list[AuditRecord], str | None]
 Part = tuple[list[AuditRecord], Cursor | None]
 
@@ -86,7 +74,7 @@ class AuditStore:
 
         return write
 
-    def add(self, record: AuditRecord) -> None:
+    def add_record(self, record: AuditRecord) -> None:
         """Write a record by itself: a refusal changes nothing else."""
         _row(record).save(condition=AuditRow.part.does_not_exist())
 
@@ -94,23 +82,23 @@ class AuditStore:
         """Add a record to an agent's records; repeating this is harmless."""
         AuditRow(f"{AGENT}{agent_id}", record_id).save()
 
-    def page(self, wanted: AuditFilter, cursor: str | None) -> Page:
+    def list_records(self, wanted: AuditFilter, period: Period, limit: int, cursor: str | None) -> Page:
         """Return one page, newest first; raise CursorError for an invalid cursor."""
         with taken(cursor):
-            records, following = self._page(wanted, read(cursor))
+            records, following = self._page(wanted, period, limit, read(cursor))
         return records, written(following)
 
-    def _page(self, wanted: AuditFilter, cursor: Cursor) -> Part:
+    def _page(self, wanted: AuditFilter, period: Period, limit: int, cursor: Cursor) -> Part:
         if wanted.who:
-            return _found(AuditRow.by_person, wanted.who, wanted, cursor.key)
+            return _found(AuditRow.by_person, wanted.who, period, limit, cursor.key)
         if wanted.transfer_id:
-            return _found(AuditRow.by_transfer, wanted.transfer_id, wanted, cursor.key)
+            return _found(AuditRow.by_transfer, wanted.transfer_id, period, limit, cursor.key)
         if wanted.agent_id:
-            return self._of_agent(wanted, cursor.key)
-        return _by_day(wanted, cursor)
+            return self._of_agent(wanted.agent_id, period, limit, cursor.key)
+        return _by_day(period, limit, cursor)
 
-    def _of_agent(self, wanted: AuditFilter, key: Any) -> Part:
-        rows = _query(AuditRow, f"{AGENT}{wanted.agent_id}", wanted, key, wanted.limit)
+    def _of_agent(self, agent_id: str, period: Period, limit: int, key: Any) -> Part:
+        rows = _query(AuditRow, f"{AGENT}{agent_id}", period, limit, key)
         keys = [(row.part[:10], row.part) for row in rows]
         found = {row.part: row.record for row in AuditRow.batch_get(keys)} if keys else {}
         records = [record for _, part in keys if (record := found.get(part))]
@@ -144,7 +132,7 @@ class AuditStore:
         with refusal_is(StaleError("The audit's seal")):
             AuditRow(SEAL, seal.day, seal=seal).save(condition=AuditRow.part.does_not_exist())
 
-    def record(self, image: Mapping[str, Any]) -> AuditRecord | None:
+    def record_in(self, image: Mapping[str, Any]) -> AuditRecord | None:
         """Return the record in a row that the stream shows as new, None if it is not a record."""
         return AuditRecord.model_validate_json(image["record"]) if "record" in image else None
 
@@ -155,13 +143,13 @@ def _row(record: AuditRecord) -> AuditRow:
     )
 
 
-def _query(index: Any, key: str, wanted: AuditFilter, last: Any, limit: int) -> Any:
-    part = AuditRow.part.between(_moment(wanted.since), _moment(wanted.until))
+def _query(index: Any, key: str, period: Period, limit: int, last: Any) -> Any:
+    part = AuditRow.part.between(_moment(period.since), _moment(period.until))
     return index.query(key, part, scan_index_forward=False, limit=limit, last_evaluated_key=last)
 
 
-def _found(index: Any, key: str, wanted: AuditFilter, last: Any) -> Part:
-    rows = _query(index, key, wanted, last, wanted.limit)
+def _found(index: Any, key: str, period: Period, limit: int, last: Any) -> Part:
+    rows = _query(index, key, period, limit, last)
     records = [row.record for row in rows]
     return records, _rest(rows)
 
@@ -170,24 +158,23 @@ def _rest(rows: Any, part: str | None = None) -> Cursor | None:
     return Cursor(part, rows.last_evaluated_key) if rows.last_evaluated_key else None
 
 
-def _by_day(wanted: AuditFilter, cursor: Cursor) -> Part:
+def _by_day(period: Period, limit: int, cursor: Cursor) -> Part:
     records: list[AuditRecord] = []
-    days = list(_days(wanted, cursor.part))
+    days = list(_days(period, cursor.part))
     for number, day in enumerate(days):
-        rows = _query(
-            AuditRow, day, wanted, cursor.key if day == cursor.part else None, wanted.limit - len(records)
-        )
+        last = cursor.key if day == cursor.part else None
+        rows = _query(AuditRow, day, period, limit - len(records), last)
         records += [row.record for row in rows]
         if rest := _rest(rows, day):
             return records, rest
-        if len(records) >= wanted.limit and number + 1 < len(days):
+        if len(records) >= limit and number + 1 < len(days):
             return records, Cursor(days[number + 1])
     return records, None
 
 
-def _days(wanted: AuditFilter, first: str | None) -> Iterator[str]:
-    day = wanted.until.astimezone(UTC).date()
-    while (text := day.isoformat()) >= wanted.since.astimezone(UTC).date().isoformat():
+def _days(period: Period, first: str | None) -> Iterator[str]:
+    day = period.until.astimezone(UTC).date()
+    while (text := day.isoformat()) >= period.since.astimezone(UTC).date().isoformat():
         if first is None or text <= first:
             yield text
         day -= timedelta(days=1)

@@ -32,7 +32,7 @@ class EnrollmentStore:
         self._region = region
         bind(ROWS, table, region)
 
-    def put(self, enrollment: Enrollment, also: Writes = no_writes) -> None:
+    def save_enrollment(self, enrollment: Enrollment, also: Writes = no_writes) -> None:
         """Write an enrollment; replaces an earlier one of that name."""
         row = EnrollmentRow(
             _key(enrollment.agent_id),

@@ -47,7 +47,7 @@ class PolicyStore:
         except PolicyRow.DoesNotExist:
             return 0
 
-    def all(self) -> tuple[int, list[Policy]]:
+    def list_policies(self) -> tuple[int, list[Policy]]:
         """Return the version of all policies and every stored policy; the version is never the newer one."""
         version = self.version()
         found = PolicyRow.query(BOOK, PolicyRow.part.startswith(NOW), consistent_read=True)
@@ -59,7 +59,7 @@ class PolicyStore:
         found = PolicyRow.query(BOOK, begin, scan_index_forward=False, limit=limit, consistent_read=True)
         return [_policy(row) for row in found]
 
-    def write(self, over: int, policy: Policy, keep: bool, also: Writes) -> None:
+    def write_policy(self, over: int, policy: Policy, keep: bool, also: Writes) -> None:
         """Write the policy's newest version, on condition that the version of all policies is `over`.
 
         Without `keep`, the policy is removed and only its versions remain.

@@ -16,7 +16,7 @@ class ReplyStore:
     def __init__(self, table: str, region: str) -> None:
         bind(ROWS, table, region)
 
-    def put(self, agent_id: AgentId, reply: Browsed, now: datetime) -> None:
+    def save_reply(self, agent_id: AgentId, reply: Browsed, now: datetime) -> None:
         ReplyRow(_key(agent_id, reply.request_id), reply=reply, expires_at=now + RETENTION).save()
 
     def get(self, agent_id: AgentId, request_id: str) -> Browsed | None:

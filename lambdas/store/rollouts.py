@@ -18,8 +18,6 @@ from lambdas.store.optimistic import retry_stale
 KIND = "rollout"
 RETENTION = timedelta(days=30)
 """How long a rollout can be read after it has expired."""
-MAX_ATTEMPTS = 5
-"""Maximum number of attempts to count one host."""
 
 
 class RolloutRow(Model):
@@ -53,7 +51,7 @@ class RolloutStore:
         self._region = region
         bind((*ROWS, RolloutRow), table, region)
 
-    def put(self, rollout: Rollout, token_hash: str, also: Writes) -> None:
+    def create_rollout(self, rollout: Rollout, token_hash: str, also: Writes) -> None:
         """Write a new rollout; a repetition replaces the token of one that no host has used.
 
         Raises:
@@ -77,14 +75,14 @@ class RolloutStore:
             return None, None
         return _rollout(row), row.token_hash
 
-    def page(self, limit: int, after: RolloutId | None) -> tuple[list[Rollout], RolloutId | None]:
+    def list_rollouts(self, limit: int, after: RolloutId | None) -> tuple[list[Rollout], RolloutId | None]:
         """Return the rollouts with ids after `after`, and the last id if there may be more."""
         beyond = AgentRow.agent_id > _key(after or "")
         keys = [row.agent_id for row in AgentRow.fleet.query(KIND, beyond, limit=limit)]
         found = [_rollout(row) for row in RolloutRow.batch_get(keys)]
         return found, _id(keys[-1]) if len(keys) == limit else None
 
-    def take(self, rollout: Rollout, now: datetime) -> None:
+    def take_slot(self, rollout: Rollout, now: datetime) -> None:
         """Count one more host, never beyond the limit, even if many join at once.
 
         This is not a transaction: two hundred of them would conflict with one another.
@@ -97,21 +95,21 @@ class RolloutStore:
         guard = room & ~RolloutRow.ended_at.exists() & (RolloutRow.ends_at > now)
         subject = f"Rollout {rollout.rollout_id}"
 
-        def count(_: int) -> None:
+        def count() -> None:
             with refusal_is(StaleError(subject)):
                 RolloutRow(_key(rollout.rollout_id)).update([RolloutRow.used.add(1)], guard)
 
         def on_stale(_: int) -> None:
             must_be_open(self.get(rollout.rollout_id), now)
 
-        retry_stale(count, max_attempts=MAX_ATTEMPTS, subject=subject, on_stale=on_stale)
+        retry_stale(count, subject, on_stale=on_stale)
 
-    def give_back(self, rollout: Rollout) -> None:
+    def give_back_slot(self, rollout: Rollout) -> None:
         """Subtract a host that was counted and has not joined."""
         with refusal_is(StaleError(f"Rollout {rollout.rollout_id}")):
             RolloutRow(_key(rollout.rollout_id)).update([RolloutRow.used.add(-1)], RolloutRow.used > 0)
 
-    def end(self, rollout_id: RolloutId, at: datetime, by: Actor, also: Writes) -> None:
+    def end_rollout(self, rollout_id: RolloutId, at: datetime, by: Actor, also: Writes) -> None:
         """End a rollout; raise StaleError if it has ended, or a host is being counted at this moment."""
         row = RolloutRow(_key(rollout_id))
         actions: list[Action] = [RolloutRow.ended_at.set(at), RolloutRow.ended_by.set(by)]

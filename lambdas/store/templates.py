@@ -74,32 +74,34 @@ class TemplateStore:
         except TemplateRow.DoesNotExist:
             raise TemplateUnknownError(template_id) from None
 
-    def page(self, limit: int, after: TemplateId | None) -> tuple[list[Template], TemplateId | None]:
+    def list_templates(
+        self, limit: int, after: TemplateId | None
+    ) -> tuple[list[Template], TemplateId | None]:
         """Return the templates after `after`, by name, and the last name if there may be more."""
         beyond = TemplateRow.template_id > after if after else None
         found = [_template(row) for row in TemplateRow.every.query(EVERY, beyond, limit=limit)]
         return found, found[-1].template_id if len(found) == limit else None
 
-    def all(self) -> list[Template]:
+    def all_templates(self) -> list[Template]:
         return [_template(row) for row in TemplateRow.every.query(EVERY)]
 
     def of_bucket(self, bucket: str) -> list[Template]:
         """Return the templates that objects in this bucket may start; the index may lag."""
         return [_template(row) for row in TemplateRow.by_bucket.query(bucket)]
 
-    def create(self, template: Template, also: Writes = no_writes) -> None:
+    def create_template(self, template: Template, also: Writes = no_writes) -> None:
         """Write a new template; raise TemplateExistsError if the name is taken."""
         with refusal_is(TemplateExistsError(template.template_id)), transaction(self._region) as writes:
             writes.save(_row(template), condition=TemplateRow.template_id.does_not_exist())
             also(writes)
 
-    def replace(self, old: Template, new: Template, also: Writes = no_writes) -> None:
+    def replace_template(self, old: Template, new: Template, also: Writes = no_writes) -> None:
         """Replace a template; raise StaleError if the stored version is not the old one."""
         with refusal_is(StaleError(f"Template {old.template_id}")), transaction(self._region) as writes:
             writes.save(_row(new), condition=TemplateRow.version == old.version)
             also(writes)
 
-    def remove(self, old: Template, also: Writes = no_writes) -> None:
+    def delete_template(self, old: Template, also: Writes = no_writes) -> None:
         """Delete a template; raise StaleError if the stored version is not this one."""
         with refusal_is(StaleError(f"Template {old.template_id}")), transaction(self._region) as writes:
             row = TemplateRow(old.template_id)

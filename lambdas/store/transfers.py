@@ -79,7 +79,7 @@ class TransferStore:
         )
         return tuple(row.moment for row in found)
 
-    def create(self, transfer: Transfer, moment: TimelineEntry, also: Writes = no_writes) -> None:
+    def create_transfer(self, transfer: Transfer, moment: TimelineEntry, also: Writes = no_writes) -> None:
         """Write a new transfer and `also` in one transaction.
 
         This needs two writes, and one for each hop, of the `TRANSACTION_LIMIT`.
@@ -97,7 +97,7 @@ class TransferStore:
             writes.save(mapping.timeline_entry_row(transfer.transfer_id, moment, "requested"))
             also(writes)
 
-    def write(
+    def write_change(
         self, old: Transfer, new: Transfer, moment: TimelineEntry, also: Writes = no_writes
     ) -> Transfer:
         """Replace the old transfer, with a timeline entry and `also`; return the new one with its revision.

@@ -41,7 +41,7 @@ class UpdateStore:
         self._region = region
         bind((*ROWS, UpdateRow), table, region)
 
-    def create(self, update: Update, also: Writes) -> None:
+    def create_update(self, update: Update, also: Writes) -> None:
         """Write a new update; raise StaleError if the id is taken."""
         row = _row(update, 0, update.created_at)
         self._save(row, UpdateRow.agent_id.does_not_exist(), update, also)
@@ -54,7 +54,7 @@ class UpdateStore:
             raise UpdateUnknownError(update_id) from None
         return row.update, int(row.revision)
 
-    def replace(self, update: Update, revision: int, now: datetime, also: Writes) -> None:
+    def replace_update(self, update: Update, revision: int, now: datetime, also: Writes) -> None:
         """Replace an update; raise StaleError if it has changed since that revision was read."""
         self._save(_row(update, revision + 1, now), UpdateRow.revision == revision, update, also)
 
@@ -64,7 +64,7 @@ class UpdateStore:
         with refusal_is(StaleError(f"Update {update.update_id}")):
             row.save(condition=UpdateRow.revision == revision)
 
-    def page(self, limit: int, after: UpdateId | None) -> tuple[list[Update], UpdateId | None]:
+    def list_updates(self, limit: int, after: UpdateId | None) -> tuple[list[Update], UpdateId | None]:
         """Return the updates with ids after `after`, and the last id if there may be more."""
         beyond = AgentRow.agent_id > _key(after or "")
         keys = [row.agent_id for row in AgentRow.fleet.query(KIND, beyond, limit=limit)]

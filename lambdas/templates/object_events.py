@@ -48,7 +48,7 @@ class RefusalRecorder(Protocol):
 class Failure:
     """Objects that could not be handled now, and why."""
 
-    arrivals: tuple[ObjectCreated, ...]
+    objects: tuple[ObjectCreated, ...]
     error: Exception
 
 

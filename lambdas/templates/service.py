@@ -6,7 +6,7 @@ from events.base import Actor
 from events.requests import TemplateId, TemplateRequest
 from events.views import TemplatesView, TemplateView
 from lambdas.audit.recorder import Record, unrecorded
-from lambdas.domain.errors import CursorError, RefusedError, StaleError, TemplateUnknownError
+from lambdas.domain.errors import CursorError, MisnamedError, StaleError, TemplateUnknownError
 from lambdas.domain.plan import MAX_SELECTED_BYTES, new_transfer_id, plan
 from lambdas.domain.template import Template, check_loops, written
 from lambdas.ports import AgentReader, Clock
@@ -15,10 +15,6 @@ from lambdas.telemetry import logger
 
 _MAX_SELECTION = ("x" * (MAX_SELECTED_BYTES - len('""')),)
 """The largest selection that one transfer of a template can have."""
-
-
-class MisnamedError(RefusedError):
-    code = "template-misnamed"
 
 
 class TemplateService:
@@ -31,12 +27,12 @@ class TemplateService:
         """Return one template; raise TemplateUnknownError if it does not exist."""
         return self._view(self._store.get(template_id))
 
-    def page(self, limit: int, after: str | None) -> TemplatesView:
+    def list_templates(self, limit: int, after: str | None) -> TemplatesView:
         """Return one page of templates, by name; raise CursorError for an invalid cursor."""
-        templates, following = self._store.page(limit, _name(after))
+        templates, following = self._store.list_templates(limit, _name(after))
         return TemplatesView(templates=tuple(map(self._view, templates)), next=following)
 
-    def create(self, request: TemplateRequest, by: Actor, record: Record = unrecorded) -> None:
+    def create_template(self, request: TemplateRequest, by: Actor, record: Record = unrecorded) -> None:
         """Create a template.
 
         Raises:
@@ -45,10 +41,10 @@ class TemplateService:
         """
         template = written(request, by, self._clock())
         self._check(template)
-        self._store.create(template, record(None, template))
+        self._store.create_template(template, record(None, template))
         self._log("template created", template, by)
 
-    def replace(
+    def replace_template(
         self, template_id: TemplateId, request: TemplateRequest, by: Actor, version: int | None,
         record: Record = unrecorded,
     ) -> TemplateView:  # fmt: skip
@@ -59,26 +55,23 @@ class TemplateService:
             StaleError: the stored version is not `version`.
         """
         if request.name != template_id:
-            message = f"The body names the template {request.name}, the URL {template_id}."
-            raise MisnamedError(
-                message, "Use the same name in both. To rename, create a new template and remove the old one."
-            )
+            raise MisnamedError(request.name, template_id)
         old = self._known(template_id)
         if version is not None and (old is None or old.version != version):
             raise StaleError(f"Template {template_id}")
         template = written(request, by, self._clock(), old)
         self._check(template)
         if old:
-            self._store.replace(old, template, record(old, template))
+            self._store.replace_template(old, template, record(old, template))
         else:
-            self._store.create(template, record(None, template))
+            self._store.create_template(template, record(None, template))
         self._log("template replaced" if old else "template created", template, by)
         return self._view(template)
 
-    def remove(self, template_id: TemplateId, record: Record = unrecorded) -> None:
+    def remove_template(self, template_id: TemplateId, record: Record = unrecorded) -> None:
         """Remove a template; raise TemplateUnknownError if it does not exist."""
         old = self._store.get(template_id)
-        self._store.remove(old, record(old, None))
+        self._store.delete_template(old, record(old, None))
 
     def _known(self, template_id: TemplateId) -> Template | None:
         try:
@@ -88,7 +81,7 @@ class TemplateService:
 
     def _check(self, template: Template) -> None:
         """Refuse a template that loops or could never be carried out; a loop is reported first."""
-        check_loops(template, self._store.all())
+        check_loops(template, self._store.all_templates())
         plan(new_transfer_id(), template.spec(_MAX_SELECTION), template.owner, self._clock())
 
     def _view(self, template: Template) -> TemplateView:

@@ -14,7 +14,7 @@ from events.commands import DirectRoute, LocalRoute, Move, Peer, Relay, RemoteRo
 from events.locations import AgentLocation
 from events.options import Options
 from lambdas.domain.agent import Agent, check_able
-from lambdas.domain.errors import AgentDeclinedError, AgentUnknownError, LimitError
+from lambdas.domain.errors import AgentTooOldError, AgentUnknownError, LimitError
 from lambdas.domain.hop import Hop, relay_prefix
 from lambdas.domain.hop_changes import offered, refused
 from lambdas.domain.sizes import MAX_PUBLISHED_BYTES, check_command
@@ -61,7 +61,7 @@ class Dispatcher:
             agents = {agent_id: find(agent_id) for agent_id in hop.agents}
             check_able(agents[hop.carrier], hop.destination, transfer.options)
             check_command(transfer, hop, agents, MAX_PUBLISHED_BYTES)
-        except (AgentUnknownError, AgentDeclinedError, LimitError) as error:
+        except (AgentUnknownError, AgentTooOldError, LimitError) as error:
             return self._refuse(transfer, hop, error.problem)
         if any(agent.presence != "online" for agent in agents.values()):
             return transfer
@@ -91,7 +91,7 @@ class Dispatcher:
             selection=transfer.selection,
             route=self._route(transfer, hop, agents),
             options=transfer.options,
-            follows=_streaming_upstream(transfer, hop),
+            previous_hop=_streaming_upstream(transfer, hop),
         )
         self._commands.send_command(hop.carrier, move)
         logger.info("hop offered", extra={"hop_id": hop.hop_id, "attempt": hop.attempt, "to": hop.carrier})
@@ -137,7 +137,7 @@ class Dispatcher:
             priority=options.priority,
             own_certificate=_own(source),
             relay=self._relay(hop, options),
-            follows=_streaming_upstream(transfer, hop),
+            previous_hop=_streaming_upstream(transfer, hop),
         )
         token = self._commands.sign(source.agent_id, serve, SERVE_LIFETIME)
         self._commands.send(source.agent_id, token)
@@ -146,7 +146,7 @@ class Dispatcher:
 
 def _can_stream(transfer: Transfer, hop: Hop, agents: dict[AgentId, Agent]) -> bool:
     """Return whether files of the upstream hop can be forwarded already; older agents cannot do this."""
-    return transfer.can_begin(hop) and all(agent.capabilities.follows for agent in agents.values())
+    return transfer.can_begin(hop) and all(agent.capabilities.streaming for agent in agents.values())
 
 
 def _streaming_upstream(transfer: Transfer, hop: Hop) -> str | None:

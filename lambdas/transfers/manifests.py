@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from events.base import AgentId, HopId, TransferId
 from events.requests import ManifestRequest
 from events.views import HopManifest, ManifestPlaceView, ManifestView
-from lambdas.domain.errors import ConflictError, TransferUnknownError
+from lambdas.domain.errors import ManifestNotWantedError, TransferUnknownError
 from lambdas.domain.hop import Hop, hop_number
 from lambdas.domain.transfer import Transfer
 
@@ -21,10 +21,6 @@ ACCEPTANCE_WINDOW = timedelta(days=14)
 """How long after a hop's end its manifest is accepted."""
 _HEADERS = {"Content-Type": "application/gzip"}
 _SUFFIX = ".jsonl.gz"
-
-
-class ManifestNotWantedError(ConflictError):
-    code = "manifest-not-wanted"
 
 
 class TransferSource(Protocol):
@@ -56,7 +52,7 @@ class Manifests:
         url, expires_at = self._signed("put_object", _key(hop.transfer_id, hop.number), put)
         return ManifestPlaceView(url=url, headers=_HEADERS, expires_at=expires_at)
 
-    def of(self, transfer_id: TransferId) -> ManifestView:
+    def list_manifests(self, transfer_id: TransferId) -> ManifestView:
         """Return the manifests of a transfer; raise TransferUnknownError if it does not exist."""
         hops = self._transfers.load(transfer_id).hops
         found = self._found(transfer_id)
@@ -75,11 +71,7 @@ class Manifests:
         for hop in hops:
             if hop.number == hop_number(hop_id) and hop.carrier == agent_id and self._is_open(hop):
                 return hop
-        raise ManifestNotWantedError(
-            f"Agent {agent_id} has not carried hop {hop_id} recently.",
-            "A manifest is accepted from a hop's first offer until "
-            f"{ACCEPTANCE_WINDOW.days} days after its end.",
-        )
+        raise ManifestNotWantedError(agent_id, hop_id, ACCEPTANCE_WINDOW.days)
 
     def _is_open(self, hop: Hop) -> bool:
         offered_at = hop.offered_at or hop.started_at

@@ -10,7 +10,7 @@ from events.views import Approval
 from lambdas.domain.errors import StateError
 from lambdas.domain.hop import Hop
 from lambdas.domain.hop_changes import approved, cancelled, held_for_approval, paused, resumed, retried
-from lambdas.domain.timeline import asked
+from lambdas.domain.timeline import TransferEvent, asked
 from lambdas.domain.transfer import Transfer
 from lambdas.ports import Authorization, AuthorizeTransfer, allow_all
 from lambdas.transfers.writer import Change, ChangeFunction
@@ -20,7 +20,7 @@ from lambdas.transfers.writer import Change, ChangeFunction
 class Operation:
     """One operation of people on a transfer."""
 
-    what: str
+    what: TransferEvent
     """Past participle for the timeline: `cancelled`."""
     step: Callable[[Transfer, Hop, datetime], Hop]
     """Returns the changed hop, or the same object if there is nothing to do."""

@@ -9,13 +9,13 @@ from datetime import datetime
 from events.base import AgentId
 from events.commands import Cancel, Pause
 from events.reports import AboutHop, AgentHop, Hello, Refused
-from lambdas.domain.errors import StaleError
 from lambdas.domain.hop import Hop, hop_number
 from lambdas.domain.hop_changes import requeued
 from lambdas.domain.hop_reports import apply_report, correction, declined, lost
 from lambdas.domain.timeline import by_agent
 from lambdas.domain.transfer import Transfer
 from lambdas.ports import Clock, CommandSender
+from lambdas.store.optimistic import retry_stale
 from lambdas.store.transfers import TransferStore
 from lambdas.telemetry import count, logger
 from lambdas.transfers.stream_handler import StreamHandler
@@ -51,18 +51,21 @@ class ReportHandler:
             StaleError: concurrent changes won every retry.
         """
         number = hop_number(report.hop_id)
-        for _ in range(MAX_ATTEMPTS):
+
+        def write_progress() -> bool:
+            """Return False if the report changes the hop's state, which needs a transaction."""
             hop = self._store.hop(report.transfer_id, number)
             new = apply_report(hop, report, agent_id, self._clock()) if hop else None
             if hop is None or new is None or new == hop:
-                return self._ignored(agent_id, report)
+                self._ignored(agent_id, report)
+                return True
             if (new.state, new.attempt) != (hop.state, hop.attempt):
-                return self._advance(agent_id, report, number)
-            try:
-                return self._store.update_hop(hop, new)
-            except StaleError:
-                continue
-        raise StaleError(f"Hop {report.hop_id}")
+                return False
+            self._store.update_hop(hop, new)
+            return True
+
+        if not retry_stale(write_progress, f"Hop {report.hop_id}", max_attempts=MAX_ATTEMPTS):
+            self._advance(agent_id, report, number)
 
     def _advance(self, agent_id: AgentId, report: AboutHop, number: int) -> None:
         def step(hop: Hop, now: datetime) -> Hop:

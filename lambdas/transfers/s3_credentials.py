@@ -15,7 +15,7 @@ from events.locations import S3Location
 from events.options import Options
 from events.states import HopState
 from events.views import CredentialsView
-from lambdas.domain.errors import ConflictError, TransferUnknownError
+from lambdas.domain.errors import HopNotUnderWayError, TransferUnknownError
 from lambdas.domain.hop import Hop, hop_number, relay_prefix
 from lambdas.domain.transfer import Transfer
 
@@ -30,10 +30,6 @@ _READ = ("s3:GetObject", "s3:GetObjectVersion")
 _WRITE = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:GetObject")
 _RELAY = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")
 """HEAD needs s3:GetObject: an upload compares existing objects first."""
-
-
-class HopNotUnderWayError(ConflictError):
-    code = "hop-not-under-way"
 
 
 class TransferLoader(Protocol):
@@ -104,10 +100,7 @@ class S3CredentialsService:
             found = self._transfers.load(hop_id.rpartition("-")[0])
         mine = [hop for hop in found.hops if hop.number == hop_number(hop_id)] if found else []
         if not found or not mine or not self._is_theirs(mine[0], agent_id, found.options):
-            raise HopNotUnderWayError(
-                f"Agent {agent_id} is not carrying hop {hop_id} to or from S3.",
-                "Wait for the hop's command. The hop may be paused or ended, or belong to another agent.",
-            )
+            raise HopNotUnderWayError(agent_id, hop_id)
         return mine[0]
 
     def _is_theirs(self, hop: Hop, agent_id: AgentId, options: Options) -> bool:

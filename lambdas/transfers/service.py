@@ -59,7 +59,7 @@ class TransferService:
         self._agents = agents
         self._clock = clock
 
-    def request(
+    def request_transfer(
         self,
         by: Actor,
         request: TransferRequest,
@@ -77,7 +77,7 @@ class TransferService:
             AgentUnknownError: an agent does not exist.
             AgentOfflineError: an agent is offline, and `if_offline` is `refuse`.
         """
-        spec = TransferSpec.of(request)
+        spec = TransferSpec.from_request(request)
         if idempotency_key is None:
             return self._create(new_transfer_id(), spec, by, permit)
         transfer_id = same_transfer_id("request", by.id, idempotency_key)
@@ -110,7 +110,7 @@ class TransferService:
         transfer = plan(transfer_id, replace(spec, template_id=template_id), by, now)
         authorization = permit(transfer)
         transfer = _held_for_approval(transfer, authorization)
-        self._store.create(
+        self._store.create_transfer(
             transfer, asked("requested", by, now), combined(also, authorization.record(None, transfer))
         )
         return transfer_id
@@ -123,7 +123,7 @@ class TransferService:
         """Return the domain's transfer; raise TransferUnknownError if it does not exist."""
         return self._store.get(transfer_id)
 
-    def page(self, query: Query) -> TransfersView:
+    def list_transfers(self, query: Query) -> TransfersView:
         """Return one page, newest first; raise CursorError for an invalid cursor."""
         until = query.until or self._clock() + timedelta(minutes=1)
         wanted = TransferFilter(
@@ -183,7 +183,9 @@ class TransferService:
         authorization = self._check(transfer, permit)
         transfer = _held_for_approval(transfer, authorization)
         try:
-            self._store.create(transfer, asked("requested", by, now), authorization.record(None, transfer))
+            self._store.create_transfer(
+                transfer, asked("requested", by, now), authorization.record(None, transfer)
+            )
         except StaleError:
             return self._existing(transfer_id, spec)
         return self._view(transfer)
@@ -192,8 +194,7 @@ class TransferService:
         known = self._store.get(transfer_id)
         if known.fingerprint != spec.fingerprint:
             raise ReusedKeyError(
-                f"This Idempotency-Key was used for a different request: it created transfer {transfer_id}.",
-                "Send a new key with each new request.",
+                f"This Idempotency-Key was used for a different request: it created transfer {transfer_id}."
             )
         return self._view(known)
 

@@ -13,7 +13,8 @@ from events.facts import TransferFinished, TransferRequested
 from events.states import HopState
 from lambdas.domain.errors import TransferUnknownError
 from lambdas.domain.hop import Hop, hop_number
-from lambdas.domain.hop_changes import PREVIOUS_HOP_ENDED, failed_by_upstream, released
+from lambdas.domain.hop_changes import failed_by_upstream, released
+from lambdas.domain.problems import PREVIOUS_HOP_ENDED
 from lambdas.domain.timeline import CROSSHAUL, became
 from lambdas.domain.transfer import Transfer
 from lambdas.ports import ChangeNotifier, CommandSender, EventPublisher
@@ -113,7 +114,7 @@ def _stop_commands(hop: Hop) -> Iterator[AddressedCommand]:
 
 def _failed_by_upstream(hop: Hop) -> bool:
     """Return whether the hop ended with its upstream hop, which its carrier does not know yet."""
-    return bool(hop.problem and hop.problem.code == PREVIOUS_HOP_ENDED)
+    return bool(hop.problem and hop.problem.code == PREVIOUS_HOP_ENDED.code)
 
 
 def _next_step(transfer: Transfer, now: datetime) -> Change | None:

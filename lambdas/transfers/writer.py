@@ -67,18 +67,21 @@ class TransferWriter:
             StaleError: concurrent changes won every retry.
         """
 
-        def write(attempt: int) -> WriteResult:
-            transfer = known if known and not attempt else self._store.get(transfer_id)
+        def write() -> WriteResult:
+            nonlocal known
+            transfer, known = known or self._store.get(transfer_id), None
             now = self._clock()
             change = decide(transfer, now)
             if change is None:
                 return WriteResult(transfer, changed=False)
             new = transfer.with_hops(change.hops, now)
             new = replace(new, approval=change.approval or transfer.approval)
-            return WriteResult(self._store.write(transfer, new, change.moment, change.also), changed=True)
+            return WriteResult(
+                self._store.write_change(transfer, new, change.moment, change.also), changed=True
+            )
 
         subject = f"Transfer {transfer_id}"
-        return retry_stale(write, max_attempts=MAX_ATTEMPTS, subject=subject, on_stale=self._back_off)
+        return retry_stale(write, subject, max_attempts=MAX_ATTEMPTS, on_stale=self._back_off)
 
     def _back_off(self, attempt: int) -> None:
         self._wait(random.uniform(0, _MAX_RETRY_DELAY_S * (attempt + 1) / MAX_ATTEMPTS))  # noqa: S311

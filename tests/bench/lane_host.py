@@ -44,7 +44,7 @@ def say(**words: object) -> None:
 def source(keys: Path, data: Path) -> None:
     """Serve hops from standard input until it ends."""
     roots = Roots([RootConfig(path=ROOT, access="ro", directory=data)])
-    server = LaneServer(lane_certificate.load(keys), roots, ("127.0.0.1", 0))
+    server = LaneServer(lane_certificate.load(keys), HostResources(roots, keys), ("127.0.0.1", 0))
     server.start()
     for line in sys.stdin:
         order = json.loads(line)

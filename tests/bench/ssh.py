@@ -63,10 +63,10 @@ def sshd(job: Job) -> Iterator[Sshd]:
     process = Process([program, "-D", "-e", "-f", str(keys / "sshd_config")], log=keys / "sshd.log")
     try:
         until_answers(port, process)
-        dialled = job.dial(port)
+        dialed = job.dial(port)
         config = keys / "ssh_config"
-        config.write_text(SSH.format(port=dialled, keys=keys, cipher=CIPHER))
-        yield Sshd(process, dialled, config)
+        config.write_text(SSH.format(port=dialed, keys=keys, cipher=CIPHER))
+        yield Sshd(process, dialed, config)
     finally:
         process.end()
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from agent.files.boundary import Boundary
 from agent.files.listing import Selection, entries
 from agent.files.roots import Tree
 from agent.host_info import find_rclone
@@ -52,7 +53,7 @@ def by_rclone(folder: Path, include: list[str], exclude: list[str]) -> set[str]:
 
 
 def by_listing(folder: Path, include: list[str], exclude: list[str]) -> set[str]:
-    with Tree(folder, "", path="/data") as tree:
+    with Tree(Boundary(folder), "", path="/data") as tree:
         found = entries(tree, Selection(filters=Filters(include, exclude)))
         return {entry.path for entry in found if entry.kind == "f"}
 

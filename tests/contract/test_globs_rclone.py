@@ -87,4 +87,4 @@ def test_a_pattern_leaves_out_what_rclone_leaves_out(paths: list[str], pattern: 
         folder = Path(name)
         there = planted(folder, paths)
         filters = Filters(exclude=[pattern[0]])
-        assert {path for path in there if filters.takes(path)} == left_by_rclone(folder, pattern[1])
+        assert {path for path in there if filters.matches(path)} == left_by_rclone(folder, pattern[1])

@@ -141,7 +141,7 @@ async def test_each_hears_its_own_commands_and_jobs_alone(stages: tuple[Stage, S
         await up(first)
         await up(second)
         prod.fleet.send(NAME, "for prod")
-        prod.jobs.begin(update, 0)
+        prod.jobs.create_job(update, 0)
         eu.fleet.send(NAME, "for prod-eu")
         assert {(await following(first))[0] for _ in range(2)} == {
             prod.topics.commands(prod.thing),
@@ -155,7 +155,7 @@ async def test_each_hears_its_own_commands_and_jobs_alone(stages: tuple[Stage, S
                 await first.publish(forbidden, b"{}")
 
     assert eu.jobs.statuses(update, 0) is None
-    eu.jobs.end(update)
+    eu.jobs.cancel_jobs(update)
     words = prod.jobs.statuses(update, 0)
     assert words is not None
     assert words[NAME].status == "QUEUED"

@@ -15,10 +15,10 @@ from infra import REPOSITORY
 from infra.kit import Kit, make
 from infra.local import cloud as embedded
 from infra.local.deploy import STAGE
-from infra.local.installed import InstalledServer
 from infra.local.servers import free_port
 from infra.publish import publish_kit, stage_outputs
 from tests.e2e.conftest import Fleet
+from tests.e2e.installed import InstalledServer
 from tests.support.kits import sources
 
 SUDO = """#!/bin/sh

@@ -20,6 +20,7 @@ from infra.local.deploy import STAGE, create_user
 from infra.local.environment import until
 from lambdas.api.app import OPEN_ROUTES, ROUTES
 from lambdas.aws.command_publisher import CommandPublisher as Orders
+from lambdas.domain.problems import AGENT_KEY
 from tests.e2e.api import Api, Refusal
 from tests.e2e.conftest import Fleet
 from tests.support.control_plane import host
@@ -201,7 +202,8 @@ class TestJoining:
         with client(fleet.api.url) as http:
             headers = {"X-Agent-Key": key}
             asked = http.post("/agents/server-z/credentials", json={"hop_id": NOBODYS_HOP}, headers=headers)
-        assert (asked.status_code, asked.json()["type"]) == (401, "urn:crosshaul:problem:agent-key")
+        assert asked.status_code == AGENT_KEY.status
+        assert asked.json()["type"] == f"urn:crosshaul:problem:{AGENT_KEY.code}"
         assert written_down(fleet, "POST /agents/{agent_id}/credentials")["agents"] == ["server-z"]
         assert "server-z" not in [one["agent_id"] for one in fleet.api.get("/agents")["agents"]]
 

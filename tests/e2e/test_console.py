@@ -11,10 +11,10 @@ from playwright.sync_api import Browser, Page, expect
 from infra.local.demo_files import MIB, differences, listing, write_random
 from infra.local.deploy import create_user
 from infra.local.environment import until
-from infra.local.installed import InstalledServer
 from tests.e2e.api import Api
 from tests.e2e.conftest import Fleet
 from tests.e2e.console import browse, choose, pick, picture, sign_in, slow_transfer, tab_to, visit
+from tests.e2e.installed import InstalledServer
 from tests.e2e.publisher import Publisher
 
 pytestmark = pytest.mark.e2e
@@ -467,6 +467,6 @@ def test_an_open_page_is_told_what_changes_elsewhere(page: Page, fleet: Fleet) -
 
     transfer = fleet.copy("server-b:/data/told/", "server-d:/backup/told/")
 
-    line.wait_for_event("framereceived", lambda frame: f"/news/{transfer}".encode() in bytes(frame))
+    line.wait_for_event("framereceived", lambda frame: f"/changes/{transfer}".encode() in bytes(frame))
     told = page.get_by_role("row").filter(has_text="/backup/told/")
     expect(told).to_contain_text("Succeeded")

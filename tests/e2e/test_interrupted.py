@@ -102,7 +102,7 @@ def test_a_source_that_nobody_can_dial_dials_and_a_kill_changes_nothing(fleet: F
         fleet.until_moving(moving, f"server-c:/archive/{name}")
         [hop] = fleet.transfer(moving)["hops"]
         [address] = fleet.api.get("/agents/server-c")["endpoints"]
-        assert hop["connection"] == {"kind": "direct", "dialled_by": "server-b", "address": address}
+        assert hop["connection"] == {"kind": "direct", "dialed_by": "server-b", "address": address}
 
         fleet.agent(victim).kill()
         fleet.start(victim)
@@ -142,7 +142,7 @@ def test_two_agents_that_cannot_dial_each_other_go_by_the_relay_bucket_and_a_kil
         fleet.start("server-c")
         ended = fleet.until_ended(moving, timeout_s=180)
         arrived(fleet, ended, source, place)
-        assert ended["hops"][0]["connection"] == {"kind": "relay", "dialled_by": None, "address": None}
+        assert ended["hops"][0]["connection"] == {"kind": "relay", "dialed_by": None, "address": None}
         assert "relay" in fleet.here.operator.try_("show", moving).stdout
         s3 = fleet.s3()
         bucket = fleet.here.outputs.relay_bucket

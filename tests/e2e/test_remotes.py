@@ -9,8 +9,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from agent.files.digests import RANGE_BYTES
+from events.problem_type import ProblemType
 from infra.local.demo_files import MIB, differences, listing, write_random
 from infra.local.environment import until
+from lambdas.domain.problems import READ_ONLY, REMOTE_UNKNOWN, ROUTE_UNSUPPORTED
 from tests.e2e.api import Refusal
 from tests.e2e.conftest import Fleet
 from tests.e2e.console import picture, visit
@@ -157,18 +159,18 @@ def test_an_agent_that_is_killed_goes_on_in_the_middle_of_a_file(fleet: Fleet, f
 
 
 @pytest.mark.parametrize(
-    ("source", "destination", "code"),
+    ("source", "destination", "problem_type"),
     [
-        ("server-b:private:in/", "server-b:/primary/x/", "remote-unknown"),
-        ("server-c:store:in/", "server-c:/archive/x/", "remote-unknown"),
-        ("server-b:/data/", "server-b:store:x/", "read-only"),
-        ("server-b:store:in/", "server-c:/archive/x/", "route-unsupported"),
+        ("server-b:private:in/", "server-b:/primary/x/", REMOTE_UNKNOWN),
+        ("server-c:store:in/", "server-c:/archive/x/", REMOTE_UNKNOWN),
+        ("server-b:/data/", "server-b:store:x/", READ_ONLY),
+        ("server-b:store:in/", "server-c:/archive/x/", ROUTE_UNSUPPORTED),
     ],
 )
 def test_what_is_not_offered_is_refused(
-    fleet: Fleet, far: Path, source: str, destination: str, code: str
+    fleet: Fleet, far: Path, source: str, destination: str, problem_type: ProblemType
 ) -> None:
     with pytest.raises(Refusal) as caught:
         fleet.copy(source, destination)
-    assert caught.value.problem["type"] == f"urn:crosshaul:problem:{code}"
+    assert caught.value.problem["type"] == f"urn:crosshaul:problem:{problem_type.code}"
     assert caught.value.problem["advice"]

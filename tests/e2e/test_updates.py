@@ -1,6 +1,6 @@
 """Agents are updated in stages: published kits, IoT Jobs, installation, trial and rollback.
 
-Only systemd is replaced: `infra.local.installed` starts what its units would start.
+Only systemd is replaced: `installed.py` starts what its units would start.
 """
 
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ import pytest
 from infra.kit import Kit
 from infra.local.demo_files import MIB, differences, listing, write_random
 from infra.local.environment import until
-from infra.local.installed import InstalledServer, ServiceManager, installed_server
 from tests.e2e.conftest import Fleet
+from tests.e2e.installed import InstalledServer, ServiceManager, installed_server
 from tests.e2e.publisher import Publisher
 
 pytestmark = pytest.mark.e2e
@@ -44,7 +44,7 @@ class Hosts:
         token = self.fleet.api.post("/agents/enrollments", body)["token"]
         manager = ServiceManager(server, self.publisher.env)
         manager.install(script, self.fleet.here.outputs.api_url, token)
-        manager.start()
+        manager.start_service()
         self.managers[name], self.servers[name] = manager, server
 
     def versions(self) -> dict[str, str]:
@@ -71,7 +71,7 @@ class Hosts:
 
     def stop(self) -> None:
         for manager in self.managers.values():
-            manager.stop()
+            manager.stop_service()
         for name in self.managers:
             self.fleet.api.delete(f"/agents/{name}")
 

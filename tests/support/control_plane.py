@@ -17,10 +17,12 @@ from cryptography.x509.oid import NameOID
 from moto import mock_aws
 
 from events.commands import Command
+from events.problem_type import ProblemType
 from events.reports import Capabilities, Hello, RootState
-from lambdas import wiring
+from lambdas import adapters, wiring
 from lambdas.api.app import app
 from lambdas.api.handler import handler
+from lambdas.domain.problems import CATALOGUE
 from lambdas.settings import Settings
 from lambdas.store import TABLES
 from lambdas.store.base import bind
@@ -73,6 +75,13 @@ class Answer:
     def body(self) -> Any:
         return json.loads(self.text)
 
+    @property
+    def problem(self) -> ProblemType:
+        """The answer's type of problem; checks that status and title are those of the catalogue."""
+        found = CATALOGUE[self.body["type"].removeprefix("urn:crosshaul:problem:")]
+        assert (self.status, self.body["title"]) == (found.status, found.title)
+        return found
+
 
 @dataclass
 class Fleet(FakeCommandSender):
@@ -80,7 +89,7 @@ class Fleet(FakeCommandSender):
 
     on_command: Callable[[str, Command], None] = lambda agent_id, command: None
     published: tuple[dict[str, Any], ...] = (JWK,)
-    keys: tuple[str, str] = ("key-1", "key-2")
+    key_ids: tuple[str, str] = ("key-1", "key-2")
 
     def send(self, agent_id: str, token: str) -> None:
         super().send(agent_id, token)
@@ -251,9 +260,9 @@ def control_plane(monkeypatch: pytest.MonkeyPatch) -> Iterator[ControlPlane]:
     forget()
     with mock_aws():
         here = ControlPlane()
-        monkeypatch.setattr(wiring, "command_publisher", lambda: here.fleet)
-        monkeypatch.setattr(wiring, "user_directory", lambda: here.people)
-        monkeypatch.setattr(wiring, "kms", lambda: here.kms)
+        monkeypatch.setattr(adapters, "command_publisher", lambda: here.fleet)
+        monkeypatch.setattr(adapters, "user_directory", lambda: here.people)
+        monkeypatch.setattr(adapters, "kms", lambda: here.kms)
         _make(monkeypatch, here.kms)
         yield here
     forget()
@@ -261,9 +270,10 @@ def control_plane(monkeypatch: pytest.MonkeyPatch) -> Iterator[ControlPlane]:
 
 def forget() -> None:
     """Clear the caches of the composition root."""
-    for thing in vars(wiring).values():
-        if hasattr(thing, "cache_clear"):
-            thing.cache_clear()
+    for half in (adapters, wiring):
+        for thing in vars(half).values():
+            if hasattr(thing, "cache_clear"):
+                thing.cache_clear()
 
 
 def _settings() -> Settings:
@@ -288,11 +298,11 @@ def _settings() -> Settings:
 
 def _make(monkeypatch: pytest.MonkeyPatch, kms: FakeKms) -> None:
     for setting, row in TABLES.items():
-        bind([row], getattr(wiring.settings(), setting), REGION)
+        bind([row], getattr(adapters.settings(), setting), REGION)
         row.create_table(billing_mode="PAY_PER_REQUEST")
     key = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
     monkeypatch.setenv("CROSSHAUL_AUDIT_KEY_ID", key["KeyMetadata"]["Arn"])
-    wiring.settings.cache_clear()
+    adapters.settings.cache_clear()
     where = {"LocationConstraint": REGION}
     boto3.client("s3", REGION).create_bucket(Bucket="manifests", CreateBucketConfiguration=where)  # type: ignore[arg-type]
     document = {"Version": "2012-10-17", "Statement": []}

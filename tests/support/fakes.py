@@ -57,9 +57,9 @@ class FakeCommandSender:
 
     def kinds(self) -> list[tuple[str, str]]:
         """Return recipient and kind of each command in order, and clear the record."""
-        told = [(agent_id, command.kind) for agent_id, command in self.sent]
+        kinds = [(agent_id, command.kind) for agent_id, command in self.sent]
         self.sent.clear()
-        return told
+        return kinds
 
 
 def id_of(name: str) -> str:
@@ -87,12 +87,12 @@ class FakeUserDirectory:
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Groups by e-mail address."""
 
-    def find(self, who: Actor) -> Principal:
+    def find_user(self, who: Actor) -> Principal:
         groups = next((groups for name, groups in self.groups.items() if id_of(name) == who.id), None)
         return Principal(who.id, groups or (), name=who.name, gone=groups is None)
 
     def named(self, text: str) -> Principal:
-        return self.find(Actor(id=self.id_of(text), name=text))
+        return self.find_user(Actor(id=self.id_of(text), name=text))
 
     def id_of(self, text: str) -> str:
         if "@" in text and text not in self.groups:
@@ -102,10 +102,10 @@ class FakeUserDirectory:
 
 @dataclass
 class FakeEventPublisher:
-    told: list[object] = field(default_factory=list)
+    published: list[object] = field(default_factory=list)
 
     def publish(self, fact: object) -> None:
-        self.told.append(fact)
+        self.published.append(fact)
 
 
 @dataclass

@@ -362,7 +362,7 @@ QUERIES = {
 }
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _ApiHandler(BaseHTTPRequestHandler):
     fake: FakeApi
 
     def _serve(self) -> None:
@@ -414,7 +414,7 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def fake_api() -> Iterator[FakeApi]:
     """Yield a fake API on a free loopback port."""
-    handler = type("Handler", (_Handler,), {})
+    handler = type("Handler", (_ApiHandler,), {})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     handler.fake = FakeApi(server.server_port)  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -13,7 +13,7 @@ from unicodedata import normalize
 
 import pytest
 
-from agent.files import disk, name_folding, roots
+from agent.files import disk, name_folding, roots, tmpfile
 
 Fold = Callable[[str], str]
 
@@ -85,7 +85,7 @@ class FoldingOs:
         return next((one for one in names if self._fold(one) == self._fold(name)), name)
 
 
-disk_rename_new, disk_name_new = disk.rename_new, disk.link_tmpfile
+disk_rename_new, disk_name_new = disk.rename_new, tmpfile._link
 
 
 def fold(patch: pytest.MonkeyPatch, below: Path, how: Fold = case) -> None:
@@ -94,4 +94,4 @@ def fold(patch: pytest.MonkeyPatch, below: Path, how: Fold = case) -> None:
     patch.setattr(roots, "os", folding)
     patch.setattr(name_folding, "os", folding)
     patch.setattr(disk, "rename_new", folding.rename_new)
-    patch.setattr(disk, "link_tmpfile", folding.name_new)
+    patch.setattr(tmpfile, "_link", folding.name_new)

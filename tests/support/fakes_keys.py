@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from agent.cloud.messages import BrokerEndpoint
 from agent.identity import enrollment, lane_certificate
 from agent.identity.keys import Generation, Keyring, in_use
-from agent.identity.rotation import Rotation, RotationTimeouts
+from agent.identity.rotation import Rotation, RotationSchedule
 from events.certificates import fingerprint
 from events.requests import RenewalRequest
 from tests.support.fakes_agent import AGENT, FakeLink
 
-QUICK = RotationTimeouts(trial=0.1, again=0.02)
+QUICK = RotationSchedule(max_age=timedelta(days=90), trial_timeout_s=0.1, retry_interval_s=0.02)
 
 
 class Authority:
@@ -91,7 +91,6 @@ def rotation(
         "endpoint": endpoint,
         "renew": authority.renew,
         "registered_at": datetime.now(UTC),
-        "age": timedelta(days=90),
-        "patience": QUICK,
+        "schedule": QUICK,
     }
     return Rotation(ring, link, **(how | differently))

@@ -78,11 +78,11 @@ class Hosts:
         self.roots = Roots([RootConfig(path="/archive", access="rw", directory=self.archive)])
         self.sources = Roots([RootConfig(path="/data", access="ro", directory=self.data)])
         self.relay: Relay | None = None
-        self.arrivals = ActivePulls()
+        self.active_pulls = ActivePulls()
         """The active pulls of server-b."""
         self.server = self.source_server()
         self.server.start()
-        self.destination_server = LaneServer(self.c, self.roots, ("127.0.0.1", 0))
+        self.destination_server = LaneServer(self.c, HostResources(self.roots, self.state), ("127.0.0.1", 0))
         self.destination_server.start()
         self.dials = dials
         to_c = dials == "source"
@@ -99,8 +99,8 @@ class Hosts:
             self.c_endpoints = (self.proxy.endpoint,)
         if dials == "both":
             self.c_endpoints = (f"127.0.0.1:{self.destination_server.port}",)
-        self.told = RecordingObserver()
-        self.tally = ProgressCounter()
+        self.observer = RecordingObserver()
+        self.progress_counter = ProgressCounter()
         self.manifests: ManifestOutbox | None = None
 
     def credentials(self, hop_id: str) -> CredentialsView:
@@ -110,10 +110,9 @@ class Hosts:
     def source_server(self) -> LaneServer:
         return LaneServer(
             self.ring,
-            self.sources,
+            HostResources(self.sources, self.state, active_pulls=self.active_pulls),
             ("127.0.0.1", 0),
             credentials=self.credentials,
-            active_pulls=self.arrivals,
         )
 
     def close(self) -> None:
@@ -124,8 +123,8 @@ class Hosts:
     @property
     def expected_connection(self) -> str:
         """The route that the last hop reported."""
-        dialler = "server-b" if self.dials == "source" else "server-c"
-        return f"direct, {dialler} dialled {self.proxy.endpoint}"
+        dialer = "server-b" if self.dials == "source" else "server-c"
+        return f"direct, {dialer} dialed {self.proxy.endpoint}"
 
     def order(
         self,
@@ -134,13 +133,13 @@ class Hosts:
         *,
         attempt: int = 1,
         own: str | None = None,
-        follows: str | None = None,
+        previous_hop: str | None = None,
         **options: Any,
     ) -> Move:
         """Return a Move of a new hop, which the source serves with its `own` lane certificate."""
         hop = f"{TRANSFER}-{next(_numbers)}"
         asked = Options(**options)
-        self.serve(hop, source, removing=asked.clears_source, own=own, follows=follows)
+        self.serve(hop, source, removing=asked.clears_source, own=own, previous_hop=previous_hop)
         return Move(
             transfer_id=TRANSFER,
             hop_id=hop,
@@ -155,7 +154,7 @@ class Hosts:
                 relay=self.relay,
             ),
             options=asked,
-            follows=follows,
+            previous_hop=previous_hop,
         )
 
     def open_source(self) -> None:
@@ -173,7 +172,7 @@ class Hosts:
         *,
         removing: bool = False,
         own: str | None = None,
-        follows: str | None = None,
+        previous_hop: str | None = None,
         attempt: int = 1,
     ) -> None:
         serve = Serve(
@@ -187,7 +186,7 @@ class Hosts:
             removing=removing,
             own_certificate=own,
             relay=self.relay,
-            follows=follows,
+            previous_hop=previous_hop,
         )
         self.server.allow(serve, TOKEN)
 
@@ -195,39 +194,41 @@ class Hosts:
         """Return a Move within one host."""
         return self.order(source, destination, **options).model_copy(update={"route": LocalRoute()})
 
-    def mover(self, order: Move, patience: float | None = None) -> Pull:
+    def mover(self, order: Move, no_progress_timeout_s: float | None = None) -> Pull:
         both = Roots([*self.roots._roots, *self.sources._roots])
         mover = mover_for(
             order,
-            host=HostResources(both, self.state, manifests=self.manifests, arrivals=self.arrivals),
+            host=HostResources(both, self.state, manifests=self.manifests, active_pulls=self.active_pulls),
             identities=self.c,
             credentials=self.credentials,
             lane=self.destination_server,
         )
         assert isinstance(mover, Pull)
-        if patience is not None:
-            mover._patience = patience
+        if no_progress_timeout_s is not None:
+            mover._no_progress_timeout_s = no_progress_timeout_s
         return mover
 
     async def move(
-        self, order: Move, patience: float | None = None, progress: ProgressCounter | None = None
+        self, order: Move, no_progress_timeout_s: float | None = None, progress: ProgressCounter | None = None
     ) -> HopResult:
-        self.tally, self.told = progress or ProgressCounter(), RecordingObserver()
-        return await self.mover(order, patience).move(order, self.tally, self.told)
+        self.progress_counter, self.observer = progress or ProgressCounter(), RecordingObserver()
+        return await self.mover(order, no_progress_timeout_s).move(
+            order, self.progress_counter, self.observer
+        )
 
     def begin(self, order: Move) -> asyncio.Task[HopResult]:
-        self.tally, self.told = ProgressCounter(), RecordingObserver()
-        return asyncio.create_task(self.mover(order).move(order, self.tally, self.told))
+        self.progress_counter, self.observer = ProgressCounter(), RecordingObserver()
+        return asyncio.create_task(self.mover(order).move(order, self.progress_counter, self.observer))
 
     def held(
-        self, order: Move, reached: Reached, patience: float | None = None
+        self, order: Move, reached: Reached, no_progress_timeout_s: float | None = None
     ) -> AbstractAsyncContextManager[asyncio.Task[HopResult]]:
         """Run the move, held once `reached` until the end of the block, and return its task."""
-        return held(lambda progress: self.move(order, patience, progress), reached)
+        return held(lambda progress: self.move(order, no_progress_timeout_s, progress), reached)
 
-    async def fails(self, order: Move, patience: float | None = None) -> HopError:
+    async def fails(self, order: Move, no_progress_timeout_s: float | None = None) -> HopError:
         try:
-            await self.move(order, patience)
+            await self.move(order, no_progress_timeout_s)
         except HopError as error:
             return error
         raise AssertionError("it succeeded")
@@ -241,4 +242,4 @@ class Hosts:
 
     @property
     def progress(self) -> Progress:
-        return self.tally.progress()
+        return self.progress_counter.snapshot()

@@ -100,7 +100,7 @@ class NetworkProxy:
         self._is_up = True
         self.passed = 0
         """Bytes forwarded in the counted direction."""
-        self.dialled = self.cuts = 0
+        self.dialed = self.cuts = 0
         self.cut_after: int | None = None
         """Cut all connections once when this many bytes have been forwarded."""
         self.cut_every: int | None = None
@@ -161,7 +161,7 @@ class NetworkProxy:
                 near, _ = self._server.accept()
             except OSError:
                 return
-            self.dialled += 1
+            self.dialed += 1
             threading.Thread(target=self._connect, args=[near], daemon=True).start()
 
     def _connect(self, near: socket.socket) -> None:

@@ -96,7 +96,7 @@ async def full(hosts: Hosts, _: Disk) -> None:
     rehearsed = await hosts.move(hosts.order("/data/t/", "/archive/t/", dry_run=True))
     moving = hosts.begin(hosts.order("/data/t/", "/archive/t/"))
 
-    await until(lambda: hosts.told.waited)
+    await until(lambda: hosts.observer.wait_problems)
 
     told, found_before = (
         hosts.progress.space_shortage,
@@ -106,7 +106,7 @@ async def full(hosts: Hosts, _: Disk) -> None:
     assert found_before
     assert found_before.wanted == 42 * MIB - 12
     assert max(told.free, found_before.free) <= SIZE - 50 * MIB < told.wanted <= found_before.wanted
-    assert hosts.told.waited[0].code == "destination-full"
+    assert hosts.observer.wait_problems[0].code == "destination-full"
     assert not moving.done()
     ballast.unlink()
     await moving

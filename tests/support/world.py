@@ -42,7 +42,7 @@ from tests.support.fakes import (
 
 REGION = "eu-central-1"
 TABLE = "transfers"
-A_CONNECTION = Connection(kind="direct", dialled_by="server-c", address="10.0.0.2:4460")
+A_CONNECTION = Connection(kind="direct", dialed_by="server-c", address="10.0.0.2:4460")
 
 
 class ControlPlaneFixture:
@@ -73,7 +73,7 @@ class ControlPlaneFixture:
     def request(self, source: str, *destinations: str, **more: Any) -> str:
         """Request a transfer and return its id."""
         body = {"source": source, "destinations": destinations, **more}
-        return self.transfer_service.request(ADA, TransferRequest.model_validate(body)).transfer_id
+        return self.transfer_service.request_transfer(ADA, TransferRequest.model_validate(body)).transfer_id
 
     def stream(self) -> None:
         while rows := self.new_rows():
@@ -99,7 +99,7 @@ class ControlPlaneFixture:
         self.clock.forward(milliseconds=1)
         given = {"transfer_id": hop.transfer_id, "hop_id": hop.hop_id, "attempt": hop.attempt, "seq": seq}
         own: dict[str, Any] = {
-            Started: {"via": "direct, server-c dialled 10.0.0.2:4460", "connection": A_CONNECTION},
+            Started: {"via": "direct, server-c dialed 10.0.0.2:4460", "connection": A_CONNECTION},
             Checkpoint: {"progress": Progress(bytes_done=5)},
             Succeeded: {"progress": Progress(bytes_done=9, files_done=1), "digest": "d", "seconds": 1.5},
             Failed: {"progress": Progress(), "problem": Problem(code="source-missing", message="gone")},

@@ -46,7 +46,7 @@ describe("the change feed", () => {
     const api = { get: vi.fn(async () => ({})) } as unknown as Api;
     const { unmount } = renderHook(() => useChangeFeed(api));
     await vi.advanceTimersByTimeAsync(5_000);
-    expect(api.get).toHaveBeenCalledWith("/live", { what: "news" });
+    expect(api.get).toHaveBeenCalledWith("/live", { topic: "changes" });
     expect(hasChangeFeed()).toBe(false);
     broker.handlers?.onSubscribed?.();
     expect(hasChangeFeed()).toBe(true);

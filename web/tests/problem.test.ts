@@ -5,7 +5,7 @@ const said = (body: object, status = 422) => problemFrom(new Response(JSON.strin
 
 it("shows the errors of a form without the API's wording", async () => {
   const problem = await said({
-    type: "urn:crosshaul:problem:misfit",
+    type: "urn:crosshaul:problem:invalid-body",
     title: "Cannot be done as asked",
     detail: "The body does not fit: options.include.0: '[' is no pattern",
     advice: "See `errors` for every place, and GET /openapi.json for what fits.",

@@ -8,7 +8,7 @@ function agentWith(agent_id: string, reached: Agent["reached"]): Agent {
 }
 
 const B = agentWith("server-b", [
-  { agent_id: "server-c", dialled: true, address: "10.0.0.3:4460", relayed: false },
+  { agent_id: "server-c", dialed: true, address: "10.0.0.3:4460", relayed: false },
 ]);
 
 describe("peer reachability", () => {
@@ -26,7 +26,7 @@ describe("peer reachability", () => {
 
   it("is the relay if either agent reports it", () => {
     const own = agentWith("server-c", [
-      { agent_id: "server-b", dialled: false, address: null, relayed: true },
+      { agent_id: "server-b", dialed: false, address: null, relayed: true },
     ]);
     const other = agentWith("server-b", []);
     expect(peerReachability(own, [own, other])).toMatchObject([
@@ -39,7 +39,7 @@ describe("peer reachability", () => {
 
   it("takes the address from the agent that dialed", () => {
     const own = agentWith("server-c", [
-      { agent_id: "server-b", dialled: false, address: null, relayed: false },
+      { agent_id: "server-b", dialed: false, address: null, relayed: false },
     ]);
     expect(peerReachability(own, [B, own])).toMatchObject([
       { by: "server-b", to: "server-c", address: "10.0.0.3:4460" },

@@ -10,9 +10,10 @@ from contextlib import closing
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from agent.pull.mover import Credentials
 from agent.pull.source import SourceConnectionError
 from agent.rclone.rc_server import RcServer
-from agent.rclone.s3_process import REMOTE, Credentials, S3RcloneProcess
+from agent.rclone.s3_process import REMOTE, S3RcloneProcess
 from events.commands import Relay, S3Route
 
 SINGLE_UPLOAD_MIB = 16

@@ -14,8 +14,8 @@ from agent.lane.dialer import DIAL_TIMEOUT_S
 from agent.lane.listener import HANDSHAKE_TIMEOUT_S
 from agent.lane.relay.bucket import RelayBucket, delete_objects
 from agent.lane.relay.tunnel import GONE, Tunnel, stop_all
+from agent.pull.mover import Credentials
 from agent.pull.source import SourceConnectionError
-from agent.rclone.s3_process import Credentials
 from events.commands import Relay
 
 log = logging.getLogger(__name__)

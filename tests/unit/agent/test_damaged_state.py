@@ -9,6 +9,7 @@ import time
 import pytest
 
 from agent import lock
+from agent.backoff import Backoff
 from agent.cloud.command_verifier import CommandVerifier
 from agent.cloud.messages import Connected
 from agent.files.listing import FileEntry
@@ -101,7 +102,9 @@ class TestManifests:
             (tmp_path / "manifests" / name).write_bytes(b"x")
         (tmp_path / "manifests" / f"{TRANSFER}-9.5.db").mkdir()
         sent: list[str] = []
-        delivery = ManifestUploader(manifests, lambda hop_id, _: sent.append(hop_id), pause=0.01)
+        delivery = ManifestUploader(
+            manifests, lambda hop_id, _: sent.append(hop_id), backoff=Backoff(0.01, 0.02)
+        )
         task = asyncio.create_task(delivery.run())
         await until(lambda: len(sent) == 2 and len(quarantined(tmp_path)) == 6)
         assert not task.done()
@@ -121,7 +124,7 @@ class TestManifests:
             if len(attempts) < 3:
                 raise KeyError("the API answers something else")
 
-        task = asyncio.create_task(ManifestUploader(manifests, send, pause=0.01).run())
+        task = asyncio.create_task(ManifestUploader(manifests, send, backoff=Backoff(0.01, 0.02)).run())
         await until(lambda: len(attempts) == 3 and not manifests.waiting())
         task.cancel()
         assert quarantined(tmp_path) == []
@@ -136,7 +139,7 @@ class TestSmallFiles:
             b"7",
             b"\xff",
             b'{"server-c": 3}',
-            b'{"Not One": {"dialled": true, "address": ""}}',
+            b'{"Not One": {"dialed": true, "address": ""}}',
             b"[" * 100_000,
             json.dumps({"server-c": {"address": "x"}}).encode(),
         ],
@@ -147,8 +150,8 @@ class TestSmallFiles:
         routes = PeerPathCache(path)
         assert routes.all() == {}
         assert quarantined(tmp_path) == ["routes.json"]
-        routes.remember("server-c", PeerPath(dialled=True, address="10.0.0.2:1"))
-        assert PeerPathCache(path).all() == {"server-c": PeerPath(dialled=True, address="10.0.0.2:1")}
+        routes.remember("server-c", PeerPath(dialed=True, address="10.0.0.2:1"))
+        assert PeerPathCache(path).all() == {"server-c": PeerPath(dialed=True, address="10.0.0.2:1")}
 
     def test_a_pipe_in_place_of_the_peer_paths_does_not_prevent_a_start(self, tmp_path):
         os.mkfifo(tmp_path / "routes.json")

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from agent.files.browse import list_page
 from agent.files.listing import FileEntry as Listed
 from agent.hops.attempt import head
+from agent.pull.comparison import Comparison
 from agent.pull.dry_run import DryRunReport
 from agent.report_limits import (
     MAX_REPORT_BYTES,
     bare_report,
     clip_text,
     fit_report,
-    json_size,
     message_size,
 )
 from events.base import Problem
@@ -44,6 +44,7 @@ from events.reports import (
     Succeeded,
     Verifying,
 )
+from events.sizes import json_bytes
 from tests.support.fakes_agent import TRANSFER, move
 
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
@@ -77,7 +78,7 @@ REACHED = many(
     st.builds(
         PeerReachability,
         agent_id=st.just("server-c"),
-        dialled=st.booleans(),
+        dialed=st.booleans(),
         address=st.none() | TEXTS,
         relayed=st.just(False),
     ),
@@ -105,7 +106,7 @@ REPORTS = st.one_of(
     about_hop(
         Started,
         via=TEXTS,
-        connection=st.builds(Connection, kind=st.just("direct"), dialled_by=st.none(), address=TEXTS),
+        connection=st.builds(Connection, kind=st.just("direct"), dialed_by=st.none(), address=TEXTS),
     ),
     about_hop(Checkpoint, progress=PROGRESS),
     about_hop(Verifying, progress=PROGRESS),
@@ -188,7 +189,7 @@ def test_every_report_fits_and_keeps_its_kind(report):
 def test_a_clipped_text_tells_how_much_is_left_out(text, limit):
     text = Progress(current=text).current
     cut = clip_text(text, limit)
-    assert json_size(cut) <= limit
+    assert json_bytes(cut) - len('""') <= limit
     if cut != text:
         kept, _, rest = cut.rpartition("… [")
         assert text.startswith(kept)
@@ -198,7 +199,7 @@ def test_a_clipped_text_tells_how_much_is_left_out(text, limit):
 def test_a_dry_run_with_long_names_fits_and_counts_all_of_them():
     dry_run = DryRunReport()
     for number in range(120):
-        dry_run.note(Listed("f", f"{number}{MAX_NAME[4:]}", 1), "new")
+        dry_run.note(Listed("f", f"{number}{MAX_NAME[4:]}", 1), Comparison.MISSING)
         dry_run.failed(Listed("!", "x"), Problem(code="x", message=f"{number}{MAX_NAME}"))
     preview = dry_run.preview()
     report = Succeeded(**head(move()), progress=Progress(), digest="0", seconds=1, preview=preview)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from agent.backoff import Backoff
 from agent.command_keys import CommandKeys
 from agent.config import Config
 from agent.errors import HopError
@@ -20,7 +21,7 @@ from agent.lane.peer_paths import PeerPath, PeerPathCache
 from agent.quarantine import Quarantine
 from agent.service import Dependencies, Service
 from agent.status import Status
-from agent.supervision import Backoff, Supervisor
+from agent.supervision import Supervisor
 from events.base import Problem
 from events.commands import Browse, Cancel, Pause, Peer, Release, Retire, Serve
 from events.progress import Live, Progress
@@ -423,14 +424,14 @@ async def test_heartbeats_while_connected(host):
 
 
 async def test_reached_peers_are_reported_when_they_change(host):
-    host.peer_paths.remember("server-c", PeerPath(dialled=True, address="10.0.0.3:4460"))
+    host.peer_paths.remember("server-c", PeerPath(dialed=True, address="10.0.0.3:4460"))
     async with host.running(intervals=AttemptIntervals(live=1, checkpoint=60, heartbeat=0.02)):
         beats = lambda: host.link.of("heartbeat")  # noqa: E731
         await host.link.until(lambda: len(beats()) > 1)
         [hello] = host.link.of("hello")
         assert [one.agent_id for one in hello.reached] == ["server-c"]
         assert beats()[-1].reached is None, "nothing new"
-        host.peer_paths.remember("server-d", PeerPath(dialled=False))
+        host.peer_paths.remember("server-d", PeerPath(dialed=False))
         await host.link.until(lambda: beats()[-1].reached is not None)
         assert [(one.agent_id, one.address) for one in beats()[-1].reached] == [
             ("server-c", "10.0.0.3:4460"),
@@ -634,8 +635,8 @@ class TestHelpers:
             await host.link.wait_for_reports("heartbeat", 5)
 
     async def test_a_peer_with_an_invalid_name_is_left_out_of_hello(self, host, monkeypatch):
-        host.peer_paths.remember("not the name of an agent", PeerPath(dialled=True))
-        host.peer_paths.remember("server-c", PeerPath(dialled=True))
+        host.peer_paths.remember("not the name of an agent", PeerPath(dialed=True))
+        host.peer_paths.remember("server-c", PeerPath(dialed=True))
         async with host.running():
             [hello] = await host.link.wait_for_reports("hello")
         assert [one.agent_id for one in hello.reached] == ["server-c"]

@@ -50,7 +50,7 @@ def synthesize(folder: Path, context: dict[str, Any]) -> Synthesized:
 
     flags = json.loads((REPOSITORY / "cdk.json").read_text())["context"]
     app = cdk.App(outdir=str(folder), context=flags | {"aws:cdk:bundling-stacks": []} | context)
-    compose(app, Stage.of(app))
+    compose(app, Stage.from_context(app))
     findings, accepted = _findings(app), _accepted(app)
     stacks = app.synth().stacks
     templates = {stack.stack_name: stack.template for stack in stacks}

@@ -26,7 +26,7 @@ ALLOWED_PATTERNS = {
     "/agents/crosshaul:prod:*/commands": "commands go to every agent of this stage",
     "/agents/*/live/*": "live progress of every agent of this stage; the session policy narrows it",
     "/agents/+/live/*": "the same, as a filter",
-    "/news/*": "any transfer may change",
+    "/changes/*": "any transfer may change",
     ":client/crosshaul-console:prod:*": "one client id for each open console",
     "/*": "the objects of a bucket",
 }
@@ -176,11 +176,14 @@ def test_a_device_may_use_only_its_own_topics(real: Synthesized) -> None:
         for one in policy["PolicyDocument"]["Statement"]
     }
     mine, jobs = f"crosshaul/prod/agents/{thing}", f"$aws/things/{thing}/jobs"
-    told = ("notify-next", "start-next/accepted")
+    subtopics = ("notify-next", "start-next/accepted")
     assert {action: [end.rpartition("…:")[2] for end in ends] for action, ends in found.items()} == {
         "iot:Connect": [f"client/{thing}"],
-        "iot:Subscribe": [f"topicfilter/{mine}/commands", *(f"topicfilter/{jobs}/{news}" for news in told)],
-        "iot:Receive": [f"topic/{mine}/commands", *(f"topic/{jobs}/{news}" for news in told)],
+        "iot:Subscribe": [
+            f"topicfilter/{mine}/commands",
+            *(f"topicfilter/{jobs}/{subtopic}" for subtopic in subtopics),
+        ],
+        "iot:Receive": [f"topic/{mine}/commands", *(f"topic/{jobs}/{subtopic}" for subtopic in subtopics)],
         "iot:Publish": [
             f"topic/$aws/rules/crosshaul_prod_reports/{mine}/reports",
             f"topic/{mine}/live/*/*",

@@ -142,4 +142,4 @@ def test_what_is_not_an_address_is_refused_before_anything_is_deployed(address: 
     import aws_cdk as cdk
 
     with pytest.raises(ValueError, match="not an e-mail address"):
-        Stage.of(cdk.App(context={"alarmEmail": address}))
+        Stage.from_context(cdk.App(context={"alarmEmail": address}))

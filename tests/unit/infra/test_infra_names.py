@@ -137,4 +137,4 @@ def named_stage(name: str) -> str:
 
     from infra.stage import Stage
 
-    return Stage.of(cdk.App(context={"stage": name})).name
+    return Stage.from_context(cdk.App(context={"stage": name})).name

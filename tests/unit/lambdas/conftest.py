@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lambdas import wiring
+from lambdas import adapters
 from tests.support.control_plane import control_plane
 from tests.support.world import a_world
 
@@ -36,5 +36,5 @@ def clock(monkeypatch):
             return self.now
 
     ticking = Clock()
-    monkeypatch.setattr(wiring, "clock", ticking)
+    monkeypatch.setattr(adapters, "clock", ticking)
     return ticking

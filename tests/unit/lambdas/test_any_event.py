@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from events.topics import Topics
-from lambdas import on_audit, on_change, on_object, on_presence, on_report, wiring
+from lambdas import adapters, on_audit, on_change, on_object, on_presence, on_report, wiring
 from lambdas.api.app import ROUTES
 from lambdas.api.routing import Route
 from tests.support.control_plane import ControlPlane
@@ -56,13 +56,14 @@ def spies(monkeypatch: pytest.MonkeyPatch) -> dict[str, Spy]:
         "stream_handler",
         "key_rotation",
         "signing_key_rollover",
-        "audit_store",
         "audit_chain",
     )
     made = {name: Spy() for name in names}
     for name, spy in made.items():
         monkeypatch.setattr(wiring, name, lambda spy=spy: spy, raising=False)
-    monkeypatch.setattr(wiring, "topics", lambda: Topics("prod"))
+    made["audit_store"] = Spy()
+    monkeypatch.setattr(adapters, "audit_store", lambda: made["audit_store"])
+    monkeypatch.setattr(adapters, "topics", lambda: Topics("prod"))
     return made
 
 

@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingErro
 
 from events.facts import AgentWentSilent
 from events.topics import Topics
-from lambdas import on_change, on_presence, on_report, on_schedule, wiring
+from lambdas import adapters, on_change, on_presence, on_report, on_schedule, wiring
 from lambdas.domain.errors import AgentUnknownError, StaleError
 from tests.support.fakes import MORNING, FakeEventPublisher
 
@@ -59,7 +59,7 @@ def spies(monkeypatch) -> dict[str, Spy]:
     made = {name: Spy() for name in names}
     for name, spy in made.items():
         monkeypatch.setattr(wiring, name, lambda spy=spy: spy, raising=False)
-    monkeypatch.setattr(wiring, "topics", lambda: Topics("prod"))
+    monkeypatch.setattr(adapters, "topics", lambda: Topics("prod"))
     return made
 
 
@@ -212,11 +212,11 @@ def test_a_line_that_fails_is_given_back_and_the_others_are_not(spies, monkeypat
 def test_each_minute_finds_silent_agents_old_keys_and_stuck_hops(spies, monkeypatch):
     facts = FakeEventPublisher()
     silent = AgentWentSilent(agent_id="server-d", at=MORNING, last_heartbeat=MORNING)
-    spies["agent_service"].answers["sweep"] = [silent]
-    monkeypatch.setattr(wiring, "event_bus", lambda: facts)
+    spies["agent_service"].answers["mark_silent_agents"] = [silent]
+    monkeypatch.setattr(adapters, "event_bus", lambda: facts)
     on_schedule.handler(sample("schedule"), Context())
     assert facts.published == [silent]
     assert [name for name, _ in spies["lease_sweeper"].calls] == ["sweep"]
     assert [name for name, _ in spies["audit_sealer"].calls] == ["seal"]
-    assert [name for name, _ in spies["key_rotation"].calls] == ["sweep"]
-    assert [name for name, _ in spies["update_stages"].calls] == ["sweep"]
+    assert [name for name, _ in spies["key_rotation"].calls] == ["rotate_aging_keys"]
+    assert [name for name, _ in spies["update_stages"].calls] == ["advance_updates"]

@@ -4,7 +4,7 @@ import { t } from "../i18n";
 import type { ProblemDetails } from "../types";
 
 /** Type of the problem for a request that does not match the API's schema. */
-const VALIDATION_PROBLEM = "urn:crosshaul:problem:misfit";
+const VALIDATION_PROBLEM = "urn:crosshaul:problem:invalid-body";
 
 export interface FieldError {
   at: string;

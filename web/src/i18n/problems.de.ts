@@ -1,10 +1,11 @@
 /** German translations of problems and timeline events. Everything else is shown in the original English. */
+import type { HopEvent, ProblemCode, TransferEvent } from "../reported";
 
 /**
  * Title and advice by problem code. Advice is omitted where the original knows more. The original message,
  * with names and numbers, is shown below.
  */
-const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
+const PROBLEMS: Record<ProblemCode, readonly [what: string, advice?: string]> = {
   "agent-busy-updating": [
     "Der Agent wird gerade aktualisiert",
     "Warten, bis das zu Ende ist, oder es abbrechen.",
@@ -52,7 +53,6 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
   "command-not-trusted": ["Der Agent vertraut der Signatur eines Befehls nicht"],
   "command-replayed": ["Der Agent hat diesen Befehl schon ausgeführt"],
   "command-too-large": ["Ein Befehl ist zu groß"],
-  conflict: ["Konflikt mit dem aktuellen Zustand"],
   cursor: ["Ungültiger Cursor", "Mit der ersten Seite neu beginnen."],
   "destination-changed": ["Am Ziel wurden angekommene Dateien verändert"],
   "control-character-in-name": [
@@ -96,6 +96,8 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
     "Interner Fehler der Steuerung",
     "Erneut versuchen; bleibt der Fehler, einem Administrator die Nummer nennen.",
   ],
+  "invalid-body": ["Ungültige Eingabe", "Bitte korrigieren und erneut senden."],
+  "invalid-query": ["Ungültige Abfrage", "Bitte korrigieren und erneut senden."],
   "io-error": ["Lesen oder Schreiben ist fehlgeschlagen", "Im Log dieses Servers nachsehen."],
   "is-a-directory": [
     "Am Ziel der Datei ist ein Verzeichnis",
@@ -117,7 +119,6 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
   "link-without-file": ["Die Datei zu diesem Hardlink fehlt"],
   malformed: ["Ungültige Anfrage"],
   "manifest-not-wanted": ["Hier wird kein Manifest erwartet"],
-  misfit: ["Ungültige Eingabe", "Bitte korrigieren und erneut senden."],
   "mounted-twice": [
     "Ein Verzeichnis ist am Ziel unter zwei Pfaden eingehängt",
     "Eines von beiden aushängen oder weglassen.",
@@ -165,7 +166,7 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
   ],
   "policy-unknown": ["Eine Richtlinie mit diesem Namen existiert nicht"],
   "previous-hop-ended": ["Die vorige Etappe ist nicht angekommen"],
-  "previous-hop-rests": [
+  "previous-hop-not-running": [
     "Die vorige Etappe pausiert",
     "Diese Etappe läuft weiter, sobald die vorige weiterläuft.",
   ],
@@ -176,7 +177,7 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
   "read-only": ["Dieser Ort ist nur lesbar"],
   "read-only-remote": ["Dieses Remote ist nur lesbar"],
   "read-only-root": ["Diese Freigabe ist nur lesbar"],
-  refused: ["Die Anfrage kann nicht verarbeitet werden"],
+  refused: ["Die Anfrage wurde abgelehnt"],
   "remote-denied": [
     "Das Remote verweigert diesem Server den Zugriff",
     "Der Administrator des Servers erneuert den Zugang mit `rclone config reconnect` oder `rclone config`.",
@@ -244,8 +245,13 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
     "Klären, wem es gehört; wird es nicht gebraucht, in AWS löschen, sonst einen anderen Namen für den Agenten wählen.",
   ],
   "too-large": ["Das ist zu groß", "Weniger auf einmal senden."],
+  "too-many-requests": ["Zu viele Anfragen", "Kurz warten und erneut versuchen."],
   "transfer-unknown": ["Diese Übertragung existiert nicht", "In der Liste der Übertragungen nachsehen."],
   unreadable: ["Das lässt sich nicht übertragen"],
+  unavailable: [
+    "Die API ist nicht verfügbar",
+    "Erneut versuchen; bleibt der Fehler, findet ein Administrator die Ursache im Log der Funktion.",
+  ],
   "update-over": ["Diese Aktualisierung ist bereits beendet"],
   "update-unknown": ["Diese Aktualisierung existiert nicht"],
   "version-unknown": ["Diese Version wurde für Agenten nicht veröffentlicht"],
@@ -264,25 +270,21 @@ const CONNECTION_KINDS: Record<string, string> = {
   remote: "Remote",
 };
 
-/** Patterns of hop events, as lambdas/domain/timeline.py writes them. */
-const HOP_EVENTS: readonly (readonly [RegExp, (found: string[]) => string])[] = [
-  [/^waits for approval$/, () => "wartet auf Genehmigung"],
-  [/^waits for the hop before it$/, () => "wartet auf die vorige Etappe"],
-  [/^queued$/, () => "in der Warteschlange"],
-  [/^queued again, attempt (\d+)$/, ([attempt]) => `wieder in der Warteschlange, Versuch ${attempt}`],
-  [/^offered to (.+)$/, ([agent]) => `wurde ${agent} angeboten`],
-  [/^started \((\w+)\)$/, ([way = ""]) => `begonnen (${lookUp(CONNECTION_KINDS, way) ?? way})`],
-  [
-    /^started \(direct, (.+) dialled (.+)\)$/,
-    ([one, other]) => `begonnen (direkt, ${one} hat sich mit ${other} verbunden)`,
-  ],
-  [/^paused$/, () => "pausiert"],
-  [/^has arrived, is being read back$/, () => "angekommen, wird zur Prüfung zurückgelesen"],
-  [/^succeeded$/, () => "erfolgreich"],
-  [/^failed$/, () => "fehlgeschlagen"],
-  [/^was cancelled$/, () => "abgebrochen"],
-];
-const TRANSFER_EVENTS: Record<string, string> = {
+/** Hop events by their English template; the functions are given what fills it. */
+const HOP_EVENTS: Record<HopEvent, (...filled: string[]) => string> = {
+  "waits for approval": () => "wartet auf Genehmigung",
+  "waits for the hop before it": () => "wartet auf die vorige Etappe",
+  queued: () => "in der Warteschlange",
+  "queued again, attempt {attempt}": (attempt) => `wieder in der Warteschlange, Versuch ${attempt}`,
+  "offered to {carrier}": (carrier) => `wurde ${carrier} angeboten`,
+  "started ({via})": (via = "") => `begonnen (${connectionInGerman(via)})`,
+  paused: () => "pausiert",
+  "has arrived, is being read back": () => "angekommen, wird zur Prüfung zurückgelesen",
+  succeeded: () => "erfolgreich",
+  failed: () => "fehlgeschlagen",
+  "was cancelled": () => "abgebrochen",
+};
+const TRANSFER_EVENTS: Record<TransferEvent, string> = {
   requested: "angefordert",
   approved: "genehmigt",
   paused: "pausiert",
@@ -304,9 +306,22 @@ export function problemInGerman(code: string): readonly [what: string, advice?: 
 export function eventInGerman(what: string): string | undefined {
   const [, number, event] = /^hop (\d+) (.*)$/.exec(what) ?? [];
   if (event === undefined) return lookUp(TRANSFER_EVENTS, what);
-  for (const [pattern, say] of HOP_EVENTS) {
-    const found = pattern.exec(event);
-    if (found) return `Etappe ${number} ${say(found.slice(1))}`;
+  for (const [template, say] of Object.entries(HOP_EVENTS)) {
+    const found = patternOf(template).exec(event);
+    if (found) return `Etappe ${number} ${say(...found.slice(1))}`;
   }
   return undefined;
+}
+
+/** Return the pattern of the texts that a template gives. */
+function patternOf(template: string): RegExp {
+  const escaped = template.replace(/[()]/g, "\\$&");
+  return new RegExp(`^${escaped.replace(/\{\w+\}/g, "(.+)")}$`);
+}
+
+/** Translate how bytes travel: `s3`, or `direct, server-c dialed 10.0.0.2:4460`. */
+function connectionInGerman(via: string): string {
+  const [, one, other] = /^direct, (.+) dialed (.+)$/.exec(via) ?? [];
+  if (one !== undefined) return `direkt, ${one} hat sich mit ${other} verbunden`;
+  return lookUp(CONNECTION_KINDS, via) ?? via;
 }

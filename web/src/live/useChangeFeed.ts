@@ -25,20 +25,20 @@ export function useChangeFeed(api: Api): void {
 }
 
 function startChangeFeed(api: Api, queries: QueryClient): () => void {
-  const transferBatch = batchUpdates<ChangeNotice>(PAGE_BATCH_MS, (news) => {
-    const changed = new Set(news.map(({ transfer_id }) => transfer_id));
+  const transferBatch = batchUpdates<ChangeNotice>(PAGE_BATCH_MS, (notices) => {
+    const changed = new Set(notices.map(({ transfer_id }) => transfer_id));
     return invalidate(queries, ([what, which]) => what === "transfer" && changed.has(String(which)));
   });
   const listBatch = batchUpdates<ChangeNotice>(LIST_BATCH_MS, () => invalidate(queries, isList));
   let stop = () => {};
   let wasConnected = false;
   const timer = setTimeout(() => {
-    const address = () => api.get<LiveAddress>("/live", { what: "news" });
+    const address = () => api.get<LiveAddress>("/live", { topic: "changes" });
     stop = subscribe(address, parseChangeNotice, {
-      onMessage(news) {
-        transferBatch.add(news);
-        listBatch.add(news);
-        setTimeout(() => listBatch.add(news), INDEX_LAG_MS);
+      onMessage(notice) {
+        transferBatch.add(notice);
+        listBatch.add(notice);
+        setTimeout(() => listBatch.add(notice), INDEX_LAG_MS);
       },
       // Changes while disconnected were missed: refetch, which also updates the polling interval.
       onConnectionChange(yes) {

@@ -169,8 +169,8 @@ READERS = {
     "range": requests.parse_range,
     "pack": requests.parse_pack,
     "digests": requests.parse_files,
-    "shows": requests.parse_directories,
-    "clear": requests.parse_deletions,
+    "has-mark": requests.parse_directories,
+    "delete": requests.parse_deletions,
 }
 FIELDS = [
     "symlinks",
@@ -183,12 +183,12 @@ FIELDS = [
     "start",
     "length",
     "files",
-    "gone",
+    "entries",
     "mark",
     "above",
     "below",
     "name",
-    "folders",
+    "directories",
 ]
 
 

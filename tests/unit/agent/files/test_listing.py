@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from agent.config import RootConfig
 from agent.files import listing
 from agent.files import roots as roots_module
+from agent.files.directory_cache import MAX_OPEN_DIRECTORIES
 from agent.files.listing import Selection, entries, entry_at, open_source
-from agent.files.roots import MAX_OPEN_DIRECTORIES, Roots
+from agent.files.roots import Roots
 from agent.rclone import lsjson
 
 

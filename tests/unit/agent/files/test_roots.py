@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from agent.config import RootConfig
 from agent.errors import HopError, InTheWayError
+from agent.files import directory_cache
 from agent.files import roots as roots_module
-from agent.files.roots import Roots, is_below
+from agent.files.paths import is_below
+from agent.files.roots import Roots
 
 
 @pytest.fixture
@@ -117,7 +119,7 @@ def test_a_directory_swapped_for_a_link_after_the_check_leads_nowhere(root, tmp_
 
 def test_a_directory_moved_out_of_the_root_is_not_followed_there(root, tmp_path, monkeypatch):
     """The path is resolved again; the descriptor that was kept open is not used."""
-    monkeypatch.setattr(roots_module, "DIRECTORY_CHECK_TTL_S", 0)
+    monkeypatch.setattr(directory_cache, "DIRECTORY_CHECK_TTL_S", 0)
     with tree(root) as opened:
         opened.open_directory("sub")
         (root / "sub").rename(tmp_path / "moved")
@@ -126,13 +128,13 @@ def test_a_directory_moved_out_of_the_root_is_not_followed_there(root, tmp_path,
 
 
 def test_many_directories_do_not_use_up_the_descriptors(root):
-    for number in range(roots_module.MAX_OPEN_DIRECTORIES + 50):
+    for number in range(directory_cache.MAX_OPEN_DIRECTORIES + 50):
         (root / f"d{number}").mkdir()
     with tree(root) as opened:
         before = len(list(Path("/proc/self/fd").iterdir()))
-        for number in range(roots_module.MAX_OPEN_DIRECTORIES + 50):
+        for number in range(directory_cache.MAX_OPEN_DIRECTORIES + 50):
             opened.open_directory(f"d{number}")
-        assert len(list(Path("/proc/self/fd").iterdir())) - before <= roots_module.MAX_OPEN_DIRECTORIES
+        assert len(list(Path("/proc/self/fd").iterdir())) - before <= directory_cache.MAX_OPEN_DIRECTORIES
     assert len(list(Path("/proc/self/fd").iterdir())) <= before
 
 
@@ -234,7 +236,7 @@ class TestADestination:
         assert (root / "place/real/deep/x").is_symlink()
 
     def test_a_directory_swapped_for_a_link_is_not_used_after_the_next_check(self, place, root, monkeypatch):
-        monkeypatch.setattr(roots_module, "DIRECTORY_CHECK_TTL_S", 0)
+        monkeypatch.setattr(directory_cache, "DIRECTORY_CHECK_TTL_S", 0)
         with place.destination("/data/place") as opened:
             opened.make_directory("real/deep")
             (root / "place/real").rename(root / "aside")
@@ -333,7 +335,7 @@ class TestRootsInRoots:
 
 def test_a_directory_that_was_replaced_is_not_written_to(root, monkeypatch):
     """After a directory was replaced, files go to the new one."""
-    monkeypatch.setattr(roots_module, "DIRECTORY_CHECK_TTL_S", 0)
+    monkeypatch.setattr(directory_cache, "DIRECTORY_CHECK_TTL_S", 0)
     with tree(root, writing=True) as opened:
         opened.open_parent("sub/new")
         (root / "sub").rename(root / "aside")
@@ -344,7 +346,7 @@ def test_a_directory_that_was_replaced_is_not_written_to(root, monkeypatch):
 
 
 def test_a_directory_that_was_removed_is_made_again(root, monkeypatch):
-    monkeypatch.setattr(roots_module, "DIRECTORY_CHECK_TTL_S", 0)
+    monkeypatch.setattr(directory_cache, "DIRECTORY_CHECK_TTL_S", 0)
     with tree(root, writing=True) as opened:
         opened.make_directory("gone/deep")
         (root / "gone/deep").rmdir()

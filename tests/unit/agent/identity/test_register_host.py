@@ -2,6 +2,7 @@
 
 import json
 import stat
+import time
 from pathlib import Path
 
 import httpx
@@ -82,8 +83,8 @@ class FakeControlPlane:
         return self.view
 
 
-def register(state: Path, send, **options):
-    return enrollment.register(state, API, TOKEN, describe=describe, send=send, **options)
+def register(state: Path, send, *, sleep=time.sleep, **options):
+    return enrollment.HostEnrollment(state, describe, send, sleep).register(API, TOKEN, **options)
 
 
 def test_the_private_key_never_leaves_and_the_csr_fits_it(tmp_path):

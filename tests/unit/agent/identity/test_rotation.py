@@ -106,7 +106,9 @@ async def test_new_keys_that_the_broker_refuses_are_deleted(host):
     async with host.running() as key_rotation:
         host.link.accepts_certificate = lambda certificate: certificate == host.first
         key_rotation.request()
-        await until(lambda: host.link.reconnected_with.count(host.first) == QUICK.tries and host.has_settled)
+        await until(
+            lambda: host.link.reconnected_with.count(host.first) == QUICK.max_attempts and host.has_settled
+        )
         assert host.ring.current.fingerprint == host.first
         assert list(host.folder.glob("keys-*")) == []
         host.link.accepts_certificate = lambda certificate: certificate in host.authority.good

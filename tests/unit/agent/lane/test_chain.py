@@ -14,7 +14,7 @@ from agent.files.digests import RANGE_BYTES
 from agent.lane import client, incremental_listing
 from agent.pull.progress import ProgressCounter
 from agent.pull.source import LocalReader
-from events.reports import PREVIOUS_HOP_RESTS
+from events.reports import PREVIOUS_HOP_NOT_RUNNING
 from infra.local.demo_files import MIB, differences, listing, write_random
 from tests.support.hosts import Hosts, RecordingObserver
 from tests.support.waiting import HANG_TIMEOUT_S, until
@@ -26,7 +26,7 @@ class Chain:
     def __init__(self, hosts: Hosts, inbox, monkeypatch) -> None:
         self.hosts, self.inbox = hosts, inbox
         self.succeeded: set[str] = set()
-        hosts.arrivals.has_succeeded = self.succeeded.__contains__
+        hosts.active_pulls.has_succeeded = self.succeeded.__contains__
         hosts.sources.reload(
             [
                 RootConfig(path="/data", access="rw", directory=hosts.data),
@@ -45,7 +45,7 @@ class Chain:
         monkeypatch.setattr(LocalReader, "range", wait_for_release)
         self.first = hosts.local("/inbox/", "/data/")
         self.target = hosts.archive / "there"
-        self.second = hosts.order("/data/", "/archive/there/", follows=self.first.hop_id)
+        self.second = hosts.order("/data/", "/archive/there/", previous_hop=self.first.hop_id)
 
     def start_first(self) -> asyncio.Task[None]:
         return asyncio.create_task(self._first())
@@ -112,7 +112,7 @@ class TestChain:
 
     async def test_waits_for_a_first_hop_that_has_not_started(self, hosts, chain):
         second = hosts.begin(chain.second)
-        await until(lambda: hosts.told.ways)
+        await until(lambda: hosts.observer.connections)
         chain.released.set()
         await chain.start_first()
         await second
@@ -140,7 +140,7 @@ class TestChain:
     async def test_of_a_single_file(self, hosts, chain):
         chain.released.set()
         first = hosts.local("/inbox/big", "/data/one")
-        second = hosts.order("/data/one", "/archive/one", follows=first.hop_id)
+        second = hosts.order("/data/one", "/archive/one", previous_hop=first.hop_id)
         moving = hosts.begin(second)
         await hosts.mover(first).move(first, ProgressCounter(), RecordingObserver())
         chain.succeeded.add(first.hop_id)
@@ -149,7 +149,7 @@ class TestChain:
 
     async def test_applies_filters(self, hosts, chain):
         chain.released.set()
-        second = hosts.order("/data/", "/archive/there/", follows=chain.first.hop_id, include=["small"])
+        second = hosts.order("/data/", "/archive/there/", previous_hop=chain.first.hop_id, include=["small"])
         await asyncio.gather(chain.start_first(), hosts.move(second))
         found = {str(path.relative_to(chain.target)) for path in chain.target.rglob("*") if path.is_file()}
         assert found == {"a/small", "a/deep/er/small"}
@@ -164,7 +164,7 @@ class TestInterruptedChain:
         chain.released.set()
         with pytest.raises(HopError) as failure:
             await second
-        assert failure.value.problem.code == PREVIOUS_HOP_RESTS
+        assert failure.value.problem.code == PREVIOUS_HOP_NOT_RUNNING
         assert failure.value.problem.retryable
 
         await chain.start_first()
@@ -192,7 +192,7 @@ class TestInterruptedChain:
         first.cancel()
         chain.released.set()
         await asyncio.gather(first, return_exceptions=True)
-        hosts.serve(chain.second.hop_id, "/data/", follows=chain.first.hop_id)
+        hosts.serve(chain.second.hop_id, "/data/", previous_hop=chain.first.hop_id)
         await chain.start_first()
         await second
         assert differences(listing(chain.inbox), listing(chain.target)) == []
@@ -225,8 +225,8 @@ class TestInterruptedChain:
         """Not even by a destination that does not support chains."""
         first = chain.start_first()
         await until((hosts.data / "big").exists)
-        unknowing = chain.second.model_copy(update={"follows": None})
-        failure = await hosts.fails(unknowing, patience=0.2)
+        unknowing = chain.second.model_copy(update={"previous_hop": None})
+        failure = await hosts.fails(unknowing, no_progress_timeout_s=0.2)
         assert failure.problem.retryable
         assert list(hosts.archive.iterdir()) == []
         chain.released.set()

@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from agent.backoff import Backoff
 from agent.errors import HopError
 from agent.files.digests import RANGE_BYTES
 from agent.identity import lane_certificate
@@ -40,20 +41,20 @@ class TestWhenBothCanDial:
             await hosts.move(order)
 
             assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
-            ways = {f"direct, server-c dialled {hosts.proxy.endpoint}"} | {
-                f"direct, server-b dialled {inbound_connections}" for inbound_connections in hosts.c_endpoints
+            ways = {f"direct, server-c dialed {hosts.proxy.endpoint}"} | {
+                f"direct, server-b dialed {inbound_connections}" for inbound_connections in hosts.c_endpoints
             }
-            assert set(hosts.told.ways) <= ways
-            assert len(hosts.told.ways) == 1
+            assert set(hosts.observer.connections) <= ways
+            assert len(hosts.observer.connections) == 1
             hosts.release(order)
             await until(lambda: not hosts.server._connections)
 
     async def test_a_broken_direction_is_replaced_by_the_other(self, tmp_path):
         """The direction in use fails midway; data that has arrived is not sent again."""
         with make_hosts(tmp_path, "both") as hosts:
-            hosts.server.routes.remember("server-c", PeerPath(dialled=False))
-            hosts.destination_server.routes.remember(
-                "server-b", PeerPath(dialled=True, address=hosts.proxy.endpoint)
+            hosts.server.peer_paths.remember("server-c", PeerPath(dialed=False))
+            hosts.destination_server.peer_paths.remember(
+                "server-b", PeerPath(dialed=True, address=hosts.proxy.endpoint)
             )
             write_random(hosts.data / "big", 4 * RANGE_BYTES)
             order = hosts.order("/data/big", "/archive/big", streams=1)
@@ -67,8 +68,8 @@ class TestWhenBothCanDial:
 
                 await moving
 
-                assert hosts.told.ways[0] == f"direct, server-c dialled {hosts.proxy.endpoint}"
-                assert hosts.told.ways[-1] == f"direct, server-b dialled {back.endpoint}"
+                assert hosts.observer.connections[0] == f"direct, server-c dialed {hosts.proxy.endpoint}"
+                assert hosts.observer.connections[-1] == f"direct, server-b dialed {back.endpoint}"
             assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
             assert hosts.proxy.passed + back.passed < 5.1 * RANGE_BYTES
 
@@ -94,7 +95,7 @@ class TestWhenNeitherCanDial:
 
     async def test_the_source_reports_its_errors_once(self, tmp_path, monkeypatch):
         monkeypatch.setattr(reverse_dialer, "DIAL_TIMEOUT_S", 0.2)
-        monkeypatch.setattr(reverse_dialer, "MIN_RETRY_DELAY_S", 0.01)
+        monkeypatch.setattr(reverse_dialer, "RETRY_BACKOFF", Backoff(0.01, 30.0))
         with make_hosts(tmp_path, "neither") as hosts:
             reported, reports = [], []
             hosts.server.on_unreachable(lambda serve, answers: reported.append((serve.hop_id, answers)))
@@ -114,7 +115,7 @@ class TestWhenNeitherCanDial:
             hosts.server.on_unreachable(lambda *what: reported.append(what))
             write_random(hosts.data / "x", 10)
             order = hosts.order("/data/x", "/archive/x")
-            await until(lambda: hosts.proxy.dialled > 2)
+            await until(lambda: hosts.proxy.dialed > 2)
             await hosts.move(order)
             assert reported == []
 
@@ -174,7 +175,7 @@ class TestConnectionSetup:
 
             assert differences(listing(hosts.data), listing(hosts.archive)) == []
             if dials == "destination":
-                assert 2 <= hosts.proxy.dialled <= 3
+                assert 2 <= hosts.proxy.dialed <= 3
             else:
                 assert 3 <= len(from_source) <= 3 + reverse_dialer.MAX_IDLE_CONNECTIONS
 
@@ -305,20 +306,20 @@ class TestDialingSource:
         write_random(hosts.data / "big", 2 * RANGE_BYTES)
         order = hosts.order("/data/big", "/archive/big")
         async with hosts.held(order, lambda progress: progress.bytes_done) as moving:
-            dialled = hosts.proxy.dialled
+            dialed = hosts.proxy.dialed
             hosts.release(order)
             await until(lambda: not hosts.server._connections)
             await pause(moving)
         with pytest.raises((asyncio.CancelledError, HopError)):
             await moving
-        assert hosts.proxy.dialled <= dialled + 1
+        assert hosts.proxy.dialed <= dialed + 1
 
     async def test_dials_nothing_without_addresses(self, hosts):
         """An older control plane sends none."""
         hosts.c_endpoints, hosts.b_endpoints = (), (f"127.0.0.1:{hosts.server.port}",)
         write_random(hosts.data / "x", 10)
         await hosts.move(hosts.order("/data/x", "/archive/x"))
-        assert hosts.told.ways == [f"direct, server-c dialled {hosts.b_endpoints[0]}"]
+        assert hosts.observer.connections == [f"direct, server-c dialed {hosts.b_endpoints[0]}"]
         assert hosts.server._reverse_dialers == {}
 
 
@@ -367,20 +368,20 @@ class TestPathThatWorked:
 
             await hosts.move(hosts.order("/data/x", "/archive/2"))
 
-            assert hosts.told.ways == [hosts.expected_connection]
-            assert other.dialled == 0
+            assert hosts.observer.connections == [hosts.expected_connection]
+            assert other.dialed == 0
             other.close()
 
     async def test_that_fails_now_costs_little(self, tmp_path):
         with make_hosts(tmp_path, "destination") as hosts:
             write_random(hosts.data / "x", 10)
-            hosts.destination_server.routes.remember(
-                "server-b", PeerPath(dialled=True, address="127.0.0.1:1")
+            hosts.destination_server.peer_paths.remember(
+                "server-b", PeerPath(dialed=True, address="127.0.0.1:1")
             )
             await hosts.move(hosts.order("/data/x", "/archive/1"))
-            hosts.destination_server.routes.remember("server-b", PeerPath(dialled=False))
+            hosts.destination_server.peer_paths.remember("server-b", PeerPath(dialed=False))
             await hosts.move(hosts.order("/data/x", "/archive/2"))
-            assert hosts.told.ways == [hosts.expected_connection]
+            assert hosts.observer.connections == [hosts.expected_connection]
 
     def test_is_kept_across_restarts(self, tmp_path):
         PeerPathCache(tmp_path / "routes.json").remember("server-b", PeerPath(True, "10.0.0.2:4460"))
@@ -396,10 +397,10 @@ class TestPathThatWorked:
         routes = PeerPathCache(tmp_path / "routes.json")
         assert routes.recall("server-b") is None
         routes.remember("server-b", PeerPath(False))
-        assert json.loads((tmp_path / "routes.json").read_text())["server-b"]["dialled"] is False
+        assert json.loads((tmp_path / "routes.json").read_text())["server-b"]["dialed"] is False
 
     def test_from_an_older_agent_is_read(self, tmp_path):
-        (tmp_path / "routes.json").write_text('{"server-b": {"dialled": true, "address": "10.0.0.2:4460"}}')
+        (tmp_path / "routes.json").write_text('{"server-b": {"dialed": true, "address": "10.0.0.2:4460"}}')
         assert PeerPathCache(tmp_path / "routes.json").recall("server-b") == PeerPath(True, "10.0.0.2:4460")
 
     def test_is_forgotten_when_there_are_too_many(self, tmp_path):

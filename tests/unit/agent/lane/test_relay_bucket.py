@@ -94,7 +94,7 @@ class TestRelayedHop:
 
         await hosts.move(order)
 
-        assert hosts.told.ways == ["relay"]
+        assert hosts.observer.connections == ["relay"]
         assert differences(listing(hosts.data), listing(hosts.archive)) == []
         hosts.release(order)
         await bucket_is_empty(hosts)
@@ -143,7 +143,7 @@ class TestRelayedHop:
 
         await hosts.move(order)
 
-        assert hosts.tally.bytes_moved <= 2 * RANGE_BYTES
+        assert hosts.progress_counter.bytes_moved <= 2 * RANGE_BYTES
         assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
 
     async def test_moves_and_mirrors_too(self, hosts):
@@ -165,9 +165,9 @@ class TestPathChange:
             hosts.serve(order.hop_id, "/data/big.bin")
         await moving
 
-        assert hosts.told.ways[0] == hosts.told.ways[-1] == "relay"
+        assert hosts.observer.connections[0] == hosts.observer.connections[-1] == "relay"
         assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
-        assert hosts.tally.bytes_moved <= 4 * RANGE_BYTES
+        assert hosts.progress_counter.bytes_moved <= 4 * RANGE_BYTES
         hosts.release(order)
         await bucket_is_empty(hosts)
 
@@ -180,8 +180,8 @@ class TestPathChange:
             line.down()
         await moving
 
-        assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}", "relay"]
-        assert hosts.tally.bytes_moved <= 5 * RANGE_BYTES
+        assert hosts.observer.connections == [f"direct, server-c dialed {line.endpoint}", "relay"]
+        assert hosts.progress_counter.bytes_moved <= 5 * RANGE_BYTES
         assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
         line.close()
 
@@ -189,13 +189,13 @@ class TestPathChange:
         write_random(hosts.data / "big.bin", 3 * RANGE_BYTES)
         order = hosts.order("/data/big.bin", "/archive/big.bin", streams=1)
         await hosts.moves_until(order, lambda progress: progress.bytes_done >= RANGE_BYTES)
-        assert hosts.told.ways == ["relay"]
+        assert hosts.observer.connections == ["relay"]
 
         line = NetworkProxy(hosts.server.port, "from target")
         way = order.route.model_copy(update={"endpoints": (line.endpoint,)})
         await hosts.move(order.model_copy(update={"route": way}))
 
-        assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}"]
+        assert hosts.observer.connections == [f"direct, server-c dialed {line.endpoint}"]
         assert line.passed < 2.1 * RANGE_BYTES
         line.close()
 
@@ -221,7 +221,7 @@ class TestKilledDestination:
 
         await hosts.move(order)
 
-        assert hosts.told.ways == ["relay"]
+        assert hosts.observer.connections == ["relay"]
         await until(lambda: not old.is_alive)
         hosts.release(order)
         await bucket_is_empty(hosts)
@@ -247,7 +247,7 @@ class TestRelayedLastTime:
         """Neither side waits for a direct connection: the hop ends long before the search for one."""
         write_random(hosts.data / "x", 10)
         await hosts.move(hosts.order("/data/x", "/archive/1"))
-        last_path = PeerPath(dialled=False, relayed=True)
+        last_path = PeerPath(dialed=False, relayed=True)
         await until(lambda: hosts.server.routes.recall("server-c") == last_path)
         assert hosts.destination_server.routes.recall("server-b") == last_path
 
@@ -256,13 +256,13 @@ class TestRelayedLastTime:
         order = hosts.order("/data/x", "/archive/2")
         await hosts.move(order)
 
-        assert hosts.told.ways == ["relay"]
+        assert hosts.observer.connections == ["relay"]
         assert (hosts.archive / "2").read_bytes() == (hosts.data / "x").read_bytes()
         hosts.release(order)
 
     async def test_connects_directly_once_that_works(self, hosts):
         write_random(hosts.data / "x", 10)
-        hosts.destination_server.routes.remember("server-b", PeerPath(dialled=False, relayed=True))
+        hosts.destination_server.peer_paths.remember("server-b", PeerPath(dialed=False, relayed=True))
         line = NetworkProxy(hosts.server.port, "from target")
         hosts.b_endpoints = (line.endpoint,)
 
@@ -272,12 +272,12 @@ class TestRelayedLastTime:
             lambda: hosts.destination_server.routes.recall("server-b") == PeerPath(True, line.endpoint)
         )
         await hosts.move(hosts.order("/data/x", "/archive/again"))
-        assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}"]
+        assert hosts.observer.connections == [f"direct, server-c dialed {line.endpoint}"]
         line.close()
 
     async def test_connects_directly_without_the_bucket(self, hosts):
         write_random(hosts.data / "x", 10)
-        hosts.destination_server.routes.remember("server-b", PeerPath(dialled=False, relayed=True))
+        hosts.destination_server.peer_paths.remember("server-b", PeerPath(dialed=False, relayed=True))
         line = NetworkProxy(hosts.server.port, "from target")
         hosts.b_endpoints = (line.endpoint,)
         order = hosts.order("/data/x", "/archive/x")
@@ -286,7 +286,7 @@ class TestRelayedLastTime:
 
         await hosts.move(order.model_copy(update={"route": route}))
 
-        assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}"]
+        assert hosts.observer.connections == [f"direct, server-c dialed {line.endpoint}"]
         line.close()
 
 

@@ -85,11 +85,11 @@ def test_combined_patterns_match_like_single_ones(some: list[str], names: list[s
         patterns.append(one)
     together = Filters(exclude=patterns)
     for name in names:
-        by_itself = any(not Filters(exclude=[pattern]).takes(name) for pattern in patterns)
-        assert together.takes(name) != by_itself
+        by_itself = any(not Filters(exclude=[pattern]).matches(name) for pattern in patterns)
+        assert together.matches(name) != by_itself
     backwards = GlobAutomaton(patterns)
     for name in reversed(names):  # whatever was met before
-        assert bool(backwards.matching(name)) != together.takes(name)
+        assert bool(backwards.matching(name)) != together.matches(name)
 
 
 @pytest.mark.parametrize(

@@ -99,10 +99,10 @@ def hostile(hosts) -> Iterator[Callable[[Respond], None]]:
         one.close()
 
 
-async def ends(hosts: Hosts, *, patience: float = 0.5) -> str:
+async def ends(hosts: Hosts, *, no_progress_timeout_s: float = 0.5) -> str:
     """Return the code with which the hop fails; check that it used little memory and disk space."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    error = await hosts.fails(hosts.order("/data/t/", "/archive/t/"), patience)
+    error = await hosts.fails(hosts.order("/data/t/", "/archive/t/"), no_progress_timeout_s)
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < MEMORY
     assert final_files(hosts) == []
     return error.failures[0].code if error.failures else error.problem.code
@@ -163,7 +163,7 @@ async def test_absurd_file_size_fills_no_disk(hosts, hostile, sparse):
         assert code in {"file-too-large", "source-unreachable"}
         return
     moving = hosts.begin(order)
-    await until(lambda: hosts.told.waited or moving.done())
+    await until(lambda: hosts.observer.wait_problems or moving.done())
     if moving.done():
         assert "file-too-large" in str(moving.exception().failures)
     moving.cancel()
@@ -210,7 +210,7 @@ async def test_bytes_with_wrong_digest_are_discarded(hosts, hostile):
 
 
 @pytest.mark.parametrize(
-    "told",
+    "data_ranges",
     [
         struct.pack(">I", 2**32 - 1),
         sparse_ranges.encode([(0, HUGE)]),
@@ -218,10 +218,10 @@ async def test_bytes_with_wrong_digest_are_discarded(hosts, hostile):
         sparse_ranges.encode([(3 * MIB, 1)]),
     ],
 )
-async def test_impossible_parts_are_rejected(hosts, hostile, told):
+async def test_impossible_parts_are_rejected(hosts, hostile, data_ranges):
     def answer(body: dict) -> bytes:
         assert body["holes"]
-        return head(len(told) + MIB, kind=sparse_ranges.MEDIA_TYPE) + told + bytes(MIB)
+        return head(len(data_ranges) + MIB, kind=sparse_ranges.MEDIA_TYPE) + data_ranges + bytes(MIB)
 
     hostile(serving(2 * MIB, answer, sparse=True))
     assert await ends(hosts) == "source-misbehaved"

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.errors import HopError
-from agent.pull.destination import PARTIAL_PREFIX
+from agent.files.paths import PARTIAL_PREFIX
 from infra.local.demo_files import MIB
 from tests.support.hosts import Hosts
 

@@ -3,7 +3,7 @@
 import errno
 import os
 
-from agent.files import disk
+from agent.files import disk, tmpfile
 from infra.local.demo_files import MIB, differences, listing, write_random
 
 
@@ -34,8 +34,8 @@ async def test_too_long_name_fails_and_the_rest_is_transferred(hosts, monkeypatc
     """As on a file system that encrypts names, where 143 bytes are the maximum."""
     for name in ("n" * 200, "short"):
         write_random(hosts.data / "t" / name, 100)
-    for naming in ("link_tmpfile", "rename_new"):
-        monkeypatch.setattr(disk, naming, only_short_names(getattr(disk, naming)))
+    for module, naming in ((tmpfile, "_link"), (disk, "rename_new")):
+        monkeypatch.setattr(module, naming, only_short_names(getattr(module, naming)))
     error = await hosts.fails(hosts.order("/data/t/", "/archive/t/"))
     assert [(one.code, one.path) for one in error.failures] == [("name-too-long", f"/archive/t/{'n' * 200}")]
     assert [path.name for path in (hosts.archive / "t").iterdir()] == ["short"]

@@ -12,11 +12,11 @@ from typing import IO
 import httpx
 import pytest
 
+from agent.backoff import Backoff
 from agent.cloud.manifest_upload import ManifestApi
 from agent.files.digests import MIB, RANGE_BYTES, read_digest
 from agent.files.listing import FileEntry
 from agent.pull import ledger, manifest_outbox
-from agent.pull.file_outcomes import file_outcomes
 from agent.pull.manifest_outbox import ManifestOutbox, ManifestRefusedError, ManifestUploader
 from events.manifest import ManifestLine
 from tests.support.hosts import TRANSFER, Hosts
@@ -170,7 +170,7 @@ class TestContent:
         path = tmp_path / f"{HOP}.1.db"
         book = ledger.Ledger(path)
         book._db.execute("INSERT INTO fates VALUES (CAST('pipe' AS BLOB), '!', -1, 'failed', 'a FIFO', 1e12)")
-        book.outcome([FileEntry("f", "b", 3)], "failed", "why")
+        book.outcomes.record([FileEntry("f", "b", 3)], "failed", "why")
         book.close()
         with (tmp_path / "read").open("w+b") as file:
             manifest_outbox.write(path, file)
@@ -182,7 +182,7 @@ class TestContent:
     def test_unreadable_row_does_not_affect_the_others(self, tmp_path):
         path = tmp_path / f"{HOP}.1.db"
         book = ledger.Ledger(path)
-        book.outcome([FileEntry("f", "b", 3)], "failed", "why")
+        book.outcomes.record([FileEntry("f", "b", 3)], "failed", "why")
         book._db.execute("INSERT INTO fates VALUES (CAST('c' AS BLOB), 'f', 'many', 'eaten', 7, 'then')")
         book.close()
         with (tmp_path / "read").open("w+b") as file:
@@ -209,8 +209,8 @@ class TestContent:
         old.close()
         book = ledger.Ledger(path)
         book.complete(FileEntry("f", "b"), bytes(16))
-        book.add_unchanged([FileEntry("l", "c")])
-        assert [(one.path, one.outcome, one.kind) for one in file_outcomes(book)] == [
+        book.outcomes.record_unchanged([FileEntry("l", "c")])
+        assert [(one.path, one.outcome, one.kind) for one in book.outcomes] == [
             ("a", "sent", "f"),
             ("b", "sent", "f"),
             ("c", "unchanged", "l"),
@@ -249,7 +249,7 @@ class TestUpload:
     @pytest.fixture
     async def cloud(self, waiting):
         cloud = Cloud()
-        delivery = asyncio.create_task(ManifestUploader(waiting, cloud, pause=0.01).run())
+        delivery = asyncio.create_task(ManifestUploader(waiting, cloud, backoff=Backoff(0.01, 0.02)).run())
         yield cloud
         delivery.cancel()
 

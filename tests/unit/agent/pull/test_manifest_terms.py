@@ -57,10 +57,10 @@ def test_every_ledger_entry_has_a_manifest_line(moved, odd, reason, ended):
                 assert ledger.known(entry) == "begun"
                 ledger.add_directory(entry, made=True)
                 ledger.add_name(entry)
-            ledger.add_unchanged(moved[::3])
+            ledger.outcomes.record_unchanged(moved[::3])
             ledger.complete_all((entry, bytes(16)) for entry in moved[::2])
             ledger.add_listed(entry.path for entry in odd)
-            ledger.outcome(odd, "failed", reason)
+            ledger.outcomes.record(odd, "failed", reason)
             names = [line.name for line in manifest_lines(ledger, ended)]
         finally:
             ledger.close()
@@ -104,6 +104,6 @@ def test_every_file_system_error_is_a_valid_reason(tmp_path):
     for number in range(1, 134):
         path = os.fsdecode(b"\xff%d" % number)
         problem = problem_of(OSError(number, os.strerror(number)), path)
-        ledger.outcome([FileEntry("!", path, problem=problem)], "failed", problem.message)
+        ledger.outcomes.record([FileEntry("!", path, problem=problem)], "failed", problem.message)
     assert {(line.kind, line.outcome) for line in manifest_lines(ledger)} == {("other", "failed")}
     ledger.close()

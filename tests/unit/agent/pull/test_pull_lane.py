@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from agent.errors import HopError
 from agent.files.digests import RANGE_BYTES
 from agent.files.listing import FileEntry
+from agent.files.paths import PARTIAL_PREFIX
 from agent.identity import lane_certificate
 from agent.lane import connector
 from agent.pull import destination, ledger, pull, spool, worker_context
 from agent.pull.bandwidth import BandwidthSchedule, SharedBandwidth
-from agent.pull.destination import PARTIAL_PREFIX
 from agent.pull.job_queue import JobQueue, RangeJob
 from agent.pull.source import LocalReader, SourceConnectionError
 from infra.local.demo_files import MIB, differences, listing, write_random
@@ -70,7 +70,7 @@ class TestTree:
         assert progress.bytes_done == progress.bytes_total
         files = sum(kind != "directory" for kind in sent.values())
         assert progress.files_done == progress.files_total == files
-        assert hosts.told.ways == [hosts.expected_connection]
+        assert hosts.observer.connections == [hosts.expected_connection]
         again = await hosts.move(hosts.local("/data/tree/", "/archive/elsewhere/"))
         assert again.digest == outcome.digest
         assert list((hosts.state / "hops").iterdir()) == []
@@ -177,8 +177,8 @@ class TestBrokenConnection:
         moving = asyncio.create_task(hosts.move(order))
         await until(lambda: hosts.proxy.cut_after is None)
         hosts.proxy.down()
-        dialled = hosts.proxy.dialled
-        await until(lambda: hosts.proxy.dialled >= dialled + 3)
+        dialed = hosts.proxy.dialed
+        await until(lambda: hosts.proxy.dialed >= dialed + 3)
         hosts.proxy.up()
 
         await moving
@@ -382,7 +382,7 @@ class TestDamage:
         with monkeypatch.context() as patch:
             patch.setattr(destination.Destination, "finalize", rotting)
             error = await hosts.fails(order)
-        assert hosts.told.verified
+        assert hosts.observer.verified
         assert (error.problem.code, error.problem.retryable) == ("written-wrong", True)
         assert [path.name for path in (hosts.archive / "t").iterdir()] == ["a"]
 
@@ -478,7 +478,7 @@ async def test_path_outside_the_roots_is_refused(hosts):
 async def test_hop_that_is_no_longer_served_fails(hosts, monkeypatch):
     write_random(hosts.data / "big", 4 * RANGE_BYTES)
     order = hosts.order("/data/big", "/archive/big")
-    async with hosts.held(order, lambda progress: progress.bytes_done, patience=0.3) as moving:
+    async with hosts.held(order, lambda progress: progress.bytes_done, no_progress_timeout_s=0.3) as moving:
         monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 0.3)
         hosts.server.revoke(order.hop_id)
     with pytest.raises(HopError) as caught:

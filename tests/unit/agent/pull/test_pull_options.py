@@ -331,8 +331,8 @@ class TestFullDisk:
         with monkeypatch.context() as patch:
             patch.setattr(destination.disk, "preallocate", full)
             moving = hosts.begin(hosts.order("/data/", "/archive/"))
-            await until(lambda: len(hosts.told.waited) > 1)
-            assert hosts.told.waited[0].code == "destination-full"
+            await until(lambda: len(hosts.observer.wait_problems) > 1)
+            assert hosts.observer.wait_problems[0].code == "destination-full"
             assert not moving.done()
         await moving
         assert tree(hosts.archive) == tree(hosts.data)
@@ -341,7 +341,7 @@ class TestFullDisk:
         monkeypatch.setattr(destination.disk, "preallocate", full)
         fill(hosts.data, a=b"a" * BIG)
         moving = hosts.begin(hosts.order("/data/", "/archive/"))
-        await until(lambda: hosts.told.waited)
+        await until(lambda: hosts.observer.wait_problems)
         moving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await moving

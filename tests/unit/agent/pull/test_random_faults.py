@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from agent.backoff import Backoff
+from agent.files.paths import PARTIAL_PREFIX
 from agent.pull import pull_attempt, worker_context
-from agent.pull.destination import PARTIAL_PREFIX
 from infra.local.demo_files import MIB, differences, listing
 from tests.support.hosts import Hosts
 from tests.support.waiting import until
@@ -25,8 +26,8 @@ KILLS = 4
 
 @pytest.fixture
 def hosts(tmp_path, monkeypatch) -> Iterator[Hosts]:
-    monkeypatch.setattr(worker_context, "INITIAL_RETRY_DELAY_S", 0.01)
-    monkeypatch.setattr(pull_attempt, "RETRY_DELAYS_S", (0.01,))
+    monkeypatch.setattr(worker_context, "RETRY_BACKOFF", Backoff(0.01, 0.02))
+    monkeypatch.setattr(pull_attempt, "RETRY_BACKOFF", Backoff(0.01, 0.01))
     hosts = Hosts(tmp_path)
     yield hosts
     hosts.close()

@@ -183,7 +183,7 @@ class TestMarks:
         verb = HopRequestHandler._verb
 
         def older(answering):
-            if answering.path.endswith("/clear"):
+            if answering.path.endswith("/delete"):
                 raise requests.malformed("there is no such path", 404)
             return verb(answering)
 
@@ -197,16 +197,16 @@ class TestMarks:
     )
     async def test_only_mark_names_can_be_probed(self, hosts, name):
         fill(hosts.data, etc="x")
-        for verb in ("shows", "clear", "manifest"):
-            body = {"mark": name, "folders": [""], "gone": [], "name": "", "above": "", "below": ""}
+        for verb in ("has-mark", "delete", "manifest"):
+            body = {"mark": name, "directories": [""], "entries": [], "name": "", "above": "", "below": ""}
             if verb == "manifest":
                 body |= {"symlinks": "keep"}
                 if name is None:
                     continue
             with pytest.raises(requests.LaneRequestError):
                 {
-                    "shows": requests.parse_mark,
-                    "clear": requests.parse_deletions,
+                    "has-mark": requests.parse_mark,
+                    "delete": requests.parse_deletions,
                     "manifest": requests.parse_selection,
                 }[verb](body)
 
@@ -320,7 +320,7 @@ class TestRetry:
             def kill(host, ledger, order, *, goes_on=False):
                 raise asyncio.CancelledError
 
-            killed.setattr("agent.pull.mover.HostResources.account", kill)
+            killed.setattr("agent.pull.mover.HostResources.keep_manifest", kill)
             with pytest.raises(asyncio.CancelledError):
                 await hosts.move(order)
         assert not (hosts.data / place).exists()

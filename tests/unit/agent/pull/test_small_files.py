@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.files import disk
+from agent.files import tmpfile
 from agent.files.digests import digest_of
 from agent.files.listing import FileEntry
-from agent.pull.destination import PARTIAL_PREFIX, Destination
+from agent.files.paths import PARTIAL_PREFIX
+from agent.pull.destination import Destination
 from agent.pull.job_queue import BigFile
 from agent.pull.ledger import Ledger, ledger_path
 from infra.local.demo_files import MIB, differences, listing, write_random
@@ -85,11 +86,11 @@ class TestEveryFileSystem:
     def file_system(self, request, monkeypatch):
         match request.param:
             case "an older kernel":  # before 6.10, to all but root
-                monkeypatch.setattr(disk, "_libc", Libc(errno.ENOENT))
+                monkeypatch.setattr(tmpfile, "_libc", Libc(errno.ENOENT))
             case "a security module":
-                monkeypatch.setattr(disk, "_libc", Libc(errno.EACCES))
+                monkeypatch.setattr(tmpfile, "_libc", Libc(errno.EACCES))
             case "another file system":
-                monkeypatch.setattr(disk, "prefers_tmpfile", lambda _: False)
+                monkeypatch.setattr(tmpfile, "is_faster", lambda _: False)
 
     async def test_new_replaced_and_read_only_files(self, hosts):
         for number in range(60):
@@ -146,23 +147,31 @@ class TestUnnamedTemporaryFile:
         yield descriptor
         os.close(descriptor)
 
-    def test_disappears_on_close(self, tmp_path, folder):
-        os.close(disk.open_tmpfile(folder, 0o600))
+    def test_disappears_if_it_is_not_completed(self, tmp_path, folder):
+        def fill(_):
+            raise OSError(errno.ENOSPC, "full")
+
+        with pytest.raises(OSError, match="full"):
+            tmpfile.write(folder, "new", lambda: "other", 0o600, fill)
         assert list(tmp_path.iterdir()) == []
 
     def test_does_not_replace_an_existing_name(self, tmp_path, folder):
         (tmp_path / "taken").symlink_to("nowhere")
-        descriptor = disk.open_tmpfile(folder, 0o600)
-        assert not disk.link_tmpfile(descriptor, "taken", folder)
-        assert disk.link_tmpfile(descriptor, "free", folder)
-        os.close(descriptor)
+        written = [
+            tmpfile.write(
+                folder, "taken", lambda: "free", 0o600, lambda descriptor: os.write(descriptor, b"a")
+            )
+            for _ in range(2)
+        ]
+        assert written == ["free", None]
         assert (tmp_path / "taken").is_symlink()
+        assert (tmp_path / "free").read_bytes() == b"a"
         assert (tmp_path / "free").stat().st_nlink == 1
 
     def test_is_refused_without_file_system_support(self):
         descriptor = os.open("/sys", os.O_RDONLY)
-        assert not disk.prefers_tmpfile(descriptor)
-        assert disk.open_tmpfile(descriptor, 0o600) is None
+        assert not tmpfile.is_faster(descriptor)
+        assert tmpfile.write(descriptor, "new", lambda: "other", 0o600, lambda _: None) is None
         os.close(descriptor)
 
 

@@ -12,8 +12,8 @@ import xxhash
 
 from agent.files import disk
 from agent.files.digests import DIGEST_BYTES, RANGE_BYTES, digest_of, range_digest, update_with_zeros
+from agent.files.paths import PARTIAL_PREFIX
 from agent.lane import request_handler, sparse_ranges, wire
-from agent.pull.destination import PARTIAL_PREFIX
 from infra.local.demo_files import MIB
 from tests.unit.agent.lane.test_lane_server import HOP, LaneTestClient, file_fields
 
@@ -52,7 +52,7 @@ async def test_sparse_file_sends_only_its_data(hosts, way):
     assert hosts.proxy.passed < 1.2 * MIB
     assert allocated_bytes(hosts.archive / "disk.img") < 1.2 * MIB
     assert hosts.progress.bytes_done == hosts.progress.bytes_total == GIB
-    assert hosts.tally.bytes_moved < 1.2 * MIB
+    assert hosts.progress_counter.bytes_moved < 1.2 * MIB
 
 
 async def test_file_that_is_one_hole(hosts):

@@ -104,5 +104,5 @@ async def moves_or_not(hosts: Hosts, destination: str, **options: str) -> None:
     """Let the hop fail with a reason, since the file is swapped all the time."""
     order = hosts.order("/data/t/", destination, **options)
     with suppress(HopError):
-        await hosts.move(order, patience=0.5)
+        await hosts.move(order, no_progress_timeout_s=0.5)
     hosts.release(order)

@@ -164,12 +164,12 @@ def test_a_directory_with_one_file_of_the_same_name_is_listed(ask, far):
 
 
 def test_a_missing_configuration_is_reported(remotes, ask):
-    remotes._described_in.unlink()
+    remotes._rclone_config.unlink()
     assert ask("archive").problem.code == "remote-not-described"
 
 
 def test_types_of_remotes_are_reported_without_settings(remotes, tmp_path):
-    described = remotes._described_in
+    described = remotes._rclone_config
     described.write_text(KINDS)
     assert remote_types(described) == {"cloud": "google cloud storage", "a": "s3"}
     assert remote_types(tmp_path / "nowhere") == {}
@@ -187,7 +187,7 @@ def test_an_old_rclone_reports_names_without_types(remotes, monkeypatch, tmp_pat
     old.write_text('#!/bin/sh\n[ "$2" = "" ] || exit 1\necho archive:\n')
     old.chmod(0o755)
     monkeypatch.setattr(host_info, "find_rclone", lambda: old)
-    assert remote_types(remotes._described_in) == {"archive": None}
+    assert remote_types(remotes._rclone_config) == {"archive": None}
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ def silent():
 
 
 def test_a_remote_that_does_not_answer_times_out(remotes, far, silent):
-    remotes._described_in.write_text(CONFIGURATION.format(far=far, url=silent))
+    remotes._rclone_config.write_text(CONFIGURATION.format(far=far, url=silent))
     browse = RemoteBrowser("server-b", remotes, timeout_s=0.5)
     problem = browse(Browse(request_id="r", remote="web", path="/x")).problem
     assert (problem.code, problem.retryable) == ("remote-slow", True)

@@ -19,16 +19,16 @@ def there(size: int = 500, later: int = 0) -> FileEntry:
 @pytest.mark.parametrize(
     ("stands", "always", "newer", "never", "fail"),
     [
-        (None, "new", "new", "new", "new"),
-        (there(), "same", "same", "same", "same"),
-        (there(later=-300_000_000), "same", "same", "same", "same"),
-        (there(later=999_999_000), "same", "same", "same", "same"),
-        (there(later=SECOND), "differs", "kept", "kept", "refused"),
-        (there(later=-SECOND), "differs", "differs", "kept", "refused"),
-        (there(size=7), "differs", "differs", "kept", "refused"),
-        (there(size=7, later=MINUTE), "differs", "kept", "kept", "refused"),
-        (there(size=7, later=-MINUTE), "differs", "differs", "kept", "refused"),
-        (there(size=-1), "same", "same", "same", "same"),
+        (None, "missing", "missing", "missing", "missing"),
+        (there(), "identical", "identical", "identical", "identical"),
+        (there(later=-300_000_000), "identical", "identical", "identical", "identical"),
+        (there(later=999_999_000), "identical", "identical", "identical", "identical"),
+        (there(later=SECOND), "different", "skip", "skip", "refused"),
+        (there(later=-SECOND), "different", "different", "skip", "refused"),
+        (there(size=7), "different", "different", "skip", "refused"),
+        (there(size=7, later=MINUTE), "different", "skip", "skip", "refused"),
+        (there(size=7, later=-MINUTE), "different", "different", "skip", "refused"),
+        (there(size=-1), "identical", "identical", "identical", "identical"),
     ],
 )
 def test_destination_that_keeps_times(stands, always, newer, never, fail):
@@ -39,9 +39,9 @@ def test_destination_that_keeps_times(stands, always, newer, never, fail):
 @pytest.mark.parametrize(
     ("stands", "always", "newer", "never", "fail"),
     [
-        (there(later=MINUTE), "differs", "same", "same", "refused"),
-        (there(size=7, later=MINUTE), "differs", "kept", "kept", "refused"),
-        (there(later=-MINUTE), "differs", "differs", "same", "refused"),
+        (there(later=MINUTE), "different", "identical", "identical", "refused"),
+        (there(size=7, later=MINUTE), "different", "skip", "skip", "refused"),
+        (there(later=-MINUTE), "different", "different", "identical", "refused"),
     ],
 )
 def test_destination_without_times(stands, always, newer, never, fail):
@@ -50,5 +50,5 @@ def test_destination_without_times(stands, always, newer, never, fail):
 
 
 def test_destination_with_a_precision_of_minutes():
-    assert predict(FILE, there(later=59 * SECOND), "always", MINUTE) == "same"
-    assert predict(FILE, there(later=MINUTE), "always", MINUTE) == "differs"
+    assert predict(FILE, there(later=59 * SECOND), "always", MINUTE) == "identical"
+    assert predict(FILE, there(later=MINUTE), "always", MINUTE) == "different"

@@ -19,12 +19,12 @@ import pytest
 from agent.config import RemoteConfig, RootConfig
 from agent.errors import HopError
 from agent.files.digests import RANGE_BYTES, read_digest
+from agent.files.paths import PARTIAL_PREFIX
 from agent.files.roots import Roots
 from agent.host_info import find_rclone
 from agent.movers import mover_for
 from agent.pull import manifest_outbox
 from agent.pull.bandwidth import RateLimiter
-from agent.pull.destination import PARTIAL_PREFIX
 from agent.pull.manifest_outbox import ManifestOutbox
 from agent.pull.mover import HopResult, HostResources
 from agent.pull.progress import ProgressCounter
@@ -94,7 +94,7 @@ class Host:
         self,
         source: str,
         destination: str,
-        patience: float | None = 0,
+        no_progress_timeout_s: float | None = 0,
         progress: ProgressCounter | None = None,
         **options: Any,
     ) -> HopResult:
@@ -111,8 +111,8 @@ class Host:
         roots = Roots([RootConfig(path="/data", access="rw", directory=self.data)])
         host = HostResources(roots, self.state, remotes=self.remotes, manifests=self.manifests)
         mover = mover_for(order, host=host, identities=None, credentials=no_credentials_expected)
-        if patience is not None:
-            mover._patience = patience
+        if no_progress_timeout_s is not None:
+            mover._no_progress_timeout_s = no_progress_timeout_s
         return await mover.move(order, self.progress_counter, self.observer)
 
     def held(
@@ -122,7 +122,7 @@ class Host:
         return held(lambda progress: self.move(source, destination, progress=progress, **how), reached)
 
     def progress(self) -> Progress:
-        return self.progress_counter.progress()
+        return self.progress_counter.snapshot()
 
     async def fails(self, source: str, destination: str, **options: Any) -> HopError:
         with pytest.raises(HopError) as caught:
@@ -203,7 +203,7 @@ class TestPullFromRemote:
         assert differences(listing(host.remote_directory / "in"), listing(host.data / "here")) == []
         assert (host.data / "here/empty/inner").is_dir()
         assert (host.data / "here/big").stat().st_mtime_ns == 10**18
-        progress = host.progress_counter.progress()
+        progress = host.progress_counter.snapshot()
         assert (progress.files_done, progress.bytes_done) == (progress.files_total, progress.bytes_total)
         assert host.observer.connections == ["remote"]
 
@@ -228,7 +228,7 @@ class TestPullFromRemote:
         write_random(host.remote_directory / "in/a", 500)
         await host.move("archive:in/", "/data/")
         await host.move("archive:in/", "/data/")
-        assert (host.progress_counter.progress().files_unchanged, host.progress_counter.bytes_moved) == (1, 0)
+        assert (host.progress_counter.snapshot().files_unchanged, host.progress_counter.bytes_moved) == (1, 0)
         write_random(host.remote_directory / "in/a", 501)
         await host.move("archive:in/", "/data/")
         assert (host.data / "a").read_bytes() == (host.remote_directory / "in/a").read_bytes()
@@ -272,7 +272,9 @@ class TestPullFromRemote:
 
     async def test_a_killed_rclone_is_restarted(self, host, started_processes):
         write_random(host.remote_directory / "in/big", 3 * RANGE_BYTES)
-        async with host.held("archive:in/", "/data/", has_begun, patience=None, streams=2) as moving:
+        async with host.held(
+            "archive:in/", "/data/", has_begun, no_progress_timeout_s=None, streams=2
+        ) as moving:
             servers = [one for one in started_processes if "rcd" in one.args]
             servers[0].kill()
         await moving
@@ -328,7 +330,7 @@ class TestPushToRemote:
         up = await host.move("/data/t/", "archive:kept/")
         assert differences(listing(host.data / "t"), listing(host.remote_directory / "kept")) == []
         assert (host.remote_directory / "kept/big").stat().st_mtime_ns // 10**9 == 10**9
-        progress = host.progress_counter.progress()
+        progress = host.progress_counter.snapshot()
         assert (progress.files_done, progress.bytes_done) == (progress.files_total, progress.bytes_total)
         assert host.observer.connections == ["remote"]
         assert up.digest != "0" * 32
@@ -344,7 +346,7 @@ class TestPushToRemote:
         write_random(host.data / "t/one", 500)
         await host.move("/data/t/", "archive:kept/")
         await host.move("/data/t/", "archive:kept/")
-        assert (host.progress_counter.progress().files_unchanged, host.progress_counter.bytes_moved) == (1, 0)
+        assert (host.progress_counter.snapshot().files_unchanged, host.progress_counter.bytes_moved) == (1, 0)
 
     async def test_an_existing_file_is_kept_if_requested(self, host):
         write_random(host.data / "t/one", 500)
@@ -549,7 +551,7 @@ class TestUnsizedFiles:
         await host.move("web:", "/data/got/")
 
         assert differences(listing(documents), listing(host.data / "got")) == []
-        progress = host.progress_counter.progress()
+        progress = host.progress_counter.snapshot()
         assert progress.bytes_done == progress.bytes_total == RANGE_BYTES + 3 * MIB + 6
         [notes] = [line for line in accounted(host.manifests) if line.path == "notes"]
         with (host.data / "got/notes").open("rb") as file:
@@ -561,7 +563,7 @@ class TestUnsizedFiles:
         await host.move("web:notes", "/data/mine")
         assert (host.data / "mine").read_bytes() == (documents / "notes").read_bytes()
         await host.move("web:notes", "/data/mine")
-        assert (host.progress_counter.progress().files_unchanged, host.progress_counter.bytes_moved) == (1, 0)
+        assert (host.progress_counter.snapshot().files_unchanged, host.progress_counter.bytes_moved) == (1, 0)
 
     async def test_reading_respects_the_bandwidth_limit(self, host, documents, monkeypatch):
         taken: list[int] = []

@@ -15,10 +15,10 @@ from agent.cloud.http import ApiProblem
 from agent.config import RootConfig
 from agent.errors import HopError
 from agent.files.digests import RANGE_BYTES
+from agent.files.paths import PARTIAL_PREFIX
 from agent.files.roots import Roots
 from agent.identity import lane_certificate
 from agent.movers import mover_for
-from agent.pull.destination import PARTIAL_PREFIX
 from agent.pull.mover import HopResult, HostResources
 from agent.pull.progress import ProgressCounter
 from agent.rclone import s3_process
@@ -77,7 +77,7 @@ class Host:
         )
 
     async def move(
-        self, order: Move, patience: float | None = None, progress: ProgressCounter | None = None
+        self, order: Move, no_progress_timeout_s: float | None = None, progress: ProgressCounter | None = None
     ) -> HopResult:
         self.progress_counter, self.observer = progress or ProgressCounter(), RecordingObserver()
         roots = Roots([RootConfig(path="/data", access="rw", directory=self.data)])
@@ -87,24 +87,24 @@ class Host:
             identities=self._identity,
             credentials=self.credentials,
         )
-        if patience is not None:
-            mover._patience = patience
+        if no_progress_timeout_s is not None:
+            mover._no_progress_timeout_s = no_progress_timeout_s
         return await mover.move(order, self.progress_counter, self.observer)
 
     def held(self, order: Move, reached: Reached) -> AbstractAsyncContextManager[asyncio.Task[HopResult]]:
         """Run the move, held once `reached` until the end of the block, and return its task."""
         return held(lambda progress: self.move(order, progress=progress), reached)
 
-    async def fails(self, order: Move, patience: float | None = None) -> HopError:
+    async def fails(self, order: Move, no_progress_timeout_s: float | None = None) -> HopError:
         with pytest.raises(HopError) as caught:
-            await self.move(order, patience)
+            await self.move(order, no_progress_timeout_s)
         return caught.value
 
     def put(self, key: str, data: bytes) -> None:
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=data)
 
     def progress(self) -> Progress:
-        return self.progress_counter.progress()
+        return self.progress_counter.snapshot()
 
     def keys(self) -> dict[str, bytes]:
         found = self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
@@ -146,7 +146,7 @@ class TestPullFromS3:
             if path.is_file()
         }
         assert there == arrived
-        progress = host.progress_counter.progress()
+        progress = host.progress_counter.snapshot()
         assert (progress.files_done, progress.bytes_done) == (progress.files_total, progress.bytes_total)
         assert host.observer.connections == ["s3"]
 
@@ -209,7 +209,7 @@ class TestPullFromS3:
         order = host.order(f"s3://{BUCKET}/in/", "/data/")
         await host.move(order)
         await host.move(order)
-        assert host.progress_counter.progress().files_unchanged == 1
+        assert host.progress_counter.snapshot().files_unchanged == 1
         host.put("in/a", b"three")
         await host.move(order)
         assert (host.data / "a").read_bytes() == b"three"
@@ -266,7 +266,7 @@ class TestPushToS3:
 
         sent = {str(p.relative_to(host.data / "t")): p for p in (host.data / "t").rglob("*") if p.is_file()}
         assert host.keys() == {f"kept/{name}": path.read_bytes() for name, path in sent.items()}
-        progress = host.progress_counter.progress()
+        progress = host.progress_counter.snapshot()
         assert (progress.files_done, progress.bytes_done) == (progress.files_total, progress.bytes_total)
         down = await host.move(host.order(f"s3://{BUCKET}/kept/", "/data/back/"))
         kinds = listing(host.data / "t")
@@ -284,7 +284,7 @@ class TestPushToS3:
         order = host.order("/data/t/", f"s3://{BUCKET}/kept/")
         await host.move(order)
         await host.move(order)
-        progress = host.progress_counter.progress()
+        progress = host.progress_counter.snapshot()
         assert (progress.files_unchanged, progress.bytes_done) == (1, 500)
         write_random(host.data / "t/one", 501)
         await host.move(order)
@@ -392,7 +392,7 @@ async def test_refused_credentials_are_reported_as_the_control_plane_said(host, 
         advice="wait",
     )
     host.refusal = ApiProblem(details)
-    error = await host.fails(host.order(*way), patience=0)
+    error = await host.fails(host.order(*way), no_progress_timeout_s=0)
     assert (error.problem.code, error.problem.retryable) == ("hop-not-under-way", False)
 
 

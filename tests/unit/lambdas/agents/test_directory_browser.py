@@ -8,8 +8,9 @@ from events.commands import Browse
 from events.reports import Browsed, Capabilities, DirectoryEntry, RemoteState
 from events.requests import BrowseRequest
 from lambdas.agents.directory_browser import DirectoryBrowser, location_of
+from lambdas.domain import problems
 from lambdas.domain.authorization import path_of
-from lambdas.domain.errors import AgentDeclinedError, RemoteUnknownError
+from lambdas.domain.errors import AgentTooOldError, RemoteUnknownError
 from tests.support.fakes import FakeAgents, an_agent
 
 OFFERED = (RemoteState(name="archive", access="ro", type="s3"),)
@@ -59,9 +60,9 @@ def test_a_remote_that_is_not_offered_is_refused_with_those_that_are(browsing: A
 
 def test_an_agent_that_would_take_it_for_its_own_directory_is_not_asked(browsing: Any) -> None:
     look, commands = browsing
-    with pytest.raises(AgentDeclinedError) as caught:
+    with pytest.raises(AgentTooOldError) as caught:
         look.browse("old", BrowseRequest(path="/data", remote="archive"))
-    assert caught.value.problem.code == "agent-too-old"
+    assert caught.value.problem.code == problems.AGENT_TOO_OLD.code
     assert commands.given == []
     look.browse("old", BrowseRequest(path="/data"))
     assert [one.remote for one in commands.given] == [None]

@@ -13,8 +13,9 @@ from events.locations import AgentLocation
 from events.requests import RegisterRequest
 from events.states import HopState
 from events.topics import STAGE_ATTRIBUTE, Topics
-from lambdas import wiring
+from lambdas import adapters, wiring
 from lambdas.aws.iot_registry import IotEndpoint, IotRegistry
+from lambdas.domain import problems
 from lambdas.domain.errors import AgentUnknownError
 from tests.support.control_plane import JWK, POLICY, REGION, csr, host, lane_certificate
 
@@ -27,7 +28,7 @@ def certificates(here):
 
 def slot_of(token):
     """Return the slot that a registration with this token claims."""
-    return wiring.enrollment_slots().find(RegisterRequest.model_validate(host(token)))
+    return wiring.enrollment_slots().find_slot(RegisterRequest.model_validate(host(token)))
 
 
 def test_an_administrator_gets_a_token_and_the_line_to_run(here):
@@ -87,7 +88,7 @@ def test_a_token_works_once(here):
     assert here.post("/agents/register", host(token), role=None).status == 201
     again = here.post("/agents/register", host(token), role=None)
     assert again.status == 401
-    assert again.body["type"] == "urn:crosshaul:problem:enrollment-token"
+    assert again.problem == problems.ENROLLMENT_TOKEN
     assert "new one" in again.body["advice"]
 
 
@@ -190,7 +191,7 @@ def test_a_registration_that_breaks_half_way_leaves_nothing_and_can_be_repeated(
 def test_a_registration_that_died_half_way_is_taken_over_after_a_while(here, clock):
     token = here.token("server-b")
     slot_of(token).claim(clock())
-    wiring.iot_registry().provision("server-b", csr())
+    adapters.iot_registry().provision("server-b", csr())
     assert here.post("/agents/register", host(token), role=None).status == 409
     clock.now += timedelta(seconds=60)
     assert here.post("/agents/register", host(token), role=None).status == 201

@@ -6,7 +6,7 @@ import pytest
 
 from events.certificates import fingerprint
 from events.reports import Heartbeat
-from lambdas import on_report, wiring
+from lambdas import adapters, on_report, wiring
 from tests.support.control_plane import JWK, csr, hello
 
 NAME = "server-b"
@@ -23,7 +23,7 @@ class Host:
 
     def certificates(self) -> dict[str, str]:
         """Return the ARN of each valid certificate, by id."""
-        arns = self.here.iot().list_thing_principals(thingName=wiring.topics().thing(NAME))["principals"]
+        arns = self.here.iot().list_thing_principals(thingName=adapters.topics().thing(NAME))["principals"]
         return {arn.rpartition("/")[2]: arn for arn in arns}
 
     def send_hello(self, certificate: str | None = None, **changes):
@@ -161,14 +161,14 @@ def test_nobody_else_and_nothing_else_gets_a_certificate(agent, change, status):
 
 
 def test_keys_that_have_become_old_are_replaced_without_being_asked(here, agent, clock):
-    wiring.key_rotation().sweep(clock())
+    wiring.key_rotation().rotate_aging_keys(clock())
     assert agent.command_kinds == []
     clock.now += timedelta(days=91)
-    wiring.key_rotation().sweep(clock())
-    wiring.key_rotation().sweep(clock())
+    wiring.key_rotation().rotate_aging_keys(clock())
+    wiring.key_rotation().rotate_aging_keys(clock())
     assert agent.command_kinds == ["rotate"]
     clock.now += timedelta(hours=2)
-    wiring.key_rotation().sweep(clock())
+    wiring.key_rotation().rotate_aging_keys(clock())
     assert agent.command_kinds == ["rotate"]
     [wanted] = [one for one in here.get("/audit").body["records"] if one["action"] == "agent.rotation-wanted"]
     assert wanted["who"]["id"] == "crosshaul"
@@ -184,7 +184,7 @@ def test_a_lane_certificate_that_is_none_stops_no_hop(here, agent):
     """What an agent reports about itself may be unreadable."""
     from lambdas.transfers.dispatcher import _own
 
-    agent = wiring.agent_store().get(NAME)
+    agent = adapters.agent_store().get(NAME)
     assert _own(agent) is None
     with pytest.raises(ValueError, match="start with"):
         fingerprint(agent.lane_certificate)

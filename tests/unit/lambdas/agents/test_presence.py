@@ -75,7 +75,7 @@ def test_an_agent_without_heartbeats_is_late_and_then_silent(away):
     assert silenced(agent, at(0) + SILENT_AFTER).presence == "silent"
 
 
-MET = (PeerReachability(agent_id="server-c", dialled=True, address="10.0.0.3:4460"),)
+MET = (PeerReachability(agent_id="server-c", dialed=True, address="10.0.0.3:4460"),)
 
 
 def greeting(said_at):

@@ -9,7 +9,8 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
 from events.requests import RegisterRequest
-from lambdas import wiring
+from lambdas import adapters, wiring
+from lambdas.domain import problems
 from lambdas.domain.errors import AgentNameError, RolloutOverError, StaleError
 from tests.support.control_plane import REGION, host
 from tests.support.fakes import BOB
@@ -34,7 +35,7 @@ def shown(here, rollout):
 
 
 def place(token, hostname="n1"):
-    return wiring.enrollment_slots().find(RegisterRequest.model_validate(host(token, hostname=hostname)))
+    return wiring.enrollment_slots().find_slot(RegisterRequest.model_validate(host(token, hostname=hostname)))
 
 
 def test_one_line_and_one_token_for_all_and_only_its_hash_is_kept(here):
@@ -59,7 +60,7 @@ def test_three_hosts_join_by_one_token_and_the_fourth_does_not(here):
     assert all(agent["tags"] == {"site": "ber"} for agent in agents)
     assert (shown(here, rollout)["used"], shown(here, rollout)["state"]) == (3, "used_up")
     fourth = come(here, rollout["token"], "n4")
-    assert (fourth.status, fourth.body["type"]) == (401, "urn:crosshaul:problem:rollout-over")
+    assert fourth.problem == problems.ROLLOUT_OVER
     assert "for 3 hosts" in fourth.body["detail"]
     assert here.get("/agents/render-n4").status == 404
 
@@ -76,11 +77,11 @@ def test_each_has_a_certificate_and_a_key_of_its_own(here):
 def test_hosts_that_come_at_once_are_counted_one_by_one(here):
     """The count is kept in the table, not in the function."""
     rollout = started(here)
-    known = wiring.rollout_store().get(rollout["rollout_id"])
+    known = adapters.rollout_store().get(rollout["rollout_id"])
 
     def take(_):
         try:
-            wiring.rollout_store().take(known, wiring.clock())
+            adapters.rollout_store().take_slot(known, adapters.clock())
         except RolloutOverError:
             return False
         return True
@@ -147,7 +148,7 @@ def test_a_host_is_named_by_the_pattern(here, hostname, wished, name):
 def test_a_name_outside_the_pattern_is_refused_and_costs_nothing(here, hostname, wished):
     rollout = started(here)
     answer = come(here, rollout["token"], hostname, agent_id=wished)
-    assert (answer.status, answer.body["type"]) == (422, "urn:crosshaul:problem:agent-name")
+    assert answer.problem == problems.AGENT_NAME
     assert "--name" in answer.body["advice"]
     assert shown(here, rollout)["used"] == 0
 
@@ -183,7 +184,7 @@ def test_a_name_that_an_agent_has_is_not_given_again(here):
     rollout = started(here)
     mine = come(here, rollout["token"], "n1").body
     again = come(here, rollout["token"], "n1")
-    assert (again.status, again.body["type"]) == (409, "urn:crosshaul:problem:agent-exists")
+    assert again.problem == problems.AGENT_EXISTS
     assert shown(here, rollout)["used"] == 1
     key = {"X-Agent-Key": mine["api_key"]}
     hop = {"hop_id": f"{'x' * 20}-0"}
@@ -193,7 +194,7 @@ def test_a_name_that_an_agent_has_is_not_given_again(here):
 def test_a_name_that_waits_for_its_own_token_is_left_to_it(here):
     rollout, own = started(here), here.token("render-n1")
     answer = come(here, rollout["token"], "n1")
-    assert (answer.status, answer.body["type"]) == (409, "urn:crosshaul:problem:agent-name-reserved")
+    assert answer.problem == problems.AGENT_NAME_RESERVED
     assert shown(here, rollout)["used"] == 0
     assert here.post("/agents/register", host(own), role=None).status == 201
 
@@ -240,7 +241,7 @@ def test_guessing_a_rollouts_token_reveals_nothing(here):
 
 def test_a_single_token_gives_no_other_name(here):
     answer = come(here, here.token("server-b"), agent_id="server-c")
-    assert (answer.status, answer.body["type"]) == (422, "urn:crosshaul:problem:agent-name")
+    assert answer.problem == problems.AGENT_NAME
     assert come(here, here.token("server-b"), agent_id="server-b").status == 201
 
 
@@ -253,7 +254,7 @@ def test_the_same_request_starts_one_rollout_until_a_host_has_joined(here):
     assert come(here, first["token"]).status == 401
     assert come(here, second["token"]).status == 201
     third = here.post("/rollouts", ASKED, headers=key)
-    assert (third.status, third.body["type"]) == (422, "urn:crosshaul:problem:idempotency-key-reused")
+    assert third.problem == problems.IDEMPOTENCY_KEY_REUSED
     assert here.post("/rollouts", {**ASKED, "count": 9}, headers=key).status == 422
 
 
@@ -323,13 +324,13 @@ def test_who_let_whom_in_is_in_the_audit_and_no_token_is(here):
 
 def test_one_that_is_ended_while_a_host_joins_lets_it_in_or_not_but_nothing_between(here, clock):
     rollout = started(here)
-    known = wiring.rollout_store().get(rollout["rollout_id"])
+    known = adapters.rollout_store().get(rollout["rollout_id"])
     going = place(rollout["token"], "n1")
     here.post(f"/rollouts/{rollout['rollout_id']}/end")
     with pytest.raises(RolloutOverError):
         going.claim(clock())
     with pytest.raises(StaleError):
-        wiring.rollout_store().end(known.rollout_id, clock(), BOB, lambda _: None)
+        adapters.rollout_store().end_rollout(known.rollout_id, clock(), BOB, lambda _: None)
     assert here.join("render-n1", online=False)["agent_id"] == "render-n1"
 
 

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events.topics import STAGE_ATTRIBUTE, Topics
-from lambdas import on_presence, on_report, wiring
+from lambdas import adapters, on_presence, on_report
+from lambdas.domain import problems
 from lambdas.domain.errors import ThingForeignError
 from lambdas.settings import PREFIX
 from lambdas.store import TABLES
@@ -24,7 +25,6 @@ from tests.unit.lambdas.test_handlers import Context
 
 NAME = "server-b"
 PROD, EU = "prod", "prod-eu"
-PROBLEM = "urn:crosshaul:problem:thing-foreign"
 
 
 class Account:
@@ -118,7 +118,7 @@ def remove(api):
 def rotate_keys(api):
     """Rotate keys until the old certificate is revoked."""
     assert api.post(f"/agents/{NAME}/rotate").status == 202
-    certificate = wiring.iot_registry().renew(NAME, csr(), keep=()).certificate_id
+    certificate = adapters.iot_registry().renew(NAME, csr(), keep=()).certificate_id
     on_report.apply(on_report.AgentReport(agent_id=NAME, report=hello(), principal=certificate))
 
 
@@ -160,7 +160,7 @@ FOREIGN = pytest.mark.parametrize(
 def test_a_name_whose_thing_is_not_ours_cannot_be_enrolled(here, attributes):
     before = foreign_thing(here.iot(), "crosshaul:test:server-b", attributes)
     answer = here.post("/agents/enrollments", {"agent_id": NAME})
-    assert (answer.status, answer.body["type"]) == (409, PROBLEM)
+    assert answer.problem == problems.THING_FOREIGN
     assert "crosshaul:test:server-b" in answer.body["detail"]
     assert "choose another name" in answer.body["advice"]
     assert thing_state(here.iot(), "crosshaul:test:server-b") == before
@@ -171,7 +171,7 @@ def test_a_thing_that_came_after_the_token_is_not_touched_and_the_token_stays_go
     token = here.token(NAME)
     before = foreign_thing(here.iot(), "crosshaul:test:server-b", attributes)
     answer = here.post("/agents/register", host(token), role=None)
-    assert (answer.status, answer.body["type"]) == (409, PROBLEM)
+    assert answer.problem == problems.THING_FOREIGN
     assert thing_state(here.iot(), "crosshaul:test:server-b") == before
     [arn] = before[-1]
     here.iot().detach_thing_principal(thingName="crosshaul:test:server-b", principal=arn)
@@ -183,7 +183,7 @@ def test_a_host_of_a_roll_out_takes_no_thing_that_is_not_ours(here):
     token = started(here, count=1)["token"]
     before = foreign_thing(here.iot(), "crosshaul:test:render-n1", {})
     answer = here.post("/agents/register", host(token, hostname="n1"), role=None)
-    assert (answer.status, answer.body["type"]) == (409, PROBLEM)
+    assert answer.problem == problems.THING_FOREIGN
     assert thing_state(here.iot(), "crosshaul:test:render-n1") == before
     assert here.post("/agents/register", host(token, hostname="n2"), role=None).status == 201
 
@@ -202,7 +202,7 @@ def test_a_thing_that_comes_at_the_very_moment_is_not_taken_over(here, monkeypat
 
     monkeypatch.setattr(BaseClient, "_make_api_call", late)
     answer = here.post("/agents/register", host(token), role=None)
-    assert (answer.status, answer.body["type"]) == (409, PROBLEM)
+    assert answer.problem == problems.THING_FOREIGN
     assert attached == []
 
 
@@ -218,9 +218,9 @@ def test_an_agent_whose_thing_was_replaced_is_neither_removed_nor_renewed(here):
         here.call("DELETE", f"/agents/{NAME}"),
         here.post(f"/agents/{NAME}/certificates", body, role=None, headers=headers),
     ):
-        assert (answer.status, answer.body["type"]) == (409, PROBLEM)
+        assert answer.problem == problems.THING_FOREIGN
     with pytest.raises(ThingForeignError):
-        wiring.iot_registry().revoke_others(NAME, ())
+        adapters.iot_registry().revoke_others(NAME, ())
     assert thing_state(here.iot(), "crosshaul:test:server-b") == before
     assert here.get(f"/agents/{NAME}").status == 200
     assert here.fleet.sent == []

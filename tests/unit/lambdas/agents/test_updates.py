@@ -7,6 +7,7 @@ import pytest
 
 from events.commands import UpdateAgent
 from lambdas import wiring
+from lambdas.domain import problems
 from lambdas.domain.update import JobStatus
 from tests.support.control_plane import PUBLISHED as DIGEST
 from tests.support.control_plane import hello, publish
@@ -24,7 +25,7 @@ class FakeJobs:
     status_by_agent: dict[str, JobStatus] = field(default_factory=dict)
     fails: bool = False
 
-    def begin(self, update, stage):
+    def create_job(self, update, stage):
         if self.fails:
             raise ConnectionError("IoT is away")
         if stage not in self.created_stages:
@@ -38,7 +39,7 @@ class FakeJobs:
             for member in update.of_stage(stage)
         }
 
-    def end(self, update):
+    def cancel_jobs(self, update):
         self.ended |= set(range(update.stage + 1))
 
 
@@ -52,7 +53,7 @@ class UpdateScenario:
 
     def run_sweep(self):
         self.clock.now += timedelta(minutes=1)
-        wiring.update_stages().sweep(self.clock())
+        wiring.update_stages().advance_updates(self.clock())
 
     def report_healthy(self, name, version="0.2.0"):
         """Report the version by a Hello, and success by IoT Jobs."""
@@ -179,7 +180,7 @@ def test_an_update_is_cancelled_once_and_gives_no_more_orders(scenario):
     assert scenario.here.post(f"/updates/{update_id}/cancel").body["state"] == "cancelled"
     assert "was cancelled" in scenario.order("server-b", update_id).body["reason"]
     again = scenario.here.post(f"/updates/{update_id}/cancel")
-    assert (again.status, again.body["type"]) == (409, "urn:crosshaul:problem:update-over")
+    assert again.problem == problems.UPDATE_OVER
     assert scenario.jobs.ended == {0}
     assert scenario.start().status == 201, "its agents are free"
 
@@ -198,14 +199,14 @@ def test_agents_are_selected_in_exactly_one_way(scenario):
     ):
         assert scenario.start(**wrong).status == 422, wrong
     unknown = scenario.start(everyone=False, agents=["server-x"])
-    assert unknown.body["type"].endswith("agent-unknown")
+    assert unknown.problem == problems.AGENT_UNKNOWN
     busy = scenario.start()
-    assert (busy.status, busy.body["type"]) == (409, "urn:crosshaul:problem:agent-busy-updating")
+    assert busy.problem == problems.AGENT_BUSY_UPDATING
 
 
 def test_what_was_never_published_or_is_there_already_is_refused(scenario):
     assert scenario.start(version="9.9.9").status == 404
-    assert scenario.start(version="0.1.0").body["type"].endswith("nothing-to-update")
+    assert scenario.start(version="0.1.0").problem == problems.NOTHING_TO_UPDATE
 
 
 def test_the_same_request_starts_one_update(scenario):

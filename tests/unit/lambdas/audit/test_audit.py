@@ -7,7 +7,7 @@ import pytest
 
 from agent.cli.proof import Audit, verified
 from events.audit import AuditLink, AuditRecord, AuditSealsView
-from lambdas import on_audit, wiring
+from lambdas import adapters, on_audit, wiring
 from lambdas.audit.chain import AuditSealer
 from tests.support.control_plane import REGION, Context
 from tests.support.fakes import as_shown
@@ -152,7 +152,7 @@ class TestRecording:
         def broken(_):
             raise ConnectionError("no table")
 
-        monkeypatch.setattr(wiring.audit_store(), "add", broken)
+        monkeypatch.setattr(adapters.audit_store(), "add_record", broken)
         assert fleet.post("/transfers", RAW, role="viewer").status == 403
 
     def test_only_who_manages_policies_reads_it(self, here):
@@ -270,9 +270,9 @@ class TestProof:
     def test_a_chain_that_differs_from_its_signed_seal_shows(self, chained):
         """A rewritten day with matching digests still lacks the key's signature."""
         tomorrow = datetime.now(UTC) + timedelta(days=1, hours=1)
-        key = wiring.settings().audit_key_id
-        kms = wiring.kms()
-        AuditSealer(wiring.audit_store(), kms, key, lambda: tomorrow).seal()
+        key = adapters.settings().audit_key_id
+        kms = adapters.kms()
+        AuditSealer(adapters.audit_store(), kms, key, lambda: tomorrow).seal()
         assert verified(everything(chained), tomorrow).flaws == []
         for row in [one for one in stored() if "link" in one]:
             position = {"day": row["day"], "part": row["part"]}
@@ -285,17 +285,17 @@ class TestProof:
 
     def test_a_seal_that_is_signed_by_another_key_shows(self, chained):
         audit = everything(chained)
-        other = wiring.kms().create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
-        kms, key = wiring.kms(), other["KeyMetadata"]["Arn"]
-        forger = AuditSealer(wiring.audit_store(), kms, key, lambda: TODAY)
-        (theirs,) = forger.keys()
+        other = adapters.kms().create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+        kms, key = adapters.kms(), other["KeyMetadata"]["Arn"]
+        forger = AuditSealer(adapters.audit_store(), kms, key, lambda: TODAY)
+        (theirs,) = forger.seal_keys()
         swapped = Audit(audit.records, audit.links, audit.seals, ({**theirs, "kid": audit.keys[0]["kid"]},))
         assert any("signature is wrong" in flaw for flaw in verified(swapped, TODAY).flaws)
 
     def test_a_seal_that_is_taken_out_shows(self, chained):
         three_days = datetime.now(UTC) + timedelta(days=3, hours=1)
-        kms = wiring.kms()
-        AuditSealer(wiring.audit_store(), kms, wiring.settings().audit_key_id, lambda: three_days).seal()
+        kms = adapters.kms()
+        AuditSealer(adapters.audit_store(), kms, adapters.settings().audit_key_id, lambda: three_days).seal()
         whole = everything(chained)
         assert len(whole.seals) >= 4
         without = Audit(whole.records, whole.links, (*whole.seals[:1], *whole.seals[2:]), whole.keys)
@@ -306,7 +306,7 @@ class TestProof:
         assert flaws(chained) == []
 
     def test_a_day_is_sealed_once_and_a_warm_function_reads_nothing(self, chained, monkeypatch):
-        monkeypatch.setattr(wiring.audit_store(), "last_seal", lambda: pytest.fail("asked"))
+        monkeypatch.setattr(adapters.audit_store(), "last_seal", lambda: pytest.fail("asked"))
         wiring.audit_sealer().seal()
 
     def test_a_change_that_the_stream_shows_is_counted(self, chained, capsys):

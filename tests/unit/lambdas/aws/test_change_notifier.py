@@ -11,7 +11,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from events.progress import ChangeNotice
 from events.topics import Topics
-from lambdas import wiring
+from lambdas import adapters
 from lambdas.aws.change_notifier import IotChangeNotifier
 from lambdas.aws.live_urls import LiveUrls
 from tests.support.fakes import ADA, FakeClock
@@ -46,7 +46,7 @@ def test_a_change_notice_has_the_transfer_id_and_no_more():
     broker = Broker()
     IotChangeNotifier(lambda: broker, TOPICS).announce(TRANSFER)
     (message,) = broker.published
-    assert (message["topic"], message["qos"]) == (f"crosshaul/prod/news/{TRANSFER}", 0)
+    assert (message["topic"], message["qos"]) == (f"crosshaul/prod/changes/{TRANSFER}", 0)
     assert ChangeNotice.model_validate_json(message["payload"]) == ChangeNotice(transfer_id=TRANSFER)
     assert json.loads(message["payload"]) == {"transfer_id": TRANSFER}
 
@@ -65,22 +65,22 @@ def test_a_broker_that_takes_the_word_and_never_answers_holds_nothing_up(
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
-        monkeypatch.setattr(wiring, "settings", lambda: SimpleNamespace(region=REGION))
-        IotChangeNotifier(wiring.low_latency_broker.__wrapped__, TOPICS).announce(TRANSFER)
+        monkeypatch.setattr(adapters, "settings", lambda: SimpleNamespace(region=REGION))
+        IotChangeNotifier(adapters.low_latency_broker.__wrapped__, TOPICS).announce(TRANSFER)
     assert "consoles not notified of a change" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("request_url", "topic", "receive_topic"),
     [
-        (lambda live: live.changes(), "crosshaul/prod/news/+", "crosshaul/prod/news/*"),
+        (lambda live: live.changes_url(), "crosshaul/prod/changes/+", "crosshaul/prod/changes/*"),
         (
-            lambda live: live.progress(None),
+            lambda live: live.progress_url(None),
             "crosshaul/prod/agents/+/live/+/+",
             "crosshaul/prod/agents/*/live/*/*",
         ),
         (
-            lambda live: live.progress(TRANSFER),
+            lambda live: live.progress_url(TRANSFER),
             f"crosshaul/prod/agents/+/live/{TRANSFER}/+",
             f"crosshaul/prod/agents/*/live/{TRANSFER}/*",
         ),

@@ -44,7 +44,7 @@ def a_fleet(kms: FakeKms, broker: FakeBroker) -> CommandPublisher:
 
 def opened(publisher: CommandPublisher, token: str, audience: str) -> Claims:
     key, following = publisher.verification_keys()
-    assert (key["kid"], following["kid"]) == publisher.keys
+    assert (key["kid"], following["kid"]) == publisher.key_ids
     assert jwt.get_unverified_header(token)["kid"] == key["kid"] != following["kid"]
     options = {"verify_exp": False, "verify_iat": False}
     claims = jwt.decode(token, jwt.PyJWK(key), ["ES256"], audience=audience, options=options)

@@ -61,7 +61,7 @@ def test_the_guides_commands_create_a_user_who_can_sign_in(pool):
     for verb, options in COMMAND.findall(Path("docs/guides/deploy.md").read_text()):
         getattr(pool.cognito, verb.replace("-", "_"))(**arguments(options.replace("POOL", pool.id)))
     ana = Actor(id=pool.sub("ana@example.org"), name="somebody")
-    found = CognitoDirectory(pool.cognito, pool.id).find(ana)
+    found = CognitoDirectory(pool.cognito, pool.id).find_user(ana)
     assert (found.name, found.groups) == ("ana@example.org", ("admin",))
 
 
@@ -78,22 +78,22 @@ def arguments(options):
 def test_groups_are_those_of_now_looked_up_once_a_minute(pool):
     bo, now = pool.person(BO), [0.0]
     people = CognitoDirectory(pool.cognito, pool.id, timer=lambda: now[0])
-    assert people.find(bo).groups == ("operator",)
+    assert people.find_user(bo).groups == ("operator",)
     pool.cognito.admin_remove_user_from_group(UserPoolId=pool.id, Username=BO, GroupName="operator")
-    assert people.find(bo).groups == ("operator",)
+    assert people.find_user(bo).groups == ("operator",)
     now[0] += CACHE_TTL_S + 1
-    assert people.find(bo).groups == ()
+    assert people.find_user(bo).groups == ()
 
 
 def test_who_was_disabled_or_deleted_is_gone(pool):
     bo = pool.person(BO)
-    assert not CognitoDirectory(pool.cognito, pool.id).find(bo).gone
+    assert not CognitoDirectory(pool.cognito, pool.id).find_user(bo).gone
     pool.cognito.admin_disable_user(UserPoolId=pool.id, Username=BO)
-    assert CognitoDirectory(pool.cognito, pool.id).find(bo).gone
+    assert CognitoDirectory(pool.cognito, pool.id).find_user(bo).gone
     pool.cognito.admin_enable_user(UserPoolId=pool.id, Username=BO)
-    assert not CognitoDirectory(pool.cognito, pool.id).find(bo).gone
+    assert not CognitoDirectory(pool.cognito, pool.id).find_user(bo).gone
     pool.cognito.admin_delete_user(UserPoolId=pool.id, Username=BO)
-    found = CognitoDirectory(pool.cognito, pool.id).find(bo)
+    found = CognitoDirectory(pool.cognito, pool.id).find_user(bo)
     assert (found.gone, found.groups, found.name) == (True, (), BO)
 
 
@@ -102,13 +102,13 @@ def test_who_comes_back_under_the_same_address_is_somebody_else(pool):
     pool.cognito.admin_delete_user(UserPoolId=pool.id, Username=BO)
     another = pool.person(BO)
     people = CognitoDirectory(pool.cognito, pool.id)
-    assert (people.find(bo).gone, people.find(another).gone) == (True, False)
+    assert (people.find_user(bo).gone, people.find_user(another).gone) == (True, False)
 
 
 def test_a_person_is_the_same_under_a_new_address(pool):
     bo = pool.person(BO)
     pool.renamed(BO, "bo.two@example.org")
-    found = CognitoDirectory(pool.cognito, pool.id).find(bo)
+    found = CognitoDirectory(pool.cognito, pool.id).find_user(bo)
     assert (found.id, found.name, found.groups) == (bo.id, "bo.two@example.org", ("operator",))
 
 
@@ -116,7 +116,7 @@ def test_a_person_is_the_same_under_a_new_address(pool):
 def test_no_user_is_found_by_an_invalid_id(pool, name):
     """Cognito also finds a user by e-mail address: the one that has it now."""
     pool.person(BO)
-    assert CognitoDirectory(pool.cognito, pool.id).find(Actor.called(name)).gone
+    assert CognitoDirectory(pool.cognito, pool.id).find_user(Actor.called(name)).gone
 
 
 def test_an_address_names_who_has_it_now(pool):

@@ -19,6 +19,7 @@ from events.reports import (
     Verifying,
 )
 from events.states import HopState
+from lambdas.domain import problems
 from lambdas.domain.hop import ENDED, FLOW, MAX_ATTEMPTS, Hop, backoff, moved
 from lambdas.domain.hop_changes import (
     cancelled,
@@ -203,7 +204,7 @@ def test_a_hop_that_crashes_its_agent_every_time_fails_in_the_end():
         hop = apply_report(offered(hop, now), report(Started, attempt=hop.attempt), C, now)
         hop = lease_expired(hop, now + timedelta(minutes=2))
     assert hop.attempt == MAX_ATTEMPTS
-    assert hop.problem.code == "agent-silent"
+    assert hop.problem.code == problems.AGENT_SILENT.code
 
 
 def test_a_hop_its_agent_has_lost_goes_back_to_the_queue():
@@ -242,7 +243,7 @@ def test_cancel_is_final_but_for_a_retry():
 def test_a_hop_ends_with_its_upstream_hop():
     before = a_hop(HopState.FAILED)
     hop = failed_by_upstream(a_hop(HopState.WAITING, number=1, after=0), before, LATER)
-    assert (hop.state, hop.problem.code) == (HopState.FAILED, "previous-hop-ended")
+    assert (hop.state, hop.problem.code) == (HopState.FAILED, problems.PREVIOUS_HOP_ENDED.code)
     assert failed_by_upstream(hop, before, LATER) is hop
 
 

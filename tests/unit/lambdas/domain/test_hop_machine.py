@@ -15,7 +15,7 @@ from events.locations import AgentLocation
 from events.options import Options
 from events.progress import Progress
 from events.reports import (
-    PREVIOUS_HOP_RESTS,
+    PREVIOUS_HOP_NOT_RUNNING,
     AboutHop,
     Cancelled,
     Checkpoint,
@@ -44,7 +44,7 @@ from tests.support.fakes import ADA, MORNING
 
 NUMBERS = st.integers(0, 2)
 KINDS = st.sampled_from([Started, Checkpoint, Verifying, Paused, Succeeded, Failed, Cancelled])
-CODES = st.sampled_from(["trouble", PREVIOUS_HOP_RESTS])
+CODES = st.sampled_from(["trouble", PREVIOUS_HOP_NOT_RUNNING])
 PROBLEMS = st.builds(Problem, code=CODES, message=st.just("x"), retryable=st.booleans())
 TRANSFER = "k3v9q0d7m2x8c5n1b6za"
 NEVER_BEGUN = {HopState.WAITING, HopState.PAUSED, HopState.FAILED, HopState.CANCELLED}

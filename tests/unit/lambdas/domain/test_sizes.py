@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from events.commands import Command, CommandEnvelope
 from events.requests import TransferRequest
+from lambdas.domain import problems
 from lambdas.domain.errors import LimitError, RefusedError
 from lambdas.domain.sizes import MAX_COMMAND_BYTES, MAX_REQUEST_BYTES
 from lambdas.transfers.dispatcher import Dispatcher
@@ -100,7 +101,7 @@ def test_whatever_is_accepted_can_be_sent_and_stored(
     sized.sizes.clear()
     refusal, transfer_id = None, ""
     try:
-        transfer_id = world.transfer_service.request(ADA, request).transfer_id
+        transfer_id = world.transfer_service.request_transfer(ADA, request).transfer_id
     except RefusedError as error:  # a 422
         refusal = error.problem
     if refusal is not None:
@@ -142,7 +143,7 @@ def test_a_command_that_has_become_too_large_fails_its_hop_and_stops_no_other(
     world.stream()
     hop = world.hop(bulky)
     assert hop.problem is not None
-    assert (hop.state, hop.problem.code) == ("failed", "limit")
+    assert (hop.state, hop.problem.code) == ("failed", problems.LIMIT.code)
     assert world.hop(other).state == "offered"
     assert max(sized.sizes) < IOT_PAYLOAD
 
@@ -163,7 +164,7 @@ def test_a_template_that_could_never_be_sent_is_refused_when_it_is_saved(
     here: ControlPlane, body: dict[str, Any]
 ) -> None:
     answer = here.post("/templates", {"name": "new-videos", **body})
-    assert (answer.status, answer.body["type"].rpartition(":")[2]) == (422, "limit")
+    assert answer.problem == problems.LIMIT
     assert "are the limit" in answer.body["detail"]
     assert answer.body["advice"]
 

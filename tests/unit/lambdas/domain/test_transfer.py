@@ -10,6 +10,7 @@ from events.progress import Progress
 from events.reports import Capabilities, RemoteState
 from events.requests import MAX_DESTINATIONS
 from events.states import HopState, TransferState
+from lambdas.domain import problems
 from lambdas.domain.errors import (
     DuplicateDestinationError,
     LimitError,
@@ -70,7 +71,7 @@ def test_totals_are_known_when_every_hops_is():
 
 def test_a_transfer_ends_with_its_last_hop_and_begins_anew_with_a_retry():
     transfer = a_plan("a:/data/", "b:/x/", "c:/x/")
-    problem = OutsideRootsError("not there").problem
+    problem = problems.AGENT_REMOVED.problem(agent_id="c", person="ana")
     half = transfer.with_hops([refused(transfer.hops[1], problem, LATER)], LATER)
     assert (half.ended_at, half.problem) == (None, problem)
     ended = half.with_hops([cancelled(half.hops[0], LATER)], LATER)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lambdas import wiring
+from lambdas import adapters, wiring
 from tests.support.fakes import as_shown
 from tests.unit.lambdas.policies.test_policies import RAW, put
 from tests.unit.lambdas.templates.test_api_templates import VIDEOS
@@ -41,7 +41,7 @@ def test_it_waits_and_says_for_what(vault):
     assert [hop["state"] for hop in shown["hops"]] == ["awaiting_approval"]
     [listed] = vault.get("/transfers", status="awaiting_approval").body["transfers"]
     assert listed["transfer_id"] == transfer
-    wiring.stream_handler().advance(wiring.transfer_store().get(transfer))
+    wiring.stream_handler().advance(adapters.transfer_store().get(transfer))
     assert vault.fleet.sent == [], "no agent is told"
 
 
@@ -53,7 +53,7 @@ def test_another_person_approves_and_it_goes_on(vault):
         "queued",
         as_shown(BO),
     )
-    wiring.stream_handler().advance(wiring.transfer_store().get(transfer))
+    wiring.stream_handler().advance(adapters.transfer_store().get(transfer))
     assert vault.fleet.kinds() == [("server-b", "serve"), ("server-c", "move")]
     record = vault.get("/audit", transfer_id=transfer).body["records"][0]
     assert (record["who"], record["action"]) == (as_shown(BO), "transfer.approved")
@@ -93,7 +93,7 @@ def test_no_detour_leads_round_it(vault, detour):
     transfer = waiting(vault)
     for verb in detour:
         vault.post(f"/transfers/{transfer}/{verb}")
-    wiring.stream_handler().advance(wiring.transfer_store().get(transfer))
+    wiring.stream_handler().advance(adapters.transfer_store().get(transfer))
     assert vault.get(f"/transfers/{transfer}").body["state"] == "awaiting_approval"
     assert vault.fleet.sent == []
 

@@ -99,7 +99,7 @@ def authorization_requests(draw):
 @given(authorization_requests())
 def test_every_question_fits_the_schema_that_policies_are_checked_against(requests):
     for request in requests:
-        result = cedarpy.is_authorized(request.request, "", request.entities_text, schema())
+        result = cedarpy.is_authorized(request.cedar_request, "", request.entities_text, schema())
         assert result.diagnostics.errors == []
 
 
@@ -136,7 +136,7 @@ def test_who_is_turned_away_at_the_door_would_be_refused_inside(principal, actio
 def test_asking_only_those_whose_heads_fit_decides_the_same(requests):
     text = "".join(MANY.values())
     for request in requests:
-        all_of_them = cedarpy.is_authorized(request.request, text, request.entities_text)
+        all_of_them = cedarpy.is_authorized(request.cedar_request, text, request.entities_text)
         assert SLICED.decide(request).allowed == all_of_them.allowed
 
 

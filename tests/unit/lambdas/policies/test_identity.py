@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from lambdas import wiring
 from lambdas.api.auth import caller
 from lambdas.aws.user_directory import CACHE_TTL_S, CognitoDirectory
+from lambdas.domain import problems
 from lambdas.domain.authorization import is_person_id
 from lambdas.domain.errors import NotSignedInError
 from lambdas.domain.object_batch import ObjectCreated
@@ -141,7 +142,7 @@ class TestPoliciesNamePeople:
             answer = fleet.call(
                 method, path, {"text": text} | ({"why": "for a test"} if method == "PUT" else {})
             )
-            assert (answer.status, answer.body["type"]) == (422, "urn:crosshaul:problem:policy-invalid")
+            assert answer.problem == problems.POLICY_INVALID
             [flaw] = answer.body["errors"]
             assert flaw["message"] == why
             assert flaw["at"].startswith("text:2:" if "u{" not in name else "text:1:")
@@ -152,7 +153,7 @@ class TestPoliciesNamePeople:
 
     def test_an_unknown_user_is_reported(self, fleet):
         answer = fleet.post("/policies/test", {"transfer": RAW, "person": "nobody@example.org"})
-        assert (answer.status, answer.body["type"]) == (404, "urn:crosshaul:problem:person-unknown")
+        assert answer.problem == problems.PERSON_UNKNOWN
         assert fleet.get("/audit", person="nobody@example.org").status == 404
         assert fleet.get("/audit", person="template:x").body["records"] == []
 

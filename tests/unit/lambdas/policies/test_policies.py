@@ -6,8 +6,9 @@ import cedarpy
 import pytest
 
 from events.policies import PolicyRequest
-from lambdas import wiring
+from lambdas import adapters, wiring
 from lambdas.api.app import ROUTES
+from lambdas.domain import problems
 from lambdas.domain.authorization import Principal
 from lambdas.policies.decision_point import CACHE_TTL_S, DecisionPoint
 from tests.support.control_plane import publish
@@ -74,7 +75,7 @@ class TestKeeping:
     def test_a_new_policy_takes_no_name_of_one_that_came_along(self, here):
         theirs = here.get("/policies/operator").body
         answer = put(here, "operator", NO_LAB, version="0")
-        assert (answer.status, answer.body["type"]) == (409, "urn:crosshaul:problem:policy-exists")
+        assert answer.problem == problems.POLICY_EXISTS
         assert "comes with Crosshaul" in answer.body["detail"]
         assert answer.body["advice"]
         assert here.get("/policies/operator").body == theirs
@@ -84,7 +85,7 @@ class TestKeeping:
         changed = put(here, "operator", seen["text"] + " // ours", version=str(seen["version"]))
         assert (changed.status, changed.body["version"]) == (200, seen["version"] + 1)
         answer = put(here, "operator", seen["text"], version=str(seen["version"]))
-        assert (answer.status, answer.body["type"]) == (409, "urn:crosshaul:problem:stale")
+        assert answer.problem == problems.STALE
 
     @pytest.mark.parametrize(
         ("text", "place"),
@@ -128,7 +129,7 @@ class TestKeeping:
     def test_nobody_shuts_themselves_out(self, here):
         assert here.call("DELETE", "/policies/admin", why="who needs them").status == 422
         answer = put(here, "locked", "forbid (principal, action, resource);")
-        assert (answer.status, answer.body["type"]) == (422, "urn:crosshaul:problem:policy-lockout")
+        assert answer.problem == problems.POLICY_LOCKOUT
         assert here.get("/agents").status == 200
 
     def test_a_change_costs_four_writes(self, here):
@@ -224,7 +225,7 @@ class TestDeciding:
             assert "the bucket media-uploads" in refused.body["detail"]
         assert fleet.post("/buckets/media-uploads/browse", {"prefix": "payroll/../x"}).status == 422
         unknown = fleet.post("/buckets/media-uploads/browse", {"prefix": "photos/"})
-        assert (unknown.status, unknown.body["type"]) == (404, "urn:crosshaul:problem:bucket-unknown")
+        assert unknown.problem == problems.BUCKET_UNKNOWN
         assert fleet.post("/agents/server-b/browse", {"path": "/payroll"}).status != 403
 
     def test_who_may_look_into_agents_alone_sees_no_bucket(self, fleet):
@@ -280,7 +281,7 @@ class TestOnAWarmFunction:
     @pytest.fixture
     def timed(self, here):
         self.now, self.asked = 0.0, []
-        store = wiring.policy_store()
+        store = adapters.policy_store()
         counted = _Counting(store, self.asked)
         return DecisionPoint(counted, timer=lambda: self.now)  # type: ignore[arg-type]
 
@@ -316,9 +317,9 @@ class _Counting:
         self._asked.append("version")
         return self._store.version()
 
-    def all(self):
+    def list_policies(self):
         self._asked.append("all")
-        return self._store.all()
+        return self._store.list_policies()
 
 
 class TestTrying:
@@ -388,8 +389,8 @@ def test_a_policy_that_cannot_be_evaluated_refuses(here):
 
 def test_the_book_of_policies_is_written_by_one_at_a_time(here):
     keeping, ana = wiring.policy_service(), Principal("ana", ("admin",))
-    store = wiring.policy_store()
-    version, _ = store.all()
-    keeping.put("a", PolicyRequest(text=NO_LAB, why="first"), ana, None)
+    store = adapters.policy_store()
+    version, _ = store.list_policies()
+    keeping.put_policy("a", PolicyRequest(text=NO_LAB, why="first"), ana, None)
     assert store.version() == version + 1
     assert timedelta(seconds=CACHE_TTL_S) <= timedelta(seconds=10)

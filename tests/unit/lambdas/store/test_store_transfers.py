@@ -50,12 +50,12 @@ def calls(monkeypatch) -> Counter:
 
 def put(store: TransferStore, *destinations: str, **more):
     transfer = a_transfer(*destinations, **more)
-    store.create(transfer, requested(transfer))
+    store.create_transfer(transfer, requested(transfer))
     return transfer
 
 
 def step(store: TransferStore, transfer, new: Hop, now=LATER):
-    return store.write(transfer, transfer.with_hops([new], now), became(new, "crosshaul", now))
+    return store.write_change(transfer, transfer.with_hops([new], now), became(new, "crosshaul", now))
 
 
 def test_what_goes_in_comes_out(store):
@@ -67,7 +67,7 @@ def test_what_goes_in_comes_out(store):
         state=HopState.RUNNING,
         seq=3,
         via="direct",
-        connection=Connection(kind="direct", dialled_by="b", address="10.0.0.2:4460"),
+        connection=Connection(kind="direct", dialed_by="b", address="10.0.0.2:4460"),
         progress=Progress(bytes_done=7, current="Zoë – take 2.mov"),
         problem=problem,
         failures=(problem,),
@@ -90,14 +90,14 @@ def test_what_is_not_there(store):
 def test_a_transfer_is_created_once(store):
     transfer = put(store, "b")
     with pytest.raises(StaleError):
-        store.create(transfer, requested(transfer))
+        store.create_transfer(transfer, requested(transfer))
 
 
 def test_fifty_destinations_fit_into_one_transaction(store):
     transfer = put(store, *(f"agent-{number}" for number in range(50)))
     assert len(store.get(transfer.transfer_id).hops) == 50
     changed = transfer.with_hops([paused(hop, LATER) for hop in transfer.hops], LATER)
-    assert store.write(transfer, changed, requested(transfer)).state == TransferState.PAUSED
+    assert store.write_change(transfer, changed, requested(transfer)).state == TransferState.PAUSED
 
 
 def test_a_change_from_what_is_no_longer_so_is_refused(store):

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lambdas import wiring
+from lambdas.domain import problems
 from tests.support.fakes import as_shown
 
 LONE_SURROGATE = '{"source":"server-b:/data/\\ud800/","destinations":["server-c:/primary/"]}'
@@ -51,7 +52,7 @@ def test_the_same_key_is_the_same_transfer(fleet):
     assert asked(fleet, headers={"Idempotency-Key": "k-2"}) != first
     assert asked(fleet, headers=key, who="bob@example.org") != first
     other = fleet.post("/transfers", {**RAW, "source": "server-b:/data/other/"}, headers=key)
-    assert (other.status, other.body["type"]) == (422, "urn:crosshaul:problem:idempotency-key-reused")
+    assert other.problem == problems.IDEMPOTENCY_KEY_REUSED
     assert len(fleet.get("/transfers").body["transfers"]) == 3
 
 

@@ -7,19 +7,19 @@ import pytest
 from events.base import Problem
 from events.commands import Move, Serve
 from events.options import Options
-from events.reports import PREVIOUS_HOP_RESTS, Capabilities, Checkpoint, Failed, Started, Succeeded
+from events.reports import PREVIOUS_HOP_NOT_RUNNING, Capabilities, Checkpoint, Failed, Started, Succeeded
 from events.states import HopState
 from tests.support.fakes import ADA
 from tests.support.world import ControlPlaneFixture
 
-RESTS = Problem(code=PREVIOUS_HOP_RESTS, message="not at work", retryable=True)
-FOLLOWS = Capabilities(follows=True)
+RESTS = Problem(code=PREVIOUS_HOP_NOT_RUNNING, message="not at work", retryable=True)
+STREAMING = Capabilities(streaming=True)
 
 
 @pytest.fixture
 def world(world):
     for name, agent in world.agents.known.items():
-        world.agents.known[name] = replace(agent, capabilities=FOLLOWS)
+        world.agents.known[name] = replace(agent, capabilities=STREAMING)
     return world
 
 
@@ -42,7 +42,7 @@ def test_the_second_hop_follows_the_first_as_soon_as_that_is_at_work(world: Cont
     assert (to_b, to_c) == ("b", "c")
     assert isinstance(serve, Serve)
     assert isinstance(move, Move)
-    assert serve.follows == move.follows == f"{transfer_id}-0"
+    assert serve.previous_hop == move.previous_hop == f"{transfer_id}-0"
     assert world.hop(transfer_id, 1).state == HopState.OFFERED
 
 
@@ -54,7 +54,7 @@ def test_a_longer_chain_follows_hop_by_hop(world: ControlPlaneFixture):
     assert world.hop(transfer_id, 2).state == HopState.WAITING
     world.report(Started, world.hop(transfer_id, 1))
     world.stream()
-    assert world.fleet.sent[-1][1].follows == f"{transfer_id}-1"
+    assert world.fleet.sent[-1][1].previous_hop == f"{transfer_id}-1"
 
 
 def test_a_hop_that_begins_after_the_first_has_succeeded_follows_nothing(world: ControlPlaneFixture):
@@ -64,7 +64,7 @@ def test_a_hop_that_begins_after_the_first_has_succeeded_follows_nothing(world: 
     world.report(Succeeded, world.hop(transfer_id), seq=2)
     world.agents.is_now("c", "online")
     world.stream()
-    assert [command.follows for _, command in world.fleet.sent] == [None, None]
+    assert [command.previous_hop for _, command in world.fleet.sent] == [None, None]
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def large(broker):
     with mock_aws():
         world = ControlPlaneFixture(a_fleet(FakeKms(), broker))
         about: dict[str, Any] = {"endpoints": ADDRESSES, "lane_certificate": CERTIFICATE}
-        about["capabilities"] = Capabilities(follows=True)
+        about["capabilities"] = Capabilities(streaming=True)
         world.agents.known = {name: an_agent(name, **about) for name in (FIRST, SECOND, THIRD)}
         yield world
 

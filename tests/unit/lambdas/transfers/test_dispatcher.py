@@ -12,9 +12,10 @@ from events.progress import Progress
 from events.reports import Capabilities, Checkpoint, Failed, Paused, RemoteState, Started, Succeeded
 from events.requests import TransferRequest
 from events.states import HopState, TransferState
+from lambdas.domain import problems
 from lambdas.domain.errors import (
-    AgentDeclinedError,
     AgentOfflineError,
+    AgentTooOldError,
     AgentUnknownError,
     OutsideRootsError,
     ReadOnlyError,
@@ -88,7 +89,7 @@ def test_a_transfer_from_request_to_event(world: ControlPlaneFixture):
     assert [moment.what for moment in view.timeline] == [
         "requested",
         "hop 1 offered to b",
-        "hop 1 started (direct, server-c dialled 10.0.0.2:4460)",
+        "hop 1 started (direct, server-c dialed 10.0.0.2:4460)",
         "hop 1 succeeded",
     ]
     assert [moment.by.name for moment in view.timeline] == ["ada", "crosshaul", "agent:b", "agent:b"]
@@ -136,7 +137,7 @@ def test_a_chain_ends_with_its_first_hop_and_can_be_retried(world: ControlPlaneF
     view = world.transfer_service.get(transfer_id)
     assert [hop.state for hop in view.hops] == ["failed"] * 3
     assert (view.state, view.problem.code) == ("failed", "source-missing")
-    assert view.hops[2].problem.code == "previous-hop-ended"
+    assert view.hops[2].problem.code == problems.PREVIOUS_HOP_ENDED.code
     world.fleet.kinds()
     again = world.transfer_service.retry(transfer_id, ADA)
     assert [hop.state for hop in again.hops] == ["queued", "waiting", "waiting"]
@@ -167,7 +168,7 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(world: ControlPlaneFix
     ):
         with pytest.raises(error):
             world.request(source, destination, options=options)
-    assert world.transfer_service.page(Query()).transfers == ()
+    assert world.transfer_service.list_transfers(Query()).transfers == ()
 
 
 def test_an_agent_that_was_removed_fails_its_hops(world: ControlPlaneFixture):
@@ -176,21 +177,21 @@ def test_an_agent_that_was_removed_fails_its_hops(world: ControlPlaneFixture):
     world.stream()
     view = world.transfer_service.get(transfer_id)
     assert [hop.state for hop in view.hops] == ["failed", "offered"]
-    assert view.hops[0].problem.code == "agent-unknown"
+    assert view.hops[0].problem.code == problems.AGENT_UNKNOWN.code
 
 
 def test_an_agent_that_would_upload_where_it_was_to_look_is_not_told_to(world: ControlPlaneFixture):
     able = Capabilities(previews_uploads=True)
     rehearsal = {"dry_run": True}
-    with pytest.raises(AgentDeclinedError) as refused:
+    with pytest.raises(AgentTooOldError) as refused:
         world.request("a:/data/", "s3://media/x/", options=Options(**rehearsal))
-    assert refused.value.problem.code == "agent-too-old"
+    assert refused.value.problem.code == problems.AGENT_TOO_OLD.code
     world.agents.known["a"] = an_agent("a", capabilities=able)
     transfer_id = world.request("a:/data/", "s3://media/x/", options=Options(**rehearsal))
     world.agents.known["a"] = an_agent("a")  # went back to its version of before
     world.stream()
     assert world.fleet.sent == []
-    assert world.hop(transfer_id).problem.code == "agent-too-old"
+    assert world.hop(transfer_id).problem.code == problems.AGENT_TOO_OLD.code
     world.request("a:/data/", "b:/archive/", options=Options(**rehearsal))
     world.stream()
     assert ("b", "move") in world.fleet.kinds()
@@ -199,12 +200,12 @@ def test_an_agent_that_would_upload_where_it_was_to_look_is_not_told_to(world: C
 def test_the_same_key_makes_the_same_transfer(world: ControlPlaneFixture):
     wish = TransferRequest(source="a:/data/", destinations=("b:/archive/",))
     other = TransferRequest(source="a:/data/", destinations=("c:/archive/",))
-    first = world.transfer_service.request(ADA, wish, "key")
+    first = world.transfer_service.request_transfer(ADA, wish, "key")
     world.agents.is_now("b", "offline")
-    assert world.transfer_service.request(ADA, wish, "key").transfer_id == first.transfer_id
-    assert world.transfer_service.request(BOB, wish, "key").transfer_id != first.transfer_id
+    assert world.transfer_service.request_transfer(ADA, wish, "key").transfer_id == first.transfer_id
+    assert world.transfer_service.request_transfer(BOB, wish, "key").transfer_id != first.transfer_id
     with pytest.raises(ReusedKeyError):
-        world.transfer_service.request(ADA, other, "key")
+        world.transfer_service.request_transfer(ADA, other, "key")
 
 
 def test_a_template_writes_what_belongs_to_it_in_the_same_transaction(world: ControlPlaneFixture):

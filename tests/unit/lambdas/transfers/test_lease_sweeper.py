@@ -6,6 +6,7 @@ import pytest
 
 from events.reports import Started, Succeeded
 from events.states import HopState
+from lambdas.domain import problems
 from lambdas.domain.errors import StaleError
 from lambdas.transfers.writer import MAX_ATTEMPTS
 from tests.support.fakes import ADA
@@ -41,7 +42,7 @@ def test_a_lapsed_lease_offers_again_under_a_new_attempt(world: ControlPlaneFixt
     world.lease_sweeper.sweep()
     world.stream()
     hop = world.hop(transfer_id)
-    assert (hop.state, hop.attempt, hop.problem.code) == (HopState.QUEUED, 2, "agent-silent")
+    assert (hop.state, hop.attempt, hop.problem.code) == (HopState.QUEUED, 2, problems.AGENT_SILENT.code)
     assert hop.retry_at - hop.changed_at == timedelta(seconds=10)
 
 
@@ -96,7 +97,7 @@ def test_patience_with_others_has_an_end(world: ControlPlaneFixture, monkeypatch
         tries.append(change)
         raise StaleError("Transfer")
 
-    monkeypatch.setattr(world.store, "write", always_late)
+    monkeypatch.setattr(world.store, "write_change", always_late)
     with pytest.raises(StaleError):
         world.transfer_service.pause(transfer_id, ADA)
     assert len(tries) == MAX_ATTEMPTS

@@ -7,7 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 import boto3
 import pytest
 
-from lambdas import wiring
+from lambdas import adapters, wiring
+from lambdas.domain import problems
 from lambdas.transfers.manifests import ACCEPTANCE_WINDOW
 from tests.support.control_plane import REGION, ControlPlane
 
@@ -25,7 +26,7 @@ def offered(here: ControlPlane) -> str:
     """Create a hop that was offered to server-c."""
     body = {"source": "server-b:/primary/", "destinations": ["server-c:/primary/"]}
     name: str = here.post("/transfers", body).body["transfer_id"]
-    wiring.stream_handler().advance(wiring.transfer_store().get(name))
+    wiring.stream_handler().advance(adapters.transfer_store().get(name))
     assert here.get(f"/transfers/{name}").body["hops"][0]["state"] == "offered"
     return f"{name}-0"
 
@@ -58,13 +59,13 @@ class TestPutting:
         body = {"source": "server-b:/primary/", "destinations": ["server-c:/primary/"]}
         hop_id = here.post("/transfers", body).body["hops"][0]["hop_id"]
         answer = ask(here, hop_id)
-        assert (answer.status, answer.body["type"]) == (409, "urn:crosshaul:problem:manifest-not-wanted")
+        assert answer.problem == problems.MANIFEST_NOT_WANTED
 
     def test_long_after_its_end_what_it_did_is_settled(self, here, monkeypatch):
         hop_id = offered(here)
         here.post(f"/transfers/{hop_id[:-2]}/cancel")
         assert ask(here, hop_id).status == 200
-        later = wiring.clock() + ACCEPTANCE_WINDOW + timedelta(seconds=1)
+        later = adapters.clock() + ACCEPTANCE_WINDOW + timedelta(seconds=1)
         monkeypatch.setattr(wiring.manifest_service(), "_clock", lambda: later)
         assert ask(here, hop_id).status == 409
 

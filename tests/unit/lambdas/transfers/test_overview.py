@@ -48,9 +48,9 @@ def test_a_dry_run_moves_nothing_and_is_not_counted(fleet):
 
 def test_today_begins_where_the_caller_s_day_begins(fleet):
     asked(fleet)
-    from lambdas import wiring
+    from lambdas import adapters
 
-    now = wiring.clock()
+    now = adapters.clock()
     before, after = (now - timedelta(hours=1)).isoformat(), (now + timedelta(hours=1)).isoformat()
     counted = [fleet.get("/overview", midnight=each).body["today"]["transfers"] for each in (before, after)]
     assert counted == [1, 0]

@@ -225,14 +225,14 @@ def test_reports_of_two_hops_at_once_both_count(world: ControlPlaneFixture, monk
     transfer_id = world.request("a:/data/", "b:/archive/", "c:/archive/")
     world.stream()
     one, two = world.store.get(transfer_id).hops
-    write = world.store.write
+    write = world.store.write_change
 
     def interrupted(*change):
-        monkeypatch.setattr(world.store, "write", write)
+        monkeypatch.setattr(world.store, "write_change", write)
         world.report(Succeeded, two)
         return write(*change)
 
-    monkeypatch.setattr(world.store, "write", interrupted)
+    monkeypatch.setattr(world.store, "write_change", interrupted)
     world.report(Succeeded, one)
     assert world.transfer_service.get(transfer_id).state == "succeeded"
 
@@ -243,7 +243,7 @@ def test_an_outdated_speed_is_not_shown(world):
 
     def seen() -> tuple[int, int, float | None]:
         view = world.transfer_service.get(hop.transfer_id)
-        [listed] = world.transfer_service.page(Query()).transfers
+        [listed] = world.transfer_service.list_transfers(Query()).transfers
         assert view.progress == view.hops[0].progress == listed.progress
         return view.progress.bytes_done, view.progress.bytes_per_second, view.hops[0].seconds_since_report
 

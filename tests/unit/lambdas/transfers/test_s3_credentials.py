@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from events.locations import AgentLocation, S3Location
-from lambdas import wiring
+from lambdas import adapters, wiring
+from lambdas.domain import problems
 from lambdas.domain.hop import Hop, relay_prefix
 from lambdas.transfers.s3_credentials import session_policy
 from tests.support.fakes import MORNING
@@ -95,7 +96,7 @@ class TestTheRoute:
     def offered(self, here) -> str:
         body = {"source": "s3://media/in/", "destinations": ["server-b:/primary/"]}
         name = here.post("/transfers", body).body["transfer_id"]
-        wiring.stream_handler().advance(wiring.transfer_store().get(name))
+        wiring.stream_handler().advance(adapters.transfer_store().get(name))
         assert here.get(f"/transfers/{name}").body["hops"][0]["state"] == "offered"
         return f"{name}-0"
 
@@ -119,7 +120,7 @@ class TestTheRoute:
 
     def test_what_cannot_be_written_down_is_not_lent(self, here, monkeypatch):
         hop_id = self.offered(here)
-        monkeypatch.setattr(wiring.audit_store(), "add", broken)
+        monkeypatch.setattr(adapters.audit_store(), "add_record", broken)
         assert self.ask(here, hop_id).status == 500
         assert self.sts.asked == []
 
@@ -130,7 +131,7 @@ class TestTheRoute:
             "options": {"relay": relay},
         }
         name = here.post("/transfers", body).body["transfer_id"]
-        wiring.stream_handler().advance(wiring.transfer_store().get(name))
+        wiring.stream_handler().advance(adapters.transfer_store().get(name))
         return f"{name}-0"
 
     def test_both_agents_of_a_relayed_hop_reach_its_place_and_no_other(self, here):
@@ -165,5 +166,5 @@ class TestTheRoute:
         hop_id = self.offered(here)
         here.post(f"/transfers/{hop_id[:-2]}/cancel")
         answer = self.ask(here, hop_id)
-        assert (answer.status, answer.body["type"]) == (409, "urn:crosshaul:problem:hop-not-under-way")
+        assert answer.problem == problems.HOP_NOT_UNDER_WAY
         assert self.sts.asked == []

@@ -18,21 +18,21 @@ export interface PeerReachability {
 /** Return the peers by name: from the agent's own report, otherwise from the report of the peer. */
 export function peerReachability(agent: Agent, all: readonly Agent[]): PeerReachability[] {
   const own = agent.agent_id;
-  const contacts = new Map((agent.reached ?? []).map((one) => [one.agent_id, contactOf(one, one.dialled)]));
+  const contacts = new Map((agent.reached ?? []).map((one) => [one.agent_id, contactOf(one, one.dialed)]));
   for (const other of all) {
     const report = reportAbout(other, own);
     if (other.agent_id !== own && report && !contacts.has(other.agent_id))
-      contacts.set(other.agent_id, contactOf(report, !report.dialled));
+      contacts.set(other.agent_id, contactOf(report, !report.dialed));
   }
-  return [...contacts].sort(byName).map(([name, { dialled, relayed }]) => {
+  return [...contacts].sort(byName).map(([name, { dialed, relayed }]) => {
     const other = all.find(({ agent_id }) => agent_id === name);
-    const caller = dialled ? reportAbout(agent, name) : other && reportAbout(other, own);
+    const caller = dialed ? reportAbout(agent, name) : other && reportAbout(other, own);
     return {
       name,
       status: other?.status ?? null,
-      by: dialled ? own : name,
-      to: dialled ? name : own,
-      address: caller?.dialled && !relayed ? (caller.address ?? null) : null,
+      by: dialed ? own : name,
+      to: dialed ? name : own,
+      address: caller?.dialed && !relayed ? (caller.address ?? null) : null,
       relayed,
     };
   });
@@ -42,12 +42,12 @@ type Reached = NonNullable<Agent["reached"]>[number];
 
 interface Contact {
   /** Whether the agent itself dialed. */
-  dialled: boolean;
+  dialed: boolean;
   relayed: boolean;
 }
 
-function contactOf({ relayed = false }: Reached, dialled: boolean): Contact {
-  return { dialled, relayed };
+function contactOf({ relayed = false }: Reached, dialed: boolean): Contact {
+  return { dialed, relayed };
 }
 
 function reportAbout({ reached }: Agent, name: string) {

@@ -112,7 +112,7 @@ function routeText({ route, connection: way, via }: Hop): string {
   const known: Record<string, string> = t().transfer.routes;
   const really = way?.kind ?? route;
   const kind = known[really] ?? really;
-  const how = way?.dialled_by && way.address ? t().transfer.dialed(way.dialled_by, way.address) : via;
+  const how = way?.dialed_by && way.address ? t().transfer.dialed(way.dialed_by, way.address) : via;
   return how && how !== really ? `${safeText(kind)} (${safeText(how)})` : safeText(kind);
 }
 

@@ -72,10 +72,10 @@ class ServiceManager:
         if done.returncode:
             raise RuntimeError(f"{self._server.name} was not installed:\n{done.stderr}")
 
-    def start(self) -> None:
+    def start_service(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop_service(self) -> None:
         self._ending.set()
         self._thread.join()
 

@@ -1,0 +1,82 @@
+"""Keep directories open, and check from time to time that each is still where it was opened."""
+
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+MAX_OPEN_DIRECTORIES = 32
+"""Descriptors that one cache keeps open at most.
+
+Every thread of a hop has a cache, and a process may have no more than 1,024 descriptors.
+"""
+DIRECTORY_CHECK_TTL_S = 1.0
+"""Seconds after which an open directory's path is checked again."""
+
+
+@dataclass(slots=True)
+class _OpenDirectory:
+    """A directory that is kept open."""
+
+    descriptor: int
+    path: str
+    """Its path when it was opened, as the kernel reported it."""
+    checked_at: float
+    """When the path was last checked (monotonic seconds)."""
+
+
+class DirectoryCache:
+    """Descriptors of the directories that were used last, by a key. Use it from one thread."""
+
+    def __init__(self, open_directory: Callable[[str], tuple[int, str]]) -> None:
+        """`open_directory` opens a directory; it returns a descriptor and its path, as the kernel reports it.
+
+        It may use the cache, and raise OSError.
+        """
+        self._open_directory = open_directory
+        self._open: OrderedDict[str, _OpenDirectory] = OrderedDict()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._open
+
+    def open(self, key: str) -> int:
+        """Return a directory's descriptor, opened now or before.
+
+        The cache closes it, possibly at the next call. Raises what `open_directory` raises.
+        """
+        cached = self._open.get(key)
+        if cached and self._is_still_there(cached):
+            self._open.move_to_end(key)
+            return cached.descriptor
+        if cached:
+            self.forget(key)
+        descriptor, path = self._open_directory(key)
+        self._open[key] = _OpenDirectory(descriptor, path, time.monotonic())
+        if len(self._open) > MAX_OPEN_DIRECTORIES:
+            os.close(self._open.popitem(last=False)[1].descriptor)
+        return descriptor
+
+    def forget(self, key: str) -> None:
+        """Close a directory if it is open."""
+        if directory := self._open.pop(key, None):
+            os.close(directory.descriptor)
+
+    def close(self) -> None:
+        """Close all directories."""
+        while self._open:
+            os.close(self._open.popitem()[1].descriptor)
+
+    @staticmethod
+    def _is_still_there(directory: _OpenDirectory) -> bool:
+        now = time.monotonic()
+        if now - directory.checked_at >= DIRECTORY_CHECK_TTL_S:
+            if kernel_path(directory.descriptor) != directory.path:
+                return False
+            directory.checked_at = now
+        return True
+
+
+def kernel_path(descriptor: int) -> str:
+    """Return a descriptor's path as the kernel reports it; after a deletion it differs."""
+    return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115

@@ -1,0 +1,614 @@
+"""Every problem that an agent reports: what people read of it, and whether a later attempt may succeed.
+
+A code is here once. A problem that needs other words in another situation is a `replace` of the first with
+its code and title. Names, numbers and texts of other programs are parameters of these templates, never part
+of one.
+"""
+
+from dataclasses import replace
+
+from events import reports
+from events.problem_type import ProblemType, catalogue
+
+# --- files and names ---
+
+SOURCE_MISSING = ProblemType(
+    "source-missing",
+    title="The path does not exist",
+    message="{path} does not exist.",
+    advice="Check the path.",
+)
+S3_SOURCE_MISSING = replace(SOURCE_MISSING, advice="Check the bucket and the prefix.")
+REMOTE_SOURCE_MISSING = replace(SOURCE_MISSING, advice="Check the remote and the path.")
+OBJECTS_MISSING = replace(
+    SOURCE_MISSING,
+    message="{path} does not exist or is empty.",
+    advice="Check bucket and prefix, or remote and path.",
+)
+SELECTED_OBJECT_MISSING = replace(
+    SOURCE_MISSING,
+    message="{path} does not exist any more.",
+    advice="None needed if it was deleted on purpose.",
+)
+PATH_MISSING = ProblemType(
+    "path-missing",
+    title="The directory does not exist",
+    message="{path}: There is no such directory.",
+    advice="Check the path.",
+)
+PATH_TOO_LONG = replace(PATH_MISSING, message="{path}: A name in it is too long.")
+PERMISSION_DENIED = ProblemType(
+    "permission-denied",
+    title="The agent's user has no access",
+    message="{path} is not accessible to the agent's user.",
+    advice="Give that user access to it.",
+)
+SOURCE_PERMISSION_DENIED = replace(
+    PERMISSION_DENIED, message="{path} cannot be read.", advice="Give the source's agent access to it."
+)
+EXTRA_FILES_UNPROVEN = replace(
+    PERMISSION_DENIED,
+    message="All files were transferred, but no extra file was removed: {path} has files that the source "
+    "does not have, and the agent cannot rule out that it belongs to the source. {reason}",
+    advice="Give the destination's agent write permission there, or exclude the directory with a filter.",
+)
+NOT_READABLE = ProblemType(
+    "not-readable",
+    title="The agent cannot read this",
+    message="{path}: It cannot be read: {reason}.",
+    advice="See the agent's log.",
+)
+NOT_READABLE_BY_USER = replace(
+    NOT_READABLE,
+    message="{path}: The agent is not allowed to read it.",
+    advice="Give the agent's user access to it.",
+)
+OUTSIDE_ROOTS = ProblemType(
+    "outside-roots",
+    title="The path is in none of the agent's roots, or leads out of one",
+    message="{path} is in none of this agent's roots.",
+    advice="Its roots are {roots}; the host's administrator can add one in agent.toml.",
+)
+PATH_THROUGH_LINK = replace(
+    OUTSIDE_ROOTS,
+    message="{path} leads through a symbolic link.",
+    advice="Use a path without symbolic links.",
+)
+PATH_LEAVES_ROOT = replace(
+    OUTSIDE_ROOTS,
+    message="{path} leads out of the root, or into a read-only root.",
+    advice="Name a path inside one of the agent's roots.",
+)
+LINK_LEAVES_ROOT = replace(
+    OUTSIDE_ROOTS,
+    message="{path}: A symbolic link leads out of the root.",
+    advice="Use a path inside a root.",
+)
+READ_ONLY_ROOT = ProblemType(
+    "read-only-root",
+    title="The root is read-only",
+    message="{path} is in the root {root}, which is read-only.",
+    advice="Writable roots: {roots}.",
+)
+NOT_A_DIRECTORY = ProblemType(
+    "not-a-directory",
+    title="This is not a directory",
+    message="{path} is not a directory.",
+    advice="Name a file without a trailing slash.",
+)
+OBJECT_NOT_A_DIRECTORY = replace(
+    NOT_A_DIRECTORY,
+    message="{path} is a file, not a directory.",
+    advice="Leave out the slash at the end.",
+)
+NOT_BROWSABLE = replace(
+    NOT_A_DIRECTORY,
+    message="{path}: This is not a directory.",
+    advice="Browse its parent directory.",
+)
+IS_A_DIRECTORY = ProblemType(
+    "is-a-directory",
+    title="A directory is where a file belongs",
+    message="{path} is a directory, but a file belongs there.",
+    advice="Move it away or rename one of the two.",
+)
+SPECIAL_FILE = ProblemType(
+    "special-file",
+    title="A device, a socket or a FIFO cannot be transferred",
+    message="{path} is a device, a socket or a FIFO, which cannot be transferred.",
+    advice="Move it out of the source, or exclude it with --exclude.",
+)
+LINK_LOOP = ProblemType(
+    "link-loop",
+    title="A symbolic link leads to a directory that contains it",
+    message="{path} is a symbolic link to a directory that contains it.",
+    advice="Transfer with --symlinks keep or --symlinks skip.",
+)
+NAME_TOO_LONG = ProblemType(
+    "name-too-long",
+    title="A name is too long for the file system",
+    message="{path} has a name that is too long for the file system.",
+    advice="Shorten the name.",
+)
+FILE_TOO_LARGE = ProblemType(
+    "file-too-large",
+    title="The file is too large",
+    message="{path} is larger than the destination's file system allows.",
+    advice="Choose another destination.",
+)
+LISTED_SIZE_TOO_LARGE = replace(
+    FILE_TOO_LARGE,
+    message="The source lists {path} with {size} bytes, more than any file can have.",
+    advice="Check it at the source, or leave it out with --exclude.",
+)
+UNREADABLE = ProblemType(
+    "unreadable", title="This entry cannot be transferred", message="{path} cannot be moved."
+)
+IO_ERROR = ProblemType(
+    "io-error",
+    title="Reading or writing failed",
+    message="{path} cannot be used: {reason}.",
+    advice="See that host's system log.",
+)
+FILTER_REFUSED = ProblemType(
+    "filter-refused",
+    title="The filters cannot be used",
+    message="The filters cannot be used: {reason}.",
+    advice="Create the transfer again with other filters; or change its template.",
+)
+FILES_FAILED = ProblemType(
+    "files-failed",
+    title="Some files failed",
+    message="{failed} of {total} files failed. First failure: {first}",
+    advice="Fix the cause of each failure, then retry: only these files are sent again.",
+)
+FILES_FAILED_WITH_ADVICE = replace(FILES_FAILED, advice="{advice}")
+
+# --- destination ---
+
+DESTINATION_FULL = ProblemType(
+    "destination-full",
+    title="The destination has no space left",
+    message="{path} has no space left.",
+    advice="Free some space; the transfer then continues by itself.",
+    retryable=True,
+)
+QUOTA_EXCEEDED = replace(DESTINATION_FULL, message="{path} is over its quota.")
+DESTINATION_READ_ONLY = ProblemType(
+    "destination-read-only",
+    title="The destination is read-only",
+    message="{path} is on a read-only file system.",
+    advice="Remount it read-write.",
+)
+DESTINATION_EXISTS = ProblemType(
+    "destination-exists",
+    title="The destination has another file of this name",
+    message="{path} exists already and differs from the source's file.",
+    advice="Move it away, or choose another --overwrite.",
+)
+DESTINATION_OBJECT_EXISTS = replace(DESTINATION_EXISTS, message="{path} exists and differs from the source.")
+DESTINATION_CHANGED = ProblemType(
+    "destination-changed",
+    title="A transferred file is missing at the destination",
+    message="{path} was transferred and deleted at the source, and is now missing at the destination.",
+    advice="Find out which person or program at the destination has moved or removed it.",
+)
+IN_THE_WAY = ProblemType(
+    "in-the-way",
+    title="Something else has this name",
+    message="{path} already exists and is in the way.",
+    advice="Move it away or rename one of the two.",
+)
+FILE_IN_THE_WAY = replace(IN_THE_WAY, message="{obstacle} is not a directory, and a directory belongs there.")
+LINK_IN_THE_WAY = ProblemType(
+    "link-in-the-way",
+    title="A symbolic link is where a directory belongs",
+    message="{obstacle} is a symbolic link, and a directory belongs there.",
+    advice="Remove the link, or use the directory that it points to as the destination of another "
+    "transfer. What it points to was not touched.",
+)
+LINK_WITHOUT_FILE = ProblemType(
+    "link-without-file",
+    title="The file of a hard link is missing",
+    message="{path} is a hard link to {first}, which is missing.",
+    advice="Fix the cause for that file, then retry.",
+)
+NAME_COLLISION = ProblemType(
+    "name-collision",
+    title="The destination's file system treats two names as one",
+    message="{path} collides with {other}: its file system treats them as one.",
+    advice="Rename one of the two, or choose a destination that distinguishes them. The existing file "
+    "was not touched.",
+)
+MOUNTED_TWICE = ProblemType(
+    "mounted-twice",
+    title="A directory is mounted twice at the destination",
+    message="{mounted} is the same directory as {other}, mounted a second time.",
+    advice="Unmount one of them, or use --exclude for one. Nothing was written under this path.",
+)
+OWNER_NOT_ALLOWED = ProblemType(
+    "owner-not-allowed",
+    title="The agent may not change file owners",
+    message="The agent of {destination} may not change file owners.",
+    advice="Run it as root or grant it CAP_CHOWN (docs/guides/agent.md), or leave out --owner.",
+)
+ARRIVED_DAMAGED = ProblemType(
+    "arrived-damaged",
+    title="Data arrived damaged",
+    message="{path} arrived damaged {attempts} times: its digest differs from the source's.",
+    advice="Nothing of it was kept. Check the memory of both hosts.",
+    retryable=True,
+)
+WRITTEN_WRONG = ProblemType(
+    "written-wrong",
+    title="Data read back differs from what was written",
+    message="{path}{more} had another content than was written when read back from disk.",
+    advice="The next attempt sends them again. If this repeats, check that host's disk and memory.",
+    retryable=True,
+)
+LEDGER_DAMAGED = ProblemType(
+    "ledger-damaged",
+    title="The agent's record of the hop is damaged",
+    message="{ledger}, in which the agent records what is transferred, can no longer be read: {reason}.",
+    advice="The next attempt compares with what is at the destination. Have that host's disk checked.",
+    retryable=True,
+)
+
+# --- source ---
+
+SOURCE_EMPTY = ProblemType(
+    "source-empty",
+    title="The source has no files",
+    message="There is no file at {source}, so nothing is removed at the destination.",
+    advice="If the destination is to be emptied, remove its files there. If not, see that the source is "
+    "the right one, and mounted.",
+)
+SOURCE_CHANGED = ProblemType(
+    "source-changed",
+    title="The file changed while it was being read",
+    message="{path} changed while it was being read.",
+)
+CHANGED_SINCE_LISTED = replace(SOURCE_CHANGED, message="{path} has changed since it was listed.")
+SOURCE_VANISHED = ProblemType(
+    "source-vanished",
+    title="The file was deleted before it was read",
+    message="{path} was deleted before it was read.",
+    advice="None needed if it was deleted on purpose.",
+)
+SOURCE_KEPT = ProblemType(
+    "source-kept",
+    title="Not everything was deleted at the source",
+    message="{path} stays at the source: {reason}.",
+    advice="Check the file at the destination, then transfer it again.",
+)
+LOCAL_SOURCE_KEPT_CHANGED = replace(
+    SOURCE_KEPT,
+    message="{path} changed after it was read, and stays at the source.",
+    advice="Transfer it again.",
+)
+SOURCE_KEPT_CHANGED = replace(
+    SOURCE_KEPT,
+    message="{path} changed after it was read and was not deleted at the source.",
+    advice="Move it again.",
+)
+SOURCE_KEPT_UNDELETABLE = replace(
+    SOURCE_KEPT,
+    message="{path} arrived, but could not be deleted at the source.",
+    advice="Give the source's agent write access.",
+)
+OBJECT_KEPT = replace(
+    SOURCE_KEPT,
+    message="{path} arrived, but was not deleted at the source.",
+    advice="Delete it with a lifecycle rule of the bucket.",
+)
+DELETION_INTERRUPTED = replace(
+    SOURCE_KEPT,
+    message="All files were transferred, but not all of them were deleted at {source}: {reason}.",
+    advice="The transfer resumes by itself when the source can be reached.",
+    retryable=True,
+)
+SAME_PLACE = ProblemType(
+    "same-place",
+    title="Source and destination share a directory",
+    message="{path} and the destination are the same directory, or one contains the other.",
+    advice="Choose a destination outside the source. Check whether links or mounts lead from one to "
+    "the other, or whether both servers mount the same disk.",
+)
+SAME_FILE = replace(
+    SAME_PLACE,
+    message="{path} stays at the source: at the destination is the same file, or one in the same "
+    "directory under another path.",
+    advice="None needed if it belongs there. Otherwise check which links or mounts lead from one to the "
+    "other.",
+)
+SAME_DIRECTORY_TWICE = replace(
+    SAME_PLACE,
+    message="{path} and another directory of the destination are the same directory "
+    "under two names, so one file may have replaced another. Nothing was removed.",
+    advice="Find the link or mount that connects the two, and move to a destination without it.",
+)
+EXTRA_FILES_IN_SOURCE = replace(
+    SAME_PLACE,
+    message="Extra files at {destination} are also in the source: both share a directory under two "
+    "paths. Nothing was deleted.",
+    advice="Leave out delete_extra, or choose locations that share nothing. Check which links or "
+    "mounts lead from one to the other.",
+)
+SOURCE_TOO_OLD = ProblemType(
+    "source-too-old",
+    title="The source's agent is too old",
+    message="The agent at {endpoint} is too old to check whether source and destination share a "
+    "directory, so nothing was deleted at the source. All files have arrived.",
+    advice="Update the source's agent, then retry.",
+)
+OWNERS_NOT_REPORTED = replace(
+    SOURCE_TOO_OLD,
+    message="The agent of {source} does not report the owners of its files.",
+    advice="Update that agent, or leave out --owner.",
+)
+
+# --- lane and connections ---
+
+SOURCE_UNREACHABLE = ProblemType(
+    reports.SOURCE_UNREACHABLE,
+    title="The source cannot be reached",
+    message="{source} cannot be reached: {reason}.",
+    advice="Check that the source's agent runs, and that its lane port is open from here "
+    "(`crosshaul agent doctor` on both hosts).",
+    retryable=True,
+)
+BOTH_SIDES_UNREACHABLE = replace(
+    SOURCE_UNREACHABLE,
+    advice="Check that both agents are running, and open the lane port of one host to the other; one "
+    "of the two is enough (`crosshaul agent doctor` on both hosts).{log}",
+)
+SOURCE_UNREACHABLE_FOR_CHECK = replace(
+    SOURCE_UNREACHABLE,
+    message="All files were transferred, but no extra file was removed at {destination}: "
+    "the agent could not check with {source} that none of them belongs to the source: {reason}.",
+    advice="The transfer resumes by itself when the source can be reached.",
+)
+DESTINATION_UNREACHABLE = ProblemType(
+    reports.DESTINATION_UNREACHABLE,
+    title="The destination cannot be reached",
+    message="The source could not connect to {agent_id}: {reason}.",
+    advice="None needed if {agent_id} can connect to the source: one direction is enough.",
+    retryable=True,
+)
+PREVIOUS_HOP_NOT_RUNNING = ProblemType(
+    reports.PREVIOUS_HOP_NOT_RUNNING,
+    title="The previous hop is not running",
+    message="The hop that copies these files to {endpoint} is not running.",
+    advice="None needed: this hop continues when that one does.",
+    retryable=True,
+)
+STILL_ARRIVING = ProblemType(
+    "still-arriving",
+    title="The files at the source are not complete yet",
+    message="{path} is still being written here by another hop.",
+    retryable=True,
+)
+NOT_SERVED = ProblemType(
+    "not-served",
+    title="The source does not serve this hop",
+    message="Hop {hop_id} is not served here, or not to this agent, or has ended.",
+    retryable=True,
+)
+NOT_TO_REMOVE = ProblemType(
+    "not-to-remove",
+    title="The hop may not delete files at the source",
+    message="Hop {hop_id} copies and does not move, so it may not delete files here.",
+)
+MALFORMED = ProblemType(
+    "malformed", title="The request is malformed", message="Malformed lane request: {reason}."
+)
+SOURCE_MISBEHAVED = ProblemType(
+    "source-misbehaved",
+    title="The source's agent violated the protocol",
+    message="The agent at {endpoint} violated the lane protocol: {reason}.",
+    advice="Check that both agents have the same version, and read the source's log.",
+)
+PEER_CERTIFICATE = ProblemType(
+    "peer-certificate",
+    title="The other agent's certificate cannot be read",
+    message="The lane certificate of {agent_id} cannot be read.",
+    advice="Register that agent again.",
+)
+
+# --- S3 and remotes ---
+
+S3_DENIED = ProblemType(
+    "s3-denied",
+    title="S3 denies the agent access",
+    message="S3 denies this agent access to {path}.",
+    advice="Deploy the control plane with this bucket (-c buckets=…), and check the bucket policy.",
+)
+S3_FAILED = ProblemType(
+    "s3-failed",
+    title="A request to S3 failed",
+    message="S3 failed for {path}: {reason}.",
+    advice="The hop is retried automatically. If this repeats, see the agent's log.",
+    retryable=True,
+)
+REMOTE_UNKNOWN = ProblemType(
+    "remote-unknown",
+    title="The agent has no such remote",
+    message="This agent has no remote named {remote}.",
+    advice="Its remotes are {remotes}; its host's administrator can add one in agent.toml.",
+)
+REMOTE_NOT_DESCRIBED = ProblemType(
+    "remote-not-described",
+    title="rclone's configuration does not define the remote",
+    message="rclone's configuration does not define {path} correctly.",
+    advice="Check `rclone config show` on the agent's host, then run `crosshaul agent doctor`.",
+)
+RCLONE_CONFIG_MISSING = replace(
+    REMOTE_NOT_DESCRIBED,
+    message="The rclone configuration of this agent's host does not exist: {file}.",
+    advice="Its administrator can create it with `rclone config`, or set rclone_config in agent.toml to "
+    "another file.",
+)
+REMOTE_DENIED = ProblemType(
+    "remote-denied",
+    title="The remote denies the agent's host access",
+    message="{path} denies access to this agent's host.",
+    advice="Ask its administrator to renew the access with `rclone config reconnect` or `rclone config`.",
+)
+READ_ONLY_REMOTE = ProblemType(
+    "read-only-remote",
+    title="The remote is read-only",
+    message="{path} is read-only.",
+    advice="Choose another destination.",
+)
+REMOTE_NOT_WRITABLE = replace(
+    READ_ONLY_REMOTE,
+    message="{path} is on the remote {remote}, which is read-only.",
+    advice="Writable remotes: {remotes}.",
+)
+REMOTE_FAILED = ProblemType(
+    "remote-failed",
+    title="rclone failed at the remote",
+    message="rclone failed for {path}: {reason}.",
+    advice="The hop is retried automatically. If this repeats, try `rclone lsf` on the agent's host.",
+    retryable=True,
+)
+REMOTE_SLOW = ProblemType(
+    "remote-slow",
+    title="The remote did not answer in time",
+    message="Listing {path} took too long.",
+    advice="Try again, or type the path: a transfer has no such time limit.",
+    retryable=True,
+)
+RCLONE_MISSING = ProblemType(
+    "rclone-missing",
+    title="rclone is not installed",
+    message="rclone is not installed on this agent's host.",
+    advice="Install rclone 1.66 or newer there, then run `crosshaul agent doctor`.",
+)
+NO_RANGES = ProblemType(
+    "no-ranges",
+    title="The server ignores range requests",
+    message="The server of {path} ignores range requests, and the file is too large to read at once.",
+    advice="Enable range requests on the server, or copy the file by other means.",
+)
+SIZE_UNKNOWN = ProblemType(
+    "size-unknown",
+    title="The size is unknown, and the agent's disk has too little space to find it",
+    message="The size of {path} is unknown before it is read, and this agent's disk has "
+    "too little free space to read it.",
+    advice="Free space on the disk of the agent's state directory, export the document as a file, or "
+    "leave it out with --exclude.",
+)
+NOT_A_PATH = ProblemType(
+    "not-a-path",
+    title="The key of an object cannot be a file name",
+    message="The key {path} cannot be a file name.",
+    advice="Rename the object.",
+)
+CONTROL_CHARACTER_IN_NAME = ProblemType(
+    "control-character-in-name",
+    title="The name has a control character",
+    message="The name {path} has a line break or another control character, or a symbol of one, "
+    "and rclone would return it under another name.",
+    advice="Rename it.",
+)
+LINK_NOT_FOR_S3 = ProblemType(
+    "not-for-s3",
+    title="S3 cannot store this",
+    message="{path} is a symbolic link, which {backend} cannot store.",
+    advice="Choose --symlinks follow or skip.",
+)
+NAME_NOT_FOR_S3 = replace(
+    LINK_NOT_FOR_S3, message="{path} has a line break in its name.", advice="Rename it."
+)
+LINK_NOT_FOR_REMOTE = ProblemType(
+    "not-for-remote",
+    title="The remote cannot store this",
+    message=LINK_NOT_FOR_S3.message,
+    advice=LINK_NOT_FOR_S3.advice,
+)
+NAME_NOT_FOR_REMOTE = replace(
+    LINK_NOT_FOR_REMOTE, message=NAME_NOT_FOR_S3.message, advice=NAME_NOT_FOR_S3.advice
+)
+
+# --- commands ---
+
+COMMAND_MALFORMED = ProblemType("command-malformed", title="The agent does not understand a command")
+COMMAND_NOT_UNDERSTOOD = replace(
+    COMMAND_MALFORMED,
+    message="the command is not understood: {reason}",
+    advice="update the agent on this host to the control plane's version",
+)
+COMMAND_NOT_TRUSTED = ProblemType(
+    "command-not-trusted", title="The agent does not trust a command's signature"
+)
+COMMAND_KEY_UNKNOWN = replace(
+    COMMAND_NOT_TRUSTED,
+    message="signed with the unknown key {kid}",
+    advice="register this agent again if the control plane's signing key was replaced",
+)
+COMMAND_MISDELIVERED = ProblemType(
+    "command-misdelivered",
+    title="A command for another agent was received",
+    message="the command is not for {agent_id}",
+)
+COMMAND_REPLAYED = ProblemType(
+    "command-replayed",
+    title="A command was received again",
+    message="the command was executed before; each is accepted once",
+)
+COMMAND_TOO_LARGE = ProblemType(
+    "command-too-large",
+    title="A command is too large",
+    message="the message has {size} bytes; the limit is {limit}",
+)
+COMMAND_EXPIRED = ProblemType(
+    "command-expired",
+    title="A command arrived too late",
+    message="the command expired at {expired}, this host's clock says {now}",
+    advice="set this host's clock (timedatectl status); commands are valid for minutes only",
+)
+CLOCK_SKEW = ProblemType(
+    "clock-skew",
+    title="A clock is wrong",
+    message="the command is from {issued}, this host's clock says {now}: it is {behind} s behind",
+    advice=COMMAND_EXPIRED.advice,
+)
+S3_CLOCK_SKEW = replace(
+    CLOCK_SKEW,
+    message="S3 rejects requests from this host because its clock is wrong.",
+    advice="Set the clock: timedatectl status.",
+)
+WIRE_UNKNOWN = ProblemType(
+    "wire-unknown",
+    title="The agent is too old for a message",
+    message="the message has wire version {received}, this agent {known}",
+    advice=COMMAND_NOT_UNDERSTOOD.advice,
+)
+
+# --- host ---
+
+AGENT_ERROR = ProblemType(
+    "agent-error",
+    title="Internal error of the agent",
+    message="{error}: {reason}",
+    advice="See the agent's log (journalctl -u crosshaul-agent) on that host.",
+)
+HELPER_FAILING = ProblemType(
+    "helper-failing",
+    title="A part of the agent fails repeatedly",
+    message="The agent's {helper} has failed {failures} times in a row: {reason}",
+    advice="Hops continue. See the agent's log (journalctl -u crosshaul-agent) on that host.",
+    retryable=True,
+)
+STATE_DAMAGED = ProblemType(
+    "state-damaged",
+    title="The agent has set damaged state files aside",
+    message="The agent could not use {count} of its state, now set aside in {path}: {names}",
+    advice="The agent works without them. See its log for the reasons, have the disk checked,"
+    " then delete them.",
+)
+API_REFUSED = ProblemType("api-refused", title="The API refused the agent's request", advice="{advice}")
+
+CATALOGUE = catalogue(globals().values())
+"""Code → problem type, with its first words."""

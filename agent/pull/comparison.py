@@ -1,0 +1,157 @@
+"""Compare what the source has with the destination: by size and time, by digest, by what the hop has written.
+
+Nothing is written at the destination here.
+"""
+
+import errno
+import os
+import stat
+from contextlib import suppress
+from enum import StrEnum
+
+from agent.bounded_set import BoundedSet
+from agent.files.digests import read_digest
+from agent.files.listing import READ_FLAGS, FileEntry
+from agent.files.roots import Tree
+from agent.pull.ledger import Ledger
+from events.options import Options
+
+_NS_PER_S = 10**9
+
+
+class Comparison(StrEnum):
+    """How an entry of the source compares with the destination, and so what to do with it."""
+
+    IDENTICAL = "identical"
+    """The destination has it already."""
+    ALREADY_SENT = "already-sent"
+    """This hop has written it in an earlier pass or attempt."""
+    SKIP = "skip"
+    """The destination has another file, which the `overwrite` option keeps."""
+    REFUSED = "refused"
+    """The destination has another file, with which the `overwrite` option lets the hop fail."""
+    NEEDS_CHECKSUM = "needs-checksum"
+    """Only the digest can tell."""
+    MISSING = "missing"
+    """The destination does not have it."""
+    DIFFERENT = "different"
+    """The destination has another file, which is replaced."""
+
+
+class Comparer:
+    """Compares with the destination of a hop. For one thread."""
+
+    def __init__(self, tree: Tree, options: Options, ledger: Ledger) -> None:
+        """Use `tree`, the destination, without closing it."""
+        self._tree = tree
+        self._options = options
+        self._ledger = ledger
+        self._new_directories: BoundedSet[str] = BoundedSet()
+
+    def add_new_directory(self, path: str) -> None:
+        """Remember a directory that was just created: it is empty, so its files need no lookup."""
+        self._new_directories.add(path)
+
+    def compare(self, entry: FileEntry) -> Comparison:
+        """Compare a file or link with the destination. Raises OSError if it cannot be written."""
+        if entry.path.rpartition("/")[0] in self._new_directories and self._options.overwrite in {
+            "always",
+            "newer",
+        }:
+            return Comparison.MISSING
+        try:
+            found = self._tree.stat_exact(entry.path)
+        except FileNotFoundError:
+            return Comparison.MISSING
+        except NotADirectoryError as error:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from error
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if self._is_identical(entry, found):
+            return self._compare_identical(entry)
+        if self._options.compare == "checksum" and _same_size(entry, found):
+            return Comparison.NEEDS_CHECKSUM
+        return self._resolve_overwrite(entry, found)
+
+    def resolve_conflict(self, entry: FileEntry) -> Comparison:
+        """Return what to do with a file whose digest differs, by `overwrite`. Raises OSError."""
+        return self._resolve_overwrite(entry, self._tree.stat(entry.path))
+
+    def digest(self, entry: FileEntry) -> bytes:
+        """Return the digest of the file at the destination. Raises OSError."""
+        descriptor = self._tree.open(entry.path, READ_FLAGS)
+        try:
+            return read_digest(descriptor, entry.size)
+        finally:
+            os.close(descriptor)
+
+    def check_directory(self, entry: FileEntry) -> None:
+        """Raise OSError if such a directory cannot be created; create nothing."""
+        with suppress(FileNotFoundError):
+            self._tree.open_directory(entry.path)
+
+    def may_hard_link(self, entry: FileEntry) -> bool:
+        """Return whether the link's target is present; for `move`, size and time alone do not prove it."""
+        if self._options.move and not self._ledger.is_present(entry.target):
+            return False
+        return self.is_present(entry._replace(path=entry.target))
+
+    def is_present(self, entry: FileEntry) -> bool:
+        """Return whether the destination has a file of that size and time. Raises OSError."""
+        try:
+            return self._is_identical(entry, self._tree.stat(entry.path))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    def read_back(self, path: str, size: int) -> bytes | None:
+        """Return the digest of a file as the disk has it; None if it is missing or of another size."""
+        try:
+            descriptor = self._tree.open(path, READ_FLAGS)
+        except OSError:
+            return None
+        try:
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            found = os.fstat(descriptor)
+            has_size = stat.S_ISREG(found.st_mode) and found.st_size == size
+            return read_digest(descriptor, size) if has_size else None
+        finally:
+            os.close(descriptor)
+
+    @staticmethod
+    def _is_identical(entry: FileEntry, found: os.stat_result) -> bool:
+        """Return whether size and time are equal, to the second on a file system that keeps no more."""
+        if not _same_size(entry, found):
+            return False
+        matches_coarsely = (
+            found.st_mtime_ns % _NS_PER_S == 0
+            and found.st_mtime_ns == entry.mtime_ns // _NS_PER_S * _NS_PER_S
+        )
+        return matches_coarsely or found.st_mtime_ns == entry.mtime_ns
+
+    def _compare_identical(self, entry: FileEntry) -> Comparison:
+        known = self._ledger.earlier_state(entry)
+        if known is None and (self._options.compare == "checksum" or self._options.move):
+            return Comparison.NEEDS_CHECKSUM
+        if known == "done" and self._options.move and not self._ledger.completed_this_run(entry.path):
+            return Comparison.NEEDS_CHECKSUM
+        if known == "begun":  # killed between the rename and the ledger
+            digest = self.read_back(entry.path, entry.size)
+            if digest is None:
+                return Comparison.DIFFERENT
+            self._ledger.complete(entry, digest)
+        return Comparison.ALREADY_SENT if known else Comparison.IDENTICAL
+
+    def _resolve_overwrite(self, entry: FileEntry, found: os.stat_result) -> Comparison:
+        match self._options.overwrite:
+            case "always":
+                return Comparison.DIFFERENT
+            case "newer":
+                return Comparison.DIFFERENT if entry.mtime_ns > found.st_mtime_ns else Comparison.SKIP
+            case "never":
+                return Comparison.SKIP
+            case "fail":
+                return Comparison.REFUSED
+
+
+def _same_size(entry: FileEntry, found: os.stat_result) -> bool:
+    return entry.kind == "f" and stat.S_ISREG(found.st_mode) and found.st_size == entry.size
