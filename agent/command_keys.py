@@ -69,7 +69,9 @@ class CommandKeys:
         self.verifier.trust(keys)
         registration = self._registration.model_copy(update={"verification_keys": keys})
         try:
-            atomic_write(self._files.record, registration.model_dump_json(indent=2).encode(), SECRET)
+            atomic_write(
+                self._files.registration_file, registration.model_dump_json(indent=2).encode(), SECRET
+            )
             self._submit_to_updater(keys, token)
         except OSError as error:
             log.warning("keys not saved", extra={"reason": str(error)})

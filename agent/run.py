@@ -97,7 +97,7 @@ def run(config_path: Path) -> None:
 
 def _run(config_path: Path, config: Config, files: Files, registration: Registration) -> None:
     with _journal(files, registration) as journal:
-        Status(files.status).clear()  # left behind by a killed process
+        Status(files.status).delete_file()  # left behind by a killed process
         asyncio.run(_serve(config_path, config, files, registration, journal))
         if journal.retired:
             log.warning("removed by the control plane; it will not connect again")
@@ -171,7 +171,7 @@ async def _serve(
                     updates=_update_jobs(config_path, files, keyring, registration, link),
                     capabilities=await asyncio.to_thread(host_info.capabilities, config),
                     active_pulls=host.active_pulls,
-                    deliver_manifests=ManifestUploader(manifests, upload_manifest).run,
+                    deliver_manifests=ManifestUploader(manifests, upload_manifest).upload_manifests,
                     peer_paths=lane.peer_paths,
                     quarantine=Quarantine(files.folder),
                 )
@@ -191,7 +191,7 @@ async def _until_stopped(service: Service, status: Status) -> None:
         _exit_after(STOP_TIMEOUT_S, 1)
         raise
     finally:
-        status.clear()
+        status.delete_file()
     _exit_after(STOP_TIMEOUT_S, 0)
 
 
@@ -215,7 +215,7 @@ def _reload(config_path: Path, service: Service, browser: Browser, host: HostRes
     except HostError as error:
         log.warning("roots stay as they were", extra={"reason": error.message, "advice": error.advice})
         return
-    service.reload(config)
+    service.use_config(config)
     browser.reload(config.roots)
     host.roots.reload(config.roots)
     host.remotes.reload(config)
@@ -241,7 +241,7 @@ def _lane(
     peer_paths = PeerPathCache(files.folder / "routes.json")
     lane = LaneServer(keyring, host, (address, port), peer_paths, credentials)
     try:
-        lane.start()
+        lane.listen()
     except OSError as error:
         raise HostError(
             f"cannot listen on {config.lane.listen}: {error.strerror}", "choose another lane.listen"
@@ -249,7 +249,7 @@ def _lane(
     try:
         yield lane
     finally:
-        lane.stop()
+        lane.shut_down()
 
 
 def _movers(keyring: Keyring, host: HostResources, credentials: Credentials, lane: LaneServer) -> Movers:

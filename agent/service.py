@@ -93,7 +93,7 @@ class Service:
         topics = Topics(deps.registration.stage)
         self._outbox = ReportOutbox(deps.journal, deps.link, topics, deps.registration.thing)
 
-    def reload(self, config: Config) -> None:
+    def use_config(self, config: Config) -> None:
         """Report these roots and remotes from now on."""
         self._deps = replace(self._deps, config=config)
 
@@ -135,13 +135,13 @@ class Service:
             "hello": lambda: self._watch_connection(hops),
             "heartbeat": lambda: self._heartbeat_loop(hops),
             "housekeeping": lambda: self._housekeeping_loop(commands),
-            "key rotation": self._deps.rotation.run,
-            "updates": self._deps.updates.run,
+            "key rotation": self._deps.rotation.rotate_when_due,
+            "updates": self._deps.updates.process_jobs,
         }
         if self._deps.deliver_manifests:
             helpers["delivery of manifests"] = self._deps.deliver_manifests
         for name, work in helpers.items():
-            spawn(self._deps.supervisor.run(name, work))
+            spawn(self._deps.supervisor.supervise(name, work))
 
     def _watch_lane(self, commands: Commands) -> None:
         loop = asyncio.get_running_loop()

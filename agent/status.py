@@ -69,7 +69,7 @@ class Status:
             log.warning("status not written", extra={"path": str(self._path), "reason": str(error)})
         return True
 
-    def clear(self) -> None:
+    def delete_file(self) -> None:
         """Delete the file."""
         try:
             self._path.unlink(missing_ok=True)

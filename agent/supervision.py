@@ -35,7 +35,7 @@ class Supervisor:
         self._failing: dict[str, tuple[int, Problem, float]] = {}
         """By name: failures in a row, the latest problem, and when it occurred (monotonic seconds)."""
 
-    async def run(self, name: str, work: Work) -> None:
+    async def supervise(self, name: str, work: Work) -> None:
         """Run `work` until it ends by itself or is canceled, again after each failure."""
         failures = 0
         while True:

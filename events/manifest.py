@@ -36,6 +36,6 @@ class ManifestLine(Message):
     at: Instant
 
     @property
-    def name(self) -> bytes:
+    def decoded_path(self) -> bytes:
         """Return the path's bytes in the file system."""
         return self.path.encode() if self.raw is None else base64.b64decode(self.raw)

@@ -230,7 +230,7 @@ class MqttLink:
         self._events.put_nowait(event)
 
     def _on_up(self, session_present: bool) -> None:
-        subscribing = Supervisor().run("subscriptions", lambda: self._subscribe_all(session_present))
+        subscribing = Supervisor().supervise("subscriptions", lambda: self._subscribe_all(session_present))
         task = self._loop.create_task(subscribing)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -40,7 +40,7 @@ class DirectoryCache:
     def __contains__(self, key: str) -> bool:
         return key in self._open
 
-    def open(self, key: str) -> int:
+    def open_directory(self, key: str) -> int:
         """Return a directory's descriptor, opened now or before.
 
         The cache closes it, possibly at the next call. Raises what `open_directory` raises.

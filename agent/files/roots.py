@@ -137,7 +137,7 @@ class Tree:
 
     def open_directory(self, rel: str) -> int:
         """Return a directory's descriptor; the tree closes it, possibly at the next call."""
-        return self._directories.open(self._key(rel))
+        return self._directories.open_directory(self._key(rel))
 
     def nearest_existing(self) -> int:
         """Return the descriptor of the location, or of its nearest existing parent directory.
@@ -147,10 +147,10 @@ class Tree:
         key = self._inner
         while key:
             try:
-                return self._directories.open(key)
+                return self._directories.open_directory(key)
             except (FileNotFoundError, NotADirectoryError):
                 key = key.rpartition("/")[0]
-        return self._directories.open("")
+        return self._directories.open_directory("")
 
     def nearest_place(self) -> tuple[str, str, str]:
         """Return the nearest existing directory at or above the location.
@@ -161,7 +161,7 @@ class Tree:
         key, path, below = self._inner, self.path.rstrip("/"), ""
         while key:
             try:
-                self._directories.open(key)
+                self._directories.open_directory(key)
                 break
             except (FileNotFoundError, NotADirectoryError):
                 key = key.rpartition("/")[0]
@@ -239,10 +239,10 @@ class Tree:
         self._require_single_path(key)
         parent, _, name = key.rpartition("/")
         try:
-            return self._directories.open(parent), name or "."
+            return self._directories.open_directory(parent), name or "."
         except (FileNotFoundError, NotADirectoryError):
             self._make(parent)
-            return self._directories.open(parent), name or "."
+            return self._directories.open_directory(parent), name or "."
 
     def link(self, rel: str, target: str) -> None:
         """Create a symbolic link that replaces an existing link or file."""
@@ -353,7 +353,7 @@ class Tree:
         key = self._key(rel)
         self._require_single_path(key)
         parent, _, name = key.rpartition("/")
-        return self._directories.open(parent), name or "."
+        return self._directories.open_directory(parent), name or "."
 
     def _open_directory(self, key: str) -> tuple[int, str]:
         """Open a directory by its key, and verify that it is inside the root; return its path, too."""
@@ -377,7 +377,7 @@ class Tree:
         if not name or parent not in self._directories:
             return None
         try:
-            return os.open(name, DIRECTORY_FLAGS, dir_fd=self._directories.open(parent))
+            return os.open(name, DIRECTORY_FLAGS, dir_fd=self._directories.open_directory(parent))
         except OSError:  # a link, or it does not exist
             return None
 
@@ -390,7 +390,7 @@ class Tree:
         while len(reached) > len(self._inner) and reached not in self._directories:
             reached = reached.rpartition("/")[0]
         names = key[len(reached) :].strip("/").split("/")
-        descriptor, is_owned = self._directories.open(reached), False
+        descriptor, is_owned = self._directories.open_directory(reached), False
         for name in names:
             reached = f"{reached}/{name}" if reached else name
             try:
@@ -449,7 +449,7 @@ class Tree:
     def _make_single(self, key: str) -> None:
         parent, _, name = key.rpartition("/")
         try:
-            os.mkdir(name, dir_fd=self._directories.open(parent))
+            os.mkdir(name, dir_fd=self._directories.open_directory(parent))
         except FileExistsError:  # made by another thread, or a dangling link
             if not self._is_directory(key):
                 raise
@@ -460,7 +460,7 @@ class Tree:
         Raises FileExistsError if something else is there.
         """
         try:
-            self._directories.open(key)
+            self._directories.open_directory(key)
         except FileNotFoundError:
             return False
         except NotADirectoryError as error:

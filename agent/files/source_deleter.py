@@ -26,7 +26,7 @@ class SourceDeleter:
         self._has_mark: dict[str, bool] = {}
         """By directory: whether the mark is in it."""
 
-    def clear(self, entry: FileEntry) -> Deletion:
+    def delete_if_safe(self, entry: FileEntry) -> Deletion:
         """Delete an entry if that is safe.
 
         Raises OSError if it cannot be deleted or examined.

@@ -91,11 +91,11 @@ class Attempt:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
 
-    async def run(self) -> None:
+    async def carry_out(self) -> None:
         """Run until the hop has a result, which is reported, or until canceled, which is not."""
         name = f"progress of {self.move.hop_id}"
         reporter = asyncio.create_task(
-            Supervisor(_PROGRESS_BACKOFF).run(name, self._report_progress), name=name
+            Supervisor(_PROGRESS_BACKOFF).supervise(name, self._report_progress), name=name
         )
         try:
             async with self._semaphore.acquired(self.move.options.priority):

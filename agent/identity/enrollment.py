@@ -72,7 +72,8 @@ class HostEnrollment:
         files = Files(self._state)
         if is_registered(files) and not force:
             raise HostError(
-                f"this host is registered already: {files.record}", "add --force to replace the registration"
+                f"this host is registered already: {files.registration_file}",
+                "add --force to replace the registration",
             )
         with _staging(self._state) as staged:
             csr = make_device_key(staged.device_key)
@@ -170,7 +171,7 @@ def _store(staged: Files, api_url: str, view: RegisteredView) -> Registration:
         verification_keys=view.verification_keys,
         registered_at=datetime.now(UTC),
     )
-    write_secret(staged.record, registration.model_dump_json(indent=2).encode())
+    write_secret(staged.registration_file, registration.model_dump_json(indent=2).encode())
     return registration
 
 
@@ -179,11 +180,11 @@ def _install(staged: Files, files: Files) -> None:
 
     The record is deleted first and written last: it never exists beside the keys of another registration.
     """
-    files.record.unlink(missing_ok=True)
+    files.registration_file.unlink(missing_ok=True)
     files.ca.unlink(missing_ok=True)
     forget_all(files.folder)
     sync_directory(files.folder)
-    for path in sorted(staged.folder.iterdir(), key=lambda path: path == staged.record):
+    for path in sorted(staged.folder.iterdir(), key=lambda path: path == staged.registration_file):
         path.replace(files.folder / path.name)
     sync_directory(files.folder)
 
@@ -216,4 +217,4 @@ def renew(keyring: Keyring, agent_id: str, client: httpx.Client) -> Generation:
         raise HostError(f"the API does not answer: {error}", "none needed: the agent tries again") from error
     write_secret(staged.device_certificate, view.certificate.encode())
     write_secret(staged.api_key, view.api_key.encode())
-    return keyring.add(staged)
+    return keyring.promote(staged)

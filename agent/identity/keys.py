@@ -144,7 +144,7 @@ class Keyring:
         staged.mkdir(mode=0o700)
         return Generation(staged)
 
-    def add(self, staged: Generation) -> Generation:
+    def promote(self, staged: Generation) -> Generation:
         """Make a complete staged generation the newest one; `use` activates it."""
         sync_directory(staged.folder)
         newest = max(
@@ -165,7 +165,7 @@ class Keyring:
         link.replace(self._folder / CURRENT)
         sync_directory(self._folder)
 
-    def drop(self, generation: Generation) -> None:
+    def discard_generation(self, generation: Generation) -> None:
         """Delete a new generation that does not work, and return to the one before it."""
         for other in self._all():
             if other.is_whole and other != generation:

@@ -53,7 +53,7 @@ class Files:
     folder: Path
 
     @property
-    def record(self) -> Path:
+    def registration_file(self) -> Path:
         """Return the path of the record. It is written last: it shows that everything else is there."""
         return self.folder / _RECORD
 
@@ -110,7 +110,7 @@ class Files:
 
 def is_registered(files: Files) -> bool:
     """Return whether this host has a registration."""
-    return files.record.exists()
+    return files.registration_file.exists()
 
 
 def read_registration(files: Files) -> Registration:
@@ -119,19 +119,20 @@ def read_registration(files: Files) -> Registration:
     Raises HostError if it is not registered or its record cannot be used.
     """
     try:
-        return Registration.model_validate_json(files.record.read_bytes())
+        return Registration.model_validate_json(files.registration_file.read_bytes())
     except FileNotFoundError:
         raise HostError(
-            f"this host is not registered: {files.record} does not exist",
+            f"this host is not registered: {files.registration_file} does not exist",
             "ask an administrator for a token, then run `crosshaul agent register --api URL`",
         ) from None
     except OSError as error:
         raise HostError(
-            f"{files.record} cannot be read: {error.strerror}", "run as root or as the agent's user"
+            f"{files.registration_file} cannot be read: {error.strerror}",
+            "run as root or as the agent's user",
         ) from error
     except ValidationError as error:
         if [detail["loc"] for detail in error.errors() if detail["type"] == "missing"] == [("thing",)]:
-            raise RegistrationOutdatedError(files.record) from error
+            raise RegistrationOutdatedError(files.registration_file) from error
         raise HostError(
-            f"{files.record} is damaged", "register again with `crosshaul agent register --force`"
+            f"{files.registration_file} is damaged", "register again with `crosshaul agent register --force`"
         ) from error

@@ -80,7 +80,7 @@ class Rotation:
         """Delete old lane certificates that no hop uses."""
         self._keyring.tidy(lanes_in_use)
 
-    async def run(self) -> None:
+    async def rotate_when_due(self) -> None:
         """Replace the keys whenever needed, forever."""
         while True:
             await self._settle_on_working_keys()
@@ -117,7 +117,7 @@ class Rotation:
                 failures += 1
                 log.warning("new keys do not work yet", extra={"tries": failures})
                 if failures >= self._schedule.max_attempts:
-                    self._keyring.drop(new)
+                    self._keyring.discard_generation(new)
                 else:
                     await asyncio.sleep(self._schedule.retry_interval_s)
 

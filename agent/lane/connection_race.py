@@ -44,7 +44,7 @@ class ConnectionRace(Generic[Winner]):
         self._fatal_error: HopError | None = None
         self._over = False
 
-    def run(self, timeout_s: float) -> tuple[str, Winner]:
+    def first_connection(self, timeout_s: float) -> tuple[str, Winner]:
         """Return the name of the first successful attempt and its connection.
 
         Raises:
@@ -63,7 +63,7 @@ class ConnectionRace(Generic[Winner]):
                 return self._winner
         raise SourceConnectionError("; ".join(f"{name}: {answer}" for name, answer in self._errors.items()))
 
-    def stop(self) -> None:
+    def end_race(self) -> None:
         """End the race, from any thread."""
         with self._changed:
             self._end()

@@ -62,7 +62,7 @@ class Connector:
         if self._inbound:
             attempts[inbound_name] = partial(self._probed, partial(self._take_inbound, POLL_INTERVAL_S))
         race = self._begin(ConnectionRace(attempts, self._preferred(inbound_name)))
-        name, client = race.run(DIAL_TIMEOUT_S)
+        name, client = race.first_connection(DIAL_TIMEOUT_S)
         return client, self._remember(PeerPath(name != inbound_name, client.endpoint))
 
     def connect_again(self) -> LaneClient:
@@ -87,7 +87,7 @@ class Connector:
         """Remember that the relay bucket was needed, until a direct connection succeeds."""
         self._path_cache.remember(self._route.source.agent_id, PeerPath(dialed=False, relayed=True))
 
-    def interrupt(self) -> None:
+    def stop_waiting(self) -> None:
         """Stop waiting for connections, from any thread, until `connect` is called again.
 
         Threads that wait get SourceConnectionError.
@@ -95,7 +95,7 @@ class Connector:
         with self._lock:
             self._interrupted = True
             if self._race:
-                self._race.stop()
+                self._race.end_race()
         if self._inbound:
             self._inbound.wake()
 
@@ -112,7 +112,7 @@ class Connector:
         with self._lock:
             self._path = path
         if path.dialed and self._inbound:
-            self._inbound.clear()
+            self._inbound.close_idle()
         self._path_cache.remember(self._route.source.agent_id, path if path.dialed else PeerPath(False))
         return path
 
@@ -135,7 +135,7 @@ class Connector:
         return client
 
     def _dial(self, endpoint: str) -> LaneClient:
-        return self._make_client(self._dialer.connect(endpoint), endpoint)
+        return self._make_client(self._dialer.dial(endpoint), endpoint)
 
     def _dial_again(self, endpoint: str) -> LaneClient:
         try:
@@ -146,7 +146,7 @@ class Connector:
     def _take_inbound(self, timeout_s: float) -> LaneClient:
         if self._inbound is None:
             raise SourceConnectionError("the source was not told to dial")
-        idle = self._inbound.take(timeout_s)
+        idle = self._inbound.wait_for_connection(timeout_s)
         return self._make_client(idle.connection, idle.dialed_address)
 
 

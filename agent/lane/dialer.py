@@ -31,7 +31,7 @@ class Dialer:
         except (ValueError, ssl.SSLError) as error:
             raise HopError(PEER_CERTIFICATE.problem(agent_id=peer.agent_id)) from error
 
-    def connect(self, endpoint: str) -> ssl.SSLSocket:
+    def dial(self, endpoint: str) -> ssl.SSLSocket:
         """Return a TLS connection to the peer, on which reads and writes time out after DIAL_TIMEOUT_S.
 
         Raises:

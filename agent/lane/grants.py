@@ -61,7 +61,7 @@ class Grants:
         """For every connection: trusts no certificate until the handshake has named a hop."""
         self.context.sni_callback = self._choose_context
 
-    def add(self, serve: Serve, token: str) -> None:
+    def grant(self, serve: Serve, token: str) -> None:
         """Serve a hop to its peer, which must show this token.
 
         Raises:
@@ -116,7 +116,7 @@ class Grants:
             if grant := self._by_hop.pop(hop_id, None):
                 grant.stopped.set()
 
-    def clear(self) -> None:
+    def revoke_all(self) -> None:
         """Stop serving all hops."""
         with self._lock:
             for grant in self._by_hop.values():

@@ -67,7 +67,7 @@ class InboundConnections:
         """Return whether this is the hop's token, shown by the hop's source."""
         return hmac.compare_digest(self._token_hash, token_hash(token)) and certificate == self._certificate
 
-    def add(self, idle: IdleConnection) -> None:
+    def add_idle(self, idle: IdleConnection) -> None:
         """Add an idle connection; close it if there are too many, or the pull has ended."""
         with self._changed:
             self._drop_dead()
@@ -77,7 +77,7 @@ class InboundConnections:
                 return
         idle.close()
 
-    def take(self, timeout_s: float) -> IdleConnection:
+    def wait_for_connection(self, timeout_s: float) -> IdleConnection:
         """Return an idle connection, or the next one to arrive.
 
         Raises:
@@ -99,7 +99,7 @@ class InboundConnections:
             self._wake_count += 1
             self._changed.notify_all()
 
-    def clear(self) -> None:
+    def close_idle(self) -> None:
         """Close all idle connections."""
         with self._changed:
             while self._idle:
@@ -111,7 +111,7 @@ class InboundConnections:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        self.clear()
+        self.close_idle()
 
     def _drop_dead(self) -> None:
         """Drop connections that the source has closed: anything readable on an idle connection is its end."""

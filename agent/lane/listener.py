@@ -55,10 +55,10 @@ class Listener(ThreadingMixIn, TCPServer):
         self.address_family = socket.AF_INET6 if ":" in listen[0] else socket.AF_INET
         super().__init__(listen, BaseRequestHandler)
 
-    def start(self) -> None:
+    def listen(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
+    def close_port(self) -> None:
         """Close the port and wait for the accepting thread. May be called more than once."""
         self._stopped.set()
         with suppress(OSError):

@@ -184,7 +184,7 @@ class HopRequestHandler(LaneRequestHandler):
         self.head(200, "application/octet-stream", used)
         for start in range(0, used, SEND_CHUNK_BYTES):
             piece = buffer[start : min(start + SEND_CHUNK_BYTES, used)]
-            grant.limiter.take(len(piece))
+            grant.limiter.acquire(len(piece))
             self.connection.sendall(piece)
 
     def _digests(self, _grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
@@ -296,7 +296,7 @@ def _send(
             if not count:
                 return None
             state.update(buffer[:count])
-            limiter.take(count)
+            limiter.acquire(count)
             connection.sendall(buffer[:count])
             start += count
     update_with_zeros(state, end - start)
@@ -369,7 +369,7 @@ _STATES = {"gone": wire.OK, "changed": wire.CHANGED, "same": wire.SAME}
 
 def _delete(deleter: SourceDeleter, entry: FileEntry) -> bytes:
     try:
-        return _STATES[deleter.clear(entry)]
+        return _STATES[deleter.delete_if_safe(entry)]
     except OSError:
         return wire.UNREADABLE
 

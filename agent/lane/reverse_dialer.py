@@ -59,10 +59,10 @@ class ReverseDialer:
         self._race: ConnectionRace[ssl.SSLSocket] | None = None
         self._last_errors = ""
 
-    def start(self) -> None:
+    def start_dialing(self) -> None:
         threading.Thread(target=self._run, name="reverse-dial", daemon=True).start()
 
-    def stop(self) -> None:
+    def stop_dialing(self) -> None:
         """Dial no more, from any thread. Open connections are left alone."""
         with self._changed:
             self._stopped = True
@@ -88,7 +88,7 @@ class ReverseDialer:
 
     def _wake(self) -> None:
         if self._race and (self._stopped or self._inbound_count):
-            self._race.stop()
+            self._race.end_race()
         self._changed.notify_all()
 
     def _run(self) -> None:
@@ -110,7 +110,7 @@ class ReverseDialer:
                 last_path.address if last_path and last_path.dialed else None,
             )
             try:
-                endpoint, connection = race.run(DIAL_TIMEOUT_S)
+                endpoint, connection = race.first_connection(DIAL_TIMEOUT_S)
             except (SourceConnectionError, HopError) as error:
                 failures = (
                     0 if race.any_failed_with(HOP_UNKNOWN_TEXT) or self._inbound_count else failures + 1
@@ -154,7 +154,7 @@ class ReverseDialer:
             OSError: the connection failed.
             SourceConnectionError: the destination refused.
         """
-        connection = self._dialer.connect(endpoint)
+        connection = self._dialer.dial(endpoint)
         try:
             connection.sendall(reverse_request(self._serve.hop_id, self._token, endpoint))
             _require_reversed(_read_head(connection))

@@ -60,24 +60,24 @@ class LaneServer:
         self._lock = threading.Lock()
         self._server: Listener | None = None
 
-    def start(self) -> None:
+    def listen(self) -> None:
         """Listen, in threads of the server's own. Raise OSError if the port cannot be bound."""
         self._server = Listener(self._listen, self.grants.context, self._handle_connection)
-        self._server.start()
+        self._server.listen()
 
-    def stop(self) -> None:
+    def shut_down(self) -> None:
         """Close the port and all connections, and dial no more."""
         if self._server:
-            self._server.stop()
-        self.grants.clear()
+            self._server.close_port()
+        self.grants.revoke_all()
         with self._lock:
             for dialer in self._reverse_dialers.values():
-                dialer.stop()
+                dialer.stop_dialing()
             relay_listeners = list(self._relay_listeners.values())
             for connection in chain.from_iterable(self._connections.values()):
                 shut_down(connection)
         for relay_listener in relay_listeners:
-            relay_listener.stop(delete=False)
+            relay_listener.stop_listening(delete=False)
         for relay_listener in relay_listeners:
             relay_listener.join()
 
@@ -95,7 +95,7 @@ class LaneServer:
         self._roots.tree(serve.path, writing=serve.removing).close()
         earlier = self.grants.get(serve.hop_id)
         try:
-            self.grants.add(serve, token)
+            self.grants.grant(serve, token)
         except ValueError as error:
             raise HopError(PEER_CERTIFICATE.problem(agent_id=serve.peer.agent_id)) from error
         self._replace_dialer(serve.hop_id, self._reverse_dialer(serve, token) if serve.endpoints else None)
@@ -116,7 +116,7 @@ class LaneServer:
                 shut_down(connection)
             relay_listener = self._relay_listeners.pop(hop_id, None)
         if relay_listener:
-            relay_listener.stop(delete=True)
+            relay_listener.stop_listening(delete=True)
 
     def expect_inbound(
         self, hop_id: str, source: Peer, token: str, own_certificate: str | None = None
@@ -168,7 +168,7 @@ class LaneServer:
                     start_at_once=last_path is not None and last_path.relayed,
                 )
                 self._relay_listeners[serve.hop_id] = listener
-                listener.start()
+                listener.listen()
 
     def _serve_relayed(
         self, hop_id: str, plain: socket.socket, on_listener_request: Callable[[], None]
@@ -198,10 +198,10 @@ class LaneServer:
     def _replace_dialer(self, hop_id: str, dialer: ReverseDialer | None) -> None:
         with self._lock:
             if old := self._reverse_dialers.pop(hop_id, None):
-                old.stop()
+                old.stop_dialing()
             if dialer:
                 self._reverse_dialers[hop_id] = dialer
-                dialer.start()
+                dialer.start_dialing()
 
     def _handle_connection(self, connection: ssl.SSLSocket, address: Any) -> None:
         """Serve an inbound connection until it ends, or add it to those that wait for this agent's pull."""
@@ -217,7 +217,7 @@ class LaneServer:
     def _add_inbound(self, inbound: InboundConnections, connection: ssl.SSLSocket, address: Any) -> None:
         idle = UpgradeHandler(inbound, connection, address).idle
         if idle:
-            inbound.add(idle)
+            inbound.add_idle(idle)
         else:
             connection.close()
 

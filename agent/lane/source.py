@@ -158,7 +158,7 @@ class LaneSource:
         """
         from agent.lane.relay.direct_probe import DirectProbe
 
-        probe = self._direct_probe = DirectProbe(self._connector, relay.interrupt)
+        probe = self._direct_probe = DirectProbe(self._connector, relay.close_connections)
         try:
             client = relay.connect()
         except (SourceConnectionError, HopError) as error:
@@ -166,7 +166,7 @@ class LaneSource:
                 return self._directly(*probe.wait())
             except SourceConnectionError as direct_error:
                 raise SourceConnectionError(f"{direct_error}; relay: {error}") from error
-        if found := probe.take():
+        if found := probe.take_connection():
             client.close()
             return self._directly(*found)
         self._connect_again = relay.connect_again
@@ -209,9 +209,9 @@ class LaneSource:
 
     def interrupt(self) -> None:
         """Interrupt connecting and listing, from any thread."""
-        self._connector.interrupt()
+        self._connector.stop_waiting()
         if self._relay:
-            self._relay.interrupt()
+            self._relay.close_connections()
         with self._lock:
             for client in self._listing_clients:
                 client.interrupt()

@@ -86,7 +86,7 @@ class SharedBandwidth:
     def is_limited(self) -> bool:
         return self._schedule.is_any
 
-    def take(self, size: int, share: float, stopped: threading.Event) -> float:
+    def acquire_share(self, size: int, share: float, stopped: threading.Event) -> float:
         """Wait until `size` bytes may be sent, or until `stopped`, and return the hop's new position.
 
         `share` is the position up to which the hop has been served. A hop that was idle is moved forward, so
@@ -140,7 +140,7 @@ class RateLimiter:
         """Whether the hop was stopped, so that `take` no longer waits."""
         return self._stopped.is_set()
 
-    def take(self, size: int) -> None:
+    def acquire(self, size: int) -> None:
         """Wait until `size` bytes may be sent, or until the hop is stopped."""
         if self._shared.is_limited:
             self._take_turn(size)
@@ -150,7 +150,7 @@ class RateLimiter:
     def _take_turn(self, size: int) -> None:
         with self._lock:
             share, self._share = self._share, self._share + size / self._weight
-        served = self._shared.take(size, share, self._stopped)
+        served = self._shared.acquire_share(size, share, self._stopped)
         with self._lock:  # an idle hop does not catch up
             self._share = max(self._share, served + size / self._weight)
 

@@ -248,7 +248,7 @@ class Destination:
                 return self._tree.open_beside(path, partial, flags, 0o600)
             raise
 
-    def write(self, file: BigFile, data: memoryview, start: int) -> None:
+    def write_range(self, file: BigFile, data: memoryview, start: int) -> None:
         """Write bytes of a big file; zeros of a sparse file stay holes if its partial file is new."""
         if file.entry.sparse and file.is_new and not data.tobytes().strip(b"\0"):
             return
@@ -266,7 +266,7 @@ class Destination:
         self._tree.rename_new(self._partial_name(file.entry.path), file.entry.path)
         self._ledger.complete(file.entry, digest)
 
-    def drop(self, path: str) -> None:
+    def discard_file(self, path: str) -> None:
         """Remove the partial file and the ledger's record of a file."""
         try:
             self._tree.unlink_beside(path, self._partial_name(path))
@@ -275,25 +275,25 @@ class Destination:
         except OSError as error:
             if error.errno not in {errno.ENOENT, errno.ENOTDIR}:
                 raise
-        self._ledger.drop(path)
+        self._ledger.forget_file(path)
 
     def invalidate(self, entry: FileEntry) -> None:
         """Forget what an earlier attempt wrote of a file that now cannot be written."""
         if self._ledger.had_files:
             with suppress(OSError):
-                self.drop(entry.path)
+                self.discard_file(entry.path)
         self._ledger.invalidate(entry.path)
 
     def drop_all(self) -> None:
         """Remove all partial files of the hop."""
         for entry in list(self._ledger.partial_files()):
-            self.drop(entry.path)
+            self.discard_file(entry.path)
 
     def remove(self, path: str) -> None:
         """Remove a file whose content is not what was sent."""
         with suppress(FileNotFoundError, NotADirectoryError, PlaceError):  # then it is not in this directory
             self._tree.unlink(path)
-        self._ledger.drop(path)
+        self._ledger.forget_file(path)
 
     def finalize(self) -> None:
         """Set times and modes of directories, then sync the file system."""

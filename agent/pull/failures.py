@@ -22,7 +22,7 @@ class Failures:
         self.total = 0
         self._examples: list[Problem] = []
 
-    def add(self, problem: Problem, entry: FileEntry) -> None:
+    def add_problem(self, problem: Problem, entry: FileEntry) -> None:
         self._ledger.outcomes.record([entry], "failed", problem.message)
         if self._dry_run:
             self._dry_run.failed(entry, problem)

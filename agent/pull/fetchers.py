@@ -111,10 +111,10 @@ class RangeFetcher:
 
         def sink(data: memoryview) -> None:
             nonlocal position
-            self._context.limiter.take(len(data))
+            self._context.limiter.acquire(len(data))
             self._connection.check_stopped()
             try:
-                self._connection.destination.write(piece.file, data, position)
+                self._connection.destination.write_range(piece.file, data, position)
             except OSError as error:
                 raise _WriteError(error) from error
             state.update(data)
@@ -164,7 +164,7 @@ class RangeFetcher:
     def _abandon(self, file: BigFile, problem: Problem) -> None:
         done = sum(range_length(file.entry.size, start) for start in file.digests)
         self._context.progress.subtract(done)
-        self._connection.destination.drop(file.entry.path)
+        self._connection.destination.discard_file(file.entry.path)
         self._connection.requeue(file.entry, file.tries, problem)
 
 
@@ -200,9 +200,9 @@ class ChecksumFetcher:
             is_same = self._connection.destination.comparer.digest(entry) == digest
             self._connection.planner.apply_checksum(entry, digest or b"", is_same=is_same)
         except FileError as error:
-            self._context.failures.add(error.problem, entry)
+            self._context.failures.add_problem(error.problem, entry)
         except OSError as error:
-            self._context.failures.add(self._connection.planner.write_problem(entry, error), entry)
+            self._context.failures.add_problem(self._connection.planner.write_problem(entry, error), entry)
 
 
 class PackFetcher:
@@ -228,7 +228,7 @@ class PackFetcher:
     def _unpack(self, waiting: list[FileEntry]) -> None:
         """Fetch as many files as one request may ask for, write each and remove it from `waiting`."""
         arrived = list(self._connection.reader().pack(self._context.request_size.limit(waiting.copy())))
-        self._context.limiter.take(sum(packed.entry.size for packed in arrived))
+        self._context.limiter.acquire(sum(packed.entry.size for packed in arrived))
         completed: list[tuple[FileEntry, bytes]] = []
         try:
             with self._context.write_lock:
@@ -250,15 +250,15 @@ class PackFetcher:
             path = self._connection.destination.name(entry.path)
             problem = ARRIVED_DAMAGED.problem(path=path, attempts=MAX_ATTEMPTS)
         if problem:
-            self._connection.destination.drop(entry.path)
+            self._connection.destination.discard_file(entry.path)
             self._connection.requeue(entry, 0, problem)
             return None
         try:
             self._connection.destination.write_small(entry, packed.data)
         except OSError as error:
             problem = self._connection.planner.write_problem(entry, error)
-            self._connection.destination.drop(entry.path)
-            self._context.failures.add(problem, entry)
+            self._connection.destination.discard_file(entry.path)
+            self._context.failures.add_problem(problem, entry)
             return None
         self._context.progress.add_file(entry.path, entry.size)
         return digest

@@ -50,7 +50,7 @@ class Finalizer:
     def close(self) -> None:
         self._destination.close()
 
-    def run(self) -> HopResult:
+    def finalize(self) -> HopResult:
         """Finish the hop and return its result.
 
         Raises:
@@ -72,7 +72,7 @@ class Finalizer:
             deletion = SourceDeletion(
                 self._context, self._source, self._tree, comparer, self._ledger, self._failures
             )
-            deletion.run(self._check_stopped)
+            deletion.delete_transferred(self._check_stopped)
         if self._failures.total:
             raise self._failures.to_error(self._progress.snapshot().files_done)
         return HopResult(_digest(self._ledger))
@@ -90,9 +90,9 @@ class Finalizer:
             try:
                 self._destination.hard_link(entry)
             except FileError as error:
-                self._failures.add(error.problem, entry)
+                self._failures.add_problem(error.problem, entry)
             except OSError as error:
-                self._failures.add(problem_of(error, self._destination.name(entry.path)), entry)
+                self._failures.add_problem(problem_of(error, self._destination.name(entry.path)), entry)
             else:
                 self._progress.add_existing(entry.size)
                 self._progress.finish_file(entry.path)
@@ -101,7 +101,7 @@ class Finalizer:
         try:
             self._destination.finalize()
         except OSError as error:
-            self._failures.add(problem_of(error, self._destination.name("")), FileEntry("d", ""))
+            self._failures.add_problem(problem_of(error, self._destination.name("")), FileEntry("d", ""))
         if self._command.options.verify == "reread":
             self._read_back()
 
@@ -155,7 +155,7 @@ class Finalizer:
             )
             raise HopError(problem) from error
         finally:
-            marks.clear()
+            marks.remove_all()
         for directory, reason in marks.missing.items():
             raise HopError(problems.EXTRA_FILES_UNPROVEN.problem(path=directory, reason=reason))
 
@@ -169,14 +169,14 @@ class Finalizer:
             try:
                 is_present = self._destination.comparer.is_present(entry)
             except OSError as error:
-                self._failures.add(problem_of(error, self._destination.name(entry.path)), entry)
+                self._failures.add_problem(problem_of(error, self._destination.name(entry.path)), entry)
                 continue
             if is_present:
                 self._progress.add_existing(entry.size)
                 self._progress.finish_file(entry.path)
             else:
                 path = self._destination.name(entry.path)
-                self._failures.add(problems.DESTINATION_CHANGED.problem(path=path), entry)
+                self._failures.add_problem(problems.DESTINATION_CHANGED.problem(path=path), entry)
         if self._failures.total:
             raise self._failures.to_error(self._progress.snapshot().files_done)
         return HopResult(_digest(self._ledger))

@@ -57,7 +57,7 @@ class BigFile:
             os.close(self.descriptor)
             self.descriptor = -1
 
-    def take(self) -> "RangeJob":
+    def take_range(self) -> "RangeJob":
         if self._next_job is None:
             raise ValueError("every range has been taken")
         start, length = self._next_job
@@ -123,7 +123,7 @@ class Batcher:
     def is_full(self) -> bool:
         return len(self._ready) >= MAX_QUEUED_PACKS
 
-    def add(self, entry: FileEntry) -> bool:
+    def add_file(self, entry: FileEntry) -> bool:
         """Add a file; return whether waiting workers must look again."""
         is_first = not self._started
         if is_first:
@@ -166,14 +166,14 @@ class JobQueue:
             if entry.size > MAX_PACKED_FILE_BYTES or tries:
                 self._big_files.append(BigFile(entry, tries))
                 self._changed.notify()
-            elif self._packs.add(entry):
+            elif self._packs.add_file(entry):
                 self._changed.notify()
 
     def add_check(self, entry: FileEntry, *, block: bool = True) -> None:
         """Add a file to compare by digest. With `block`, wait while the queue is full; workers must not."""
         with self._changed:
             self._wait_until_not_full(block=block)
-            if self._to_check.add(entry):
+            if self._to_check.add_file(entry):
                 self._changed.notify()
 
     def _wait_until_not_full(self, *, block: bool) -> None:
@@ -249,5 +249,5 @@ class JobQueue:
     def _next_job(self) -> Job:
         self._range_next = not self._range_next
         if self._big_files and (self._range_next or not self._packs):
-            return self._big_files[0].take()
+            return self._big_files[0].take_range()
         return PackJob(self._packs.take()) if self._packs else ChecksumJob(self._to_check.take())

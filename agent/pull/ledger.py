@@ -193,7 +193,7 @@ class Ledger(LedgerDatabase):
                 self._has_arrival_index = True
             return [((at, path), os.fsdecode(path)) for at, path in self._db.execute(sql, after)]
 
-    def drop(self, path: str) -> None:
+    def forget_file(self, path: str) -> None:
         """Forget a file of which nothing is left at the destination."""
         row = [(os.fsencode(path),)]
         self.execute_many("DELETE FROM files WHERE path = ?1", row, "DELETE FROM ranges WHERE path = ?1")

@@ -158,7 +158,7 @@ class ManifestUploader:
         self._send = send
         self._backoff = backoff
 
-    async def run(self) -> None:
+    async def upload_manifests(self) -> None:
         loop, wakeup = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:

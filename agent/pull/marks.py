@@ -73,7 +73,7 @@ class Marks:
             self._devices.add(device)
             disk.sync_file_system(descriptor)
 
-    def clear(self) -> None:
+    def remove_all(self) -> None:
         """Remove all recorded marker files, also those of a killed agent, and restore directory times."""
         for directory, name, before, after in self._ledger.marks():
             with suppress(OSError, HopError), self._open_directory(directory) as descriptor:

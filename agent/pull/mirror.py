@@ -70,7 +70,7 @@ class Mirror:
     def _remove(self, entry: FileEntry) -> None:
         if entry.problem:
             if entry.problem.code != SPECIAL_FILE.code:
-                self._failures.add(entry.problem, entry)
+                self._failures.add_problem(entry.problem, entry)
             return None
         try:
             if not self._dry_run:
@@ -78,7 +78,7 @@ class Mirror:
         except FileNotFoundError:
             return None
         except OSError as error:
-            return self._failures.add(problem_of(error, self._tree.name(entry.path)), entry)
+            return self._failures.add_problem(problem_of(error, self._tree.name(entry.path)), entry)
         if self._dry_run:
             return self._dry_run.removed(entry)
         self._ledger.outcomes.record([entry], "removed")
@@ -92,4 +92,4 @@ class Mirror:
             self._tree.remove_directory(entry.path)
         except OSError as error:
             if error.errno not in _NOT_EMPTY:
-                self._failures.add(problem_of(error, self._tree.name(entry.path)), entry)
+                self._failures.add_problem(problem_of(error, self._tree.name(entry.path)), entry)

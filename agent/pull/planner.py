@@ -61,23 +61,23 @@ class Planner:
         try:
             match entry.kind:
                 case "!":
-                    self._failures.add(entry.problem or self._unreadable(entry), entry)
+                    self._failures.add_problem(entry.problem or self._unreadable(entry), entry)
                 case "d":
                     self._plan_directory(entry)
                 case "l" | "f":
                     self.apply(entry, self._comparer.compare(entry), tries, block=not tries)
         except FileError as error:
-            self._failures.add(error.problem, entry)
+            self._failures.add_problem(error.problem, entry)
             self._destination.invalidate(entry)
         except OSError as error:
-            self._failures.add(self.write_problem(entry, error), entry)
+            self._failures.add_problem(self.write_problem(entry, error), entry)
             self._destination.invalidate(entry)
 
     def apply_checksum(self, entry: FileEntry, digest: bytes, *, is_same: bool) -> None:
         """Apply the result of a checksum job; `digest` is the source's. Raises FileError, OSError."""
         is_own = self._ledger.known(entry) == "done"
         if is_own and not is_same:
-            self._ledger.drop(entry.path)
+            self._ledger.forget_file(entry.path)
         if self._dry_run or not is_same:
             comparison = Comparison.IDENTICAL if is_same else self._comparer.resolve_conflict(entry)
             self.apply(entry, comparison, block=False)

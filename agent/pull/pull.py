@@ -52,7 +52,7 @@ class Pull:
             self._host, self._make_source, command, progress, observer, self._no_progress_timeout_s
         )
         attempt = PullAttempt(context)
-        return await in_thread(attempt.run, attempt.stop)
+        return await in_thread(attempt.pull, attempt.request_stop)
 
     async def discard(self, command: Move) -> None:
         def keep_manifest(ledger: Ledger) -> None:
@@ -78,7 +78,7 @@ def discard(
             tree = roots.destination(ledger.destination)
             with closing(Destination(tree, hop_id, Options(), ledger)) as destination:
                 destination.drop_all()
-                Marks(roots, tree, ledger).clear()
+                Marks(roots, tree, ledger).remove_all()
     finally:
         dispose(ledger)
 

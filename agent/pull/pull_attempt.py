@@ -47,14 +47,14 @@ class PullAttempt:
         self._lock = threading.Lock()
         self._pass: SyncPass | None = None
 
-    def stop(self) -> None:
+    def request_stop(self) -> None:
         """Make `run` end soon. Thread-safe."""
         with self._lock:
             self._stopped.set()
             if self._pass:
-                self._pass.stop(PullStoppedError())
+                self._pass.abort(PullStoppedError())
 
-    def run(self) -> HopResult:
+    def pull(self) -> HopResult:
         """Carry out the hop and return its result.
 
         Raises:
@@ -93,7 +93,7 @@ class PullAttempt:
     def _clear_old_marks(self, ledger: Ledger) -> None:
         """Remove the marker files that a killed attempt has left."""
         with self._context.roots.tree(self._context.destination_path, writing=True) as tree:
-            Marks(self._context.roots, tree, ledger).clear()
+            Marks(self._context.roots, tree, ledger).remove_all()
 
     def _run_and_finalize(self, source: Source, ledger: Ledger) -> HopResult:
         try:
@@ -123,7 +123,7 @@ class PullAttempt:
         while True:
             sync_pass = self._start_pass(source(), ledger)
             try:
-                sync_pass.run()
+                sync_pass.sync()
             except SourceConnectionError as error:
                 if sync_pass.jobs_done or not failed_passes:
                     failing_since, failed_passes = time.monotonic(), 0
@@ -168,7 +168,7 @@ class PullAttempt:
         if self._command.options.delete_extra and not sync_pass.files:
             raise HopError(problems.SOURCE_EMPTY.problem(source=self._command.source))
         with closing(self._finalizer(source, ledger, sync_pass)) as finalizer:
-            return finalizer.run()
+            return finalizer.finalize()
 
     def _finalizer(self, source: Source, ledger: Ledger, sync_pass: SyncPass) -> Finalizer:
         return Finalizer(self._context, source, ledger, sync_pass.failures, sync_pass.dry_run, self._stopped)

@@ -227,7 +227,7 @@ class LocalReader:
             if self._interrupted:
                 raise SourceConnectionError("interrupted")
             try:
-                yield kept_problem(self._tree, entry, deleter.clear(entry))
+                yield kept_problem(self._tree, entry, deleter.delete_if_safe(entry))
             except OSError as error:
                 yield problem_of(error, self._tree.name(entry.path))
 

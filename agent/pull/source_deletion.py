@@ -52,7 +52,7 @@ class SourceDeletion:
         self._source_root: FileEntry | None = None
         """The entry of the source path itself, if that is deleted, too."""
 
-    def run(self, check_stopped: Callable[[], None]) -> None:
+    def delete_transferred(self, check_stopped: Callable[[], None]) -> None:
         """Delete what was transferred; failures of single files go to `failures`.
 
         `check_stopped` is called before each request and may raise.
@@ -73,7 +73,7 @@ class SourceDeletion:
             problem = DELETION_INTERRUPTED.problem(source=self._command.source, reason=error)
             raise HopError(problem) from error
         finally:
-            self._marks.clear()
+            self._marks.remove_all()
 
     # --- what was transferred ---
 
@@ -125,11 +125,11 @@ class SourceDeletion:
             proven, reader.delete_entries(proven, self._marks.name, name), strict=False
         ):
             if problem:
-                self._failures.add(problem, entry)
+                self._failures.add_problem(problem, entry)
 
     def _is_proven(self, entry: FileEntry) -> bool:
         if problem := self._reason_to_keep(entry):
-            self._failures.add(problem, entry)
+            self._failures.add_problem(problem, entry)
         return problem is None
 
     def _reason_to_keep(self, entry: FileEntry) -> Problem | None:

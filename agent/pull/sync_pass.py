@@ -79,7 +79,7 @@ class SyncPass:
         """Number of completed jobs that transferred something."""
         return self._jobs.jobs_done
 
-    def stop(self, error: BaseException) -> None:
+    def abort(self, error: BaseException) -> None:
         """End the pass early, with this error if it is the first. Thread-safe."""
         with self._lock:
             self._error = self._error or error
@@ -91,7 +91,7 @@ class SyncPass:
         for reader in readers:
             reader.interrupt()
 
-    def run(self) -> None:
+    def sync(self) -> None:
         """Run the pass to its end; single files that failed are in `failures`.
 
         Raises:
@@ -109,7 +109,7 @@ class SyncPass:
             )
             lister.start()
             pool = self._worker_pool()
-            pool.start()
+            pool.spawn_workers()
             self._stop_on_error(self._plan)
             pool.join()
             lister.join()
@@ -132,7 +132,7 @@ class SyncPass:
             try:
                 yield marks.for_listing(self._selection)
             finally:
-                marks.clear()
+                marks.remove_all()
 
     def _free_bytes(self) -> int:
         """Return the free bytes at the destination; unlimited if unknown, since writing reports the cause."""
@@ -144,9 +144,9 @@ class SyncPass:
         try:
             run()
         except OSError as error:  # of the destination: every other file would fail, too
-            self.stop(HopError(problem_of(error, str(self._command.destination))))
+            self.abort(HopError(problem_of(error, str(self._command.destination))))
         except BaseException as error:  # raised again by `run`
-            self.stop(error)
+            self.abort(error)
 
     # --- listing ---
 
@@ -209,7 +209,7 @@ class SyncPass:
             closing(Worker(self._worker_context, destination)) as worker,
         ):
             while not should_exit() and (job := self._jobs.take()):
-                worker.run(job)
+                worker.execute(job)
 
     def _open_reader(self) -> Reader:
         reader = self._source.reader()

@@ -19,7 +19,7 @@ class Worker:
     def close(self) -> None:
         self._connection.close()
 
-    def run(self, job: Job) -> None:
+    def execute(self, job: Job) -> None:
         """Run one job.
 
         Raises SourceConnectionError, HopError or PullStoppedError, each of which ends the pass.

@@ -96,7 +96,7 @@ class WorkerConnection:
     def requeue(self, entry: FileEntry, tries: int, problem: Problem) -> None:
         """List and plan a file again that changed or arrived damaged; after too many tries, let it fail."""
         if problem.code not in {SOURCE_CHANGED.code, ARRIVED_DAMAGED.code} or tries + 1 >= MAX_ATTEMPTS:
-            self.context.failures.add(problem, entry)
+            self.context.failures.add_problem(problem, entry)
             return
         selection = replace(self.context.selection, paths=(entry.path,) if entry.path else None)
         for updated in self.context.source.entries(selection):

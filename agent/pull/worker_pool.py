@@ -39,7 +39,7 @@ class WorkerPool:
         self._threads: list[threading.Thread] = []
         self._scaler = threading.Thread(target=self._scale, name="scale")
 
-    def start(self) -> None:
+    def spawn_workers(self) -> None:
         self._spawn(self._initial)
         if self._max > self._initial:
             self._scaler.start()

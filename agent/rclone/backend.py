@@ -75,7 +75,7 @@ class Backend:
         """
         if self.kind == "s3":
             return 1
-        process = rclone.start("backend", "features", self.root)
+        process = rclone.spawn("backend", "features", self.root)
         output, _ = process.communicate()
         if rclone.wait(process):
             return None

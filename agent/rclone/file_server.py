@@ -131,7 +131,7 @@ class _Handler(QuietHandler, BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _fail(self, status: HTTPStatus, problem: Problem, path: str) -> None:
-        self.server.owner.failures.add(problem, FileEntry("f", path))
+        self.server.owner.failures.add_problem(problem, FileEntry("f", path))
         self._refuse(status)
 
     def _refuse(self, status: HTTPStatus) -> None:
@@ -188,13 +188,13 @@ class _FileResponse:
         Raises:
             OSError: the push was stopped; rclone is being ended, and must not finish the upload before that.
         """
-        self._file_server.limiter.take(count)
+        self._file_server.limiter.acquire(count)
         if self._file_server.limiter.is_stopped:
             raise OSError("stopped")
 
     def _require_unchanged(self, count: int) -> None:
         if not count or _current_entry(self._descriptor, self._entry.path) != self._entry:
-            self._file_server.failures.add(changed(self._name).problem, self._entry)
+            self._file_server.failures.add_problem(changed(self._name).problem, self._entry)
             raise OSError("changed")
 
     def _record(self, digest: bytes, *, sent_before: bool) -> None:

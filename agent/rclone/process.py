@@ -57,7 +57,7 @@ class RcloneProcess:
         """Return why rclone got no credentials, if it asked this agent for some and failed."""
         return None
 
-    def start(
+    def spawn(
         self, *arguments: str, stdin: int | IO[bytes] = subprocess.DEVNULL, **environment: str
     ) -> subprocess.Popen[bytes]:
         """Start rclone with pipes for standard output and error.
@@ -94,7 +94,7 @@ class RcloneProcess:
         Raises:
             RcloneError: rclone failed, or did not end within `timeout_s` seconds.
         """
-        process = self.start(*arguments)
+        process = self.spawn(*arguments)
         errors: list[bytes] = []
         reader = threading.Thread(target=lambda: errors.extend(process.stderr or []))
         reader.start()
@@ -114,7 +114,7 @@ class RcloneProcess:
         if code:
             raise RcloneError(code, errors)
 
-    def interrupt(self) -> None:
+    def terminate_all(self) -> None:
         """Terminate all running processes, from any thread."""
         with self._lock:
             for process in self._running:

@@ -63,7 +63,7 @@ class RclonePush:
             HopError: the attempt failed.
         """
         upload = _Upload(self._host, self._make_backend(), command, progress, observer)
-        return await in_thread(upload.run, upload.stop)
+        return await in_thread(upload.upload, upload.request_stop)
 
     async def discard(self, command: Move) -> None:
         """Do nothing: objects appear whole or not at all.
@@ -95,13 +95,13 @@ class _Upload:
         self._failures = Failures(self._ledger, self._dry_run)
         self._upload_list = UploadList(host, backend, command, self._ledger, self._failures, self._stopped)
 
-    def stop(self) -> None:
+    def request_stop(self) -> None:
         """Stop the upload, from any thread."""
         self._stopped.set()
         if self._rclone:
-            self._rclone.interrupt()
+            self._rclone.terminate_all()
 
-    def run(self) -> HopResult:
+    def upload(self) -> HopResult:
         """Upload all files and return the result.
 
         Raises:
@@ -138,7 +138,7 @@ class _Upload:
 
     def _copy(self, rclone: RcloneProcess, names: IO[bytes]) -> None:
         with closing(self._file_server()) as file_server:
-            process = rclone.start(
+            process = rclone.spawn(
                 "copy",
                 "files:",
                 self._upload_list.target,
@@ -187,8 +187,8 @@ class _Upload:
         errors_by_name = {name: text for text, name in error_lines(errors) if name}
         for name, text in errors_by_name.items():
             entry = FileEntry("f", self._upload_list.path_of(name))
-            self._failures.add(self._problem(text, self._upload_list.display_name(entry.path)), entry)
-            self._ledger.drop(entry.path)
+            self._failures.add_problem(self._problem(text, self._upload_list.display_name(entry.path)), entry)
+            self._ledger.forget_file(entry.path)
         if not self._failures.total:
             raise self._whole_upload_error(errors)
 

@@ -57,7 +57,7 @@ class RcServer:
     def _start(self) -> subprocess.Popen[bytes]:
         self._socket.unlink(missing_ok=True)
         address = f"--rc-addr=unix://{self._socket}"
-        process = self._rclone.start("rcd", "--rc-serve", "--rc-no-auth", address, *self._flags)
+        process = self._rclone.spawn("rcd", "--rc-serve", "--rc-no-auth", address, *self._flags)
         threading.Thread(target=_drain, args=[process], daemon=True).start()
         deadline = time.monotonic() + READY_TIMEOUT_S
         while not _is_listening(self._socket):

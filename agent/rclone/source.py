@@ -87,7 +87,7 @@ class RcloneSource:
         return RcloneReader(self._server.connection, self._backend, self._unsized_files)
 
     def interrupt(self) -> None:
-        self._rclone.interrupt()
+        self._rclone.terminate_all()
 
     def close(self) -> None:
         self._rclone.close()
@@ -168,7 +168,7 @@ class RcloneSource:
         Reading a file to find its size uses the network, too.
         """
         for piece in data:
-            self._limiter.take(len(piece))
+            self._limiter.acquire(len(piece))
             yield piece
 
     def _list_selected(self, selection: tuple[str, ...]) -> Iterator[FileEntry]:

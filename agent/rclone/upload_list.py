@@ -114,7 +114,7 @@ class UploadList:
                     yield entry
                 elif entry.kind != "d":
                     problem = entry.problem or self._not_supported(tree.name(entry.path), entry.kind)
-                    self._failures.add(problem, entry)
+                    self._failures.add_problem(problem, entry)
         except OSError as error:
             raise HopError(problem_of(error, self._source.path)) from error
 

@@ -56,7 +56,7 @@ class Releases:
         """Mark a release as proven."""
         self._set_link("proven", release)
 
-    def drop(self, release: str | None) -> None:
+    def delete_release(self, release: str | None) -> None:
         """Delete a release, unless it is in use."""
         if release and release not in {self.current, self.proven}:
             shutil.rmtree(self.folder / "releases" / release, ignore_errors=True)
@@ -65,7 +65,7 @@ class Releases:
         """Delete all releases but the newest two and those in use."""
         names = sorted(path.name for path in (self.folder / "releases").iterdir() if path.is_dir())
         for name in names[:-MAX_RELEASES]:
-            self.drop(name)
+            self.delete_release(name)
 
     def _target_of(self, link: str) -> str | None:
         try:

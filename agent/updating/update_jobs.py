@@ -119,7 +119,7 @@ class UpdateJobs:
         if answer.execution and self._executions.empty():
             self._executions.put_nowait(answer.execution)
 
-    async def run(self) -> None:
+    async def process_jobs(self) -> None:
         """Ask for jobs and run them, forever."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._ask_for_jobs())

@@ -64,7 +64,7 @@ class Updater:
         self._verifier = verifier
         self._environment = environment
 
-    def run(self) -> None:
+    def update(self) -> None:
         """Continue an interrupted update, then execute the agent's request, if it is valid.
 
         The request is deleted before anything else, so that systemd does not start the unit for it again.
@@ -129,7 +129,7 @@ class Updater:
     def _return(self, record: UpdateRecord) -> UpdateRecord:
         self._releases.run_from_now_on(record.old)
         self._environment.restart()
-        self._releases.drop(record.new)
+        self._releases.delete_release(record.new)
         return self._save(record, "returned")
 
     def _wait_for_health(self, update: UpdateAgent) -> str:

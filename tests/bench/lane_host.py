@@ -45,12 +45,12 @@ def source(keys: Path, data: Path) -> None:
     """Serve hops from standard input until it ends."""
     roots = Roots([RootConfig(path=ROOT, access="ro", directory=data)])
     server = LaneServer(lane_certificate.load(keys), HostResources(roots, keys), ("127.0.0.1", 0))
-    server.start()
+    server.listen()
     for line in sys.stdin:
         order = json.loads(line)
         server.allow(Serve.model_validate(order["allow"]), order["token"])
         say(port=server.port)
-    server.stop()
+    server.shut_down()
 
 
 def destination(keys: Path, archive: Path, state: Path) -> None:

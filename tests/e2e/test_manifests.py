@@ -32,7 +32,7 @@ def manifest(fleet: Fleet, transfer_id: str) -> dict[bytes, ManifestLine]:
     assert answer.is_success, answer.text
     assert answer.headers["Content-Disposition"] == f'attachment; filename="{transfer_id}-0.jsonl.gz"'
     lines = map(ManifestLine.model_validate_json, gzip.decompress(answer.content).splitlines())
-    return {line.name: line for line in lines}
+    return {line.decoded_path: line for line in lines}
 
 
 def digest(path: Path) -> str:

@@ -120,7 +120,7 @@ class InstalledHost:
         """Run the updater once, like its systemd unit."""
         around = UpdaterEnvironment(self.install, self.restart, self._pin, self._wait, lambda: self._now)
         verifier = CommandVerifier(AGENT, self.pinned)
-        Updater(self.releases, self.state, lambda: verifier, around).run()
+        Updater(self.releases, self.state, lambda: verifier, around).update()
 
     def boot(self) -> None:
         """Start the release that `current` points to, and the updater, like a reboot."""

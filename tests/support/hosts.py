@@ -81,9 +81,9 @@ class Hosts:
         self.active_pulls = ActivePulls()
         """The active pulls of server-b."""
         self.server = self.source_server()
-        self.server.start()
+        self.server.listen()
         self.destination_server = LaneServer(self.c, HostResources(self.roots, self.state), ("127.0.0.1", 0))
-        self.destination_server.start()
+        self.destination_server.listen()
         self.dials = dials
         to_c = dials == "source"
         self.proxy = (
@@ -117,8 +117,8 @@ class Hosts:
 
     def close(self) -> None:
         self.proxy.close()
-        self.server.stop()
-        self.destination_server.stop()
+        self.server.shut_down()
+        self.destination_server.shut_down()
 
     @property
     def expected_connection(self) -> str:

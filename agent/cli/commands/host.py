@@ -61,7 +61,7 @@ def register(
 
     settings = read_config(config)
     if is_registered(Files(settings.state)) and not force:
-        record = Files(settings.state).record
+        record = Files(settings.state).registration_file
         raise HostError(f"this host is registered already: {record}", "add --force to replace it")
     registration = run.register(settings, api, _token(token_file), name=name, force=force)
     output.say(f"registered as {registration.agent_id}; now start it: crosshaul agent run --config {config}")
@@ -157,7 +157,7 @@ def update(
         lambda keys: pinned_keys.pin_others(config, keys),
     )
     with lock.exclusive(releases.lock):
-        Updater(releases, settings.state, lambda: pinned_keys.verifier(config), environment).run()
+        Updater(releases, settings.state, lambda: pinned_keys.verifier(config), environment).update()
 
 
 def _show(name: str | None, found: Any) -> None:

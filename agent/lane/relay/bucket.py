@@ -75,9 +75,9 @@ class RelayBucket:
         found = self._call("operations/list", remote=below, opt=options)["list"]
         return [str(entry["Name"]) for entry in found]
 
-    def interrupt(self) -> None:
+    def stop_rclone(self) -> None:
         """Stop rclone, from any thread: calls that wait for it raise SourceConnectionError."""
-        self._rclone.interrupt()
+        self._rclone.terminate_all()
 
     def close(self) -> None:
         self._rclone.close()

@@ -71,10 +71,10 @@ class RelayDialer:
             tunnel.socket.settimeout(ANSWER_TIMEOUT_S)
             return self._make_client(self._dialer.wrap(tunnel.socket), ADDRESS)
         except (OSError, ValueError) as error:
-            tunnel.stop()
+            tunnel.end_connection()
             raise SourceConnectionError(describe_error(error)) from error
 
-    def interrupt(self) -> None:
+    def close_connections(self) -> None:
         """Close all connections, from any thread, and open none until `reset`.
 
         Threads that wait get SourceConnectionError.
@@ -83,7 +83,7 @@ class RelayDialer:
             self._interrupted = True
             tunnels = list(self._tunnels)
         for tunnel in tunnels:
-            tunnel.stop()
+            tunnel.end_connection()
 
     def close(self) -> None:
         """Close all connections, once none is in use any more."""
@@ -98,7 +98,7 @@ class RelayDialer:
             name = f"{self._prefix}{NAME_SEPARATOR}{secrets.token_hex(4)}"
             tunnel = Tunnel(bucket, name, dialed=True)
             self._tunnels = [*(other for other in self._tunnels if other.is_alive), tunnel]
-            tunnel.start()
+            tunnel.start_threads()
             return tunnel
 
     def _open_bucket(self) -> RelayBucket:

@@ -27,7 +27,7 @@ class DirectProbe:
         self._thread = threading.Thread(target=self._probe, name="direct-probe", daemon=True)
         self._thread.start()
 
-    def take(self) -> tuple[LaneClient, PeerPath] | None:
+    def take_connection(self) -> tuple[LaneClient, PeerPath] | None:
         """Return the connection found so far; one that is found later is closed."""
         with self._lock:
             self._is_wanted = False
@@ -42,15 +42,15 @@ class DirectProbe:
             HopError: the source refused this hop.
         """
         self._thread.join()
-        if found := self.take():
+        if found := self.take_connection():
             return found
         raise self._error or SourceConnectionError("interrupted")
 
     def end(self) -> None:
         """Stop the search and close what it found."""
-        self._connector.interrupt()
+        self._connector.stop_waiting()
         self._thread.join()
-        if found := self.take():
+        if found := self.take_connection():
             found[0].close()
 
     def _probe(self) -> None:

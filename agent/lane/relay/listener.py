@@ -62,10 +62,10 @@ class RelayListener:
         self._deletes = False
         self._thread = threading.Thread(target=self._run, name="relay-listen", daemon=True)
 
-    def start(self) -> None:
+    def listen(self) -> None:
         self._thread.start()
 
-    def stop(self, *, delete: bool) -> None:
+    def stop_listening(self, *, delete: bool) -> None:
         """Stop listening, from any thread; with `delete`, delete what is left in the bucket."""
         self._deletes = delete
         self._stopped.set()
@@ -73,7 +73,7 @@ class RelayListener:
     def restart(self) -> None:
         """Close all connections, from any thread, because a new attempt of the hop is served now."""
         for tunnel in list(self._tunnels.values()):
-            tunnel.stop()
+            tunnel.end_connection()
 
     def join(self) -> None:
         self._thread.join(CLOSE_TIMEOUT_S)
@@ -130,7 +130,7 @@ class RelayListener:
 
     def _accept(self, bucket: RelayBucket, name: str) -> None:
         tunnel = self._tunnels[name] = Tunnel(bucket, name, dialed=False)
-        tunnel.start()
+        tunnel.start_threads()
         threading.Thread(target=self._serve_tunnel, args=[bucket, tunnel], name="lane", daemon=True).start()
 
     def _serve_tunnel(self, bucket: RelayBucket, tunnel: Tunnel) -> None:
@@ -147,13 +147,13 @@ class RelayListener:
             log.info("relayed connection broke", extra={"hop_id": self._hop_id, "reason": str(error)})
             self._refuse(bucket, tunnel.name)
         finally:
-            tunnel.stop()
+            tunnel.end_connection()
 
     def _stop_older(self, name: str) -> None:
         """Close connections of earlier destination processes, which can no longer end them."""
         for tunnel in list(self._tunnels.values()):
             if tunnel.is_older_than(name):
-                tunnel.stop()
+                tunnel.end_connection()
 
     def _refuse(self, bucket: RelayBucket, name: str) -> None:
         if not self._stopped.is_set():

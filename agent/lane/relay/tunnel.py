@@ -60,11 +60,11 @@ class Tunnel:
         )
         self._writer = threading.Thread(target=self._write_and_close, name="relay", daemon=True)
 
-    def start(self) -> None:
+    def start_threads(self) -> None:
         self._reader.start()
         self._writer.start()
 
-    def stop(self) -> None:
+    def end_connection(self) -> None:
         """End the connection, from any thread; its user reads the end of the stream."""
         self._stopped.set()
         shut_down(self._inner_socket)
@@ -84,7 +84,7 @@ class Tunnel:
 
     def _write_and_close(self) -> None:
         self._run_guarded(self._write)
-        self.stop()
+        self.end_connection()
         self._reader.join()
         self._inner_socket.close()
 
@@ -94,11 +94,11 @@ class Tunnel:
         except (OSError, SourceConnectionError, HopError) as error:
             if not self._stopped.is_set():
                 log.info("relayed connection broke", extra={"reason": str(error)})
-            self.stop()
+            self.end_connection()
         except Exception:  # or the user of the socket would wait
             if not self._stopped.is_set():
                 log.exception("relayed connection broke")
-            self.stop()
+            self.end_connection()
 
     # --- sending ---
 
@@ -163,7 +163,7 @@ class Tunnel:
 def stop_all(tunnels: Collection[Tunnel], timeout_s: float) -> None:
     """Stop all tunnels, and give them so many seconds in total to tell the other side."""
     for tunnel in tunnels:
-        tunnel.stop()
+        tunnel.end_connection()
     deadline = time.monotonic() + timeout_s
     for tunnel in tunnels:
         tunnel.join(max(0.0, deadline - time.monotonic()))

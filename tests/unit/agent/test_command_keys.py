@@ -20,7 +20,7 @@ class Host:
 
     def __init__(self, folder):
         self.files, self.config = Files(folder), folder / "agent.toml"
-        self.files.record.write_text(a_registration(FIRST).model_dump_json())
+        self.files.registration_file.write_text(a_registration(FIRST).model_dump_json())
         self.now = 0.0
         self.start()
 

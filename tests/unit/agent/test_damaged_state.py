@@ -105,7 +105,7 @@ class TestManifests:
         delivery = ManifestUploader(
             manifests, lambda hop_id, _: sent.append(hop_id), backoff=Backoff(0.01, 0.02)
         )
-        task = asyncio.create_task(delivery.run())
+        task = asyncio.create_task(delivery.upload_manifests())
         await until(lambda: len(sent) == 2 and len(quarantined(tmp_path)) == 6)
         assert not task.done()
         task.cancel()
@@ -124,7 +124,9 @@ class TestManifests:
             if len(attempts) < 3:
                 raise KeyError("the API answers something else")
 
-        task = asyncio.create_task(ManifestUploader(manifests, send, backoff=Backoff(0.01, 0.02)).run())
+        task = asyncio.create_task(
+            ManifestUploader(manifests, send, backoff=Backoff(0.01, 0.02)).upload_manifests()
+        )
         await until(lambda: len(attempts) == 3 and not manifests.waiting())
         task.cancel()
         assert quarantined(tmp_path) == []
@@ -167,7 +169,7 @@ class TestSmallFiles:
         (tmp_path / "status.json").mkdir()
         status = Status(tmp_path / "status.json")
         with caplog.at_level(logging.WARNING):
-            status.clear()
+            status.delete_file()
             status.note(Connected(session_present=True))
         assert [record.message for record in caplog.records] == ["status not removed", "status not written"]
 

@@ -77,7 +77,7 @@ class Host:
             write_secret(path, content)
 
     def register(self) -> None:
-        self.files.record.write_text(
+        self.files.registration_file.write_text(
             Registration(
                 agent_id=AGENT,
                 thing=THING,

@@ -57,7 +57,7 @@ class Host:
             verification_keys=(SIGNER.jwk,),
             registered_at=datetime.now(UTC),
         )
-        files.record.write_text(registration.model_dump_json())
+        files.registration_file.write_text(registration.model_dump_json())
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]

@@ -45,8 +45,8 @@ def test_repeated_failures_to_connect_are_not_written_again(tmp_path):
     before = path.stat().st_mtime_ns
     status.note(Disconnected("the cable"))
     assert path.stat().st_mtime_ns == before
-    status.clear()
-    status.clear()
+    status.delete_file()
+    status.delete_file()
     assert not path.exists()
 
 

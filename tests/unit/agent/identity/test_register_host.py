@@ -110,7 +110,7 @@ def test_everything_is_written_for_the_owner_only(tmp_path):
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     registration = read_registration(Files(state))
     assert (registration.agent_id, registration.api_url) == (AGENT, API)
-    assert "secret-key" not in Files(state).record.read_text()
+    assert "secret-key" not in Files(state).registration_file.read_text()
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_state_directory_that_cannot_be_created(tmp_path):
 
 
 def test_a_damaged_record_is_reported(tmp_path):
-    Files(tmp_path).record.write_text(json.dumps({"agent_id": 7}))
+    Files(tmp_path).registration_file.write_text(json.dumps({"agent_id": 7}))
     with pytest.raises(HostError, match="damaged") as caught:
         read_registration(Files(tmp_path))
     assert "--force" in caught.value.advice
@@ -226,7 +226,7 @@ def test_a_damaged_record_is_reported(tmp_path):
 def test_a_record_of_an_earlier_version_advises_to_enroll_again(tmp_path):
     """The record lacks the agent's name in IoT Core, and the agent does not guess it."""
     register(tmp_path, FakeControlPlane())
-    record = Files(tmp_path).record
+    record = Files(tmp_path).registration_file
     earlier = json.loads(record.read_text())
     del earlier["thing"]
     record.write_text(json.dumps(earlier))

@@ -44,7 +44,7 @@ class Host:
 
         if link.accepts_certificate(link.certificate):
             link.up()
-        tasks = [asyncio.create_task(send_hellos()), asyncio.create_task(key_rotation.run())]
+        tasks = [asyncio.create_task(send_hellos()), asyncio.create_task(key_rotation.rotate_when_due())]
         self.task = tasks[1]
         try:
             yield key_rotation

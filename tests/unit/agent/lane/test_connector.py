@@ -202,7 +202,7 @@ class TestConnectionSetup:
 def record_inbound(monkeypatch) -> list[object]:
     """Return a list of the connections from a source that the destination accepts from now on."""
     taken: list[object] = []
-    original = inbound.InboundConnections.add
+    original = inbound.InboundConnections.add_idle
     monkeypatch.setattr(
         inbound.InboundConnections, "add", lambda *args: (taken.append(args), original(*args))
     )
@@ -426,7 +426,7 @@ class TestConnectionRace:
             may.wait(HANG_TIMEOUT_S)
             return late
 
-        name, won = ConnectionRace({"slow": slow, "quick": FakeConnection}).run(HANG_TIMEOUT_S)
+        name, won = ConnectionRace({"slow": slow, "quick": FakeConnection}).first_connection(HANG_TIMEOUT_S)
         may.set()
         assert name == "quick"
         assert not won.closed
@@ -440,8 +440,8 @@ class TestConnectionRace:
                 raise error
             return FakeConnection()
 
-        assert ConnectionRace({"early": early}).run(HANG_TIMEOUT_S)[0] == "early"
+        assert ConnectionRace({"early": early}).first_connection(HANG_TIMEOUT_S)[0] == "early"
 
     def test_without_attempts_fails(self):
         with pytest.raises(SourceConnectionError):
-            ConnectionRace({}).run(0.01)
+            ConnectionRace({}).first_connection(0.01)

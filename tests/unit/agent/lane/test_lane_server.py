@@ -250,7 +250,7 @@ class TestResponses:
                 connection.sendall(f"{head}{length}\r\n".encode())
                 assert connection.recv(100).startswith(b"HTTP/1.1 413")
 
-    @pytest.mark.parametrize("path", ["/", "/hops", f"/hops/{HOP}", f"/hops/{HOP}/delete", "/etc/passwd"])
+    @pytest.mark.parametrize("path", ["/", "/hops", f"/hops/{HOP}", f"/hops/{HOP}/format", "/etc/passwd"])
     def test_unknown_paths_and_verbs_are_not_found(self, hosts, path):
         with LaneTestClient(hosts) as client:
             client.http.request("POST", path, b"{}", {"Authorization": f"Bearer {TOKEN}"})

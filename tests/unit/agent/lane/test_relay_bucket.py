@@ -63,9 +63,9 @@ class RelayedHosts(Hosts):
 
     async def restart_source(self) -> None:
         """Kill the source's agent and start it again."""
-        await asyncio.to_thread(self.server.stop)
+        await asyncio.to_thread(self.server.shut_down)
         self.server = self.source_server()
-        self.server.start()
+        self.server.listen()
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def test_hops_share_bandwidth_by_priority() -> None:
     def hop(priority: str) -> None:
         limiter = RateLimiter(BandwidthSchedule(None), shared, WEIGHTS[priority], stopped)
         while not stopped.is_set():
-            limiter.take(KIB)
+            limiter.acquire(KIB)
             came[priority] += not stopped.is_set()
 
     threads = [threading.Thread(target=hop, args=[one]) for one in ("low", "normal", "high") for _ in "12"]
@@ -88,10 +88,10 @@ def test_unused_bandwidth_goes_to_other_hops(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(shared._turn, "wait", clock.wait)
     idle = RateLimiter(BandwidthSchedule(None), shared, WEIGHTS["high"], stopped)
     busy = RateLimiter(BandwidthSchedule(None), shared, WEIGHTS["low"], stopped)
-    idle.take(KIB)
+    idle.acquire(KIB)
     began = clock.now
     for _ in range(500):
-        busy.take(KIB)
+        busy.acquire(KIB)
     assert clock.now - began < 0.6  # a fifth of the bandwidth would take 2.5 s
 
 
@@ -163,7 +163,7 @@ def test_pool_grows_only_while_throughput_grows(monkeypatch, most: int, settles:
     monkeypatch.setattr(worker_pool, "SCALE_INTERVAL_S", 0.01)
     monkeypatch.setattr(worker_pool, "time", pipe)
     crowd = WorkerPool(pipe.fetch, pipe.moved, 2, worker_pool.MAX_WORKERS)
-    crowd.start()
+    crowd.spawn_workers()
     with pipe.changed:
         assert pipe.changed.wait_for(lambda: pipe.peak > 2 and pipe.working == settles, HANG_TIMEOUT_S)
     pipe.over.set()

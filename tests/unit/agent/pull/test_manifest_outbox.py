@@ -46,7 +46,7 @@ def manifest_lines(of: ManifestOutbox) -> dict[str, ManifestLine]:
 def read(file: IO[bytes]) -> dict[str, ManifestLine]:
     with gzip.open(file) as lines:
         found = [ManifestLine.model_validate_json(line) for line in lines]
-    assert len({line.name for line in found}) == len(found), "something is told twice"
+    assert len({line.decoded_path for line in found}) == len(found), "something is told twice"
     return {line.path: line for line in found}
 
 
@@ -85,7 +85,7 @@ class TestContent:
         for line in lines.values():
             assert (line.outcome, line.reason) == ("sent", None)
             if line.kind == "f":
-                assert line.digest == digest(hosts.archive / os.fsdecode(line.name))
+                assert line.digest == digest(hosts.archive / os.fsdecode(line.decoded_path))
 
     async def test_non_utf_8_name_is_kept_byte_for_byte(self, hosts):
         (hosts.data / os.fsdecode(ELSEWHERE)).touch()
@@ -95,7 +95,7 @@ class TestContent:
         book = ledger.Ledger(waiting)
         lines = [line for line in manifest_outbox.lines(book, HOP, 0) if line.kind == "f"]
         book.close()
-        assert {line.name for line in lines} == {ELSEWHERE, b"caf\\xe9.mov"}
+        assert {line.decoded_path for line in lines} == {ELSEWHERE, b"caf\\xe9.mov"}
         assert [b64decode(line.raw) for line in lines if line.raw] == [ELSEWHERE]
 
     async def test_unchanged_and_kept_files(self, hosts):
@@ -249,7 +249,9 @@ class TestUpload:
     @pytest.fixture
     async def cloud(self, waiting):
         cloud = Cloud()
-        delivery = asyncio.create_task(ManifestUploader(waiting, cloud, backoff=Backoff(0.01, 0.02)).run())
+        delivery = asyncio.create_task(
+            ManifestUploader(waiting, cloud, backoff=Backoff(0.01, 0.02)).upload_manifests()
+        )
         yield cloud
         delivery.cancel()
 
@@ -275,7 +277,9 @@ class TestUpload:
         add_ledger(waiting, tmp_path, HOP, "a")
         (tmp_path / "manifests/half.1.part").touch()
         cloud = Cloud()
-        again = asyncio.create_task(ManifestUploader(ManifestOutbox(tmp_path / "manifests"), cloud).run())
+        again = asyncio.create_task(
+            ManifestUploader(ManifestOutbox(tmp_path / "manifests"), cloud).upload_manifests()
+        )
         await until(lambda: HOP in cloud.has and not list((tmp_path / "manifests").iterdir()))
         again.cancel()
 

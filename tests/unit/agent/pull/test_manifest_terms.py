@@ -61,7 +61,7 @@ def test_every_ledger_entry_has_a_manifest_line(moved, odd, reason, ended):
             ledger.complete_all((entry, bytes(16)) for entry in moved[::2])
             ledger.add_listed(entry.path for entry in odd)
             ledger.outcomes.record(odd, "failed", reason)
-            names = [line.name for line in manifest_lines(ledger, ended)]
+            names = [line.decoded_path for line in manifest_lines(ledger, ended)]
         finally:
             ledger.close()
     wanted = {os.fsencode(entry.path) for entry in [*moved, *filter(_has_bytes, odd)]}

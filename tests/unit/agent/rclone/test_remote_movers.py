@@ -164,13 +164,13 @@ def host(tmp_path):
 def started_processes(monkeypatch) -> list[subprocess.Popen[bytes]]:
     """Return a list of all rclone processes that are started from now on."""
     found: list[subprocess.Popen[bytes]] = []
-    original = RcloneProcess.start
+    original = RcloneProcess.spawn
 
     def start(self, *arguments, **more):
         found.append(original(self, *arguments, **more))
         return found[-1]
 
-    monkeypatch.setattr(RcloneProcess, "start", start)
+    monkeypatch.setattr(RcloneProcess, "spawn", start)
     return found
 
 
@@ -567,7 +567,7 @@ class TestUnsizedFiles:
 
     async def test_reading_respects_the_bandwidth_limit(self, host, documents, monkeypatch):
         taken: list[int] = []
-        monkeypatch.setattr(RateLimiter, "take", lambda _, size: taken.append(size))
+        monkeypatch.setattr(RateLimiter, "acquire", lambda _, size: taken.append(size))
         write_random(documents / "broken", 2 * MIB)  # half of it is read, and nothing brought
         await host.fails("web:", "/data/got/", bandwidth_limit=MIB)
         assert sum(taken) >= MIB

@@ -238,7 +238,7 @@ class TestPullFromS3:
     async def test_a_killed_rclone_is_restarted(self, host, monkeypatch):
         host.put("in/big", os.urandom(3 * RANGE_BYTES))
         started: list[subprocess.Popen[bytes]] = []
-        original = s3_process.S3RcloneProcess.start
+        original = s3_process.S3RcloneProcess.spawn
 
         def start(self, *arguments, **more):
             process = original(self, *arguments, **more)
@@ -246,7 +246,7 @@ class TestPullFromS3:
                 started.append(process)
             return process
 
-        monkeypatch.setattr(s3_process.S3RcloneProcess, "start", start)
+        monkeypatch.setattr(s3_process.S3RcloneProcess, "spawn", start)
         order = host.order(f"s3://{BUCKET}/in/", "/data/", streams=2)
         async with host.held(order, lambda progress: progress.bytes_done) as moving:
             started[0].kill()

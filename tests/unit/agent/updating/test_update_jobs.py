@@ -85,7 +85,7 @@ class Fleet:
                 assert self.updates.on_message(message)
 
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.updates.run())
+            group.create_task(self.updates.process_jobs())
             group.create_task(receive())
             group.create_task(self._iot_jobs())
 
