@@ -91,7 +91,7 @@ class Attempt:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
 
-    async def carry_out(self) -> None:
+    async def execute(self) -> None:
         """Run until the hop has a result, which is reported, or until canceled, which is not."""
         name = f"progress of {self.move.hop_id}"
         reporter = asyncio.create_task(

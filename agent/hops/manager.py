@@ -119,7 +119,7 @@ class HopManager:
 
     def _start(self, record: HopRecord) -> None:
         attempt = Attempt(record, self._journal, self._outbox, self._movers, self._semaphore, self._intervals)
-        task = self._spawn(attempt.carry_out())
+        task = self._spawn(attempt.execute())
         self._attempts[record.hop_id] = (attempt, task)
         task.add_done_callback(lambda done: self._on_done(record.hop_id, done))
 
