@@ -59,7 +59,7 @@ def test_new_keys_are_trusted_after_a_restart(host):
     host.receive(FIRST.envelope(trust(FIRST, SECOND)))
     host.start()
     assert host.accepts(SECOND)
-    assert host.files.record.stat().st_mode & 0o777 == 0o600
+    assert host.files.registration_file.stat().st_mode & 0o777 == 0o600
 
 
 def test_keys_signed_with_an_unknown_key_are_refused(host):

@@ -643,8 +643,8 @@ async def test_an_internal_error_is_logged_with_its_traceback(hosts, monkeypatch
 def test_stop_ends_all_threads(hosts):
     with LaneTestClient(hosts) as client:
         client.request("manifest", ALL)
-        hosts.destination_server.stop()
-        hosts.server.stop()
+        hosts.destination_server.shut_down()
+        hosts.server.shut_down()
         client.http.sock.settimeout(HANG_TIMEOUT_S)
         assert client.http.sock.recv(1) == b""
     assert "lane" not in {thread.name for thread in threading.enumerate()}

@@ -189,7 +189,7 @@ class TestBrokenConnection:
         monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 0.5)
         write_random(hosts.data / "x", 10)
         order = hosts.order("/data/x", "/archive/")
-        hosts.server.stop()
+        hosts.server.shut_down()
 
         error = await hosts.fails(order)
 

@@ -18,7 +18,7 @@ from agent.rclone.process import RcloneProcess, inherited_environment
 
 def hop():
     process = RcloneProcess(inherited_environment())
-    rclone = process.start("rcd", "--rc-no-auth", "--rc-addr=127.0.0.1:0", stdin=None)
+    rclone = process.spawn("rcd", "--rc-no-auth", "--rc-addr=127.0.0.1:0", stdin=None)
     print(rclone.pid, flush=True)
 
 thread = threading.Thread(target=hop)  # rclone must survive its end
