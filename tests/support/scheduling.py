@@ -15,6 +15,7 @@ from xdist.workermanage import WorkerController
 E2E_WORKERS = 3
 """Workers that run end-to-end tests, as long as there are any."""
 LONGEST_FIRST = (
+    "test_campaign.py",
     "test_updates.py",
     "test_rotation.py",
     "test_console_walk.py",
@@ -33,7 +34,7 @@ LONGEST_FIRST = (
 
 
 def is_e2e(path: str) -> bool:
-    return PurePosixPath(path).parts[:2] == ("tests", "e2e")
+    return PurePosixPath(path).parts[1] in {"e2e", "faults"}
 
 
 def longest_first(items: Iterable[pytest.Item]) -> list[pytest.Item]:
