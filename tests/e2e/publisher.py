@@ -14,7 +14,7 @@ import boto3
 from infra import REPOSITORY
 from infra.kit import Kit, make
 from infra.local import cloud as embedded
-from infra.local.deploy import STAGE
+from infra.local.deploy import STAGE, stage_signer
 from infra.local.servers import free_port
 from infra.publish import publish_kit, stage_outputs
 from tests.e2e.conftest import Fleet
@@ -62,8 +62,9 @@ class Publisher:
 
     def publish(self, version: str | None = None, broken: dict[str, tuple[str, str]] | None = None) -> Kit:
         source = REPOSITORY if version is None else sources(version, self.folder, broken)
-        kit = make(self.fleet.here.outputs.console_url, self.lock, source)
-        publish_kit(self.outputs, self.clients, kit)
+        signer = stage_signer(self.fleet.here.home)
+        kit = make(self.fleet.here.outputs.console_url, signer.public_keys, self.lock, source)
+        publish_kit(self.outputs, self.clients, kit, signer)
         return kit
 
     @property

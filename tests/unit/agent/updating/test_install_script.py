@@ -31,6 +31,7 @@ def test_help_names_every_option_and_no_code():
         "--dry-run",
         "--token-file",
         "--name",
+        "--release-key",
     ):
         assert option in process.stdout
     assert "set -e" not in process.stdout
@@ -47,6 +48,16 @@ def test_help_names_every_option_and_no_code():
         ((*SOURCE, "--root", "data=rw"), "write it as /absolute/path:ro or :rw"),
         ((*SOURCE, "--root", "/data"), "write it as /absolute/path:ro or :rw"),
         ((*SOURCE, "--root", '/da"ta=rw'), "quotes or backslashes"),
+        (
+            (*SOURCE, "--root", "/data:ro", "--api", "http://api.example.org/v1"),
+            "in plain text; use https://",
+        ),
+        ((*SOURCE, "--root", "/data:ro", "--api", "http://localhost.example.org"), "in plain text"),
+        ((*SOURCE, "--root", "/data:ro", "--api", "http://127.0.0.1@example.org/v1"), "in plain text"),
+        ((*SOURCE, "--root", "/data:ro", "--api", "ftp://127.0.0.1/v1"), "in plain text"),
+        ((*SOURCE, "--root", "/data:ro", "--api", "https://api.example.org/v1"), "x.whl does not exist"),
+        ((*SOURCE, "--root", "/data:ro", "--api", "http://a.localhost:4566/v1"), "x.whl does not exist"),
+        ((*SOURCE, "--root", "/data:ro", "--api", "http://[::1]:4566/v1"), "x.whl does not exist"),
     ],
 )
 def test_wrong_arguments_are_reported_and_nothing_is_created(tmp_path, arguments, text):
