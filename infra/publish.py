@@ -132,8 +132,10 @@ def _publish_all(stage: str, signer: ReleaseSigner) -> None:
     outputs = stage_outputs(boto3.client("cloudformation"), stage)
     clients = {name: boto3.client(name) for name in ("s3", "cloudfront", "dynamodb")}
     files = publish(outputs, clients)
-    publish_kit(outputs, clients, make(outputs["ConsoleUrl"], signer.public_keys), signer)
-    print(f"{files} files are at {outputs['ConsoleUrl']}; releases are signed with {signer.public_keys[0]}")
+    kit = make(outputs["ConsoleUrl"], signer.public_keys)
+    publish_kit(outputs, clients, kit, signer)
+    print(f"{files} files are at {outputs['ConsoleUrl']}")
+    print(f"release {kit.version}, signed with {signer.public_keys[0]}, install script {kit.script_digest}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,10 @@
 """install.sh: it refuses what it cannot do before it changes anything."""
 
+import hashlib
+import io
+import os
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -65,6 +69,49 @@ def test_wrong_arguments_are_reported_and_nothing_is_created(tmp_path, arguments
     assert process.returncode == 1
     assert text in process.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+BACKEND = """
+from pathlib import Path
+Path({marker!r}).touch()
+
+
+def build_wheel(*_):
+    raise SystemExit("built")
+"""
+
+
+def test_source_packages_are_not_built(tmp_path):
+    """Building one runs its code, here as root: the lock file's digest says what it is, not what it does."""
+    marker, prefix = tmp_path / "ran", tmp_path / "prefix"
+    files = {
+        "evil-1/PKG-INFO": "Metadata-Version: 2.1\nName: evil\nVersion: 1\n",
+        "evil-1/pyproject.toml": (
+            '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n'
+        ),
+        "evil-1/own.py": BACKEND.format(marker=str(marker)),
+    }
+    source = tmp_path / "evil-1.tar.gz"
+    with tarfile.open(source, "w:gz") as packed:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text.encode())
+            packed.addfile(entry, io.BytesIO(text.encode()))
+    lock, package = tmp_path / "agent.txt", tmp_path / "crosshaul-1-py3-none-any.whl"
+    lock.write_text(f"evil==1 --hash=sha256:{hashlib.sha256(source.read_bytes()).hexdigest()}\n")
+    package.touch()
+    process = subprocess.run(
+        [SCRIPT, "release", "--prefix", prefix, "--package", package, "--lock", lock],
+        env=os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=HANG_TIMEOUT_S,
+        check=False,
+    )
+    assert process.returncode != 0
+    assert "evil" in process.stderr
+    assert not marker.exists()
+    assert list((prefix / "opt/crosshaul/releases").iterdir()) == []
 
 
 def test_the_script_is_valid_bash():
