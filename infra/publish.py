@@ -15,7 +15,7 @@ from typing import Any
 import boto3
 
 from infra import REPOSITORY, release_key
-from infra.kit import Kit, make
+from infra.kit import Kit, KitError, make, released_rclone
 from infra.release_key import ReleaseKeyError, ReleaseSigner
 from lambdas.store.installer import Installer, items
 
@@ -114,25 +114,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     upload.add_argument("stage")
     upload.add_argument("--key", type=Path, required=True, help="the file with the key that signs releases")
     upload.add_argument("--next-key", metavar="PUBLIC", help="announce the public half of the next key")
+    upload.add_argument(
+        "--rclone",
+        type=Path,
+        action="append",
+        metavar="ZIP",
+        help="give hosts rclone's own release; repeatable",
+    )
+    upload.add_argument("--rclone-sums", type=Path, metavar="FILE", help="the SHA256SUMS of that release")
     given = parser.parse_args(arguments)
+    if given.command == "stage" and bool(given.rclone) != bool(given.rclone_sums):
+        parser.error("--rclone and --rclone-sums go together")
     try:
         if given.command == "keygen":
             release_key.require_outside(given.file)
             print(release_key.create(given.file))
             return 0
         release_key.require_outside(given.key)
-        _publish_all(given.stage, release_key.read(given.key, given.next_key))
-    except ReleaseKeyError as error:
+        signer = release_key.read(given.key, given.next_key)
+        rclone = released_rclone(given.rclone, given.rclone_sums) if given.rclone else None
+        _publish_all(given.stage, signer, rclone)
+    except (ReleaseKeyError, KitError) as error:
         print(f"publish: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _publish_all(stage: str, signer: ReleaseSigner) -> None:
+def _publish_all(stage: str, signer: ReleaseSigner, rclone: Mapping[str, bytes] | None) -> None:
     outputs = stage_outputs(boto3.client("cloudformation"), stage)
     clients = {name: boto3.client(name) for name in ("s3", "cloudfront", "dynamodb")}
     files = publish(outputs, clients)
-    kit = make(outputs["ConsoleUrl"], signer.public_keys)
+    kit = make(outputs["ConsoleUrl"], signer.public_keys, rclone=rclone)
     publish_kit(outputs, clients, kit, signer)
     print(f"{files} files are at {outputs['ConsoleUrl']}")
     print(f"release {kit.version}, signed with {signer.public_keys[0]}, install script {kit.script_digest}")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from agent.errors import HostError
 from agent.updating.publisher_keys import PublisherKeys
 from events.commands import UpdateAgent
 from infra import REPOSITORY, release_key
-from infra.kit import RCLONE, Kit
+from infra.kit import RCLONE, Kit, KitError, make, released_rclone
 from infra.publish import main
 from infra.release_key import ReleaseKeyError
 
@@ -85,6 +86,46 @@ def test_what_is_no_release_key_signs_nothing(tmp_path: Path) -> None:
     release_key.create(file)
     with pytest.raises(ReleaseKeyError, match="not the public half"):
         release_key.read(file, "short")
+
+
+@pytest.fixture
+def rclone_release(tmp_path: Path) -> tuple[Path, Path]:
+    """Return an archive like those of rclone's own release, and its SHA256SUMS."""
+    archive, sums = tmp_path / "rclone-v1.75.2-linux-amd64.zip", tmp_path / "SHA256SUMS"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("rclone-v1.75.2-linux-amd64/rclone", b"the program")
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    sums.write_text(f"-----BEGIN PGP SIGNED MESSAGE-----\n\n{digest}  {archive.name}\n")
+    return archive, sums
+
+
+def test_rclone_may_come_from_its_own_release(rclone_release: tuple[Path, Path]) -> None:
+    archive, sums = rclone_release
+    programs = released_rclone([archive], sums)
+    assert programs == {"x86_64": b"the program"}
+    kit = make("https://d1.example", ("A" * 43,), rclone=programs)
+    digest = hashlib.sha256(b"the program").hexdigest()
+    assert kit.rclone_digests == (digest,)
+    assert kit.files[f"install/{digest}/rclone-x86_64"] == b"the program"
+    assert f"rclone_own={digest}/rclone-x86_64".encode() in kit.files[kit.script]
+
+
+def test_an_rclone_that_its_release_does_not_name_is_not_published(
+    rclone_release: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive, sums = rclone_release
+    archive.write_bytes(archive.read_bytes() + b" ")
+    key = tmp_path / "release.key"
+    assert main(["keygen", str(key)]) == 0
+    given = ["stage", "prod", "--key", str(key), "--rclone", str(archive)]
+    assert main([*given, "--rclone-sums", str(sums)]) == 1
+    assert "is not the archive that SHA256SUMS names" in capsys.readouterr().err
+    assert main([*given, "--rclone-sums", str(tmp_path / "nothing")]) == 1
+    other = tmp_path / "rclone-v1.75.2-linux-mips.zip"
+    other.write_bytes(b"")
+    sums.write_text(f"{hashlib.sha256(b'').hexdigest()}  {other.name}\n")
+    with pytest.raises(KitError, match="is for mips"):
+        released_rclone([other], sums)
 
 
 def test_the_rclone_that_hosts_compare_is_the_one_in_the_locked_package() -> None:

@@ -3,12 +3,18 @@
 import hashlib
 import io
 import os
+import platform
 import subprocess
 import tarfile
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from infra.kit import make
+from tests.support.kits import dependencies
 from tests.support.waiting import HANG_TIMEOUT_S
 
 SCRIPT = Path(__file__).parents[4] / "agent/install.sh"
@@ -112,6 +118,49 @@ def test_source_packages_are_not_built(tmp_path):
     assert "evil" in process.stderr
     assert not marker.exists()
     assert list((prefix / "opt/crosshaul/releases").iterdir()) == []
+
+
+@pytest.fixture
+def site(tmp_path):
+    """Serve a folder; yield its URL and the folder."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    quiet = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(quiet, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", folder
+        server.shutdown()
+        thread.join()
+
+
+def test_rclone_of_its_own_release_takes_the_place_of_the_packaged_one(tmp_path, site):
+    url, folder = site
+    program = b"#!/bin/sh\necho rclone\n"
+    kit = make(url, ("A" * 43,), dependencies(tmp_path), rclone={platform.machine(): program, "other": b""})
+    for name, content in kit.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+
+    def install_release():
+        return subprocess.run(
+            ["bash", folder / kit.script, "release", "--prefix", tmp_path / "prefix"],
+            env=os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=HANG_TIMEOUT_S,
+            check=False,
+        )
+
+    done = install_release()
+    assert done.returncode == 0, done.stderr
+    installed = Path(done.stdout.strip(), "bin/rclone")
+    assert installed.read_bytes() == program
+    assert os.access(installed, os.X_OK)
+
+    [served] = folder.glob(f"install/*/rclone-{platform.machine()}")
+    served.write_bytes(program + b"# ours")
+    assert "has another digest than the published file" in install_release().stderr
 
 
 def test_the_script_is_valid_bash():
