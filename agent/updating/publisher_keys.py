@@ -4,6 +4,8 @@ The install script brings them when the host is installed. Later ones are announ
 trusted key has signed. The keys that sign commands (`pinned_keys`) play no part in this.
 """
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +22,11 @@ from events.releases import ISSUER, PublishedRelease, ReleaseKey
 
 PIN = "as root: crosshaul agent pin --release-key KEY, with the key that the publisher names"
 _WORLD_READABLE = 0o644
+MAX_AHEAD_S = 3600
+"""Seconds by which a publisher's clock may be ahead of this host's.
+
+A release that was signed in 2035, by a wrong clock, would bar all others until then.
+"""
 
 
 class TrustedReleases(Message):
@@ -34,19 +41,22 @@ class TrustedReleases(Message):
 class PublisherKeys:
     """The pinned keys of one host's publisher."""
 
-    def __init__(self, config: Path) -> None:
+    def __init__(self, config: Path, clock: Callable[[], float] = time.time) -> None:
         """Use the keys beside agent.toml, whose path is `config`."""
         self.path = config.parent / "releases.json"
+        self._clock = clock
 
     def pin(self, keys: tuple[ReleaseKey, ...]) -> None:
         """Trust these keys and no others; releases signed at any time are accepted again.
 
-        Raises HostError if one of them is not a key.
+        Raises HostError if one of them is not a key, or if they cannot be stored.
         """
         try:
             self._write(TrustedReleases(keys=keys))
         except ValidationError as error:
             raise HostError(f"not an Ed25519 public key: {' '.join(keys)}", PIN) from error
+        except OSError as error:
+            raise HostError(f"{self.path} cannot be written: {error.strerror}", "run as root") from error
 
     def trusted(self) -> TrustedReleases:
         """Return what is pinned.
@@ -66,34 +76,38 @@ class PublisherKeys:
         Raises HostError if no pinned key has signed it, if it is about another version or script, or if it
         was signed before the release that this host has.
         """
-        return _verified(order, self.trusted())[0]
+        return self._verified(order)[0]
 
     def keep(self, order: UpdateAgent) -> None:
         """Refuse releases signed before this one, and trust the key that it announces.
 
         Of the earlier keys only the one that signed it stays. Raises HostError like `verify`.
         """
-        release, key = _verified(order, self.trusted())
+        release, key = self._verified(order)
         keys = (key, release.next_key) if release.next_key else (key,)
         self._write(TrustedReleases(keys=keys, newest=release.iat))
 
+    def _verified(self, order: UpdateAgent) -> tuple[PublishedRelease, ReleaseKey]:
+        """Return the release and the key that has signed it."""
+        trusted = self.trusted()
+        release, key = _signed(order, trusted.keys)
+        if (release.version, release.script) != (order.version, order.digest):
+            signed = f"{release.version}, or another script"
+            raise HostError(f"{order.version} refused: what the publisher has signed is {signed}")
+        if release.iat < trusted.newest:
+            raise HostError(
+                f"{order.version} refused: it was signed before the release that this host has",
+                "publish that version again to return to it",
+            )
+        if release.iat > self._clock() + MAX_AHEAD_S:
+            raise HostError(
+                f"{order.version} refused: it was signed at a time that has not come",
+                "set the publisher's clock, and publish that version again",
+            )
+        return release, key
+
     def _write(self, trusted: TrustedReleases) -> None:
         atomic_write(self.path, trusted.model_dump_json(indent=2).encode(), _WORLD_READABLE)
-
-
-def _verified(order: UpdateAgent, trusted: TrustedReleases) -> tuple[PublishedRelease, ReleaseKey]:
-    """Return the release and the key that has signed it."""
-    release, key = _signed(order, trusted.keys)
-    if (release.version, release.script) != (order.version, order.digest):
-        raise HostError(
-            f"{order.version} refused: what the publisher has signed is {release.version}, or another script"
-        )
-    if release.iat < trusted.newest:
-        raise HostError(
-            f"{order.version} refused: it was signed before the release that this host has",
-            "publish that version again to return to it",
-        )
-    return release, key
 
 
 def _signed(order: UpdateAgent, keys: tuple[ReleaseKey, ...]) -> tuple[PublishedRelease, ReleaseKey]:

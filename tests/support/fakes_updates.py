@@ -37,7 +37,7 @@ class FakePublisher:
 
     def sign(self, version: str, **claims: Any) -> str:
         """Return a signed release; `claims` replace those of the script that `an_update` names."""
-        release = {"iat": 1_795_000_000, "script": SCRIPT, "package": "cd" * 32, "lock": "ef" * 32, **claims}
+        release = {"iat": 1_700_000_000, "script": SCRIPT, "package": "cd" * 32, "lock": "ef" * 32, **claims}
         signed = PublishedRelease.model_validate({"version": version, **release})
         return jwt.encode(signed.model_dump(mode="json"), self._key, algorithm="EdDSA")
 

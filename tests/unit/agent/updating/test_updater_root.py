@@ -103,6 +103,7 @@ THIEF = FakePublisher()
 UNSIGNED = {
     "by nobody": an_update(release="nothing"),
     "by a thief": an_update(release=THIEF.sign("2.0.0")),
+    "at a time that has not come": an_update(release=PUBLISHER.sign("2.0.0", iat=int(time.time()) + 86_400)),
     "about another version": an_update(release=PUBLISHER.sign("1.9.0")),
     "about another script": an_update(release=PUBLISHER.sign("2.0.0", script="99" * 32)),
     "without an algorithm": an_update(
@@ -133,6 +134,15 @@ def test_without_the_publishers_key_no_release_is_installed(host):
     host.update()
     assert (host.starts, host.record.step) == (["1.0.0"], "failed")
     assert "releases are refused" in host.record.reason
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\x00", b"[]", b'{"keys": []}', b'{"keys": ["short"]}'])
+def test_with_damaged_keys_no_release_is_installed_and_the_reason_says_which_file(host, content):
+    host.publisher.path.write_bytes(content)
+    host.ask_for("2.0.0")
+    host.update()
+    assert (host.starts, host.record.step) == (["1.0.0"], "failed")
+    assert f"{host.publisher.path} cannot be used" in host.record.reason
 
 
 def test_an_order_cannot_return_a_host_to_a_release_signed_before_the_one_it_keeps(host):
