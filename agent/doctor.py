@@ -20,6 +20,7 @@ from agent.config import Config, RemoteConfig, RootConfig, read_config, split_en
 from agent.errors import HostError
 from agent.identity.registration import Files, Registration, read_registration
 from agent.updating.pinned_keys import PIN, trusted
+from agent.updating.publisher_keys import PublisherKeys
 from agent.updating.releases import Releases
 
 NETWORK_TIMEOUT_S = 10
@@ -105,6 +106,7 @@ def _updates(config_path: Path, registration: Registration) -> str:
         return "manual: the agent was not installed by the script"
     if trusted(config_path).agent_id != registration.agent_id:
         raise HostError(f"the keys pinned by root are not those of {registration.agent_id}", PIN)
+    PublisherKeys(config_path).trusted()
     return f"automatic, with a trial run; fallback release {releases.proven or releases.current}"
 
 

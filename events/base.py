@@ -48,6 +48,9 @@ Instant = Annotated[
 ]
 """A time with its zone; written as RFC 3339 in UTC with milliseconds."""
 
+EpochSeconds = Annotated[int, Field(ge=0, le=253_402_300_799)]
+"""Seconds since 1970, up to the year 9999."""
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 

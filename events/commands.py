@@ -7,6 +7,7 @@ from pydantic import Field
 from events.base import (
     WIRE,
     AgentId,
+    EpochSeconds,
     Fingerprint,
     HopId,
     Instant,
@@ -18,6 +19,7 @@ from events.base import (
 )
 from events.locations import AbsolutePath, BucketName, Find, Location, ObjectPrefix, RemoteName
 from events.options import Options, OrderedOptions, Priority
+from events.releases import SignedRelease
 
 
 class Peer(Message):
@@ -181,6 +183,8 @@ class UpdateAgent(Message):
     """URL of that version's install script."""
     digest: Fingerprint
     """SHA-256 of the script, which has the digests of everything that it downloads."""
+    release: SignedRelease
+    """What the publisher has signed about this version: the updater wants both signatures."""
     healthy_within: Annotated[int, Field(ge=10, le=3600, description="seconds")] = 300
     """How long the new version has to report healthy before the host returns to the old one."""
 
@@ -212,10 +216,6 @@ Command = Annotated[
     Move | Serve | Release | Pause | Cancel | Browse | Rotate | UpdateAgent | Trust | Retire,
     Field(discriminator="kind"),
 ]
-
-
-EpochSeconds = Annotated[int, Field(ge=0, le=253_402_300_799)]
-"""Seconds since 1970, up to the year 9999."""
 
 
 class Claims(Message):

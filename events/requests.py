@@ -40,6 +40,19 @@ Shape = Literal["fan_out", "chain"]
 
 MAX_DESTINATIONS = 50
 
+ROUTE_NAMES = frozenset({"enrollments", "register"})
+"""What the API has at the place of an agent's name: no request would reach an agent of such a name."""
+
+
+def _not_a_route(name: str) -> str:
+    if name in ROUTE_NAMES:
+        raise ValueError(f"{name} is part of the API's own addresses: choose another name")
+    return name
+
+
+NewAgentId = Annotated[AgentId, AfterValidator(_not_a_route)]
+"""A name that a new agent may have."""
+
 
 def _typed(path: str) -> str:
     if not path.isprintable() or '"' in path or "\\" in path:
@@ -57,7 +70,7 @@ class RootSpec(Request):
 class EnrollmentRequest(Request):
     """Request a one-time token with which one host can register under this name."""
 
-    agent_id: AgentId
+    agent_id: NewAgentId
     tags: Tags = {}
     roots: Annotated[tuple[RootSpec, ...], Field(max_length=64)] = ()
     """Roots for the install command; not stored."""
@@ -68,7 +81,7 @@ class RegisterRequest(Request):
     """Register a host, once: the token that it was given and the CSR of a key that never leaves the host."""
 
     token: Annotated[str, StringConstraints(min_length=20, max_length=200)]
-    agent_id: AgentId | None = None
+    agent_id: NewAgentId | None = None
     """Requested name, if the token allows a choice."""
     csr: Annotated[str, StringConstraints(max_length=8192)]
     """PEM."""

@@ -1,6 +1,7 @@
 """Build the install kit for publishing: wheel, lock file, systemd units and the install script.
 
-The script holds the digests of the other files, so that its own digest covers all of them.
+The script holds the digests of the other files, so that its own digest covers all of them, and the
+publisher's public keys, which root pins on each host.
 """
 
 import hashlib
@@ -9,27 +10,43 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from events.releases import ReleaseKey
 from infra import REPOSITORY
 
 FOLDER = "install"
 """Folder of the kit below the console's URL."""
 SCRIPT = "install.sh"
 LOCK = REPOSITORY / "locks/agent.txt"
+RCLONE = REPOSITORY / "locks/rclone.txt"
+"""SHA-256 of the rclone program in the locked wheel of each platform, like the output of sha256sum."""
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+"""Machines, as `uname -m` names them, by rclone's names."""
 _WHEEL_IS_MADE_OF = ("pyproject.toml", "README.md", "LICENSE", "agent", "events")
 _EPOCH = "1767225600"
 """Timestamp of the files in the wheel, so that the same files make the same wheel."""
-_BLANKS = "kit='' package_part='' lock_part='' unit_part='' updater_part='' watch_part=''\n"
+_BLANKS = (
+    "kit='' package_part='' lock_part='' unit_part='' updater_part='' watch_part=''"
+    " release_keys='' rclone_parts='' rclone_own=''\n"
+)
 
 
-@dataclass(frozen=True)
+class KitError(RuntimeError):
+    """The kit cannot be built from what was given."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Kit:
     version: str
     script_digest: str
     """SHA-256 of the install script, hexadecimal."""
+    package_digest: str
+    lock_digest: str
+    rclone_digests: tuple[str, ...]
     files: Mapping[str, bytes]
     """Files by path below the console's URL, each under its own digest; the script comes last."""
 
@@ -38,8 +55,20 @@ class Kit:
         return f"{FOLDER}/{self.script_digest}/{SCRIPT}"
 
 
-def make(console_url: str, lock: Path = LOCK, source: Path = REPOSITORY) -> Kit:
-    """Build the kit from the sources in `source`, to be published at `console_url`."""
+def make(
+    console_url: str,
+    release_keys: Iterable[ReleaseKey],
+    lock: Path = LOCK,
+    source: Path = REPOSITORY,
+    rclone: Mapping[str, bytes] | None = None,
+) -> Kit:
+    """Build the kit from the sources in `source`, to be published at `console_url`.
+
+    Hosts that are installed with it trust `release_keys` for later releases. `rclone` is the program by
+    machine (`x86_64`), from rclone's own release; None: hosts use the one in the locked package.
+    """
+    own = {f"{_digest(program)}/rclone-{machine}": program for machine, program in (rclone or {}).items()}
+    expected = tuple(own) or locked_rclone()
     wheel = _wheel(source)
     parts = {
         "package": wheel,
@@ -50,18 +79,64 @@ def make(console_url: str, lock: Path = LOCK, source: Path = REPOSITORY) -> Kit:
     }
     contents = {which: (path.name, path.read_bytes()) for which, path in parts.items()}
     names = {which: f"{_digest(content)}/{name}" for which, (name, content) in contents.items()}
-    script = _filled_in(source, f"{console_url}/{FOLDER}", names)
+    known = {
+        "kit": f"{console_url}/{FOLDER}",
+        **{f"{which}_part": name for which, name in names.items()},
+        "release_keys": " ".join(release_keys),
+        "rclone_parts": " ".join(expected),
+        "rclone_own": " ".join(own),
+    }
+    script = _filled_in(source, known)
     files = {f"{FOLDER}/{names[which]}": content for which, (_, content) in contents.items()}
+    files |= {f"{FOLDER}/{name}": program for name, program in own.items()}
     digest = _digest(script)
     version = wheel.name.split("-")[1]
-    return Kit(version, digest, {**files, f"{FOLDER}/{digest}/{SCRIPT}": script})
+    return Kit(
+        version=version,
+        script_digest=digest,
+        package_digest=_digest(contents["package"][1]),
+        lock_digest=_digest(contents["lock"][1]),
+        rclone_digests=tuple(part.partition("/")[0] for part in expected),
+        files={**files, f"{FOLDER}/{digest}/{SCRIPT}": script},
+    )
 
 
-def _filled_in(source: Path, address: str, names: Mapping[str, str]) -> bytes:
+def locked_rclone() -> tuple[str, ...]:
+    """Return the rclone in the locked package of each machine, as `DIGEST/rclone-MACHINE`."""
+    lines = (line.split() for line in RCLONE.read_text().splitlines())
+    return tuple(f"{digest}/rclone-{machine}" for digest, machine in lines)
+
+
+def released_rclone(archives: Iterable[Path], sums: Path) -> dict[str, bytes]:
+    """Return the program by machine from archives of rclone's own release: `rclone-v1.75.2-linux-amd64.zip`.
+
+    `sums` is the release's SHA256SUMS.
+
+    Raises:
+        KitError: An archive is not in it, is for another machine, or cannot be read.
+    """
+    try:
+        lines = (line.partition("  ") for line in sums.read_text().splitlines())
+        expected = {name: digest for digest, _, name in lines}
+        return dict(_released(archive, expected.get(archive.name)) for archive in archives)
+    except (OSError, UnicodeDecodeError, KeyError, zipfile.BadZipFile) as error:
+        raise KitError(f"rclone's release cannot be read: {error}") from error
+
+
+def _released(archive: Path, expected: str | None) -> tuple[str, bytes]:
+    if expected != _digest(archive.read_bytes()):
+        raise KitError(f"{archive} is not the archive that SHA256SUMS names")
+    platform = archive.stem.rpartition("-")[2]
+    if platform not in _MACHINES:
+        raise KitError(f"{archive} is for {platform}, not for {' or '.join(_MACHINES)}")
+    with zipfile.ZipFile(archive) as packed:
+        return _MACHINES[platform], packed.read(f"{archive.stem}/rclone")
+
+
+def _filled_in(source: Path, known: Mapping[str, str]) -> bytes:
     script = (source / "agent" / SCRIPT).read_text()
     if script.count(_BLANKS) != 1:
         raise ValueError(f"agent/{SCRIPT} lacks the lines that are filled in: {_BLANKS!r}")
-    known = {"kit": address, **{f"{which}_part": name for which, name in names.items()}}
     filled = " ".join(f"{variable}={shlex.quote(value)}" for variable, value in known.items())
     return script.replace(_BLANKS, f"{filled}\n").encode()
 

@@ -49,6 +49,8 @@ PLANS: dict[str, Plan] = {
         {
             "transfers_table": "get query batch put update",
             "agents_table": "get query batch put update delete",
+            "updates_table": "get query batch put",
+            "releases_table": "get",
             "templates_table": "get query put delete",
             "policies_table": "get query put update delete",
             "audit_table": "query batch put",
@@ -94,8 +96,7 @@ PLANS: dict[str, Plan] = {
     "OnPresence": Plan(
         "lambdas.on_presence.handler",
         30,
-        {"transfers_table": "get query put update", "agents_table": "get batch update"},
-        signs_commands=True,
+        {"agents_table": "get update"},
         asynchronous=True,
     ),
     "OnChange": Plan(
@@ -112,6 +113,7 @@ PLANS: dict[str, Plan] = {
         {
             "transfers_table": "get query put update",
             "agents_table": "get query batch put update",
+            "updates_table": "get query batch put",
             "audit_table": "query put",
         },
         signs_commands=True,

@@ -30,7 +30,7 @@ class State(cdk.Stack):
             "UserPoolId": self.sign_in.pool.user_pool_id,
             "ClientId": self.sign_in.client.user_pool_client_id,
             "MediaBucket": self.media.bucket_name,
-            "AgentsTable": self.tables.by_setting["agents_table"].table_name,
+            "ReleasesTable": self.tables.by_setting["releases_table"].table_name,
         }
         write_outputs(self, outputs)
 

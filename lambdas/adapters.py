@@ -164,14 +164,14 @@ def rollout_store() -> "RolloutStore":
 def installer_store() -> "InstallerStore":
     from lambdas.store.installer import InstallerStore
 
-    return InstallerStore(settings().agents_table, settings().region)
+    return InstallerStore(settings().releases_table, settings().region)
 
 
 @cache
 def update_store() -> "UpdateStore":
     from lambdas.store.updates import UpdateStore
 
-    return UpdateStore(settings().agents_table, settings().region)
+    return UpdateStore(settings().updates_table, settings().region)
 
 
 @cache

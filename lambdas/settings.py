@@ -18,6 +18,8 @@ class Settings:
     version: str
     transfers_table: str
     agents_table: str
+    updates_table: str
+    releases_table: str
     templates_table: str
     policies_table: str
     audit_table: str

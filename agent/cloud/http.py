@@ -4,6 +4,8 @@
 reached at 127.0.0.1, with the Host header unchanged.
 """
 
+import contextlib
+import ipaddress
 import re
 
 import httpx
@@ -75,6 +77,20 @@ def client(base_url: str, *, timeout: httpx.Timeout = _TIMEOUT) -> httpx.Client:
     headers = {"User-Agent": f"crosshaul/{VERSION}", "Accept": "application/json"}
     mounts = dict.fromkeys(_LOOPBACK_PATTERNS, LoopbackTransport())
     return httpx.Client(base_url=base_url, timeout=timeout, headers=headers, mounts=mounts)
+
+
+def is_protected(url: str) -> bool:
+    """Return whether what is sent to a URL can be read by nobody on the way: HTTPS, or this machine."""
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL:
+        return False
+    if parts.scheme == "https":
+        return True
+    host = parts.host
+    with contextlib.suppress(ValueError):
+        return parts.scheme == "http" and ipaddress.ip_address(host).is_loopback
+    return parts.scheme == "http" and (host == "localhost" or host.endswith(".localhost"))
 
 
 def raise_for_problem(response: httpx.Response) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from agent.cloud.command_verifier import MAX_CLOCK_SKEW_S
 from agent.hops.record import NOTHING_YET, DesiredState, Ended, HopRecord
 from agent.quarantine import Quarantine, is_damage
 from events.commands import DirectRoute, Move, Serve
@@ -246,9 +247,9 @@ class Journal:
                 self._db.execute(f"DELETE FROM {table}")
 
     def prune(self, now: float) -> None:
-        """Delete expired command ids and hops that ended long ago."""
+        """Delete ids of commands that no clock accepts any more, and hops that ended long ago."""
         with self.change():
-            self._db.execute("DELETE FROM admitted WHERE exp < ?", (now,))
+            self._db.execute("DELETE FROM admitted WHERE exp < ?", (now - MAX_CLOCK_SKEW_S,))
             self._db.execute(
                 "DELETE FROM hops WHERE ended_at < ? AND hop_id NOT IN"
                 " (SELECT hop_id FROM outbox WHERE hop_id IS NOT NULL)",

@@ -24,13 +24,13 @@ from pydantic import ValidationError
 from agent import VERSION
 from agent.backoff import Backoff
 from agent.cloud import api
-from agent.cloud.http import ApiProblem
+from agent.cloud.http import ApiProblem, is_protected
 from agent.errors import HostError
 from agent.files.disk import sync_directory
 from agent.identity import lane_certificate
 from agent.identity.keys import Generation, Keyring, forget_all
 from agent.identity.registration import SECRET, Files, Registration, is_registered
-from events.requests import RegisterRequest, RenewalRequest
+from events.requests import ROUTE_NAMES, RegisterRequest, RenewalRequest
 from events.views import RegisteredView
 
 SendRequest = Callable[[str, RegisterRequest], RegisteredView]
@@ -69,6 +69,10 @@ class HostEnrollment:
         Raises:
             HostError: the host is not registered; it says what to do.
         """
+        if not is_protected(api_url):
+            raise HostError(
+                f"{api_url} would get the token in plain text", "give an address that begins with https://"
+            )
         files = Files(self._state)
         if is_registered(files) and not force:
             raise HostError(
@@ -152,7 +156,8 @@ def _request(**fields: object) -> RegisterRequest:
         if "agent_id" not in {part["loc"][0] for part in error.errors()}:
             raise
         raise HostError(
-            f"{fields['agent_id']!r} is not a valid agent name", "use lower-case letters, digits and hyphens"
+            f"{fields['agent_id']!r} is not a valid agent name",
+            f"use lower-case letters, digits and hyphens, and not {' or '.join(sorted(ROUTE_NAMES))}",
         ) from error
 
 

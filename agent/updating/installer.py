@@ -1,4 +1,7 @@
-"""Install a release for the updater: run the published script, after checking its digest."""
+"""Install a release for the updater: run the published script, after checking its digest.
+
+Afterward what was installed is compared with what the publisher has signed.
+"""
 
 import hashlib
 import shlex
@@ -13,7 +16,9 @@ import httpx
 from agent.cloud import http
 from agent.errors import HostError
 from agent.updating.releases import Releases
+from agent.updating.updater import Install
 from events.commands import UpdateAgent
+from events.releases import PublishedRelease
 
 MAX_SCRIPT_BYTES = 1024 * 1024
 """Bytes of the installing script."""
@@ -26,10 +31,10 @@ MAX_OUTPUT_CHARS = 500
 """Characters of a failed command's output that are reported."""
 
 
-def installer(releases: Releases, prefix: str) -> Callable[[UpdateAgent], str]:
+def installer(releases: Releases, prefix: str) -> Install:
     """Return the function that installs a release; everything is below `prefix`, "" on a real host."""
 
-    def install(update: UpdateAgent) -> str:
+    def install(update: UpdateAgent, signed: PublishedRelease) -> str:
         with tempfile.TemporaryDirectory(prefix="crosshaul-update-") as scratch:
             script = Path(scratch, "install.sh")
             script.write_bytes(_fetch(update))
@@ -39,6 +44,7 @@ def installer(releases: Releases, prefix: str) -> Callable[[UpdateAgent], str]:
             raise HostError(
                 f"the script of {update.version} installed into {release}, not beside the other releases"
             )
+        _check_parts(expected, signed)
         _check_version(expected, update.version)
         return expected.name
 
@@ -67,6 +73,19 @@ def _fetch(update: UpdateAgent) -> bytes:
     if hashlib.sha256(content).hexdigest() != update.digest:
         raise HostError(f"{update.script} is not what was published: its digest differs")
     return content
+
+
+def _check_parts(release: Path, signed: PublishedRelease) -> None:
+    """Compare what the script says it installed from, and rclone itself, with the signed digests."""
+    parts = (release / "installed-from").read_text().split()
+    if parts != [signed.package, signed.lock]:
+        raise HostError(f"{signed.version} was not installed from the package and lock file that are signed")
+    program = release / "bin/rclone"
+    if not program.exists():
+        return  # the host's own is used
+    with program.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() not in signed.rclone:
+            raise HostError(f"the rclone of {signed.version} is not one that the publisher has signed")
 
 
 def _check_version(release: Path, version: str) -> None:

@@ -1,8 +1,10 @@
 """The updater, run by root: only it writes releases, and the agent can only pass it an order.
 
-The order is verified again here, with the keys that root has pinned. Every step is recorded before it is
-taken and can be repeated: after an interruption the next start continues, to the new version or back to the
-old one. The updater runs from the proven release, so it does not depend on the release on trial.
+The order is verified again here, with the keys that root has pinned, and so is the release: the control
+plane signs the order, the publisher the release, and only both together install anything. Every step is
+recorded before it is taken and can be repeated: after an interruption the next start continues, to the new
+version or back to the old one. The updater runs from the proven release, so it does not depend on the release
+on trial.
 """
 
 import logging
@@ -14,6 +16,7 @@ from pathlib import Path
 from agent.cloud.command_verifier import CommandVerifier, TrustError
 from agent.errors import HostError
 from agent.files.disk import atomic_write
+from agent.updating.publisher_keys import PublisherKeys
 from agent.updating.releases import Releases
 from agent.updating.state_files import (
     Step,
@@ -24,6 +27,7 @@ from agent.updating.state_files import (
     read_untrusted,
 )
 from events.commands import Claims, PublicKey, Trust, UpdateAgent
+from events.releases import PublishedRelease
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +35,7 @@ POLL_INTERVAL_S = 0.5
 """Seconds between two reads of a new version's health."""
 WORLD_READABLE = 0o644
 
-Install = Callable[[UpdateAgent], str]
+Install = Callable[[UpdateAgent, PublishedRelease], str]
 """Installs a complete release for an order and returns its name; raises HostError with the reason."""
 
 
@@ -44,6 +48,7 @@ class UpdaterEnvironment:
     """Restarts the service from `current`."""
     pin: Callable[[tuple[PublicKey, ...]], None]
     """Replaces the pinned keys."""
+    publisher: PublisherKeys
     wait: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
 
@@ -110,7 +115,8 @@ class Updater:
 
     def _install(self, record: UpdateRecord) -> UpdateRecord:
         try:
-            new = self._environment.install(record.order)
+            release = self._environment.publisher.verify(record.order)
+            new = self._environment.install(record.order, release)
         except (HostError, OSError) as error:
             return self._save(record, "failed", reason=str(error))
         return self._save(record, "trying", new=new)
@@ -124,7 +130,15 @@ class Updater:
                 return self._save(record, "returning", reason=reason)
             self._releases.trust(new)
         self._releases.prune()
+        self._trust_successors(record.order)
         return self._save(record, "kept")
+
+    def _trust_successors(self, update: UpdateAgent) -> None:
+        """Refuse older releases from now on; if that cannot be stored, the new version runs all the same."""
+        try:
+            self._environment.publisher.keep(update)
+        except (HostError, OSError) as error:
+            log.warning("the publisher's keys were not replaced", extra={"reason": str(error)})
 
     def _return(self, record: UpdateRecord) -> UpdateRecord:
         self._releases.run_from_now_on(record.old)

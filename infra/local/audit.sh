@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Ask PyPI and npm for known vulnerabilities of everything in the lock files. Needs the network.
+#   audit.sh [--if-reachable]
+# Exit with 1 if there are any, else with 2 if a source did not answer; --if-reachable: then with 0, for CI.
 set -uo pipefail
+unanswered=2
+[ "${1:-}" != --if-reachable ] || unanswered=0
 cd "$(dirname "$0")/../.."
 infra/local/setup.sh env node_itself
 answer=$(mktemp -d)
@@ -11,7 +15,7 @@ say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 unreachable() {
   printf 'audit: %s could not be reached, so %s was not checked. Check the network.\n' "$1" "$2" >&2
   sed 's/^/  /' "$answer/said" | tail -3 >&2
-  found=2
+  [ $found = 1 ] || found=2
 }
 
 for lock in locks/agent.txt locks/lambdas.txt locks/dev.txt locks/cloud.txt locks/node.txt; do
@@ -43,4 +47,8 @@ for folder in web infra/local; do
     [ $status = 0 ] || found=1
   fi
 done
+if [ $found = 2 ]; then
+  echo "audit: nothing was found, but not everything was checked: a source did not answer" >&2
+  exit $unanswered
+fi
 exit $found

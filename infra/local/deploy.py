@@ -18,11 +18,12 @@ from typing import Any
 
 import boto3
 
-from infra import REPOSITORY
+from infra import REPOSITORY, release_key
 from infra.kit import make as make_kit
 from infra.local import cloud as embedded
 from infra.local.cloud import Cloud
 from infra.publish import NotBuilt, publish, publish_kit, stage_outputs
+from infra.release_key import ReleaseSigner
 
 STAGE = "local"
 CDK = REPOSITORY / ".crosshaul/cdk/node_modules/aws-cdk/bin/cdk"
@@ -37,6 +38,7 @@ _MATTERS = (
     "web/dist",
     "agent",
     "locks/agent.txt",
+    "locks/rclone.txt",
 )
 
 logger = logging.getLogger(__name__)
@@ -85,7 +87,7 @@ def deploy(cloud: Cloud, home: Path, command_key: int = 1) -> Outputs:
         "direct",
         *_context(cloud, home, command_key),
     )
-    outputs = _publish(cloud)
+    outputs = _publish(cloud, home)
     _remember(home, wanted, outputs)
     return outputs
 
@@ -105,7 +107,18 @@ def create_user(cloud: Cloud, outputs: Outputs, name: str, password: str, group:
     cognito.admin_add_user_to_group(**pool, GroupName=group)
 
 
-def _publish(cloud: Cloud) -> Outputs:
+def stage_signer(home: Path) -> ReleaseSigner:
+    """Return the signer of this home's releases; its key is made once and stays with the stage's state.
+
+    It is no secret of a person: the home has its whole cloud, and only hosts on loopback trust it.
+    """
+    file = home / "release.key"
+    if not file.exists():
+        release_key.create(file)
+    return release_key.read(file)
+
+
+def _publish(cloud: Cloud, home: Path) -> Outputs:
     clients = {
         name: boto3.client(name, **embedded.client_settings(cloud))
         for name in ("cloudformation", "s3", "cloudfront", "dynamodb")
@@ -115,7 +128,8 @@ def _publish(cloud: Cloud) -> Outputs:
         publish(found, clients)
     except NotBuilt as reason:
         logger.warning("no console: %s", reason)
-    publish_kit(found, clients, make_kit(found["ConsoleUrl"]))
+    signer = stage_signer(home)
+    publish_kit(found, clients, make_kit(found["ConsoleUrl"], signer.public_keys), signer)
     return Outputs(
         api_url=found["ApiUrl"],
         console_url=found["ConsoleUrl"],

@@ -73,7 +73,7 @@ class UpdateService:
             NothingToUpdateError: All agents have that version.
         """
         installer = self._installers.get(request.version)
-        if installer is None or installer.version is None:
+        if installer is None:
             raise VersionUnknownError(request.version)
         version = installer.version
         agents = [agent for agent in self._select_agents(request) if agent.version != version]
@@ -90,6 +90,7 @@ class UpdateService:
             version=version,
             script=installer.address,
             digest=installer.digest,
+            release=installer.release,
             members=members,
             abort_above=request.abort_above,
             healthy_within=request.healthy_within,
@@ -155,6 +156,7 @@ class UpdateService:
             version=update.version,
             script=update.script,
             digest=update.digest,
+            release=update.release,
             healthy_within=update.healthy_within,
         )
         logger.info("update ordered", extra={"update_id": update_id, "agent_id": agent_id})

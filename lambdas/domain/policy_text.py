@@ -24,6 +24,8 @@ MAX_STATEMENTS = 20
 
 APPROVAL = "approval"
 """Value of the annotation `@requires("approval")` on a forbid: it holds until a second person has agreed."""
+_WAITING_ACTION = "transfer"
+"""The only action that can wait for an approval: a forbid of another one with @requires would do nothing."""
 
 _TOKEN = re.compile(
     r"//[^\n]*|\s+|\"(?:\\.|[^\"\\])*+(?:\"|\\?\Z)|[A-Za-z_]\w*|\d+|::|&&|\|\||[=!<>]=|.", re.DOTALL
@@ -187,6 +189,17 @@ def _check_kind(text: str, found: tuple[dict[str, Any], ...], templates: dict[st
             raise InvalidPolicyError(
                 (_flaw(text, at, f"@requires({required!r}) means nothing here"),), advice
             )
+        if required is not None and _actions(statement) != {_WAITING_ACTION}:
+            advice = f'Write `action == Action::"{_WAITING_ACTION}"`; forbid others without @requires.'
+            flaw = _flaw(text, at, "only transfers can wait for an approval, and the policy is about others")
+            raise InvalidPolicyError((flaw,), advice)
+
+
+def _actions(statement: dict[str, Any]) -> set[str]:
+    """Return the actions that a statement's scope names; empty if it is about every action."""
+    scope = statement["action"]
+    named = scope.get("entities") or ([scope["entity"]] if "entity" in scope else [])
+    return {one["id"] for one in named}
 
 
 def _check_types(text: str) -> None:

@@ -131,7 +131,7 @@ BUCKET_UNKNOWN = ProblemType(
 VERSION_UNKNOWN = ProblemType(
     "version-unknown",
     "The agent version was not published",
-    advice="Publish it: python -m infra.publish STAGE (docs/guides).",
+    advice="Publish it: python -m infra.publish stage STAGE --key FILE (docs/guides).",
     status=404,
 )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from events.base import Actor, AgentId
+from events.requests import ROUTE_NAMES
 from events.rollouts import HOSTNAME, NamePattern, RolloutId, RolloutState
 from lambdas.domain.errors import AgentNameError, RolloutOverError
 
@@ -61,6 +62,11 @@ def name_for(rollout: Rollout, hostname: str, requested: AgentId | None) -> Agen
         return _within(rollout.name, requested)
     label = hostname.partition(".")[0].lower()
     name = rollout.name.replace(HOSTNAME, label)
+    if name in ROUTE_NAMES:
+        raise AgentNameError(
+            f"{name} is part of the API's own addresses and cannot be an agent's name.",
+            "Choose the agent's name: --name NAME.",
+        )
     if label in _DEFAULT_HOSTNAMES or not _LABEL.fullmatch(label) or not _LABEL.fullmatch(name):
         raise AgentNameError(
             f"The hostname {hostname!r} does not give a valid agent name for {rollout.name}.",

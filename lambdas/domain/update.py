@@ -49,6 +49,8 @@ class Update:
     version: str
     script: str
     digest: str
+    release: str
+    """What the publisher has signed about the version (`events.releases`)."""
     members: tuple[Member, ...]
     abort_above: int
     """Percentage of failed members of a stage above which the update is aborted."""

@@ -6,13 +6,17 @@ from lambdas.store.agent_rows import AgentRow
 from lambdas.store.audit import AuditRow
 from lambdas.store.dedupe import DedupeRow
 from lambdas.store.idempotency import OnceRow
+from lambdas.store.installer import ReleaseRow
 from lambdas.store.policies import PolicyRow
 from lambdas.store.templates import TemplateRow
 from lambdas.store.transfer_rows import TransferRow
+from lambdas.store.updates import UpdateRow
 
 TABLES: dict[str, type[Model]] = {
     "transfers_table": TransferRow,
     "agents_table": AgentRow,
+    "updates_table": UpdateRow,
+    "releases_table": ReleaseRow,
     "templates_table": TemplateRow,
     "policies_table": PolicyRow,
     "audit_table": AuditRow,

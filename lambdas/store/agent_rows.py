@@ -1,4 +1,4 @@
-"""Rows of the `agents` table: agents, unused enrollments, replies of agents, and published install scripts.
+"""Rows of the `agents` table: agents, unused enrollments, and replies of agents.
 
 They share one table: an agent's name has no `#` in it, the keys of the others do.
 """
@@ -133,19 +133,7 @@ class ReplyRow(Model):
     expires_at = TTLAttribute()
 
 
-class InstallerRow(Model):
-    """The address and digest of a published install script."""
-
-    class Meta:
-        table_name = ""
-
-    agent_id = UnicodeAttribute(hash_key=True)
-    address = UnicodeAttribute()
-    digest = UnicodeAttribute()
-    version = UnicodeAttribute(null=True)
-
-
-ROWS: tuple[type[Model], ...] = (AgentRow, EnrollmentRow, ReplyRow, InstallerRow)
+ROWS: tuple[type[Model], ...] = (AgentRow, EnrollmentRow, ReplyRow)
 
 _ROW_ONLY = {"agent_id", "kind", "awaited", "aging", "key_hash", "next_key_hash", "expires_at"}
 FIELDS = tuple(name for name in AgentRow.get_attributes() if name not in _ROW_ONLY)

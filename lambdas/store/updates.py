@@ -1,22 +1,44 @@
-"""Updates in DynamoDB, in the agents table.
+"""Updates in DynamoDB, in a table of their own: no function that hears agents' reports may write there.
 
-Lists use the index `fleet`; the index `aging`, which has only running updates, those due for a check.
+Lists use the index `by_id`; the index `due`, which has only running updates, those due for a check.
 """
 
 from datetime import datetime, timedelta
 
 from pynamodb.attributes import NumberAttribute, TTLAttribute, UnicodeAttribute, UTCDateTimeAttribute
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
 from events.base import UpdateId
 from lambdas.domain.errors import StaleError, UpdateUnknownError
 from lambdas.domain.update import CHECK_INTERVAL, Update
-from lambdas.store.agent_rows import ROWS, AgentRow
 from lambdas.store.base import JsonOf, Writes, bind, refusal_is, transaction
 
 KIND = "update"
 RETENTION = timedelta(days=90)
 """How long an update can be read after its end."""
+
+
+class ById(GlobalSecondaryIndex["UpdateRow"]):
+    """Index of all updates, by id."""
+
+    class Meta:
+        index_name = "by_id"
+        projection = KeysOnlyProjection()
+
+    kind = UnicodeAttribute(hash_key=True)
+    update_id = UnicodeAttribute(range_key=True)
+
+
+class ByCheck(GlobalSecondaryIndex["UpdateRow"]):
+    """Sparse index of running updates, by the time of their next check."""
+
+    class Meta:
+        index_name = "due"
+        projection = KeysOnlyProjection()
+
+    running = UnicodeAttribute(hash_key=True)
+    check_at = UTCDateTimeAttribute(range_key=True)
 
 
 class UpdateRow(Model):
@@ -25,13 +47,16 @@ class UpdateRow(Model):
     class Meta:
         table_name = ""
 
-    agent_id = UnicodeAttribute(hash_key=True)
+    update_id = UnicodeAttribute(hash_key=True)
     kind = UnicodeAttribute(default=KIND)
     update: JsonOf[Update] = JsonOf(Update)  # type: ignore[assignment]
     revision = NumberAttribute()
-    aging = UnicodeAttribute(null=True)
-    rotate_at = UTCDateTimeAttribute(null=True)
+    running = UnicodeAttribute(null=True)
+    check_at = UTCDateTimeAttribute(null=True)
     expires_at = TTLAttribute(null=True)
+
+    by_id = ById()
+    by_check = ByCheck()
 
 
 class UpdateStore:
@@ -39,17 +64,17 @@ class UpdateStore:
 
     def __init__(self, table: str, region: str) -> None:
         self._region = region
-        bind((*ROWS, UpdateRow), table, region)
+        bind((UpdateRow,), table, region)
 
     def create_update(self, update: Update, also: Writes) -> None:
         """Write a new update; raise StaleError if the id is taken."""
         row = _row(update, 0, update.created_at)
-        self._save(row, UpdateRow.agent_id.does_not_exist(), update, also)
+        self._save(row, UpdateRow.update_id.does_not_exist(), update, also)
 
     def get(self, update_id: UpdateId) -> tuple[Update, int]:
         """Return an update and its revision; raise UpdateUnknownError if it does not exist."""
         try:
-            row = UpdateRow.get(_key(update_id), consistent_read=True)
+            row = UpdateRow.get(update_id, consistent_read=True)
         except UpdateRow.DoesNotExist:
             raise UpdateUnknownError(update_id) from None
         return row.update, int(row.revision)
@@ -66,20 +91,20 @@ class UpdateStore:
 
     def list_updates(self, limit: int, after: UpdateId | None) -> tuple[list[Update], UpdateId | None]:
         """Return the updates with ids after `after`, and the last id if there may be more."""
-        beyond = AgentRow.agent_id > _key(after or "")
-        keys = [row.agent_id for row in AgentRow.fleet.query(KIND, beyond, limit=limit)]
-        found = [row.update for row in UpdateRow.batch_get(keys)]
-        return found, _id(keys[-1]) if len(keys) == limit else None
+        beyond = UpdateRow.update_id > (after or " ")
+        ids = [row.update_id for row in UpdateRow.by_id.query(KIND, beyond, limit=limit)]
+        found = [row.update for row in UpdateRow.batch_get(ids)]
+        return found, ids[-1] if len(ids) == limit else None
 
     def due(self, now: datetime, limit: int) -> list[UpdateId]:
         """Return the ids of running updates that are due for a check."""
-        found = AgentRow.by_age.query(KIND, AgentRow.rotate_at <= now, limit=limit)
-        return [_id(row.agent_id) for row in found]
+        found = UpdateRow.by_check.query(KIND, UpdateRow.check_at <= now, limit=limit)
+        return [row.update_id for row in found]
 
     def running(self, limit: int) -> list[Update]:
         """Return running updates."""
-        keys = [row.agent_id for row in AgentRow.by_age.query(KIND, limit=limit)]
-        return [row.update for row in UpdateRow.batch_get(keys)]
+        ids = [row.update_id for row in UpdateRow.by_check.query(KIND, limit=limit)]
+        return [row.update for row in UpdateRow.batch_get(ids)]
 
     def _save(self, row: UpdateRow, guard: object, update: Update, also: Writes) -> None:
         refusal = StaleError(f"Update {update.update_id}")
@@ -90,15 +115,7 @@ class UpdateStore:
 
 def _row(update: Update, revision: int, now: datetime) -> UpdateRow:
     if update.is_over:
-        return UpdateRow(_key(update.update_id), update=update, revision=revision, expires_at=now + RETENTION)
+        return UpdateRow(update.update_id, update=update, revision=revision, expires_at=now + RETENTION)
     return UpdateRow(
-        _key(update.update_id), update=update, revision=revision, aging=KIND, rotate_at=now + CHECK_INTERVAL
+        update.update_id, update=update, revision=revision, running=KIND, check_at=now + CHECK_INTERVAL
     )
-
-
-def _key(update_id: str) -> str:
-    return f"{KIND}#{update_id}"
-
-
-def _id(key: str) -> UpdateId:
-    return key.partition("#")[2]

@@ -116,6 +116,7 @@ def an_update(update_id: str = "0123456789ab") -> Update:
         version="0.2.0",
         script="https://console.example/install.sh",
         digest="9c" * 32,
+        release="signed.0.2.0.release",
         members=(Member(agent_id=NAME, stage=0, before="0.1.0"),),
         abort_above=0,
         healthy_within=60,

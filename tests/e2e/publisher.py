@@ -1,12 +1,8 @@
 """Publish install kits during tests, and run install commands on servers."""
 
-import base64
-import hashlib
 import os
 import shlex
 import subprocess
-import sysconfig
-import zipfile
 from pathlib import Path
 
 import boto3
@@ -14,40 +10,17 @@ import boto3
 from infra import REPOSITORY
 from infra.kit import Kit, make
 from infra.local import cloud as embedded
-from infra.local.deploy import STAGE
+from infra.local.deploy import STAGE, stage_signer
 from infra.local.servers import free_port
 from infra.publish import publish_kit, stage_outputs
 from tests.e2e.conftest import Fleet
 from tests.e2e.installed import InstalledServer
-from tests.support.kits import sources
+from tests.support.kits import dependencies, sources
 
 SUDO = """#!/bin/sh
 exec "$@" {options}
 """
 """A stand-in for sudo: the script acts on one folder with the rights of this user."""
-
-
-def dependencies(folder: Path) -> Path:
-    """Make a lock file of one wheel that points to what is installed here, without a registry or copies."""
-    name, files = "crosshaul_dependencies-1.dist-info", {}
-    files["crosshaul_dependencies.pth"] = sysconfig.get_path("purelib")
-    files[f"{name}/METADATA"] = "Metadata-Version: 2.1\nName: crosshaul-dependencies\nVersion: 1\n"
-    files[f"{name}/WHEEL"] = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    rows = [f"{path},sha256={_sum(text.encode())},{len(text)}" for path, text in files.items()]
-    files[f"{name}/RECORD"] = "\n".join([*rows, f"{name}/RECORD,,"]) + "\n"
-    wheel = folder / "crosshaul_dependencies-1-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as packed:
-        for path, text in files.items():
-            packed.writestr(path, text)
-    lock = folder / "agent.txt"
-    lock.write_text(
-        f"crosshaul-dependencies==1 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
-    )
-    return lock
-
-
-def _sum(content: bytes) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
 
 
 class Publisher:
@@ -62,8 +35,9 @@ class Publisher:
 
     def publish(self, version: str | None = None, broken: dict[str, tuple[str, str]] | None = None) -> Kit:
         source = REPOSITORY if version is None else sources(version, self.folder, broken)
-        kit = make(self.fleet.here.outputs.console_url, self.lock, source)
-        publish_kit(self.outputs, self.clients, kit)
+        signer = stage_signer(self.fleet.here.home)
+        kit = make(self.fleet.here.outputs.console_url, signer.public_keys, self.lock, source)
+        publish_kit(self.outputs, self.clients, kit, signer)
         return kit
 
     @property

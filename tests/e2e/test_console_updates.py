@@ -11,7 +11,7 @@ from infra.local import cloud as embedded
 from infra.local.deploy import STAGE
 from infra.local.environment import until
 from infra.publish import stage_outputs
-from lambdas.store.installer import KEY, items
+from lambdas.store.installer import NEWEST, Installer, items
 from tests.e2e.conftest import Fleet
 from tests.e2e.console import picture, settled, violations, visit
 
@@ -22,10 +22,11 @@ pytestmark = pytest.mark.e2e
 def published(fleet: Fleet) -> Iterator[str]:
     """Publish a newer version; restore the newest version afterwards."""
     settings = embedded.client_settings(fleet.here.cloud)
-    table = stage_outputs(boto3.client("cloudformation", **settings), STAGE)["AgentsTable"]
+    table = stage_outputs(boto3.client("cloudformation", **settings), STAGE)["ReleasesTable"]
     rows: Any = boto3.client("dynamodb", **settings)
-    before = rows.get_item(TableName=table, Key={"agent_id": {"S": KEY}})["Item"]
-    for row in items("https://console.example/install.sh", "9c" * 32, "7.9.0"):
+    before = rows.get_item(TableName=table, Key={"release_id": {"S": NEWEST}})["Item"]
+    newer = Installer("https://console.example/install.sh", "9c" * 32, "7.9.0", "no.host.wants.it")
+    for row in items(newer):
         rows.put_item(TableName=table, Item=row)
     yield "7.9.0"
     rows.put_item(TableName=table, Item=before)

@@ -26,7 +26,7 @@ from lambdas.domain.problems import CATALOGUE
 from lambdas.settings import Settings
 from lambdas.store import TABLES
 from lambdas.store.base import bind
-from lambdas.store.installer import items
+from lambdas.store.installer import Installer, items
 from tests.support.fakes import FakeCommandSender, FakeUserDirectory, id_of
 from tests.support.fakes_aws import FakeKms
 
@@ -179,8 +179,11 @@ class ControlPlane:
 def publish(version: str) -> None:
     """Publish a version, like a deployment: from then on it is the newest."""
     client = boto3.client("dynamodb", REGION)
-    for row in items(f"https://console/install/{PUBLISHED}/install.sh", PUBLISHED, version):
-        client.put_item(TableName="agents-table", Item=row)  # type: ignore[arg-type]
+    installer = Installer(
+        f"https://console/install/{PUBLISHED}/install.sh", PUBLISHED, version, f"signed.{version}.release"
+    )
+    for row in items(installer):
+        client.put_item(TableName="releases-table", Item=row)  # type: ignore[arg-type]
 
 
 def _resource(path: str) -> tuple[str, dict[str, str]]:

@@ -3,29 +3,58 @@
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jwt.utils import base64url_encode
 
 from agent.cloud.command_verifier import CommandVerifier
 from agent.cloud.messages import BrokerConnection
 from agent.errors import HostError
 from agent.files.disk import atomic_write
+from agent.updating.publisher_keys import PublisherKeys
 from agent.updating.releases import Releases
 from agent.updating.state_files import HealthReport, UpdateFiles, UpdateRecord, read_record
 from agent.updating.update_jobs import Installation, UpdateJobs
 from agent.updating.updater import Updater, UpdaterEnvironment
 from events.commands import PublicKey, UpdateAgent
+from events.releases import PublishedRelease
 from events.topics import Topics
 from tests.support.fakes_agent import AGENT, THING, Signer
 
 UPDATE = "0123456789ab"
+SCRIPT = "ab" * 32
+"""Digest of the install script that every order names."""
 
 
-def an_update(version: str = "2.0.0", update_id: str = UPDATE, healthy_within: int = 10) -> UpdateAgent:
-    script = "https://console.example/install/abc/install.sh"
+class FakePublisher:
+    """Signs releases like `infra.release_key`, at any time and about anything."""
+
+    def __init__(self) -> None:
+        self._key = Ed25519PrivateKey.generate()
+        self.public = base64url_encode(self._key.public_key().public_bytes_raw()).decode()
+
+    def sign(self, version: str, **claims: Any) -> str:
+        """Return a signed release; `claims` replace those of the script that `an_update` names."""
+        release = {"iat": 1_700_000_000, "script": SCRIPT, "package": "cd" * 32, "lock": "ef" * 32, **claims}
+        signed = PublishedRelease.model_validate({"version": version, **release})
+        return jwt.encode(signed.model_dump(mode="json"), self._key, algorithm="EdDSA")
+
+
+PUBLISHER = FakePublisher()
+"""The publisher whom every fake host trusts."""
+
+
+def an_update(
+    version: str = "2.0.0", update_id: str = UPDATE, healthy_within: int = 10, release: str | None = None
+) -> UpdateAgent:
     return UpdateAgent(
         update_id=update_id,
         version=version,
-        script=script,
-        digest="ab" * 32,
+        script="https://console.example/install/abc/install.sh",
+        digest=SCRIPT,
+        release=release or PUBLISHER.sign(version),
         healthy_within=healthy_within,
     )
 
@@ -54,6 +83,8 @@ class InstalledHost:
         self.releases = Releases(folder / "opt")
         self.signer = Signer()
         self.pinned = [self.signer.jwk]
+        self.publisher = PublisherKeys(folder / "agent.toml")
+        self.publisher.pin((PUBLISHER.public,))
         self.running: str | None = None
         self.starts: list[str] = []
         self.healthy: Callable[[str], bool] = lambda _: True
@@ -71,7 +102,7 @@ class InstalledHost:
         (release / "version").write_text(version)
         return release.name
 
-    def install(self, order: UpdateAgent) -> str:
+    def install(self, order: UpdateAgent, _: PublishedRelease) -> str:
         if self.uninstallable:
             raise HostError("the package index is away")
         return self._make(order.version)
@@ -118,7 +149,9 @@ class InstalledHost:
 
     def update(self) -> None:
         """Run the updater once, like its systemd unit."""
-        around = UpdaterEnvironment(self.install, self.restart, self._pin, self._wait, lambda: self._now)
+        around = UpdaterEnvironment(
+            self.install, self.restart, self._pin, self.publisher, self._wait, lambda: self._now
+        )
         verifier = CommandVerifier(AGENT, self.pinned)
         Updater(self.releases, self.state, lambda: verifier, around).update()
 

@@ -1,7 +1,11 @@
-"""Copy the sources with another version, and with what a test breaks, for install kits of other versions."""
+"""What install kits of tests are made of: sources of other versions, and packages without a registry."""
 
+import base64
+import hashlib
 import re
 import shutil
+import sysconfig
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,3 +28,26 @@ def sources(version: str, folder: Path, broken: Mapping[str, tuple[str, str]] | 
         assert was in text
         (made / file).write_text(text.replace(was, becomes, 1))
     return made
+
+
+def dependencies(folder: Path) -> Path:
+    """Make a lock file of one wheel that points to what is installed here, without a registry or copies."""
+    name, files = "crosshaul_dependencies-1.dist-info", {}
+    files["crosshaul_dependencies.pth"] = sysconfig.get_path("purelib")
+    files[f"{name}/METADATA"] = "Metadata-Version: 2.1\nName: crosshaul-dependencies\nVersion: 1\n"
+    files[f"{name}/WHEEL"] = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    rows = [f"{path},sha256={_sum(text.encode())},{len(text)}" for path, text in files.items()]
+    files[f"{name}/RECORD"] = "\n".join([*rows, f"{name}/RECORD,,"]) + "\n"
+    wheel = folder / "crosshaul_dependencies-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as packed:
+        for path, text in files.items():
+            packed.writestr(path, text)
+    lock = folder / "agent.txt"
+    lock.write_text(
+        f"crosshaul-dependencies==1 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+    )
+    return lock
+
+
+def _sum(content: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()

@@ -115,10 +115,22 @@ def doctor(config: ConfigOption = DEFAULT_PATH) -> None:
 
 @app.command()
 @with_plain_errors
-def pin(config: ConfigOption = DEFAULT_PATH) -> None:
+def pin(
+    config: ConfigOption = DEFAULT_PATH,
+    release_key: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY", help="Trust the publisher's key instead, and no other; repeatable."),
+    ] = None,
+) -> None:
     """As root: trust the command keys of this host's registration for updates; run by the installer."""
     from agent.updating import pinned_keys
+    from agent.updating.publisher_keys import PublisherKeys
 
+    if release_key:
+        publisher = PublisherKeys(config)
+        publisher.pin(tuple(release_key))
+        output.say(f"releases are verified with the keys in {publisher.path}")
+        return
     registration = pinned_keys.pin(config, read_config(config).state)
     output.say(
         f"update orders to {registration.agent_id} are verified with the keys in {pinned_keys.pinned(config)}"
@@ -141,6 +153,7 @@ def update(
     from agent import lock, logs
     from agent.updating import pinned_keys
     from agent.updating.installer import RESTART, installer, restarter
+    from agent.updating.publisher_keys import PublisherKeys
     from agent.updating.releases import Releases
     from agent.updating.updater import Updater, UpdaterEnvironment
 
@@ -155,6 +168,7 @@ def update(
         installer(releases, prefix),
         restarter(restart or RESTART),
         lambda keys: pinned_keys.pin_others(config, keys),
+        PublisherKeys(config),
     )
     with lock.exclusive(releases.lock):
         Updater(releases, settings.state, lambda: pinned_keys.verifier(config), environment).update()

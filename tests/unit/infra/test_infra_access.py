@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from infra.plans import PLANS
 from tests.unit.infra.conftest import Synthesized, synthesize
 
+READS = {"GetItem", "Query", "BatchGetItem"}
 ALLOWED_ON_ANYTHING = {
     "dynamodb:ListStreams": "Lambda asks for the account's streams before it reads ours",
     "iot:CreateCertificateFromCsr": "the certificate has no name before it is made",
@@ -95,10 +97,39 @@ def test_writers_of_the_audit_may_only_put(real: Synthesized, local: Synthesized
         assert {action.removeprefix("dynamodb:") for action in granted} == allowed
 
 
+def test_who_hears_reports_writes_neither_what_is_published_nor_what_is_to_be_installed(
+    real: Synthesized, local: Synthesized
+) -> None:
+    """Releases are written by the publisher alone; updates by people's requests and by the sweep."""
+    for stage in (real, local):
+        writers: dict[str, set[str]] = {"TablesReleases": set(), "TablesUpdates": set()}
+        for policy in stage.properties("AWS::IAM::Policy"):
+            role = json.dumps(policy["Roles"])
+            for one in policy["PolicyDocument"]["Statement"]:
+                actions = {action.removeprefix("dynamodb:") for action in as_list(one["Action"])}
+                for table in writers:
+                    if table in json.dumps(one["Resource"]) and actions - READS:
+                        writers[table] |= {name for name in PLANS if f"Functions{name}Role" in role}
+        assert writers == {"TablesReleases": set(), "TablesUpdates": {"Api", "OnSchedule"}}
+
+
 def test_only_the_minute_seals_the_audit(real: Synthesized) -> None:
     signing = [one for one in statements(real) if as_list(one["Action"]) == ["kms:Sign"]]
     with_the_audits_key = [one for one in signing if "Audit" in json.dumps(one["Resource"])]
     assert len(with_the_audits_key) == 1
+
+
+def test_who_sends_no_command_signs_none(real: Synthesized) -> None:
+    """The presence of an agent is only recorded: the broker's events must not reach the key."""
+    signing = {
+        name
+        for name in PLANS
+        for policy in real.properties("AWS::IAM::Policy")
+        if f"Functions{name}Role" in json.dumps(policy["Roles"])
+        for one in policy["PolicyDocument"]["Statement"]
+        if "kms:Sign" in as_list(one["Action"]) and "Commands" in json.dumps(one["Resource"])
+    }
+    assert signing == {"Api", "OnReport", "OnChange", "OnSchedule"}
 
 
 def test_no_managed_policy_widens_a_role(real: Synthesized) -> None:

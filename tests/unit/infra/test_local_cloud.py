@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from infra import REPOSITORY
 from infra.kit import Kit, make
@@ -18,6 +19,8 @@ from infra.local import cloud as embedded
 from infra.local import deploy, processes
 from infra.local.cloud import Cloud
 from infra.publish import NotBuilt, publish, publish_kit
+from infra.release_key import ReleaseSigner
+from lambdas.store.installer import NEWEST
 from tests.support.waiting import HANG_TIMEOUT_S
 
 
@@ -124,6 +127,8 @@ class Recorder:
         return lambda **arguments: self.calls.append(arguments)
 
 
+KEY = "A" * 43
+"""The public half of a publisher's key."""
 OUTPUTS = {"ConsoleBucket": "files", "ConsoleDistribution": "E1", "ApiUrl": "https://api/v1"}
 
 
@@ -152,23 +157,35 @@ def test_a_console_that_is_not_built_is_not_published(tmp_path: Path) -> None:
 
 def test_the_kit_goes_up_under_its_digests_and_the_control_plane_hears_of_it_last() -> None:
     files = {"install/1a/x.whl": b"wheel", "install/2b/install.sh": b"script"}
-    outputs = {**OUTPUTS, "ConsoleUrl": "https://d1.example", "AgentsTable": "agents"}
+    outputs = {**OUTPUTS, "ConsoleUrl": "https://d1.example", "ReleasesTable": "releases"}
     both = Recorder()
 
-    publish_kit(outputs, {"s3": both, "dynamodb": both}, Kit("0.2.0", "2b", files))
+    kit = Kit(
+        version="0.2.0",
+        script_digest="2b" * 32,
+        package_digest="1a" * 32,
+        lock_digest="3c" * 32,
+        rclone_digests=("4d" * 32,),
+        files=files,
+    )
+    publish_kit(outputs, {"s3": both, "dynamodb": both}, kit, ReleaseSigner(Ed25519PrivateKey.generate()))
 
     assert [call.get("Key") for call in both.calls] == [*files, None, None]
     assert "immutable" in both.calls[0]["CacheControl"]
     of_its_version, row = (call["Item"] for call in both.calls[-2:])
-    assert of_its_version["agent_id"] == {"S": "installer#0.2.0"}
-    assert (row["address"], row["digest"]) == ({"S": "https://d1.example/install/2b/install.sh"}, {"S": "2b"})
+    assert (of_its_version["release_id"], row["release_id"]) == ({"S": "0.2.0"}, {"S": NEWEST})
+    digest = "2b" * 32
+    assert row["address"] == {"S": f"https://d1.example/install/{digest}/install.sh"}
+    assert row["digest"] == {"S": digest}
+    assert row["release"] == of_its_version["release"]
 
 
 def test_the_same_files_make_the_same_kit() -> None:
-    one, other = make("https://d1.example"), make("https://d1.example")
+    one, other = make("https://d1.example", (KEY,)), make("https://d1.example", (KEY,))
     assert one == other
     assert hashlib.sha256(one.files[one.script]).hexdigest() == one.script_digest
-    assert make("https://d2.example").script_digest != one.script_digest
+    assert make("https://d2.example", (KEY,)).script_digest != one.script_digest
+    assert make("https://d1.example", (KEY, "B" * 43)).script_digest != one.script_digest
 
 
 @pytest.mark.parametrize(("unit", "most"), [("crosshaul-agent", 17), ("crosshaul-update", 24)])

@@ -92,7 +92,8 @@ export const de: Messages = {
       "Ihr Skript konnte nicht geladen werden: Das Netz ist ausgefallen, oder die Konsole wurde gerade neu veröffentlicht.",
     scriptFailedAdvice: "Bitte erneut versuchen. Sobald das Netz wieder da ist, geschieht das automatisch.",
     notSetUp: "Die Konsole ist nicht eingerichtet",
-    publish: "Bitte neu veröffentlichen: `python -m infra.publish STAGE` schreibt config.json.",
+    publish:
+      "Bitte neu veröffentlichen: `python -m infra.publish stage STAGE --key FILE` schreibt config.json.",
     config: "config.json der Konsole",
     api: "Die API",
     noApi: "config.json der Konsole nennt keine API.",

@@ -98,7 +98,7 @@ export const en = {
       "Its script could not be fetched: the network is down, or a new version of the console was just published.",
     scriptFailedAdvice: "Try again. When the network is back, this page retries automatically.",
     notSetUp: "The console is not set up",
-    publish: "Publish it again: `python -m infra.publish STAGE` writes config.json.",
+    publish: "Publish it again: `python -m infra.publish stage STAGE --key FILE` writes config.json.",
     config: "The console's config.json",
     api: "The API",
     noApi: "The console's config.json does not name the API.",

@@ -6,14 +6,15 @@ from datetime import UTC, datetime
 
 import pytest
 
+from agent.cloud.command_verifier import MAX_CLOCK_SKEW_S, CommandVerifier
 from agent.hops.attempt import head
 from agent.hops.journal import ENDED_RETENTION_S, MAX_UNBOUND_REPORTS, Journal
 from agent.hops.record import HopRecord
 from events.base import Problem
-from events.commands import Peer, Serve
+from events.commands import Peer, Rotate, Serve
 from events.progress import Progress
 from events.reports import Cancelled, Checkpoint, Paused, Refused, ReportEnvelope, Started, Succeeded
-from tests.support.fakes_agent import TRANSFER, move
+from tests.support.fakes_agent import AGENT, TRANSFER, Signer, move
 
 HOP = f"{TRANSFER}-0"
 
@@ -63,8 +64,19 @@ def test_a_command_is_accepted_once_also_after_a_restart(journal, path):
 
 def test_expired_command_ids_are_deleted(journal):
     journal.admit("j1", 100)
-    journal.prune(now=101)
+    journal.prune(now=100 + MAX_CLOCK_SKEW_S + 1)
     assert journal.admit("j1", 100)
+
+
+def test_a_command_is_obeyed_once_also_between_its_expiry_and_the_skew_that_clocks_may_have(journal):
+    """An attacker who replays it in that minute must find it remembered."""
+    signer = Signer()
+    message = signer.envelope(Rotate(), iat=1_000, exp=1_300)
+    last_moment = 1_300 + MAX_CLOCK_SKEW_S
+    claims, _ = CommandVerifier(AGENT, [signer.jwk], lambda: last_moment).verify(message)
+    assert journal.admit(claims.jti, claims.exp)
+    journal.prune(now=last_moment)
+    assert not journal.admit(claims.jti, claims.exp)
 
 
 def test_a_change_is_all_or_nothing(journal):

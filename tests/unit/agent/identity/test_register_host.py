@@ -83,8 +83,36 @@ class FakeControlPlane:
         return self.view
 
 
-def register(state: Path, send, *, sleep=time.sleep, **options):
-    return enrollment.HostEnrollment(state, describe, send, sleep).register(API, TOKEN, **options)
+def register(state: Path, send, *, sleep=time.sleep, api_url=API, **options):
+    return enrollment.HostEnrollment(state, describe, send, sleep).register(api_url, TOKEN, **options)
+
+
+@pytest.mark.parametrize(
+    "api_url",
+    [
+        "http://api.example.org/v1",
+        "http://127.0.0.1.example.org/v1",
+        "http://localhost.example.org/v1",
+        "http://127.0.0.1@example.org/v1",
+        "http://10.0.0.5/v1",
+        "ftp://127.0.0.1/v1",
+        "api.example.org/v1",
+        "http://[",
+    ],
+)
+def test_the_token_is_sent_to_no_address_where_others_could_read_it(tmp_path, api_url):
+    control_plane = FakeControlPlane()
+    with pytest.raises(HostError, match="in plain text") as caught:
+        register(tmp_path / "state", control_plane, api_url=api_url)
+    assert "https://" in caught.value.advice
+    assert control_plane.requests == []
+
+
+@pytest.mark.parametrize(
+    "api_url", ["https://api.example.org/v1", "http://127.0.0.1:4566/v1", "http://[::1]:4566/v1", API]
+)
+def test_https_and_this_machine_get_it(tmp_path, api_url):
+    assert register(tmp_path / "state", FakeControlPlane(), api_url=api_url).api_url == api_url
 
 
 def test_the_private_key_never_leaves_and_the_csr_fits_it(tmp_path):
@@ -168,8 +196,9 @@ def test_a_host_may_request_a_name(tmp_path):
     register(tmp_path / "a", control_plane, name="render-7")
     register(tmp_path / "b", control_plane)
     assert [request.agent_id for request in control_plane.requests] == ["render-7", None]
-    with pytest.raises(HostError, match="is not a valid agent name"):
-        register(tmp_path / "c", control_plane, name="Render 7")
+    for name in ("Render 7", "register"):
+        with pytest.raises(HostError, match="is not a valid agent name"):
+            register(tmp_path / "c", control_plane, name=name)
 
 
 def test_an_earlier_registration_is_not_overwritten(tmp_path):

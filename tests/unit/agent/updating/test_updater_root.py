@@ -3,11 +3,12 @@
 import os
 import time
 
+import jwt
 import pytest
 
 from events.commands import Rotate
 from tests.support.fakes_agent import Signer, trust
-from tests.support.fakes_updates import InstalledHost, an_update
+from tests.support.fakes_updates import PUBLISHER, FakePublisher, InstalledHost, an_update
 
 
 class Killed(BaseException):
@@ -96,6 +97,104 @@ def test_an_order_is_executed_once_and_older_orders_are_refused(host):
         host.update()
     assert host.starts == ["1.0.0", "2.0.0"]
     assert host.record.order.version == "2.0.0"
+
+
+THIEF = FakePublisher()
+UNSIGNED = {
+    "by nobody": an_update(release="nothing"),
+    "by a thief": an_update(release=THIEF.sign("2.0.0")),
+    "at a time that has not come": an_update(release=PUBLISHER.sign("2.0.0", iat=int(time.time()) + 86_400)),
+    "about another version": an_update(release=PUBLISHER.sign("1.9.0")),
+    "about another script": an_update(release=PUBLISHER.sign("2.0.0", script="99" * 32)),
+    "without an algorithm": an_update(
+        release=jwt.encode(
+            {"iss": "crosshaul-publisher", "iat": 1, "version": "2.0.0", "script": "ab" * 32},
+            None,
+            algorithm="none",
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("how", UNSIGNED)
+def test_an_order_without_the_publishers_signature_installs_nothing_and_says_why(host, how):
+    host.show(host.signer.envelope(UNSIGNED[how]))
+    host.update()
+    assert (host.starts, host.kept) == (["1.0.0"], ["1.0.0"])
+    assert host.record.step == "failed"
+    assert "2.0.0 refused: " in host.record.reason
+    host.ask_for("2.0.0", update_id="bbbbbbbbbbbb", iat=int(time.time()) + 1)
+    host.update()
+    assert host.running == "2.0.0"
+
+
+def test_without_the_publishers_key_no_release_is_installed(host):
+    host.publisher.path.unlink()
+    host.ask_for("2.0.0")
+    host.update()
+    assert (host.starts, host.record.step) == (["1.0.0"], "failed")
+    assert "releases are refused" in host.record.reason
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\x00", b"[]", b'{"keys": []}', b'{"keys": ["short"]}'])
+def test_with_damaged_keys_no_release_is_installed_and_the_reason_says_which_file(host, content):
+    host.publisher.path.write_bytes(content)
+    host.ask_for("2.0.0")
+    host.update()
+    assert (host.starts, host.record.step) == (["1.0.0"], "failed")
+    assert f"{host.publisher.path} cannot be used" in host.record.reason
+
+
+def test_an_order_cannot_return_a_host_to_a_release_signed_before_the_one_it_keeps(host):
+    """Whoever holds the key that signs commands may order only what is newer: no old security hole."""
+    old, new = PUBLISHER.sign("1.5.0", iat=1_000), PUBLISHER.sign("2.0.0", iat=2_000)
+    now = int(time.time())
+    for number, (version, release) in enumerate((("2.0.0", new), ("1.5.0", old))):
+        order = an_update(version, f"{number:012x}", release=release)
+        host.show(host.signer.envelope(order, iat=now + number))
+        host.update()
+    assert host.running == "2.0.0"
+    assert host.record.reason == "1.5.0 refused: it was signed before the release that this host has"
+    again = an_update("1.5.0", "f" * 12, release=PUBLISHER.sign("1.5.0", iat=3_000))
+    host.show(host.signer.envelope(again, iat=now + 2))
+    host.update()
+    assert host.running == "1.5.0"
+
+
+def test_a_release_that_did_not_work_bars_no_way_back(host):
+    host.healthy = lambda version: version != "3.0.0"
+    now = int(time.time())
+    for number, (version, signed) in enumerate((("3.0.0", 3_000), ("2.0.0", 2_000))):
+        order = an_update(version, f"{number:012x}", release=PUBLISHER.sign(version, iat=signed))
+        host.show(host.signer.envelope(order, iat=now + number))
+        host.update()
+    assert (host.running, host.record.step) == ("2.0.0", "kept")
+
+
+class TestTheKeyOfReleasesIsReplaced:
+    """A release announces the next key, signed with the present one."""
+
+    def update(self, host, version, signer, **claims):
+        number = int(version[0])
+        order = an_update(version, f"{number:012x}", release=signer.sign(version, iat=number, **claims))
+        host.show(host.signer.envelope(order, iat=int(time.time()) + number))
+        host.update()
+        return host.record.step
+
+    def test_a_host_that_keeps_the_release_trusts_both_and_then_only_the_new_one(self, host):
+        following = FakePublisher()
+        assert self.update(host, "2.0.0", following) == "failed"
+        assert self.update(host, "3.0.0", PUBLISHER, next_key=following.public) == "kept"
+        assert host.publisher.trusted().keys == (PUBLISHER.public, following.public)
+        assert self.update(host, "4.0.0", following) == "kept"
+        assert host.publisher.trusted().keys == (following.public,)
+        assert self.update(host, "5.0.0", PUBLISHER) == "failed"
+
+    def test_a_key_that_only_a_failed_release_announces_is_not_trusted(self, host):
+        following = FakePublisher()
+        host.healthy = lambda version: version == "1.0.0"
+        assert self.update(host, "2.0.0", PUBLISHER, next_key=following.public) == "returned"
+        assert host.publisher.trusted().keys == (PUBLISHER.public,)
 
 
 @pytest.mark.parametrize("kind", ["symlink", "directory", "pipe"])

@@ -10,10 +10,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from events.commands import Retire
 from events.locations import AgentLocation
-from events.requests import RegisterRequest
+from events.requests import ROUTE_NAMES, RegisterRequest
 from events.states import HopState
 from events.topics import STAGE_ATTRIBUTE, Topics
 from lambdas import adapters, wiring
+from lambdas.api.app import app
 from lambdas.aws.iot_registry import IotEndpoint, IotRegistry
 from lambdas.domain import problems
 from lambdas.domain.errors import AgentUnknownError
@@ -120,6 +121,18 @@ def test_whoever_guesses_learns_nothing(here, token):
     answers = [here.post("/agents/register", host(one), role=None) for one in (token, "y." + "A" * 43)]
     assert [answer.status for answer in answers] == [401, 401]
     assert len({answer.body["detail"] for answer in answers}) == 1
+
+
+def test_no_agent_is_named_like_a_route_since_no_request_would_reach_it(here):
+    beside = {
+        route.split("/")[2] for route in app.routes if route.startswith("/agents/") and "{" not in route
+    }
+    assert beside == ROUTE_NAMES
+    for name in ROUTE_NAMES:
+        answer = here.post("/agents/enrollments", {"agent_id": name})
+        assert (answer.status, "choose another name" in answer.text) == (422, True)
+        wished = here.post("/agents/register", host(here.token("server-b"), agent_id=name), role=None)
+        assert wished.status == 422
 
 
 def test_a_name_that_is_taken_cannot_be_enrolled(here):

@@ -153,6 +153,15 @@ def test_a_name_outside_the_pattern_is_refused_and_costs_nothing(here, hostname,
     assert shown(here, rollout)["used"] == 0
 
 
+@pytest.mark.parametrize("hostname", ["register", "enrollments.example.org"])
+def test_a_host_named_like_a_route_is_asked_for_another_name(here, hostname):
+    rollout = started(here, name="{hostname}")
+    answer = come(here, rollout["token"], hostname)
+    assert answer.problem == problems.AGENT_NAME
+    assert "--name" in answer.body["advice"]
+    assert come(here, rollout["token"], hostname, agent_id="server-r").status == 201
+
+
 def test_a_requested_name_matches_both_ends_of_the_pattern(here):
     token = started(here, name="a-{hostname}-z")["token"]
     assert come(here, token, agent_id="a-1-z").status == 201

@@ -38,6 +38,7 @@ def an_update(names, canaries=1, percents=(10,), abort_above=20):
         version="0.2.0",
         script="https://d1/install.sh",
         digest="9c" * 32,
+        release="signed.0.2.0.release",
         members=members,
         abort_above=abort_above,
         healthy_within=300,

@@ -167,6 +167,7 @@ def test_an_agent_gets_a_signed_order_with_its_own_key_in_its_stage(scenario):
     assert addressee == "server-b"
     assert isinstance(command, UpdateAgent)
     assert (command.version, command.digest, command.update_id) == ("0.2.0", DIGEST, update_id)
+    assert command.release == "signed.0.2.0.release"
     waiting = scenario.order("server-c", update_id).body
     assert (waiting["token"], "is not due in update" in waiting["reason"]) == (None, True)
     assert scenario.order("server-b", "ffffffffffff").body["token"] is None

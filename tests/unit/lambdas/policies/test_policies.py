@@ -100,6 +100,16 @@ class TestKeeping:
             ('permit (principal in Grup::"x", action, resource);', "line 1, column 22: unrecognized entity"),
             ("permit (principal == ?principal, action, resource);", "line 1, column 22: a slot"),
             ('@requires("luck") forbid (principal, action, resource);', "line 1, column 1: @requires"),
+            ('@requires("approval") forbid (principal, action, resource);', "only transfers can wait"),
+            (
+                '@requires("approval") forbid (principal, action == Action::"browse", resource);',
+                "only transfers can wait",
+            ),
+            (
+                '@requires("approval")\n'
+                'forbid (principal, action in [Action::"transfer", Action::"stop"], resource);',
+                "line 1, column 1: only transfers can wait",
+            ),
             ("// nothing", "line 1, column 1: there are 0 statements"),
             ("// really?\npermit (principal == ?principal, action, resource);", "line 2, column 22: a slot"),
         ],

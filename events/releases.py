@@ -1,0 +1,39 @@
+"""What a publisher signs about a release, apart from the control plane's commands.
+
+It travels as a JWT (EdDSA, Ed25519). The key belongs to the person who publishes, and is never in AWS;
+root's updater on each host has pinned the public half. So neither a stolen control plane nor a stolen KMS key
+can make a host install anything else.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from events.base import EpochSeconds, Fingerprint, Message, Version
+
+ISSUER: Literal["crosshaul-publisher"] = "crosshaul-publisher"
+
+ReleaseKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
+"""Public half of an Ed25519 key: its 32 bytes in base64url, like `x` of a JWK (RFC 8037)."""
+
+SignedRelease = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,4000}$")]
+"""A JWT whose claims are a `PublishedRelease`."""
+
+
+class PublishedRelease(Message):
+    """Claims of a signed release: everything that root runs or installs for it, by digest."""
+
+    iss: Literal["crosshaul-publisher"] = ISSUER
+    iat: EpochSeconds
+    """When it was signed: a host never returns to a release that was signed before the one it has."""
+    version: Version
+    script: Fingerprint
+    """SHA-256 of the install script."""
+    package: Fingerprint
+    """SHA-256 of the wheel."""
+    lock: Fingerprint
+    """SHA-256 of the agent's lock file."""
+    rclone: Annotated[tuple[Fingerprint, ...], Field(max_length=8)] = ()
+    """SHA-256 of the rclone program, one for each platform."""
+    next_key: ReleaseKey | None = None
+    """The key that will sign later releases: hosts that have this release trust it, too."""

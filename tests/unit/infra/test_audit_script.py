@@ -1,0 +1,65 @@
+"""`make audit`, as CI runs it: what is found fails, and a source that does not answer is named."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from infra import REPOSITORY
+from tests.support.waiting import HANG_TIMEOUT_S
+
+CLEAN = "exit 0"
+VULNERABLE = "echo 'somepackage 1.0 PYSEC-2026-1'; exit 1"
+AWAY = "echo 'ENOTFOUND: no such host' >&2; exit 1"
+
+
+def audit(folder: Path, pypi: str, npm: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the script with stand-ins for pip-audit and npm."""
+    tree = folder / "tree"
+    programs = {
+        "infra/local/setup.sh": CLEAN,
+        ".crosshaul/env/bin/pip-audit": pypi,
+        ".crosshaul/node/npm": npm,
+        ".crosshaul/node/node": CLEAN,
+    }
+    for name, body in programs.items():
+        path = tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{body}\n")
+        path.chmod(0o755)
+    (tree / ".crosshaul/node.path").write_text(str(tree / ".crosshaul/node/node"))
+    shutil.copy(REPOSITORY / "infra/local/audit.sh", tree / "infra/local")
+    return subprocess.run(
+        [tree / "infra/local/audit.sh", *options],
+        capture_output=True,
+        text=True,
+        timeout=HANG_TIMEOUT_S,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("pypi", "npm", "status", "in_ci"),
+    [
+        (CLEAN, CLEAN, 0, 0),
+        (VULNERABLE, CLEAN, 1, 1),
+        (CLEAN, VULNERABLE, 1, 1),
+        (AWAY, CLEAN, 2, 0),
+        (CLEAN, AWAY, 2, 0),
+        (VULNERABLE, AWAY, 1, 1),
+        (AWAY, VULNERABLE, 1, 1),
+    ],
+)
+def test_what_is_known_fails_and_what_was_not_asked_is_said(
+    tmp_path: Path, pypi: str, npm: str, status: int, in_ci: int
+) -> None:
+    done = audit(tmp_path, pypi, npm)
+    assert done.returncode == status
+    assert ("could not be reached" in done.stderr) == (AWAY in (pypi, npm))
+    assert ("PYSEC-2026-1" in done.stdout) == (VULNERABLE in (pypi, npm))
+    assert audit(tmp_path, pypi, npm, "--if-reachable").returncode == in_ci
+
+
+def test_ci_runs_it() -> None:
+    assert "infra/local/audit.sh --if-reachable\n" in (REPOSITORY / ".ci/run").read_text()
