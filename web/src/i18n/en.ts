@@ -933,6 +933,8 @@ export const en = {
       deleted: "the record was deleted",
       changed: "the record was changed",
       inserted: "the record is in no chain: it was inserted, or its link was removed",
+      chainedTwice: "the record is in the chain twice, with two digests; the first one counts",
+      chainedLate: "the record was chained more than a day after it was written",
       sealMissing: "the seal is missing",
       sealMismatch: "the seal does not match the one before",
       sealInvalid: "the seal's signature is invalid",
