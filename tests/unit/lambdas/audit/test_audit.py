@@ -1,5 +1,6 @@
 """Every change and refusal is recorded and chained, and a missing record is detected."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import boto3
@@ -11,6 +12,7 @@ from lambdas import adapters, on_audit, wiring
 from lambdas.audit.chain import AuditSealer
 from tests.support.control_plane import REGION, Context
 from tests.support.fakes import as_shown
+from tests.support.fakes_api import sample
 from tests.support.world import items_written
 from tests.unit.lambdas.policies.test_policies import NO_LAB, RAW, put
 from tests.unit.lambdas.templates.test_api_templates import VIDEOS
@@ -31,7 +33,8 @@ def records(here, **query):
 
 
 def stored():
-    return boto3.client("dynamodb", REGION).scan(TableName=TABLE)["Items"]
+    pages = boto3.client("dynamodb", REGION).get_paginator("scan").paginate(TableName=TABLE)
+    return [row for page in pages for row in page["Items"]]
 
 
 def stream(here=None, name="INSERT"):
@@ -197,6 +200,91 @@ class TestReading:
     )
     def test_says_what_it_does_not_understand(self, here, query):
         assert here.get("/audit", **query).status == 400
+
+
+class TestSizes:
+    """Whatever was written, each answer fits into what Lambda may answer, and a day can be verified."""
+
+    LAMBDA_BYTES = 6 * 1024 * 1024
+
+    @pytest.fixture
+    def large(self, fleet):
+        """Write a day with records of the largest size that a table takes."""
+        for number in range(25):
+            at = f"{TODAY:%Y-%m-%d}T00:00:00.{number:06d}Z"
+            record = sample(
+                AuditRecord,
+                record_id=f"{at}-00000000",
+                at=at,
+                agents=("server-b",),
+                transfer_id="k3v9q0d7m2x8c5n1b6za",
+                before={"text": '"' * 180_000},
+            )
+            adapters.audit_store().add_record(record)
+        stream()
+        return fleet
+
+    @pytest.mark.parametrize(
+        "query", [{}, {"agent": "server-b"}, {"transfer_id": "k3v9q0d7m2x8c5n1b6za"}], ids=str
+    )
+    def test_pages_of_large_records_are_answered_and_none_is_left_out(self, large, query):
+        seen, cursor = [], {}
+        while True:
+            answer = large.get("/audit", limit="200", since=f"{TODAY:%Y-%m-%d}T00:00:00Z", **query, **cursor)
+            assert answer.status == 200
+            assert len(json.dumps({"body": answer.text})) < self.LAMBDA_BYTES
+            seen += [one["record_id"] for one in answer.body["records"]]
+            if not answer.body["next"]:
+                break
+            cursor = {"after": answer.body["next"]}
+        large_ones = [one for one in seen if one.endswith("-00000000")]
+        assert len(large_ones) == len(set(large_ones)) == 25
+        assert seen == sorted(seen, reverse=True)
+
+    def test_a_page_of_large_links_ends_early_too(self, fleet, monkeypatch):
+        monkeypatch.setattr("lambdas.store.audit.MAX_PAGE_BYTES", 1_000)
+        for _ in range(6):
+            fleet.post("/transfers", RAW)
+            stream()
+        day, numbers, cursor = f"{datetime.now(UTC):%Y-%m-%d}", [], {}
+        while True:
+            page = fleet.get(f"/audit/chain/{day}", limit="200", **cursor).body
+            numbers += [link["number"] for link in page["links"]]
+            if not page["next"]:
+                break
+            assert len(page["links"]) < 6
+            cursor = {"after": page["next"]}
+        assert numbers == [1, 2, 3, 4, 5, 6]
+
+
+class TestRowsOfOthers:
+    """A row that is not under its record's id is no record, and does not hide those that are."""
+
+    @pytest.fixture(params=["another's key", "no record", "broken"])
+    def intruder(self, fleet, request):
+        fleet.post("/transfers", RAW)
+        row = max((row for row in stored() if "record" in row), key=lambda row: row["part"]["S"])
+        row["part"] = {"S": row["part"]["S"][:-8] + "ffffffff"}
+        if request.param == "no record":
+            del row["record"]
+        if request.param == "broken":
+            row["record"] = {"S": "{"}
+        boto3.client("dynamodb", REGION).put_item(TableName=TABLE, Item=row)
+        return row
+
+    def test_it_is_not_listed_and_counted_as_tampering(self, fleet, intruder, capsys):
+        for query in ({}, {"person": "ana@example.org"}):
+            listed = [one["action"] for one in records(fleet, **query)]
+            assert listed.count("transfer.requested") == 1
+        assert "AuditTampered" in capsys.readouterr().out
+
+    def test_it_is_not_chained_and_counted_as_tampering(self, fleet, intruder, capsys):
+        event = {"Keys": {"day": intruder["day"], "part": intruder["part"]}, "NewImage": intruder}
+        new = {"eventName": "INSERT", "eventSource": "aws:dynamodb", "dynamodb": event}
+        on_audit.handler({"Records": [new]}, Context())
+        day = f"{datetime.now(UTC):%Y-%m-%d}"
+        assert fleet.get(f"/audit/chain/{day}").body["links"] == []
+        assert "AuditTampered" in capsys.readouterr().out
 
 
 def everything(here):
