@@ -77,7 +77,8 @@ def chain(days: dict[str, list[list[AuditRecord]]]) -> Links:
     return links
 
 
-A, B, C, D, E = record(FIRST, 1), record(FIRST, 2), record(SECOND, 3), record(THIRD, 4), record(TODAY, 5)
+A, B, C = record(FIRST, 1), record(FIRST, 2), record(SECOND, 3, repeats=22)
+D, E = record(THIRD, 4), record(TODAY, 5)
 DAYS = {FIRST: [[A, B]], SECOND: [[C]], THIRD: [[D]], TODAY: [[E]]}
 WHOLE = [A, B, C, D, E]
 
@@ -195,5 +196,5 @@ def cases() -> Iterator[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    told = (json.dumps(case, separators=(",", ":")) for case in cases())
-    FILE.write_text('{"cases": [\n' + ",\n".join(told) + "\n]}\n")
+    lines = (json.dumps(case, separators=(",", ":")) for case in cases())
+    FILE.write_text('{"cases": [\n' + ",\n".join(lines) + "\n]}\n")

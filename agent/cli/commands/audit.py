@@ -80,7 +80,8 @@ def _row(record: "AuditRecord") -> "tuple[Cell, ...]":
     from agent.cli.text import clock
 
     when, where, policies = clock(record.at), record.address or "–", ", ".join(record.policies)
-    return when, record.who.name, where, record.action, record.about, record.decision, policies, record.why
+    decision = f"{record.decision} +{record.repeats}" if record.repeats else record.decision
+    return when, record.who.name, where, record.action, record.about, decision, policies, record.why
 
 
 @app.command()

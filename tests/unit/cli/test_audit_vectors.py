@@ -35,7 +35,7 @@ def test_every_kind_of_tampering_is_among_them() -> None:
 def test_the_file_is_the_one_that_its_description_makes() -> None:
     """Keys and signatures are new each time; all else must be the same."""
 
-    def told(cases: Any) -> list[tuple[Any, ...]]:
+    def comparable(cases: Any) -> list[tuple[Any, ...]]:
         return [(case["name"], case["records"], case["links"], case["flaws"]) for case in cases]
 
-    assert told(CASES) == told(audit_vectors.cases())
+    assert comparable(CASES) == comparable(audit_vectors.cases())

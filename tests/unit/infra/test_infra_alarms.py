@@ -94,11 +94,11 @@ def test_tampering_with_the_audit_is_counted_where_the_alarm_looks(
     on_audit.handler(event, Context())  # type: ignore[arg-type]
     written = next(line for line in capsys.readouterr().out.splitlines() if "CloudWatchMetrics" in line)
     counted = json.loads(written)
-    [told] = counted["_aws"]["CloudWatchMetrics"]
+    [entry] = counted["_aws"]["CloudWatchMetrics"]
     [alarm] = [one for one in real.properties("AWS::CloudWatch::Alarm") if one["Namespace"] == "Crosshaul"]
-    assert (alarm["Namespace"], alarm["MetricName"]) == (told["Namespace"], told["Metrics"][0]["Name"])
+    assert (alarm["Namespace"], alarm["MetricName"]) == (entry["Namespace"], entry["Metrics"][0]["Name"])
     assert {one["Name"]: one["Value"] for one in alarm["Dimensions"]} == {
-        name: counted[name] for name in told["Dimensions"][0]
+        name: counted[name] for name in entry["Dimensions"][0]
     }
     assert sum(counted[alarm["MetricName"]]) >= alarm["Threshold"]
     assert alarm["AlarmActions"], "and its topic takes it: see above"

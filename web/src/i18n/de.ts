@@ -938,6 +938,7 @@ export const de: Messages = {
     verifyNow: "Die letzten 30 Tage prüfen",
     checked: (records, seals) => `Hier geprüfte Einträge: ${records}, Siegel: ${seals}.`,
     intact: "Keine Änderungen gefunden.",
+    repeats: (count) => `und ${count} weitere innerhalb der Stunde`,
     problems: (count) => `${count} ${many(count, "Fehler", "Fehler")} gefunden:`,
     errors: {
       linkMissing: "ein Glied der Kette fehlt",

@@ -925,6 +925,7 @@ export const en = {
     verifyNow: "Verify the last 30 days",
     checked: (records: string, seals: string) => `Records checked here: ${records}, seals: ${seals}.`,
     intact: "No changes were found.",
+    repeats: (count: string) => `and ${count} more within the hour`,
     problems: (count: number) => `${count} ${many(count, "problem", "problems")} found:`,
     errors: {
       linkMissing: "a link of the chain is missing",

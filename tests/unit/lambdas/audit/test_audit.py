@@ -8,8 +8,14 @@ import pytest
 
 from agent.cli.proof import Audit, verified
 from events.audit import AuditLink, AuditRecord, AuditSealsView
+from events.base import Actor, Problem
 from lambdas import adapters, on_audit, wiring
+from lambdas.api.routing import _is_refusal
 from lambdas.audit.chain import AuditSealer
+from lambdas.audit.recorder import equality_key
+from lambdas.audit.refusals import RefusalSummary
+from lambdas.domain.errors import AgentDeclinedError
+from lambdas.store import refusals
 from tests.support.control_plane import REGION, Context
 from tests.support.fakes import as_shown
 from tests.support.fakes_api import sample
@@ -142,7 +148,7 @@ class TestRecording:
             body = host("server-b.not-the-token-that-was-given-out")
         with items_written() as written:
             assert fleet.call(method, path, body, role=role).status == status
-        assert written == [1]
+        assert written == [1, 2], "no count to add to; then the record and the count, in one transaction"
         refusal = records(fleet)[0]
         assert (refusal["decision"], refusal["who"]["name"]) == (
             "refused",
@@ -155,13 +161,114 @@ class TestRecording:
         def broken(_):
             raise ConnectionError("no table")
 
-        monkeypatch.setattr(adapters.audit_store(), "add_record", broken)
+        monkeypatch.setattr(adapters.audit_store(), "writes_for", broken)
         assert fleet.post("/transfers", RAW, role="viewer").status == 403
 
     def test_only_who_manages_policies_reads_it(self, here):
         for path in ("/audit", "/audit/seals", "/audit/chain/2026-11-24"):
             assert here.get(path, role="operator").status == 403
             assert here.get(path).status == 200
+
+
+class TestRepeatedRefusals:
+    """A tab of somebody without rights, or a stranger at an open route, does not fill the audit."""
+
+    TOKEN = "server-b.not-the-token-that-was-given-out"
+
+    @staticmethod
+    def refusals(here):
+        return [one for one in records(here) if one["decision"] == "refused"]
+
+    @staticmethod
+    def an_hour_later(later=timedelta(hours=1, minutes=3)):
+        now = datetime.now(UTC) + later
+        summary = RefusalSummary(adapters.refusal_store(), adapters.audit_store(), lambda: now)
+        summary.write()
+        summary.write()
+
+    def test_a_tab_that_polls_leaves_one_record_and_one_with_the_count(self, fleet):
+        for _ in range(23):
+            assert fleet.get("/agents", role="strangers").status == 403
+        [first] = self.refusals(fleet)
+        assert (first["action"], first["repeats"]) == ("GET /agents", 0)
+        self.an_hour_later()
+        # The record of the ended hour is of the future here, so it is looked for in the table.
+        found = [json.loads(row["record"]["S"]) for row in stored() if "record" in row]
+        assert sorted(one["repeats"] for one in found if one["decision"] == "refused") == [0, 22]
+        [last] = [one for one in found if one["repeats"]]
+        assert (last["who"], last["action"], last["why"]) == (first["who"], first["action"], first["why"])
+        self.an_hour_later()
+        assert len([row for row in stored() if "record" in row]) == len(found), "it is written once"
+
+    def test_different_refusals_of_a_person_have_a_record_each(self, fleet):
+        for name in ("server-b", "server-c", "server-b"):
+            assert fleet.call("DELETE", f"/agents/{name}", role="operator").status == 403
+        fleet.call("DELETE", "/agents/server-b", role="operator", who="bo@example.org")
+        assert sorted((one["who"]["name"], one["about"]) for one in self.refusals(fleet)) == [
+            ("ana@example.org", "DELETE /agents/server-b"),
+            ("ana@example.org", "DELETE /agents/server-c"),
+            ("bo@example.org", "DELETE /agents/server-b"),
+        ]
+
+    def test_every_path_that_somebody_tries_has_a_record_of_its_own(self, fleet):
+        """The reason alone does not tell them apart."""
+        for path in ("/data/../etc/a", "/data/../etc/b", "/data/./../../etc/a", "/data/../etc/a"):
+            assert fleet.post("/transfers", {**RAW, "source": f"server-b:{path}"}).status == 422
+        assert len(self.refusals(fleet)) == 3
+
+    def test_a_stranger_gets_one_record_an_hour_for_a_route_whatever_they_send(self, fleet):
+        for number in range(30):
+            path = f"/agents/server-{number}/credentials"
+            hop = {"hop_id": f"k3v9q0d7m2x8c5n1b6za-{number}"}
+            assert fleet.post(path, hop, role=None).status == 401
+        assert len(self.refusals(fleet)) == 1
+
+    @pytest.mark.parametrize(
+        "name", ["x" * 60_000, "\ud800\u202e\x1b[2J", "server-b"], ids=["long", "odd", "plain"]
+    )
+    def test_a_crafted_path_is_recorded_but_not_at_any_length(self, fleet, name):
+        assert fleet.call("DELETE", f"/agents/{name}", role="operator").status == 403
+        [refusal] = self.refusals(fleet)
+        assert len(json.dumps(refusal)) < 8_000
+        assert refusal["agents"] == (["server-b"] if name == "server-b" else [])
+
+    def test_refusals_at_the_same_time_are_all_counted(self, fleet, monkeypatch):
+        """Two requests find no count: one begins it, and the other counts on."""
+        increment, slow = refusals._incremented, iter([False])
+        monkeypatch.setattr(
+            refusals, "_incremented", lambda hour, key: next(slow, None) is not False and increment(hour, key)
+        )
+        assert fleet.get("/agents", role="strangers").status == 403
+        slow = iter([False])
+        assert fleet.get("/agents", role="strangers").status == 403
+        assert len(self.refusals(fleet)) == 1
+        [(_, _, times)] = adapters.refusal_store().repeated(datetime.now(UTC), 10)
+        assert times == 2
+
+    @pytest.mark.parametrize(
+        ("address", "other", "equal"),
+        [
+            ("198.51.100.7", "198.51.100.200", True),
+            ("198.51.100.7", "198.51.101.7", False),
+            ("2001:db8:1:2::3", "2001:db8:1:ffff::4", True),
+            ("2001:db8:1:2::3", "2001:db8:2:2::3", False),
+            (None, "nonsense", True),
+        ],
+    )
+    def test_strangers_of_one_network_are_one(self, address, other, equal):
+        nobody = Actor(id="nobody", name="nobody")
+        one, another = (sample(AuditRecord, who=nobody, address=given) for given in (address, other))
+        assert (equality_key(one, "first") == equality_key(another, "second")) is equal
+
+
+class TestMistakes:
+    def test_a_policy_with_a_typo_is_no_refusal(self, fleet):
+        before = len(records(fleet))
+        assert fleet.call("PUT", "/policies/x", {"text": "permitt (", "why": "a try"}).status == 422
+        assert len(records(fleet)) == before
+
+    def test_a_directory_that_its_agent_cannot_read_is_no_refusal(self):
+        assert not _is_refusal(AgentDeclinedError(Problem(code="denied", message="no", advice="")))
 
 
 class TestReading:
