@@ -114,8 +114,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def _cell(value: Any) -> str:
-    """Return a CSV cell: text as it is, other values as JSON; what looks like a formula is quoted."""
-    text = value if isinstance(value, str) else "" if value is None else json.dumps(value)
+    """Return a CSV cell: text with harmless characters, other values as JSON; a formula is quoted."""
+    text = clean(value) if isinstance(value, str) else "" if value is None else json.dumps(value)
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
