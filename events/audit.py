@@ -42,6 +42,8 @@ class AuditRecord(Message):
     """Policies that decided."""
     why: str = ""
     """Reason that the person gave, or message of the refusal."""
+    repeats: Count = 0
+    """Of a refusal: how many equal ones followed within the hour, which have no records of their own."""
     transfer_id: TransferId | None = None
     agents: tuple[AgentId, ...] = ()
     before: dict[str, Any] | None = None

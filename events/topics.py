@@ -14,6 +14,9 @@ PRESENCE = "$aws/events/presence/+/+"
 """IoT Core's lifecycle events of the whole account: connected or disconnected, then the client id."""
 STAGE_ATTRIBUTE = "crosshaul-stage"
 """Thing attribute with the stage's name; things without it do not belong to the stage."""
+_LIVE = re.compile(
+    r"crosshaul/[^/]+/agents/crosshaul:[^/:]+:(?P<agent>[^/:]+)/live/(?P<transfer>[^/]+)/(?P<hop>[^/]+)"
+)
 _AGENT = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -120,6 +123,15 @@ class Topics:
     def presence_sql(self) -> str:
         """Return the SQL of the presence rule, which selects the clients of this stage's agents."""
         return f"SELECT * FROM '{PRESENCE}' WHERE regexp_matches(clientId, '^{self._things}')"
+
+
+def live_sender(topic: str) -> tuple[AgentId, TransferId, HopId] | None:
+    """Return what a topic of live progress says: agent, transfer and hop; None if it is another topic.
+
+    The broker lets an agent publish below its own name only, so unlike a message's content it can be trusted.
+    """
+    found = _LIVE.fullmatch(topic)
+    return (found["agent"], found["transfer"], found["hop"]) if found else None
 
 
 def _jobs(thing: ThingName) -> str:

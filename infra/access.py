@@ -27,6 +27,17 @@ TABLE_ACTIONS = {
 }
 """DynamoDB actions by the plans' names for them. Scan is left out on purpose."""
 
+AUDIT_KEYS = {
+    "put-records": ("20??-??-??",),
+    "put-links": ("chain#*", "agent#*"),
+    "put-seals": ("seal",),
+}
+"""Partitions of the audit table that a plan may put rows into, by the plans' names for them.
+
+Who writes records writes no links and no seals but the function of each minute, and no records are written by
+who chains them.
+"""
+
 
 @dataclass(frozen=True)
 class Access:
@@ -76,7 +87,16 @@ class Access:
 
     def _table(self, name: str, words: list[str]) -> Iterator[iam.PolicyStatement]:
         """Yield the actions on the table; queries also get each of its indexes by name."""
-        yield _allow([TABLE_ACTIONS[word] for word in words], self.state.tables.by_setting[name].table_arn)
+        table = self.state.tables.by_setting[name].table_arn
+        if actions := [TABLE_ACTIONS[word] for word in words if word in TABLE_ACTIONS]:
+            yield _allow(actions, table)
+        partitions = [key for word in words for key in AUDIT_KEYS.get(word, ())]
+        if partitions:
+            yield iam.PolicyStatement(
+                actions=[TABLE_ACTIONS["put"]],
+                resources=[table],
+                conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": partitions}},
+            )
         indexes = self.state.tables.index_arns(name)
         if "query" in words and indexes:
             yield _allow(["dynamodb:Query"], *indexes)

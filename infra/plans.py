@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Plan:
-    """One Lambda function. `tables` maps each table to names of actions in `access.TABLE_ACTIONS`."""
+    """One Lambda function.
+
+    `tables` maps each table to names in `access.TABLE_ACTIONS` and `access.AUDIT_KEYS`.
+    """
 
     handler: str
     seconds: int
@@ -53,8 +56,9 @@ PLANS: dict[str, Plan] = {
             "releases_table": "get",
             "templates_table": "get query put delete",
             "policies_table": "get query put update delete",
-            "audit_table": "query batch put",
+            "audit_table": "query batch put-records",
             "idempotency_table": "get put update delete",
+            "refusals_table": "put update",
         },
         signs_commands=True,
         reads_public_keys=True,
@@ -75,8 +79,9 @@ PLANS: dict[str, Plan] = {
             "agents_table": "get batch",
             "templates_table": "get query",
             "policies_table": "get query",
-            "audit_table": "put",
+            "audit_table": "put-records",
             "dedupe_table": "batch put",
+            "refusals_table": "put update",
         },
         reads_users=True,
     ),
@@ -86,7 +91,7 @@ PLANS: dict[str, Plan] = {
         {
             "transfers_table": "get query put update",
             "agents_table": "get batch put update",
-            "audit_table": "put",
+            "audit_table": "put-records",
         },
         signs_commands=True,
         reads_public_keys=True,
@@ -114,7 +119,8 @@ PLANS: dict[str, Plan] = {
             "transfers_table": "get query put update",
             "agents_table": "get query batch put update",
             "updates_table": "get query batch put",
-            "audit_table": "query put",
+            "audit_table": "query put-records put-seals",
+            "refusals_table": "query delete",
         },
         signs_commands=True,
         updates=True,
@@ -122,5 +128,5 @@ PLANS: dict[str, Plan] = {
         seals_audit=True,
         asynchronous=True,
     ),
-    "OnAudit": Plan("lambdas.on_audit.handler", 60, {"audit_table": "query put"}),
+    "OnAudit": Plan("lambdas.on_audit.handler", 60, {"audit_table": "query put-links"}),
 }

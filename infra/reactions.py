@@ -91,8 +91,13 @@ def follow(tables: Tables, on_change: lambda_.Function, failures: sqs.Queue) -> 
 
 
 def chain(tables: Tables, on_audit: lambda_.Function, failures: sqs.Queue) -> None:
-    """Invoke the function for audit records, in order within a day, one batch at a time."""
+    """Invoke the function for audit records, in order within a day, one batch at a time.
+
+    It also gets every row that was changed or removed, be it a record, a link, a seal or a pointer.
+    """
     of_a_day = {"S": lambda_.FilterRule.begins_with("2")}
+    added = {"eventName": ["INSERT"], "dynamodb": {"Keys": {"day": of_a_day}}}
+    tampered = {"eventName": ["MODIFY", "REMOVE"]}
     on_audit.add_event_source(
         sources.DynamoEventSource(
             tables.by_setting[AUDIT],
@@ -102,7 +107,7 @@ def chain(tables: Tables, on_audit: lambda_.Function, failures: sqs.Queue) -> No
             bisect_batch_on_error=True,
             retry_attempts=_MAX_ATTEMPTS,
             parallelization_factor=1,
-            filters=[lambda_.FilterCriteria.filter({"dynamodb": {"Keys": {"day": of_a_day}}})],
+            filters=[lambda_.FilterCriteria.filter(added), lambda_.FilterCriteria.filter(tampered)],
             on_failure=sources.SqsDlq(failures),
         )
     )

@@ -1,4 +1,4 @@
-"""Alarms for operators: dead-letter queues and failing functions."""
+"""Alarms for operators: dead-letter queues, failing functions, and a changed audit."""
 
 from aws_cdk import Annotations, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -11,10 +11,11 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.stage import Stage
+from lambdas.telemetry import AUDIT_TAMPERED, NAMESPACE, dimensions
 
 
 class Watch(Construct):
-    """Alarms on dead-letter queues and failing functions, all sent to one SNS topic."""
+    """Alarms on dead-letter queues, failing functions and a changed audit, all sent to one SNS topic."""
 
     def __init__(
         self,
@@ -34,6 +35,18 @@ class Watch(Construct):
         for function_name, function in functions.items():
             metric = function.metric_errors(period=Duration.minutes(5))
             self._alarm(f"{function_name}Errors", metric, f"{function_name} failed")
+        tampering = cloudwatch.Metric(
+            namespace=NAMESPACE,
+            metric_name=AUDIT_TAMPERED,
+            dimensions_map=dimensions(stage.name),
+            statistic="Sum",
+            period=Duration.minutes(1),
+        )
+        self._alarm(
+            AUDIT_TAMPERED,
+            tampering,
+            "The audit was changed: run crosshaul audit verify, and read OnAudit's log",
+        )
 
     def _subscribe(self, stage: Stage) -> None:
         if stage.alarm_email:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lambdas.store.enrollments import EnrollmentStore
     from lambdas.store.installer import InstallerStore
     from lambdas.store.policies import PolicyStore
+    from lambdas.store.refusals import RefusalStore
     from lambdas.store.replies import ReplyStore
     from lambdas.store.rollouts import RolloutStore
     from lambdas.store.templates import TemplateStore
@@ -247,6 +248,13 @@ def audit_store() -> "AuditStore":
     from lambdas.store.audit import AuditStore
 
     return AuditStore(settings().audit_table, settings().region)
+
+
+@cache
+def refusal_store() -> "RefusalStore":
+    from lambdas.store.refusals import RefusalStore
+
+    return RefusalStore(settings().refusals_table, settings().region)
 
 
 @cache

@@ -15,6 +15,7 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
     wiring.audit_sealer().seal()
     wiring.key_rotation().rotate_aging_keys(adapters.clock())
     wiring.lease_sweeper().sweep()
+    wiring.refusal_summary().write()
     wiring.update_stages().advance_updates(adapters.clock())  # last: IoT Jobs must not delay hops
 
 

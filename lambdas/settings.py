@@ -25,6 +25,7 @@ class Settings:
     audit_table: str
     dedupe_table: str
     idempotency_table: str
+    refusals_table: str
     bus_name: str
     signing_key_id: str = ""
     """The ARN of the KMS key (ECC_NIST_P256) that signs commands."""

@@ -1,5 +1,6 @@
 """The logger and the metrics of every function, and the wrapper of every entry point."""
 
+import os
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -8,8 +9,13 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-logger = Logger(service="crosshaul")
-metrics = Metrics(namespace="Crosshaul", service="crosshaul")
+NAMESPACE = "Crosshaul"
+SERVICE = "crosshaul"
+AUDIT_TAMPERED = "AuditTampered"
+"""Counts rows of the audit that were changed, removed or written in another's place; it has an alarm."""
+
+logger = Logger(service=SERVICE)
+metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
 
 Handler = Callable[[dict[str, Any], LambdaContext], Any]
 
@@ -27,6 +33,7 @@ def entry(handler: Handler) -> Handler:
             return logged(event, context)
         finally:
             if metrics.metric_set:
+                metrics.add_dimension(name="stage", value=os.environ.get("CROSSHAUL_STAGE", "none"))
                 metrics.flush_metrics()
 
     return counted
@@ -35,3 +42,8 @@ def entry(handler: Handler) -> Handler:
 def count(name: str, value: int = 1) -> None:
     """Add to a metric of this name, in the namespace Crosshaul."""
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+
+
+def dimensions(stage: str) -> dict[str, str]:
+    """Return the dimensions of every metric of a stage; an account may have several stages."""
+    return {"service": SERVICE, "stage": stage}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lambdas.audit.chain import AuditChain, AuditSealer
     from lambdas.audit.query import AuditQuery
     from lambdas.audit.recorder import AuditRecorder
+    from lambdas.audit.refusals import RefusalSummary
     from lambdas.policies.authorizer import Authorizer
     from lambdas.policies.decision_point import DecisionPoint
     from lambdas.policies.service import PolicyService
@@ -315,7 +316,14 @@ def policy_simulator() -> "PolicySimulator":
 def audit_recorder() -> "AuditRecorder":
     from lambdas.audit.recorder import AuditRecorder
 
-    return AuditRecorder(adapters.audit_store(), adapters.clock)
+    return AuditRecorder(adapters.audit_store(), adapters.refusal_store(), adapters.clock)
+
+
+@cache
+def refusal_summary() -> "RefusalSummary":
+    from lambdas.audit.refusals import RefusalSummary
+
+    return RefusalSummary(adapters.refusal_store(), adapters.audit_store(), adapters.clock)
 
 
 @cache

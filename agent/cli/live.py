@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from time import sleep
 from typing import TYPE_CHECKING
@@ -11,12 +12,22 @@ import pydantic
 
 from agent.cli import output
 from agent.cloud.http import ApiProblem
+from events.base import AgentId
 from events.progress import Live
+from events.topics import live_sender
 from events.views import LiveView
 
 if TYPE_CHECKING:
     from agent.cli.api import ApiClient
     from agent.cloud.live_link import LiveLink
+
+
+@dataclass(frozen=True)
+class AgentLive:
+    """A live message, and the agent that sent it."""
+
+    agent_id: AgentId
+    live: Live
 
 
 class LiveFeed:
@@ -29,7 +40,7 @@ class LiveFeed:
     def is_connected(self) -> bool:
         return self._link is not None and self._link.connected
 
-    def next(self, seconds: float) -> Live | None:
+    def next(self, seconds: float) -> AgentLive | None:
         """Return the next message, waiting at most `seconds`; None if none arrived or it is not valid."""
         if self._link is None:
             sleep(seconds)
@@ -40,11 +51,16 @@ class LiveFeed:
             return None
 
 
-def _read(messages: "SimpleQueue[bytes]", seconds: float) -> Live | None:
+def _read(messages: "SimpleQueue[tuple[str, bytes]]", seconds: float) -> AgentLive | None:
+    topic, payload = messages.get(timeout=seconds)
     try:
-        return Live.model_validate_json(messages.get(timeout=seconds))
+        live = Live.model_validate_json(payload)
     except pydantic.ValidationError:  # from a newer agent, or not ours: progress messages may be lost
         return None
+    sender = live_sender(topic)
+    if sender is None or sender[1:] != (live.transfer_id, live.hop_id):
+        return None
+    return AgentLive(sender[0], live)
 
 
 @contextmanager

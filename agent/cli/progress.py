@@ -1,5 +1,7 @@
 """Progress of a transfer, merged from polled views and live messages."""
 
+from events.base import AgentId, HopId
+from events.locations import agent_of
 from events.progress import Live, Progress
 from events.states import HopState, TransferState
 from events.views import HopView, TransferView
@@ -20,11 +22,21 @@ class TransferSnapshot:
         self.view = view
         self._live: dict[str, Live] = {}
 
+    @property
+    def _carriers(self) -> dict[HopId, AgentId | None]:
+        """The agent that carries out and reports each hop: the destination's, or the only one."""
+        return {hop.hop_id: agent_of(hop.destination) or agent_of(hop.source) for hop in self.view.hops}
+
     def on_poll(self, view: TransferView) -> None:
         self.view = view
 
-    def on_message(self, live: Live) -> None:
-        """Keep the message unless a newer one is known: live messages may arrive late or twice."""
+    def on_message(self, agent_id: AgentId, live: Live) -> None:
+        """Keep the message, if it is from the hop's carrier, unless a newer one is known.
+
+        Live messages may arrive late or twice, and any agent may send them about any hop.
+        """
+        if agent_id != self._carriers.get(live.hop_id):
+            return
         known = self._live.get(live.hop_id)
         if known is None or (known.attempt, known.at) <= (live.attempt, live.at):
             self._live[live.hop_id] = live

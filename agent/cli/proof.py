@@ -10,7 +10,9 @@ from typing import Any
 from events.audit import START, AuditLink, AuditRecord, AuditSeal, digest_of
 
 MAX_CHAIN_DELAY = timedelta(minutes=5)
-"""Longest time between a record and its link in the chain."""
+"""How long a record may be without a link before it counts as inserted."""
+MAX_LINK_DELAY = timedelta(days=1)
+"""How much later than its record's day a link's day may be: the stream keeps a record for one day."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,35 @@ class Audit:
     """By day, for every day from the first record's day to today."""
     seals: tuple[AuditSeal, ...]
     keys: tuple[dict[str, Any], ...]
+
+
+FLAWS = {
+    "linkMissing": "the link of the chain is missing",
+    "linkMismatch": "the link does not match the digest of the link before it",
+    "linkChanged": "the link was changed",
+    "deleted": "the record was deleted",
+    "changed": "the record was changed",
+    "inserted": "the record is in no chain: it was inserted, or its link was removed",
+    "chainedTwice": "the record is in the chain twice, with two digests; the first one counts",
+    "chainedLate": "the record was chained more than a day after it was written",
+    "sealMissing": "the seal is missing",
+    "sealMismatch": "the seal does not match the digest of the seal before it",
+    "sealInvalid": "the seal's signature is wrong",
+    "otherChain": "the chain is not the one that was sealed",
+}
+"""What verification can find. The console has the same kinds (web/src/pages/audit/verifyChain.ts), and both
+are tested with tests/support/audit_vectors.json."""
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """One problem of the audit: its kind, and the day, link or record that it is about."""
+
+    kind: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {FLAWS[self.kind]}"
 
 
 @dataclass
@@ -38,11 +69,16 @@ class AuditProof:
 def verified(audit: Audit, now: datetime) -> AuditProof:
     """Verify the records, chains and seals; the flaws are empty if nothing was changed or removed."""
     proof = AuditProof(len(audit.records), len(audit.seals), [fingerprint(key) for key in audit.keys])
-    for day, links in sorted(audit.links.items()):
-        proof.flaws += _chain_flaws(day, links)
-    proof.flaws += _record_flaws(audit, now)
-    proof.flaws += _seal_flaws(audit, now)
+    proof.flaws += map(str, flaws_of(audit, now))
     return proof
+
+
+def flaws_of(audit: Audit, now: datetime) -> Iterator[Flaw]:
+    """Yield all problems of the audit."""
+    for day, links in sorted(audit.links.items()):
+        yield from _chain_flaws(day, links)
+    yield from _record_flaws(audit, now)
+    yield from _seal_flaws(audit, now)
 
 
 def fingerprint(jwk: Mapping[str, Any]) -> str:
@@ -51,55 +87,69 @@ def fingerprint(jwk: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(members, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _chain_flaws(day: str, links: tuple[AuditLink, ...]) -> Iterator[str]:
+def _chain_flaws(day: str, links: tuple[AuditLink, ...]) -> Iterator[Flaw]:
     previous = START
     for number, link in enumerate(links, 1):
+        what = f"{day} #{number}"
         if link.number != number:
-            yield f"{day}: link {number} of the chain is missing"
+            yield Flaw("linkMissing", what)
             return
         if link.previous != previous:
-            yield f"{day}: link {number} does not match the digest of the link before it"
+            yield Flaw("linkMismatch", what)
         if digest_of(link) != link.digest or link.day != day:
-            yield f"{day}: link {number} was changed"
+            yield Flaw("linkChanged", what)
         previous = link.digest
 
 
-def _record_flaws(audit: Audit, now: datetime) -> Iterator[str]:
+def _record_flaws(audit: Audit, now: datetime) -> Iterator[Flaw]:
+    known, flaws = _chained(audit)
+    yield from flaws
     first = min(audit.links, default="")
-    known = {
-        entry.record_id: entry.digest
-        for _, links in sorted(audit.links.items())
-        for link in links
-        for entry in link.entries
-    }
-    found = {record.record_id: record for record in audit.records}
-    for record_id, digest in known.items():
-        if record_id[:10] < first:
-            continue  # it waited past midnight for its link: the record is older than what was asked for
-        if record_id not in found:
-            yield f"{record_id}: the record was deleted"
-        elif digest_of(found[record_id]) != digest:
-            yield f"{record_id}: the record was changed"
-    for record_id, record in found.items():
-        if record_id not in known and now - record.at > MAX_CHAIN_DELAY:
-            yield f"{record_id}: the record is in no chain: it was inserted, or its link was removed"
+    found = {record.record_id for record in audit.records}
+    for record_id in known:
+        # A record that waited past midnight for its link may be older than what was asked for.
+        if record_id not in found and record_id[:10] >= first:
+            yield Flaw("deleted", record_id)
+    for record in audit.records:
+        if record.record_id not in known:
+            if now - record.at > MAX_CHAIN_DELAY:
+                yield Flaw("inserted", record.record_id)
+        elif digest_of(record) != known[record.record_id]:
+            yield Flaw("changed", record.record_id)
 
 
-def _seal_flaws(audit: Audit, now: datetime) -> Iterator[str]:
+def _chained(audit: Audit) -> tuple[dict[str, str], list[Flaw]]:
+    """Return the digest under which each record was chained first, and the flaws of the chain's entries.
+
+    A later entry never replaces an earlier one: whoever can add to a chain could otherwise make the changed
+    record the right one.
+    """
+    known: dict[str, str] = {}
+    flaws = []
+    for day, links in sorted(audit.links.items()):
+        latest = (date.fromisoformat(day) - MAX_LINK_DELAY).isoformat()
+        for entry in (entry for link in links for entry in link.entries):
+            if entry.record_id[:10] < latest:
+                flaws.append(Flaw("chainedLate", entry.record_id))
+            if known.setdefault(entry.record_id, entry.digest) != entry.digest:
+                flaws.append(Flaw("chainedTwice", entry.record_id))
+    return known, flaws
+
+
+def _seal_flaws(audit: Audit, now: datetime) -> Iterator[Flaw]:
     by_day = {seal.day: seal for seal in audit.seals}
     previous = START
-    for day in _sealed_days(audit.seals, now):
+    for day in _sealed_days(audit, now):
         seal = by_day.get(day)
         if seal is None:
-            yield f"{day}: the seal is missing"
+            yield Flaw("sealMissing", day)
             continue
         if seal.previous != previous:
-            yield f"{day}: the seal does not match the digest of the seal before it"
+            yield Flaw("sealMismatch", day)
         if not _is_signed(seal, audit.keys):
-            yield f"{day}: the seal's signature is wrong"
+            yield Flaw("sealInvalid", day)
         if day in audit.links and _end(audit.links[day]) != (seal.links, seal.last):
-            count = len(audit.links[day])
-            yield f"{day}: the chain is not the one that was sealed: {seal.links} links then, {count} now"
+            yield Flaw("otherChain", day)
         previous = digest_of(seal)
 
 
@@ -107,15 +157,21 @@ def _end(links: tuple[AuditLink, ...]) -> tuple[int, str]:
     return len(links), links[-1].digest if links else START
 
 
-def _sealed_days(seals: tuple[AuditSeal, ...], now: datetime) -> Iterator[str]:
-    """Yield the days that must be sealed: first seal to yesterday, whose seal is due at 01:00 UTC."""
-    if not seals:
+def _sealed_days(audit: Audit, now: datetime) -> Iterator[str]:
+    """Yield the days that must be sealed: from the first to yesterday, whose seal is due at 01:00 UTC.
+
+    The first is the first seal's. Without any seal it is the first day that has links, since seals that were
+    all removed must show.
+    """
+    sealed = [seal.day for seal in audit.seals] or sorted(day for day, links in audit.links.items() if links)
+    if not sealed:
         return
-    day = date.fromisoformat(seals[0].day)
-    last = max(date.fromisoformat(seals[-1].day), (now - timedelta(days=1, hours=1)).date())
+    due = (now - timedelta(days=1, hours=1)).date().isoformat()
+    last = max(audit.seals[-1].day, due) if audit.seals else due
+    day = sealed[0]
     while day <= last:
-        yield day.isoformat()
-        day += timedelta(days=1)
+        yield day
+        day = (date.fromisoformat(day) + timedelta(days=1)).isoformat()
 
 
 def _is_signed(seal: AuditSeal, keys: tuple[dict[str, Any], ...]) -> bool:

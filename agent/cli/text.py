@@ -9,6 +9,9 @@ from agent.cli.errors import CliError
 _JOINERS = {"\u200c", "\u200d"}
 """Zero-width characters that Persian and emoji need; they cannot steer a terminal."""
 
+_STEERING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Unicode categories of characters that could steer a terminal, or hide what a line says."""
+
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _SIZE = re.compile(r"^\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]?)(?:i?B)?(?:/s)?\s*$", re.IGNORECASE)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -20,8 +23,26 @@ def clean(text: str) -> str:
     return "".join(_visible(character) for character in text)
 
 
+def escaped_json(text: str) -> str:
+    """Return JSON text that means the same, with characters that could steer a terminal as `\\u` escapes.
+
+    In valid JSON text they stand only within strings, except line breaks and tabs, which become spaces.
+    """
+    if text.isprintable():  # most lines are, and manifests have millions
+        return text
+    return "".join(
+        _json_escape(character) if unicodedata.category(character) in _STEERING else character
+        for character in re.sub(r"[\t\r\n]", " ", text)
+    )
+
+
+def _json_escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+
+
 def _visible(character: str) -> str:
-    if unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} or character in _JOINERS:
+    if unicodedata.category(character) not in _STEERING or character in _JOINERS:
         return character
     number = ord(character)
     if 0xDC80 <= number <= 0xDCFF:  # surrogateescape: a byte of a name that is not UTF-8

@@ -98,9 +98,9 @@ def _listen(watch: _Watch, snapshot: TransferSnapshot | None) -> None:
     """Show live messages until the next poll is due."""
     due = time.monotonic() + (_LIVE_POLL_INTERVAL_S if watch.feed.is_connected else _POLL_INTERVAL_S)
     while (left := due - time.monotonic()) > 0:
-        live = watch.feed.next(left)
-        if live and snapshot:
-            snapshot.on_message(live)
+        message = watch.feed.next(left)
+        if message and snapshot:
+            snapshot.on_message(message.agent_id, message.live)
             watch.screen.show(snapshot)
 
 

@@ -18,13 +18,13 @@ _STOP_TIMEOUT_S = 3.0
 
 
 class LiveLink:
-    """A connection in the background; `messages` fills with payloads while `connected`.
+    """A connection in the background; `messages` fills with topics and payloads while `connected`.
 
     `with` starts and stops it. A failed connection shows only in `connected`: awscrt retries by itself.
     """
 
     def __init__(self, url: str, client_id: str, topics: tuple[str, ...]) -> None:
-        self.messages: SimpleQueue[bytes] = SimpleQueue()
+        self.messages: SimpleQueue[tuple[str, bytes]] = SimpleQueue()
         self._topics = topics
         self._connected = Event()
         self._stopped: Future[None] = Future()
@@ -64,7 +64,8 @@ class LiveLink:
     # What follows runs on awscrt's threads.
 
     def _on_message(self, data: mqtt5.PublishReceivedData) -> None:
-        self.messages.put(bytes(data.publish_packet.payload or b""))
+        packet = data.publish_packet
+        self.messages.put((packet.topic, bytes(packet.payload or b"")))
 
     def _subscribe(self, _: mqtt5.LifecycleConnectSuccessData) -> None:
         subscriptions = [mqtt5.Subscription(topic, qos=mqtt5.QoS.AT_MOST_ONCE) for topic in self._topics]

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import sys
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, TypeVar
@@ -137,6 +138,15 @@ class Call:
         if len(raw) > limit:
             raise RequestError(TOO_LARGE, limit=limit)
         return raw if isinstance(raw, bytes) else raw.encode()
+
+    @property
+    def body_digest(self) -> str:
+        """The SHA-256 of the body, or of nothing if it cannot be read."""
+        try:
+            raw = self.body(sys.maxsize)
+        except RequestError:
+            raw = b""
+        return hashlib.sha256(raw).hexdigest()
 
 
 def parse_body(model: type[M], call: Call, limit: int) -> M:

@@ -21,6 +21,8 @@ from lambdas import wiring
 from lambdas.api.calls import Call, parse_body, parse_path, parse_query
 from lambdas.api.problems import CORS_HEADERS, details, response
 from lambdas.audit.recorder import AuditEvent
+from lambdas.domain import problems
+from lambdas.domain.errors import CrosshaulError
 from lambdas.telemetry import logger
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -134,7 +136,7 @@ class RouteGroup:
                 return _success(route, route.respond(call, path))
             except Exception as error:
                 problem = details(error, call.request_id)
-                if problem.status in _AUDITED_STATUSES:
+                if _is_refusal(error):
                     _record_refusal(call, path, problem)
                 return _failure(error, problem)
 
@@ -149,8 +151,24 @@ def _success(route: Route, answer: Answer) -> Response:
     return Response(body=body, status_code=route.status, headers=headers)
 
 
-_AUDITED_STATUSES = {401, 403, 422}
-"""Refusals that are audited: unauthorized callers, and requests such as a path outside every root."""
+_AUDITED_PROBLEMS = {
+    problems.INVALID_BODY,
+    problems.OUTSIDE_ROOTS,
+    problems.READ_ONLY,
+    problems.REMOTE_UNKNOWN,
+    problems.CERTIFICATE,
+    problems.AGENT_NAME,
+    problems.POLICY_LOCKOUT,
+}
+"""Problems with status 422 that are refusals: a request for what is beyond the caller's reach, or a crafted
+name. A policy with a syntax error, or a directory that its agent cannot read, is a mistake and no refusal."""
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Return whether an error is audited: an unauthorized caller, or a request beyond what anybody may do."""
+    if not isinstance(error, CrosshaulError):
+        return False
+    return error.problem_type.status in {401, 403} or error.problem_type in _AUDITED_PROBLEMS
 
 
 def _record_refusal(call: Call, path: dict[str, str], problem: ProblemDetails) -> None:
@@ -162,7 +180,7 @@ def _record_refusal(call: Call, path: dict[str, str], problem: ProblemDetails) -
         agents=(path["agent_id"],) if "agent_id" in path else (),
         transfer_id=path.get("transfer_id"),
     )
-    wiring.audit_recorder().record_refusal(call.principal, event, problem.detail)
+    wiring.audit_recorder().record_refusal(call.principal, event, problem.detail, call.body_digest)
 
 
 def _failure(error: Exception, problem: ProblemDetails) -> Response:

@@ -43,8 +43,8 @@ class AuditQuery:
         """Return a page of one day's links; raises CursorError."""
         if after is not None and not after.isdecimal():
             raise CursorError
-        links = self._store.links(day, int(after or 0), limit)
-        return AuditChainView(links=tuple(links), next=str(links[-1].number) if len(links) == limit else None)
+        links, following = self._store.links(day, int(after or 0), limit)
+        return AuditChainView(links=tuple(links), next=None if following is None else str(following))
 
     def seals(self) -> AuditSealsView:
         """Return all seals and the public keys that verify them."""

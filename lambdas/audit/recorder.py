@@ -1,15 +1,19 @@
 """Record changes in the transaction that makes them, and refusals by themselves."""
 
+import hashlib
+import ipaddress
+import json
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
 from events.audit import AuditRecord
-from events.base import AgentId
+from events.base import Actor, AgentId, TransferId
 from events.policies import Effect
 from lambdas.domain.agent import Agent
 from lambdas.domain.authorization import Principal
@@ -24,6 +28,10 @@ from lambdas.telemetry import logger
 
 ANONYMOUS_ID = "nobody"
 """The id under which a caller who is not signed in is recorded."""
+MAX_CHARS = 1_000
+"""Longest text of a record that comes from a request, in characters: records cannot be deleted."""
+MAX_POLICIES = 50
+"""Most policies that a record names."""
 Record = Callable[[Any, Any], Writes]
 """Return the audit writes of a change, given the object before and after it; None where there is none."""
 
@@ -38,6 +46,12 @@ class RecordStore(Protocol):
 
     def writes_for(self, record: AuditRecord) -> Writes: ...
     def add_record(self, record: AuditRecord) -> None: ...
+
+
+class RefusalCounter(Protocol):
+    """Counts equal refusals of an hour, and stores the record of the first one."""
+
+    def add(self, key: str, record: AuditRecord, record_writes: Writes) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +69,9 @@ class AuditEvent:
 class AuditRecorder:
     """Creates audit records of changes, refusals and issued credentials."""
 
-    def __init__(self, store: RecordStore, clock: Clock) -> None:
+    def __init__(self, store: RecordStore, refusals: RefusalCounter, clock: Clock) -> None:
         self._store = store
+        self._refusals = refusals
         self._clock = clock
 
     def record_change(self, principal: Principal, event: AuditEvent, decision: Effect = "allowed") -> Record:
@@ -72,10 +87,16 @@ class AuditRecorder:
         """Record issued credentials; called before they are handed out, since no change is written."""
         self._store.add_record(self._record(principal, event, "allowed", after=details))
 
-    def record_refusal(self, principal: Principal, event: AuditEvent, why: str) -> None:
-        """Record a refusal; if that fails, log it, since the refusal holds in any case."""
+    def record_refusal(
+        self, principal: Principal, event: AuditEvent, why: str, request_digest: str = ""
+    ) -> None:
+        """Record a refusal, unless an equal one was recorded in this hour: that is counted.
+
+        A failure is only logged, since the refusal holds in any case.
+        """
         try:
-            self._store.add_record(self._record(principal, event, "refused", why=why))
+            record = self._record(principal, event, "refused", why=why)
+            self._refusals.add(equality_key(record, request_digest), record, self._store.writes_for(record))
         except Exception:
             logger.exception("refusal not recorded", extra={"who": principal.id, "action": event.action})
 
@@ -83,15 +104,62 @@ class AuditRecorder:
         now = self._clock()
         return AuditRecord.model_validate(
             {
-                **event.__dict__,
-                "record_id": f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z-{secrets.token_hex(4)}",
+                "action": bounded(event.action),
+                "about": bounded(event.about),
+                "why": bounded(more.pop("why", event.why)),
+                "policies": tuple(map(bounded, event.policies[:MAX_POLICIES])),
+                "transfer_id": event.transfer_id if _is_named(TransferId, event.transfer_id) else None,
+                "agents": tuple(name for name in event.agents if _is_named(AgentId, name)),
+                "record_id": new_record_id(now),
                 "at": now,
-                "who": principal.actor,
-                "address": principal.address,
+                "who": Actor(id=principal.id, name=bounded(principal.name)),
+                "address": principal.address and bounded(principal.address),
                 "decision": decision,
                 **more,
             }
         )
+
+
+def new_record_id(now: datetime) -> str:
+    """Return the id of a record that is written now."""
+    return f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z-{secrets.token_hex(4)}"
+
+
+def equality_key(record: AuditRecord, request_digest: str) -> str:
+    """Return the same text for refusals that count as equal.
+
+    Those of a person are equal if request, body and reason are. Anonymous ones are equal if route and network
+    are: all else is the caller's to choose, and so would be a new record each.
+    """
+    if record.who.id == ANONYMOUS_ID:
+        parts = [ANONYMOUS_ID, _network(record.address), record.action]
+    else:
+        parts = [record.who.id, record.action, record.about, record.why, request_digest]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _network(address: str | None) -> str:
+    """Return the network that an address belongs to: /24 of IPv4, /48 of IPv6."""
+    try:
+        parsed = ipaddress.ip_address(address or "")
+    except ValueError:
+        return "unknown"
+    return str(ipaddress.ip_network((parsed, 24 if parsed.version == 4 else 48), strict=False))
+
+
+def bounded(text: str) -> str:
+    """Return the text without what JSON cannot carry, cut to MAX_CHARS; `…` marks a cut."""
+    valid = text[:MAX_CHARS].encode("utf-8", "replace").decode()
+    return valid if len(text) <= MAX_CHARS else f"{valid[:-1]}…"
+
+
+def _is_named(kind: Any, name: str | None) -> bool:
+    """Return whether a name from a request's path can be the name of such a thing at all."""
+    try:
+        TypeAdapter(kind).validate_python(name)
+    except ValidationError:
+        return False
+    return True
 
 
 _AUDITED_FIELDS: dict[type, tuple[str, ...]] = {

@@ -8,6 +8,7 @@ from lambdas.store.dedupe import DedupeRow
 from lambdas.store.idempotency import OnceRow
 from lambdas.store.installer import ReleaseRow
 from lambdas.store.policies import PolicyRow
+from lambdas.store.refusals import RefusalRow
 from lambdas.store.templates import TemplateRow
 from lambdas.store.transfer_rows import TransferRow
 from lambdas.store.updates import UpdateRow
@@ -22,5 +23,6 @@ TABLES: dict[str, type[Model]] = {
     "audit_table": AuditRow,
     "dedupe_table": DedupeRow,
     "idempotency_table": OnceRow,
+    "refusals_table": RefusalRow,
 }
 """Maps the setting with a table's name to the row class that has all of the table's keys and indexes."""

@@ -4,21 +4,34 @@ A day's records share a partition, so the table's stream has them in the order o
 partitions: `agent#<name>`, which points to an agent's records; `chain#<day>` and `seal`.
 """
 
+import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
+from pydantic import ValidationError
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
 from events.audit import AuditLink, AuditRecord, AuditSeal
+from events.base import Message
 from lambdas.domain.audit_filter import AuditFilter, Period
 from lambdas.domain.errors import StaleError
 from lambdas.store.base import JsonOf, Writes, bind, refusal_is
 from lambdas.store.cursor import Cursor, read, taken, written
+from lambdas.telemetry import AUDIT_TAMPERED, count, logger
 
+M = TypeVar("M", bound=Message)
+
+MAX_PAGE_BYTES = 4_000_000
+"""A page ends with the record or link that reaches this size as the API sends it. Lambda answers at most
+6 MB, and a row has at most 400 KB."""
+_BATCH = 10
+"""Records of an agent that are read at a time."""
 AGENT, CHAIN, SEAL = "agent#", "chain#", "seal"
 
 
@@ -40,6 +53,16 @@ class ByTransfer(GlobalSecondaryIndex["AuditRow"]):
     part = UnicodeAttribute(range_key=True)
 
 
+class _ReadableJson(JsonOf[M | None]):
+    """JSON text of a message; None if it is not one, so that one bad row does not hide all others."""
+
+    def deserialize(self, value: Any) -> M | None:
+        try:
+            return super().deserialize(value)
+        except ValidationError:
+            return None
+
+
 class AuditRow(Model):
     class Meta:
         table_name = ""
@@ -48,9 +71,9 @@ class AuditRow(Model):
     part = UnicodeAttribute(range_key=True)
     who = UnicodeAttribute(null=True)
     transfer_id = UnicodeAttribute(null=True)
-    record: JsonOf[AuditRecord] = JsonOf(AuditRecord, null=True)
-    link: JsonOf[AuditLink] = JsonOf(AuditLink, null=True)
-    seal: JsonOf[AuditSeal] = JsonOf(AuditSeal, null=True)
+    record: _ReadableJson[AuditRecord] = _ReadableJson(AuditRecord, null=True)
+    link: _ReadableJson[AuditLink] = _ReadableJson(AuditLink, null=True)
+    seal: _ReadableJson[AuditSeal] = _ReadableJson(AuditSeal, null=True)
 
     by_person = ByPerson()
     by_transfer = ByTransfer()
@@ -80,7 +103,8 @@ class AuditStore:
 
     def point(self, agent_id: str, record_id: str) -> None:
         """Add a record to an agent's records; repeating this is harmless."""
-        AuditRow(f"{AGENT}{agent_id}", record_id).save()
+        with suppress(StaleError), refusal_is(StaleError("The audit's pointer")):
+            AuditRow(f"{AGENT}{agent_id}", record_id).save(condition=AuditRow.part.does_not_exist())
 
     def list_records(self, wanted: AuditFilter, period: Period, limit: int, cursor: str | None) -> Page:
         """Return one page, newest first; raise CursorError for an invalid cursor."""
@@ -98,11 +122,18 @@ class AuditStore:
         return _by_day(period, limit, cursor)
 
     def _of_agent(self, agent_id: str, period: Period, limit: int, key: Any) -> Part:
-        rows = _query(AuditRow, f"{AGENT}{agent_id}", period, limit, key)
-        keys = [(row.part[:10], row.part) for row in rows]
-        found = {row.part: row.record for row in AuditRow.batch_get(keys)} if keys else {}
-        records = [record for _, part in keys if (record := found.get(part))]
-        return records, _rest(rows)
+        partition = f"{AGENT}{agent_id}"
+        rows = _query(AuditRow, partition, period, limit, key)
+        pointers = [(row.part[:10], row.part) for row in rows]
+        page = _Page()
+        remaining = iter(pointers)
+        while keys := list(islice(remaining, _BATCH)):
+            found = {row.part: row for row in AuditRow.batch_get(keys)}
+            for _, part in keys:
+                page.add(found.get(part))
+                if page.full and part != pointers[-1][1]:
+                    return page.records, Cursor(None, {"day": {"S": partition}, "part": {"S": part}})
+        return page.records, _rest(rows)
 
     def last_link(self, day: str) -> AuditLink | None:
         rows = AuditRow.query(f"{CHAIN}{day}", scan_index_forward=False, limit=1, consistent_read=True)
@@ -114,14 +145,22 @@ class AuditStore:
         with refusal_is(StaleError("The audit's chain")):
             row.save(condition=AuditRow.part.does_not_exist())
 
-    def links(self, day: str, after: int, limit: int) -> list[AuditLink]:
+    def links(self, day: str, after: int, limit: int) -> tuple[list[AuditLink], int | None]:
+        """Return a page of links, and the number after which the next page begins; None if it is the last."""
         beyond = AuditRow.part > f"{after:08d}"
-        return [
-            row.link for row in AuditRow.query(f"{CHAIN}{day}", beyond, limit=limit, consistent_read=True)
-        ]
+        rows = AuditRow.query(f"{CHAIN}{day}", beyond, limit=limit, consistent_read=True)
+        links, size, last = [], 0, None
+        for row in rows:
+            last = int(row.part)
+            if row.link:
+                links.append(row.link)
+                size += _sent_bytes(row.link)
+            if size >= MAX_PAGE_BYTES:
+                break
+        return links, last if rows.last_evaluated_key else None
 
     def seals(self) -> list[AuditSeal]:
-        return [row.seal for row in AuditRow.query(SEAL, consistent_read=True)]
+        return [row.seal for row in AuditRow.query(SEAL, consistent_read=True) if row.seal]
 
     def last_seal(self) -> AuditSeal | None:
         rows = AuditRow.query(SEAL, scan_index_forward=False, limit=1, consistent_read=True)
@@ -133,8 +172,12 @@ class AuditStore:
             AuditRow(SEAL, seal.day, seal=seal).save(condition=AuditRow.part.does_not_exist())
 
     def record_in(self, image: Mapping[str, Any]) -> AuditRecord | None:
-        """Return the record in a row that the stream shows as new, None if it is not a record."""
-        return AuditRecord.model_validate_json(image["record"]) if "record" in image else None
+        """Return the record in a row that the stream shows as new, None if it holds none under its own id."""
+        try:
+            record = AuditRecord.model_validate_json(image.get("record", ""))
+        except ValidationError:
+            return None
+        return record if (record.day, record.record_id) == (image["day"], image["part"]) else None
 
 
 def _row(record: AuditRecord) -> AuditRow:
@@ -148,10 +191,46 @@ def _query(index: Any, key: str, period: Period, limit: int, last: Any) -> Any:
     return index.query(key, part, scan_index_forward=False, limit=limit, last_evaluated_key=last)
 
 
+class _Page:
+    """Records of an answer, up to its size."""
+
+    def __init__(self) -> None:
+        self.records: list[AuditRecord] = []
+        self._bytes = 0
+
+    @property
+    def full(self) -> bool:
+        return self._bytes >= MAX_PAGE_BYTES
+
+    def add(self, row: AuditRow | None) -> None:
+        """Add a row's record, unless it is under another's key: that is tampering, and no record."""
+        if row is None:
+            return
+        record = row.record
+        if record is None or (record.day, record.record_id) != (row.day, row.part):
+            logger.error("audit row is not its record's", extra={"day": row.day, "part": row.part})
+            count(AUDIT_TAMPERED)
+            return
+        self.records.append(record)
+        self._bytes += _sent_bytes(record)
+
+    def fill(self, rows: Any) -> None:
+        """Add rows until the page is full."""
+        for row in rows:
+            self.add(row)
+            if self.full:
+                return
+
+
+def _sent_bytes(message: Message) -> int:
+    """Return the size of a message in Lambda's answer: JSON text within JSON."""
+    return len(json.dumps(message.model_dump_json()))
+
+
 def _found(index: Any, key: str, period: Period, limit: int, last: Any) -> Part:
-    rows = _query(index, key, period, limit, last)
-    records = [row.record for row in rows]
-    return records, _rest(rows)
+    rows, page = _query(index, key, period, limit, last), _Page()
+    page.fill(rows)
+    return page.records, _rest(rows)
 
 
 def _rest(rows: Any, part: str | None = None) -> Cursor | None:
@@ -159,17 +238,17 @@ def _rest(rows: Any, part: str | None = None) -> Cursor | None:
 
 
 def _by_day(period: Period, limit: int, cursor: Cursor) -> Part:
-    records: list[AuditRecord] = []
+    page = _Page()
     days = list(_days(period, cursor.part))
     for number, day in enumerate(days):
         last = cursor.key if day == cursor.part else None
-        rows = _query(AuditRow, day, period, limit - len(records), last)
-        records += [row.record for row in rows]
+        rows = _query(AuditRow, day, period, limit - len(page.records), last)
+        page.fill(rows)
         if rest := _rest(rows, day):
-            return records, rest
-        if len(records) >= limit and number + 1 < len(days):
-            return records, Cursor(days[number + 1])
-    return records, None
+            return page.records, rest
+        if (page.full or len(page.records) >= limit) and number + 1 < len(days):
+            return page.records, Cursor(days[number + 1])
+    return page.records, None
 
 
 def _days(period: Period, first: str | None) -> Iterator[str]:

@@ -3,12 +3,12 @@
 Both end in the same functions of the domain and the same write.
 """
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 
 from events.base import AgentId
 from events.commands import Cancel, Pause
-from events.reports import AboutHop, AgentHop, Hello, Refused
+from events.reports import AboutHop, AgentHop, Checkpoint, Hello, Refused, Started
 from lambdas.domain.hop import Hop, hop_number
 from lambdas.domain.hop_changes import requeued
 from lambdas.domain.hop_reports import apply_report, correction, declined, lost
@@ -20,6 +20,13 @@ from lambdas.store.transfers import TransferStore
 from lambdas.telemetry import count, logger
 from lambdas.transfers.stream_handler import StreamHandler
 from lambdas.transfers.writer import MAX_ATTEMPTS, TransferWriter, one_hop
+
+MAX_CANCELS = 50
+"""Most commands about hops that an agent should not have, for one Hello: it may list any, and each command is
+a signature."""
+ENDED_FOR = timedelta(minutes=1)
+"""How long a hop must have ended before an agent that still works on it is told again: until then its reports
+may be from before the end."""
 
 _COMMANDS: Mapping[str, type[Cancel | Pause]] = {"cancel": Cancel, "pause": Pause}
 
@@ -57,7 +64,7 @@ class ReportHandler:
             hop = self._store.hop(report.transfer_id, number)
             new = apply_report(hop, report, agent_id, self._clock()) if hop else None
             if hop is None or new is None or new == hop:
-                self._ignored(agent_id, report)
+                self._ignored(agent_id, report, hop)
                 return True
             if (new.state, new.attempt) != (hop.state, hop.attempt):
                 return False
@@ -73,7 +80,14 @@ class ReportHandler:
 
         self._writer.change(report.transfer_id, one_hop(number, step, by_agent(agent_id)))
 
-    def _ignored(self, agent_id: AgentId, report: AboutHop) -> None:
+    def _ignored(self, agent_id: AgentId, report: AboutHop, hop: Hop | None) -> None:
+        """Note a report that changes nothing; an agent that works on an ended hop is told to stop.
+
+        Its Hello may have listed more hops than are corrected at once.
+        """
+        is_at_work = isinstance(report, Started | Checkpoint)
+        if is_at_work and (hop is None or self._ended_before(hop, report)):
+            self._send_correction(agent_id, "cancel", report, report.attempt)
         keys = {"agent_id": agent_id, "hop_id": report.hop_id, "attempt": report.attempt, "seq": report.seq}
         logger.info("report changes nothing", extra={"report": report.kind, **keys})
         count("ReportsIgnored")
@@ -92,9 +106,8 @@ class ReportHandler:
 
     def reconcile(self, agent_id: AgentId, hello: Hello) -> None:
         """Correct the agent's hops that differ from the table; then offer hops that waited for it."""
-        for agent_hop in hello.hops:
-            self._correct(agent_id, agent_hop)
-        listed = {agent_hop.hop_id for agent_hop in hello.hops}
+        listed = {agent_hop.hop_id: agent_hop for agent_hop in hello.hops}
+        self._correct_all(agent_id, listed.values())
         is_complete = not hello.hops_omitted  # otherwise the agent may hold a hop that is not listed
         for transfer_id in self._store.open_transfers(agent_id):
             transfer = self._store.get(transfer_id)
@@ -103,13 +116,39 @@ class ReportHandler:
                 transfer = self._on_missing(agent_id, transfer, hop, hello.at)
             self._stream_handler.advance(transfer)
 
-    def _correct(self, agent_id: AgentId, agent_hop: AgentHop) -> None:
-        hop = self._store.hop(agent_hop.transfer_id, hop_number(agent_hop.hop_id))
-        kind = correction(hop, agent_hop)
-        if kind is None:
-            return
-        attempt = max(agent_hop.attempt, hop.attempt if hop else 1)
-        command = _COMMANDS[kind](transfer_id=agent_hop.transfer_id, hop_id=agent_hop.hop_id, attempt=attempt)
+    def _correct_all(self, agent_id: AgentId, agent_hops: Iterable[AgentHop]) -> None:
+        """Correct the hops that differ from the table.
+
+        The agent's own hops that are to be paused are few; those to cancel may be made up, and have a limit.
+        An agent that goes on with one of the rest is told when it reports about it.
+        """
+        remaining = MAX_CANCELS
+        for agent_hop in agent_hops:
+            hop = self._store.hop(agent_hop.transfer_id, hop_number(agent_hop.hop_id))
+            kind = correction(hop, agent_hop)
+            if kind is None:
+                continue
+            if kind == "cancel" or (hop and agent_id not in hop.agents):
+                remaining -= 1
+                if remaining < 0:
+                    continue
+            attempt = max(agent_hop.attempt, hop.attempt if hop else 1)
+            self._send_correction(agent_id, kind, agent_hop, attempt)
+        if remaining < 0:
+            logger.warning(
+                "hello lists too many wrong hops", extra={"agent_id": agent_id, "more": -remaining}
+            )
+            count("CorrectionsOmitted")
+
+    def _ended_before(self, hop: Hop, report: AboutHop) -> bool:
+        """Return whether the hop had ended when the agent was still at work on it, and not only just."""
+        at_work = report.attempt >= hop.attempt
+        return at_work and hop.ended_at is not None and self._clock() - hop.ended_at > ENDED_FOR
+
+    def _send_correction(
+        self, agent_id: AgentId, kind: str, about: AgentHop | AboutHop, attempt: int
+    ) -> None:
+        command = _COMMANDS[kind](transfer_id=about.transfer_id, hop_id=about.hop_id, attempt=attempt)
         self._commands.send_command(agent_id, command)
 
     def _on_missing(self, agent_id: AgentId, transfer: Transfer, hop: Hop, hello_at: datetime) -> Transfer:

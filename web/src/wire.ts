@@ -997,6 +997,11 @@ export interface components {
             /** Record Id */
             record_id: string;
             /**
+             * Repeats
+             * @default 0
+             */
+            repeats: number;
+            /**
              * Transfer Id
              * @default null
              */

@@ -16,6 +16,7 @@ const RECORD: AuditRecord = {
   why: 'full, "by day"',
   transfer_id: null,
   agents: [],
+  repeats: 0,
   before: null,
   after: { version: 2 },
 };

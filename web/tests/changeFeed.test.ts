@@ -1,8 +1,9 @@
-import { QueryClient } from "@tanstack/react-query";
+import { QueryClient, QueryObserver } from "@tanstack/react-query";
 import { act, renderHook } from "@testing-library/react";
 import { createElement } from "react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Api } from "../src/api/client";
+import { ApiProblem } from "../src/api/problem";
 import { AppContext } from "../src/appContext";
 import { batchUpdates } from "../src/live/batchUpdates";
 import { hasChangeFeed, markConnected } from "../src/live/connectionState";
@@ -89,6 +90,40 @@ describe("the change feed", () => {
     await vi.advanceTimersByTimeAsync(60_000);
     expect(hasChangeFeed()).toBe(true);
     markConnected("changes", false);
+  });
+
+  it("is not asked for again once the API refuses it", async () => {
+    const refused = new ApiProblem({ title: "Not allowed", status: 403 });
+    const get = vi.fn(async () => {
+      throw refused;
+    });
+    const { unmount } = renderHook(() => useChangeFeed({ get } as unknown as Api));
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect(get).toHaveBeenCalledOnce();
+    unmount();
+  });
+
+  it("does not refetch what the API refuses", async () => {
+    const api = { get: vi.fn(async () => ({})) } as unknown as Api;
+    const { unmount } = renderHook(() => useChangeFeed(api));
+    await vi.advanceTimersByTimeAsync(5_000);
+    broker.handlers?.onSubscribed?.();
+    queries.setQueryData(["transfers", "allowed"], {});
+    const refused = new ApiProblem({ title: "Not allowed", status: 403 });
+    const queryFn = vi.fn(() => Promise.reject(refused));
+    const observer = new QueryObserver(queries, {
+      queryKey: ["transfers", "refused"],
+      queryFn,
+      retry: false,
+    });
+    const leave = observer.subscribe(() => undefined);
+    await vi.advanceTimersByTimeAsync(1);
+    broker.handlers?.onMessage?.(bytes('{"transfer_id": "one"}'));
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(stale(["transfers", "allowed"])).toBe(true);
+    expect(queryFn).toHaveBeenCalledOnce();
+    leave();
+    unmount();
   });
 
   it("drops invalid messages", () => {

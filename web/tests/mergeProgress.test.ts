@@ -1,20 +1,21 @@
 import { describe, expect, it } from "vitest";
 import type { LiveProgressByHop } from "../src/live/mergeProgress";
 import {
+  liveKey,
+  liveProgressOf,
   mergeProgress,
   progressOf,
   STALE_AFTER_MS,
   secondsSinceReport,
   sumProgress,
 } from "../src/live/mergeProgress";
-import { parseLive } from "../src/live/useLive";
-import type { Live } from "../src/types";
-import { hop, live, progress } from "./samples";
+import { type AgentLive, parseLive } from "../src/live/parseLive";
+import { hop, live, progress, transfer } from "./samples";
 
 const NOW = Date.parse(live().at);
 const ASKED = NOW;
 
-function received(...lives: Live[]): LiveProgressByHop {
+function received(...lives: AgentLive[]): LiveProgressByHop {
   return mergeProgress(new Map(), lives, NOW);
 }
 
@@ -98,15 +99,17 @@ describe("live messages", () => {
     progress: progress({ bytes_done: 800_000_000 }),
   };
 
+  const key = liveKey(first.agent_id, first.hop_id);
+
   it("keep the latest, in any order of arrival", () => {
-    expect(received(first, second).get(first.hop_id)).toMatchObject(second);
-    expect(received(second, first).get(first.hop_id)).toMatchObject(second);
+    expect(received(first, second).get(key)).toMatchObject(second);
+    expect(received(second, first).get(key)).toMatchObject(second);
   });
 
   it("are ordered by attempt before time, since clocks differ", () => {
     const retried = { ...first, attempt: 2, at: "2026-11-24T01:29:00.000Z" };
-    expect(received(second, retried).get(first.hop_id)).toMatchObject(retried);
-    expect(received(retried, second).get(first.hop_id)).toMatchObject(retried);
+    expect(received(second, retried).get(key)).toMatchObject(retried);
+    expect(received(retried, second).get(key)).toMatchObject(retried);
   });
 
   it("are timed by their arrival, not by the agent's clock", () => {
@@ -115,12 +118,64 @@ describe("live messages", () => {
     expect(progressOf(stored, received(said), NOW, ASKED).bytes_per_second).toBe(999);
   });
 
-  it("are dropped if they are invalid", () => {
-    const bytes = (text: string) => new TextEncoder().encode(text);
-    expect(parseLive(bytes(JSON.stringify(first)))).toEqual(first);
-    expect(parseLive(bytes("{"))).toBeNull();
-    expect(parseLive(bytes('{"hop_id": "x"}'))).toBeNull();
-    expect(parseLive(bytes("null"))).toBeNull();
+  it("of another agent than the hop's carrier change nothing", () => {
+    const stored = hop({ progress: progress({ bytes_done: 100 }) });
+    const faked = { ...second, agent_id: "server-e", progress: progress({ bytes_done: 999_999 }) };
+    expect(progressOf(stored, received(first, faked), NOW, ASKED)).toEqual(first.progress);
+    expect(progressOf(stored, received(faked, first), NOW, ASKED)).toEqual(first.progress);
+    const summary = { ...transfer(), transfer_id: first.transfer_id };
+    expect(liveProgressOf(summary, received(faked), NOW)).not.toContain(faked.progress);
+  });
+
+  it("of one agent are kept for a thousand hops, and leave those of others alone", () => {
+    const flood = Array.from({ length: 1_200 }, (_, number) => ({
+      ...first,
+      agent_id: "server-e",
+      hop_id: `${first.transfer_id}-${number}`,
+    }));
+    const kept = received(...flood, first);
+    expect(kept.size).toBe(1_001);
+    expect(kept.get(key)).toMatchObject(first);
+  });
+
+  describe("as they are sent", () => {
+    const { agent_id, ...message } = first;
+    const topic = `crosshaul/prod/agents/crosshaul:prod:${agent_id}/live/${first.transfer_id}/${first.hop_id}`;
+    const parse = (sent: unknown, to = topic) =>
+      parseLive(new TextEncoder().encode(typeof sent === "string" ? sent : JSON.stringify(sent)), to);
+
+    it("are read with the agent that sent them", () => {
+      expect(parse(message)).toEqual(first);
+      expect(parse({ ...message, agent_id: "server-e" })?.agent_id).toBe(agent_id);
+    });
+
+    it.each(["{", "null", "7", "[]", '"x"', "{}", '{"hop_id": "x"}'])(
+      "are dropped if they are %s",
+      (sent) => {
+        expect(parse(sent)).toBeNull();
+      },
+    );
+
+    it.each([
+      ["another hop's", topic.replace(/-\d+$/, "-7")],
+      ["another transfer's", topic.replace(first.transfer_id, "00000000000000000000")],
+      ["no hop's", "crosshaul/prod/changes/x"],
+    ])("are dropped if the topic is %s", (_, other) => {
+      expect(parse(message, other)).toBeNull();
+    });
+
+    it.each(Object.keys(message))("are dropped without a valid %s", (field) => {
+      for (const value of [undefined, null, {}, [], "nonsense", -1, 1e300, true]) {
+        expect(parse({ ...message, [field]: value }), JSON.stringify(value)).toBeNull();
+      }
+    });
+
+    it.each(Object.keys(message.progress))("are dropped without a valid %s in their progress", (field) => {
+      for (const value of [undefined, {}, [], -1, 1e300, true, "x".repeat(10_000)]) {
+        const sent = { ...message, progress: { ...message.progress, [field]: value } };
+        expect(parse(sent), JSON.stringify(value)).toBeNull();
+      }
+    });
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { progressNow } from "../src/live/mergeProgress";
+import { mergeProgress, progressNow } from "../src/live/mergeProgress";
 import { attentionItems, edgesOf } from "../src/pages/overview/overviewModel";
 import type { Agent, Location, Progress, TransferSummary } from "../src/types";
 import { agent, live, progress, transfer } from "./samples";
@@ -23,13 +23,13 @@ function running(id: string, from: string, to: string[], shape: TransferSummary[
   };
 }
 
+/** Return live progress from the agents at the hops' destinations, `b` and `c`. */
 function received(...messages: [hop: string, changes: Partial<Progress>][]) {
-  return new Map(
-    messages.map(([hop_id, changes]) => [
-      hop_id,
-      { ...live(), received_at: NOW, hop_id, progress: progress({ ...changes }) },
-    ]),
-  );
+  const lives = messages.map(([hop_id, changes]) => {
+    const agent_id = hop_id.endsWith("-0") ? "b" : "c";
+    return { ...live(), agent_id, hop_id, progress: progress({ ...changes }) };
+  });
+  return mergeProgress(new Map(), lives, NOW);
 }
 
 describe("a running transfer", () => {

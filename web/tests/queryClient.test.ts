@@ -41,6 +41,32 @@ it("does not retry a refused query", async () => {
   expect(asked).toHaveBeenCalledOnce();
 });
 
+it.each([
+  ["an interval", 3_000],
+  ["a rule", () => 3_000],
+])("ends polling by %s once the API refuses", async (_, refetchInterval) => {
+  vi.useFakeTimers();
+  let allowed = true;
+  const asked = vi.fn(async () => {
+    if (!allowed) throw forbidden();
+    return "agents";
+  });
+  const options = { queryKey: ["agents"], queryFn: asked, refetchInterval };
+  const observer = new QueryObserver(createQueryClient(), options);
+  observer.subscribe(() => undefined);
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(asked.mock.calls.length).toBeGreaterThan(2);
+  allowed = false;
+  await vi.advanceTimersByTimeAsync(3_000);
+  asked.mockClear();
+  await vi.advanceTimersByTimeAsync(3_600_000);
+  expect(asked).not.toHaveBeenCalled();
+  allowed = true;
+  await observer.refetch();
+  await vi.advanceTimersByTimeAsync(3_000);
+  expect(asked, "a reload that is allowed goes on").toHaveBeenCalledTimes(2);
+});
+
 it("does not retry a query that no page uses", async () => {
   const { asked, leave } = observeQuery(() => {
     throw away();

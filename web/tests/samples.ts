@@ -1,6 +1,7 @@
 /** Samples of API types and messages from events/samples. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { AgentLive } from "../src/live/parseLive";
 import type { Agent, Hop, Listing, Live, ProblemDetails, Progress, Template, Transfer } from "../src/types";
 
 function read<T>(path: string): T {
@@ -9,7 +10,12 @@ function read<T>(path: string): T {
 
 export const agent = () => read<Agent>("views/AgentView.json");
 export const listing = () => read<Listing>("views/ListingView.json");
-export const live = () => read<Live>("progress/Live.json");
+/** A live message of the agent that carries out the sample hop. */
+export const live = (): AgentLive => {
+  const { destination } = hop();
+  if (destination.kind === "s3") throw new Error("the sample's hop ends at no agent");
+  return { ...read<Live>("progress/Live.json"), agent_id: destination.agent_id };
+};
 export const problemDetails = () => read<ProblemDetails>("views/ProblemDetails.json");
 export const template = () => read<Template>("views/TemplateView.json");
 export const transfer = () => read<Transfer>("views/TransferView.json");

@@ -80,7 +80,8 @@ def _row(record: "AuditRecord") -> "tuple[Cell, ...]":
     from agent.cli.text import clock
 
     when, where, policies = clock(record.at), record.address or "–", ", ".join(record.policies)
-    return when, record.who.name, where, record.action, record.about, record.decision, policies, record.why
+    decision = f"{record.decision} +{record.repeats}" if record.repeats else record.decision
+    return when, record.who.name, where, record.action, record.about, decision, policies, record.why
 
 
 @app.command()
@@ -113,8 +114,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def _cell(value: Any) -> str:
-    """Return a CSV cell: text as it is, other values as JSON; what looks like a formula is quoted."""
-    text = value if isinstance(value, str) else "" if value is None else json.dumps(value)
+    """Return a CSV cell: text with harmless characters, other values as JSON; a formula is quoted."""
+    text = clean(value) if isinstance(value, str) else "" if value is None else json.dumps(value)
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 

@@ -1,5 +1,6 @@
 """`manifest`: print the outcome of each file of a transfer."""
 
+import json
 import sys
 import zlib
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import typer
 from agent.cli import output
 from agent.cli.commands.transfers import TransferId, find
 from agent.cli.errors import CliError, Exit
-from agent.cli.text import counted
+from agent.cli.text import counted, escaped_json
 
 if TYPE_CHECKING:
     import httpx
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
     from events.views import ManifestView
 
 _GZIP = zlib.MAX_WBITS | 16
+_PIECE_BYTES = 64 * 1024
+"""Bytes that are unpacked at a time."""
+_MAX_LINE_BYTES = 1024 * 1024
+_FREE_BYTES = 64 * 1024**2
+"""Bytes that a manifest may unpack to, whatever it was packed into."""
+_MAX_RATIO = 300
+"""Bytes that each downloaded byte may unpack to beyond that; a manifest of equal lines has about 50."""
 
 
 def manifest(
@@ -89,26 +97,69 @@ def _lines(view: "ManifestView") -> Iterator[bytes]:
                     "Try again; if it keeps failing, the manifest may have expired (see manifestDays).",
                     Exit.UNREACHABLE,
                 )
-            yield from _split(_unzipped(answer))
+            yield from map(_harmless, _split(_unzipped(answer)))
 
 
 def _unzipped(answer: "httpx.Response") -> Iterator[bytes]:
+    """Yield the unpacked manifest in small pieces.
+
+    Agents write manifests, and one that means ill could pack gigabytes of nothing into a megabyte.
+
+    Raises:
+        CliError: The manifest is cut off, is not gzip, or unpacks to far more than any manifest does.
+    """
     unzip = zlib.decompressobj(_GZIP)
-    for piece in answer.iter_raw():
-        yield unzip.decompress(piece)
-    yield unzip.flush()
+    downloaded = unpacked = 0
+    for received in answer.iter_raw():
+        downloaded += len(received)
+        rest = received
+        while rest and not unzip.eof:
+            try:
+                piece = unzip.decompress(rest, _PIECE_BYTES)
+            except zlib.error as error:
+                raise _damaged("it cannot be unpacked") from error
+            rest = unzip.unconsumed_tail
+            unpacked += len(piece)
+            if unpacked > _FREE_BYTES + _MAX_RATIO * downloaded:
+                raise _damaged("it unpacks to far more than a manifest does")
+            yield piece
     if not unzip.eof:
         raise CliError("a manifest is incomplete: the download was cut off", "Try again.", Exit.UNREACHABLE)
 
 
 def _split(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the lines, without their line ends."""
     rest = b""
     for piece in pieces:
         *lines, rest = (rest + piece).split(b"\n")
-        yield from (line + b"\n" for line in lines)
+        if len(rest) > _MAX_LINE_BYTES:
+            raise _damaged("it has a line without an end")
+        yield from lines
+    if rest:
+        yield rest
+
+
+def _harmless(line: bytes) -> bytes:
+    """Return a line as the same JSON, with characters that could steer a terminal written as escapes."""
+    try:
+        text = line.decode()
+        if not isinstance(json.loads(text), dict):
+            raise _damaged("a line is not an object")
+    except (ValueError, RecursionError) as error:
+        raise _damaged("a line is not JSON") from error
+    return f"{escaped_json(text.strip())}\n".encode()
+
+
+def _damaged(what: str) -> CliError:
+    return CliError(
+        f"a manifest is not usable: {what}", "Find out which agent wrote it, and why.", Exit.FAILED
+    )
 
 
 def _has_failed(line: bytes) -> bool:
     from events.manifest import NOT_ARRIVED, ManifestLine
 
-    return ManifestLine.model_validate_json(line).outcome in NOT_ARRIVED
+    try:
+        return ManifestLine.model_validate_json(line).outcome in NOT_ARRIVED
+    except ValueError as error:
+        raise _damaged("a line is not about a file") from error

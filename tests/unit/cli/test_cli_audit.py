@@ -36,6 +36,16 @@ def test_it_is_exported_as_csv_that_is_no_formula(signed_in: FakeApi, run: Run) 
     assert json.loads(row["before"]) == {"state": "running"}
 
 
+def test_the_csv_cannot_drive_the_terminal(signed_in: FakeApi, run: Run) -> None:
+    evil = sample(audit.AuditRecord, about="DELETE /agents/\x1b[2J\x9b31m\u202e", why="two\nlines")
+    signed_in.audit = [evil]
+    out = run("audit", "export", "--format", "csv").out
+    assert not set("\x1b\x9b\u202e") & set(out)
+    [row] = csv.DictReader(io.StringIO(out))
+    assert row["about"] == r"DELETE /agents/\x1b[2J\x9b31m\u202e"
+    assert row["why"] == r"two\nlines"
+
+
 def test_verifying_ends_with_1_when_something_is_wrong(signed_in: FakeApi, run: Run) -> None:
     result = run("audit", "verify", "--json")
     assert result.code == 1

@@ -187,35 +187,45 @@ def picture(state: TransferState = TransferState.RUNNING) -> TransferSnapshot:
 
 def test_live_progress_is_nearer_to_now_than_the_last_look() -> None:
     seen = picture()
-    seen.on_message(live_message(2, 600 * 2**20))
+    seen.on_message("server-c", live_message(2, 600 * 2**20))
     assert seen.total.bytes_done == 600 * 2**20
     assert seen.total.bytes_per_second == 7
 
 
+@pytest.mark.parametrize("stranger", ["server-b", "server-e"])
+def test_live_progress_from_another_agent_than_the_carrier_is_ignored(stranger: str) -> None:
+    seen = picture()
+    seen.on_message(stranger, live_message(2, 900 * 2**20))
+    assert seen.total.bytes_done == 2**29
+    seen.on_message("server-c", live_message(2, 600 * 2**20))
+    seen.on_message(stranger, live_message(9, 900 * 2**20))
+    assert seen.total.bytes_done == 600 * 2**20
+
+
 def test_live_progress_of_an_older_attempt_is_ignored() -> None:
     seen = picture()
-    seen.on_message(live_message(1, 900 * 2**20))
+    seen.on_message("server-c", live_message(1, 900 * 2**20))
     assert seen.total.bytes_done == 2**29
 
 
 def test_late_and_reordered_live_messages_do_not_go_back() -> None:
     seen = picture()
-    seen.on_message(live_message(2, 700 * 2**20, second=9))
-    seen.on_message(live_message(2, 600 * 2**20, second=8))
+    seen.on_message("server-c", live_message(2, 700 * 2**20, second=9))
+    seen.on_message("server-c", live_message(2, 600 * 2**20, second=8))
     assert seen.total.bytes_done == 700 * 2**20
-    seen.on_message(live_message(2, 100, second=10))
+    seen.on_message("server-c", live_message(2, 100, second=10))
     assert seen.total.bytes_done == 2**29
 
 
 def test_a_newer_attempt_is_believed_before_the_next_look() -> None:
     seen = picture()
-    seen.on_message(live_message(3, 100))
+    seen.on_message("server-c", live_message(3, 100))
     assert seen.total.bytes_done == 100
 
 
 def test_what_has_ended_is_as_the_table_says() -> None:
     seen = picture(TransferState.SUCCEEDED)
-    seen.on_message(live_message(2, 900 * 2**20))
+    seen.on_message("server-c", live_message(2, 900 * 2**20))
     assert seen.total.bytes_done == 2**29
     assert seen.total.bytes_per_second == 0
 

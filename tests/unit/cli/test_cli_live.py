@@ -5,14 +5,16 @@ import hashlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from queue import SimpleQueue
 from time import monotonic
-from typing import BinaryIO
+from types import SimpleNamespace
+from typing import BinaryIO, cast
 
 import pytest
 
 from agent.cli import session
 from agent.cli.api import ApiClient
-from agent.cli.live import LiveFeed, live_feed
+from agent.cli.live import AgentLive, LiveFeed, live_feed
 from agent.cloud.http import client
 from agent.cloud.live_link import LiveLink
 from events.progress import Live, Progress
@@ -25,7 +27,9 @@ LIVE = Live(transfer_id=TRANSFER, hop_id=f"{TRANSFER}-0", attempt=1, at=NOW, pro
 
 
 class Broker:
-    """Serves one client: grants or refuses its subscription, then publishes `payloads`."""
+    """Serves one client: grants or refuses its subscription, then publishes `payloads` to `topic`."""
+
+    topic = f"crosshaul/local/agents/crosshaul:local:server-c/live/{TRANSFER}/{TRANSFER}-0"
 
     def __init__(self, *payloads: bytes, code: int = 0) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -66,7 +70,8 @@ class Broker:
             self.subscribed = packet
             yield b"\x90\x04" + packet[2:4] + b"\x00" + bytes([self._code])
             for payload in self._payloads:
-                body = b"\x00\x01t\x00" + payload
+                topic = self.topic.encode()
+                body = len(topic).to_bytes(2) + topic + b"\x00" + payload
                 yield b"\x30" + _length(len(body)) + body
 
 
@@ -117,7 +122,7 @@ def link_to(broker: Broker) -> LiveLink:
 def test_the_upgrade_is_asked_for_exactly_as_it_was_signed(broker: Callable[..., Broker]) -> None:
     there = broker(b"hello")
     with link_to(there) as link:
-        assert link.messages.get(timeout=HANG_TIMEOUT_S) == b"hello"
+        assert link.messages.get(timeout=HANG_TIMEOUT_S) == (there.topic, b"hello")
         assert link.connected
     assert there.request.startswith(b"GET /mqtt?X-Amz-Signature=a%2Fb HTTP/1.1\r\n")
     assert _value(there.request, "Host") == f"abc.iot.eu-central-1.localhost:{there.port}"
@@ -126,13 +131,12 @@ def test_the_upgrade_is_asked_for_exactly_as_it_was_signed(broker: Callable[...,
 
 def test_topics_that_are_not_granted_are_no_connection(broker: Callable[..., Broker]) -> None:
     with link_to(broker(b"hello", code=135)) as link:
-        assert (
-            link.messages.get(timeout=HANG_TIMEOUT_S) == b"hello"
-        )  # sent after the refusal, to know that it came
+        _, payload = link.messages.get(timeout=HANG_TIMEOUT_S)
+        assert payload == b"hello", "sent after the refusal, to know that it came"
         assert not link.connected
 
 
-def listen(api: FakeApi) -> tuple[bool, list[Live]]:
+def listen(api: FakeApi) -> tuple[bool, list[AgentLive]]:
     """Return whether the feed is connected, and the first valid message."""
     kept = session.load()
     with client(kept.url) as http, live_feed(ApiClient(http, kept), TRANSFER) as feed:
@@ -146,7 +150,16 @@ def listen(api: FakeApi) -> tuple[bool, list[Live]]:
 def test_an_ear_hands_over_what_it_can_read(signed_in: FakeApi, broker: Callable[..., Broker]) -> None:
     there = broker(b"\xff not ours", LIVE.model_dump_json().encode())
     signed_in.live_url = f"ws://127.0.0.1:{there.port}/mqtt"
-    assert listen(signed_in) == (True, [LIVE])
+    assert listen(signed_in) == (True, [AgentLive("server-c", LIVE)])
+
+
+def test_progress_under_another_topic_is_not_handed_over(signed_in: FakeApi) -> None:
+    """An agent may publish below its own name, but of any transfer and hop."""
+    for topic in (Broker.topic.replace(f"{TRANSFER}-0", f"{TRANSFER}-1"), "crosshaul/local/changes/x"):
+        link = cast("LiveLink", SimpleNamespace(messages=SimpleQueue()))
+        link.messages.put((topic, LIVE.model_dump_json().encode()))
+        assert LiveFeed(link).next(0.0) is None
+        assert link.messages.empty()
 
 
 def test_without_a_connection_the_ear_is_deaf(signed_in: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:

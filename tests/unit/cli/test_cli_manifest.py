@@ -3,12 +3,18 @@
 import gzip
 import json
 import threading
+import unicodedata
+import zlib
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from agent.cli.text import escaped_json
 from events.manifest import ManifestLine
 from tests.support.fakes_api import TRANSFER, FakeApi, sample
 from tests.unit.cli.conftest import Run
@@ -102,3 +108,61 @@ def test_what_breaks_off_leaves_no_file(
     result = run("manifest", TRANSFER, "--output", str(tmp_path / "manifest"))
     assert result.code == 5
     assert not [path for path in tmp_path.iterdir() if "manifest" in path.name]
+
+
+@pytest.mark.parametrize("name", ["\x1b]0;owned\x07", "\x9b2J", "\u202efdp.exe", "tag \U000e0041", "\u2028"])
+def test_a_name_cannot_drive_the_terminal_and_stays_the_same_name(
+    bucket: Bucket, run: Run, name: str
+) -> None:
+    """An agent that means ill writes its manifest itself, and not as JSON escapes characters."""
+    line = {**json.loads(sent("x").model_dump_json()), "path": name}
+    bucket.has = gzip.compress(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+    out = run("manifest", TRANSFER).out
+    assert [one for one in out if unicodedata.category(one) in {"Cc", "Cf", "Zl", "Zp"}] == ["\n"]
+    assert json.loads(out)["path"] == name
+
+
+@given(st.dictionaries(st.text(), st.text() | st.integers()))
+def test_escaped_json_means_the_same_and_steers_nothing(value: dict[str, Any]) -> None:
+    escaped = escaped_json(json.dumps(value, ensure_ascii=False))
+    assert json.loads(escaped) == value
+    assert not any(unicodedata.category(one) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for one in escaped)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\x1b[2J\n", b'"text"\n', b"[" * 100_000, b"\xff\xfe\n", b'{"path": "\x1b[2J"}\n', b"x" * 2 * 1024**2],
+    ids=["no JSON", "text", "nested", "not UTF-8", "control characters", "one long line"],
+)
+def test_what_is_no_manifest_is_not_printed(bucket: Bucket, run: Run, content: bytes) -> None:
+    bucket.has = gzip.compress(content)
+    result = run("manifest", TRANSFER)
+    assert (result.code, result.out) == (1, "")
+    assert "not usable" in result.err
+
+
+@pytest.mark.parametrize("failed", [[], ["--failed"]])
+def test_a_manifest_that_unpacks_to_gigabytes_ends_early(
+    bucket: Bucket, run: Run, tmp_path: Path, failed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.cli.commands.manifest._FREE_BYTES", 1024**2)
+    packer, line = zlib.compressobj(9, wbits=31), sent("a" * 4000).model_dump_json().encode() + b"\n"
+    pieces = [packer.compress(line * 1000) for _ in range(15)]
+    bucket.has = b"".join([*pieces, packer.flush()])
+    assert len(bucket.has) < 150_000
+    result = run("manifest", TRANSFER, "--output", str(tmp_path / "manifest"), *failed)
+    assert result.code == 1
+    assert "unpacks to far more" in result.err
+    assert not [path for path in tmp_path.iterdir() if "manifest" in path.name]
+
+
+def test_what_is_not_gzip_is_an_error(bucket: Bucket, run: Run) -> None:
+    bucket.has = b"<html>"
+    result = run("manifest", TRANSFER)
+    assert result.code == 1
+    assert "cannot be unpacked" in result.err
+
+
+def test_the_failures_of_lines_about_no_file_are_an_error(bucket: Bucket, run: Run) -> None:
+    bucket.has = gzip.compress(b'{"path": "a"}\n')
+    assert run("manifest", TRANSFER, "--failed").code == 1

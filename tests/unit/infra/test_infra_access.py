@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,33 @@ def test_who_hears_reports_writes_neither_what_is_published_nor_what_is_to_be_in
                     if table in json.dumps(one["Resource"]) and actions - READS:
                         writers[table] |= {name for name in PLANS if f"Functions{name}Role" in role}
         assert writers == {"TablesReleases": set(), "TablesUpdates": {"Api", "OnSchedule"}}
+
+
+@pytest.mark.parametrize(
+    ("partition", "writers"),
+    [
+        ("2026-11-24", {"Api", "OnObject", "OnReport", "OnSchedule"}),
+        ("chain#2026-11-24", {"OnAudit"}),
+        ("agent#server-b", {"OnAudit"}),
+        ("agent#2b-c", {"OnAudit"}),
+        ("seal", {"OnSchedule"}),
+        ("other", set()),
+    ],
+)
+def test_who_writes_records_writes_no_links_and_no_seals(
+    real: Synthesized, partition: str, writers: set[str]
+) -> None:
+    """DynamoDB checks a put's partition against `dynamodb:LeadingKeys`."""
+    found = set()
+    for policy in real.properties("AWS::IAM::Policy"):
+        for one in policy["PolicyDocument"]["Statement"]:
+            on_audit = "TablesAudit" in json.dumps(one["Resource"])
+            if on_audit and "dynamodb:PutItem" in as_list(one["Action"]):
+                keys = as_list(one["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
+                if any(fnmatchcase(partition, key) for key in keys):
+                    [role] = policy["Roles"]
+                    found |= {name for name in PLANS if f"Functions{name}Role" in role["Ref"]}
+    assert found == writers
 
 
 def test_only_the_minute_seals_the_audit(real: Synthesized) -> None:

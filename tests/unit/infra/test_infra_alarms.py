@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from infra.stage import Stage
+from lambdas import on_audit
+from tests.support.control_plane import Context
 from tests.unit.infra.conftest import Synthesized, synthesize
 from tests.unit.infra.test_infra_templates import reference
 
@@ -78,10 +80,28 @@ def _can_use_key(stage: Synthesized, topic: str, service: str) -> bool:
 def test_whoever_publishes_to_a_topic_may(name: str, request: pytest.FixtureRequest) -> None:
     stage = request.getfixturevalue(name)
     alarms = stage.of_type("AWS::CloudWatch::Alarm")
-    assert len(alarms) == len(stage.of_type("AWS::Lambda::Function")) + 2
+    assert len(alarms) == len(stage.of_type("AWS::Lambda::Function")) + 3
     assert all(one["Properties"]["AlarmActions"] for one in alarms.values())
     assert {service for service, _ in publications(stage)} == {"cloudwatch.amazonaws.com"}
     assert refusals(stage) == []
+
+
+def test_tampering_with_the_audit_is_counted_where_the_alarm_looks(
+    real: Synthesized, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CROSSHAUL_STAGE", "prod")
+    event = {"Records": [{"eventName": "REMOVE", "dynamodb": {"Keys": {"day": {"S": "chain#2026-11-24"}}}}]}
+    on_audit.handler(event, Context())  # type: ignore[arg-type]
+    written = next(line for line in capsys.readouterr().out.splitlines() if "CloudWatchMetrics" in line)
+    counted = json.loads(written)
+    [entry] = counted["_aws"]["CloudWatchMetrics"]
+    [alarm] = [one for one in real.properties("AWS::CloudWatch::Alarm") if one["Namespace"] == "Crosshaul"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == (entry["Namespace"], entry["Metrics"][0]["Name"])
+    assert {one["Name"]: one["Value"] for one in alarm["Dimensions"]} == {
+        name: counted[name] for name in entry["Dimensions"][0]
+    }
+    assert sum(counted[alarm["MetricName"]]) >= alarm["Threshold"]
+    assert alarm["AlarmActions"], "and its topic takes it: see above"
 
 
 def test_a_policy_that_only_denies_or_a_key_that_lets_no_service_in_would_be_found(real: Synthesized) -> None:

@@ -52,6 +52,7 @@ def spies(monkeypatch) -> dict[str, Spy]:
         "stream_handler",
         "lease_sweeper",
         "audit_sealer",
+        "refusal_summary",
         "key_rotation",
         "update_stages",
         "signing_key_rollover",
@@ -218,5 +219,6 @@ def test_each_minute_finds_silent_agents_old_keys_and_stuck_hops(spies, monkeypa
     assert facts.published == [silent]
     assert [name for name, _ in spies["lease_sweeper"].calls] == ["sweep"]
     assert [name for name, _ in spies["audit_sealer"].calls] == ["seal"]
+    assert [name for name, _ in spies["refusal_summary"].calls] == ["write"]
     assert [name for name, _ in spies["key_rotation"].calls] == ["rotate_aging_keys"]
     assert [name for name, _ in spies["update_stages"].calls] == ["advance_updates"]

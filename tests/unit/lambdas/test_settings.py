@@ -22,6 +22,7 @@ SETTINGS = Settings(
     audit_table="u",
     dedupe_table="d",
     idempotency_table="i",
+    refusals_table="r",
     bus_name="bus",
     mqtt_port=4711,
 )

@@ -1,11 +1,42 @@
 /**
- * The query client: failed reads are retried automatically, as `problems.retriesAutomatically` tells people.
+ * The query client: failed reads are retried automatically, as `problems.retriesAutomatically` tells people,
+ * and refused ones are not polled.
  */
-import { type Query, QueryCache, QueryClient, type QueryKey } from "@tanstack/react-query";
+import {
+  type DefaultedQueryObserverOptions,
+  type Query,
+  QueryCache,
+  QueryClient,
+  type QueryKey,
+  type QueryObserverOptions,
+} from "@tanstack/react-query";
 import { asProblem } from "./problem";
 
 const RETRY_DELAY_MS = 3_000;
 const MAX_ATTEMPTS = 2;
+
+/** Return whether the API refused a query: asking again changes nothing, and each time is counted. */
+export function isRefused(query: { state: { error: unknown } }): boolean {
+  return query.state.error !== null && asProblem(query.state.error).status === 403;
+}
+
+/** Ends the polling of every query that was refused; a person may still reload it. */
+class PollingClient extends QueryClient {
+  // biome-ignore lint/suspicious/noExplicitAny: the types of any query pass through, as in QueryClient.
+  override defaultQueryOptions(given: any): any {
+    const options: QueryObserverOptions & { _defaulted?: boolean } = given;
+    const { refetchInterval, _defaulted } = options;
+    const defaulted: DefaultedQueryObserverOptions = super.defaultQueryOptions(options);
+    if (_defaulted || !refetchInterval) return defaulted;
+    return {
+      ...defaulted,
+      refetchInterval: (query: Query) => {
+        if (isRefused(query)) return false;
+        return typeof refetchInterval === "function" ? refetchInterval(query) : refetchInterval;
+      },
+    };
+  }
+}
 
 /**
  * Create the query client. After a transient error a query is retried soon, whatever its polling interval
@@ -23,7 +54,7 @@ export function createQueryClient(): QueryClient {
       void client.refetchQueries(only, { cancelRefetch: false });
     }, RETRY_DELAY_MS);
   }
-  const client: QueryClient = new QueryClient({
+  const client: QueryClient = new PollingClient({
     queryCache: new QueryCache({ onError: scheduleRetry }),
     defaultOptions: {
       queries: {

@@ -939,6 +939,7 @@ export const de: Messages = {
     verifyNow: "Die letzten 30 Tage prüfen",
     checked: (records, seals) => `Hier geprüfte Einträge: ${records}, Siegel: ${seals}.`,
     intact: "Keine Änderungen gefunden.",
+    repeats: (count) => `und ${count} weitere innerhalb der Stunde`,
     problems: (count) => `${count} ${many(count, "Fehler", "Fehler")} gefunden:`,
     errors: {
       linkMissing: "ein Glied der Kette fehlt",
@@ -947,6 +948,8 @@ export const de: Messages = {
       deleted: "der Eintrag wurde gelöscht",
       changed: "der Eintrag wurde verändert",
       inserted: "der Eintrag steht in keiner Kette: er wurde eingefügt, oder sein Glied wurde entfernt",
+      chainedTwice: "der Eintrag steht zweimal in der Kette, mit zwei Prüfsummen; die erste zählt",
+      chainedLate: "der Eintrag kam mehr als einen Tag nach seiner Entstehung in die Kette",
       sealMissing: "das Siegel fehlt",
       sealMismatch: "das Siegel schließt nicht an das vorige an",
       sealInvalid: "die Signatur des Siegels ist ungültig",

@@ -925,6 +925,7 @@ export const en = {
     verifyNow: "Verify the last 30 days",
     checked: (records: string, seals: string) => `Records checked here: ${records}, seals: ${seals}.`,
     intact: "No changes were found.",
+    repeats: (count: string) => `and ${count} more within the hour`,
     problems: (count: number) => `${count} ${many(count, "problem", "problems")} found:`,
     errors: {
       linkMissing: "a link of the chain is missing",
@@ -933,6 +934,8 @@ export const en = {
       deleted: "the record was deleted",
       changed: "the record was changed",
       inserted: "the record is in no chain: it was inserted, or its link was removed",
+      chainedTwice: "the record is in the chain twice, with two digests; the first one counts",
+      chainedLate: "the record was chained more than a day after it was written",
       sealMissing: "the seal is missing",
       sealMismatch: "the seal does not match the one before",
       sealInvalid: "the seal's signature is invalid",

@@ -2,16 +2,20 @@
  * Merge progress from two sources: stored by the API (late but certain), and live from the broker (early).
  */
 import { baseName } from "../format/names";
-import type { Hop, HopState, Live, Progress, TransferSummary } from "../types";
+import type { Hop, HopState, Location, Progress, TransferSummary } from "../types";
+import type { AgentLive } from "./parseLive";
 
 /** A live message with its time of arrival by this browser's clock, since agents' clocks may be wrong. */
-export type LiveProgress = Live & { received_at: number };
+export type LiveProgress = AgentLive & { received_at: number };
 
-/** Live progress by hop ID. */
+/** Live progress by agent and hop ID: no agent can replace what another reports. */
 export type LiveProgressByHop = ReadonlyMap<string, LiveProgress>;
 
 /** Milliseconds without a message after which the last reported speed no longer counts. */
 export const STALE_AFTER_MS = 15_000;
+
+/** Hops for which one agent's messages are kept; more than any agent works on. */
+const MAX_HOPS_PER_AGENT = 1_000;
 
 /** Milliseconds after a pause in which the agent still reports its final progress. */
 const PAUSE_SETTLE_MS = 5_000;
@@ -21,19 +25,38 @@ const ACTIVE_STATES: ReadonlySet<HopState> = new Set(["queued", "offered", "runn
 /** Return `received` with these messages added, except where a newer one of the same hop is present. */
 export function mergeProgress(
   received: LiveProgressByHop,
-  lives: readonly Live[],
+  lives: readonly AgentLive[],
   now: number,
 ): LiveProgressByHop {
   const after = new Map(received);
   for (const live of lives) {
-    const before = after.get(live.hop_id);
-    if (!before || !isOlder(live, before)) after.set(live.hop_id, { ...live, received_at: now });
+    const key = liveKey(live.agent_id, live.hop_id);
+    const before = after.get(key);
+    if (before ? isOlder(live, before) : isFull(after, live.agent_id)) continue;
+    after.set(key, { ...live, received_at: now });
   }
   return after;
 }
 
+/** Return the key of a hop's live progress, as reported by this agent. */
+export function liveKey(agentId: string, hopId: string): string {
+  return `${agentId} ${hopId}`;
+}
+
+function isFull(received: LiveProgressByHop, agentId: string): boolean {
+  let hops = 0;
+  for (const live of received.values()) if (live.agent_id === agentId) hops += 1;
+  return hops >= MAX_HOPS_PER_AGENT;
+}
+
+/** Return the agent that carries out a hop and reports about it: the destination's, or the only one. */
+function carrierOf(source: Location, destination: Location): string {
+  const [agentEnd] = [destination, source].filter((end) => end.kind !== "s3");
+  return agentEnd?.agent_id ?? "";
+}
+
 /** Compare by attempt first, then by time, since clocks of two agents may differ. */
-function isOlder(live: Live, before: Live): boolean {
+function isOlder(live: AgentLive, before: AgentLive): boolean {
   return live.attempt < before.attempt || (live.attempt === before.attempt && live.at < before.at);
 }
 
@@ -71,7 +94,7 @@ export function secondsSinceReport(
 }
 
 function liveProgressFor(hop: Hop, received: LiveProgressByHop, now: number): LiveProgress | null {
-  const live = received.get(hop.hop_id);
+  const live = received.get(liveKey(carrierOf(hop.source, hop.destination), hop.hop_id));
   if (!live || live.attempt !== hop.attempt) return null;
   const settles = hop.state === "paused" && now - live.received_at <= PAUSE_SETTLE_MS;
   return settles || ACTIVE_STATES.has(hop.state) ? live : null;
@@ -95,8 +118,10 @@ export function liveProgressOf(
   received: LiveProgressByHop,
   now: number,
 ): (Progress | null)[] {
-  return transfer.destinations.map((_, number) => {
-    const live = received.get(`${transfer.transfer_id}-${number}`);
+  const { source, destinations, shape, transfer_id } = transfer;
+  return destinations.map((destination, number) => {
+    const from = (shape === "chain" && destinations[number - 1]) || source;
+    const live = received.get(liveKey(carrierOf(from, destination), `${transfer_id}-${number}`));
     return live && now - live.received_at <= STALE_AFTER_MS ? live.progress : null;
   });
 }

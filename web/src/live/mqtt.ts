@@ -4,7 +4,7 @@ import type { LiveAddress } from "../types";
 
 interface Handlers {
   onSubscribed(): void;
-  onMessage(payload: Uint8Array): void;
+  onMessage(payload: Uint8Array, topic: string): void;
   onClose(): void;
 }
 
@@ -33,7 +33,7 @@ export function open(place: LiveAddress, handlers: Handlers): MqttClient {
     });
   });
   const stop = startPing(client);
-  client.on("message", (_topic, payload) => handlers.onMessage(payload));
+  client.on("message", (topic, payload) => handlers.onMessage(payload, topic));
   client.on("error", () => client.end(true));
   client.once("close", () => {
     stop();

@@ -2,6 +2,7 @@
  * Subscribe to the broker: MQTT over WebSocket, with a short-lived address that permits only these topics.
  */
 import type { MqttClient } from "mqtt";
+import { asProblem } from "../api/problem";
 import type { LiveAddress } from "../types";
 
 export interface Listener<T> {
@@ -14,12 +15,12 @@ const INITIAL_RETRY_DELAY_MS = 1_000;
 const MAX_RETRY_DELAY_MS = 30_000;
 
 /**
- * Subscribe and reconnect until the returned function is called. Each connection fetches a new address,
- * since addresses expire. Messages for which `read` returns null are dropped.
+ * Subscribe and reconnect until the returned function is called, or the address is refused. Each connection
+ * fetches a new address, since addresses expire. Messages for which `read` returns null are dropped.
  */
 export function subscribe<T>(
   address: () => Promise<LiveAddress>,
-  read: (payload: Uint8Array) => T | null,
+  read: (payload: Uint8Array, topic: string) => T | null,
   listener: Listener<T>,
 ): () => void {
   let client: MqttClient | null = null;
@@ -45,13 +46,14 @@ export function subscribe<T>(
       const [{ open }, place] = await Promise.all([import("./mqtt"), address()]);
       if (stopped) return;
       client = open(place, { onSubscribed, onMessage, onClose: reconnect });
-    } catch {
-      reconnect();
+    } catch (error) {
+      if (asProblem(error).status !== 403) reconnect();
+      else if (!stopped) listener.onConnectionChange(false);
     }
   }
 
-  function onMessage(payload: Uint8Array): void {
-    const message = read(payload);
+  function onMessage(payload: Uint8Array, topic: string): void {
+    const message = read(payload, topic);
     if (message && !stopped) listener.onMessage(message);
   }
 

@@ -2,6 +2,7 @@
 import { type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import type { Api } from "../api/client";
+import { isRefused } from "../api/queryClient";
 import type { ChangeNotice, LiveAddress } from "../types";
 import { batchUpdates } from "./batchUpdates";
 import { markConnected } from "./connectionState";
@@ -58,9 +59,12 @@ function startChangeFeed(api: Api, queries: QueryClient): () => void {
   };
 }
 
-/** Mark the matching queries as stale: shown ones are refetched now, others when a page shows them. */
+/**
+ * Mark the matching queries as stale: shown ones are refetched now, others when a page shows them. Refused
+ * ones stay as they are.
+ */
 function invalidate(queries: QueryClient, about: (key: readonly unknown[]) => boolean): Promise<void> {
-  return queries.invalidateQueries({ predicate: ({ queryKey }) => about(queryKey) });
+  return queries.invalidateQueries({ predicate: (query) => about(query.queryKey) && !isRefused(query) });
 }
 
 /** Return whether a query is a list of transfers. The overview's totals are expensive and excluded. */

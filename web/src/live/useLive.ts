@@ -1,10 +1,11 @@
 import { useEffect, useState } from "react";
 import { useApi } from "../appContext";
-import type { Live, LiveAddress } from "../types";
+import type { LiveAddress } from "../types";
 import { batchUpdates } from "./batchUpdates";
 import { markConnected } from "./connectionState";
 import { type LiveProgressByHop, mergeProgress } from "./mergeProgress";
-import { parseJson, subscribe } from "./subscribe";
+import { type AgentLive, parseLive } from "./parseLive";
+import { subscribe } from "./subscribe";
 import { useResume } from "./useResume";
 
 /** Agents report every hop once a second: batching renders the page twice a second, not 500 times. */
@@ -23,7 +24,7 @@ export function useLive(
   useEffect(() => {
     if (!active) return undefined;
     const address = () => api.get<LiveAddress>("/live", { transfer_id: transferId });
-    const batch = batchUpdates<Live>(BATCH_MS, (messages) =>
+    const batch = batchUpdates<AgentLive>(BATCH_MS, (messages) =>
       setReceived((before) => mergeProgress(before, messages, Date.now())),
     );
     const setConnectionState = (yes: boolean) => {
@@ -43,11 +44,4 @@ export function useLive(
     };
   }, [api, transferId, active, resumeCount]);
   return { received, connected };
-}
-
-/** Parse a live message. Return null if it is invalid: the next one comes within a second. */
-export function parseLive(payload: Uint8Array): Live | null {
-  const live = parseJson<Live>(payload);
-  const whole = typeof live?.hop_id === "string" && typeof live.attempt === "number";
-  return whole && typeof live.progress?.bytes_done === "number" ? (live as Live) : null;
 }

@@ -1,5 +1,6 @@
 """Every change and refusal is recorded and chained, and a missing record is detected."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import boto3
@@ -7,10 +8,17 @@ import pytest
 
 from agent.cli.proof import Audit, verified
 from events.audit import AuditLink, AuditRecord, AuditSealsView
+from events.base import Actor, Problem
 from lambdas import adapters, on_audit, wiring
+from lambdas.api.routing import _is_refusal
 from lambdas.audit.chain import AuditSealer
+from lambdas.audit.recorder import equality_key
+from lambdas.audit.refusals import RefusalSummary
+from lambdas.domain.errors import AgentDeclinedError
+from lambdas.store import refusals
 from tests.support.control_plane import REGION, Context
 from tests.support.fakes import as_shown
+from tests.support.fakes_api import sample
 from tests.support.world import items_written
 from tests.unit.lambdas.policies.test_policies import NO_LAB, RAW, put
 from tests.unit.lambdas.templates.test_api_templates import VIDEOS
@@ -31,7 +39,8 @@ def records(here, **query):
 
 
 def stored():
-    return boto3.client("dynamodb", REGION).scan(TableName=TABLE)["Items"]
+    pages = boto3.client("dynamodb", REGION).get_paginator("scan").paginate(TableName=TABLE)
+    return [row for page in pages for row in page["Items"]]
 
 
 def stream(here=None, name="INSERT"):
@@ -139,7 +148,7 @@ class TestRecording:
             body = host("server-b.not-the-token-that-was-given-out")
         with items_written() as written:
             assert fleet.call(method, path, body, role=role).status == status
-        assert written == [1]
+        assert written == [1, 2], "no count to add to; then the record and the count, in one transaction"
         refusal = records(fleet)[0]
         assert (refusal["decision"], refusal["who"]["name"]) == (
             "refused",
@@ -152,13 +161,114 @@ class TestRecording:
         def broken(_):
             raise ConnectionError("no table")
 
-        monkeypatch.setattr(adapters.audit_store(), "add_record", broken)
+        monkeypatch.setattr(adapters.audit_store(), "writes_for", broken)
         assert fleet.post("/transfers", RAW, role="viewer").status == 403
 
     def test_only_who_manages_policies_reads_it(self, here):
         for path in ("/audit", "/audit/seals", "/audit/chain/2026-11-24"):
             assert here.get(path, role="operator").status == 403
             assert here.get(path).status == 200
+
+
+class TestRepeatedRefusals:
+    """A tab of somebody without rights, or a stranger at an open route, does not fill the audit."""
+
+    TOKEN = "server-b.not-the-token-that-was-given-out"
+
+    @staticmethod
+    def refusals(here):
+        return [one for one in records(here) if one["decision"] == "refused"]
+
+    @staticmethod
+    def an_hour_later(later=timedelta(hours=1, minutes=3)):
+        now = datetime.now(UTC) + later
+        summary = RefusalSummary(adapters.refusal_store(), adapters.audit_store(), lambda: now)
+        summary.write()
+        summary.write()
+
+    def test_a_tab_that_polls_leaves_one_record_and_one_with_the_count(self, fleet):
+        for _ in range(23):
+            assert fleet.get("/agents", role="strangers").status == 403
+        [first] = self.refusals(fleet)
+        assert (first["action"], first["repeats"]) == ("GET /agents", 0)
+        self.an_hour_later()
+        # The record of the ended hour is of the future here, so it is looked for in the table.
+        found = [json.loads(row["record"]["S"]) for row in stored() if "record" in row]
+        assert sorted(one["repeats"] for one in found if one["decision"] == "refused") == [0, 22]
+        [last] = [one for one in found if one["repeats"]]
+        assert (last["who"], last["action"], last["why"]) == (first["who"], first["action"], first["why"])
+        self.an_hour_later()
+        assert len([row for row in stored() if "record" in row]) == len(found), "it is written once"
+
+    def test_different_refusals_of_a_person_have_a_record_each(self, fleet):
+        for name in ("server-b", "server-c", "server-b"):
+            assert fleet.call("DELETE", f"/agents/{name}", role="operator").status == 403
+        fleet.call("DELETE", "/agents/server-b", role="operator", who="bo@example.org")
+        assert sorted((one["who"]["name"], one["about"]) for one in self.refusals(fleet)) == [
+            ("ana@example.org", "DELETE /agents/server-b"),
+            ("ana@example.org", "DELETE /agents/server-c"),
+            ("bo@example.org", "DELETE /agents/server-b"),
+        ]
+
+    def test_every_path_that_somebody_tries_has_a_record_of_its_own(self, fleet):
+        """The reason alone does not tell them apart."""
+        for path in ("/data/../etc/a", "/data/../etc/b", "/data/./../../etc/a", "/data/../etc/a"):
+            assert fleet.post("/transfers", {**RAW, "source": f"server-b:{path}"}).status == 422
+        assert len(self.refusals(fleet)) == 3
+
+    def test_a_stranger_gets_one_record_an_hour_for_a_route_whatever_they_send(self, fleet):
+        for number in range(30):
+            path = f"/agents/server-{number}/credentials"
+            hop = {"hop_id": f"k3v9q0d7m2x8c5n1b6za-{number}"}
+            assert fleet.post(path, hop, role=None).status == 401
+        assert len(self.refusals(fleet)) == 1
+
+    @pytest.mark.parametrize(
+        "name", ["x" * 60_000, "\ud800\u202e\x1b[2J", "server-b"], ids=["long", "odd", "plain"]
+    )
+    def test_a_crafted_path_is_recorded_but_not_at_any_length(self, fleet, name):
+        assert fleet.call("DELETE", f"/agents/{name}", role="operator").status == 403
+        [refusal] = self.refusals(fleet)
+        assert len(json.dumps(refusal)) < 8_000
+        assert refusal["agents"] == (["server-b"] if name == "server-b" else [])
+
+    def test_refusals_at_the_same_time_are_all_counted(self, fleet, monkeypatch):
+        """Two requests find no count: one begins it, and the other counts on."""
+        increment, slow = refusals._incremented, iter([False])
+        monkeypatch.setattr(
+            refusals, "_incremented", lambda hour, key: next(slow, None) is not False and increment(hour, key)
+        )
+        assert fleet.get("/agents", role="strangers").status == 403
+        slow = iter([False])
+        assert fleet.get("/agents", role="strangers").status == 403
+        assert len(self.refusals(fleet)) == 1
+        [(_, _, times)] = adapters.refusal_store().repeated(datetime.now(UTC), 10)
+        assert times == 2
+
+    @pytest.mark.parametrize(
+        ("address", "other", "equal"),
+        [
+            ("198.51.100.7", "198.51.100.200", True),
+            ("198.51.100.7", "198.51.101.7", False),
+            ("2001:db8:1:2::3", "2001:db8:1:ffff::4", True),
+            ("2001:db8:1:2::3", "2001:db8:2:2::3", False),
+            (None, "nonsense", True),
+        ],
+    )
+    def test_strangers_of_one_network_are_one(self, address, other, equal):
+        nobody = Actor(id="nobody", name="nobody")
+        one, another = (sample(AuditRecord, who=nobody, address=given) for given in (address, other))
+        assert (equality_key(one, "first") == equality_key(another, "second")) is equal
+
+
+class TestMistakes:
+    def test_a_policy_with_a_typo_is_no_refusal(self, fleet):
+        before = len(records(fleet))
+        assert fleet.call("PUT", "/policies/x", {"text": "permitt (", "why": "a try"}).status == 422
+        assert len(records(fleet)) == before
+
+    def test_a_directory_that_its_agent_cannot_read_is_no_refusal(self):
+        assert not _is_refusal(AgentDeclinedError(Problem(code="denied", message="no", advice="")))
 
 
 class TestReading:
@@ -197,6 +307,91 @@ class TestReading:
     )
     def test_says_what_it_does_not_understand(self, here, query):
         assert here.get("/audit", **query).status == 400
+
+
+class TestSizes:
+    """Whatever was written, each answer fits into what Lambda may answer, and a day can be verified."""
+
+    LAMBDA_BYTES = 6 * 1024 * 1024
+
+    @pytest.fixture
+    def large(self, fleet):
+        """Write a day with records of the largest size that a table takes."""
+        for number in range(25):
+            at = f"{TODAY:%Y-%m-%d}T00:00:00.{number:06d}Z"
+            record = sample(
+                AuditRecord,
+                record_id=f"{at}-00000000",
+                at=at,
+                agents=("server-b",),
+                transfer_id="k3v9q0d7m2x8c5n1b6za",
+                before={"text": '"' * 180_000},
+            )
+            adapters.audit_store().add_record(record)
+        stream()
+        return fleet
+
+    @pytest.mark.parametrize(
+        "query", [{}, {"agent": "server-b"}, {"transfer_id": "k3v9q0d7m2x8c5n1b6za"}], ids=str
+    )
+    def test_pages_of_large_records_are_answered_and_none_is_left_out(self, large, query):
+        seen, cursor = [], {}
+        while True:
+            answer = large.get("/audit", limit="200", since=f"{TODAY:%Y-%m-%d}T00:00:00Z", **query, **cursor)
+            assert answer.status == 200
+            assert len(json.dumps({"body": answer.text})) < self.LAMBDA_BYTES
+            seen += [one["record_id"] for one in answer.body["records"]]
+            if not answer.body["next"]:
+                break
+            cursor = {"after": answer.body["next"]}
+        large_ones = [one for one in seen if one.endswith("-00000000")]
+        assert len(large_ones) == len(set(large_ones)) == 25
+        assert seen == sorted(seen, reverse=True)
+
+    def test_a_page_of_large_links_ends_early_too(self, fleet, monkeypatch):
+        monkeypatch.setattr("lambdas.store.audit.MAX_PAGE_BYTES", 1_000)
+        for _ in range(6):
+            fleet.post("/transfers", RAW)
+            stream()
+        day, numbers, cursor = f"{datetime.now(UTC):%Y-%m-%d}", [], {}
+        while True:
+            page = fleet.get(f"/audit/chain/{day}", limit="200", **cursor).body
+            numbers += [link["number"] for link in page["links"]]
+            if not page["next"]:
+                break
+            assert len(page["links"]) < 6
+            cursor = {"after": page["next"]}
+        assert numbers == [1, 2, 3, 4, 5, 6]
+
+
+class TestRowsOfOthers:
+    """A row that is not under its record's id is no record, and does not hide those that are."""
+
+    @pytest.fixture(params=["another's key", "no record", "broken"])
+    def intruder(self, fleet, request):
+        fleet.post("/transfers", RAW)
+        row = max((row for row in stored() if "record" in row), key=lambda row: row["part"]["S"])
+        row["part"] = {"S": row["part"]["S"][:-8] + "ffffffff"}
+        if request.param == "no record":
+            del row["record"]
+        if request.param == "broken":
+            row["record"] = {"S": "{"}
+        boto3.client("dynamodb", REGION).put_item(TableName=TABLE, Item=row)
+        return row
+
+    def test_it_is_not_listed_and_counted_as_tampering(self, fleet, intruder, capsys):
+        for query in ({}, {"person": "ana@example.org"}):
+            listed = [one["action"] for one in records(fleet, **query)]
+            assert listed.count("transfer.requested") == 1
+        assert "AuditTampered" in capsys.readouterr().out
+
+    def test_it_is_not_chained_and_counted_as_tampering(self, fleet, intruder, capsys):
+        event = {"Keys": {"day": intruder["day"], "part": intruder["part"]}, "NewImage": intruder}
+        new = {"eventName": "INSERT", "eventSource": "aws:dynamodb", "dynamodb": event}
+        on_audit.handler({"Records": [new]}, Context())
+        day = f"{datetime.now(UTC):%Y-%m-%d}"
+        assert fleet.get(f"/audit/chain/{day}").body["links"] == []
+        assert "AuditTampered" in capsys.readouterr().out
 
 
 def everything(here):
@@ -265,7 +460,7 @@ class TestProof:
         row = next(one for one in stored() if "link" in one and one["part"]["S"] == "00000001")
         forged = row["link"]["S"].replace('"digest":"', '"digest":"0', 1)
         boto3.client("dynamodb", REGION).put_item(TableName=TABLE, Item={**row, "link": {"S": forged}})
-        assert any("link 1 was changed" in flaw for flaw in flaws(chained))
+        assert any("#1: the link was changed" in flaw for flaw in flaws(chained))
 
     def test_a_chain_that_differs_from_its_signed_seal_shows(self, chained):
         """A rewritten day with matching digests still lacks the key's signature."""

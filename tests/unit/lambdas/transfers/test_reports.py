@@ -21,6 +21,7 @@ from events.reports import (
 )
 from events.states import HopState
 from lambdas.domain.hop import Hop
+from lambdas.transfers.report_handler import MAX_CANCELS
 from lambdas.transfers.service import Query
 from tests.support.fakes import ADA
 from tests.support.world import ControlPlaneFixture, one_call_at_a_time
@@ -178,6 +179,43 @@ def test_a_hello_hears_of_the_asks_it_missed(world: ControlPlaneFixture):
         ("cancel", 1),
         ("cancel", 4),
     ]
+
+
+def test_a_hello_that_lists_a_thousand_hops_makes_few_signatures(world: ControlPlaneFixture):
+    """An agent may list what it likes, and each command is a signature of KMS."""
+    made_up = [
+        AgentHop(transfer_id=f"{number:020d}", hop_id=f"{number:020d}-0", attempt=1, state="running")
+        for number in range(1000)
+    ]
+    paused = running(world)
+    world.transfer_service.pause(paused.transfer_id, ADA)
+    world.fleet.kinds()
+    world.report_handler.reconcile("b", hello(world, *made_up, *made_up, held(paused)))
+    kinds = world.fleet.kinds()
+    assert kinds.count(("b", "cancel")) == MAX_CANCELS
+    assert kinds.count(("b", "pause")) == 1, "which is real, and always told"
+
+
+def test_a_hop_that_is_listed_often_is_corrected_once(world: ControlPlaneFixture):
+    hop = running(world)
+    world.transfer_service.cancel(hop.transfer_id, ADA)
+    world.fleet.kinds()
+    world.report_handler.reconcile("b", hello(world, *[held(hop)] * 20))
+    assert world.fleet.kinds() == [("b", "cancel")]
+
+
+def test_an_agent_still_at_work_on_an_ended_hop_is_told_again(world: ControlPlaneFixture):
+    """Its Hello listed more hops than are corrected at once, and this was none of them."""
+    hop = running(world)
+    world.transfer_service.cancel(hop.transfer_id, ADA)
+    world.fleet.kinds()
+    world.report(Checkpoint, hop, seq=3)
+    assert world.fleet.kinds() == [], "it was on its way when the hop ended"
+    world.clock.forward(minutes=2)
+    world.report(Checkpoint, hop, seq=4)
+    assert world.fleet.kinds() == [("b", "cancel")]
+    world.report(Succeeded, hop, seq=5)
+    assert world.fleet.kinds() == [], "this one has ended there, too"
 
 
 @pytest.mark.parametrize("agent_id", ["a", "b"])

@@ -7,7 +7,6 @@ import Table, { type TableProps } from "@cloudscape-design/components/table";
 import { useMutation } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { useApi } from "../../appContext";
-import { DecisionBadge } from "../../components/DecisionBadge";
 import { download } from "../../components/download";
 import { ProblemAlert } from "../../components/ProblemAlert";
 import { Name, ReportedText, When } from "../../components/text";
@@ -17,6 +16,7 @@ import { AUDIT_BY, AUDIT_DAYS, type AuditFilter, fetchAllRecords, useAudit } fro
 import { useNarrow } from "../../hooks/useMedia";
 import { t } from "../../i18n";
 import type { AuditRecord } from "../../types";
+import { Decision } from "./Decision";
 import { RecordDetail } from "./Detail";
 import { csv, jsonLines } from "./export";
 import { AuditFilters } from "./Filters";
@@ -119,7 +119,7 @@ const stacked = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => 
         </Button>
         <ReportedText>{record.about}</ReportedText>
         {record.why && <Name>{record.why}</Name>}
-        <DecisionBadge of={record.decision} />
+        <Decision of={record} />
         <Box color="text-body-secondary" fontSize="body-s">
           <When at={record.at} /> · <bdi className="name">{actorName(record.who)}</bdi>
         </Box>
@@ -157,7 +157,7 @@ const columns = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => 
     id: "decision",
     header: t().audit.decision,
     minWidth: 130,
-    cell: ({ decision }) => <DecisionBadge of={decision} />,
+    cell: (record) => <Decision of={record} />,
   },
   { id: "why", header: t().policy.why, minWidth: 220, cell: ({ why }) => <Name>{why}</Name> },
 ];

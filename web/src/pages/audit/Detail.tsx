@@ -4,12 +4,12 @@ import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
 import Link from "@cloudscape-design/components/link";
 import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import { DecisionBadge } from "../../components/DecisionBadge";
 import { Name, ReportedText, When } from "../../components/text";
 import { actorName, safeText } from "../../format/names";
 import { t } from "../../i18n";
 import { href } from "../../router";
 import type { AuditRecord } from "../../types";
+import { Decision } from "./Decision";
 
 interface Props {
   record: AuditRecord;
@@ -42,7 +42,7 @@ function facts(record: AuditRecord) {
     { label: labels.kinds.person, value: <Who of={record.who} /> },
     { label: labels.address, value: record.address ?? "–" },
     { label: labels.about, value: <ReportedText>{record.about}</ReportedText> },
-    { label: labels.decision, value: <DecisionBadge of={record.decision} /> },
+    { label: labels.decision, value: <Decision of={record} /> },
     { label: t().policies.title, value: record.policies.map(safeText).join(", ") || "–" },
     { label: t().policy.why, value: <Name>{record.why || "–"}</Name> },
     { label: t().nav.agents, value: record.agents.map(safeText).join(", ") || "–" },

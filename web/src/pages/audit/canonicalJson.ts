@@ -24,6 +24,7 @@ const DEFAULTS: Fields = {
   address: null,
   policies: [],
   why: "",
+  repeats: `${NUMBER_MARK}0`,
   transfer_id: null,
   agents: [],
   before: null,

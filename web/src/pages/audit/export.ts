@@ -12,6 +12,7 @@ const COLUMNS = [
   "decision",
   "policies",
   "why",
+  "repeats",
   "transfer_id",
   "agents",
   "before",

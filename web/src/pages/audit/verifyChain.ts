@@ -4,6 +4,8 @@ import { bytesOf, digestOf, type ExactJson, type Fields, numberOf } from "./cano
 const START = "0".repeat(64);
 /** Milliseconds that a record may wait for its chain link. */
 const CHAIN_DELAY_MS = 5 * 60_000;
+/** How much later than its record's day a link's day may be: the stream keeps a record for one day. */
+const LINK_DELAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
@@ -22,6 +24,8 @@ export type AuditErrorKind =
   | "deleted"
   | "changed"
   | "inserted"
+  | "chainedTwice"
+  | "chainedLate"
   | "sealMissing"
   | "sealMismatch"
   | "sealInvalid"
@@ -47,7 +51,7 @@ export function daysBetween(first: string, last: string): string[] {
 /** Return all problems of the audit; empty if it is intact. */
 export async function auditErrors(audit: Audit, now: number): Promise<AuditError[]> {
   const errors: AuditError[] = [];
-  for (const [day, links] of audit.links) errors.push(...(await chainErrors(day, links)));
+  for (const [day, links] of byDay(audit)) errors.push(...(await chainErrors(day, links)));
   errors.push(...(await recordErrors(audit, now)));
   errors.push(...(await sealErrors(audit, now)));
   return errors;
@@ -67,32 +71,56 @@ async function chainErrors(day: string, links: readonly Fields[]): Promise<Audit
   return errors;
 }
 
-async function recordErrors({ links, records }: Audit, now: number): Promise<AuditError[]> {
-  const errors: AuditError[] = [];
-  const [first = ""] = [...links.keys()].sort();
-  const entries = [...links.values()].flat().flatMap((link) => link.entries as Fields[]);
-  const known = new Map(entries.map(({ record_id, digest }) => [String(record_id), digest]));
-  const found = new Map(records.map((record) => [String(record.record_id), record]));
-  for (const [id, digest] of known) {
+async function recordErrors(audit: Audit, now: number): Promise<AuditError[]> {
+  const { known, errors } = chained(audit);
+  const [first = ""] = [...audit.links.keys()].sort();
+  const found = new Set(audit.records.map((record) => String(record.record_id)));
+  for (const id of known.keys()) {
     // A record that was linked after midnight may be older than the requested range.
-    if (id.slice(0, 10) < first) continue;
-    const record = found.get(id);
-    if (!record) errors.push({ kind: "deleted", what: id });
-    else if ((await digestOf(record)) !== digest) errors.push({ kind: "changed", what: id });
+    if (!found.has(id) && id.slice(0, 10) >= first) errors.push({ kind: "deleted", what: id });
   }
-  for (const [id, record] of found) {
+  for (const record of audit.records) {
+    const id = String(record.record_id);
     const waits = now - Date.parse(String(record.at)) <= CHAIN_DELAY_MS;
-    if (!known.has(id) && !waits) errors.push({ kind: "inserted", what: id });
+    if (!known.has(id)) {
+      if (!waits) errors.push({ kind: "inserted", what: id });
+    } else if ((await digestOf(record)) !== known.get(id)) errors.push({ kind: "changed", what: id });
   }
   return errors;
 }
 
-async function sealErrors({ seals, links, keys }: Audit, now: number): Promise<AuditError[]> {
+/**
+ * Return the digest under which each record was chained first, and the problems of the entries. A later
+ * entry never replaces an earlier one: whoever can add to a chain could otherwise make the changed record
+ * the right one.
+ */
+function chained(audit: Audit): { known: Map<string, ExactJson>; errors: AuditError[] } {
+  const known = new Map<string, ExactJson>();
   const errors: AuditError[] = [];
-  const byDay = new Map(seals.map((seal) => [String(seal.day), seal]));
+  for (const [day, links] of byDay(audit)) {
+    const earliest = dayOf(Date.parse(day) - LINK_DELAY_MS);
+    for (const entry of links.flatMap((link) => link.entries as Fields[])) {
+      const id = String(entry.record_id);
+      const digest = entry.digest ?? null;
+      if (id.slice(0, 10) < earliest) errors.push({ kind: "chainedLate", what: id });
+      if (!known.has(id)) known.set(id, digest);
+      else if (known.get(id) !== digest) errors.push({ kind: "chainedTwice", what: id });
+    }
+  }
+  return { known, errors };
+}
+
+function byDay({ links }: Audit): [string, readonly Fields[]][] {
+  return [...links].sort(([one], [other]) => (one < other ? -1 : 1));
+}
+
+async function sealErrors(audit: Audit, now: number): Promise<AuditError[]> {
+  const errors: AuditError[] = [];
+  const { seals, links, keys } = audit;
+  const sealOf = new Map(seals.map((seal) => [String(seal.day), seal]));
   let previous = START;
-  for (const day of sealedDays([...byDay.keys()], now)) {
-    const seal = byDay.get(day);
+  for (const day of sealedDays(audit, now)) {
+    const seal = sealOf.get(day);
     if (!seal) {
       errors.push({ kind: "sealMissing", what: day });
       continue;
@@ -112,11 +140,18 @@ function isSealedBy(chain: readonly Fields[], seal: Fields): boolean {
   return chain.length === numberOf(seal.links) && last === seal.last;
 }
 
-/** Return the days that must be sealed: from the first seal to yesterday, which may be sealed until 01:00. */
-function sealedDays(days: readonly string[], now: number): string[] {
-  const [first, last] = [days[0], days[days.length - 1]];
-  if (!first || !last) return [];
+/**
+ * Return the days that must be sealed: from the first to yesterday, whose seal is due at 01:00. The first is
+ * the first seal's. Without any seal it is the first day that has links, since seals that were all removed
+ * must show.
+ */
+function sealedDays(audit: Audit, now: number): string[] {
+  const seals = audit.seals.map((seal) => String(seal.day));
+  const linked = byDay(audit).flatMap(([day, links]) => (links.length > 0 ? [day] : []));
+  const first = seals[0] ?? linked[0];
+  if (!first) return [];
   const due = dayOf(now - DAY_MS - HOUR_MS);
+  const last = seals[seals.length - 1] ?? due;
   return daysBetween(first, due > last ? due : last);
 }
 
