@@ -14,6 +14,7 @@ class Exit(IntEnum):
     UNREACHABLE = 5
     REFUSED = 6
     BUG = 70
+    OUTPUT = 74
     INTERRUPTED = 130
 
 
@@ -26,6 +27,7 @@ MEANING = {
     Exit.UNREACHABLE: "the API (or an agent behind it) does not answer, or failed",
     Exit.REFUSED: "conflict with the current state: for example an agent is offline, or too many requests",
     Exit.BUG: "an internal error in crosshaul; --debug shows where",
+    Exit.OUTPUT: "the output cannot be written: the disk is full, or its reader has ended",
     Exit.INTERRUPTED: "stopped with Ctrl-C; a transfer that was started continues",
 }
 

@@ -1,18 +1,16 @@
 """The `crosshaul` command. Subcommands import what they need when they run, to keep --help fast."""
 
-import os
 import sys
-from io import TextIOWrapper
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from agent import VERSION
-from agent.cli import output
+from agent.cli import output, streams
 from agent.cli.commands import agents, audit, browse, cp, login, manifest, policies, templates, transfers
 from agent.cli.errors import EXIT_TABLE, CliError, Exit
+from agent.cli.streams import StdoutError
 
 
 class _Root(TyperGroup):
@@ -31,6 +29,8 @@ class _Root(TyperGroup):
             return super().invoke(ctx)
         except (KeyboardInterrupt, typer.Abort):
             raise typer.Exit(Exit.INTERRUPTED) from None
+        except StdoutError:
+            raise  # `main` ends the program: what is left of the output must not be written again
         except Exception as error:
             explained = _as_cli_error(error)
             if explained is None or ctx.params.get("debug"):
@@ -108,25 +108,26 @@ def agent() -> None:
 
 def main() -> None:
     """Run the command; the entry point of the program."""
-    _prepare_streams()
+    streams.prepare()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except StdoutError as error:
+        streams.discard_stdout()
+        _end(error)
     except Exception as error:
         if "--debug" in sys.argv:
             raise
-        output.print_error(_bug(error))
-        raise SystemExit(Exit.BUG) from None
+        _end(error if isinstance(error, CliError) else _bug(error))
+
+
+def _end(error: CliError) -> NoReturn:
+    output.print_error(error)
+    raise SystemExit(error.code) from None
 
 
 def _bug(error: Exception) -> CliError:
     what = f"internal error in crosshaul: {type(error).__name__}: {error}"
     return CliError(what, "`crosshaul --debug …` shows where; please report it.", Exit.BUG)
-
-
-def _prepare_streams() -> None:
-    """Make stdout and stderr accept any character, and exist even if the parent process closed them."""
-    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
-    sys.stderr = sys.stderr or sys.stdout
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")

@@ -12,6 +12,8 @@ from agent.cli import text
 from agent.cli.commands import cp
 from agent.cli.errors import CliError, Exit, code_for_status
 from events.options import Options
+from events.states import TransferState
+from tests.support.fakes_api import TRANSFER, FakeApi, transfer_view
 from tests.support.waiting import HANG_TIMEOUT_S
 from tests.unit.cli.conftest import Run
 
@@ -94,6 +96,66 @@ def test_closed_streams_are_no_traceback(tmp_path: Path) -> None:
     line = ["/bin/sh", "-c", '"$0" "$@" >&- 2>&-', *CROSSHAUL, "whoami"]
     done = subprocess.run(line, env=os.environ | {"CROSSHAUL_HOME": str(tmp_path)}, check=False)
     assert done.returncode == Exit.FORBIDDEN
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("--version",),
+        ("cp", "--help"),
+        ("agent", "--help"),
+        ("agents",),
+        ("agents", "--json"),
+        ("transfers",),
+        ("show", TRANSFER),
+        ("show", TRANSFER, "--watch"),
+        ("show", TRANSFER, "--watch", "--json"),
+        ("cp", "server-b:/data/x", "server-c:/archive/"),
+        ("browse", "server-b:/data"),
+        ("policies", "show", "night-only"),
+        ("audit", "export", "--format", "csv"),
+        ("audit", "export"),
+        ("whoami",),
+    ],
+)
+def test_output_that_cannot_be_written_is_an_error_and_no_traceback(
+    signed_in: FakeApi, home: Path, arguments: tuple[str, ...]
+) -> None:
+    """The disk is full, or the reader at the other end of the pipe is gone."""
+    signed_in.stories = {TRANSFER: [transfer_view(TransferState.SUCCEEDED, 1)]}
+    gone = "no reader: | head -n 0"
+    for target in ("/dev/full", gone):
+        if target == gone:
+            reading, writing = os.pipe()
+            os.close(reading)
+        else:
+            writing = os.open(target, os.O_WRONLY)
+        try:
+            done = subprocess.run(
+                [*CROSSHAUL, *arguments],
+                env=os.environ | {"CROSSHAUL_HOME": str(home)},
+                stdout=writing,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+                timeout=HANG_TIMEOUT_S,
+            )
+        finally:
+            os.close(writing)
+        assert done.returncode == Exit.OUTPUT, done.stderr
+        words = "the program that reads standard output has ended" if target == gone else "No space left"
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "Exception ignored" not in done.stderr
+
+
+def test_notes_that_cannot_be_written_change_nothing(signed_in: FakeApi, home: Path) -> None:
+    line = ["/bin/sh", "-c", '"$0" "$@" 2>/dev/full', *CROSSHAUL]
+    environment = os.environ | {"CROSSHAUL_HOME": str(home)}
+    for arguments, code in ((["policies", "show", "x"], 0), (["agents", "show", "nobody"], Exit.NOT_FOUND)):
+        done = subprocess.run([*line, *arguments], env=environment, capture_output=True, check=False)
+        assert done.returncode == code
 
 
 def test_a_mistake_of_our_own_is_one_line_unless_asked_for_more(tmp_path: Path) -> None:
