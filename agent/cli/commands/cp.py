@@ -76,7 +76,7 @@ def cp(
     ] = None,
     bwlimit: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="Limit in bytes per second: 500K, 50M, 1.5G (K is 1024)."),
+        typer.Option(metavar="RATE", help="Limit per second: 50M is bytes (K is 1024), 10Mbit is bits."),
     ] = None,
     bwlimit_at: Annotated[
         list[str] | None,

@@ -77,6 +77,8 @@ def test_a_refusal_comes_with_its_advice(signed_in: FakeApi, run: Run) -> None:
         ("server-b:/data/\udcff", "server-c:/archive/"),
         (*ENDS, "--bwlimit", "fast"),
         (*ENDS, "--bwlimit", "10"),
+        (*ENDS, "--bwlimit", "9" * 300 + "G"),
+        (*ENDS, "--bwlimit", "9" * 300 + "Gbit"),
         (*ENDS, "--bwlimit-at", "night 10M"),
         (*ENDS, "--bwlimit-at", "08:00-18:00 10M Mars/Base"),
         (*ENDS, "--include", "{a"),
@@ -254,6 +256,23 @@ def test_bars_fit_the_terminal_and_keep_names_harmless(width: int) -> None:
     assert all(cell_len(line) <= width for line in lines)
     assert "\x1b" not in file.getvalue()
     assert "and 6 more" in file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("typed", "bytes_per_second"),
+    [
+        ("10Mbit", 1_250_000),
+        ("10 mbit/s", 1_250_000),
+        ("2.5Gbps", 312_500_000),
+        ("100kbits", 12_500),
+        ("10M", 10 * 2**20),
+        ("10MiB/s", 10 * 2**20),
+    ],
+)
+def test_rates_are_read_in_bytes_and_in_bits(typed: str, bytes_per_second: int) -> None:
+    assert bandwidth.rate("--bwlimit", typed) == bytes_per_second
+    if " " not in typed:
+        assert bandwidth.window(f"08:00-18:00 {typed}")["limit"] == bytes_per_second
 
 
 def test_hours_of_another_limit_are_read() -> None:
