@@ -12,6 +12,8 @@ from agent.cli.commands import agents, audit, browse, cp, login, manifest, polic
 from agent.cli.errors import EXIT_TABLE, CliError, Exit
 from agent.cli.streams import StdoutError
 
+_AS_JSON = "crosshaul.json"
+
 
 class _Root(TyperGroup):
     """The root command: loads the host's commands on demand and prints errors."""
@@ -24,18 +26,28 @@ class _Root(TyperGroup):
             return name, typer.main.get_command(host.app), rest
         return name, command, rest
 
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        ctx.meta[_AS_JSON] = "--json" in args  # the subcommand's option is parsed later, and that may fail
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
+        as_json = ctx.meta[_AS_JSON]
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, typer.Abort):
             raise typer.Exit(Exit.INTERRUPTED) from None
+        except typer.TyperException as error:
+            if not as_json:
+                raise  # Typer prints it with the usage
+            output.print_error(CliError(error.format_message(), "See --help."), as_json=True)
+            raise typer.Exit(Exit.USAGE) from None
         except StdoutError:
             raise  # `main` ends the program: what is left of the output must not be written again
         except Exception as error:
             explained = _as_cli_error(error)
             if explained is None or ctx.params.get("debug"):
                 raise
-            output.print_error(explained)
+            output.print_error(explained, as_json=as_json)
             raise typer.Exit(explained.code) from None
 
 
@@ -72,7 +84,7 @@ def root(
     """Move files between servers, and from S3 to many of them.
 
     \b
-      crosshaul login https://….amazonaws.com/prod
+      crosshaul login https://….cloudfront.net        the console's address
       crosshaul agents
       crosshaul browse server-b:/data
       crosshaul cp server-b:/data/raw/ server-c:/archive/ --watch
@@ -124,7 +136,7 @@ def main() -> None:
 
 
 def _end(error: CliError) -> NoReturn:
-    output.print_error(error)
+    output.print_error(error, as_json="--json" in sys.argv)
     raise SystemExit(error.code) from None
 
 

@@ -9,7 +9,7 @@ import httpx
 from agent.cli import output
 from agent.cli.api import ApiClient
 from agent.cli.details import amounts, print_preview, print_problems
-from agent.cli.errors import CliError, Exit, code_for_status
+from agent.cli.errors import CliError, Exit, exit_code
 from agent.cli.live import LiveFeed, live_feed
 from agent.cli.progress import TransferSnapshot
 from agent.cli.screen import Screen, screen_for
@@ -70,7 +70,7 @@ class _Watch:
         return answer
 
     def _tolerate(self, error: httpx.TransportError | ApiProblem) -> None:
-        if isinstance(error, ApiProblem) and code_for_status(error.status) is not Exit.UNREACHABLE:
+        if isinstance(error, ApiProblem) and exit_code(error.status) is not Exit.UNREACHABLE:
             raise error
         now = time.monotonic()
         if self._silent_since is None:

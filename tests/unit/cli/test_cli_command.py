@@ -12,7 +12,7 @@ import pytest
 
 from agent.cli import text
 from agent.cli.commands import cp
-from agent.cli.errors import CliError, Exit, code_for_status
+from agent.cli.errors import CliError, Exit, exit_code
 from events.options import Options
 from events.states import TransferState
 from tests.support.fakes_api import TRANSFER, FakeApi, transfer_view
@@ -197,7 +197,7 @@ def test_choices_are_those_of_the_wire() -> None:
     [(400, 2), (401, 3), (403, 3), (404, 4), (409, 6), (412, 6), (422, 2), (429, 6), (500, 5), (504, 5)],
 )
 def test_every_status_has_its_exit_code(status: int, code: int) -> None:
-    assert code_for_status(status) == code
+    assert exit_code(status) == code
 
 
 @pytest.mark.parametrize(
