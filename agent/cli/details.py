@@ -6,6 +6,7 @@ from agent.cli import output
 from agent.cli.output import STYLES
 from agent.cli.progress import share
 from agent.cli.text import ago, clean, clock, counted, size, span
+from agent.cli.waiting import REPORT_OVERDUE_S, AgentLookup, hop_reasons, paused_by
 from events.base import Problem
 from events.options import Options
 from events.progress import Progress, SpaceShortage
@@ -17,10 +18,13 @@ _NAMED_FAILURES = 10
 """Files listed per hop; `--json` has all that the agent sent."""
 
 
-def print_transfer(view: TransferView) -> None:
+def print_transfer(view: TransferView, agents: AgentLookup) -> None:
+    """Print the transfer, and of each hop that does not move, why."""
     _head(view)
     for hop in view.hops:
         print_hop(hop)
+        for reason in hop_reasons(hop, agents):
+            output.say(f"  It {clean(reason)}.", style="yellow")
     output.say("\nTimeline", style="bold")
     for entry in view.timeline:
         output.say(f"  {_timeline_line(entry)}")
@@ -36,6 +40,8 @@ def _head(view: TransferView) -> None:
     output.say(f"  requested by {clean(view.created_by.name)} at {created}{template}", style="dim")
     if view.approval:
         output.say(f"  {_approval(view.approval)}", style="" if view.approval.by else "yellow")
+    if by := paused_by(view):
+        output.say(f"  paused by {clean(by)}: crosshaul resume {view.transfer_id}", style="yellow")
     if options := _non_default(view.options):
         output.say(f"  with {options}", style="dim")
 
@@ -79,7 +85,7 @@ def print_hop(hop: HopView) -> None:
     output.say(f"  {_route_line(hop)}")
     if not hop.preview:
         output.say(f"  {amounts(hop.progress)}")
-        if hop.seconds_since_report is not None and hop.seconds_since_report > _REPORT_OVERDUE_S:
+        if hop.seconds_since_report is not None and hop.seconds_since_report > REPORT_OVERDUE_S:
             output.say(f"  no report from its agent for {span(hop.seconds_since_report)}", style="yellow")
         if hop.progress.space_shortage and hop.ended_at is None:
             output.say(f"  {shortage(hop.progress.space_shortage)}", style="yellow")
@@ -120,8 +126,6 @@ def _of(total: int | None, format_total: Callable[[int], str]) -> str:
     return "" if total is None else f" of {format_total(total)}"
 
 
-_REPORT_OVERDUE_S = 15.0
-"""Seconds after which a missing report is worth a remark: agents report progress every 10 s."""
 _CHANGES = (("sent", "would be sent"), ("replaced", "would be replaced"), ("removed", "would be removed"))
 _UNTOUCHED = (("kept", "differ and would stay"), ("unchanged", "are the same"))
 _FAILING = (("failed", "would not arrive"),)

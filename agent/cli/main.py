@@ -8,7 +8,18 @@ from typer.core import TyperGroup
 
 from agent import VERSION
 from agent.cli import output, streams
-from agent.cli.commands import agents, audit, browse, cp, login, manifest, policies, templates, transfers
+from agent.cli.commands import (
+    agents,
+    audit,
+    browse,
+    cp,
+    login,
+    manifest,
+    policies,
+    sync,
+    templates,
+    transfers,
+)
 from agent.cli.errors import EXIT_TABLE, CliError, Exit
 from agent.cli.streams import StdoutError
 
@@ -97,8 +108,10 @@ for command in (
     login.whoami,
     browse.browse,
     cp.cp,
+    sync.sync,
     transfers.transfers,
     transfers.show,
+    transfers.wait,
     manifest.manifest,
     transfers.cancel,
     transfers.pause,
@@ -107,6 +120,7 @@ for command in (
     transfers.approve,
 ):
     app.command()(command)
+app.command("ls", help="List a directory: another name of `browse`.")(browse.browse)
 app.add_typer(agents.app, name="agents")
 app.add_typer(templates.app, name="templates")
 app.add_typer(policies.app, name="policies")
@@ -116,6 +130,18 @@ app.add_typer(audit.app, name="audit")
 @app.command("agent")
 def agent() -> None:
     """On a server: register it as an agent, run the agent, check its status."""
+
+
+@app.command("help")
+def help_(
+    context: typer.Context,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="COMMAND…", help="As in `help agents enroll`.")
+    ] = None,
+) -> None:
+    """Show the help of a command."""
+    whole = context.find_root().command
+    whole.main([*(words or []), "--help"], prog_name="crosshaul")
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """Draw the progress of `--watch`: bars on a terminal, a line every few seconds in a pipe."""
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,8 +37,11 @@ class Screen(Protocol):
 
 
 @contextmanager
-def screen_for(file: TextIO) -> Iterator[Screen]:
-    """Yield a screen with bars if `file` is a terminal, with lines otherwise."""
+def screen_for(file: TextIO, *, as_json: bool = False) -> Iterator[Screen]:
+    """Yield a screen with bars if `file` is a terminal, with lines otherwise, or one with JSON Lines."""
+    if as_json:
+        yield JsonScreen(file)
+        return
     if not file.isatty():
         yield LineScreen(file)
         return
@@ -46,19 +50,59 @@ def screen_for(file: TextIO) -> Iterator[Screen]:
         yield BarScreen(console, live)
 
 
+class SilentScreen:
+    """For scripts that only wait."""
+
+    def show(self, snapshot: TransferSnapshot) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        output.note(text)
+
+
+class _Pace:
+    """Lets a line through when a state changes, and every few seconds if there is something new."""
+
+    def __init__(self) -> None:
+        self._states: tuple[str, ...] = ()
+        self._text = ""
+        self._due = 0.0
+
+    def lets(self, snapshot: TransferSnapshot, text: str) -> bool:
+        states = (snapshot.view.state, *(hop.state for hop in snapshot.view.hops))
+        now = time.monotonic()
+        if states == self._states and (text == self._text or now < self._due):
+            return False
+        self._states, self._text, self._due = states, text, now + _LINE_INTERVAL_S
+        return True
+
+
 class LineScreen:
-    """For pipes and logs: a line when the state changes and every few seconds."""
+    """For pipes and logs: a line when the state changes, and every few seconds if there is progress."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
-        self._last = ("", -_LINE_INTERVAL_S)
+        self._pace = _Pace()
 
     def show(self, snapshot: TransferSnapshot) -> None:
-        state, at = self._last
-        now = time.monotonic()
-        if snapshot.view.state != state or now - at >= _LINE_INTERVAL_S:
-            self._last = (snapshot.view.state, now)
-            output.say(line(snapshot), file=self._file)
+        if self._pace.lets(snapshot, text := line(snapshot)):
+            output.say(text, file=self._file)
+            self._file.flush()
+
+    def note(self, text: str) -> None:
+        output.note(text)
+
+
+class JsonScreen:
+    """For programs: the transfer as one line of ASCII-only JSON, as often as LineScreen prints one."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._pace = _Pace()
+
+    def show(self, snapshot: TransferSnapshot) -> None:
+        if self._pace.lets(snapshot, line(snapshot)):
+            self._file.write(json.dumps(snapshot.view.model_dump(mode="json"), ensure_ascii=True) + "\n")
             self._file.flush()
 
     def note(self, text: str) -> None:

@@ -16,7 +16,7 @@ class RepeatedKeyError(Exception):
 
 
 class _Loader(yaml.SafeLoader):
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         first: dict[tuple[str, str], int] = {}
         for key, _ in node.value:
@@ -39,6 +39,6 @@ def load_all(text: str) -> list[Any]:
     """
     loader = _Loader(text)
     documents = []
-    while loader.check_data():
+    while loader.check_data():  # type: ignore[no-untyped-call]
         documents.append(loader.get_data())
     return documents

@@ -139,7 +139,7 @@ def test_an_unknown_agent_is_exit_code_4_with_the_apis_advice(signed_in: FakeApi
     assert result.code == 4
     assert result.err.splitlines() == [
         "error: no agent is called server-x (destinations.0: no such agent)",
-        "See `crosshaul agents` for those that are known.",
+        "Did you mean server-b? See `crosshaul agents` for those that are known.",
     ]
 
 
