@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -16,6 +17,7 @@ from agent.cli import output
 from agent.cli.details import amounts, shortage
 from agent.cli.output import STYLES
 from agent.cli.progress import TransferSnapshot, fraction, seconds_left, share
+from agent.cli.tables import elided
 from agent.cli.text import clean, size, span
 from events.states import HopState
 from events.views import HopView
@@ -142,15 +144,24 @@ def render(snapshot: TransferSnapshot, width: int, height: int) -> RenderableTyp
 
 def _hop(snapshot: TransferSnapshot, hop: HopView, width: int) -> list[RenderableType]:
     progress = snapshot.progress(hop)
-    title = _one_line(f"{hop.source} → {hop.destination}", "bold")
+    title = _one_line(_ends(str(hop.source), str(hop.destination), width), "bold")
     parts: list[RenderableType] = [title, _bar(snapshot, hop, width)]
     if hop.problem:
         parts.append(_one_line(f"  {hop.problem.message}", "red"))
     elif progress.space_shortage:
         parts.append(_one_line(f"  {shortage(progress.space_shortage)}", "yellow"))
     elif progress.current and hop.state in {HopState.RUNNING, HopState.VERIFYING}:
-        parts.append(_one_line(f"  {progress.current}", "dim"))
+        parts.append(_one_line(f"  {elided(clean(progress.current), width - 2)}", "dim"))
     return parts
+
+
+def _ends(source: str, destination: str, width: int) -> str:
+    """Return source and destination in one line of at most `width`; both keep their ends."""
+    source, destination = clean(source), clean(destination)
+    room = width - len(" → ")
+    kept = max(room // 2, room - len(destination))
+    source = elided(source, kept)
+    return f"{source} → {elided(destination, room - cell_len(source))}"
 
 
 def _one_line(text: str, style: str) -> Text:

@@ -96,8 +96,8 @@ def _table(found: "tuple[TransferSummary, ...]") -> None:
         Column("STATUS"),
         Column("DONE", right=True),
         Column("CREATED", leaves=1),
-        Column("FROM", folds=True, leaves=3),
-        Column("TO", folds=True, leaves=2),
+        Column("FROM", elides=True, leaves=3),
+        Column("TO", elides=True, leaves=2),
     )
     show(columns, map(_row, found))
 
