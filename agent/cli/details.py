@@ -1,6 +1,7 @@
 """Print a transfer in full, for `show` and for the end of `--watch`."""
 
 from collections.abc import Callable
+from itertools import zip_longest
 
 from agent.cli import output
 from agent.cli.output import STYLES
@@ -153,19 +154,21 @@ def shortage(space: SpaceShortage) -> str:
 
 
 def print_problems(hop: HopView) -> None:
+    shown = hop.failures[:_NAMED_FAILURES]
     if hop.problem:
-        _problem(hop.problem, "  ")
-    for failure in hop.failures[:_NAMED_FAILURES]:
-        _problem(failure, "    ")
+        _problem(hop.problem, "  ", advises=not shown or hop.problem.advice != shown[0].advice)
+    for failure, following in zip_longest(shown, shown[1:]):
+        _problem(failure, "    ", advises=following is None or failure.advice != following.advice)
     total = max(hop.failures_total, len(hop.failures))
     if (more := total - min(len(hop.failures), _NAMED_FAILURES)) > 0:
         output.say(f"    and {counted(more, 'file')} more that did not arrive", style="red")
 
 
-def _problem(problem: Problem, indent: str) -> None:
+def _problem(problem: Problem, indent: str, *, advises: bool) -> None:
+    """Print a problem, and its advice unless the next one has the same."""
     where = f" ({problem.path})" if problem.path and problem.path not in problem.message else ""
     output.say(f"{indent}{clean(problem.message + where)}", style="red")
-    if problem.advice:
+    if problem.advice and advises:
         output.say(f"{indent}→ {clean(problem.advice)}")
 
 

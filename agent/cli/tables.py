@@ -56,7 +56,7 @@ def elided(location: str, width: int) -> str:
     if cell_len(location) <= width:
         return location
     head = re.match(r"s3://[^/]*|[^/:]*:", location)
-    start = head[0] if head and cell_len(head[0]) <= width // 2 else ""
+    start = head[0] if head and cell_len(head[0]) <= width * 2 // 3 else ""
     end = location
     while end and cell_len(start) + 1 + cell_len(end) > width:
         end = end[1:]

@@ -21,10 +21,7 @@ def refuse(source: str, destinations: list[str]) -> None:
         raise CliError(what, "Name a directory, and select in it with --include.")
     filters = "" if pattern in {"*", "**"} else f" --include {shlex.quote(_filter(pattern))}"
     command = f"crosshaul cp {shlex.quote(folder)} {shlex.join(destinations)}{filters}"
-    advice = f"Write: {command}"
-    if "?" in pattern or filters:
-        advice += "  (if the name itself has this character, put \\ in front of it in the filter)"
-    raise CliError(what, advice)
+    raise CliError(what, f"Write: {command}")
 
 
 def _filter(pattern: str) -> str:

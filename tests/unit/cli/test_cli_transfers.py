@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.cli.errors import Exit
+from events.base import Problem
 from events.states import TransferState
 from events.views import Approval
 from tests.support import fakes_api
@@ -123,6 +124,17 @@ def test_show_names_single_files_that_did_not_arrive(signed_in: FakeApi, run: Ru
     signed_in.stories[TRANSFER] = [transfer_view(TransferState.PARTIALLY_FAILED, hop=hop)]
     result = run("show", TRANSFER)
     assert "and 30 files more that did not arrive" in result.out
+
+
+def test_advice_that_many_files_share_is_given_once(signed_in: FakeApi, run: Run) -> None:
+    lost = [Problem(code="x", message=f"f{n} is lost.", advice="Look.", retryable=False) for n in range(4)]
+    other_ = lost[0].model_copy(update={"message": "f9 is locked.", "advice": "Unlock it."})
+    summary = lost[0].model_copy(update={"message": "5 of 9 files failed. First failure: f0 is lost."})
+    hop = {"problem": summary, "failures": (*lost, other_), "failures_total": 5}
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.FAILED, 0, hop=hop)]
+    shown = run("show", TRANSFER).out
+    assert (shown.count("→ Look."), shown.count("→ Unlock it.")) == (1, 1)
+    assert shown.index("f3 is lost.") < shown.index("→ Look.") < shown.index("f9 is locked.")
 
 
 def test_first_letters_find_a_transfer(signed_in: FakeApi, run: Run) -> None:
