@@ -66,6 +66,13 @@ class SamePlaceError(PlaceError):
         self.other = other
 
 
+class ReplacedError(OSError):
+    """Something that is not a regular file has replaced a file since it was listed."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.EINVAL, "it is not a regular file any more")
+
+
 def display_path(path: str) -> str:
     """Return a path that can be sent and printed: bytes that are not UTF-8 appear as \\xff."""
     return display_text(path)
@@ -102,6 +109,8 @@ _RETRYABLE_ERRNOS = {errno.EIO, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.
 def problem_of(error: OSError, path: str) -> Problem:
     """Return the problem to report for an operating system's error about a path."""
     match error:
+        case ReplacedError():
+            return problems.REPLACED_BY_SPECIAL_FILE.problem(path=path)
         case SameNameError():
             return problems.NAME_COLLISION.problem(path=path, other=error.other)
         case InTheWayError():

@@ -118,6 +118,12 @@ SPECIAL_FILE = ProblemType(
     message="{path} is a device, a socket or a FIFO, which cannot be transferred.",
     advice="Move it out of the source, or exclude it with --exclude.",
 )
+REPLACED_BY_SPECIAL_FILE = replace(
+    SPECIAL_FILE,
+    message="{path} was a file when it was listed, and has since been replaced by a directory, a device, a "
+    "socket or a FIFO.",
+    advice="Transfer it again, or exclude it with --exclude.",
+)
 LINK_LOOP = ProblemType(
     "link-loop",
     title="A symbolic link leads to a directory that contains it",
@@ -172,6 +178,12 @@ DESTINATION_FULL = ProblemType(
     message="{path} has no space left.",
     advice="Free some space; the transfer then continues by itself.",
     retryable=True,
+)
+INODES_EXHAUSTED = replace(
+    DESTINATION_FULL,
+    message="{path} has no inodes left: its file system can hold no further file, whatever its free space.",
+    advice="Delete files there that are not needed, many small ones first (`df -i` shows the inodes); the "
+    "transfer then continues by itself.",
 )
 QUOTA_EXCEEDED = replace(DESTINATION_FULL, message="{path} is over its quota.")
 DESTINATION_READ_ONLY = ProblemType(

@@ -204,7 +204,7 @@ def s3() -> "S3Client":
 def bucket_browser() -> "BucketBrowser":
     from lambdas.aws.bucket_browser import BucketBrowser
 
-    return BucketBrowser(s3(), tuple(name for name in settings().buckets.split(",") if name))
+    return BucketBrowser(s3(), settings().bucket_names)
 
 
 @cache

@@ -64,6 +64,10 @@ class Settings:
     s3_endpoint: str = ""
     """The S3 endpoint that agents use. Empty: S3 in AWS."""
 
+    @property
+    def bucket_names(self) -> tuple[str, ...]:
+        return tuple(name for name in self.buckets.split(",") if name)
+
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
         """Read `CROSSHAUL_<FIELD>` for every field; KeyError names a missing one that has no default."""

@@ -246,7 +246,9 @@ def manifest_service() -> "Manifests":
 def template_service() -> "TemplateService":
     from lambdas.templates.service import TemplateService
 
-    return TemplateService(adapters.template_store(), adapters.agent_store(), adapters.clock)
+    return TemplateService(
+        adapters.template_store(), adapters.agent_store(), adapters.settings().bucket_names, adapters.clock
+    )
 
 
 @cache

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from agent.cli.errors import CliError
-from agent.cli.text import read_size
+from agent.cli.text import read_rate
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WINDOW = re.compile(
@@ -20,11 +20,11 @@ def rate(option: str, text: str | None) -> int | None:
     """Parse a rate in bytes per second, at least 1 KiB/s; None stays None.
 
     Raises:
-        CliError: The rate is below 1 KiB/s, where transfers would hardly finish, or is not a size.
+        CliError: The rate is below 1 KiB/s, where transfers would hardly finish, or is not a rate.
     """
     if text is None:
         return None
-    if (found := read_size(text)) < 1024:
+    if (found := read_rate(text)) < 1024:
         raise CliError(f"{option} {text} is less than 1K", "Give 1K or more, as in 50M.")
     return found
 

@@ -1,11 +1,13 @@
 """Print a transfer in full, for `show` and for the end of `--watch`."""
 
 from collections.abc import Callable
+from itertools import zip_longest
 
 from agent.cli import output
 from agent.cli.output import STYLES
 from agent.cli.progress import share
 from agent.cli.text import ago, clean, clock, counted, size, span
+from agent.cli.waiting import REPORT_OVERDUE_S, AgentLookup, hop_reasons, paused_by
 from events.base import Problem
 from events.options import Options
 from events.progress import Progress, SpaceShortage
@@ -17,10 +19,13 @@ _NAMED_FAILURES = 10
 """Files listed per hop; `--json` has all that the agent sent."""
 
 
-def print_transfer(view: TransferView) -> None:
+def print_transfer(view: TransferView, agents: AgentLookup) -> None:
+    """Print the transfer, and of each hop that does not move, why."""
     _head(view)
     for hop in view.hops:
         print_hop(hop)
+        for reason in hop_reasons(hop, agents):
+            output.say(f"  It {clean(reason)}.", style="yellow")
     output.say("\nTimeline", style="bold")
     for entry in view.timeline:
         output.say(f"  {_timeline_line(entry)}")
@@ -36,6 +41,8 @@ def _head(view: TransferView) -> None:
     output.say(f"  requested by {clean(view.created_by.name)} at {created}{template}", style="dim")
     if view.approval:
         output.say(f"  {_approval(view.approval)}", style="" if view.approval.by else "yellow")
+    if by := paused_by(view):
+        output.say(f"  paused by {clean(by)}: crosshaul resume {view.transfer_id}", style="yellow")
     if options := _non_default(view.options):
         output.say(f"  with {options}", style="dim")
 
@@ -79,7 +86,7 @@ def print_hop(hop: HopView) -> None:
     output.say(f"  {_route_line(hop)}")
     if not hop.preview:
         output.say(f"  {amounts(hop.progress)}")
-        if hop.seconds_since_report is not None and hop.seconds_since_report > _REPORT_OVERDUE_S:
+        if hop.seconds_since_report is not None and hop.seconds_since_report > REPORT_OVERDUE_S:
             output.say(f"  no report from its agent for {span(hop.seconds_since_report)}", style="yellow")
         if hop.progress.space_shortage and hop.ended_at is None:
             output.say(f"  {shortage(hop.progress.space_shortage)}", style="yellow")
@@ -120,8 +127,6 @@ def _of(total: int | None, format_total: Callable[[int], str]) -> str:
     return "" if total is None else f" of {format_total(total)}"
 
 
-_REPORT_OVERDUE_S = 15.0
-"""Seconds after which a missing report is worth a remark: agents report progress every 10 s."""
 _CHANGES = (("sent", "would be sent"), ("replaced", "would be replaced"), ("removed", "would be removed"))
 _UNTOUCHED = (("kept", "differ and would stay"), ("unchanged", "are the same"))
 _FAILING = (("failed", "would not arrive"),)
@@ -149,19 +154,21 @@ def shortage(space: SpaceShortage) -> str:
 
 
 def print_problems(hop: HopView) -> None:
+    shown = hop.failures[:_NAMED_FAILURES]
     if hop.problem:
-        _problem(hop.problem, "  ")
-    for failure in hop.failures[:_NAMED_FAILURES]:
-        _problem(failure, "    ")
+        _problem(hop.problem, "  ", advises=not shown or hop.problem.advice != shown[0].advice)
+    for failure, following in zip_longest(shown, shown[1:]):
+        _problem(failure, "    ", advises=following is None or failure.advice != following.advice)
     total = max(hop.failures_total, len(hop.failures))
     if (more := total - min(len(hop.failures), _NAMED_FAILURES)) > 0:
         output.say(f"    and {counted(more, 'file')} more that did not arrive", style="red")
 
 
-def _problem(problem: Problem, indent: str) -> None:
+def _problem(problem: Problem, indent: str, *, advises: bool) -> None:
+    """Print a problem, and its advice unless the next one has the same."""
     where = f" ({problem.path})" if problem.path and problem.path not in problem.message else ""
     output.say(f"{indent}{clean(problem.message + where)}", style="red")
-    if problem.advice:
+    if problem.advice and advises:
         output.say(f"{indent}→ {clean(problem.advice)}")
 
 

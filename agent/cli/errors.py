@@ -1,5 +1,6 @@
 """Errors of the operator's command: message, advice and exit code."""
 
+import json
 from enum import IntEnum
 
 
@@ -14,6 +15,7 @@ class Exit(IntEnum):
     UNREACHABLE = 5
     REFUSED = 6
     BUG = 70
+    OUTPUT = 74
     INTERRUPTED = 130
 
 
@@ -22,10 +24,11 @@ MEANING = {
     Exit.FAILED: "the transfer failed or was cancelled, wholly or in part",
     Exit.USAGE: "the command or the request is not valid",
     Exit.FORBIDDEN: "not signed in, or not allowed to",
-    Exit.NOT_FOUND: "no such transfer, agent, template or directory",
+    Exit.NOT_FOUND: "no such transfer, agent, template, remote or directory",
     Exit.UNREACHABLE: "the API (or an agent behind it) does not answer, or failed",
     Exit.REFUSED: "conflict with the current state: for example an agent is offline, or too many requests",
     Exit.BUG: "an internal error in crosshaul; --debug shows where",
+    Exit.OUTPUT: "the output cannot be written: the disk is full, or its reader has ended",
     Exit.INTERRUPTED: "stopped with Ctrl-C; a transfer that was started continues",
 }
 
@@ -35,11 +38,18 @@ EXIT_TABLE = "Exit codes:\n" + "\n".join(f"  {code.value:>3}  {text}" for code, 
 class CliError(Exception):
     """An error for the operator: one line of what happened, one of what to do, and the exit code."""
 
-    def __init__(self, what: str, advice: str = "", code: Exit = Exit.USAGE) -> None:
+    def __init__(self, what: str, advice: str = "", code: Exit = Exit.USAGE, problem: str = "") -> None:
         super().__init__(what)
         self.what = what
         self.advice = advice
         self.code = code
+        self.problem = problem
+        """Code of the API's problem, as in docs/reference/problems.md; empty for an error of this command."""
+
+    def as_json(self) -> str:
+        """Return one line of ASCII-only JSON."""
+        fields = {"error": self.what, "advice": self.advice, "problem": self.problem or None}
+        return json.dumps(fields | {"exit_code": int(self.code)})
 
 
 class LoginRequiredError(CliError):
@@ -60,6 +70,12 @@ _BY_STATUS = {
 }
 
 
-def code_for_status(status: int) -> Exit:
-    """Return the exit code for an HTTP error status."""
+_NOT_FOUND = {"path-missing", "source-missing", "remote-unknown"}
+"""Problems that say that something does not exist, but are not answered with 404: the agent found out."""
+
+
+def exit_code(status: int, problem: str = "") -> Exit:
+    """Return the exit code for an HTTP error status and the code of its problem."""
+    if problem in _NOT_FOUND:
+        return Exit.NOT_FOUND
     return _BY_STATUS.get(status, Exit.UNREACHABLE if status >= 500 else Exit.REFUSED)

@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING
 
-from agent.cli.errors import CliError, Exit, code_for_status
+from agent.cli.errors import CliError, Exit, exit_code
 
 if TYPE_CHECKING:
     import httpx
@@ -38,10 +38,11 @@ def as_cli_error(error: Exception) -> CliError | None:
 def _refusal(error: "ApiProblem") -> CliError:
     details = error.details
     field_errors = "; ".join(f"{item.get('at', '?')}: {item.get('message', '')}" for item in details.errors)
-    code = code_for_status(error.status)
+    problem = error.problem.code
+    code = exit_code(error.status, problem)
     included = all(str(item.get("message")) in details.detail for item in details.errors)
     what = details.detail if included else f"{details.detail} ({field_errors})"
-    return CliError(what, details.advice or _ADVICE.get(code, ""), code)
+    return CliError(what, details.advice or _ADVICE.get(code, ""), code, problem)
 
 
 _ADVICE = {

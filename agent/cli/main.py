@@ -1,18 +1,29 @@
 """The `crosshaul` command. Subcommands import what they need when they run, to keep --help fast."""
 
-import os
 import sys
-from io import TextIOWrapper
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from agent import VERSION
-from agent.cli import output
-from agent.cli.commands import agents, audit, browse, cp, login, manifest, policies, templates, transfers
+from agent.cli import output, streams
+from agent.cli.commands import (
+    agents,
+    audit,
+    browse,
+    cp,
+    login,
+    manifest,
+    policies,
+    sync,
+    templates,
+    transfers,
+)
 from agent.cli.errors import EXIT_TABLE, CliError, Exit
+from agent.cli.streams import StdoutError
+
+_AS_JSON = "crosshaul.json"
 
 
 class _Root(TyperGroup):
@@ -26,16 +37,28 @@ class _Root(TyperGroup):
             return name, typer.main.get_command(host.app), rest
         return name, command, rest
 
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        ctx.meta[_AS_JSON] = "--json" in args  # the subcommand's option is parsed later, and that may fail
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
+        as_json = ctx.meta[_AS_JSON]
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, typer.Abort):
             raise typer.Exit(Exit.INTERRUPTED) from None
+        except typer.TyperException as error:
+            if not as_json:
+                raise  # Typer prints it with the usage
+            output.print_error(CliError(error.format_message(), "See --help."), as_json=True)
+            raise typer.Exit(Exit.USAGE) from None
+        except StdoutError:
+            raise  # `main` ends the program: what is left of the output must not be written again
         except Exception as error:
             explained = _as_cli_error(error)
             if explained is None or ctx.params.get("debug"):
                 raise
-            output.print_error(explained)
+            output.print_error(explained, as_json=as_json)
             raise typer.Exit(explained.code) from None
 
 
@@ -72,7 +95,7 @@ def root(
     """Move files between servers, and from S3 to many of them.
 
     \b
-      crosshaul login https://….amazonaws.com/prod
+      crosshaul login https://….cloudfront.net        the console's address
       crosshaul agents
       crosshaul browse server-b:/data
       crosshaul cp server-b:/data/raw/ server-c:/archive/ --watch
@@ -85,8 +108,10 @@ for command in (
     login.whoami,
     browse.browse,
     cp.cp,
+    sync.sync,
     transfers.transfers,
     transfers.show,
+    transfers.wait,
     manifest.manifest,
     transfers.cancel,
     transfers.pause,
@@ -95,6 +120,7 @@ for command in (
     transfers.approve,
 ):
     app.command()(command)
+app.command("ls", help="List a directory: another name of `browse`.")(browse.browse)
 app.add_typer(agents.app, name="agents")
 app.add_typer(templates.app, name="templates")
 app.add_typer(policies.app, name="policies")
@@ -106,27 +132,40 @@ def agent() -> None:
     """On a server: register it as an agent, run the agent, check its status."""
 
 
+@app.command("help")
+def help_(
+    context: typer.Context,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="COMMAND…", help="As in `help agents enroll`.")
+    ] = None,
+) -> None:
+    """Show the help of a command."""
+    whole = context.find_root().command
+    whole.main([*(words or []), "--help"], prog_name="crosshaul")
+
+
 def main() -> None:
     """Run the command; the entry point of the program."""
-    _prepare_streams()
+    streams.prepare()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except StdoutError as error:
+        streams.discard_stdout()
+        _end(error)
     except Exception as error:
         if "--debug" in sys.argv:
             raise
-        output.print_error(_bug(error))
-        raise SystemExit(Exit.BUG) from None
+        _end(error if isinstance(error, CliError) else _bug(error))
+
+
+def _end(error: CliError) -> NoReturn:
+    output.print_error(error, as_json="--json" in sys.argv)
+    raise SystemExit(error.code) from None
 
 
 def _bug(error: Exception) -> CliError:
     what = f"internal error in crosshaul: {type(error).__name__}: {error}"
     return CliError(what, "`crosshaul --debug …` shows where; please report it.", Exit.BUG)
-
-
-def _prepare_streams() -> None:
-    """Make stdout and stderr accept any character, and exist even if the parent process closed them."""
-    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
-    sys.stderr = sys.stderr or sys.stdout
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")

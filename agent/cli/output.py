@@ -52,13 +52,15 @@ def note(text: str) -> None:
     say(text, style="dim", file=sys.stderr)
 
 
-def print_error(error: CliError) -> None:
-    """Print what happened, in red, and what to do about it, one line each, on stderr."""
-    if error.code is Exit.INTERRUPTED:
+def print_error(error: CliError, *, as_json: bool = False) -> None:
+    """Print what happened, in red, and what to do about it, one line each, on stderr; or one line of JSON."""
+    if as_json:
+        sys.stderr.write(error.as_json() + "\n")
+    elif error.code is Exit.INTERRUPTED:
         note(_one_line(error.what))
     else:
         say(f"error: {_one_line(error.what)}", style="bold red", file=sys.stderr)
-    if error.advice:
+    if error.advice and not as_json:
         say(_one_line(error.advice), file=sys.stderr)
 
 

@@ -1,10 +1,12 @@
 """Draw the progress of `--watch`: bars on a terminal, a line every few seconds in a pipe."""
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -15,6 +17,7 @@ from agent.cli import output
 from agent.cli.details import amounts, shortage
 from agent.cli.output import STYLES
 from agent.cli.progress import TransferSnapshot, fraction, seconds_left, share
+from agent.cli.tables import elided
 from agent.cli.text import clean, size, span
 from events.states import HopState
 from events.views import HopView
@@ -36,8 +39,11 @@ class Screen(Protocol):
 
 
 @contextmanager
-def screen_for(file: TextIO) -> Iterator[Screen]:
-    """Yield a screen with bars if `file` is a terminal, with lines otherwise."""
+def screen_for(file: TextIO, *, as_json: bool = False) -> Iterator[Screen]:
+    """Yield a screen with bars if `file` is a terminal, with lines otherwise, or one with JSON Lines."""
+    if as_json:
+        yield JsonScreen(file)
+        return
     if not file.isatty():
         yield LineScreen(file)
         return
@@ -46,19 +52,59 @@ def screen_for(file: TextIO) -> Iterator[Screen]:
         yield BarScreen(console, live)
 
 
+class SilentScreen:
+    """For scripts that only wait."""
+
+    def show(self, snapshot: TransferSnapshot) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        output.note(text)
+
+
+class _Pace:
+    """Lets a line through when a state changes, and every few seconds if there is something new."""
+
+    def __init__(self) -> None:
+        self._states: tuple[str, ...] = ()
+        self._text = ""
+        self._due = 0.0
+
+    def lets(self, snapshot: TransferSnapshot, text: str) -> bool:
+        states = (snapshot.view.state, *(hop.state for hop in snapshot.view.hops))
+        now = time.monotonic()
+        if states == self._states and (text == self._text or now < self._due):
+            return False
+        self._states, self._text, self._due = states, text, now + _LINE_INTERVAL_S
+        return True
+
+
 class LineScreen:
-    """For pipes and logs: a line when the state changes and every few seconds."""
+    """For pipes and logs: a line when the state changes, and every few seconds if there is progress."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
-        self._last = ("", -_LINE_INTERVAL_S)
+        self._pace = _Pace()
 
     def show(self, snapshot: TransferSnapshot) -> None:
-        state, at = self._last
-        now = time.monotonic()
-        if snapshot.view.state != state or now - at >= _LINE_INTERVAL_S:
-            self._last = (snapshot.view.state, now)
-            output.say(line(snapshot), file=self._file)
+        if self._pace.lets(snapshot, text := line(snapshot)):
+            output.say(text, file=self._file)
+            self._file.flush()
+
+    def note(self, text: str) -> None:
+        output.note(text)
+
+
+class JsonScreen:
+    """For programs: the transfer as one line of ASCII-only JSON, as often as LineScreen prints one."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._pace = _Pace()
+
+    def show(self, snapshot: TransferSnapshot) -> None:
+        if self._pace.lets(snapshot, line(snapshot)):
+            self._file.write(json.dumps(snapshot.view.model_dump(mode="json"), ensure_ascii=True) + "\n")
             self._file.flush()
 
     def note(self, text: str) -> None:
@@ -98,15 +144,24 @@ def render(snapshot: TransferSnapshot, width: int, height: int) -> RenderableTyp
 
 def _hop(snapshot: TransferSnapshot, hop: HopView, width: int) -> list[RenderableType]:
     progress = snapshot.progress(hop)
-    title = _one_line(f"{hop.source} → {hop.destination}", "bold")
+    title = _one_line(_ends(str(hop.source), str(hop.destination), width), "bold")
     parts: list[RenderableType] = [title, _bar(snapshot, hop, width)]
     if hop.problem:
         parts.append(_one_line(f"  {hop.problem.message}", "red"))
     elif progress.space_shortage:
         parts.append(_one_line(f"  {shortage(progress.space_shortage)}", "yellow"))
     elif progress.current and hop.state in {HopState.RUNNING, HopState.VERIFYING}:
-        parts.append(_one_line(f"  {progress.current}", "dim"))
+        parts.append(_one_line(f"  {elided(clean(progress.current), width - 2)}", "dim"))
     return parts
+
+
+def _ends(source: str, destination: str, width: int) -> str:
+    """Return source and destination in one line of at most `width`; both keep their ends."""
+    source, destination = clean(source), clean(destination)
+    room = width - len(" → ")
+    kept = max(room // 2, room - len(destination))
+    source = elided(source, kept)
+    return f"{source} → {elided(destination, room - cell_len(source))}"
 
 
 def _one_line(text: str, style: str) -> Text:

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from agent.cli.errors import CliError
 
@@ -13,9 +14,16 @@ _STEERING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Unicode categories of characters that could steer a terminal, or hide what a line says."""
 
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
-_SIZE = re.compile(r"^\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]?)(?:i?B)?(?:/s)?\s*$", re.IGNORECASE)
+_NUMBER = r"\d{1,300}(?:\.\d{1,300})?"
+_SIZE = re.compile(rf"^\s*(?P<number>{_NUMBER})\s*(?P<unit>[KMGT]?)(?:i?B)?(?:/s)?\s*$", re.IGNORECASE)
+_BIT_RATE = re.compile(
+    rf"^\s*(?P<number>{_NUMBER})\s*(?P<unit>[KMGT]?)(?:bits?(?:/s)?|bps)\s*$", re.IGNORECASE
+)
+_DECIMAL_POWERS = ("", "K", "M", "G", "T")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_SPAN = re.compile(r"^\s*(?P<number>\d+)\s*(?P<unit>[smhdw])\s*$")
+_SPAN = re.compile(r"^\s*(?P<number>\d{1,300})\s*(?P<unit>[smhdw])\s*$")
+_LONGEST_SPAN_S = 36_500 * 86_400
+"""A longer duration is taken for this one, a hundred years: dates could not be computed with it."""
 
 
 def clean(text: str) -> str:
@@ -81,7 +89,13 @@ def ago(moment: datetime | None, now: datetime | None = None) -> str:
 
 def clock(moment: datetime | None) -> str:
     """Format a time in the local time zone; a dash for None."""
-    return "–" if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    if moment is None:
+        return "–"
+    try:
+        local = moment.astimezone()
+    except (OverflowError, ValueError, OSError):  # here it is before the year 1 or after 9999
+        local = moment
+    return local.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:
@@ -97,7 +111,20 @@ def read_size(text: str) -> int:
     found = _SIZE.match(text)
     if not found:
         raise CliError(f"{text!r} is not a size", "Write a number with K, M or G, as in 50M.")
-    return int(float(found["number"]) * _UNITS[found["unit"].upper()])
+    return int(Decimal(found["number"]) * _UNITS[found["unit"].upper()])
+
+
+def read_rate(text: str) -> int:
+    """Parse a rate such as `50M` or `10Mbit` into bytes per second; a K of bytes is 1024, of bits 1000.
+
+    Raises:
+        CliError: The text is not a rate.
+    """
+    if found := _BIT_RATE.match(text):
+        return int(Decimal(found["number"]) * 1000 ** _DECIMAL_POWERS.index(found["unit"].upper()) / 8)
+    if not _SIZE.match(text):
+        raise CliError(f"{text!r} is not a rate", "Write bytes as in 50M, or bits as in 10Mbit.")
+    return read_size(text)
 
 
 def read_duration(text: str) -> timedelta:
@@ -109,7 +136,7 @@ def read_duration(text: str) -> timedelta:
     found = _SPAN.match(text)
     if not found:
         raise CliError(f"{text!r} is not a duration", "Write 30m, 12h or 7d.")
-    return timedelta(seconds=int(found["number"]) * _SECONDS[found["unit"]])
+    return timedelta(seconds=min(int(found["number"]) * _SECONDS[found["unit"]], _LONGEST_SPAN_S))
 
 
 def read_time(text: str, now: datetime | None = None) -> datetime:
@@ -122,7 +149,7 @@ def read_time(text: str, now: datetime | None = None) -> datetime:
         return (now or datetime.now(UTC)) - read_duration(text)
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):  # OverflowError: in UTC it is before the year 1 or after 9999
         advice = "Write 2h, 7d, 2026-11-24 or 2026-11-24T08:30."
         raise CliError(f"{text!r} is not a time", advice) from None
 

@@ -2,18 +2,18 @@
 
 import sys
 import time
-from typing import Any
 
 import httpx
 
 from agent.cli import output
 from agent.cli.api import ApiClient
 from agent.cli.details import amounts, print_preview, print_problems
-from agent.cli.errors import CliError, Exit, code_for_status
+from agent.cli.errors import CliError, Exit, exit_code
 from agent.cli.live import LiveFeed, live_feed
 from agent.cli.progress import TransferSnapshot
-from agent.cli.screen import Screen, screen_for
+from agent.cli.screen import Screen, SilentScreen, screen_for
 from agent.cli.text import clean
+from agent.cli.waiting import AgentLookup, reasons
 from agent.cloud.http import ApiProblem
 from events.states import TransferState
 from events.views import TransferView
@@ -22,26 +22,35 @@ _POLL_INTERVAL_S = 1.0
 """Seconds between polls without a live connection."""
 _LIVE_POLL_INTERVAL_S = 2.0
 """Seconds between polls with a live connection."""
+_EXPLANATION_INTERVAL_S = 5.0
+"""Seconds between questions why a transfer does not move."""
 _API_TIMEOUT_S = 300.0
 """Seconds without an answer from the API before the watch gives up; the transfer itself continues."""
 
 
-def follow(api: ApiClient, transfer_id: str, *, as_json: bool = False) -> None:
-    """Show progress until the transfer ends.
+def follow(api: ApiClient, transfer_id: str, *, as_json: bool = False) -> TransferView:
+    """Show progress until the transfer ends; return it then. With `as_json`, as JSON Lines.
 
     Raises:
         CliError: The transfer did not fully succeed, or the watch was interrupted.
     """
-    stream = sys.stderr if as_json else sys.stdout
-    output.say(f"Transfer {transfer_id}", file=stream, style="bold")
+    if not as_json:
+        output.say(f"Transfer {transfer_id}", style="bold")
     try:
-        with live_feed(api, transfer_id) as feed, screen_for(stream) as screen:
-            answer = _poll_until_ended(_Watch(api, transfer_id, feed, screen))
+        with live_feed(api, transfer_id) as feed, screen_for(sys.stdout, as_json=as_json) as screen:
+            view = _poll_until_ended(_Watch(api, transfer_id, feed, screen))
     except KeyboardInterrupt:
         raise _interrupted(transfer_id) from None
-    if as_json:
-        output.print_json(answer)
-    _conclude(TransferView.model_validate(answer), quiet=as_json)
+    conclude(view, quiet=as_json)
+    return view
+
+
+def wait(api: ApiClient, transfer_id: str) -> TransferView:
+    """Return the transfer once it has ended, without showing its progress."""
+    try:
+        return _poll_until_ended(_Watch(api, transfer_id, LiveFeed(), SilentScreen()))
+    except KeyboardInterrupt:
+        raise _interrupted(transfer_id) from None
 
 
 class _Watch:
@@ -53,8 +62,21 @@ class _Watch:
         self.screen = screen
         self._api = api
         self._silent_since: float | None = None
+        self._explained: set[str] = set()
+        self._next_explanation = 0.0
 
-    def poll(self) -> dict[str, Any] | None:
+    def explain(self, view: TransferView) -> None:
+        """Note why the transfer does not move, each reason once."""
+        if (now := time.monotonic()) < self._next_explanation:
+            return
+        self._next_explanation = now + _EXPLANATION_INTERVAL_S
+        for reason in reasons(view, AgentLookup(self._api)):
+            about = reason.partition(" (")[0]  # without the time of the last heartbeat, which changes
+            if about not in self._explained:
+                self._explained.add(about)
+                self.screen.note(f"It {clean(reason)}.")
+
+    def poll(self) -> TransferView | None:
         """Return the transfer, or None while the API does not answer.
 
         Raises:
@@ -62,15 +84,15 @@ class _Watch:
             ApiProblem: The API refused the request, or has failed for 5 minutes.
         """
         try:
-            answer: dict[str, Any] = self._api.glance("transfers", self.transfer_id)
+            view = TransferView.model_validate(self._api.glance("transfers", self.transfer_id))
         except (httpx.TransportError, ApiProblem) as error:
             self._tolerate(error)
             return None
         self._silent_since = None
-        return answer
+        return view
 
     def _tolerate(self, error: httpx.TransportError | ApiProblem) -> None:
-        if isinstance(error, ApiProblem) and code_for_status(error.status) is not Exit.UNREACHABLE:
+        if isinstance(error, ApiProblem) and exit_code(error.status) is not Exit.UNREACHABLE:
             raise error
         now = time.monotonic()
         if self._silent_since is None:
@@ -80,17 +102,17 @@ class _Watch:
             raise error
 
 
-def _poll_until_ended(watch: _Watch) -> dict[str, Any]:
+def _poll_until_ended(watch: _Watch) -> TransferView:
     snapshot: TransferSnapshot | None = None
     while True:
-        answer = watch.poll()
-        if answer is not None:
-            view = TransferView.model_validate(answer)
+        view = watch.poll()
+        if view is not None:
             snapshot = snapshot or TransferSnapshot(view)
             snapshot.on_poll(view)
             watch.screen.show(snapshot)
             if snapshot.ended:
-                return answer
+                return view
+            watch.explain(view)
         _listen(watch, snapshot)
 
 
@@ -109,7 +131,12 @@ def _interrupted(transfer_id: str) -> CliError:
     return CliError(f"stopped watching; transfer {transfer_id} continues", advice, Exit.INTERRUPTED)
 
 
-def _conclude(view: TransferView, *, quiet: bool) -> None:
+def conclude(view: TransferView, *, quiet: bool) -> None:
+    """Print how the transfer ended.
+
+    Raises:
+        CliError: It did not fully succeed.
+    """
     if view.state is TransferState.SUCCEEDED:
         if not quiet:
             _print_success(view)

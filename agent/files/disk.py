@@ -66,6 +66,12 @@ def free_bytes(descriptor: int) -> int:
     return status.f_bavail * status.f_frsize
 
 
+def lacks_inodes(descriptor: int) -> bool:
+    """Return whether the file system of this descriptor can hold no further file, whatever its free bytes."""
+    status = os.fstatvfs(descriptor)
+    return status.f_files > 0 and status.f_favail == 0  # f_files is 0 where inodes are not counted
+
+
 def rename_new(name: str, directory: int, other: str, other_directory: int) -> bool:
     """Rename unless `other` exists; return whether it was renamed.
 

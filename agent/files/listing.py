@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
-from agent.errors import HopError, problem_of
+from agent.errors import HopError, ReplacedError, problem_of
 from agent.files.disk import InodeId, allocated_bytes, inode_of
 from agent.files.owners import Owner, owner_of
 from agent.files.paths import PARTIAL_PREFIX, is_partial
@@ -299,7 +299,7 @@ def _followed(tree: Tree, path: str) -> os.stat_result:
 def open_source(tree: Tree, path: str) -> int:
     """Open a file for reading; a link is followed inside the root.
 
-    Raises OSError if it is not a regular file.
+    Raises ReplacedError if it is not a regular file, and OSError if it cannot be opened.
     """
     try:
         descriptor = tree.open(path, READ_FLAGS)
@@ -309,7 +309,7 @@ def open_source(tree: Tree, path: str) -> int:
         descriptor = tree.open_followed(path, READ_FLAGS)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is not a regular file any more")
+        raise ReplacedError
     return descriptor
 
 

@@ -13,19 +13,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
-from agent.errors import PlaceError, SameNameError
+from agent.errors import PlaceError, SameNameError, problem_of
 from agent.files import disk, tmpfile
 from agent.files.digests import CHUNK_BYTES, MAX_PACKED_FILE_BYTES, digest_of
 from agent.files.listing import READ_FLAGS, FileEntry
 from agent.files.owners import local_ids
 from agent.files.paths import PARTIAL_PREFIX
 from agent.files.roots import Tree
-from agent.problems import LINK_WITHOUT_FILE
+from agent.problems import INODES_EXHAUSTED, LINK_WITHOUT_FILE
 from agent.pull.comparison import Comparer, Comparison
 from agent.pull.file_writer import KEPT_MODE_BITS, apply_metadata, survives_umask, write
 from agent.pull.job_queue import BigFile
 from agent.pull.ledger import Ledger
 from agent.pull.source import FileError
+from events.base import Problem
 from events.options import Options
 
 _NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
@@ -64,6 +65,13 @@ class Destination:
     def free_bytes(self) -> int:
         """Return the free bytes of the destination's file system. Raises OSError."""
         return disk.free_bytes(self._tree.nearest_existing())
+
+    def problem_of(self, error: OSError, place: str) -> Problem:
+        """Return the problem to report for an error at a place of the destination."""
+        with suppress(OSError):
+            if error.errno == errno.ENOSPC and disk.lacks_inodes(self._tree.nearest_existing()):
+                return INODES_EXHAUSTED.problem(path=place)
+        return problem_of(error, place)
 
     def bytes_needed(self, entry: FileEntry, comparison: Comparison) -> int:
         """Return the bytes that a file needs, less those of the file it replaces and of its partial file.

@@ -10,6 +10,9 @@ from agent.pull.ledger import Ledger
 from events.base import Problem
 from events.reports import MAX_FAILURES
 
+MAX_KNOWN = 200_000
+"""Failed files that are remembered, so that none counts twice: at most 15 MB."""
+
 
 class Failures:
     """Files that failed: how many, and the first problems. Thread-safe."""
@@ -19,10 +22,15 @@ class Failures:
         self._ledger = ledger
         self._dry_run = dry_run
         self._lock = threading.Lock()
+        self._known: set[int] = set()
+        """Hashes of the paths that failed."""
         self.total = 0
         self._examples: list[Problem] = []
 
     def add_problem(self, problem: Problem, entry: FileEntry) -> None:
+        """Count a file as failed. Its first problem is kept: further ones are consequences."""
+        if self._is_known(entry):
+            return
         self._ledger.outcomes.record([entry], "failed", problem.message)
         if self._dry_run:
             self._dry_run.failed(entry, problem)
@@ -30,6 +38,15 @@ class Failures:
             self.total += 1
             if len(self._examples) < MAX_FAILURES:
                 self._examples.append(problem)
+
+    def _is_known(self, entry: FileEntry) -> bool:
+        with self._lock:
+            known, key = self._known, hash(entry.path)
+            if key in known:
+                return True
+            if len(known) < MAX_KNOWN:
+                known.add(key)
+            return False
 
     def to_error(self, completed: int) -> HopError:
         """Return the error that ends the hop: the only problem, or a summary; `completed` is a count."""

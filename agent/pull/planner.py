@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from agent.errors import HopError, is_fatal, problem_of
+from agent.errors import HopError, is_fatal
 from agent.files.listing import FileEntry
 from agent.problems import DESTINATION_EXISTS, UNREADABLE
 from agent.pull.comparison import Comparison
@@ -119,7 +119,7 @@ class Planner:
 
     def write_problem(self, entry: FileEntry, error: OSError) -> Problem:
         """Return the problem of a failed write; raise HopError if it affects every other file, too."""
-        problem = problem_of(error, self._destination.name(entry.path))
+        problem = self._destination.problem_of(error, self._destination.name(entry.path))
         if is_fatal(error):
             raise HopError(problem) from error
         return problem

@@ -28,6 +28,7 @@ from agent.pull.spool import Spool
 from agent.pull.worker import Worker
 from agent.pull.worker_context import PullStoppedError, WorkerContext
 from agent.pull.worker_pool import WorkerPool
+from events.base import Problem
 
 LISTING_BATCH_SIZE = 1000
 """Listed entries per ledger transaction."""
@@ -144,9 +145,15 @@ class SyncPass:
         try:
             run()
         except OSError as error:  # of the destination: every other file would fail, too
-            self.abort(HopError(problem_of(error, str(self._command.destination))))
+            self.abort(HopError(self._destination_problem(error)))
         except BaseException as error:  # raised again by `run`
             self.abort(error)
+
+    def _destination_problem(self, error: OSError) -> Problem:
+        place = str(self._command.destination)
+        with suppress(OSError), closing(self._context.open_destination(self._ledger)) as destination:
+            return destination.problem_of(error, place)
+        return problem_of(error, place)
 
     # --- listing ---
 

@@ -83,7 +83,7 @@ AGENT_UNKNOWN = ProblemType(
     "agent-unknown",
     "The agent does not exist",
     "Agent {agent_id} does not exist.",
-    "List the agents (crosshaul agents list), or enroll a host under this name.",
+    "List the agents (crosshaul agents), or enroll a host under this name.",
     status=404,
 )
 TRANSFER_UNKNOWN = ProblemType(

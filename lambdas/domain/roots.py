@@ -3,7 +3,7 @@
 The agent enforces them itself; this check answers earlier, and with advice.
 """
 
-from events.locations import AgentLocation, Location, RemoteLocation
+from events.locations import AgentLocation, Location, RemoteLocation, inner_path
 from events.reports import RemoteState, RootState
 from lambdas.domain.agent import Agent
 from lambdas.domain.errors import OutsideRootsError, ReadOnlyError, RemoteUnknownError
@@ -22,6 +22,25 @@ def check_offered(agent: Agent, location: Location, *, writing: bool) -> None:
             check_roots(agent, location, writing=writing)
         case RemoteLocation():
             _check_remote(agent, location, writing=writing)
+
+
+def check_deletable(agent: Agent, location: Location) -> None:
+    """Check that the agent may delete files at the source of a move.
+
+    Raises:
+        OutsideRootsError: the path is not below a root.
+        RemoteUnknownError: the agent has no remote of that name.
+        ReadOnlyError: the root or remote is read-only.
+    """
+    try:
+        check_offered(agent, location, writing=True)
+    except ReadOnlyError as error:
+        raise ReadOnlyError(
+            f"{location} is read-only, so a move cannot delete the files there.",
+            "Copy them instead: without --move (options.move). Or let the administrator of the source's host "
+            "allow writing in agent.toml.",
+            path=inner_path(location),
+        ) from error
 
 
 def _check_remote(agent: Agent, location: RemoteLocation, *, writing: bool) -> None:

@@ -1,5 +1,7 @@
 """Create, read, replace and remove templates."""
 
+from collections.abc import Collection
+
 from pydantic import TypeAdapter, ValidationError
 
 from events.base import Actor
@@ -9,6 +11,7 @@ from lambdas.audit.recorder import Record, unrecorded
 from lambdas.domain.errors import CursorError, MisnamedError, StaleError, TemplateUnknownError
 from lambdas.domain.plan import MAX_SELECTED_BYTES, new_transfer_id, plan
 from lambdas.domain.template import Template, check_loops, written
+from lambdas.domain.template_warnings import warnings
 from lambdas.ports import AgentReader, Clock
 from lambdas.store.templates import TemplateStore
 from lambdas.telemetry import logger
@@ -18,9 +21,13 @@ _MAX_SELECTION = ("x" * (MAX_SELECTED_BYTES - len('""')),)
 
 
 class TemplateService:
-    def __init__(self, store: TemplateStore, agents: AgentReader, clock: Clock) -> None:
+    def __init__(
+        self, store: TemplateStore, agents: AgentReader, buckets: Collection[str], clock: Clock
+    ) -> None:
         self._store = store
         self._agents = agents
+        self._buckets = buckets
+        """Buckets that transfers may read and write."""
         self._clock = clock
 
     def view(self, template_id: TemplateId) -> TemplateView:
@@ -85,8 +92,7 @@ class TemplateService:
         plan(new_transfer_id(), template.spec(_MAX_SELECTION), template.owner, self._clock())
 
     def _view(self, template: Template) -> TemplateView:
-        known = self._agents.get_many(template.agents)
-        missing = [agent_id for agent_id in template.agents if agent_id not in known]
+        agents = self._agents.get_many(template.agents)
         return TemplateView(
             template_id=template.template_id,
             description=template.description,
@@ -99,7 +105,7 @@ class TemplateService:
             created_at=template.created_at,
             updated_at=template.updated_at,
             version=template.version,
-            warnings=tuple(f"There is no agent {agent_id} (yet)." for agent_id in missing),
+            warnings=tuple(warnings(template, agents, self._buckets)),
         )
 
     def _log(self, what: str, template: Template, by: Actor) -> None:

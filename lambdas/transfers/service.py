@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from events.base import Actor, AgentId
-from events.locations import Location, agent_of
+from events.locations import agent_of
 from events.requests import TemplateId, TransferRequest
 from events.states import TransferState
 from events.views import OverviewView, TransfersView, TransferView
@@ -15,7 +15,7 @@ from lambdas.domain.agent import Agent, check_able
 from lambdas.domain.errors import AgentOfflineError, ReusedKeyError, StaleError, TransferUnknownError
 from lambdas.domain.hop_changes import held_for_approval
 from lambdas.domain.plan import TransferSpec, new_transfer_id, plan, same_transfer_id
-from lambdas.domain.roots import check_offered
+from lambdas.domain.roots import check_deletable, check_offered
 from lambdas.domain.sizes import check_sizes
 from lambdas.domain.timeline import asked, by_template
 from lambdas.domain.transfer import Transfer
@@ -223,11 +223,10 @@ def _held_for_approval(transfer: Transfer, authorization: Authorization) -> Tran
 
 def _check_paths(transfer: Transfer, agents: dict[AgentId, Agent]) -> None:
     for hop in transfer.hops:
-        _check_end(hop.source, agents, writing=transfer.options.move)
-        _check_end(hop.destination, agents, writing=True)
+        if source := agent_of(hop.source):
+            check_offered(agents[source], hop.source, writing=False)
+            if transfer.options.move:
+                check_deletable(agents[source], hop.source)
+        if destination := agent_of(hop.destination):
+            check_offered(agents[destination], hop.destination, writing=True)
         check_able(agents[hop.carrier], hop.destination, transfer.options)
-
-
-def _check_end(location: Location, agents: dict[AgentId, Agent], *, writing: bool) -> None:
-    if agent_id := agent_of(location):
-        check_offered(agents[agent_id], location, writing=writing)

@@ -290,6 +290,7 @@ def _settings() -> Settings:
         device_policy=POLICY,
         things="arn:aws:iot:eu-central-1:123456789012:thing/",
         manifests_bucket="manifests",
+        buckets="media,uploads",
         object_role_arn="arn:aws:iam::123456789012:role/objects",
         relay_bucket="relay",
         live_role_arn="arn:aws:iam::123456789012:role/live",

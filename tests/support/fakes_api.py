@@ -69,6 +69,8 @@ class FakeApi:
     def __init__(self, port: int) -> None:
         self.cognito = f"http://127.0.0.1:{port}"
         self.url = f"{self.cognito}/local"
+        self.console_config: dict[str, str] | None = None
+        """What the console publishes at /console/config.json."""
         self.users = {"ana": "right"}
         self.new_password_needed = False
         self.verifier: Verifier | None = None
@@ -370,6 +372,10 @@ class _ApiHandler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(length) or b"null")
         if target := self.headers.get("X-Amz-Target"):
             return self._answer(*self.fake.sign_in(target.rpartition(".")[2], body))
+        if self.path == "/console/config.json" and self.fake.console_config is not None:
+            return self._answer(200, self.fake.console_config)
+        if self.path.startswith("/console/"):  # the console answers every other path with its page
+            return self._answer(200, "<!doctype html>")
         path = self.path.removeprefix("/local")
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.fake.asked.append((self.command, path, body, headers))

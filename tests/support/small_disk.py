@@ -40,10 +40,16 @@ class Mounted:
     def read_only(self) -> None:
         self._mount("remount,ro")
 
+    def limit_inodes(self, *, to_those_in_use: bool) -> None:
+        found = os.statvfs(self._folder)
+        used = found.f_files - found.f_ffree
+        self._mount(f"remount,nr_inodes={used if to_those_in_use else used + 1000}")
+
 
 class Pretended:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._lacks_inodes = False
         self._really = destination.write
         disk.free_bytes = lambda _: self._left()
         disk.preallocate = self._reserve
@@ -63,8 +69,12 @@ class Pretended:
         self._really(descriptor, data, start)
 
     def _must_fit(self, size: int) -> None:
-        if size > self._left():
+        if size > self._left() or self._lacks_inodes:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def limit_inodes(self, *, to_those_in_use: bool) -> None:
+        self._lacks_inodes = to_those_in_use
+        disk.lacks_inodes = lambda _: self._lacks_inodes
 
     def read_only(self) -> None:
         def refuse(*_: object, **__: object) -> None:
@@ -134,6 +144,25 @@ async def tight(hosts: Hosts, _: Disk) -> None:
     assert rehearsed.preview.space_shortage is None
 
 
+async def without_inodes(hosts: Hosts, there: Disk) -> None:
+    """Check that a disk with free space that can hold no further file is reported as that."""
+    pull_attempt.POLL_INTERVAL_S = pull_attempt.FULL_DISK_RETRY_S = 0.05
+    for number in range(20):
+        write_random(hosts.data / f"t/small{number}", 1000)
+    there.limit_inodes(to_those_in_use=True)
+    moving = hosts.begin(hosts.order("/data/t/", "/archive/t/"))
+
+    await until(lambda: hosts.observer.wait_problems)
+
+    problem = hosts.observer.wait_problems[0]
+    assert problem.code == "destination-full"
+    assert "no inodes left" in problem.message
+    assert not moving.done()
+    there.limit_inodes(to_those_in_use=False)
+    await moving
+    assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
+
+
 async def read_only(hosts: Hosts, there: Disk) -> None:
     write_random(hosts.data / "t/x", 100)
     (hosts.archive / "there").write_text("stays")
@@ -150,6 +179,7 @@ async def read_only(hosts: Hosts, there: Disk) -> None:
 SCENARIOS: dict[str, Callable[[Hosts, Disk], Awaitable[None]]] = {
     "full": full,
     "tight": tight,
+    "without_inodes": without_inodes,
     "read_only": read_only,
 }
 

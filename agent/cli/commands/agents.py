@@ -122,10 +122,11 @@ def enroll(
 @app.command()
 def show(name: Annotated[str, typer.Argument(help="The agent's name.")], as_json: Json = False) -> None:
     """Show one agent in full."""
+    from agent.cli.agent_names import suggested
     from agent.cli.api import connected
     from events.views import AgentView
 
-    with connected() as api:
+    with connected() as api, suggested(api, [name]):
         answer = api.get("agents", name)
     if as_json:
         return output.print_json(answer)
@@ -163,10 +164,11 @@ def _details(agent: "AgentView") -> None:
 @app.command()
 def rotate(name: Annotated[str, typer.Argument(help="The agent's name.")], as_json: Json = False) -> None:
     """Make an agent replace its certificates and API key. Running transfers are not interrupted."""
+    from agent.cli.agent_names import suggested
     from agent.cli.api import connected
     from events.views import AgentView
 
-    with connected() as api:
+    with connected() as api, suggested(api, [name]):
         answer = api.post("agents", name, "rotate")
     if as_json:
         return output.print_json(answer)
@@ -181,9 +183,10 @@ def remove(
     name: Annotated[str, typer.Argument(help="The agent's name.")], yes: Yes = False, as_json: Json = False
 ) -> None:
     """Remove an agent: revoke its certificate and end its transfers. No files are deleted."""
+    from agent.cli.agent_names import suggested
     from agent.cli.api import connected
 
-    with connected() as api:
+    with connected() as api, suggested(api, [name]):
         view = api.get("agents", name)
         output.confirm(f"Remove {view['agent_id']} ({view['hostname']})?", yes=yes)
         answer = api.delete("agents", name)

@@ -38,6 +38,10 @@ Since = Annotated[
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Written like --since; default: now.")]
 
 
+_FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+"""No record is older than this, so `verify` asks for no earlier day."""
+
+
 class Format(StrEnum):
     """File formats of `audit export`."""
 
@@ -140,7 +144,7 @@ def verify(
     from agent.cli.proof import Audit, verified
     from events.audit import AuditLink, AuditSealsView
 
-    begin = datetime.fromisoformat(_time(since) or _time("30d") or "").astimezone(UTC)
+    begin = max(datetime.fromisoformat(_time(since) or _time("30d") or ""), _FIRST_DAY)
     today = datetime.now(UTC)
     with connected() as api:
         seals = AuditSealsView.model_validate(api.get("audit", "seals"))

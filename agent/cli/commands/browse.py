@@ -36,13 +36,14 @@ def browse(
     as_json: Json = False,
 ) -> None:
     """List a directory on an agent, on a remote of its host, or in a bucket: size, time and name."""
+    from agent.cli.agent_names import suggested
     from agent.cli.api import connected
 
     if place == S3:
         with connected() as api:
             return _show_buckets(api, as_json)
     resource, request = _browse_request(place, after=after, limit=limit, find=find)
-    with connected() as api:
+    with connected() as api, suggested(api, [resource[1]]):
         page = api.post(*resource, "browse", body=request.model_dump(mode="json"))
         entries = list(page["entries"])
         while everything and page.get("next") is not None:

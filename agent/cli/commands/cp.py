@@ -1,12 +1,15 @@
 """`cp`: start a transfer."""
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from agent.cli import bandwidth, output
 from agent.cli.commands.agents import Json
 from agent.cli.text import clean
+
+if TYPE_CHECKING:
+    from agent.cli.api import ApiClient
 
 Overwrite = Literal["always", "newer", "never", "fail"]
 Verify = Literal["transfer", "reread"]
@@ -76,7 +79,7 @@ def cp(
     ] = None,
     bwlimit: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="Limit in bytes per second: 500K, 50M, 1.5G (K is 1024)."),
+        typer.Option(metavar="RATE", help="Limit per second: 50M is bytes (K is 1024), 10Mbit is bits."),
     ] = None,
     bwlimit_at: Annotated[
         list[str] | None,
@@ -114,9 +117,10 @@ def cp(
     Files that exist with the same size and time are not sent again, so after a failure the same command can
     be repeated and sends only what is missing.
     """
-    from agent.cli.api import connected
+    from agent.cli import wildcards
 
-    body = _request(
+    wildcards.refuse(source, destinations)
+    body = request_body(
         source,
         destinations,
         "chain" if chain else "fan_out",
@@ -140,17 +144,38 @@ def cp(
             "if_offline": if_offline,
         },
     )
+    _start(body, watch, as_json)
+
+
+def _start(body: dict[str, Any], watch: bool, as_json: bool) -> None:
+    from agent.cli.api import connected
+
     with connected() as api:
-        answer = api.post("transfers", body=body)
+        answer = create(api, body)
         if watch:
             _follow(api, answer["transfer_id"], as_json)
         elif as_json:
             output.print_json(answer)
         else:
-            _next_steps(answer["transfer_id"], needs_approval=answer["state"] == "awaiting_approval")
+            _next_steps(api, answer)
 
 
-def _request(source: str, destinations: list[str], shape: str, options: dict[str, Any]) -> dict[str, Any]:
+def create(api: "ApiClient", body: dict[str, Any]) -> dict[str, Any]:
+    """Create a transfer and return the API's answer; an unknown agent is explained."""
+    from agent.cli.agent_names import suggested
+
+    ends = [body["source"], *body["destinations"]]
+    with suggested(api, [end.get("agent_id") for end in ends]):
+        answer: dict[str, Any] = api.post("transfers", body=body)
+    return answer
+
+
+def request_body(source: str, destinations: list[str], shape: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the body of the request for a transfer.
+
+    Raises:
+        CliError: A location or an option is not valid.
+    """
     from agent.cli.arguments import validated
     from events.requests import TransferRequest
 
@@ -160,17 +185,23 @@ def _request(source: str, destinations: list[str], shape: str, options: dict[str
     return request.model_dump(mode="json")
 
 
-def _follow(api: Any, transfer_id: str, as_json: bool) -> None:
+def _follow(api: "ApiClient", transfer_id: str, as_json: bool) -> None:
     from agent.cli.watch import follow
 
     follow(api, transfer_id, as_json=as_json)
 
 
-def _next_steps(transfer_id: str, *, needs_approval: bool) -> None:
-    if needs_approval:
-        output.say(f"Transfer {clean(transfer_id)} needs approval by a second person.", style="yellow")
+def _next_steps(api: "ApiClient", answer: dict[str, Any]) -> None:
+    from agent.cli.waiting import AgentLookup, reasons
+    from events.views import TransferView
+
+    transfer_id = clean(answer["transfer_id"])
+    if answer["state"] == "awaiting_approval":
+        output.say(f"Transfer {transfer_id} needs approval by a second person.", style="yellow")
         output.say(f"  crosshaul approve {transfer_id}         by another person")
     else:
-        output.say(f"Transfer {clean(transfer_id)} is created.")
+        output.say(f"Transfer {transfer_id} is created.")
+        for reason in reasons(TransferView.model_validate(answer), AgentLookup(api)):
+            output.say(f"  It {clean(reason)}.", style="yellow")
     output.say(f"  crosshaul show {transfer_id} --watch    to follow it")
     output.say(f"  crosshaul cancel {transfer_id}         to cancel it")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def login(
-    url: Annotated[str, typer.Argument(metavar="URL", help="The API's address.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="The address of the console, or of the API.")],
     user: Annotated[
         str | None, typer.Option(envvar="CROSSHAUL_USER", help="User name; default: asked for.")
     ] = None,
@@ -29,8 +29,7 @@ def login(
     """
     from agent.cli import cognito, session
 
-    address = _address(url)
-    pool = _pool(address)
+    address, pool = _service(_address(url))
     name = user or _ask_user()
     tokens = cognito.sign_in(pool, name, _secret("Password", "PASSWORD"), _secret)
     stored = session.Session(
@@ -75,27 +74,49 @@ def _in_groups(groups: tuple[str, ...]) -> str:
 
 
 def _address(url: str) -> str:
-    """Return the API's address without a trailing slash.
+    """Return the address without a trailing slash, query and fragment.
 
     Raises:
         CliError: It is not an address, or tokens would be sent unencrypted.
     """
     parts = urlsplit(url if "://" in url else f"https://{url}")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise CliError(f"{url!r} is not an address", "Write it as https://….execute-api.….amazonaws.com/prod")
+        raise CliError(
+            f"{url!r} is not an address",
+            "Give the console's, as in https://….cloudfront.net",
+        )
     if parts.scheme == "http" and not _is_local(parts.hostname):
         raise CliError(
             f"{url} is not encrypted: tokens would be sent in the clear", "Use its https:// address."
         )
-    return parts.geturl().rstrip("/")
+    return parts._replace(query="", fragment="").geturl().rstrip("/")
 
 
 def _is_local(host: str) -> bool:
     return host in {"localhost", "127.0.0.1", "::1"} or host.endswith(".localhost")
 
 
-def _pool(address: str) -> "Pool":
-    """Return the Cognito pool where this API's users sign in, from GET /health."""
+def _service(address: str) -> "tuple[str, Pool]":
+    """Return the API's address and the Cognito pool of its users; `address` may be the console's.
+
+    Raises:
+        CliError: Neither is at this address.
+    """
+    if pool := _pool(address):
+        return address, pool
+    api = _api_of_console(address)
+    if not api:
+        what = f"there is no Crosshaul API at {address}, and no console"
+        advice = "Give the console's address, or the API's with its stage, as the deployment printed them."
+        raise CliError(what, advice)
+    if pool := _pool(api):
+        return api, pool
+    what = f"the console at {address} names {api}, where there is no Crosshaul API"
+    raise CliError(what, "Publish the console again: python -m infra.publish STAGE.")
+
+
+def _pool(address: str) -> "Pool | None":
+    """Return the Cognito pool where this API's users sign in, from GET /health; None if it is not an API."""
     import pydantic
 
     from agent.cli.cognito import Pool
@@ -109,9 +130,29 @@ def _pool(address: str) -> "Pool":
     try:
         sign_in = Health.model_validate_json(response.content).sign_in
     except pydantic.ValidationError:
-        advice = "Give the API's address with its stage, as the deployment printed it."
-        raise CliError(f"there is no Crosshaul API at {address}", advice) from None
+        return None
     return Pool(sign_in.region, sign_in.client_id, sign_in.endpoint, sign_in.user_pool_id)
+
+
+def _api_of_console(address: str) -> str:
+    """Return the API's address from the console's config.json; empty if there is none.
+
+    Raises:
+        CliError: The address there would send tokens unencrypted.
+    """
+    from agent.cloud import http
+
+    parts = urlsplit(address)
+    for place in dict.fromkeys((address, f"{parts.scheme}://{parts.netloc}")):  # it may be that of a page
+        with http.client(place) as client:
+            response = client.get("config.json")
+        try:
+            found = response.json() if response.is_success else None
+        except ValueError:  # the console answers unknown paths with its page
+            continue
+        if isinstance(found, dict) and isinstance(named := found.get("api_url"), str):
+            return _address(named)
+    return ""
 
 
 def _ask_user() -> str:

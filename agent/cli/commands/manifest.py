@@ -1,6 +1,9 @@
 """`manifest`: print the outcome of each file of a transfer."""
 
 import json
+import os
+import secrets
+import stat
 import sys
 import zlib
 from collections.abc import Iterator
@@ -13,6 +16,7 @@ import typer
 from agent.cli import output
 from agent.cli.commands.transfers import TransferId, find
 from agent.cli.errors import CliError, Exit
+from agent.cli.streams import unwritable
 from agent.cli.text import counted, escaped_json
 
 if TYPE_CHECKING:
@@ -34,7 +38,12 @@ def manifest(
     transfer_id: TransferId,
     to: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write to FILE instead of the terminal."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write to FILE instead of the terminal; - is standard output.",
+        ),
     ] = None,
     failed: Annotated[
         bool, typer.Option("--failed", help="Only files that did not arrive, with the reason.")
@@ -70,17 +79,46 @@ def manifest(
 
 @contextmanager
 def _opened(to: Path | None) -> Iterator[IO[bytes]]:
-    """Open the output: stdout, or a temporary file that gets its name once it is complete."""
-    if to is None:
+    """Open the output: stdout for `-`, a pipe or character device as it is, or a file to be replaced."""
+    if to is None or str(to) == "-":
         yield sys.stdout.buffer
         return
-    part = to.with_name(f".{to.name}.part")
     try:
-        with part.open("wb") as file:
-            yield file
-        part.replace(to)
+        mode = _mode(to)
+        if mode is None or stat.S_ISREG(mode):
+            named = Path(os.path.realpath(to))  # a link stays: what it names is replaced
+            with _replacing(named, mode) as file:
+                yield file
+        elif stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+            with to.open("wb", buffering=0) as file:
+                yield file
+        else:
+            kind = _KINDS.get(stat.S_IFMT(mode), "not a file")
+            raise CliError(f"cannot write {to}: it is {kind}", "Name a file, or - for standard output.")
     except OSError as error:
-        raise CliError(f"cannot write {to}: {error.strerror}", "Choose another path.") from error
+        raise unwritable(str(to), error) from error
+
+
+_KINDS = {stat.S_IFDIR: "a directory", stat.S_IFBLK: "a disk", stat.S_IFSOCK: "a socket"}
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def _replacing(target: Path, mode: int | None) -> Iterator[IO[bytes]]:
+    """Yield a new file beside `target` that replaces it, and takes over its mode, once it is complete."""
+    part = target.with_name(f".crosshaul-{secrets.token_hex(8)}.part")
+    try:
+        with part.open("xb") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), stat.S_IMODE(mode))
+            yield file
+        part.replace(target)
     finally:
         part.unlink(missing_ok=True)
 

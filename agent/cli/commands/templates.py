@@ -1,6 +1,7 @@
 """`templates`: transfers that start when objects arrive in S3, written in YAML files."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -80,20 +81,40 @@ def apply(
       destinations: [server-b:/primary/storage/, server-d:/backup/storage/]
       shape: chain
 
-    Every document is validated before the first one is applied.
+    Every document is validated before the first one is applied. If the API then refuses one, the error says
+    which were applied.
     """
     from agent.cli.api import connected
 
     requests = _read(file)
-    answers = []
+    answers: list[dict[str, Any]] = []
     with connected() as api:
-        for request in requests:
-            outcome, answer = _apply(api, request)
-            answers.append({"outcome": outcome, "template": answer})
-            if not as_json:
-                _print_outcome(request.name, outcome, answer)
+        changes = [_change(api, request) for request in requests]  # everything is read before the first write
+        try:
+            for change in changes:
+                answer = _apply(api, change)
+                answers.append({"outcome": change.outcome, "template": answer})
+                if not as_json:
+                    _print_outcome(change, answer)
+        except Exception as error:
+            if as_json and answers:
+                output.print_json(answers)
+            raise _stopped(error, [request.name for request in requests], len(answers)) from error
     if as_json:
         output.print_json(answers)
+
+
+def _stopped(error: Exception, names: list[str], done: int) -> Exception:
+    """Return the error with the names of the templates that are applied, and of those that are not."""
+    from agent.cli.explain import as_cli_error
+
+    explained = as_cli_error(error)
+    if explained is None or len(names) == 1:
+        return error
+    applied = f"already applied: {', '.join(names[:done])}" if done else "nothing was applied"
+    what = f"{names[done]}: {explained.what.rstrip('.')} ({applied}; not applied: {', '.join(names[done:])})"
+    advice = f"{explained.advice} Then apply the file again: templates that are applied stay unchanged."
+    return CliError(what, advice.strip(), explained.code)
 
 
 def _read(file: Path) -> list["TemplateRequest"]:
@@ -104,18 +125,25 @@ def _read(file: Path) -> list["TemplateRequest"]:
     """
     import yaml
 
+    from agent.cli import unique_yaml
+
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-        documents = [one for one in yaml.safe_load_all(text) if one is not None]
+        documents = unique_yaml.load_all(text)
     except OSError as error:
         raise CliError(
             f"cannot read {file}: {error.strerror}", "Check that the file exists and is readable."
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except unique_yaml.RepeatedKeyError as error:
+        what = f"{file}, line {error.line}: the key {error.key!r} is repeated"
+        raise CliError(what, f"Remove one of the two; the first is in line {error.first_line}.") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date such as 2026-13-01
         raise CliError(f"{file} is not YAML: {error}", "Correct the file.") from None
-    if not documents:
+    except RecursionError:
+        raise CliError(f"{file} is nested too deeply", "Correct the file.") from None
+    requests = [_template(file, number, one) for number, one in enumerate(documents, 1) if one is not None]
+    if not requests:
         raise CliError(f"{file} contains no template", "See `crosshaul templates apply --help`.")
-    requests = [_template(file, number, one) for number, one in enumerate(documents, 1)]
     _reject_duplicates(file, [request.name for request in requests])
     return requests
 
@@ -139,21 +167,41 @@ def _reject_duplicates(file: Path, names: list[str]) -> None:
         raise CliError(f"{file} has two templates called {duplicate}", "Give one of them another name.")
 
 
-def _apply(api: "ApiClient", request: "TemplateRequest") -> tuple[str, Any]:
-    """Apply a template; return created, updated or unchanged, and the template as the API has it now."""
+@dataclass(frozen=True)
+class _Change:
+    """What applying one template does."""
+
+    outcome: str
+    """created, updated or unchanged"""
+    request: "TemplateRequest"
+    known: Any = None
+    """The template as the API has it now; None if it does not exist."""
+
+
+def _change(api: "ApiClient", request: "TemplateRequest") -> _Change:
     from agent.cloud.http import ApiProblem
     from events.views import TemplateView
 
-    body = request.model_dump(mode="json")
     try:
         known = api.get("templates", request.name)
     except ApiProblem as error:
         if error.status != 404:
             raise
-        return "created", api.post("templates", body=body)
-    if _as_request(TemplateView.model_validate(known)) == request:
-        return "unchanged", known
-    return "updated", api.put("templates", request.name, body=body)
+        return _Change("created", request)
+    same = _as_request(TemplateView.model_validate(known)) == request
+    return _Change("unchanged" if same else "updated", request, known)
+
+
+def _apply(api: "ApiClient", change: _Change) -> Any:
+    """Apply a template and return it as the API has it then."""
+    body = change.request.model_dump(mode="json")
+    match change.outcome:
+        case "created":
+            return api.post("templates", body=body)
+        case "updated":
+            return api.put("templates", change.request.name, body=body)
+        case _:
+            return change.known
 
 
 def _as_request(view: "TemplateView") -> "TemplateRequest":
@@ -163,8 +211,8 @@ def _as_request(view: "TemplateView") -> "TemplateRequest":
     return TemplateRequest.model_validate({"name": view.template_id, **view.model_dump(include=shared)})
 
 
-def _print_outcome(name: str, outcome: str, answer: Any) -> None:
-    output.say(f"{name}: {outcome}")
+def _print_outcome(change: _Change, answer: Any) -> None:
+    output.say(f"{change.request.name}: {change.outcome}")
     for warning in answer.get("warnings", ()):
         output.say(f"  warning: {clean(warning)}", style="yellow", file=sys.stderr)
 

@@ -1,4 +1,4 @@
-"""`transfers`, `show`, `cancel`, `pause`, `resume`, `retry`, `approve`."""
+"""`transfers`, `show`, `wait`, `cancel`, `pause`, `resume`, `retry`, `approve`."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,6 +42,7 @@ def transfers(
     as_json: Json = False,
 ) -> None:
     """List transfers, newest first."""
+    from agent.cli.agent_names import suggested
     from agent.cli.api import connected
 
     query = {"status": _state(status), "agent": agent, "template": template, "since": _since(since)}
@@ -52,6 +53,9 @@ def transfers(
             found += page["transfers"]
             if found and not everything:  # a page may be empty although more follow
                 break
+        if agent and not found:  # the API lists none for an agent that does not exist
+            with suggested(api, [agent]):
+                api.get("agents", agent)
     answer = {"transfers": found, "next": page.get("next")}
     empty = f"No transfers of the template {template}" if template else "No transfers"
     output.print_json(answer) if as_json else _list(answer, empty)
@@ -92,8 +96,8 @@ def _table(found: "tuple[TransferSummary, ...]") -> None:
         Column("STATUS"),
         Column("DONE", right=True),
         Column("CREATED", leaves=1),
-        Column("FROM", folds=True, leaves=3),
-        Column("TO", folds=True, leaves=2),
+        Column("FROM", elides=True, leaves=3),
+        Column("TO", elides=True, leaves=2),
     )
     show(columns, map(_row, found))
 
@@ -123,7 +127,23 @@ def show(
         if watch:
             return _watch(api, full_id, as_json)
         answer = api.get("transfers", full_id)
-    return output.print_json(answer) if as_json else _details(answer)
+        return output.print_json(answer) if as_json else _details(api, answer)
+
+
+def wait(transfer_id: TransferId, as_json: Json = False) -> None:
+    """Wait until a transfer ends; exit with 0 only if all files arrived.
+
+    Prints nothing until then, for scripts. `show --watch` shows the progress.
+    """
+    from agent.cli.api import connected
+    from agent.cli.watch import conclude
+    from agent.cli.watch import wait as wait_for
+
+    with connected() as api:
+        view = wait_for(api, find(api, transfer_id))
+    if as_json:
+        output.print_json(view.model_dump(mode="json"))
+    conclude(view, quiet=as_json)
 
 
 def _watch(api: "ApiClient", transfer_id: str, as_json: bool) -> None:
@@ -132,11 +152,12 @@ def _watch(api: "ApiClient", transfer_id: str, as_json: bool) -> None:
     follow(api, transfer_id, as_json=as_json)
 
 
-def _details(answer: dict[str, Any]) -> None:
+def _details(api: "ApiClient", answer: dict[str, Any]) -> None:
     from agent.cli.details import print_transfer
+    from agent.cli.waiting import AgentLookup
     from events.views import TransferView
 
-    print_transfer(TransferView.model_validate(answer))
+    print_transfer(TransferView.model_validate(answer), AgentLookup(api))
 
 
 def find(api: "ApiClient", start: str) -> str:

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
@@ -10,8 +12,10 @@ import pytest
 
 from agent.cli import text
 from agent.cli.commands import cp
-from agent.cli.errors import CliError, Exit, code_for_status
+from agent.cli.errors import CliError, Exit, exit_code
 from events.options import Options
+from events.states import TransferState
+from tests.support.fakes_api import TRANSFER, FakeApi, transfer_view
 from tests.support.waiting import HANG_TIMEOUT_S
 from tests.unit.cli.conftest import Run
 
@@ -96,6 +100,59 @@ def test_closed_streams_are_no_traceback(tmp_path: Path) -> None:
     assert done.returncode == Exit.FORBIDDEN
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("--version",),
+        ("agent", "--help"),
+        ("agents", "--json"),
+        ("transfers",),
+        ("show", TRANSFER),
+        ("show", TRANSFER, "--watch"),
+        ("cp", "server-b:/data/x", "server-c:/archive/"),
+        ("audit", "export", "--format", "csv"),
+    ],
+)
+def test_output_that_cannot_be_written_is_an_error_and_no_traceback(
+    signed_in: FakeApi, home: Path, arguments: tuple[str, ...]
+) -> None:
+    """The disk is full, or the reader at the other end of the pipe is gone."""
+    signed_in.stories = {TRANSFER: [transfer_view(TransferState.SUCCEEDED, 1)]}
+    gone = "no reader: | head -n 0"
+    for target in ("/dev/full", gone):
+        if target == gone:
+            reading, writing = os.pipe()
+            os.close(reading)
+        else:
+            writing = os.open(target, os.O_WRONLY)
+        try:
+            done = subprocess.run(
+                [*CROSSHAUL, *arguments],
+                env=os.environ | {"CROSSHAUL_HOME": str(home)},
+                stdout=writing,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+                timeout=HANG_TIMEOUT_S,
+            )
+        finally:
+            os.close(writing)
+        assert done.returncode == Exit.OUTPUT, done.stderr
+        words = "the program that reads standard output has ended" if target == gone else "No space left"
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "Exception ignored" not in done.stderr
+
+
+def test_notes_that_cannot_be_written_change_nothing(signed_in: FakeApi, home: Path) -> None:
+    line = ["/bin/sh", "-c", '"$0" "$@" 2>/dev/full', *CROSSHAUL]
+    environment = os.environ | {"CROSSHAUL_HOME": str(home)}
+    for arguments, code in ((["policies", "show", "x"], 0), (["agents", "show", "nobody"], Exit.NOT_FOUND)):
+        done = subprocess.run([*line, *arguments], env=environment, capture_output=True, check=False)
+        assert done.returncode == code
+
+
 def test_a_mistake_of_our_own_is_one_line_unless_asked_for_more(tmp_path: Path) -> None:
     program = (
         "import sys\n"
@@ -140,7 +197,7 @@ def test_choices_are_those_of_the_wire() -> None:
     [(400, 2), (401, 3), (403, 3), (404, 4), (409, 6), (412, 6), (422, 2), (429, 6), (500, 5), (504, 5)],
 )
 def test_every_status_has_its_exit_code(status: int, code: int) -> None:
-    assert code_for_status(status) == code
+    assert exit_code(status) == code
 
 
 @pytest.mark.parametrize(
@@ -170,6 +227,26 @@ def test_what_is_no_size_is_refused(typed: str) -> None:
 )
 def test_sizes_are_told(count: int | None, words: str) -> None:
     assert text.size(count) == words
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment", "shown"),
+    [
+        ("Etc/GMT-14", datetime.max.replace(tzinfo=UTC), "9999-12-31 23:59:59"),
+        ("Etc/GMT+12", datetime.min.replace(tzinfo=UTC), "1-01-01 00:00:00"),
+    ],
+)
+def test_times_at_the_ends_of_the_calendar_are_shown(
+    zone: str, moment: datetime, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the reader's zone they would be in the year 10000, or before the year 1."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert text.clock(moment).endswith(shown)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize(

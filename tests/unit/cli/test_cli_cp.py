@@ -4,15 +4,18 @@ import json
 
 import pytest
 
-from agent.cli import bandwidth, watch
-from agent.cli.errors import CliError
+from agent.cli import bandwidth, waiting, watch
+from agent.cli.errors import CliError, Exit
 from agent.cli.progress import TransferSnapshot, fraction, share
 from agent.cli.screen import render
+from agent.cli.waiting import AgentLookup
+from events import views
 from events.options import Options
 from events.progress import Live, Progress, SpaceShortage
 from events.reports import Amount, DryRunResult
-from events.states import TransferState
-from tests.support.fakes_api import NOW, TRANSFER, FakeApi, problem, transfer_view
+from events.states import HopState, TransferState
+from tests.support.fakes import a_person
+from tests.support.fakes_api import NOW, TRANSFER, FakeApi, problem, sample, transfer_view
 from tests.unit.cli.conftest import Run
 
 ENDS = ("server-b:/data/raw/", "server-c:/archive/")
@@ -29,8 +32,7 @@ def test_cp_asks_and_tells_what_to_do_next(signed_in: FakeApi, run: Run) -> None
     result = run("cp", *ENDS, "s3://bucket/x/", "--chain", "--bwlimit", "50M", "--streams", "4")
     assert result.code == 0, result
     assert f"crosshaul show {TRANSFER} --watch" in result.out
-    method, path, body, headers = signed_in.asked[-1]
-    assert (method, path) == ("POST", "/transfers")
+    ((_, _, body, headers),) = signed_in.named("POST", "/transfers")
     assert body["shape"] == "chain"
     assert len(body["destinations"]) == 2
     assert body["options"]["bandwidth_limit"] == 50 * 2**20
@@ -77,6 +79,8 @@ def test_a_refusal_comes_with_its_advice(signed_in: FakeApi, run: Run) -> None:
         ("server-b:/data/\udcff", "server-c:/archive/"),
         (*ENDS, "--bwlimit", "fast"),
         (*ENDS, "--bwlimit", "10"),
+        (*ENDS, "--bwlimit", "9" * 300 + "G"),
+        (*ENDS, "--bwlimit", "9" * 300 + "Gbit"),
         (*ENDS, "--bwlimit-at", "night 10M"),
         (*ENDS, "--bwlimit-at", "08:00-18:00 10M Mars/Base"),
         (*ENDS, "--include", "{a"),
@@ -131,12 +135,181 @@ def test_no_other_end_is_a_good_one(signed_in: FakeApi, run: Run, state: Transfe
     assert run("cp", *ENDS, "-w").code == 1
 
 
-def test_watch_with_json_keeps_stdout_for_the_answer(signed_in: FakeApi, run: Run) -> None:
-    signed_in.stories[TRANSFER] = [transfer_view(TransferState.SUCCEEDED, 1)]
+def test_watch_with_json_is_a_line_for_each_state(signed_in: FakeApi, run: Run) -> None:
+    signed_in.stories[TRANSFER] = [
+        transfer_view(TransferState.QUEUED, 0),
+        transfer_view(TransferState.RUNNING, 0.25),
+        transfer_view(TransferState.RUNNING, 0.25),
+        transfer_view(TransferState.FAILED, 0.25),
+    ]
     result = run("cp", *ENDS, "--watch", "--json")
+    assert result.code == Exit.FAILED
+    views = [json.loads(line) for line in result.out.splitlines()]
+    assert [(view["transfer_id"], view["state"]) for view in views] == [
+        (TRANSFER, "running"),
+        (TRANSFER, "failed"),
+    ]
+    assert json.loads(result.err.splitlines()[-1])["exit_code"] == Exit.FAILED
+
+
+def test_what_waits_says_why_once(signed_in: FakeApi, run: Run) -> None:
+    """An agent is offline: the reason is a note, not a line every few seconds."""
+    waiting = transfer_view(TransferState.QUEUED, 0)
+    signed_in.agents = [
+        sample(views.AgentView, agent_id=name, status=status)
+        for name, status in (("server-b", "online"), ("server-c", "offline"))
+    ]
+    signed_in.stories[TRANSFER] = [waiting] * 10 + [transfer_view(TransferState.SUCCEEDED, 1)]
+    result = run("cp", *ENDS)
+    assert "It waits for server-c, which is offline (last heartbeat" in result.out
+    assert "It waits for server-c, which is offline" in run("show", TRANSFER).out
+    watched = run("show", TRANSFER, "--watch")
+    assert watched.code == 0
+    assert watched.err.count("It waits for server-c, which is offline") == 1
+    assert [line.partition(":")[0] for line in watched.out.splitlines()[1:3]] == ["queued", "succeeded"]
+
+
+def test_what_waits_for_a_turn_a_retry_or_a_person_says_which(signed_in: FakeApi) -> None:
+    busy = sample(views.AgentView, agent_id="server-c", status="online", running=4)
+    agents = AgentLookup(None)  # type: ignore[arg-type]
+    agents._known = {"server-b": busy.model_copy(update={"agent_id": "server-b"}), "server-c": busy}
+
+    def reason(state: HopState, **changes: object) -> list[str]:
+        view = transfer_view(TransferState.RUNNING, hop={"state": state, **changes})
+        return waiting.reasons(view, agents)
+
+    assert reason(HopState.OFFERED) == ["waits for its turn on server-c, which has 4 hops running"]
+    assert reason(HopState.QUEUED, retry_at=None) == []
+    assert reason(HopState.QUEUED, retry_at=NOW)[0].startswith("is retried at 2026-11-24")
+    assert reason(HopState.RUNNING, seconds_since_report=3.0) == []
+    agents._known["server-b"] = busy.model_copy(update={"agent_id": "server-b", "status": "late"})
+    assert reason(HopState.RUNNING, seconds_since_report=40.0)[0].startswith(
+        "waits for server-b, which is late"
+    )
+    wanted = views.Approval(policies=("four-eyes",), asked_for=(a_person("ana@example.org"),))
+    asked = transfer_view(TransferState.AWAITING_APPROVAL, 0, approval=wanted)
+    assert waiting.reasons(asked, agents) == [
+        "waits for approval by a person other than ana@example.org (policies: four-eyes): "
+        f"crosshaul approve {TRANSFER}"
+    ]
+    pausing = views.TimelineEntry(at=NOW, what="paused", by=a_person("bo"), state=HopState.PAUSED)
+    paused = transfer_view(TransferState.PAUSED, 0, timeline=(pausing,))
+    assert waiting.reasons(paused, agents) == [f"is paused by bo: crosshaul resume {TRANSFER}"]
+
+
+@pytest.mark.parametrize(
+    ("source", "written"),
+    [
+        (
+            "server-b:/data/raw/*.mov",
+            "crosshaul cp server-b:/data/raw/ server-c:/archive/ --include '/*.mov'",
+        ),
+        ("server-b:/data/raw/*", "crosshaul cp server-b:/data/raw/ server-c:/archive/"),
+        ("server-b:/data/r?w/x", "crosshaul cp server-b:/data/ server-c:/archive/ --include '/r?w/x'"),
+        ("server-b:/data/ep*/", "crosshaul cp server-b:/data/ server-c:/archive/ --include '/ep*/**'"),
+        ("s3://media/raw/*.mov", "crosshaul cp s3://media/raw/ server-c:/archive/ --include '/*.mov'"),
+        ("server-b:nas:*.mov", "Name a directory, and select in it with --include."),
+    ],
+)
+def test_a_wildcard_is_refused_with_what_to_write_instead(
+    signed_in: FakeApi, run: Run, source: str, written: str
+) -> None:
+    """It would look for a file of that very name: no shell expands it on another host."""
+    result = run("cp", source, "server-c:/archive/")
+    assert result.code == Exit.USAGE
+    assert "wildcards are not expanded" in result.err
+    assert written in result.err
+    assert run("cp", "server-b:/data/", "server-c:/archive/*").code == Exit.USAGE
+    assert signed_in.asked == []
+
+
+@pytest.mark.parametrize("source", ["server-b:/data/Film [2020] {a}.mov", "s3://media/what?.mov"])
+def test_what_is_common_in_names_is_no_wildcard(signed_in: FakeApi, run: Run, source: str) -> None:
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.QUEUED)]
+    assert run("cp", source, "server-c:/archive/").code == 0
+
+
+def test_a_misspelt_agent_is_named_as_it_was_meant(signed_in: FakeApi, run: Run) -> None:
+    unknown = problem(404, "Agent serverb does not exist.", "List the agents.")
+    unknown = unknown.model_copy(update={"type": "urn:crosshaul:problem:agent-unknown"})
+    for command in (
+        ("cp", "serverb:/data/x", "server-b:/archive/"),
+        ("browse", "serverb:/data"),
+        ("agents", "show", "serverb"),
+        ("agents", "rotate", "serverb"),
+        ("agents", "remove", "serverb", "--yes"),
+    ):
+        signed_in.problems = [unknown]
+        result = run(*command)
+        assert result.code == Exit.NOT_FOUND, command
+        assert result.err.splitlines() == [
+            "error: Agent serverb does not exist.",
+            "Did you mean server-b? List the agents.",
+        ]
+    signed_in.problems = [unknown]
+    assert "Did you mean" not in run("cp", "zzz:/x", "server-b:/y/").err
+    missing = run("transfers", "--agent", "serverb")
+    assert (missing.code, "Did you mean server-b?" in missing.err) == (Exit.NOT_FOUND, True)
+
+
+def test_sync_shows_what_it_would_do_and_asks(
+    signed_in: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preview = DryRunResult(
+        sent=Amount(files=12, bytes=3 << 20),
+        removed=Amount(files=2, bytes=9),
+        examples={"removed": ("old.mov",)},
+    )
+    ended = transfer_view(TransferState.SUCCEEDED, 1, hop={"preview": preview})
+    rehearsed = ended.model_copy(update={"options": ended.options.model_copy(update={"dry_run": True})})
+    moved = transfer_view(TransferState.SUCCEEDED, 1)
+    signed_in.stories[TRANSFER] = [rehearsed]
+    unasked = run("sync", *ENDS)
+    assert unasked.code == Exit.USAGE
+    assert "2 files would be removed" in unasked.out
+    assert "old.mov" in unasked.out
+    assert "confirmation required: Send 12 files and delete 2 files at server-c:/archive/?" in unasked.err
+    ((_, _, body, _),) = signed_in.named("POST", "/transfers")
+    assert (body["options"]["dry_run"], body["options"]["delete_extra"]) == (True, True)
+
+    signed_in.asked.clear()
+    signed_in.stories[TRANSFER] = [rehearsed, rehearsed, moved]
+    assert run("sync", *ENDS, "--exclude", "tmp/", "--yes").code == 0
+    sent = [one[2]["options"] for one in signed_in.named("POST", "/transfers")]
+    assert [(one["dry_run"], one["delete_extra"], one["exclude"]) for one in sent] == [
+        (True, True, ["tmp/"]),
+        (False, True, ["tmp/"]),
+    ]
+
+
+def test_sync_of_what_is_equal_does_nothing(signed_in: FakeApi, run: Run) -> None:
+    same = transfer_view(TransferState.SUCCEEDED, 1, hop={"preview": DryRunResult()})
+    signed_in.stories[TRANSFER] = [same.model_copy(update={"options": Options(dry_run=True)})]
+    result = run("sync", *ENDS)
     assert result.code == 0
-    assert json.loads(result.out)["transfer_id"] == TRANSFER
-    assert "succeeded: 100%" in result.err
+    assert "Nothing to do" in result.err
+    assert len(signed_in.named("POST", "/transfers")) == 1
+
+
+def test_a_preview_that_fails_changes_nothing(signed_in: FakeApi, run: Run) -> None:
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.FAILED, 0)]
+    assert run("sync", *ENDS, "--yes").code == Exit.FAILED
+    assert len(signed_in.named("POST", "/transfers")) == 1
+
+
+def test_wait_prints_nothing_until_the_end(signed_in: FakeApi, run: Run) -> None:
+    signed_in.stories[TRANSFER] = [
+        transfer_view(TransferState.RUNNING, 0.25),
+        transfer_view(TransferState.SUCCEEDED, 1),
+    ]
+    result = run("wait", TRANSFER)
+    assert result.code == 0
+    assert result.out.startswith("Everything arrived: 100%")
+    assert len(result.out.splitlines()) == 1
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.CANCELLED, 0.5)]
+    failed = run("wait", TRANSFER, "--json")
+    assert failed.code == Exit.FAILED
+    assert json.loads(failed.out)["state"] == "cancelled"
 
 
 def test_a_watch_survives_an_api_that_is_away_for_a_while(signed_in: FakeApi, run: Run) -> None:
@@ -264,6 +437,23 @@ def test_bars_fit_the_terminal_and_keep_names_harmless(width: int) -> None:
     assert all(cell_len(line) <= width for line in lines)
     assert "\x1b" not in file.getvalue()
     assert "and 6 more" in file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("typed", "bytes_per_second"),
+    [
+        ("10Mbit", 1_250_000),
+        ("10 mbit/s", 1_250_000),
+        ("2.5Gbps", 312_500_000),
+        ("100kbits", 12_500),
+        ("10M", 10 * 2**20),
+        ("10MiB/s", 10 * 2**20),
+    ],
+)
+def test_rates_are_read_in_bytes_and_in_bits(typed: str, bytes_per_second: int) -> None:
+    assert bandwidth.rate("--bwlimit", typed) == bytes_per_second
+    if " " not in typed:
+        assert bandwidth.window(f"08:00-18:00 {typed}")["limit"] == bytes_per_second
 
 
 def test_hours_of_another_limit_are_read() -> None:

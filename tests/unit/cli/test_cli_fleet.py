@@ -5,6 +5,7 @@ import json
 import pytest
 
 from agent.cli import output
+from agent.cli.errors import Exit
 from events import views
 from events.base import Problem
 from events.reports import DirectoryEntry, RootState
@@ -138,7 +139,7 @@ def test_an_unknown_agent_is_exit_code_4_with_the_apis_advice(signed_in: FakeApi
     assert result.code == 4
     assert result.err.splitlines() == [
         "error: no agent is called server-x (destinations.0: no such agent)",
-        "See `crosshaul agents` for those that are known.",
+        "Did you mean server-b? See `crosshaul agents` for those that are known.",
     ]
 
 
@@ -213,6 +214,37 @@ def test_a_file_name_cannot_drive_the_terminal(signed_in: FakeApi, run: Run) -> 
     result = run("browse", "server-b:/data")
     assert r"\x1b[2Jgone\r\n\u202etxt.exe [bold]loud[/bold] :smile:" in result.out
     assert "\x1b" not in result.out
+
+
+@pytest.mark.parametrize("code", ["path-missing", "remote-unknown"])
+def test_browsing_what_is_not_there_is_exit_code_4(signed_in: FakeApi, run: Run, code: str) -> None:
+    """The agent finds out, so the API answers with 422 and the agent's own problem."""
+    missing = problem(422, "/data/none: There is no such directory.", "Check the path.")
+    signed_in.problems = [missing.model_copy(update={"type": f"urn:crosshaul:problem:{code}"})]
+    result = run("browse", "server-b:/data/none")
+    assert result.code == Exit.NOT_FOUND
+    assert "no such directory" in result.err
+
+
+def test_errors_are_json_where_the_answer_would_be(signed_in: FakeApi, run: Run) -> None:
+    missing = problem(422, "/data/\x1b[31m: There is no such directory.", "Check the path.")
+    signed_in.problems = [missing.model_copy(update={"type": "urn:crosshaul:problem:path-missing"})]
+    result = run("browse", "server-b:/data/none", "--json")
+    assert (result.code, result.out) == (Exit.NOT_FOUND, "")
+    assert json.loads(result.err) == {
+        "error": "/data/\x1b[31m: There is no such directory.",
+        "advice": "Check the path.",
+        "problem": "path-missing",
+        "exit_code": 4,
+    }
+    for wrong in (
+        ["agents", "--frobnicate", "--json"],
+        ["cp", "here", "there", "--json"],
+        ["show", "--json"],
+    ):
+        result = run(*wrong)
+        assert result.code == Exit.USAGE
+        assert json.loads(result.err)["exit_code"] == Exit.USAGE
 
 
 def test_browse_wants_an_agent_and_a_path(signed_in: FakeApi, run: Run) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.cli import session
+from agent.cli.errors import CliError, Exit
 from tests.support.fakes_api import FakeApi
 from tests.unit.cli.conftest import Run, sign_in
 
@@ -78,6 +79,27 @@ def test_an_address_that_is_no_crosshaul_api_is_told(api: FakeApi, run: Run) -> 
     result = run("login", f"{api.cognito}/other", "--user", "ana", given="right\n")
     assert result.code == 2
     assert "there is no Crosshaul API at" in result.err
+
+
+def test_the_console_s_address_will_do(api: FakeApi, run: Run) -> None:
+    """People have the console's address in their browser; the API's is known to whoever deployed it."""
+    api.console_config = {"api_url": f"{api.url}/"}
+    result = run("login", f"{api.cognito}/console/?lang=de#/transfers", "--user", "ana", given="right\n")
+    assert result.code == 0, result
+    assert session.load().url == api.url
+
+
+def test_a_console_that_names_a_wrong_api_is_told(api: FakeApi, run: Run) -> None:
+    for address, words in (
+        (f"{api.cognito}/elsewhere", "no Crosshaul API"),
+        ("http://api.example.org/prod", "not encrypted"),
+    ):
+        api.console_config = {"api_url": address}
+        result = run("login", f"{api.cognito}/console/", "--user", "ana", given="right\n")
+        assert result.code == Exit.USAGE
+        assert words in result.err
+    with pytest.raises(CliError):
+        session.load()
 
 
 def test_nobody_there_is_exit_code_5(run: Run) -> None:

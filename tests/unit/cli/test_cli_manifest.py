@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+import socket
 import threading
 import unicodedata
 import zlib
@@ -14,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.cli.errors import Exit
 from agent.cli.text import escaped_json
 from events.manifest import ManifestLine
 from tests.support.fakes_api import TRANSFER, FakeApi, sample
@@ -85,6 +88,62 @@ def test_kept_in_a_file(bucket: Bucket, run: Run, tmp_path: Path) -> None:
     assert run("manifest", TRANSFER, "--output", str(kept)).out == ""
     assert len(kept.read_text().splitlines()) == 5000
     assert run("manifest", TRANSFER, "--output", str(tmp_path / "none/there")).code == 2
+
+
+def test_dash_is_standard_output(bucket: Bucket, run: Run) -> None:
+    bucket.put(sent("a"))
+    assert len(run("manifest", TRANSFER, "-o", "-").out.splitlines()) == 1
+    assert not Path("-").exists()
+
+
+def test_a_manifest_goes_into_a_pipe_and_a_device_that_stay_what_they_are(
+    bucket: Bucket, run: Run, tmp_path: Path
+) -> None:
+    bucket.put(*(sent(f"{number}") for number in range(3000)))
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    received: list[bytes] = []
+    reader = threading.Thread(target=lambda: received.append(pipe.read_bytes()))
+    reader.start()
+    assert run("manifest", TRANSFER, "-o", str(pipe)).code == 0
+    reader.join()
+    assert received[0].count(b"\n") == 3000
+    assert pipe.is_fifo()
+    null = tmp_path / "null"
+    null.symlink_to("/dev/null")
+    assert run("manifest", TRANSFER, "-o", str(null)).code == 0
+    assert null.is_symlink()
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_link_stays_and_the_file_that_it_names_is_written(bucket: Bucket, run: Run, tmp_path: Path) -> None:
+    bucket.put(sent("a"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    kept, link = elsewhere / "kept.jsonl", tmp_path / "latest"
+    link.symlink_to(kept)  # it dangles at first
+    assert run("manifest", TRANSFER, "-o", str(link)).code == 0
+    kept.write_text("before")
+    kept.chmod(0o600)
+    assert run("manifest", TRANSFER, "-o", str(link)).code == 0
+    assert link.is_symlink()
+    assert json.loads(kept.read_text())["path"] == "a"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in elsewhere.iterdir()] == ["kept.jsonl"]
+
+
+def test_what_is_no_place_for_a_manifest_is_named(bucket: Bucket, run: Run, tmp_path: Path) -> None:
+    bucket.put(sent("a"))
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        for place, reason in ((tmp_path, "a directory"), (loop, "links"), (tmp_path / "socket", "a socket")):
+            result = run("manifest", TRANSFER, "-o", str(place))
+            assert result.code == Exit.USAGE
+            assert reason in result.err
+    full = run("manifest", TRANSFER, "-o", "/dev/full")
+    assert (full.code, "No space left" in full.err, "df -i" in full.err) == (Exit.OUTPUT, True, True)
 
 
 def test_hops_without_one_are_told(bucket: Bucket, run: Run, signed_in: FakeApi) -> None:

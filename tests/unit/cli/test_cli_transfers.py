@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from agent.cli.errors import Exit
+from events.base import Problem
 from events.states import TransferState
 from events.views import Approval
+from tests.support import fakes_api
 from tests.support.fakes import a_person
-from tests.support.fakes_api import TRANSFER, FakeApi, transfer_view
+from tests.support.fakes_api import TRANSFER, FakeApi, problem, transfer_view
 from tests.unit.cli.conftest import Run
 
 TEMPLATES = """\
@@ -73,7 +76,24 @@ def test_all_reads_every_page(signed_in: FakeApi, run: Run) -> None:
     assert answer["next"] == "2"
 
 
-@pytest.mark.parametrize("wrong", [("--status", "done"), ("--since", "yesterday"), ("--limit", "0")])
+@pytest.mark.parametrize("since", ["99999999d", f"{'9' * 300}w", "1900-01-01"])
+def test_since_for_ever_is_every_transfer(signed_in: FakeApi, run: Run, since: str) -> None:
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.RUNNING)]
+    result = run("transfers", "--since", since)
+    assert result.code == 0
+    assert TRANSFER in result.out
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--status", "done"),
+        ("--since", "yesterday"),
+        ("--since", "9999-12-31T23:59:59-12:00"),
+        ("--since", f"{'9' * 9000}d"),
+        ("--limit", "0"),
+    ],
+)
 def test_wrong_filters(signed_in: FakeApi, run: Run, wrong: tuple[str, str]) -> None:
     assert run("transfers", *wrong).code == 2
 
@@ -104,6 +124,17 @@ def test_show_names_single_files_that_did_not_arrive(signed_in: FakeApi, run: Ru
     signed_in.stories[TRANSFER] = [transfer_view(TransferState.PARTIALLY_FAILED, hop=hop)]
     result = run("show", TRANSFER)
     assert "and 30 files more that did not arrive" in result.out
+
+
+def test_advice_that_many_files_share_is_given_once(signed_in: FakeApi, run: Run) -> None:
+    lost = [Problem(code="x", message=f"f{n} is lost.", advice="Look.", retryable=False) for n in range(4)]
+    other_ = lost[0].model_copy(update={"message": "f9 is locked.", "advice": "Unlock it."})
+    summary = lost[0].model_copy(update={"message": "5 of 9 files failed. First failure: f0 is lost."})
+    hop = {"problem": summary, "failures": (*lost, other_), "failures_total": 5}
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.FAILED, 0, hop=hop)]
+    shown = run("show", TRANSFER).out
+    assert (shown.count("→ Look."), shown.count("→ Unlock it.")) == (1, 1)
+    assert shown.index("f3 is lost.") < shown.index("→ Look.") < shown.index("f9 is locked.")
 
 
 def test_first_letters_find_a_transfer(signed_in: FakeApi, run: Run) -> None:
@@ -168,6 +199,54 @@ def test_apply_explains_what_is_no_template(signed_in: FakeApi, run: Run, tmp_pa
     assert result.code == 2
     assert len(result.err.splitlines()) == 2
     assert signed_in.asked == []
+
+
+def test_a_repeated_key_is_named_with_its_lines_and_nothing_is_applied(
+    signed_in: FakeApi, run: Run, tmp_path: Path
+) -> None:
+    """YAML keeps the last one: half of the destinations would be gone without a word."""
+    file = tmp_path / "templates.yaml"
+    file.write_text(TEMPLATES.removesuffix("---\n") + "destinations: [server-d:/backup/]\n")
+    result = run("templates", "apply", str(file))
+    last = len(file.read_text().splitlines())
+    assert result.code == Exit.USAGE
+    assert f"line {last}: the key 'destinations' is repeated" in result.err
+    file.write_text(TEMPLATES.replace("bucket: media-uploads", "bucket: media-uploads, bucket: other", 1))
+    assert "the key 'bucket' is repeated" in run("templates", "apply", str(file)).err
+    assert signed_in.asked == []
+
+
+@pytest.mark.parametrize("text", ["when: 2026-13-45", "[" * 5000])
+def test_apply_survives_what_breaks_the_yaml_parser(
+    signed_in: FakeApi, run: Run, tmp_path: Path, text: str
+) -> None:
+    file = tmp_path / "templates.yaml"
+    file.write_text(text)
+    assert run("templates", "apply", str(file)).code == Exit.USAGE
+
+
+def test_apply_that_stops_half_way_says_what_is_applied(
+    signed_in: FakeApi, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = FakeApi.create_template
+
+    def refuse_stills(self: FakeApi, query: dict[str, str], body: dict[str, str]) -> tuple[int, object]:
+        if body["name"] == "stills":
+            return 422, problem(422, "There is no bucket media.", "Correct it.")
+        return create(self, query, body)
+
+    routes = [(m, p, refuse_stills if h is create else h) for m, p, h in fakes_api.ROUTES]
+    monkeypatch.setattr(fakes_api, "ROUTES", routes)
+    file = tmp_path / "templates.yaml"
+    third = TEMPLATES.partition("---")[0].replace("new-videos", "new-sounds")
+    file.write_text(TEMPLATES + third)
+    result = run("templates", "apply", str(file))
+    assert result.code == Exit.USAGE
+    assert result.out == "new-videos: created\n"
+    assert "stills: There is no bucket media (already applied: new-videos;" in result.err
+    assert "not applied: stills, new-sounds)" in result.err
+    assert "apply the file again" in result.err
+    assert set(signed_in.templates) == {"new-videos"}
 
 
 def test_apply_of_a_file_that_is_not_there(run: Run, tmp_path: Path) -> None:

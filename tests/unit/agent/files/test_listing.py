@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.config import RootConfig
+from agent.errors import problem_of
 from agent.files import listing
 from agent.files import roots as roots_module
 from agent.files.directory_cache import MAX_OPEN_DIRECTORIES
@@ -221,8 +222,11 @@ def test_a_file_that_became_something_else_is_not_opened_to_read(root):
     roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
     with roots.tree("/data", writing=False) as tree:
         for name in ("pipe", "link", "dir"):
-            with pytest.raises(OSError, match="regular file"):
+            with pytest.raises(OSError, match="regular file") as caught:
                 open_source(tree, name)
+            problem = problem_of(caught.value, f"server-b:/data/{name}")
+            assert problem.code == "special-file"
+            assert "has since been replaced by a directory, a device, a socket or a FIFO" in problem.message
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 

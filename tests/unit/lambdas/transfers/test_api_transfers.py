@@ -94,6 +94,14 @@ def test_conflicts_are_reported(fleet):
     assert answer.body["advice"]
 
 
+def test_a_move_from_a_read_only_source_is_refused_with_advice_about_the_source(fleet):
+    answer = fleet.post("/transfers", {**RAW, "options": {"move": True}})
+    assert answer.problem == problems.READ_ONLY
+    assert "server-b:/data/raw/ is read-only, so a move cannot delete" in answer.body["detail"]
+    assert "without --move" in answer.body["advice"]
+    assert "destination" not in answer.body["advice"]
+
+
 @pytest.mark.parametrize("path", ["/transfers/" + "z" * 20, "/transfers/nonsense", "/transfers/UPPER"])
 def test_what_is_not_there(fleet, path):
     assert fleet.get(path).status == 404

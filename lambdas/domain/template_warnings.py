@@ -1,0 +1,34 @@
+"""Warn of what a template names that does not exist now: it is allowed, and may be a mistake."""
+
+from collections.abc import Collection, Iterator, Mapping
+
+from events.base import AgentId
+from events.locations import Location, S3Location, agent_of
+from lambdas.domain.agent import Agent
+from lambdas.domain.errors import RefusedError
+from lambdas.domain.roots import check_offered
+from lambdas.domain.template import Template
+
+
+def warnings(template: Template, agents: Mapping[AgentId, Agent], buckets: Collection[str]) -> Iterator[str]:
+    """Yield one sentence or two for each unknown agent, root, remote and bucket, and each read-only one.
+
+    `agents` has those of the template's agents that exist, `buckets` all that transfers may use.
+    """
+    yield from (f"There is no agent {name} (yet)." for name in template.agents if name not in agents)
+    named = [template.source, *template.destinations]
+    for bucket in dict.fromkeys(place.bucket for place in named if isinstance(place, S3Location)):
+        if bucket not in buckets:
+            known = ", ".join(sorted(buckets)) or "none"
+            yield f"Transfers cannot use the bucket {bucket} (yet). Configured buckets: {known}."
+    for place in template.destinations:
+        agent = agents.get(agent_of(place) or "")
+        if agent and agent.heard_at:  # before its first report, an agent's roots are not known
+            yield from _refusal(agent, place)
+
+
+def _refusal(agent: Agent, place: Location) -> Iterator[str]:
+    try:
+        check_offered(agent, place, writing=True)
+    except RefusedError as error:
+        yield f"{error.problem.message} {error.problem.advice}"
