@@ -57,6 +57,13 @@ class RcloneProcess:
         """Return why rclone got no credentials, if it asked this agent for some and failed."""
         return None
 
+    def discard_credentials(self) -> bool:
+        """Discard credentials that were refused and stop rclone, which keeps them.
+
+        Return whether the next ones may be accepted.
+        """
+        return False
+
     def spawn(
         self, *arguments: str, stdin: int | IO[bytes] = subprocess.DEVNULL, **environment: str
     ) -> subprocess.Popen[bytes]:

@@ -1,6 +1,7 @@
 """Read ranges of objects over one connection to a hop's rclone server."""
 
 import http.client
+import json
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
@@ -27,16 +28,21 @@ from agent.rclone.unsized_files import UnsizedFiles
 from events.base import Problem
 
 Connect = Callable[[], http.client.HTTPConnection]
+Explain = Callable[[FileEntry, str], Exception]
+"""Returns what it means that rclone could not read a file, with rclone's words if it said any."""
 
 
 class RcloneReader:
     """Reads objects, for one thread at a time."""
 
-    def __init__(self, connect: Connect, backend: Backend, unsized_files: UnsizedFiles) -> None:
+    def __init__(
+        self, connect: Connect, backend: Backend, unsized_files: UnsizedFiles, explain: Explain
+    ) -> None:
         """Connect. Raise SourceConnectionError if rclone does not listen."""
         self._backend = backend
         self._unsized_files = unsized_files
         self._connect = connect
+        self._explain = explain
         self._http = connect()
         self._range_checked_path: str | None = None
         """The last file whose server was found to honor range requests."""
@@ -99,12 +105,12 @@ class RcloneReader:
 
         Raises:
             FileError: the server ignores ranges.
-            SourceConnectionError: the file cannot be read now.
+            HopError, SourceConnectionError: the file cannot be read now.
         """
         if not self._can_read(entry, entry.size - 1, 1):
             if self._can_read(entry, 0, entry.size):
                 raise FileError(NO_RANGES.problem(path=self._name(entry)))
-            raise SourceConnectionError("rclone cannot read the file now")
+            raise self._explain(entry, "")
         self._range_checked_path = entry.path
 
     def _can_read(self, entry: FileEntry, start: int, length: int) -> bool:
@@ -123,7 +129,7 @@ class RcloneReader:
             connection.request("GET", url, headers={"Range": byte_range})
             answer = connection.getresponse()
             if answer.status != http.HTTPStatus.PARTIAL_CONTENT:
-                self._raise_for_status(entry, answer.status, answer.read())
+                raise self._error_of(entry, answer, answer.read())
         except (OSError, http.client.HTTPException) as error:
             raise SourceConnectionError(f"rclone: {error}") from error
         if _is_other_version(answer, entry):
@@ -139,14 +145,24 @@ class RcloneReader:
             raise SourceConnectionError("rclone closed the connection within a range")
         return count
 
-    def _raise_for_status(self, entry: FileEntry, status: int, body: bytes) -> None:
-        name = self._name(entry)
-        if status in {http.HTTPStatus.NOT_FOUND, http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE}:
-            raise changed(name)
-        text = body.decode("utf-8", "replace")
-        if problem := self._backend.permanent_problem(text, name):
-            raise FileError(problem)
-        raise SourceConnectionError(self._backend.transient_problem(text, name).message)
+    def _error_of(self, entry: FileEntry, answer: http.client.HTTPResponse, body: bytes) -> Exception:
+        """Return what rclone's refusal means.
+
+        A file that it found and could not open has a `Content-Range`, and no reason.
+        """
+        found = answer.getheader("Content-Range") is not None
+        if answer.status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or (
+            answer.status == http.HTTPStatus.NOT_FOUND and not found
+        ):
+            return changed(self._name(entry))
+        return self._explain(entry, "" if found else _error_text(body))
+
+
+def _error_text(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["error"])
+    except (ValueError, LookupError, TypeError):
+        return body.decode("utf-8", "replace")
 
 
 def _is_other_version(answer: http.client.HTTPResponse, entry: FileEntry) -> bool:
