@@ -84,6 +84,8 @@ class UploadLog:
 
     def __init__(self, lines: Iterable[bytes]) -> None:
         self.last_lines: deque[bytes] = deque(maxlen=MAX_LOG_LINES)
+        self.code = 0
+        """rclone's exit code, once it has ended."""
         self.errors_by_name: dict[str, str] = {}
         """The last error of each file, however many there are."""
         for line in lines:
@@ -179,6 +181,7 @@ class _Upload:
             self._check_stopped()
             file_server.flush()
             if code:
+                upload_log.code = code
                 self._record_failures(rclone, upload_log, file_server.failed)
 
     def _comparison_options(self, rclone: RcloneProcess) -> tuple[str, ...]:
@@ -211,7 +214,7 @@ class _Upload:
         """
         if refusal := rclone.refusal:
             raise self._hop_error(refusal)
-        last_words = error_text(upload_log.last_lines)
+        last_words = error_text(upload_log.last_lines) or f"rclone ended with code {upload_log.code}"
         if are_credentials_refused(last_words):
             rclone.discard_credentials()
             raise HopError(S3_CREDENTIALS_REFUSED.problem(path=str(self._backend.location)))

@@ -8,10 +8,14 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+import xxhash
+
 from agent.errors import display_path
-from agent.files.digests import CHUNK_BYTES
+from agent.files.digests import CHUNK_BYTES, file_digest, ranges_of
 from agent.files.listing import FileEntry
 from agent.problems import NO_RANGES, OBJECT_KEPT
+from agent.pull.bandwidth import RateLimiter
+from agent.pull.comparison import PROVISIONAL_NS, is_provisional
 from agent.pull.source import (
     FileError,
     Hole,
@@ -36,12 +40,18 @@ class RcloneReader:
     """Reads objects, for one thread at a time."""
 
     def __init__(
-        self, connect: Connect, backend: Backend, unsized_files: UnsizedFiles, explain: Explain
+        self,
+        connect: Connect,
+        backend: Backend,
+        unsized_files: UnsizedFiles,
+        limiter: RateLimiter,
+        explain: Explain,
     ) -> None:
         """Connect. Raise SourceConnectionError if rclone does not listen."""
         self._backend = backend
         self._unsized_files = unsized_files
         self._connect = connect
+        self._limiter = limiter
         self._explain = explain
         self._http = connect()
         self._range_checked_path: str | None = None
@@ -67,8 +77,22 @@ class RcloneReader:
         return packed(entries, lambda entry: PackedFile(entry, read_all(self, entry)))
 
     def digests(self, entries: Sequence[FileEntry]) -> Iterator[PackedFile]:
-        """Yield each file without a digest, since objects have none of ours: each counts as different."""
-        return (PackedFile(entry) for entry in entries)
+        """Yield each file with its digest, which is computed here: objects have none of ours."""
+        return packed(entries, lambda entry: PackedFile(entry, digest=self._digest(entry)))
+
+    def _digest(self, entry: FileEntry) -> bytes:
+        """Read a file within the hop's bandwidth limit and return its digest."""
+        digests = []
+        for start, length in ranges_of(entry.size):
+            state = xxhash.xxh3_128()
+
+            def sink(data: memoryview, state: xxhash.xxh3_128 = state) -> None:
+                self._limiter.acquire(len(data))
+                state.update(data)
+
+            self.range(entry, start, length, sink)
+            digests.append(state.digest())
+        return file_digest(digests)
 
     def delete_entries(
         self, entries: Sequence[FileEntry], _mark: str, _name: str
@@ -167,8 +191,9 @@ def _error_text(body: bytes) -> str:
 
 def _is_other_version(answer: http.client.HTTPResponse, entry: FileEntry) -> bool:
     """Return whether this is another version than the listed one; HTTP has times in whole seconds."""
+    listed = entry.mtime_ns - PROVISIONAL_NS if is_provisional(entry.mtime_ns) else entry.mtime_ns
     total = (answer.getheader("Content-Range") or "").rpartition("/")[2]
-    return total != str(entry.size) or whole_second(_modified(answer)) != entry.mtime_ns
+    return total != str(entry.size) or whole_second(_modified(answer)) != listed
 
 
 def _modified(answer: http.client.HTTPResponse) -> datetime:

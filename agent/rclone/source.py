@@ -1,12 +1,14 @@
 """Pull from S3 or a remote: objects as a source, listed and read by rclone.
 
 rclone serves the backend on a Unix socket; ranges of an object are requested over it as on the lane
-(`reader`), so a pull resumes in the middle of a file. An S3 object's time is when it was written: that
-distinguishes all versions and costs no request. On a remote it is the file's own time, in whole seconds.
+(`reader`), so a pull resumes in the middle of a file. An S3 object's time is when it was written, which costs
+no request; on a remote it is the file's own time. Both are whole seconds, so a file that was written a moment
+ago gets a provisional time at the destination, and is compared by its content the next time.
 """
 
 import json
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,6 +18,7 @@ from agent.errors import HopError, display_path
 from agent.files.listing import FileEntry, Selection, is_inside, unreadable_entry
 from agent.pull import worker_pool
 from agent.pull.bandwidth import chunk_size_for, limiter_for
+from agent.pull.comparison import PROVISIONAL_NS
 from agent.pull.mover import Credentials, HostResources
 from agent.pull.source import FileError, SourceConnectionError, changed
 from agent.rclone import errors
@@ -37,6 +40,10 @@ from events.progress import Connection
 MAX_STREAMS = 8
 """Connections to begin with: S3 answers slowly, and to many at once."""
 MAX_PACK_FILES = 16
+SETTLED_AFTER_NS = 5 * 10**9
+"""Age in nanoseconds from which a version stays that of its second, whatever two clocks differ."""
+MAX_CLOCK_SKEW_NS = 15 * 60 * 10**9
+"""Nanoseconds by which a clock may be behind that of S3, which refuses more."""
 
 
 def rclone_source(move: Move, host: HostResources, credentials: Credentials) -> "RcloneSource":
@@ -83,12 +90,14 @@ class RcloneSource:
     def entries(self, selection: Selection) -> Iterator[FileEntry]:
         """Yield all entries of the selection, each with its size."""
         self._mark = selection.destination.mark if selection.destination else ""
-        for entry in self._find_entries(selection):
+        for entry in map(_with_provisional_time, self._find_entries(selection)):
             yield self._with_size(entry) if entry.size < 0 and selection.matches(entry) else entry
 
     def reader(self) -> RcloneReader:
         """Return a new connection to rclone's server."""
-        return RcloneReader(self._server.connection, self._backend, self._unsized_files, self.explain)
+        return RcloneReader(
+            self._server.connection, self._backend, self._unsized_files, self._limiter, self.explain
+        )
 
     def interrupt(self) -> None:
         self._rclone.terminate_all()
@@ -268,6 +277,14 @@ class RcloneSource:
         if errors.hides_reason(text) and "StatusCode: 403" in text:
             return FileError(problems.S3_OBJECT_DENIED.problem(path=str(name)))
         return FileError(self._backend.permanent_problem(text, name) or transient)
+
+
+def _with_provisional_time(entry: FileEntry) -> FileEntry:
+    """Mark the time of a file that was written so recently that its second may get another version."""
+    age_ns = time.time_ns() - entry.mtime_ns
+    if entry.kind != "f" or not -MAX_CLOCK_SKEW_NS < age_ns < SETTLED_AFTER_NS:
+        return entry
+    return entry._replace(mtime_ns=entry.mtime_ns + PROVISIONAL_NS)
 
 
 def _whole_source(problem: Problem) -> HopError | SourceConnectionError:

@@ -4,8 +4,11 @@ It stands for archived objects, for those that a customer's own key encrypts, an
 """
 
 import http.client
+import re
 import threading
 from collections.abc import Callable
+from datetime import datetime
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -26,6 +29,7 @@ OTHER_KEY = S3Error(400, "InvalidRequest", "The object was stored using a form o
 EXPIRED = S3Error(400, "ExpiredToken", "The provided token has expired.")
 SLOW_DOWN = S3Error(503, "SlowDown", "Please reduce your request rate.")
 
+_LAST_MODIFIED = re.compile(rb"<LastModified>[^<]*<")
 _OWN_HEADERS = {"content-length", "transfer-encoding", "connection", "server", "date"}
 
 Answer = Callable[[str, str, str], S3Error | None]
@@ -35,8 +39,9 @@ Answer = Callable[[str, str, str], S3Error | None]
 class S3Front:
     """Serves on a free port of loopback until `close`."""
 
-    def __init__(self, upstream: str, answer: Answer) -> None:
-        self.upstream, self.answer = urlsplit(upstream), answer
+    def __init__(self, upstream: str, answer: Answer, written: datetime | None = None) -> None:
+        """Start the server; every object counts as `written` at that time, if one is given."""
+        self.upstream, self.answer, self.written = urlsplit(upstream), answer, written
         self.requests: list[tuple[str, str]] = []
         """Method and key of each request."""
         self._server = _Server(self)
@@ -86,6 +91,12 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             connection.close()
         headers = [(name, value) for name, value in answer.getheaders() if name.lower() not in _OWN_HEADERS]
+        if written := self.server.front.written:
+            headers = [
+                (name, format_datetime(written, usegmt=True) if name.lower() == "last-modified" else value)
+                for name, value in headers
+            ]
+            data = _LAST_MODIFIED.sub(f"<LastModified>{written:%Y-%m-%dT%H:%M:%S.000Z}<".encode(), data)
         length = answer.getheader("Content-Length") if self.command == "HEAD" else None
         self._respond(answer.status, headers, data, length)
 

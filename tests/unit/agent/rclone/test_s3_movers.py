@@ -4,7 +4,9 @@ import asyncio
 import itertools
 import os
 import subprocess
+import tempfile
 import threading
+import time
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -108,10 +110,10 @@ class Host:
             await self.move(order, no_progress_timeout_s)
         return caught.value
 
-    def stand_before(self, answer: Answer) -> None:
-        """Let `answer` decide from now on which requests the bucket sees."""
+    def stand_before(self, answer: Answer, written: datetime | None = None) -> None:
+        """Let `answer` decide from now on which requests the bucket sees; see `S3Front` for `written`."""
         self.close()
-        self._front = S3Front(self._url, answer)
+        self._front = S3Front(self._url, answer, written)
 
     def close(self) -> None:
         if self._front:
@@ -136,6 +138,10 @@ class Host:
         found = self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
         read = lambda key: self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()  # noqa: E731
         return {one["Key"]: read(one["Key"]) for one in found}
+
+
+def server_directories() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("crosshaul-*"))
 
 
 def location(text: str) -> AgentLocation | S3Location:
@@ -320,6 +326,26 @@ class TestPullFromS3:
         host.put("in/a", b"three")
         await host.move(order)
         assert (host.data / "a").read_bytes() == b"three"
+
+    @pytest.mark.parametrize("overwrite", ["always", "newer"])
+    @pytest.mark.parametrize("size", [5, RANGE_BYTES + 1])
+    async def test_an_object_that_is_written_twice_within_a_second_arrives_in_its_last_version(
+        self, host, monkeypatch, overwrite, size
+    ):
+        """A camera writes a file, a pull starts, and the camera corrects it: same size, same second."""
+        written, now = datetime.now(UTC).replace(microsecond=0), time.time_ns
+        host.stand_before(lambda *_: None, written)
+        order = host.order(f"s3://{BUCKET}/in/", "/data/", overwrite=overwrite)
+        monkeypatch.setattr("agent.rclone.source.time.time_ns", lambda: int(written.timestamp() * 1e9))
+        host.put("in/a", b"1" * size)
+        await host.move(order)
+        host.put("in/a", b"2" * size)
+        monkeypatch.setattr("agent.rclone.source.time.time_ns", lambda: now() + 3600 * 10**9)
+        await host.move(order)
+        assert (host.data / "a").read_bytes() == b"2" * size
+        assert (host.data / "a").stat().st_mtime == written.timestamp()
+        await host.move(order)
+        assert (host.progress().files_unchanged, host.progress_counter.bytes_moved) == (1, 0)
 
     async def test_a_pause_loses_only_objects_in_progress(self, host):
         host.put("in/big", os.urandom(4 * RANGE_BYTES))
@@ -519,6 +545,29 @@ class TestPushToS3:
         write_random(host.data / "x", 5)
         error = await host.fails(host.order("/data/x", "s3://no-such-bucket/x"))
         assert "no-such-bucket" in error.problem.message
+
+    async def test_a_killed_rclone_leaves_no_traceback_and_no_directory(self, host, monkeypatch, capfd):
+        write_random(host.data / "big", 64 * MIB)
+        started: list[subprocess.Popen[bytes]] = []
+        original = s3_process.S3RcloneProcess.spawn
+
+        def spawn(self, *arguments, **more):
+            started.append(original(self, *arguments, **more))
+            return started[-1]
+
+        monkeypatch.setattr(s3_process.S3RcloneProcess, "spawn", spawn)
+        before = server_directories()
+        order = host.order("/data/big", f"s3://{BUCKET}/big")
+        async with host.held(order, lambda progress: progress.bytes_done) as moving:
+            started[0].kill()
+            started[0].wait()
+        with pytest.raises(HopError) as caught:
+            await moving
+        assert caught.value.problem.retryable
+        assert "Traceback" not in capfd.readouterr().err
+        assert server_directories() <= before
+        await host.move(order)
+        assert host.keys()["big"] == (host.data / "big").read_bytes()
 
     async def test_a_pause_ends_rclone(self, host):
         write_random(host.data / "big", 8 * MIB)
