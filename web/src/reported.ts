@@ -88,6 +88,7 @@ export type ProblemCode =
   | "policy-lockout"
   | "policy-unknown"
   | "previous-hop-ended"
+  | "previous-hop-incomplete"
   | "previous-hop-not-running"
   | "rclone-missing"
   | "read-only"

@@ -167,6 +167,10 @@ const PROBLEMS: Record<ProblemCode, readonly [what: string, advice?: string]> = 
   ],
   "policy-unknown": ["Eine Richtlinie mit diesem Namen existiert nicht"],
   "previous-hop-ended": ["Die vorige Etappe ist nicht angekommen"],
+  "previous-hop-incomplete": [
+    "An der vorigen Etappe sind nicht alle Dateien angekommen",
+    "Deren Problem beheben, dann den Transfer erneut versuchen.",
+  ],
   "previous-hop-not-running": [
     "Die vorige Etappe pausiert",
     "Diese Etappe läuft weiter, sobald die vorige weiterläuft.",
