@@ -435,6 +435,31 @@ S3_DENIED = ProblemType(
     message="S3 denies this agent access to {path}.",
     advice="Deploy the control plane with this bucket (-c buckets=…), and check the bucket policy.",
 )
+S3_OBJECT_DENIED = replace(
+    S3_DENIED,
+    message="S3 does not give {path} to this agent: it does not exist any more, or a policy denies it.",
+    advice="None needed if it was deleted on purpose; otherwise check the bucket policy.",
+)
+S3_ARCHIVED = ProblemType(
+    "s3-archived",
+    title="The object is archived",
+    message="{path} is archived, and S3 gives it out only once it is restored.",
+    advice="Restore it (aws s3api restore-object), then transfer it again.",
+)
+S3_OBJECT_REFUSED = ProblemType(
+    "s3-object-refused",
+    title="S3 does not give out the object",
+    message="S3 refuses the request for {path}: {reason}.",
+    advice="Check how it is encrypted: Crosshaul has no key that a customer provides (SSE-C).",
+)
+S3_CREDENTIALS_REFUSED = ProblemType(
+    "s3-credentials-refused",
+    title="S3 does not accept the hop's credentials",
+    message="S3 no longer accepts the credentials for {path}.",
+    advice="The agent has discarded them, and the hop is retried with new ones. If this repeats, check the "
+    "object role's trust and permissions.",
+    retryable=True,
+)
 S3_FAILED = ProblemType(
     "s3-failed",
     title="A request to S3 failed",
@@ -517,12 +542,18 @@ NOT_A_PATH = ProblemType(
     message="The key {path} cannot be a file name.",
     advice="Rename the object.",
 )
-CONTROL_CHARACTER_IN_NAME = ProblemType(
-    "control-character-in-name",
-    title="The name has a control character",
-    message="The name {path} has a line break or another control character, or a symbol of one, "
-    "and rclone would return it under another name.",
-    advice="Rename it.",
+NAME_NOT_UTF8 = ProblemType(
+    "name-not-utf8",
+    title="The name is not valid UTF-8",
+    message="The name {path} has bytes that are not UTF-8, and rclone would use another name.",
+    advice="Rename it, for example with convmv.",
+)
+LEFT_OUT = ProblemType(
+    "left-out",
+    title="rclone left the file out",
+    message="{path} was not uploaded: rclone left it out without an error.",
+    advice="The hop is retried automatically. If this repeats, rename the file.",
+    retryable=True,
 )
 LINK_NOT_FOR_S3 = ProblemType(
     "not-for-s3",
@@ -530,17 +561,11 @@ LINK_NOT_FOR_S3 = ProblemType(
     message="{path} is a symbolic link, which {backend} cannot store.",
     advice="Choose --symlinks follow or skip.",
 )
-NAME_NOT_FOR_S3 = replace(
-    LINK_NOT_FOR_S3, message="{path} has a line break in its name.", advice="Rename it."
-)
 LINK_NOT_FOR_REMOTE = ProblemType(
     "not-for-remote",
     title="The remote cannot store this",
     message=LINK_NOT_FOR_S3.message,
     advice=LINK_NOT_FOR_S3.advice,
-)
-NAME_NOT_FOR_REMOTE = replace(
-    LINK_NOT_FOR_REMOTE, message=NAME_NOT_FOR_S3.message, advice=NAME_NOT_FOR_S3.advice
 )
 
 # --- commands ---

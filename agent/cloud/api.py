@@ -90,13 +90,15 @@ class HopCredentials:
         self._cached: dict[HopId, CredentialsView] = {}
         self._lock = threading.Lock()
 
-    def __call__(self, hop_id: HopId) -> CredentialsView:
-        """Return the credentials of a hop.
+    def __call__(self, hop_id: HopId, /, refused: CredentialsView | None = None) -> CredentialsView:
+        """Return the credentials of a hop: others than those that S3 has `refused`.
 
         Raises http.ApiProblem if the hop is not assigned to this agent, httpx.TransportError if the API is
         unreachable and the cached credentials have expired.
         """
         with self._lock:
+            if refused and self._cached.get(hop_id) == refused:
+                del self._cached[hop_id]
             cached = self._cached.get(hop_id)
             if cached is None or cached.expires_at - self._now() < RENEW_BEFORE:
                 cached = self._cached[hop_id] = self._renew(hop_id, cached)

@@ -17,6 +17,17 @@ from agent.pull.ledger import Ledger
 from events.options import Options
 
 _NS_PER_S = 10**9
+PROVISIONAL_NS = 1
+"""Nanoseconds beyond a whole second in the time of a file that was read while its source, whose times are
+whole seconds, could still get another version within that second. Such a time proves nothing later."""
+
+
+def is_provisional(mtime_ns: int) -> bool:
+    return mtime_ns % _NS_PER_S == PROVISIONAL_NS
+
+
+def _is_same_second(entry: FileEntry, found: os.stat_result) -> bool:
+    return entry.mtime_ns // _NS_PER_S == found.st_mtime_ns // _NS_PER_S
 
 
 class Comparison(StrEnum):
@@ -67,6 +78,8 @@ class Comparer:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from error
         if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if self._may_be_earlier_version(entry, found):
+            return Comparison.NEEDS_CHECKSUM
         if self._is_identical(entry, found):
             return self._compare_identical(entry)
         if self._options.compare == "checksum" and _same_size(entry, found):
@@ -128,6 +141,13 @@ class Comparer:
         )
         return matches_coarsely or found.st_mtime_ns == entry.mtime_ns
 
+    @staticmethod
+    def _may_be_earlier_version(entry: FileEntry, found: os.stat_result) -> bool:
+        """Return whether size and time are equal, and were read before their second was over."""
+        return (
+            is_provisional(found.st_mtime_ns) and _same_size(entry, found) and _is_same_second(entry, found)
+        )
+
     def _compare_identical(self, entry: FileEntry) -> Comparison:
         known = self._ledger.earlier_state(entry)
         if known is None and (self._options.compare == "checksum" or self._options.move):
@@ -146,7 +166,8 @@ class Comparer:
             case "always":
                 return Comparison.DIFFERENT
             case "newer":
-                return Comparison.DIFFERENT if entry.mtime_ns > found.st_mtime_ns else Comparison.SKIP
+                is_newer = entry.mtime_ns > found.st_mtime_ns or self._may_be_earlier_version(entry, found)
+                return Comparison.DIFFERENT if is_newer else Comparison.SKIP
             case "never":
                 return Comparison.SKIP
             case "fail":

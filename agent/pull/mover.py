@@ -30,8 +30,12 @@ from events.views import CredentialsView
 Result = TypeVar("Result")
 Item = TypeVar("Item")
 
-Credentials = Callable[[str], CredentialsView]
-"""Returns the S3 credentials of the hop with this ID."""
+
+class Credentials(Protocol):
+    """Issues S3 credentials."""
+
+    def __call__(self, hop_id: str, /, refused: CredentialsView | None = None) -> CredentialsView:
+        """Return the credentials of a hop: others than those that S3 has `refused`."""
 
 
 async def in_thread(work: Callable[[], Result], stop: Callable[[], None]) -> Result:

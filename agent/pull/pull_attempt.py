@@ -128,8 +128,10 @@ class PullAttempt:
                 if sync_pass.jobs_done or not failed_passes:
                     failing_since, failed_passes = time.monotonic(), 0
                 if time.monotonic() - failing_since > self._context.no_progress_timeout_s:
-                    problem = problems.SOURCE_UNREACHABLE.problem(source=self._command.source, reason=error)
-                    raise HopError(problem) from error
+                    raise HopError(
+                        error.problem
+                        or problems.SOURCE_UNREACHABLE.problem(source=self._command.source, reason=error)
+                    ) from error
                 log.info(
                     "connection to source lost", extra=self._context.log_fields() | {"reason": str(error)}
                 )

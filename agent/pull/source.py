@@ -26,6 +26,11 @@ Hole = Callable[[int], None]
 class SourceConnectionError(Exception):
     """The connection to the source broke or cannot be made yet; the request can be retried."""
 
+    def __init__(self, reason: str, problem: Problem | None = None) -> None:
+        """Create the error; `problem` is what to report if it does not pass."""
+        super().__init__(reason)
+        self.problem = problem
+
 
 class FileError(Exception):
     """One file cannot be transferred; the others can."""

@@ -2,14 +2,18 @@
 
 import json
 import os
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
 
+from agent import problems
+from agent.errors import HopError
 from agent.pull.mover import Credentials
 from agent.rclone import errors
-from agent.rclone.process import RcloneProcess, inherited_environment
+from agent.rclone.names import to_rclone
+from agent.rclone.process import RcloneError, RcloneProcess, inherited_environment
 from agent.rclone.s3_process import REMOTE, S3RcloneProcess, s3_route
 from agent.remotes import Remotes
 from events.base import Problem
@@ -49,7 +53,7 @@ class Backend:
     def rclone_path(self, path: str) -> str:
         """Return a path below the root in rclone's syntax."""
         joint = "" if not path or self.root.endswith((":", "/")) else "/"
-        return f"{self.root}{joint}{path}"
+        return f"{self.root}{joint}{to_rclone(path)}"
 
     def rclone_directory(self, path: str) -> str:
         """Return a directory below the root in rclone's syntax.
@@ -62,11 +66,23 @@ class Backend:
 
     def url_path(self, path: str) -> str:
         """Return the URL path under which rclone's server has a path below the location."""
-        return quote(f"/[{self.root}]/{self.path_below_root(path)}", errors="surrogateescape")
+        return quote(f"/[{self.root}]/{to_rclone(self.path_below_root(path))}", errors="surrogateescape")
 
     def path_below_root(self, path: str) -> str:
         """Return a path below the location as a path below the root."""
         return "/".join(part for part in (inner_path(self.location).strip("/"), path) if part)
+
+    def listing_error(self, rclone: RcloneProcess, below: str) -> str:
+        """Return rclone's error for a listing of a prefix that does not exist; '' if it is allowed.
+
+        Unlike an answer about one object, it tells why S3 refuses.
+        """
+        path = f"{inner_path(self.location).rstrip('/')}/{below}".lstrip("/")
+        try:
+            deque(rclone.output("lsf", self.rclone_directory(path)), maxlen=0)
+        except RcloneError as error:
+            return "" if error.code == errors.DIRECTORY_NOT_FOUND else errors.error_text(error.errors)
+        return ""
 
     def mtime_precision_ns(self, rclone: RcloneProcess) -> int | None:
         """Return the precision of its modification times, in nanoseconds; None if it keeps none.
@@ -87,7 +103,7 @@ def backend_of(command: Move, location: Location, credentials: Credentials, remo
     """Return the backend at one end of a hop.
 
     Raises:
-        HopError: this host does not offer the remote.
+        HopError: this host does not offer the remote, or rclone cannot name the prefix.
     """
     match location:
         case S3Location():
@@ -99,6 +115,8 @@ def backend_of(command: Move, location: Location, credentials: Credentials, remo
 
 
 def _s3(command: Move, location: S3Location, credentials: Credentials) -> Backend:
+    if location.prefix.endswith("//"):  # rclone would use the prefix with one slash, which is another
+        raise HopError(problems.NOT_A_PATH.problem(path=str(location)))
     return Backend(
         location=location,
         root=f"{REMOTE}:{location.bucket}",

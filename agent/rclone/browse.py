@@ -14,6 +14,7 @@ from agent.pull.source import SourceConnectionError
 from agent.rclone.backend import Backend, remote_backend
 from agent.rclone.errors import DIRECTORY_NOT_FOUND, error_lines
 from agent.rclone.lsjson import parse_time
+from agent.rclone.names import from_rclone
 from agent.rclone.process import RcloneError, RcloneProcess
 from agent.remotes import Remotes
 from events.base import AgentId, Problem
@@ -76,7 +77,7 @@ def _list_names(
     ):
         if line.startswith(b"{"):
             fields = json.loads(line.rstrip(b",\n"))
-            yield str(fields["Name"]), fields
+            yield from_rclone(str(fields["Name"])), fields
 
 
 def _may_be_file(answer: Browsed, backend: Backend) -> bool:

@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import secrets
+import threading
 from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
@@ -23,10 +24,13 @@ from agent.pull.ledger import Ledger
 from agent.pull.progress import ProgressCounter
 from agent.pull.source import changed
 from agent.rclone.loopback_server import LoopbackServer, QuietHandler
+from agent.rclone.names import from_rclone
 from events.base import Problem
 
 log = logging.getLogger(__name__)
 
+LOOKS_BATCH_SIZE = 500
+"""Files that rclone has looked at, recorded in the ledger together."""
 _RANGE_START = re.compile(r"bytes=(\d+)-")
 
 
@@ -50,8 +54,12 @@ class SourceFileServer:
         self.ledger = ledger
         self.limiter = limiter
         self.progress = progress
-        self.failures = failures
+        self._failures = failures
+        self.failed: set[str] = set()
+        """Paths of files that could not be served."""
         self._single_name = single_name
+        self._looked_at: list[str] = []
+        self._lock = threading.Lock()
         self._secret = secrets.token_urlsafe(32)
         self._server = LoopbackServer(_Handler, self, "file-server")
 
@@ -62,12 +70,35 @@ class SourceFileServer:
     def close(self) -> None:
         self._server.close()
 
+    def note_look(self, path: str) -> None:
+        """Record in the ledger, in batches, that rclone has looked at a file."""
+        with self._lock:
+            self._looked_at.append(path)
+            if len(self._looked_at) < LOOKS_BATCH_SIZE:
+                return
+        self.flush()
+
+    def fail(self, problem: Problem, entry: FileEntry) -> None:
+        """Record a file's failure, once however often rclone asks for it."""
+        with self._lock:
+            if entry.path in self.failed:
+                return
+            self.failed.add(entry.path)
+        self._failures.add_problem(problem, entry)
+        self.ledger.forget_file(entry.path)
+
+    def flush(self) -> None:
+        """Write the last batch of `note_look`."""
+        with self._lock:
+            looked_at, self._looked_at = self._looked_at, []
+        self.ledger.add_listed(looked_at)
+
     def path_of(self, target: str) -> str | None:
         """Return the path of the requested file; None if the secret is wrong."""
         secret, _, path = target.lstrip("/").partition("/")
         if not hmac.compare_digest(secret.encode(), self._secret.encode()):
             return None
-        name = os.fsdecode(unquote_to_bytes(path))
+        name = from_rclone(os.fsdecode(unquote_to_bytes(path)))
         return "" if name == self._single_name else name
 
 
@@ -105,6 +136,7 @@ class _Handler(QuietHandler, BaseHTTPRequestHandler):
         if start > entry.size:
             return self._refuse(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
         self._send_head(entry, start)
+        self.server.owner.note_look(path)
         if self.command == "GET":
             self._send_body(
                 _FileResponse(self.server.owner, entry, descriptor, name), start, sent_before=state == "done"
@@ -131,7 +163,7 @@ class _Handler(QuietHandler, BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _fail(self, status: HTTPStatus, problem: Problem, path: str) -> None:
-        self.server.owner.failures.add_problem(problem, FileEntry("f", path))
+        self.server.owner.fail(problem, FileEntry("f", path))
         self._refuse(status)
 
     def _refuse(self, status: HTTPStatus) -> None:
@@ -194,7 +226,7 @@ class _FileResponse:
 
     def _require_unchanged(self, count: int) -> None:
         if not count or _current_entry(self._descriptor, self._entry.path) != self._entry:
-            self._file_server.failures.add_problem(changed(self._name).problem, self._entry)
+            self._file_server.fail(changed(self._name).problem, self._entry)
             raise OSError("changed")
 
     def _record(self, digest: bytes, *, sent_before: bool) -> None:

@@ -1,8 +1,12 @@
 """An HTTP server on loopback, for rclone's requests to this agent."""
 
+import logging
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Generic, TypeVar
+
+log = logging.getLogger(__name__)
 
 Owner = TypeVar("Owner")
 
@@ -21,6 +25,13 @@ class LoopbackServer(ThreadingHTTPServer, Generic[Owner]):
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/"
+
+    def handle_error(self, *_: object) -> None:
+        """Log why a request failed; that rclone was ended in the middle of one is not an error."""
+        if isinstance(sys.exception(), OSError):
+            log.debug("rclone closed a connection", exc_info=True)
+        else:
+            log.exception("a request of rclone failed")
 
     def close(self) -> None:
         self.shutdown()

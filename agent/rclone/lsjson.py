@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from agent.errors import HopError
 from agent.files.listing import MAX_NUMBER, FileEntry, is_inside, unreadable_entry
 from agent.files.paths import is_partial
-from agent.problems import CONTROL_CHARACTER_IN_NAME, LISTED_SIZE_TOO_LARGE, NOT_A_PATH, SAME_PLACE
+from agent.problems import LISTED_SIZE_TOO_LARGE, NAME_NOT_UTF8, NOT_A_PATH, SAME_PLACE
+from agent.rclone.names import REPLACEMENT, from_rclone
 
 MODE_FILE, MODE_DIRECTORY = 0o644, 0o755
 """Modes of files and directories, since objects have none."""
@@ -19,8 +20,12 @@ UNKNOWN_SIZE = -1
 """The size of a file that has none before it is read."""
 
 
-def parse_listing(lines: Iterable[bytes], location: object = "", mark: str = "") -> Iterator[FileEntry]:
+def parse_listing(
+    lines: Iterable[bytes], location: object = "", mark: str = "", *, utf8_only: bool = True
+) -> Iterator[FileEntry]:
     """Yield the entries of `rclone lsjson`, one line each, without partial files of unfinished hops.
+
+    With `utf8_only`, U+FFFD is a character of a name, not one that replaces other bytes.
 
     Raises:
         HopError: the destination's mark is among them, so source and destination overlap.
@@ -28,18 +33,19 @@ def parse_listing(lines: Iterable[bytes], location: object = "", mark: str = "")
     for line in lines:
         if line.startswith(b"{"):
             fields = json.loads(line.rstrip(b",\n"))
-            if not is_partial(path := str(fields["Path"])):
-                yield parse_entry(path, fields)
+            if not is_partial(path := from_rclone(str(fields["Path"]))):
+                if not utf8_only and REPLACEMENT in path:
+                    yield unreadable_entry(path, NAME_NOT_UTF8.problem(path=f"{location}{path}"))
+                else:
+                    yield parse_entry(path, fields, location)
             elif mark and path.rpartition("/")[2] == mark:
                 raise HopError(SAME_PLACE.problem(path=str(location)))
 
 
-def parse_entry(path: str, fields: dict[str, object]) -> FileEntry:
+def parse_entry(path: str, fields: dict[str, object], location: object = "") -> FileEntry:
     size, mtime_ns = int(str(fields["Size"])), whole_second(parse_time(str(fields["ModTime"])) or LATEST_TIME)
     if not is_inside(path):
-        return unreadable_entry(path, NOT_A_PATH.problem(path=path))
-    if not is_name_preserved(path):
-        return unreadable_entry(path, CONTROL_CHARACTER_IN_NAME.problem(path=path))
+        return unreadable_entry(path, NOT_A_PATH.problem(path=f"{location}{path}"))
     if size > MAX_NUMBER:
         return unreadable_entry(path, LISTED_SIZE_TOO_LARGE.problem(path=path, size=size))
     if fields["IsDir"]:
@@ -58,17 +64,3 @@ def parse_time(text: str) -> datetime | None:
 def whole_second(moment: datetime) -> int:
     """Return nanoseconds since 1970, clamped to what 64 bits hold: the last second is one of 2262."""
     return min(max(math.floor(moment.timestamp()), -_MAX_SECOND), _MAX_SECOND) * 10**9
-
-
-def is_listable(path: str) -> bool:
-    """Return whether the path can be one line of a list for rclone."""
-    return "\n" not in path and not path.endswith("\r")
-
-
-_CONTROL_PICTURES = {chr(0x2400 + code) for code in range(0x20)} | {"\u2421"}
-"""Characters with which rclone replaces control characters. https://rclone.org/overview/#encoding"""
-
-
-def is_name_preserved(path: str) -> bool:
-    """Return whether rclone returns the file under exactly this name."""
-    return not any(char < " " or char == "\x7f" or char in _CONTROL_PICTURES for char in path)

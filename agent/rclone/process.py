@@ -57,6 +57,13 @@ class RcloneProcess:
         """Return why rclone got no credentials, if it asked this agent for some and failed."""
         return None
 
+    def discard_credentials(self) -> bool:
+        """Discard credentials that were refused and stop rclone, which keeps them.
+
+        Return whether the next ones may be accepted.
+        """
+        return False
+
     def spawn(
         self, *arguments: str, stdin: int | IO[bytes] = subprocess.DEVNULL, **environment: str
     ) -> subprocess.Popen[bytes]:
@@ -96,7 +103,7 @@ class RcloneProcess:
         """
         process = self.spawn(*arguments)
         errors: list[bytes] = []
-        reader = threading.Thread(target=lambda: errors.extend(process.stderr or []))
+        reader = threading.Thread(target=_collect, args=[process, errors])
         reader.start()
         timer = threading.Timer(timeout_s, process.kill) if timeout_s is not None else None
         if timer:
@@ -106,6 +113,8 @@ class RcloneProcess:
         except GeneratorExit:  # the caller stopped reading
             process.terminate()
             raise
+        except ValueError as error:  # `close` has closed the pipe
+            raise SourceConnectionError("stopped") from error
         finally:
             reader.join()
             code = self.wait(process)
@@ -126,6 +135,12 @@ class RcloneProcess:
             running = list(self._running)
         for process in running:
             _end(process)
+
+
+def _collect(process: subprocess.Popen[bytes], lines: list[bytes]) -> None:
+    """Read standard error to its end, or until `close` closes it."""
+    with suppress(ValueError, OSError):
+        lines.extend(process.stderr or [])
 
 
 def _chunks(process: subprocess.Popen[bytes], size: int) -> Iterator[bytes]:

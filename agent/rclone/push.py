@@ -8,13 +8,14 @@ import logging
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 from contextlib import closing
 from typing import IO
 
 from agent.errors import HopError
 from agent.files.digests import HopDigest
 from agent.files.listing import FileEntry
+from agent.problems import LEFT_OUT, S3_CREDENTIALS_REFUSED
 from agent.pull.bandwidth import limiter_for
 from agent.pull.comparison import Comparison
 from agent.pull.dry_run import DryRunReport
@@ -26,10 +27,12 @@ from agent.pull.source import SourceConnectionError
 from agent.pull.worker_context import PullStoppedError
 from agent.rclone.backend import Backend, backend_of
 from agent.rclone.copy_rules import predict
-from agent.rclone.destination_stat import DestinationStat, DestinationStatError
-from agent.rclone.errors import DESTINATION_EXISTS_TEXT, error_lines
+from agent.rclone.errors import DESTINATION_EXISTS_TEXT, are_credentials_refused, error_lines, error_text
 from agent.rclone.file_server import SourceFileServer
+from agent.rclone.lsjson import parse_time
+from agent.rclone.object_stat import Found, ObjectStat, ObjectStatError
 from agent.rclone.process import RcloneError, RcloneProcess
+from agent.rclone.rc_server import RcServer
 from agent.rclone.upload_list import LEDGER_BATCH_SIZE, UploadList
 from events.base import Problem
 from events.commands import Move
@@ -39,7 +42,11 @@ from events.progress import Connection
 log = logging.getLogger(__name__)
 
 MAX_LOG_LINES = 1000
-"""Lines of rclone's log that are kept."""
+"""Last lines of rclone's log that are kept."""
+MAX_ERROR_CHARS = 500
+"""Characters of each file's error that are kept."""
+_NO_RIGHT_TO_LIST = "StatusCode: 403"
+"""S3's answer for a missing object, if the credentials allow reading it but not listing."""
 _OVERWRITE = {"always": (), "newer": ("--update",), "never": ("--ignore-existing",), "fail": ("--immutable",)}
 
 
@@ -70,6 +77,22 @@ class RclonePush:
 
         rclone aborts the uploads that it has begun when it is terminated.
         """
+
+
+class UploadLog:
+    """What rclone logs during an upload, read to its end."""
+
+    def __init__(self, lines: Iterable[bytes]) -> None:
+        self.last_lines: deque[bytes] = deque(maxlen=MAX_LOG_LINES)
+        self.code = 0
+        """rclone's exit code, once it has ended."""
+        self.errors_by_name: dict[str, str] = {}
+        """The last error of each file, however many there are."""
+        for line in lines:
+            self.last_lines.append(line)
+            for text, name in error_lines([line]):
+                if name:
+                    self.errors_by_name[name] = text[:MAX_ERROR_CHARS]
 
 
 class _Upload:
@@ -144,6 +167,7 @@ class _Upload:
                 self._upload_list.target,
                 "--files-from-raw=-",
                 "--no-traverse",
+                "--no-unicode-normalization",  # two forms of one name are two objects
                 "--multi-thread-streams=0",
                 "--transfers=4",
                 *self._comparison_options(rclone),
@@ -152,11 +176,13 @@ class _Upload:
                 RCLONE_CONFIG_FILES_URL=file_server.url,
                 RCLONE_USE_SERVER_MODTIME="false",
             )
-            errors = list(deque(process.stderr or [], maxlen=MAX_LOG_LINES))
+            upload_log = UploadLog(process.stderr or [])
             code = rclone.wait(process)
             self._check_stopped()
+            file_server.flush()
             if code:
-                self._record_failures(rclone, errors)
+                upload_log.code = code
+                self._record_failures(rclone, upload_log, file_server.failed)
 
     def _comparison_options(self, rclone: RcloneProcess) -> tuple[str, ...]:
         """Return rclone's options for existing files.
@@ -180,21 +206,26 @@ class _Upload:
             self._upload_list.single_name,
         )
 
-    def _record_failures(self, rclone: RcloneProcess, errors: list[bytes]) -> None:
-        """Record the failure of each file; raise HopError for an error that is about none of them."""
+    def _record_failures(self, rclone: RcloneProcess, upload_log: "UploadLog", known: Container[str]) -> None:
+        """Record the failure of each file that is not `known`.
+
+        Raises:
+            HopError: the error is not about single files.
+        """
         if refusal := rclone.refusal:
             raise self._hop_error(refusal)
-        errors_by_name = {name: text for text, name in error_lines(errors) if name}
-        for name, text in errors_by_name.items():
+        last_words = error_text(upload_log.last_lines) or f"rclone ended with code {upload_log.code}"
+        if are_credentials_refused(last_words):
+            rclone.discard_credentials()
+            raise HopError(S3_CREDENTIALS_REFUSED.problem(path=str(self._backend.location)))
+        for name, text in upload_log.errors_by_name.items():
             entry = FileEntry("f", self._upload_list.path_of(name))
+            if entry.path in known:
+                continue
             self._failures.add_problem(self._problem(text, self._upload_list.display_name(entry.path)), entry)
             self._ledger.forget_file(entry.path)
         if not self._failures.total:
-            raise self._whole_upload_error(errors)
-
-    def _whole_upload_error(self, errors: list[bytes]) -> HopError:
-        text = " ".join(line for line, _ in error_lines(errors))
-        return HopError(self._problem(text, self._backend.location))
+            raise HopError(self._problem(last_words, self._backend.location))
 
     def _problem(self, text: str, location: object) -> Problem:
         return self._backend.permanent_problem(text, location) or self._backend.transient_problem(
@@ -211,15 +242,22 @@ class _Upload:
         return HopError(self._backend.transient_problem(str(error), "the upload"))
 
     def _finish(self) -> HopResult:
-        """Return the result; files that rclone did not request existed already, unless they failed."""
+        """Return the result: a file that rclone looked at and did not read existed already.
+
+        One that rclone never asked for was left out, and has failed.
+        """
         total, file_count = HopDigest(), 0
         for file in self._ledger.completed():
             total.add("f", file.path, file.size, file.digest)
             file_count += 1
         for batch in batches(self._ledger.partial_files(), LEDGER_BATCH_SIZE):
-            self._ledger.outcomes.record_unchanged(batch)
-            for entry in batch:
+            unchanged = [entry for entry in batch if self._ledger.is_listed(entry.path)]
+            self._ledger.outcomes.record_unchanged(unchanged)
+            for entry in unchanged:
                 self._progress.add_unchanged(entry.size)
+            for entry in set(batch).difference(unchanged):
+                name = self._upload_list.display_name(entry.path)
+                self._failures.add_problem(LEFT_OUT.problem(path=name), entry)
         if self._failures.total:
             raise self._failures.to_error(file_count)
         return HopResult(total.hex())
@@ -236,18 +274,37 @@ class _Upload:
         try:
             self._require_bucket(rclone)
             precision = self._backend.mtime_precision_ns(rclone)
-            with closing(DestinationStat(rclone, self._backend)) as destination_stat:
+            with (
+                closing(RcServer(rclone, "--use-server-modtime=false")) as server,
+                closing(ObjectStat(server, self._backend)) as object_stat,
+            ):
                 for batch in batches(self._ledger.partial_files(), LEDGER_BATCH_SIZE):
                     self._check_stopped()
-                    existing = destination_stat.stat_all(
+                    existing = object_stat.stat_all(
                         [self._upload_list.path_below_root(entry.path) for entry in batch]
                     )
                     for entry, found in zip(batch, existing, strict=True):
-                        self._add_prediction(report, entry, found, precision)
-        except (RcloneError, DestinationStatError, SourceConnectionError) as error:
+                        self._add_prediction(report, entry, self._existing(found), precision)
+        except (RcloneError, ObjectStatError, SourceConnectionError) as error:
             self._check_stopped()
             raise self._explain(rclone, error) from error
         return HopResult(HopDigest().hex(), report.preview())
+
+    def _existing(self, found: Found) -> FileEntry | None:
+        """Return what is at the destination; its time is precise to the microsecond.
+
+        Raises:
+            ObjectStatError: rclone could not look it up.
+        """
+        if isinstance(found, ObjectStatError):
+            if self._backend.kind == "s3" and _NO_RIGHT_TO_LIST in str(found):
+                return None
+            raise found
+        if found is None:
+            return None
+        moment = parse_time(str(found["ModTime"]))
+        mtime_ns = round(moment.timestamp() * 10**6) * 1000 if moment else 0
+        return FileEntry("f", str(found["Path"]), int(found["Size"]), mtime_ns)
 
     def _add_prediction(
         self,
@@ -274,14 +331,14 @@ class _Upload:
             deque(rclone.output("lsf", self._backend.rclone_directory(below.lstrip("/"))), maxlen=0)
 
     def _explain(
-        self, rclone: RcloneProcess, error: RcloneError | DestinationStatError | SourceConnectionError
+        self, rclone: RcloneProcess, error: RcloneError | ObjectStatError | SourceConnectionError
     ) -> HopError:
         if refusal := rclone.refusal:
             return self._hop_error(refusal)
         match error:
             case RcloneError():
-                return self._whole_upload_error(list(error.errors))
-            case DestinationStatError():
+                return HopError(self._problem(error_text(error.errors), self._backend.location))
+            case ObjectStatError():
                 return HopError(self._problem(str(error), self._backend.location))
             case SourceConnectionError():
                 return self._hop_error(error)

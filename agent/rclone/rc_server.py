@@ -4,6 +4,7 @@ Objects are requested over HTTP: https://rclone.org/rc/.
 """
 
 import http.client
+import os
 import shutil
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import tempfile
 import threading
 import time
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from agent.pull.source import SourceConnectionError
@@ -22,13 +24,37 @@ READ_TIMEOUT_S = 300.0
 """Seconds that rclone may be silent; it retries by itself."""
 
 
+DIRECTORY_PREFIX = "crosshaul-rclone-"
+"""Start of the name of a server's directory; the id of the agent's process follows."""
+
+
+@cache
+def _remove_abandoned_directories() -> None:
+    """Remove the directories of agents that were killed, once in the life of this one."""
+    for directory in Path(tempfile.gettempdir()).glob(f"{DIRECTORY_PREFIX}*"):
+        owner = directory.name.removeprefix(DIRECTORY_PREFIX).partition("-")[0]
+        if owner.isdecimal() and not _is_running(int(owner)):
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _is_running(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
 class RcServer:
     """One hop's rclone server. Safe to use from any thread."""
 
     def __init__(self, rclone: RcloneProcess, *flags: str) -> None:
         self._rclone = rclone
         self._flags = flags
-        self.directory = Path(tempfile.mkdtemp(prefix="crosshaul-"))
+        _remove_abandoned_directories()
+        self.directory = Path(tempfile.mkdtemp(prefix=f"{DIRECTORY_PREFIX}{os.getpid()}-"))
         self._socket = self.directory / "rclone"
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -88,6 +114,6 @@ def _is_listening(path: Path) -> bool:
 
 def _drain(process: subprocess.Popen[bytes]) -> None:
     """Discard what the server logs; each response carries its own error."""
-    with suppress(ValueError):
+    with suppress(ValueError, OSError):
         for _ in process.stderr or []:
             pass

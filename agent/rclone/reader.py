@@ -1,16 +1,21 @@
 """Read ranges of objects over one connection to a hop's rclone server."""
 
 import http.client
+import json
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+import xxhash
+
 from agent.errors import display_path
-from agent.files.digests import CHUNK_BYTES
+from agent.files.digests import CHUNK_BYTES, file_digest, ranges_of
 from agent.files.listing import FileEntry
 from agent.problems import NO_RANGES, OBJECT_KEPT
+from agent.pull.bandwidth import RateLimiter
+from agent.pull.comparison import PROVISIONAL_NS, is_provisional
 from agent.pull.source import (
     FileError,
     Hole,
@@ -27,16 +32,27 @@ from agent.rclone.unsized_files import UnsizedFiles
 from events.base import Problem
 
 Connect = Callable[[], http.client.HTTPConnection]
+Explain = Callable[[FileEntry, str], Exception]
+"""Returns what it means that rclone could not read a file, with rclone's words if it said any."""
 
 
 class RcloneReader:
     """Reads objects, for one thread at a time."""
 
-    def __init__(self, connect: Connect, backend: Backend, unsized_files: UnsizedFiles) -> None:
+    def __init__(
+        self,
+        connect: Connect,
+        backend: Backend,
+        unsized_files: UnsizedFiles,
+        limiter: RateLimiter,
+        explain: Explain,
+    ) -> None:
         """Connect. Raise SourceConnectionError if rclone does not listen."""
         self._backend = backend
         self._unsized_files = unsized_files
         self._connect = connect
+        self._limiter = limiter
+        self._explain = explain
         self._http = connect()
         self._range_checked_path: str | None = None
         """The last file whose server was found to honor range requests."""
@@ -61,8 +77,22 @@ class RcloneReader:
         return packed(entries, lambda entry: PackedFile(entry, read_all(self, entry)))
 
     def digests(self, entries: Sequence[FileEntry]) -> Iterator[PackedFile]:
-        """Yield each file without a digest, since objects have none of ours: each counts as different."""
-        return (PackedFile(entry) for entry in entries)
+        """Yield each file with its digest, which is computed here: objects have none of ours."""
+        return packed(entries, lambda entry: PackedFile(entry, digest=self._digest(entry)))
+
+    def _digest(self, entry: FileEntry) -> bytes:
+        """Read a file within the hop's bandwidth limit and return its digest."""
+        digests = []
+        for start, length in ranges_of(entry.size):
+            state = xxhash.xxh3_128()
+
+            def sink(data: memoryview, state: xxhash.xxh3_128 = state) -> None:
+                self._limiter.acquire(len(data))
+                state.update(data)
+
+            self.range(entry, start, length, sink)
+            digests.append(state.digest())
+        return file_digest(digests)
 
     def delete_entries(
         self, entries: Sequence[FileEntry], _mark: str, _name: str
@@ -99,12 +129,12 @@ class RcloneReader:
 
         Raises:
             FileError: the server ignores ranges.
-            SourceConnectionError: the file cannot be read now.
+            HopError, SourceConnectionError: the file cannot be read now.
         """
         if not self._can_read(entry, entry.size - 1, 1):
             if self._can_read(entry, 0, entry.size):
                 raise FileError(NO_RANGES.problem(path=self._name(entry)))
-            raise SourceConnectionError("rclone cannot read the file now")
+            raise self._explain(entry, "")
         self._range_checked_path = entry.path
 
     def _can_read(self, entry: FileEntry, start: int, length: int) -> bool:
@@ -123,7 +153,7 @@ class RcloneReader:
             connection.request("GET", url, headers={"Range": byte_range})
             answer = connection.getresponse()
             if answer.status != http.HTTPStatus.PARTIAL_CONTENT:
-                self._raise_for_status(entry, answer.status, answer.read())
+                raise self._error_of(entry, answer, answer.read())
         except (OSError, http.client.HTTPException) as error:
             raise SourceConnectionError(f"rclone: {error}") from error
         if _is_other_version(answer, entry):
@@ -139,20 +169,31 @@ class RcloneReader:
             raise SourceConnectionError("rclone closed the connection within a range")
         return count
 
-    def _raise_for_status(self, entry: FileEntry, status: int, body: bytes) -> None:
-        name = self._name(entry)
-        if status in {http.HTTPStatus.NOT_FOUND, http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE}:
-            raise changed(name)
-        text = body.decode("utf-8", "replace")
-        if problem := self._backend.permanent_problem(text, name):
-            raise FileError(problem)
-        raise SourceConnectionError(self._backend.transient_problem(text, name).message)
+    def _error_of(self, entry: FileEntry, answer: http.client.HTTPResponse, body: bytes) -> Exception:
+        """Return what rclone's refusal means.
+
+        A file that it found and could not open has a `Content-Range`, and no reason.
+        """
+        found = answer.getheader("Content-Range") is not None
+        if answer.status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or (
+            answer.status == http.HTTPStatus.NOT_FOUND and not found
+        ):
+            return changed(self._name(entry))
+        return self._explain(entry, "" if found else _error_text(body))
+
+
+def _error_text(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["error"])
+    except (ValueError, LookupError, TypeError):
+        return body.decode("utf-8", "replace")
 
 
 def _is_other_version(answer: http.client.HTTPResponse, entry: FileEntry) -> bool:
     """Return whether this is another version than the listed one; HTTP has times in whole seconds."""
+    listed = entry.mtime_ns - PROVISIONAL_NS if is_provisional(entry.mtime_ns) else entry.mtime_ns
     total = (answer.getheader("Content-Range") or "").rpartition("/")[2]
-    return total != str(entry.size) or whole_second(_modified(answer)) != entry.mtime_ns
+    return total != str(entry.size) or whole_second(_modified(answer)) != listed
 
 
 def _modified(answer: http.client.HTTPResponse) -> datetime:

@@ -7,9 +7,9 @@ https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.ht
 
 import hmac
 import json
+import logging
 import os
 import secrets
-from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 
 from agent.errors import HopError
@@ -21,6 +21,8 @@ from events.base import Problem
 from events.commands import Move, S3Route
 from events.views import CredentialsView
 
+log = logging.getLogger(__name__)
+
 REMOTE = "s3"
 
 
@@ -30,7 +32,7 @@ class S3RcloneProcess(RcloneProcess):
     def __init__(self, hop_id: str, route: S3Route, credentials: Credentials) -> None:
         """Prepare rclone. Raise HopError if it is not installed."""
         super().__init__(_environment(route))
-        self._endpoint = _CredentialsEndpoint(lambda: credentials(hop_id))
+        self._endpoint = _CredentialsEndpoint(hop_id, credentials)
         self._environment |= self._endpoint.environment
 
     def check(self) -> None:
@@ -48,6 +50,11 @@ class S3RcloneProcess(RcloneProcess):
     def close(self) -> None:
         super().close()
         self._endpoint.close()
+
+    def discard_credentials(self) -> bool:
+        may_succeed = self._endpoint.discard()
+        self.terminate_all()
+        return may_succeed
 
     @property
     def refusal(self) -> HopError | SourceConnectionError | None:
@@ -79,6 +86,8 @@ def _environment(route: S3Route) -> dict[str, str]:
         f"{section}ENV_AUTH": "true",
         f"{section}REGION": route.region,
         f"{section}NO_CHECK_BUCKET": "true",
+        f"{section}ENCODING": "Raw",
+        f"{section}LIST_URL_ENCODE": "true",  # XML has no way to write some characters of keys
         f"{section}USE_DATA_INTEGRITY_PROTECTIONS": str(_is_tls(route)).lower(),
     }
     if route.endpoint:
@@ -94,8 +103,11 @@ def _is_tls(route: S3Route) -> bool:
 class _CredentialsEndpoint:
     """Issues credentials on loopback to clients that show the token."""
 
-    def __init__(self, credentials: Callable[[], CredentialsView]) -> None:
+    def __init__(self, hop_id: str, credentials: Credentials) -> None:
+        self._hop_id = hop_id
         self._credentials = credentials
+        self._issued: CredentialsView | None = None
+        self._refused: list[CredentialsView] = []
         self._token = secrets.token_urlsafe(32)
         self.refusal: HopError | SourceConnectionError | None = None
         self._server = LoopbackServer(_CredentialsHandler, self, "credentials")
@@ -108,7 +120,20 @@ class _CredentialsEndpoint:
         }
 
     def issue(self) -> CredentialsView:
-        return self._credentials()
+        refused = {"refused": self._refused[-1]} if self._refused else {}
+        self._issued = self._credentials(self._hop_id, **refused)
+        return self._issued
+
+    def discard(self) -> bool:
+        """Replace credentials that S3 refuses; return False if it has refused others before."""
+        if self._issued and self._issued not in self._refused:
+            log.warning("S3 refuses credentials", extra={"hop_id": self._hop_id})
+            self._refused.append(self._issued)
+            try:
+                self.issue()
+            except Exception as error:  # the next request for them reports it
+                log.info("no other credentials yet", extra={"hop_id": self._hop_id, "reason": str(error)})
+        return len(self._refused) == 1
 
     def answer(self, token: str) -> tuple[int, bytes]:
         if not hmac.compare_digest(token.encode(), self._token.encode()):

@@ -1,26 +1,32 @@
 """Pull from S3 or a remote: objects as a source, listed and read by rclone.
 
 rclone serves the backend on a Unix socket; ranges of an object are requested over it as on the lane
-(`reader`), so a pull resumes in the middle of a file. An S3 object's time is when it was written: that
-distinguishes all versions and costs no request. On a remote it is the file's own time, in whole seconds.
+(`reader`), so a pull resumes in the middle of a file. An S3 object's time is when it was written, which costs
+no request; on a remote it is the file's own time. Both are whole seconds, so a file that was written a moment
+ago gets a provisional time at the destination, and is compared by its content the next time.
 """
 
 import json
-import tempfile
 import threading
+import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
 
 from agent import problems
 from agent.errors import HopError, display_path
-from agent.files.listing import FileEntry, Selection, unreadable_entry
+from agent.files.listing import FileEntry, Selection, is_inside, unreadable_entry
 from agent.pull import worker_pool
 from agent.pull.bandwidth import chunk_size_for, limiter_for
+from agent.pull.comparison import PROVISIONAL_NS
 from agent.pull.mover import Credentials, HostResources
-from agent.pull.source import SourceConnectionError
+from agent.pull.source import FileError, SourceConnectionError, changed
+from agent.rclone import errors
 from agent.rclone.backend import Backend, backend_of
-from agent.rclone.errors import DIRECTORY_NOT_FOUND, error_lines
-from agent.rclone.lsjson import is_name_preserved, parse_entry, parse_listing
+from agent.rclone.errors import DIRECTORY_NOT_FOUND, error_text
+from agent.rclone.lsjson import parse_entry, parse_listing
+from agent.rclone.names import is_utf8
+from agent.rclone.object_stat import Found, ObjectStat
 from agent.rclone.process import RcloneError
 from agent.rclone.rc_server import RcServer
 from agent.rclone.reader import RcloneReader
@@ -34,6 +40,10 @@ from events.progress import Connection
 MAX_STREAMS = 8
 """Connections to begin with: S3 answers slowly, and to many at once."""
 MAX_PACK_FILES = 16
+SETTLED_AFTER_NS = 5 * 10**9
+"""Age in nanoseconds from which a version stays that of its second, whatever two clocks differ."""
+MAX_CLOCK_SKEW_NS = 15 * 60 * 10**9
+"""Nanoseconds by which a clock may be behind that of S3, which refuses more."""
 
 
 def rclone_source(move: Move, host: HostResources, credentials: Credentials) -> "RcloneSource":
@@ -43,7 +53,7 @@ def rclone_source(move: Move, host: HostResources, credentials: Credentials) -> 
         HopError: this host does not offer the remote, or rclone is not installed.
     """
     backend = backend_of(move, move.source, credentials, host.remotes)
-    return RcloneSource(backend, host, move.options)
+    return RcloneSource(backend, host, move.options, move.hop_id)
 
 
 class RcloneSource:
@@ -53,8 +63,9 @@ class RcloneSource:
     max_streams = worker_pool.MAX_WORKERS
     pack_files = MAX_PACK_FILES
 
-    def __init__(self, backend: Backend, host: HostResources, options: Options) -> None:
+    def __init__(self, backend: Backend, host: HostResources, options: Options, hop_id: str) -> None:
         """Prepare rclone. Raise HopError if it is not installed."""
+        self._hop_id = hop_id
         self._backend = backend
         self._location = backend.location
         self._rclone = backend.create_process()
@@ -79,12 +90,14 @@ class RcloneSource:
     def entries(self, selection: Selection) -> Iterator[FileEntry]:
         """Yield all entries of the selection, each with its size."""
         self._mark = selection.destination.mark if selection.destination else ""
-        for entry in self._find_entries(selection):
+        for entry in map(_with_provisional_time, self._find_entries(selection)):
             yield self._with_size(entry) if entry.size < 0 and selection.matches(entry) else entry
 
     def reader(self) -> RcloneReader:
         """Return a new connection to rclone's server."""
-        return RcloneReader(self._server.connection, self._backend, self._unsized_files)
+        return RcloneReader(
+            self._server.connection, self._backend, self._unsized_files, self._limiter, self.explain
+        )
 
     def interrupt(self) -> None:
         self._rclone.terminate_all()
@@ -105,7 +118,8 @@ class RcloneSource:
     def _single_object(self) -> FileEntry | None:
         """Return the source if it is a single object, None otherwise.
 
-        In S3, an object and a prefix may have the same name.
+        In S3, an object and a prefix may have the same name. If S3 does not say whether there is an object,
+        because the credentials may not list what is beside it, the prefix is listed.
 
         Raises:
             HopError: the location asks for the contents of a remote's file.
@@ -113,13 +127,19 @@ class RcloneSource:
         path, contents = inner_path(self._location), stands_for_contents(self._location)
         if contents and (self._backend.kind == "s3" or not path):
             return None
-        lines = self._run(["lsjson", "--stat", "--no-mimetype", self._backend.rclone_path(path.rstrip("/"))])
-        fields = json.loads(b"".join(lines))
+        command = ["lsjson", "--stat", "--no-mimetype", self._backend.rclone_path(path.rstrip("/"))]
+        try:
+            fields = json.loads(b"".join(self._rclone.output(*command)))
+        except RcloneError as ended:
+            text = error_text(ended.errors)
+            if errors.hides_reason(text) and not self._rclone.refusal:
+                return None
+            raise self._error_of(ended) from ended
         if fields is None or fields["IsDir"]:
             return None
         if contents:
             raise HopError(problems.OBJECT_NOT_A_DIRECTORY.problem(path=str(self._location)))
-        return parse_entry("", fields)
+        return parse_entry("", fields, self._location)
 
     def _list_all(self) -> Iterator[FileEntry]:
         empty = True
@@ -134,7 +154,10 @@ class RcloneSource:
         kinds = ["--files-only"] if self._backend.kind == "s3" else []
         directory = self._backend.rclone_directory(inner_path(self._location))
         return parse_listing(
-            self._run(["lsjson", "--no-mimetype", *kinds, *options, directory]), self._location, self._mark
+            self._run(["lsjson", "--no-mimetype", *kinds, *options, directory]),
+            self._location,
+            self._mark,
+            utf8_only=self._backend.kind == "s3",
         )
 
     def _with_size(self, entry: FileEntry) -> FileEntry:
@@ -158,9 +181,10 @@ class RcloneSource:
         except (NoSpaceError, OSError):
             return unreadable_entry(entry.path, problems.SIZE_UNKNOWN.problem(path=entry.path))
         except RcloneError as ended:
-            return unreadable_entry(
-                entry.path, self._problem_of(ended, display_path(f"{self._location}{entry.path}"))
-            )
+            explained = self._explain(ended, display_path(f"{self._location}{entry.path}"))
+            if isinstance(explained, HopError) or not explained.problem:
+                raise explained from ended
+            return unreadable_entry(entry.path, explained.problem)
 
     def _rate_limited(self, data: Iterator[bytes]) -> Iterator[bytes]:
         """Yield the data within the hop's bandwidth limit.
@@ -173,25 +197,25 @@ class RcloneSource:
 
     def _list_selected(self, selection: tuple[str, ...]) -> Iterator[FileEntry]:
         """Look up each selected object by itself: a bucket may hold millions of others."""
-        lines = [path for path in selection if is_name_preserved(path)]
-        missing = dict.fromkeys(lines)
-        for path in selection:
-            if path not in missing:  # with a line break, it would select two other objects
-                yield unreadable_entry(
-                    path, problems.CONTROL_CHARACTER_IN_NAME.problem(path=f"{self._location}{path}")
-                )
-        if not lines:
-            return
-        with tempfile.NamedTemporaryFile(dir=self._server.directory) as names:
-            names.writelines(path.encode("utf-8", "surrogateescape") + b"\n" for path in lines)
-            names.flush()
-            for entry in self._list(["--recursive", f"--files-from-raw={names.name}"]):
-                missing.pop(entry.path, None)
-                yield entry
-        for path in missing:
-            yield unreadable_entry(
-                path, problems.SELECTED_OBJECT_MISSING.problem(path=f"{self._location}{path}")
-            )
+        with closing(ObjectStat(self._server, self._backend)) as stat:
+            paths = [path for path in selection if is_inside(path) and is_utf8(path)]
+            for path in selection:
+                if not (is_inside(path) and is_utf8(path)):
+                    yield unreadable_entry(path, problems.NOT_A_PATH.problem(path=f"{self._location}{path}"))
+            found = stat.stat_all([self._backend.path_below_root(path) for path in paths])
+            for path, one in zip(paths, found, strict=True):
+                yield self._selected(path, one)
+
+    def _selected(self, path: str, found: Found) -> FileEntry:
+        if found is None:
+            problem = problems.SELECTED_OBJECT_MISSING.problem(path=f"{self._location}{path}")
+            return unreadable_entry(path, problem)
+        if isinstance(found, dict):
+            return parse_entry(path, found, self._location)
+        explained = self.explain(FileEntry("f", path), str(found))
+        if isinstance(explained, FileError):
+            return unreadable_entry(path, explained.problem)
+        raise explained
 
     def _run(self, arguments: list[str]) -> Iterator[bytes]:
         """Yield the lines that rclone prints as it prints them.
@@ -203,28 +227,67 @@ class RcloneSource:
         try:
             yield from self._rclone.output(*arguments)
         except RcloneError as ended:
-            self._raise_for(ended)
+            raise self._error_of(ended) from ended
 
-    def _raise_for(self, error: RcloneError) -> None:
-        problem = self._problem_of(error, self._location)
-        if error.code == DIRECTORY_NOT_FOUND:
-            raise HopError(problems.OBJECTS_MISSING.problem(path=str(self._location)))
-        if not problem.retryable:
-            raise HopError(problem)
-        raise SourceConnectionError(problem.message)
+    def _error_of(self, ended: RcloneError) -> HopError | SourceConnectionError:
+        """Return what it means that rclone could not list the source."""
+        if ended.code == DIRECTORY_NOT_FOUND and not self._rclone.refusal:
+            return HopError(problems.OBJECTS_MISSING.problem(path=str(self._location)))
+        error = self._explain(ended, self._location)
+        if isinstance(error, FileError):
+            return _whole_source(error.problem)
+        return error
 
-    def _problem_of(self, error: RcloneError, location: object) -> Problem:
-        """Return the problem at this location.
+    def explain(self, entry: FileEntry, text: str) -> FileError | HopError | SourceConnectionError:
+        """Return what it means that a file cannot be read, with rclone's `text` if it said any.
 
-        Raises:
-            HopError: no credentials are issued.
-            SourceConnectionError: rclone was ended, or the control plane does not answer.
+        What the storage answers about one file is that file's failure. Everything else ends the pass.
         """
+        name = display_path(f"{self._location}{entry.path}")
+        if text:
+            return self._meaning_of(text, name)
+        path = self._backend.rclone_path(self._backend.path_below_root(entry.path))
+        try:
+            deque(self._rclone.output("cat", "--count=1", path), maxlen=0)
+        except RcloneError as ended:
+            return self._explain(ended, name)
+        except SourceConnectionError as stopped:
+            return stopped
+        return changed(name)  # it can be read now
+
+    def _explain(self, ended: RcloneError, name: object) -> FileError | HopError | SourceConnectionError:
+        if ended.code < 0:
+            return SourceConnectionError("rclone was stopped")
+        return self._meaning_of(error_text(ended.errors), name)
+
+    def _meaning_of(self, text: str, name: object) -> FileError | HopError | SourceConnectionError:
         if refusal := self._rclone.refusal:
-            raise refusal
-        if error.code < 0:
-            raise SourceConnectionError("rclone was stopped")
-        text = " ".join(line for line, _ in error_lines(error.errors))
-        return self._backend.permanent_problem(text, location) or self._backend.transient_problem(
-            text, location
-        )
+            return refusal
+        if errors.are_credentials_refused(text) or (
+            errors.hides_reason(text)
+            and errors.are_credentials_refused(self._backend.listing_error(self._rclone, self._hop_id))
+        ):
+            problem = problems.S3_CREDENTIALS_REFUSED.problem(path=str(self._location))
+            if self._rclone.discard_credentials():
+                return SourceConnectionError(problem.message, problem)
+            return HopError(problem)
+        transient = self._backend.transient_problem(text, name)
+        if errors.is_line_lost(text):
+            return SourceConnectionError(transient.message, transient)
+        if errors.hides_reason(text) and "StatusCode: 403" in text:
+            return FileError(problems.S3_OBJECT_DENIED.problem(path=str(name)))
+        return FileError(self._backend.permanent_problem(text, name) or transient)
+
+
+def _with_provisional_time(entry: FileEntry) -> FileEntry:
+    """Mark the time of a file that was written so recently that its second may get another version."""
+    age_ns = time.time_ns() - entry.mtime_ns
+    if entry.kind != "f" or not -MAX_CLOCK_SKEW_NS < age_ns < SETTLED_AFTER_NS:
+        return entry
+    return entry._replace(mtime_ns=entry.mtime_ns + PROVISIONAL_NS)
+
+
+def _whole_source(problem: Problem) -> HopError | SourceConnectionError:
+    if problem.retryable:
+        return SourceConnectionError(problem.message, problem)
+    return HopError(problem)

@@ -4,17 +4,17 @@ import threading
 from collections.abc import Iterator
 from typing import IO
 
-from agent.errors import HopError, problem_of
+from agent.errors import HopError, display_path, problem_of
 from agent.files.listing import FileEntry, entries
 from agent.files.roots import Tree
-from agent.problems import LINK_NOT_FOR_REMOTE, LINK_NOT_FOR_S3, NAME_NOT_FOR_REMOTE, NAME_NOT_FOR_S3
+from agent.problems import LINK_NOT_FOR_REMOTE, LINK_NOT_FOR_S3, NAME_NOT_UTF8
 from agent.pull.failures import Failures
 from agent.pull.ledger import Ledger
 from agent.pull.mover import HostResources, batches, selection_of
 from agent.pull.progress import ProgressCounter
 from agent.pull.worker_context import PullStoppedError
 from agent.rclone.backend import Backend
-from agent.rclone.lsjson import is_listable
+from agent.rclone.names import from_rclone, is_utf8, to_rclone
 from events.base import Problem
 from events.commands import Move
 from events.locations import AgentLocation, base_name, inner_path
@@ -64,7 +64,7 @@ class UploadList:
         return self._roots.tree(self._source.path, writing=False)
 
     def write(self, names: IO[bytes], progress: ProgressCounter) -> None:
-        """Write one name a line, as `--files-from-raw` expects them.
+        """Write one name a line in rclone's encoding, as `--files-from-raw` expects them.
 
         Raises:
             HopError: the source cannot be listed.
@@ -89,7 +89,7 @@ class UploadList:
 
     def path_of(self, name: str) -> str:
         """Return the source path of the file that rclone calls `name`."""
-        return "" if self._is_single_file else name
+        return "" if self._is_single_file else from_rclone(name)
 
     def display_name(self, path: str) -> str:
         """Return the file's name at the destination, for people."""
@@ -110,7 +110,7 @@ class UploadList:
             for entry in entries(tree, self._selection):
                 if self._stopped.is_set():
                     raise PullStoppedError
-                if entry.kind == "f" and is_listable(entry.path):
+                if entry.kind == "f" and is_utf8(entry.path):
                     yield entry
                 elif entry.kind != "d":
                     problem = entry.problem or self._not_supported(tree.name(entry.path), entry.kind)
@@ -120,11 +120,10 @@ class UploadList:
 
     def _list_line(self, entry: FileEntry) -> bytes:
         name = entry.path or base_name(self._backend.location)
-        return name.encode("utf-8", "surrogateescape") + b"\n"
+        return to_rclone(name).encode() + b"\n"
 
     def _not_supported(self, name: str, kind: str) -> Problem:
-        if self._backend.kind == "s3":
-            refused = LINK_NOT_FOR_S3 if kind == "l" else NAME_NOT_FOR_S3
-        else:
-            refused = LINK_NOT_FOR_REMOTE if kind == "l" else NAME_NOT_FOR_REMOTE
+        if kind != "l":
+            return NAME_NOT_UTF8.problem(path=display_path(name))
+        refused = LINK_NOT_FOR_S3 if self._backend.kind == "s3" else LINK_NOT_FOR_REMOTE
         return refused.problem(path=name, backend=self._backend.name)

@@ -16,7 +16,7 @@ from lambdas.domain.hop import (
     queued,
     tried_again,
 )
-from lambdas.domain.problems import AGENT_SILENT, PREVIOUS_HOP_ENDED
+from lambdas.domain.problems import AGENT_SILENT, PREVIOUS_HOP_ENDED, PREVIOUS_HOP_INCOMPLETE
 
 S = HopState
 
@@ -59,6 +59,17 @@ def failed_by_upstream(hop: Hop, before: Hop, now: datetime) -> Hop:
         hop=hop.display_name.capitalize(), previous=before.display_name, state=before.state
     )
     return moved(replace(hop, problem=problem), before.state, now)
+
+
+def ended_in_part(hop: Hop, before: Hop) -> Hop:
+    """Return the succeeded hop as failed: it forwarded what had arrived at its upstream hop `before`.
+
+    A retry of the transfer repeats both.
+    """
+    problem = PREVIOUS_HOP_INCOMPLETE.problem(
+        hop=hop.display_name.capitalize(), previous=before.display_name, failed=before.failures_total
+    )
+    return replace(hop, state=S.FAILED, problem=problem, failures_total=before.failures_total)
 
 
 def refused(hop: Hop, problem: Problem, now: datetime) -> Hop:

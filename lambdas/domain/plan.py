@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from events.base import Actor
+from pydantic import ValidationError
+
+from events.base import Actor, display_text
 from events.locations import AgentLocation, Location, RemoteLocation, S3Location, destination_of
 from events.options import Options
 from events.requests import MAX_DESTINATIONS, Shape, TransferRequest
@@ -114,11 +116,22 @@ def _hop_ends(spec: TransferSpec) -> list[tuple[Location, Location]]:
     ends = []
     source = spec.source
     for destination in spec.destinations:
-        arrival = destination_of(source, destination)
+        arrival = _arrival(source, destination)
         ends.append((source, arrival))
         if spec.shape == "chain":
             source = arrival
     return ends
+
+
+def _arrival(source: Location, destination: Location) -> Location:
+    """Return the exact destination; raise LimitError if it is too long, or no path on an agent."""
+    try:
+        return destination_of(source, destination)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise LimitError(
+            f"{display_text(str(source))} cannot arrive at {destination}: {reason}.", "Use another path."
+        ) from error
 
 
 def _hop(

@@ -386,6 +386,12 @@ PREVIOUS_HOP_ENDED = ProblemType(
     "{hop} continues {previous}, which {state}.",
     "Fix the problem of {previous}, then retry the transfer.",
 )
+PREVIOUS_HOP_INCOMPLETE = ProblemType(
+    "previous-hop-incomplete",
+    "The previous hop delivered only some of the files",
+    "{hop} has forwarded what arrived at {previous}, which failed for {failed} other files.",
+    "Fix the problem of {previous}, then retry the transfer.",
+)
 AGENT_RESTARTED = ProblemType(
     "agent-restarted",
     "The agent lost the hop in a restart",

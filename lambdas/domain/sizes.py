@@ -12,6 +12,7 @@ from events.sizes import json_bytes
 from lambdas.domain.agent import Agent
 from lambdas.domain.errors import LimitError
 from lambdas.domain.hop import Hop
+from lambdas.domain.session_policy import check_policy
 from lambdas.domain.transfer import Transfer
 
 MAX_COMMAND_BYTES = 90 * 1024
@@ -40,7 +41,7 @@ _SIGNATURE_BYTES = 300
 
 
 def check_sizes(transfer: Transfer, agents: Mapping[AgentId, Agent]) -> None:
-    """Raise LimitError if the transfer could not be stored, or a hop's commands could not be sent.
+    """Raise LimitError if the transfer could not be stored, or a hop's commands could not be sent or obeyed.
 
     For agents that are not in `agents`, usual sizes are assumed.
     """
@@ -53,6 +54,8 @@ def check_sizes(transfer: Transfer, agents: Mapping[AgentId, Agent]) -> None:
         )
     for hop in transfer.hops:
         check_command(transfer, hop, agents)
+        if hop.route == "s3":
+            check_policy(hop)
 
 
 def check_command(

@@ -79,9 +79,21 @@ class Transfer:
         """Return whether the hop's upstream hop has succeeded; True if it has none."""
         return hop.after is None or self.hops[hop.after].state == HopState.SUCCEEDED
 
+    def goes_on_in_part(self, hop: Hop) -> bool:
+        """Return whether the hop forwards what its upstream hop delivered before that failed for some files.
+
+        Not where files would be deleted because they are missing upstream.
+        """
+        if hop.after is None or self.options.delete_extra or self.options.dry_run:
+            return False
+        before = self.hops[hop.after]
+        return before.state == HopState.FAILED and _some_arrived(before)
+
     def can_begin(self, hop: Hop) -> bool:
-        """Return whether the hop is ready, or may stream files from an upstream hop that is at work."""
-        return self.ready(hop) or (self.streams(hop) and self.hops[hop.after or 0].state in AT_WORK)
+        """Return whether the hop is ready, goes on in part, or may stream from an upstream hop at work."""
+        if self.ready(hop) or self.goes_on_in_part(hop):
+            return True
+        return self.streams(hop) and self.hops[hop.after or 0].state in AT_WORK
 
     def streams(self, hop: Hop) -> bool:
         """Return whether this hop forwards each file as soon as its upstream hop has delivered it."""

@@ -65,7 +65,7 @@ class Dispatcher:
             return self._refuse(transfer, hop, error.problem)
         if any(agent.presence != "online" for agent in agents.values()):
             return transfer
-        if not transfer.ready(hop) and not _can_stream(transfer, hop, agents):
+        if _streaming_upstream(transfer, hop) and not _can_stream(transfer, hop, agents):
             return transfer
         step = one_hop(hop.number, offered, CROSSHAUL)
         result = self._writer.change(transfer.transfer_id, step, transfer)
@@ -150,8 +150,10 @@ def _can_stream(transfer: Transfer, hop: Hop, agents: dict[AgentId, Agent]) -> b
 
 
 def _streaming_upstream(transfer: Transfer, hop: Hop) -> str | None:
-    """Return the id of the upstream hop if it is still delivering files."""
-    return None if hop.after is None or transfer.ready(hop) else transfer.hops[hop.after].hop_id
+    """Return the id of the upstream hop if it has not ended with files to forward."""
+    if hop.after is None or transfer.ready(hop) or transfer.goes_on_in_part(hop):
+        return None
+    return transfer.hops[hop.after].hop_id
 
 
 def _peer(agent: Agent) -> Peer:

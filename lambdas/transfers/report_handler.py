@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from events.base import AgentId
 from events.commands import Cancel, Pause
 from events.reports import AboutHop, AgentHop, Checkpoint, Hello, Refused, Started
+from events.states import HopState
 from lambdas.domain.hop import Hop, hop_number
-from lambdas.domain.hop_changes import requeued
+from lambdas.domain.hop_changes import ended_in_part, requeued
 from lambdas.domain.hop_reports import apply_report, correction, declined, lost
 from lambdas.domain.timeline import by_agent
 from lambdas.domain.transfer import Transfer
@@ -19,7 +20,7 @@ from lambdas.store.optimistic import retry_stale
 from lambdas.store.transfers import TransferStore
 from lambdas.telemetry import count, logger
 from lambdas.transfers.stream_handler import StreamHandler
-from lambdas.transfers.writer import MAX_ATTEMPTS, TransferWriter, one_hop
+from lambdas.transfers.writer import MAX_ATTEMPTS, Change, TransferWriter, one_hop
 
 MAX_CANCELS = 50
 """Most commands about hops that an agent should not have, for one Hello: it may list any, and each command is
@@ -75,10 +76,16 @@ class ReportHandler:
             self._advance(agent_id, report, number)
 
     def _advance(self, agent_id: AgentId, report: AboutHop, number: int) -> None:
-        def step(hop: Hop, now: datetime) -> Hop:
-            return apply_report(hop, report, agent_id, now)
+        def decide(transfer: Transfer, now: datetime) -> Change | None:
+            def step(hop: Hop, now: datetime) -> Hop:
+                new = apply_report(hop, report, agent_id, now)
+                if new.state == HopState.SUCCEEDED and not hop.ended and transfer.goes_on_in_part(hop):
+                    return ended_in_part(new, transfer.hops[hop.after or 0])
+                return new
 
-        self._writer.change(report.transfer_id, one_hop(number, step, by_agent(agent_id)))
+            return one_hop(number, step, by_agent(agent_id))(transfer, now)
+
+        self._writer.change(report.transfer_id, decide)
 
     def _ignored(self, agent_id: AgentId, report: AboutHop, hop: Hop | None) -> None:
         """Note a report that changes nothing; an agent that works on an ended hop is told to stop.

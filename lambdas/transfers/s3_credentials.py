@@ -4,8 +4,6 @@ They are for the object role, restricted to the hop's bucket, prefix and directi
 hop that may be relayed, to its prefix in the relay bucket.
 """
 
-import json
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,6 +15,7 @@ from events.states import HopState
 from events.views import CredentialsView
 from lambdas.domain.errors import HopNotUnderWayError, TransferUnknownError
 from lambdas.domain.hop import Hop, hop_number, relay_prefix
+from lambdas.domain.session_policy import policy_text, relay_policy, session_policy
 from lambdas.domain.transfer import Transfer
 
 if TYPE_CHECKING:
@@ -26,10 +25,6 @@ LIFETIME_S = 3600
 """Lifetime in seconds: the maximum for role chaining, since a function's role assumes the object role."""
 
 _UNDER_WAY = {HopState.OFFERED, HopState.RUNNING, HopState.VERIFYING}
-_READ = ("s3:GetObject", "s3:GetObjectVersion")
-_WRITE = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:GetObject")
-_RELAY = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")
-"""HEAD needs s3:GetObject: an upload compares existing objects first."""
 
 
 class TransferLoader(Protocol):
@@ -74,7 +69,7 @@ class S3CredentialsService:
         answer = self._sts.assume_role(
             RoleArn=self._role_arn,
             RoleSessionName=f"{agent_id[:40]}-{hop_id[-23:]}",
-            Policy=json.dumps(policy, separators=(",", ":")),
+            Policy=policy_text(policy),
             DurationSeconds=LIFETIME_S,
         )
         credentials = answer["Credentials"]
@@ -111,11 +106,6 @@ class S3CredentialsService:
         return hop.route == "s3" and hop.carrier == agent_id
 
 
-def relay_policy(hop: Hop, bucket: str, partition: str = "aws") -> dict[str, Any]:
-    """Return the session policy for both agents of a relayed hop: only its prefix in the relay bucket."""
-    return _policy(S3Location(bucket=bucket, prefix=relay_prefix(hop.hop_id)), _RELAY, partition)
-
-
 def reach(hop: Hop, relay_bucket: str | None) -> dict[str, Any]:
     """Return what the hop's credentials open, for the audit."""
     if hop.route == "direct" and relay_bucket:
@@ -123,44 +113,3 @@ def reach(hop: Hop, relay_bucket: str | None) -> dict[str, Any]:
     if isinstance(hop.source, S3Location):
         return {"hop_id": hop.hop_id, "reads": str(hop.source)}
     return {"hop_id": hop.hop_id, "writes": str(hop.destination)}
-
-
-def session_policy(hop: Hop, partition: str = "aws") -> dict[str, Any]:
-    """Return the session policy of a hop: only reading from its source, or writing to its destination."""
-    if isinstance(hop.source, S3Location):
-        return _policy(hop.source, _READ, partition)
-    if isinstance(hop.destination, S3Location):
-        return _policy(hop.destination, _WRITE, partition)
-    raise TypeError(f"{hop.hop_id} has no end in S3")
-
-
-def _policy(location: S3Location, actions: tuple[str, ...], partition: str) -> dict[str, Any]:
-    bucket = f"arn:{partition}:s3:::{location.bucket}"
-    patterns = _patterns(location.prefix)
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Action": list(actions),
-                "Resource": [f"{bucket}/{pattern}" for pattern in patterns],
-            },
-            {
-                "Effect": "Allow",
-                "Action": "s3:ListBucket",
-                "Resource": bucket,
-                "Condition": {"StringLike": {"s3:prefix": patterns}},
-            },
-        ],
-    }
-
-
-def _patterns(prefix: str) -> list[str]:
-    """Return the key patterns of a prefix: without a final slash, the object itself and everything below it.
-
-    `videos` does not open `videos-of-others/`.
-    """
-    literal = re.sub(r"[*?$]", lambda found: f"${{{found[0]}}}", prefix)
-    if prefix == "" or prefix.endswith("/"):
-        return [f"{literal}*"]
-    return [literal, f"{literal}/*"]

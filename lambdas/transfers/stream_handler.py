@@ -124,7 +124,7 @@ def _next_step(transfer: Transfer, now: datetime) -> Change | None:
             continue
         before = transfer.hops[hop.after]
         step = released(hop, now) if transfer.can_begin(hop) else hop
-        if before.ended and not transfer.ready(hop):
+        if before.ended and not transfer.ready(hop) and not transfer.goes_on_in_part(hop):
             step = failed_by_upstream(hop, before, now)
         if step is not hop:
             return Change((step,), became(step, CROSSHAUL, now))

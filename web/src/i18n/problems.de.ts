@@ -55,10 +55,6 @@ const PROBLEMS: Record<ProblemCode, readonly [what: string, advice?: string]> = 
   "command-too-large": ["Ein Befehl ist zu groß"],
   cursor: ["Ungültiger Cursor", "Mit der ersten Seite neu beginnen."],
   "destination-changed": ["Am Ziel wurden angekommene Dateien verändert"],
-  "control-character-in-name": [
-    "Im Namen ist ein Steuerzeichen, etwa ein Zeilenumbruch, und rclone gäbe ihr einen anderen Namen",
-    "Unter einem Namen ohne solche Zeichen ablegen.",
-  ],
   "destination-exists": [
     "Am Ziel existiert bereits eine andere Datei",
     "Sie verschieben oder eine andere Option zum Überschreiben wählen.",
@@ -103,6 +99,7 @@ const PROBLEMS: Record<ProblemCode, readonly [what: string, advice?: string]> = 
     "Am Ziel der Datei ist ein Verzeichnis",
     "Es entfernen oder eines von beiden umbenennen.",
   ],
+  "left-out": ["rclone hat die Datei ausgelassen", "Es wird automatisch erneut versucht."],
   limit: ["Grenzwert überschritten"],
   "link-in-the-way": [
     "Am Ziel ist ein symbolischer Link, wo ein Verzeichnis sein muss",
@@ -128,6 +125,10 @@ const PROBLEMS: Record<ProblemCode, readonly [what: string, advice?: string]> = 
     "Eine der beiden Dateien umbenennen oder ein Ziel wählen, das sie unterscheidet.",
   ],
   "name-too-long": ["Ein Name ist für das Dateisystem zu lang", "Ihn kürzen."],
+  "name-not-utf8": [
+    "Der Name ist kein gültiges UTF-8, und rclone würde einen anderen verwenden",
+    "Die Datei umbenennen, etwa mit convmv.",
+  ],
   "no-ranges": ["Der Server unterstützt keine Teilabrufe dieser Datei"],
   "no-such-method": ["Methode nicht erlaubt"],
   "no-such-route": ["Diesen Pfad gibt es in der API nicht"],
@@ -166,6 +167,10 @@ const PROBLEMS: Record<ProblemCode, readonly [what: string, advice?: string]> = 
   ],
   "policy-unknown": ["Eine Richtlinie mit diesem Namen existiert nicht"],
   "previous-hop-ended": ["Die vorige Etappe ist nicht angekommen"],
+  "previous-hop-incomplete": [
+    "An der vorigen Etappe sind nicht alle Dateien angekommen",
+    "Deren Problem beheben, dann den Transfer erneut versuchen.",
+  ],
   "previous-hop-not-running": [
     "Die vorige Etappe pausiert",
     "Diese Etappe läuft weiter, sobald die vorige weiterläuft.",
@@ -195,9 +200,18 @@ const PROBLEMS: Record<ProblemCode, readonly [what: string, advice?: string]> = 
   ],
   "rollout-unknown": ["Dieses Rollout existiert nicht"],
   "route-unsupported": ["Zwischen diesen beiden Enden ist keine Übertragung möglich"],
+  "s3-archived": ["Das Objekt ist archiviert", "Es in S3 wiederherstellen und dann erneut übertragen."],
+  "s3-credentials-refused": [
+    "S3 akzeptiert die Zugangsdaten der Etappe nicht mehr",
+    "Der Agent hat sie verworfen; es wird mit neuen erneut versucht.",
+  ],
   "s3-denied": [
     "S3 verweigert dem Agenten den Zugriff",
     "Den Bucket beim Deployment angeben (-c buckets=…) und seine Bucket-Richtlinie prüfen.",
+  ],
+  "s3-object-refused": [
+    "S3 gibt das Objekt nicht heraus",
+    "Prüfen, wie es verschlüsselt ist: Crosshaul hat keinen Schlüssel eines Kunden (SSE-C).",
   ],
   "s3-failed": ["Ein Zugriff auf S3 ist fehlgeschlagen", "Es wird automatisch erneut versucht."],
   "same-place": [

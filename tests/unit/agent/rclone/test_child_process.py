@@ -4,11 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from agent.rclone import child_process
+from agent.rclone import child_process, rc_server
 from agent.rclone.child_process import start_child
+from agent.rclone.process import RcloneProcess
 from infra.local.environment import until
 from tests.support.waiting import HANG_TIMEOUT_S
 
@@ -54,6 +56,23 @@ def test_a_child_can_be_started_from_any_thread_and_waited_for():
     with ThreadPoolExecutor(4) as threads:
         started = [threads.submit(start_child, ["sh", "-c", f"exit {code}"]) for code in range(8)]
         assert [one.result().wait(HANG_TIMEOUT_S) for one in started] == list(range(8))
+
+
+def test_the_directories_of_killed_agents_are_removed_and_others_stay(tmp_path, monkeypatch):
+    """An agent that is killed cannot remove its own; the next one does, once."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ended = start_child(["true"])
+    ended.wait(HANG_TIMEOUT_S)
+    abandoned = tmp_path / f"{rc_server.DIRECTORY_PREFIX}{ended.pid}-abc"
+    others = [tmp_path / f"{rc_server.DIRECTORY_PREFIX}{os.getppid()}-abc", tmp_path / "crosshaul-x"]
+    for folder in (abandoned, *others):
+        folder.mkdir()
+        (folder / "rclone").touch()
+    rc_server._remove_abandoned_directories.cache_clear()
+    server = rc_server.RcServer(RcloneProcess({}))
+    assert sorted(tmp_path.iterdir()) == sorted([*others, server.directory])
+    server.close()
+    assert sorted(tmp_path.iterdir()) == sorted(others)
 
 
 def test_without_setpriv_no_prefix_is_used(monkeypatch):

@@ -1,9 +1,12 @@
 """Test hops to and from S3: real rclone, the embedded cloud's S3, real files."""
 
 import asyncio
+import itertools
 import os
 import subprocess
+import tempfile
 import threading
+import time
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +25,7 @@ from agent.movers import mover_for
 from agent.pull.mover import HopResult, HostResources
 from agent.pull.progress import ProgressCounter
 from agent.rclone import s3_process
+from agent.rclone.upload_list import UploadList
 from events.commands import Move, S3Route
 from events.locations import AgentLocation, S3Location
 from events.options import Options
@@ -29,8 +33,9 @@ from events.progress import Progress
 from events.views import CredentialsView, ProblemDetails
 from infra.local.demo_files import MIB, differences, listing, write_random
 from tests.support.held_progress import Reached, held, pause
-from tests.support.hosts import TRANSFER, RecordingObserver
+from tests.support.hosts import TRANSFER, RecordingObserver, closed_port
 from tests.support.predicted import OVERWRITES, Upload, is_predicted
+from tests.support.s3_front import ARCHIVED, EXPIRED, OTHER_KEY, Answer, S3Error, S3Front
 from tests.support.waiting import HANG_TIMEOUT_S, until
 
 BUCKET = "media"
@@ -49,17 +54,22 @@ class Host:
         self._identity = lane_certificate.ensure(self.state)
         self.progress_counter, self.observer = ProgressCounter(), RecordingObserver()
         self.refusal: Exception | None = None
+        self.key_ids = [f"KEY{number}" for number in range(10)]
+        """Access keys; the first is current until S3 refuses it."""
+        self._front: S3Front | None = None
 
-    def credentials(self, hop_id: str) -> CredentialsView:
+    def credentials(self, hop_id: str, /, refused: CredentialsView | None = None) -> CredentialsView:
         if self.refusal:
             raise self.refusal
+        if refused and refused.access_key_id == self.key_ids[0]:
+            self.key_ids.pop(0)
         return CredentialsView(
-            access_key_id="test",
+            access_key_id=self.key_ids[0],
             secret_access_key="test",
             session_token="token",
             expires_at=datetime.now(UTC) + timedelta(hours=1),
             region="eu-central-1",
-            endpoint=self._url,
+            endpoint=self.endpoint,
         )
 
     def order(
@@ -72,7 +82,7 @@ class Host:
             source=location(source),
             destination=location(destination),
             selection=selection,
-            route=S3Route(region="eu-central-1", endpoint=self._url),
+            route=S3Route(region="eu-central-1", endpoint=self.endpoint),
             options=Options(**options),
         )
 
@@ -100,6 +110,24 @@ class Host:
             await self.move(order, no_progress_timeout_s)
         return caught.value
 
+    def stand_before(self, answer: Answer, written: datetime | None = None) -> None:
+        """Let `answer` decide from now on which requests the bucket sees; see `S3Front` for `written`."""
+        self.close()
+        self._front = S3Front(self._url, answer, written)
+
+    def close(self) -> None:
+        if self._front:
+            self._front.close()
+            self._front = None
+
+    @property
+    def endpoint(self) -> str:
+        return self._front.url if self._front else self._url
+
+    def arrived(self) -> dict[str, bytes]:
+        files = (path for path in self.data.rglob("*") if path.is_file())
+        return {str(path.relative_to(self.data)): path.read_bytes() for path in files}
+
     def put(self, key: str, data: bytes) -> None:
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=data)
 
@@ -112,6 +140,10 @@ class Host:
         return {one["Key"]: read(one["Key"]) for one in found}
 
 
+def server_directories() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("crosshaul-*"))
+
+
 def location(text: str) -> AgentLocation | S3Location:
     if text.startswith("s3://"):
         bucket, _, prefix = text.removeprefix("s3://").partition("/")
@@ -121,7 +153,9 @@ def location(text: str) -> AgentLocation | S3Location:
 
 @pytest.fixture
 async def host(tmp_path, cloud):
-    return Host(tmp_path, cloud)
+    host = Host(tmp_path, cloud)
+    yield host
+    host.close()
 
 
 ODD = ("plain.txt", "Köln + Bonn 100%.mov", "a b/[c] #1?.txt", "名前/ü", "q'uote\"d", "tilde~/-dash")
@@ -177,25 +211,104 @@ class TestPullFromS3:
         assert not (host.data / "not this one").exists()
 
     @pytest.mark.parametrize("whole", [True, False])
-    async def test_a_name_with_a_line_break_stands_for_no_other_and_is_named(self, host, whole: bool):
-        """rclone reads lists line by line, so such a name would be two other objects."""
-        good, bad = ("plain", "ü"), ("a\nsecret", "\n", "deep\n/\tname", "ends in return\r", "a␊b")
-        for name in (*good, *bad):
+    async def test_a_name_with_a_line_break_arrives_and_stands_for_no_other(self, host, whole: bool):
+        """rclone reads lists line by line, so such a name could be two other objects."""
+        names = ("plain", "ü", "a\nsecret", "\n", "deep\n/\tname", "ends in return\r", "a␊b", "‛␊", "‛FF")
+        for name in names:
             host.put(f"in/{name}", name.encode())
         if not whole:
             for name in ("secret", "a", "ends in return"):
                 host.put(f"in/{name}", b"not asked for")
+        await host.move(host.order(f"s3://{BUCKET}/in/", "/data/", selection=None if whole else names))
+        assert host.arrived() == {name: name.encode() for name in names}
+
+    @pytest.mark.parametrize("whole", [True, False])
+    async def test_a_key_that_is_no_path_is_named_and_the_rest_arrives(self, host, whole: bool):
+        bad = ("x//y", "./a", "up/../b", "/lead", "marker/", "..")
+        for name in ("good", *bad):
+            host.put(f"in/{name}", name.encode())
         error = await host.fails(
-            host.order(f"s3://{BUCKET}/in/", "/data/", selection=None if whole else (*good, *bad))
+            host.order(f"s3://{BUCKET}/in/", "/data/", selection=None if whole else ("good", *bad))
         )
-        there = {str(path.relative_to(host.data)): path for path in host.data.rglob("*") if path.is_file()}
-        read = {name: path.read_bytes().decode() for name, path in there.items()}
-        assert read == {name: name for name in good}
-        assert {one.code for one in error.failures} == {"control-character-in-name"}
-        assert error.failures_total == len(bad)
-        for one in error.failures:
-            assert one.path
-            assert one.path in one.message
+        assert host.arrived() == {"good": b"good"}
+        assert {(one.code, one.path) for one in error.failures} == {
+            ("not-a-path", f"s3://{BUCKET}/in/{name}") for name in bad
+        }
+
+    async def test_an_object_that_is_also_a_prefix_arrives_or_what_is_below_it_does(self, host):
+        for name in ("both", "both/inner", "other"):
+            host.put(f"in/{name}", name.encode())
+        error = await host.fails(host.order(f"s3://{BUCKET}/in/", "/data/"))
+        there = host.arrived()
+        assert there.pop("other") == b"other"
+        assert there in ({"both": b"both"}, {"both/inner": b"both/inner"})
+        assert error.failures_total == 1
+
+    async def test_a_prefix_that_rclone_would_shorten_is_refused(self, host):
+        host.put("in/x", b"another prefix's")
+        error = await host.fails(host.order(f"s3://{BUCKET}/in//", "/data/"))
+        assert error.problem.code == "not-a-path"
+        assert host.arrived() == {}
+
+    async def test_what_s3_will_not_give_is_named_and_the_rest_arrives(self, host):
+        """One archived object and one under a customer's own key must not stop eighty others."""
+
+        def answer(method: str, key: str, _: str) -> S3Error | None:
+            if key == "in/archived" and method == "GET":
+                return ARCHIVED
+            return OTHER_KEY if key == "in/theirs" else None
+
+        for name in ("archived", "theirs", *(f"good-{number}" for number in range(20))):
+            host.put(f"in/{name}", name.encode())
+        host.stand_before(answer)
+        for selection in (None, ("archived", "theirs", "good-1", "good-2")):
+            error = await host.fails(host.order(f"s3://{BUCKET}/in/", "/data/", selection=selection))
+            assert {(one.code, one.path) for one in error.failures} == {
+                ("s3-archived", f"s3://{BUCKET}/in/archived"),
+                ("s3-object-refused", f"s3://{BUCKET}/in/theirs"),
+            }
+            assert not error.problem.retryable
+        assert sorted(host.arrived()) == sorted(f"good-{number}" for number in range(20))
+
+    async def test_a_bucket_that_may_not_be_listed_fails_at_once_with_s3s_reason(self, host):
+        host.put("in/x", b"x")
+        host.stand_before(lambda _method, key, _: None if key else S3Error(403, "AccessDenied", "no"))
+        error = await host.fails(host.order(f"s3://{BUCKET}/in/", "/data/"))
+        assert error.problem.code == "s3-denied"
+
+    async def test_when_the_line_to_s3_is_lost_the_advice_is_not_about_lane_ports(self, host):
+        host.put("in/x", b"x")
+        order = host.order(f"s3://{BUCKET}/in/", "/data/")
+        refused = f"http://{closed_port()}"
+        order = order.model_copy(update={"route": S3Route(region="eu-central-1", endpoint=refused)})
+        error = await host.fails(order, no_progress_timeout_s=0)
+        assert (error.problem.code, error.problem.retryable) == ("s3-failed", True)
+        assert "connection refused" in error.problem.message
+        assert "lane" not in error.problem.advice
+
+    async def test_credentials_that_s3_refuses_are_discarded_once(self, host):
+        """A role whose sessions were revoked: the agent asks for others instead of waiting an hour."""
+        host.put("in/x", b"x")
+        revoked = host.key_ids[0]
+        host.stand_before(lambda _method, _key, signed: EXPIRED if revoked in signed else None)
+        await host.move(host.order(f"s3://{BUCKET}/in/", "/data/"))
+        assert host.arrived() == {"x": b"x"}
+        host.stand_before(lambda *_: EXPIRED)
+        error = await host.fails(host.order(f"s3://{BUCKET}/in/", "/data/"))
+        assert (error.problem.code, error.problem.retryable) == ("s3-credentials-refused", True)
+
+    async def test_credentials_that_expire_during_a_pull_are_replaced(self, host):
+        host.put("in/x", b"x")
+        revoked, listings = host.key_ids[0], itertools.count()
+
+        def answer(_method: str, key: str, signed: str) -> S3Error | None:
+            """Accept the first listing; the answer to HEAD that follows has no reason in it."""
+            is_first_listing = not key and next(listings) == 0
+            return EXPIRED if revoked in signed and not is_first_listing else None
+
+        host.stand_before(answer)
+        await host.move(host.order(f"s3://{BUCKET}/in/", "/data/"))
+        assert host.arrived() == {"x": b"x"}
 
     async def test_missing_selected_objects_are_reported(self, host):
         host.put("in/here", b"1")
@@ -213,6 +326,26 @@ class TestPullFromS3:
         host.put("in/a", b"three")
         await host.move(order)
         assert (host.data / "a").read_bytes() == b"three"
+
+    @pytest.mark.parametrize("overwrite", ["always", "newer"])
+    @pytest.mark.parametrize("size", [5, RANGE_BYTES + 1])
+    async def test_an_object_that_is_written_twice_within_a_second_arrives_in_its_last_version(
+        self, host, monkeypatch, overwrite, size
+    ):
+        """A camera writes a file, a pull starts, and the camera corrects it: same size, same second."""
+        written, now = datetime.now(UTC).replace(microsecond=0), time.time_ns
+        host.stand_before(lambda *_: None, written)
+        order = host.order(f"s3://{BUCKET}/in/", "/data/", overwrite=overwrite)
+        monkeypatch.setattr("agent.rclone.source.time.time_ns", lambda: int(written.timestamp() * 1e9))
+        host.put("in/a", b"1" * size)
+        await host.move(order)
+        host.put("in/a", b"2" * size)
+        monkeypatch.setattr("agent.rclone.source.time.time_ns", lambda: now() + 3600 * 10**9)
+        await host.move(order)
+        assert (host.data / "a").read_bytes() == b"2" * size
+        assert (host.data / "a").stat().st_mtime == written.timestamp()
+        await host.move(order)
+        assert (host.progress().files_unchanged, host.progress_counter.bytes_moved) == (1, 0)
 
     async def test_a_pause_loses_only_objects_in_progress(self, host):
         host.put("in/big", os.urandom(4 * RANGE_BYTES))
@@ -295,12 +428,54 @@ class TestPushToS3:
         (host.data / "t/link").symlink_to("good")
         (host.data / "t/line\nbreak").touch()
         (host.data / "t/good\r").touch()
+        (host.data / os.fsdecode(b"t/latin-\xfc")).touch()
 
         error = await host.fails(host.order("/data/t/", f"s3://{BUCKET}/kept/"))
 
-        assert {one.code for one in error.failures} == {"not-for-s3"}
-        assert error.failures_total == 3
-        assert list(host.keys()) == ["kept/good"]
+        assert {one.code for one in error.failures} == {"not-for-s3", "name-not-utf8"}
+        assert error.failures_total == 2
+        assert set(host.keys()) == {"kept/good", "kept/line\nbreak", "kept/good\r"}
+
+    async def test_two_unicode_forms_of_one_name_are_two_objects(self, host):
+        """macOS writes one form, Linux the other; both files exist, and both must arrive."""
+        forms = ("Köln.mov", "Ko\u0308ln.mov")
+        for number, name in enumerate(forms):
+            write_random(host.data / "t" / name, 500 + number)
+        await host.move(host.order("/data/t/", f"s3://{BUCKET}/kept/"))
+        assert host.keys() == {f"kept/{name}": (host.data / "t" / name).read_bytes() for name in forms}
+        assert host.progress().files_unchanged == 0
+
+    async def test_a_file_that_rclone_leaves_out_has_failed(self, host, monkeypatch):
+        """Not asked for is not there: a name that rclone drops must not count as unchanged."""
+        for name in ("kept", "lost"):
+            write_random(host.data / "t" / name, 50)
+        original = UploadList._list_line
+        monkeypatch.setattr(
+            UploadList, "_list_line", lambda self, one: original(self, one) if one.path == "kept" else b""
+        )
+        error = await host.fails(host.order("/data/t/", f"s3://{BUCKET}/kept/"))
+        assert [(one.code, one.path) for one in error.failures] == [("left-out", f"s3://{BUCKET}/kept/lost")]
+        assert set(host.keys()) == {"kept/kept"}
+        assert host.progress().files_unchanged == 0
+
+    async def test_more_failures_than_are_logged_lines_kept_are_all_named(self, host, monkeypatch):
+        monkeypatch.setattr("agent.rclone.push.MAX_LOG_LINES", 3)
+        for number in range(12):
+            write_random(host.data / f"t/{number}", 5)
+        host.stand_before(lambda method, *_: S3Error(403, "AccessDenied") if method == "PUT" else None)
+        error = await host.fails(host.order("/data/t/", f"s3://{BUCKET}/kept/"))
+        assert error.failures_total == 12
+        assert {one.code for one in error.failures} == {"s3-denied"}
+
+    async def test_credentials_that_s3_refuses_are_discarded_before_the_next_attempt(self, host):
+        write_random(host.data / "t/x", 5)
+        revoked = host.key_ids[0]
+        host.stand_before(lambda _method, _key, signed: EXPIRED if revoked in signed else None)
+        order = host.order("/data/t/", f"s3://{BUCKET}/kept/")
+        error = await host.fails(order)
+        assert (error.problem.code, error.problem.retryable) == ("s3-credentials-refused", True)
+        await host.move(order)
+        assert set(host.keys()) == {"kept/x"}
 
     async def test_links_are_followed_inside_the_root_only(self, host, tmp_path):
         (tmp_path / "secret").write_text("secret")
@@ -370,6 +545,29 @@ class TestPushToS3:
         write_random(host.data / "x", 5)
         error = await host.fails(host.order("/data/x", "s3://no-such-bucket/x"))
         assert "no-such-bucket" in error.problem.message
+
+    async def test_a_killed_rclone_leaves_no_traceback_and_no_directory(self, host, monkeypatch, capfd):
+        write_random(host.data / "big", 64 * MIB)
+        started: list[subprocess.Popen[bytes]] = []
+        original = s3_process.S3RcloneProcess.spawn
+
+        def spawn(self, *arguments, **more):
+            started.append(original(self, *arguments, **more))
+            return started[-1]
+
+        monkeypatch.setattr(s3_process.S3RcloneProcess, "spawn", spawn)
+        before = server_directories()
+        order = host.order("/data/big", f"s3://{BUCKET}/big")
+        async with host.held(order, lambda progress: progress.bytes_done) as moving:
+            started[0].kill()
+            started[0].wait()
+        with pytest.raises(HopError) as caught:
+            await moving
+        assert caught.value.problem.retryable
+        assert "Traceback" not in capfd.readouterr().err
+        assert server_directories() <= before
+        await host.move(order)
+        assert host.keys()["big"] == (host.data / "big").read_bytes()
 
     async def test_a_pause_ends_rclone(self, host):
         write_random(host.data / "big", 8 * MIB)

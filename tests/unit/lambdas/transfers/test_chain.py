@@ -7,8 +7,9 @@ import pytest
 from events.base import Problem
 from events.commands import Move, Serve
 from events.options import Options
+from events.progress import Progress
 from events.reports import PREVIOUS_HOP_NOT_RUNNING, Capabilities, Checkpoint, Failed, Started, Succeeded
-from events.states import HopState
+from events.states import HopState, TransferState
 from tests.support.fakes import ADA
 from tests.support.world import ControlPlaneFixture
 
@@ -136,6 +137,56 @@ def test_when_the_first_ends_otherwise_the_second_is_stopped(world: ControlPlane
     told = world.fleet.kinds()
     assert ("c", "cancel") in told
     assert ("b", "release") in told
+
+
+def failed_for_one_of_eighty(world: ControlPlaneFixture, transfer_id: str) -> None:
+    """Report that the first hop ends: 79 objects arrived, one is archived."""
+    archived = Problem(code="s3-archived", message="s3://media/new/x is archived.")
+    world.report(
+        Failed,
+        world.hop(transfer_id),
+        seq=9,
+        problem=archived,
+        failures=(archived,),
+        failures_total=1,
+        progress=Progress(files_done=79, files_total=80),
+    )
+    world.stream()
+
+
+@pytest.mark.parametrize("chain", ["stream", "whole"])
+def test_the_second_server_gets_what_arrived_and_the_rest_is_reported(world: ControlPlaneFixture, chain):
+    transfer_id = begun(world, chain=chain)
+    if chain == "stream":
+        world.report(Started, world.hop(transfer_id, 1))
+        failed_for_one_of_eighty(world, transfer_id)
+        assert world.hop(transfer_id, 1).state == HopState.RUNNING
+        world.report(Failed, world.hop(transfer_id, 1), seq=2, problem=RESTS)  # the head start is over
+        world.stream()
+    else:
+        failed_for_one_of_eighty(world, transfer_id)
+    assert world.hop(transfer_id, 1).state == HopState.OFFERED
+    assert [command.previous_hop for _, command in world.fleet.sent[-2:]] == [None, None]
+
+    world.report(Started, world.hop(transfer_id, 1))
+    world.report(Succeeded, world.hop(transfer_id, 1), seq=3)
+    world.stream()
+
+    transfer = world.store.get(transfer_id)
+    assert transfer.state == TransferState.PARTIALLY_FAILED
+    second = transfer.hops[1]
+    assert (second.state, second.problem.code) == (HopState.FAILED, "previous-hop-incomplete")
+    assert second.failures_total == 1
+
+    world.transfer_service.retry(transfer_id, ADA)
+    assert [hop.state for hop in world.store.get(transfer_id).hops] == [HopState.QUEUED, HopState.WAITING]
+
+
+def test_a_chain_that_deletes_does_not_go_on_in_part(world: ControlPlaneFixture):
+    transfer_id = begun(world, source="a:/data/", delete_extra=True)
+    failed_for_one_of_eighty(world, transfer_id)
+    second = world.hop(transfer_id, 1)
+    assert (second.state, second.problem.code) == (HopState.FAILED, "previous-hop-ended")
 
 
 def test_a_pause_holds_both_and_a_resume_brings_on_both(world: ControlPlaneFixture):

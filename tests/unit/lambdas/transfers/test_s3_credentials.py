@@ -10,7 +10,7 @@ from events.locations import AgentLocation, S3Location
 from lambdas import adapters, wiring
 from lambdas.domain import problems
 from lambdas.domain.hop import Hop, relay_prefix
-from lambdas.transfers.s3_credentials import session_policy
+from lambdas.domain.session_policy import session_policy
 from tests.support.fakes import MORNING
 
 

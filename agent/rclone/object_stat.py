@@ -1,6 +1,6 @@
-"""Look up what exists at the destination, each path by itself, as `rclone copy` does.
+"""Look up objects, each by itself.
 
-The hop's credentials may not allow listing anything else.
+A bucket may hold millions of others, and the credentials may not allow listing them.
 """
 
 import http.client
@@ -11,29 +11,29 @@ from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
 
-from agent.files.listing import FileEntry
 from agent.pull.source import SourceConnectionError
 from agent.rclone.backend import Backend
-from agent.rclone.lsjson import parse_time
-from agent.rclone.process import RcloneProcess
+from agent.rclone.names import to_rclone
 from agent.rclone.rc_server import RcServer
 
 MAX_PARALLEL_STATS = 8
 """Parallel lookups; rclone uses the same number."""
-_NO_RIGHT_TO_LIST = "StatusCode: 403"
-"""S3's answer for a missing object, if the credentials allow reading it but not listing."""
 
 
-class DestinationStatError(Exception):
+class ObjectStatError(Exception):
     """rclone failed to look up a path; the message is rclone's."""
 
 
-class DestinationStat:
-    """Looks up paths, for one thread; `close` it after rclone."""
+Found = dict[str, Any] | ObjectStatError | None
+"""An object as rclone describes it, or why it could not be looked up; None if there is none."""
 
-    def __init__(self, rclone: RcloneProcess, backend: Backend) -> None:
+
+class ObjectStat:
+    """Looks up paths, for one thread; the server is closed by its owner."""
+
+    def __init__(self, server: RcServer, backend: Backend) -> None:
         self._backend = backend
-        self._server = RcServer(rclone, "--use-server-modtime=false")
+        self._server = server
         self._workers = ThreadPoolExecutor(MAX_PARALLEL_STATS, "stat")
         self._thread_local = threading.local()
         self._connections: list[http.client.HTTPConnection] = []
@@ -42,30 +42,27 @@ class DestinationStat:
         self._workers.shutdown(cancel_futures=True)
         for connection in self._connections:
             connection.close()
-        self._server.close()
 
-    def stat_all(self, paths: Sequence[str]) -> Iterator[FileEntry | None]:
-        """Yield what is at each path below the backend's root, in this order; None where nothing is.
+    def stat_all(self, paths: Sequence[str]) -> Iterator[Found]:
+        """Yield what is at each path below the backend's root, in this order.
 
         Raises:
-            DestinationStatError: rclone could not look up a path.
             SourceConnectionError: rclone does not answer.
         """
         self._server.ensure_running()
         return self._workers.map(self._stat, paths)
 
-    def _stat(self, path: str) -> FileEntry | None:
+    def _stat(self, path: str) -> Found:
         status, answer = self._request(path)
         if status == HTTPStatus.OK:
-            return _entry(path, answer["item"]) if answer["item"] else None
-        text = str(answer.get("error", ""))
-        if self._backend.kind == "s3" and _NO_RIGHT_TO_LIST in text:
-            return None
-        raise DestinationStatError(text)
+            item: dict[str, Any] | None = answer["item"]
+            return item
+        return ObjectStatError(str(answer.get("error", "")))
 
     def _request(self, path: str) -> tuple[int, dict[str, Any]]:
         """Call rclone: https://rclone.org/rc/#operations-stat."""
-        query = {"fs": self._backend.root, "remote": path, "opt": {"filesOnly": True, "noMimeType": True}}
+        options = {"filesOnly": True, "noMimeType": True}
+        query = {"fs": self._backend.root, "remote": to_rclone(path), "opt": options}
         try:
             connection = self._connection()
             headers = {"Content-Type": "application/json"}
@@ -82,10 +79,3 @@ class DestinationStat:
             self._connections.append(self._thread_local.connection)
         connection: http.client.HTTPConnection = self._thread_local.connection
         return connection
-
-
-def _entry(path: str, item: dict[str, Any]) -> FileEntry:
-    """Return the entry; its time is printed in nanoseconds and precise to the microsecond."""
-    moment = parse_time(str(item["ModTime"]))
-    mtime_ns = round(moment.timestamp() * 10**6) * 1000 if moment else 0
-    return FileEntry("f", path, int(item["Size"]), mtime_ns)
