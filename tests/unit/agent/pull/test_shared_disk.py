@@ -147,7 +147,7 @@ class TestMarks:
             def kill(marks):
                 raise asyncio.CancelledError
 
-            killed.setattr("agent.pull.marks.Marks.clear", kill)
+            killed.setattr("agent.pull.marks.Marks.remove_all", kill)
             killed.setattr(
                 "agent.pull.pull_attempt.PullAttempt._clear_old_marks", lambda attempt, ledger: None
             )
