@@ -60,6 +60,7 @@ class Finalizer:
         options = self._command.options
         if not self._dry_run:
             self._link_names()
+            self._destination.drop_all(self._roots)  # of files that the source no longer has, or has changed
             self._finalize()
         if options.delete_extra and self._command.selection is None and not self._failures.total:
             self._mirror()  # with a selection, files that were not selected are not extra
