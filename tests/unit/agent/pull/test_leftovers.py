@@ -238,3 +238,40 @@ class TestKilled:
             await hosts.move(second(order))
         assert left_behind(hosts.archive) == []
         assert records(hosts) == []
+
+
+class TestMoveKilled:
+    """The destination of a `move` is killed while or after it deletes what it moved at the source."""
+
+    @pytest.fixture(autouse=True)
+    def _may_write_at_the_source(self, hosts):
+        hosts.open_source()
+        (hosts.data / "t/sub").mkdir(parents=True)
+        (hosts.data / "t/sub/a").write_bytes(b"a")
+        (hosts.data / "t/b").write_bytes(os.urandom(2 * MIB))
+
+    @pytest.mark.parametrize(
+        "method",
+        [
+            "agent.pull.source_deletion.SourceDeletion._delete_source_root",
+            "agent.pull.finalizer._digest",
+            "agent.pull.mover.HostResources.keep_manifest",
+        ],
+    )
+    @pytest.mark.parametrize("source", ["/data/t", "/data/t/", "/data/t/b"])
+    async def test_the_next_attempt_succeeds(self, hosts, tmp_path, method, source):
+        sent = {path.name: path.read_bytes() for path in hosts.data.rglob("*") if path.is_file()}
+        order = hosts.order(source, "/archive/t", move=True)
+        await kill_in(method, tmp_path, order)
+        await hosts.move(second(order))
+        if source == "/data/t/b":
+            assert (hosts.archive / "t").read_bytes() == sent["b"]
+            assert not (hosts.data / "t/b").exists()
+        else:
+            assert {
+                path.name: path.read_bytes() for path in hosts.archive.rglob("?") if path.is_file()
+            } == sent
+            assert (hosts.data / "t").exists() == source.endswith("/")
+        assert hosts.progress.files_done == (1 if source.endswith("b") else 2)
+        assert left_behind(hosts.archive) == []
+        assert records(hosts) == []
