@@ -271,7 +271,8 @@ start() {
   [ -n "$changed" ] && [ -e "$state/registration.json" ] || return 0
   step "start the agent" || return 0
   systemctl daemon-reload
-  systemctl restart crosshaul-agent crosshaul-update.path
+  systemctl restart crosshaul-agent crosshaul-update.path ||
+    die "the agent does not start; see journalctl -u crosshaul-agent"
 }
 
 # Do not delete a root that lies below our own directories.

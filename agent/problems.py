@@ -594,6 +594,12 @@ COMMAND_REPLAYED = ProblemType(
     title="A command was received again",
     message="the command was executed before; each is accepted once",
 )
+COMMAND_BEFORE_JOURNAL = replace(
+    COMMAND_REPLAYED,
+    message="the command was issued at {issued}, before this agent's journal was begun at {created}: it may "
+    "have been executed before",
+    advice="none needed: the control plane sends again what is still to be done",
+)
 COMMAND_TOO_LARGE = ProblemType(
     "command-too-large",
     title="A command is too large",

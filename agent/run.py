@@ -13,7 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from agent import VERSION, host_info, interpreter, lock, logs
+from agent import VERSION, host_info, interpreter, lock, logs, systemd
 from agent.cloud.messages import BrokerConnection, BrokerEndpoint
 from agent.command_keys import CommandKeys
 from agent.config import Config, read_config, split_endpoint
@@ -177,6 +177,7 @@ async def _serve(
                 )
             )
             _handle_signals(service, lambda: _reload(config_path, service, browser, host))
+            systemd.notify_ready()
             open_hop_ids = {hop.hop_id for hop in journal.open_hops()}
             await asyncio.to_thread(discard_abandoned, roots, files.folder, open_hop_ids)
             log.info("agent up", extra={"agent_id": registration.agent_id, "version": VERSION})
@@ -198,6 +199,8 @@ async def _until_stopped(service: Service, status: Status) -> None:
 def _handle_signals(service: Service, reload: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, reload)
+    if systemd.take_held_reload():
+        reload()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop, service, number)
 

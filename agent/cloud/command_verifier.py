@@ -156,6 +156,14 @@ def replayed(command_id: str) -> TrustError:
     return TrustError(problems.COMMAND_REPLAYED.problem(), command_id)
 
 
+def possibly_replayed(command_id: str, issued_at: float, journal_created_at: float) -> TrustError:
+    """Return the refusal of a command from before the journal: a lost one may have had its id."""
+    problem = problems.COMMAND_BEFORE_JOURNAL.problem(
+        issued=_utc(issued_at), created=_utc(journal_created_at)
+    )
+    return TrustError(problem, command_id)
+
+
 def _envelope(message_bytes: bytes) -> CommandEnvelope:
     if len(message_bytes) > MAX_MESSAGE_BYTES:
         raise TrustError(problems.COMMAND_TOO_LARGE.problem(size=len(message_bytes), limit=MAX_MESSAGE_BYTES))

@@ -1,7 +1,21 @@
 """What paths tell by their names alone."""
 
+import hashlib
+
 PARTIAL_PREFIX = ".crosshaul-"
 """Prefix of the names of a hop's temporary files."""
+MARK_PREFIX = f"{PARTIAL_PREFIX}mark-"
+"""Prefix of the names of marker files (`agent.files.same_place`)."""
+
+
+def mark_prefix(hop_id: str) -> str:
+    """Return the prefix of the names of a hop's marker files."""
+    return f"{MARK_PREFIX}{hashlib.sha256(hop_id.encode()).hexdigest()[:16]}"
+
+
+def temporary_prefixes(hop_id: str) -> tuple[str, ...]:
+    """Return the prefixes of the names of a hop's temporary files, of every kind."""
+    return f"{PARTIAL_PREFIX}{hop_id}-", mark_prefix(hop_id)
 
 
 def is_partial(path: str) -> bool:

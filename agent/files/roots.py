@@ -21,7 +21,7 @@ from agent.files import disk, mounts
 from agent.files.boundary import Boundary, NestedRoot
 from agent.files.directory_cache import DirectoryCache, kernel_path
 from agent.files.name_folding import NameFolding
-from agent.files.paths import PARTIAL_PREFIX, is_below
+from agent.files.paths import is_below
 from agent.problems import OUTSIDE_ROOTS, READ_ONLY_ROOT
 from events.base import Problem
 
@@ -244,10 +244,14 @@ class Tree:
             self._make(parent)
             return self._directories.open_directory(parent), name or "."
 
-    def link(self, rel: str, target: str) -> None:
-        """Create a symbolic link that replaces an existing link or file."""
+    def link(self, rel: str, target: str, temporary: str) -> None:
+        """Create a symbolic link that replaces an existing link or file.
+
+        It is created under the name `temporary` first, which a killed attempt may have left.
+        """
         parent, _ = self._split(rel)
-        temporary = f"{PARTIAL_PREFIX}{os.urandom(8).hex()}"
+        with suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=parent)
         os.symlink(target, temporary, dir_fd=parent)
         try:
             self.rename_new(temporary, rel)
@@ -255,12 +259,16 @@ class Tree:
             self.unlink_beside(rel, temporary)
             raise
 
-    def hard_link(self, rel: str, target: str) -> None:
-        """Create a hard link to the file `target` that replaces an existing link or file."""
+    def hard_link(self, rel: str, target: str, temporary: str) -> None:
+        """Create a hard link to the file `target` that replaces an existing link or file.
+
+        It is created under the name `temporary` first, which a killed attempt may have left.
+        """
         parent, _ = self._split(rel)
         own_parent = os.dup(parent)  # opening the target's parent may close the cached descriptor
-        temporary = f"{PARTIAL_PREFIX}{os.urandom(8).hex()}"
         try:
+            with suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=own_parent)
             target_parent, target_name = self._split(target)
             os.link(
                 target_name, temporary, src_dir_fd=target_parent, dst_dir_fd=own_parent, follow_symlinks=False

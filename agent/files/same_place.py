@@ -2,7 +2,8 @@
 
 One side creates a marker file in its own directory, and the other looks for it. A name, or device and inode,
 would not tell: one disk may be mounted at two servers, in two containers, or twice on one host. A mark is an
-empty file with a new random name for each question: no host can have it, or its absence, in a cache.
+empty file with a new random name for each question: no host can have it, or its absence, in a cache. The name
+begins with its hop's prefix, so that a mark that a kill left behind can be found.
 """
 
 import os
@@ -11,17 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.errors import HopError
-from agent.files.paths import PARTIAL_PREFIX
+from agent.files.paths import MARK_PREFIX, mark_prefix
 from agent.files.roots import Tree
 from agent.problems import SAME_PLACE
 
-MARK_PREFIX = f"{PARTIAL_PREFIX}mark-"
 _MARK = re.compile(f"{re.escape(MARK_PREFIX)}[0-9a-f]{{32}}")
 
 
-def new_mark() -> str:
-    """Return a new random name for a mark."""
-    return f"{MARK_PREFIX}{os.urandom(16).hex()}"
+def new_mark(hop_id: str) -> str:
+    """Return a new random name for a mark of a hop."""
+    return f"{mark_prefix(hop_id)}{os.urandom(8).hex()}"
 
 
 def is_mark(name: object) -> bool:

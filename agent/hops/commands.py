@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from agent.cloud.command_verifier import CommandVerifier, TrustError, replayed
+from agent.cloud.command_verifier import CommandVerifier, TrustError, possibly_replayed, replayed
 from agent.cloud.messages import LinkError
 from agent.errors import HopError, unforeseen
 from agent.hops.journal import Journal
@@ -79,6 +79,8 @@ class Commands:
         """Return the command, once it and its effects are in the journal; None if it is refused."""
         try:
             claims, token = self._verifier.verify(message)
+            if claims.iat < self._journal.created_at:
+                raise possibly_replayed(claims.jti, claims.iat, self._journal.created_at)
             with self._journal.change():
                 if not self._journal.admit(claims.jti, claims.exp):
                     raise replayed(claims.jti)

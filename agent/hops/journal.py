@@ -72,6 +72,7 @@ class Journal:
             self._db.execute("UPDATE meta SET value = ? WHERE name = 'registration'", (registration,))
         elif recorded != registration:
             self._reset(registration)
+        self._created_at = self._read_created_at()
 
     def _open(self, path: Path) -> sqlite3.Connection:
         """Open the database; quarantine a damaged file and start an empty one."""
@@ -235,6 +236,15 @@ class Journal:
         return {one for one in pulled | served if one}
 
     @property
+    def created_at(self) -> int:
+        """Return when this journal was begun, in seconds since 1970.
+
+        It cannot tell whether a command that was issued before has been executed: an earlier journal, which
+        was damaged or lost, knew that.
+        """
+        return self._created_at
+
+    @property
     def retired(self) -> bool:
         """Return whether the control plane has ended this registration."""
         return self._meta_value("retired") is not None
@@ -266,12 +276,22 @@ class Journal:
         row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else None
 
+    def _read_created_at(self) -> int:
+        """Return when the journal was begun; if that is not recorded or damaged, it counts as begun now."""
+        recorded = self._meta_value("created_at") or ""
+        if recorded.isascii() and recorded.isdecimal():
+            return int(recorded)
+        now = int(time.time())
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('created_at', ?)", (str(now),))
+        return now
+
     def _reset(self, registration: str) -> None:
         """Delete everything, for another registration."""
         with self.change():
             for table in ("meta", "admitted", "hops", "serves", "outbox"):
                 self._db.execute(f"DELETE FROM {table}")
             self._db.execute("INSERT INTO meta VALUES ('registration', ?)", (registration,))
+            self._db.execute("INSERT INTO meta VALUES ('created_at', ?)", (str(int(time.time())),))
 
 
 _SELECT_HOP = "SELECT hop_id, move, desired_state, progress, paused, end FROM hops"

@@ -19,7 +19,7 @@ from agent.files.digests import CHUNK_BYTES, MAX_PACKED_FILE_BYTES, digest_of
 from agent.files.listing import READ_FLAGS, FileEntry
 from agent.files.owners import local_ids
 from agent.files.paths import PARTIAL_PREFIX
-from agent.files.roots import Tree
+from agent.files.roots import Roots, Tree
 from agent.problems import INODES_EXHAUSTED, LINK_WITHOUT_FILE
 from agent.pull.comparison import Comparer, Comparison
 from agent.pull.file_writer import KEPT_MODE_BITS, apply_metadata, survives_umask, write
@@ -53,6 +53,8 @@ class Destination:
         self.comparer = Comparer(tree, options, ledger)
         self._directory = _Directory(None, prefers_tmpfile=False, has_default_acl=True)
         """The directory of the small file that was written last."""
+        self._recorded_directory: str | None = None
+        """The directory that was last recorded as having a partial file."""
         self._may_link_tmpfiles = True
         """False once that failed: a security module may forbid it."""
 
@@ -133,7 +135,7 @@ class Destination:
 
     def link(self, entry: FileEntry) -> None:
         self._tree.open_parent(entry.path)
-        self._tree.link(entry.path, entry.target)
+        self._tree.link(entry.path, entry.target, self._new_partial_name(entry.path))
         self.apply_owner(entry)
         self._ledger.add_link(entry.path, entry.target)
 
@@ -145,7 +147,7 @@ class Destination:
                 LINK_WITHOUT_FILE.problem(path=self.name(entry.path), first=self.name(entry.target))
             )
         try:
-            self._tree.hard_link(entry.path, entry.target)
+            self._tree.hard_link(entry.path, entry.target, self._new_partial_name(entry.path))
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
@@ -158,7 +160,7 @@ class Destination:
 
     def _copy(self, entry: FileEntry) -> None:
         """Copy the target, on a file system without hard links."""
-        partial = self._partial_name(entry.path)
+        partial = self._new_partial_name(entry.path)
         source = self._tree.open(entry.target, os.O_RDONLY)
         try:
             descriptor = self._open_partial(entry.path, partial, _NEW_FILE_FLAGS)
@@ -192,7 +194,7 @@ class Destination:
             apply_metadata(descriptor, entry, has_mode=self._keeps_mode(entry, folder))
 
         mode = entry.mode & KEPT_MODE_BITS
-        linked_name = tmpfile.write(folder, name, lambda: self._partial_name(entry.path), mode, fill)
+        linked_name = tmpfile.write(folder, name, lambda: self._new_partial_name(entry.path), mode, fill)
         if linked_name is None:
             self._may_link_tmpfiles = False
             return False
@@ -211,7 +213,7 @@ class Destination:
         return self._directory
 
     def _write_partial(self, entry: FileEntry, data: memoryview, folder: int, name: str) -> None:
-        partial = self._partial_name(entry.path)
+        partial = self._new_partial_name(entry.path)
         descriptor, has_mode = self._create_partial(entry, folder, partial)
         try:
             write(descriptor, data, 0)
@@ -234,7 +236,7 @@ class Destination:
         """Open the partial file of an earlier attempt, or a new one, and preallocate its full size."""
         entry = file.entry
         self._tree.open_parent(entry.path)
-        partial = self._partial_name(entry.path)
+        partial = self._new_partial_name(entry.path)
         self._ledger.begin_files([entry])
         try:
             file.descriptor = self._open_partial(entry.path, partial, os.O_RDWR)
@@ -292,10 +294,12 @@ class Destination:
                 self.discard_file(entry.path)
         self._ledger.invalidate(entry.path)
 
-    def drop_all(self) -> None:
-        """Remove all partial files of the hop."""
+    def drop_all(self, roots: Roots) -> None:
+        """Remove all partial files of the hop, also those that the ledger does not know."""
         for entry in list(self._ledger.partial_files()):
             self.discard_file(entry.path)
+        if self._ledger.is_resumed:
+            self._ledger.partial_directories.sweep(roots, self._hop_id, self._tree)
 
     def remove(self, path: str) -> None:
         """Remove a file whose content is not what was sent."""
@@ -321,6 +325,14 @@ class Destination:
                 disk.sync_file_system(descriptor)
             finally:
                 os.close(descriptor)
+
+    def _new_partial_name(self, path: str) -> str:
+        """Return the name of a file's partial file, which is about to be created; record its directory."""
+        directory = self._tree.name(path).rpartition("/")[0]
+        if directory != self._recorded_directory:
+            self._ledger.partial_directories.add(directory or "/")
+            self._recorded_directory = directory
+        return self._partial_name(path)
 
     def _partial_name(self, path: str) -> str:
         """Return the name of a file's partial file, which is in the same directory."""

@@ -60,6 +60,7 @@ class Finalizer:
         options = self._command.options
         if not self._dry_run:
             self._link_names()
+            self._destination.drop_all(self._roots)  # of files that the source no longer has, or has changed
             self._finalize()
         if options.delete_extra and self._command.selection is None and not self._failures.total:
             self._mirror()  # with a selection, files that were not selected are not extra
@@ -68,6 +69,8 @@ class Finalizer:
                 HopDigest().hex(), self._dry_run.preview(self._progress.snapshot().space_shortage)
             )
         if options.move:
+            if self._ledger.is_resumed:
+                self._count_deleted_earlier()
             comparer = self._destination.comparer
             deletion = SourceDeletion(
                 self._context, self._source, self._tree, comparer, self._ledger, self._failures
@@ -158,6 +161,17 @@ class Finalizer:
             marks.remove_all()
         for directory, reason in marks.missing.items():
             raise HopError(problems.EXTRA_FILES_UNPROVEN.problem(path=directory, reason=reason))
+
+    def _count_deleted_earlier(self) -> None:
+        """Count the files that an earlier attempt has moved: the source no longer lists them."""
+        before = self._progress.snapshot()
+        count = size = 0
+        for completed in self._ledger.completed():
+            if not self._ledger.is_listed(completed.path):
+                count, size = count + 1, size + completed.size
+                self._progress.add_existing(completed.size)
+                self._progress.finish_file(completed.path)
+        self._progress.set_total((before.bytes_total or 0) + size, (before.files_total or 0) + count)
 
     def verify_after_deletion(self) -> HopResult:
         """Return the result of a hop that was killed after it had deleted the source.

@@ -18,6 +18,7 @@ from agent.files.listing import FileEntry
 from agent.files.owners import Owner
 from agent.pull.file_outcomes import FileOutcomes
 from agent.pull.ledger_database import DamagedLedgerError, LedgerDatabase, path_key
+from agent.pull.partial_directories import SUFFIX, PartialDirectories
 from agent.quarantine import Quarantine
 
 _CREATE_ARRIVAL_INDEX = "CREATE INDEX IF NOT EXISTS arrivals ON files (at, path) WHERE digest IS NOT NULL"
@@ -58,6 +59,9 @@ def open_ledger(state: Path, hop_id: str) -> "Ledger":
     A damaged ledger goes to the quarantine; the hop then compares with its destination, as a new hop does.
     """
     path = ledger_path(state, hop_id)
+    record = path.with_suffix(SUFFIX)
+    if record.exists() and not record.is_file():
+        Quarantine(state).move(record, "it is not a file")
     try:
         return Ledger(path)
     except DamagedLedgerError as error:
@@ -71,7 +75,10 @@ class Ledger(LedgerDatabase):
     def __init__(self, path: Path) -> None:
         """Open the ledger, or create it. Raises DamagedLedgerError."""
         super().__init__(path)
+        self.hop_id = path.stem
         self.outcomes = FileOutcomes(self)
+        self.partial_directories = PartialDirectories(path.with_suffix(SUFFIX))
+        """Survives the ledger; deleted once the hop has left nothing behind."""
 
     def _open(self) -> None:
         super()._open()
@@ -91,6 +98,11 @@ class Ledger(LedgerDatabase):
         with self._lock:
             self.clear()
             self._db.execute("INSERT INTO hop (destination) VALUES (?)", (destination,))
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether an earlier attempt, which may have been killed, used this ledger."""
+        return self._run > 1
 
     @property
     def destination(self) -> str | None:

@@ -2,19 +2,19 @@
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 from agent.errors import HopError, problem_of
 from agent.files import disk
 from agent.files.listing import Selection
-from agent.files.paths import is_below
 from agent.files.roots import Roots, Tree
 from agent.files.same_place import MarkedLocation, new_mark
 from agent.problems import SAME_DIRECTORY_TWICE
 from agent.pull.ledger import Ledger
 from agent.pull.mover import batches
+from agent.pull.partial_directories import open_directory
 
 BATCH_SIZE = 30
 """Directories per ledger transaction; a `Tree` keeps that many open."""
@@ -32,7 +32,7 @@ class Marks:
         self._roots = roots
         self._tree = tree
         self._ledger = ledger
-        self.name = new_mark()
+        self.name = new_mark(ledger.hop_id)
         self.missing: dict[str, str] = {}
         """Path of each directory that could not be marked → the reason."""
         self._sync_disks = sync_disks
@@ -53,8 +53,9 @@ class Marks:
 
     def _make_in(self, directory: str) -> tuple[int, int] | None:
         """Return the modification time in ns before and after; None if the directory cannot be marked."""
+        self._ledger.partial_directories.add(directory)
         try:
-            with self._open_directory(directory) as descriptor:
+            with open_directory(self._roots, directory, self._tree) as descriptor:
                 before = os.fstat(descriptor)
                 os.mknod(self.name, stat.S_IFREG | 0o600, dir_fd=descriptor)
                 if self._sync_disks:
@@ -76,21 +77,16 @@ class Marks:
     def remove_all(self) -> None:
         """Remove all recorded marker files, also those of a killed agent, and restore directory times."""
         for directory, name, before, after in self._ledger.marks():
-            with suppress(OSError, HopError), self._open_directory(directory) as descriptor:
+            with (
+                suppress(OSError, HopError),
+                open_directory(self._roots, directory, self._tree) as descriptor,
+            ):
                 is_as_marked = os.fstat(descriptor).st_mtime_ns == after
                 with suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=descriptor)
                 if is_as_marked and before is not None:
                     os.utime(descriptor, ns=(os.fstat(descriptor).st_atime_ns, before))
         self._ledger.remove_marks()
-
-    @contextmanager
-    def _open_directory(self, directory: str) -> Iterator[int]:
-        if is_below(directory, self._tree.path):
-            yield self._tree.open_directory(directory[len(self._tree.path.rstrip("/")) :].strip("/"))
-            return
-        with self._roots.tree(directory, writing=True) as tree:
-            yield tree.open_directory("")
 
     def for_listing(self, selection: Selection) -> Selection:
         """Return `selection` with a marker at the destination or its nearest existing parent directory.

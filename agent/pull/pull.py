@@ -19,6 +19,7 @@ from agent.pull.destination import Destination
 from agent.pull.ledger import Ledger, ledger_path, open_ledger
 from agent.pull.marks import Marks
 from agent.pull.mover import AttemptObserver, HopResult, HostResources, in_thread
+from agent.pull.partial_directories import SUFFIX, PartialDirectories
 from agent.pull.progress import ProgressCounter
 from agent.pull.pull_attempt import PullAttempt
 from agent.pull.pull_context import NO_PROGRESS_TIMEOUT_S, PullContext
@@ -71,20 +72,34 @@ def discard(
     """
     path = ledger_path(state, hop_id)
     if not path.exists():
+        _sweep(roots, PartialDirectories(path.with_suffix(SUFFIX)), hop_id)
         return
     ledger = open_ledger(state, hop_id)
     try:
-        if ledger.destination is not None:  # otherwise the hop never began
+        if ledger.destination is not None:  # otherwise the hop never began, or its ledger was set aside
             tree = roots.destination(ledger.destination)
             with closing(Destination(tree, hop_id, Options(), ledger)) as destination:
-                destination.drop_all()
+                destination.drop_all(roots)
                 Marks(roots, tree, ledger).remove_all()
+        _sweep(roots, ledger.partial_directories, hop_id)
     finally:
         dispose(ledger)
 
 
+def _sweep(roots: Roots, directories: PartialDirectories, hop_id: str) -> None:
+    """Remove what is left of a hop; what cannot be reached now is removed at a later start."""
+    if directories.sweep(roots, hop_id):
+        directories.forget()
+
+
 def discard_abandoned(roots: Roots, state: Path, open_hops: Collection[str]) -> None:
-    """Discard every hop that is not in `open_hops`, by the journal, and was not resumed for long."""
+    """Discard every hop that is not in `open_hops`, by the journal, and was not resumed for long.
+
+    What a hop without a ledger has left behind is removed at once.
+    """
+    for record in (state / "hops").glob(f"*{SUFFIX}"):
+        if record.stem not in open_hops and not ledger_path(state, record.stem).exists():
+            _sweep_lost(roots, record)
     for path in (state / "hops").glob("*.db"):
         try:
             if path.stem not in open_hops and time.time() - path.lstat().st_mtime > ABANDONED_AFTER_S:
@@ -95,3 +110,14 @@ def discard_abandoned(roots: Roots, state: Path, open_hops: Collection[str]) -> 
         except Exception as error:  # one damaged ledger must not keep the agent from starting
             log.exception("abandoned hop not discarded", extra={"hop_id": path.stem})
             Quarantine(state).move(path, str(error))
+
+
+def _sweep_lost(roots: Roots, record: Path) -> None:
+    """Remove what a hop without a ledger has left; give up what cannot be reached for long."""
+    directories = PartialDirectories(record)
+    try:
+        is_old = time.time() - record.lstat().st_mtime > ABANDONED_AFTER_S
+        if directories.sweep(roots, record.stem) or is_old:
+            directories.forget()
+    except OSError as error:
+        log.warning("partial files may be left", extra={"hop_id": record.stem, "reason": str(error)})

@@ -67,6 +67,8 @@ class PullAttempt:
             owners.require_chown(str(self._command.destination))
         ledger = open_ledger(host.state, self._command.hop_id)
         try:
+            if ledger.destination is None:
+                self._sweep_after_lost_ledger(ledger)
             ledger.begin(context.destination_path)
             active = host.active_pulls.register(self._command.hop_id, ledger)
             self._clear_old_marks(ledger)
@@ -85,10 +87,17 @@ class PullAttempt:
             Quarantine(host.state).move(path, str(error))
             raise HopError(problems.LEDGER_DAMAGED.problem(ledger=path, reason=error)) from error
         else:
+            ledger.partial_directories.forget()
             host.keep_manifest(ledger, self._command)
             return result
         finally:
             ledger.close()
+
+    def _sweep_after_lost_ledger(self, ledger: Ledger) -> None:
+        """Remove the temporary files of earlier attempts whose ledger was set aside."""
+        with self._context.open_tree() as tree:
+            if ledger.partial_directories.sweep(self._context.roots, self._command.hop_id, tree):
+                ledger.partial_directories.forget()
 
     def _clear_old_marks(self, ledger: Ledger) -> None:
         """Remove the marker files that a killed attempt has left."""
@@ -179,7 +188,7 @@ class PullAttempt:
         """Remove the partial files of a hop that is not retried by itself."""
         try:
             with closing(self._context.open_destination(ledger)) as destination:
-                destination.drop_all()
+                destination.drop_all(self._context.roots)
         except (HopError, OSError) as error:
             log.warning(
                 "partial files may be left", extra=self._context.log_fields() | {"reason": str(error)}

@@ -76,6 +76,12 @@ class SyncPass:
         )
 
     @property
+    def _needs_names(self) -> bool:
+        """Whether it is asked later which paths the source has."""
+        options = self._command.options
+        return options.delete_extra or (options.move and self._ledger.is_resumed)
+
+    @property
     def jobs_done(self) -> int:
         """Number of completed jobs that transferred something."""
         return self._jobs.jobs_done
@@ -161,7 +167,7 @@ class SyncPass:
         size = files = 0
         try:
             for batch in batches(self._entries(selection), LISTING_BATCH_SIZE):
-                if self._command.options.delete_extra:
+                if self._needs_names:
                     self._ledger.add_listed(entry.path for entry in batch)
                 for entry in batch:
                     size, files = size + entry.size, files + (entry.kind in "fl")

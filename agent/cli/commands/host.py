@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from agent import systemd
 from agent.cli import output
 from agent.cli.errors import CliError, Exit
 from agent.config import DEFAULT_PATH, read_config
@@ -71,6 +72,7 @@ def register(
 @with_plain_errors
 def run_agent(config: ConfigOption = DEFAULT_PATH) -> None:
     """Run the agent until it is stopped by SIGTERM or Ctrl-C; SIGHUP reads the roots again."""
+    systemd.hold_reload()  # before the imports below, which take half a second
     from agent import run
 
     run.run(config)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sqlite3
+import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -199,6 +200,36 @@ async def test_a_replayed_command_is_refused_and_not_executed(host):
     assert refused.command_id
     assert len(host.mover.begun) == 1
     assert host.link.acknowledged == [message, message]
+
+
+@pytest.mark.parametrize("damage", [b"noise" * 5000, b"", None])
+async def test_a_command_is_not_executed_again_after_the_journal_is_damaged_or_lost(host, damage):
+    journal = host.folder / "journal.db"
+    async with host.running():
+        pass
+    with sqlite3.connect(journal) as opened:
+        opened.execute("UPDATE meta SET value = '0' WHERE name = 'created_at'")
+    opened.close()
+    async with host.running():
+        message = host.send(move(), iat=int(time.time()) - 20)
+        begun = await host.mover.has_begun()
+        host.mover.fail(begun, HopError(Problem(code="disk-full", message="full")))
+        await host.link.wait_for_reports("failed")
+    for path in host.folder.glob("journal.db*"):
+        path.unlink()
+    if damage is not None:
+        journal.write_bytes(damage)
+    async with host.running():
+        host.link.deliver(message)
+        [refused] = await host.link.wait_for_reports("refused")
+        assert refused.problem.code == "command-replayed"
+        assert "may have been executed before" in refused.problem.message
+        assert host.mover.begun == []
+        host.send(move())  # the control plane sends again what it misses
+        await host.mover.has_begun()
+    async with host.running():
+        host.link.deliver(message)
+        assert len(await host.link.wait_for_reports("refused")) == 1
 
 
 @pytest.mark.parametrize("message", [b"garbage", b"\xff" * 10, b"{}", b"x" * 200_000])

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import shutil
 import signal
@@ -69,11 +70,20 @@ class Host:
     def command(self, *arguments: str) -> list[str]:
         return [str(CROSSHAUL), "agent", *arguments, "--config", str(self.config)]
 
-    def start(self) -> None:
+    def start(self, **environment: str) -> None:
         """Start it from a shell that allows core dumps of unlimited size."""
         command = ["sh", "-c", 'ulimit -c unlimited; exec "$@"', "sh", *self.command("run")]
         with (self.files.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.files.folder)
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, cwd=self.files.folder, env={**os.environ, **environment}
+            )
+
+    async def handles_hangup(self) -> None:
+        """Return once the process catches SIGHUP, which is the first thing that it does."""
+        status = Path(f"/proc/{self.process.pid}/status")
+        async with asyncio.timeout(HANG_TIMEOUT_S):
+            while not catches_hangup(status):  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0)
 
     async def run(self, *arguments: str) -> tuple[int, str]:
         """Run a command; return its exit code and output."""
@@ -108,6 +118,10 @@ class Host:
     @property
     def log(self) -> str:
         return (self.files.folder / "log").read_text()
+
+
+def catches_hangup(status: Path) -> bool:
+    return bool(int(re.search(r"^SigCgt:\s*(\w+)", status.read_text(), re.MULTILINE)[1], 16) & 1)
 
 
 @pytest.fixture
@@ -164,6 +178,24 @@ async def test_a_crash_leaves_no_core_dump(host):
     host.process.send_signal(signal.SIGSEGV)
     assert await host.ended() == -signal.SIGSEGV
     assert {path.name for path in set(host.files.folder.iterdir()) - before} <= {"agent.lock"}
+
+
+async def test_sighup_in_the_first_moments_of_a_start_does_not_end_the_agent(host, tmp_path):
+    await host.connected()
+    host.process.terminate()
+    await host.ended()
+    (host.files.folder / "log").unlink()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
+        notified.bind(str(tmp_path / "notify"))
+        notified.setblocking(False)
+        host.start(NOTIFY_SOCKET=str(tmp_path / "notify"))
+        await host.handles_hangup()
+        for _ in range(20):  # while it imports and starts
+            host.process.send_signal(signal.SIGHUP)
+        ready = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(notified, 100), HANG_TIMEOUT_S)
+    assert ready == b"READY=1"
+    await host.logs("roots read again")
+    await host.connected()
 
 
 async def test_roots_are_read_again_on_sighup(host, tmp_path):

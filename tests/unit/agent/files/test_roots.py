@@ -142,7 +142,7 @@ def test_names_that_are_not_utf8_and_long_ones_work(root):
     odd = os.fsdecode(b"latin-\xfc")
     with tree(root, writing=True) as opened:
         opened.make_directory(f"{odd}/{'n' * 255}")
-        opened.link(f"{odd}/link", "target")
+        opened.link(f"{odd}/link", "target", ".crosshaul-x")
         assert opened.readlink(f"{odd}/link") == "target"
         assert refused(lambda: opened.make_directory("n" * 256)) == errno.ENAMETOOLONG
 
@@ -193,9 +193,9 @@ class TestADestination:
                 lambda rel: opened.make_directory(f"{rel}/new"),
                 lambda rel: opened.make_writable(f"{rel}/x", "file"),
                 lambda rel: opened.open_parent(f"{rel}/x"),
-                lambda rel: opened.link(f"{rel}/x", "target"),
-                lambda rel: opened.hard_link("new", f"{rel}/file"),
-                lambda rel: opened.hard_link(f"{rel}/x", "file"),
+                lambda rel: opened.link(f"{rel}/x", "target", ".crosshaul-x"),
+                lambda rel: opened.hard_link("new", f"{rel}/file", ".crosshaul-x"),
+                lambda rel: opened.hard_link(f"{rel}/x", "file", ".crosshaul-x"),
                 lambda rel: opened.rename_new("file", f"{rel}/x"),
                 lambda rel: opened.unlink(f"{rel}/file"),
                 lambda rel: opened.unlink_beside(f"{rel}/x", "file"),
@@ -231,7 +231,7 @@ class TestADestination:
 
         with place.destination("/data/place") as opened:
             monkeypatch.setattr(roots_module.os, "open", refuse_to_read)
-            opened.link("real/deep/x", "target")
+            opened.link("real/deep/x", "target", ".crosshaul-x")
             assert refused(lambda: opened.open_directory("real")) == errno.EACCES
         assert (root / "place/real/deep/x").is_symlink()
 
@@ -340,7 +340,7 @@ def test_a_directory_that_was_replaced_is_not_written_to(root, monkeypatch):
         opened.open_parent("sub/new")
         (root / "sub").rename(root / "aside")
         opened.open_parent("sub/new")
-        opened.link("sub/new", "target")
+        opened.link("sub/new", "target", ".crosshaul-x")
     assert (root / "sub/new").is_symlink()
     assert not (root / "aside/new").is_symlink()
 
@@ -386,8 +386,8 @@ def test_a_parent_directory_swapped_for_a_link_is_detected_after_opening(root, t
 
 def test_a_link_replaces_a_file_and_leaves_no_temporary_file(root):
     with tree(root, writing=True) as opened:
-        opened.link("sub/file", "elsewhere")
-        assert refused(lambda: opened.link("sub", "elsewhere")) == errno.EISDIR
+        opened.link("sub/file", "elsewhere", ".crosshaul-x")
+        assert refused(lambda: opened.link("sub", "elsewhere", ".crosshaul-x")) == errno.EISDIR
     assert (root / "sub/file").readlink() == Path("elsewhere")
     assert sorted(path.name for path in root.rglob("*")) == ["file", "sub"]
 
