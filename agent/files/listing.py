@@ -272,9 +272,11 @@ def _entry(
         return FileEntry("d", path, mtime_ns=found.st_mtime_ns, mode=mode, owner=owner)
     if stat.S_ISREG(found.st_mode):
         sparse = allocated_bytes(found) < found.st_size
-        first = _first_name(path, found, names) if found.st_nlink > 1 else path
-        target = "" if first == path else first
-        return FileEntry("f", path, found.st_size, found.st_mtime_ns, mode, sparse, target, owner=owner)
+        entry = FileEntry("f", path, found.st_size, found.st_mtime_ns, mode, sparse, owner=owner)
+        if found.st_nlink == 1 or not selection.matches(entry):  # a filtered name is nobody's first
+            return entry
+        first = _first_name(path, found, names)
+        return entry if first == path else entry._replace(target=first)
     return unreadable_entry(path, SPECIAL_FILE.problem(path=tree.name(path)))
 
 
