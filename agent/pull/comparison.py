@@ -134,6 +134,8 @@ class Comparer:
             return Comparison.NEEDS_CHECKSUM
         if known == "done" and self._options.move and not self._ledger.completed_this_run(entry.path):
             return Comparison.NEEDS_CHECKSUM
+        if known and not self._ledger.is_same_version(entry):  # written since, with its time put back
+            return Comparison.NEEDS_CHECKSUM
         if known == "begun":  # killed between the rename and the ledger
             digest = self.read_back(entry.path, entry.size)
             if digest is None:

@@ -89,10 +89,18 @@ class Destination:
         return disk.allocated_bytes(found) if found.st_nlink == 1 else 0
 
     def apply_metadata(self, entry: FileEntry) -> None:
-        """Set times, mode and owner of a file whose bytes are identical. Raises OSError."""
+        """Set times, mode and owner of a file whose bytes are identical. Raises OSError.
+
+        Nothing is set that is so already: the file may be a name of the source's file, for which that would
+        be a change.
+        """
         descriptor = self._tree.open(entry.path, READ_FLAGS)
         try:
-            self._apply_metadata(descriptor, entry)
+            found = os.fstat(descriptor)
+            if (found.st_mtime_ns, stat.S_IMODE(found.st_mode)) == (entry.mtime_ns, entry.mode):
+                self.apply_owner(entry)
+            else:
+                self._apply_metadata(descriptor, entry)
         finally:
             os.close(descriptor)
 
