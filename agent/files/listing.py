@@ -170,7 +170,10 @@ class _WalkedDirectory:
 
     def is_inside(self, inode: InodeId) -> bool:
         """Return whether it is inside this directory: a link to such a directory would never end."""
-        return self.parent is not None and (self.parent.inode == inode or self.parent.is_inside(inode))
+        above = self.parent
+        while above and above.inode != inode:
+            above = above.parent
+        return above is not None
 
 
 class _Walk:
@@ -252,11 +255,14 @@ class _Walk:
 
 def _list_once(directory: _WalkedDirectory) -> Iterator[FileEntry]:
     """Yield the directory and its parents, each unless it was listed already."""
-    if not directory.listed:
-        if directory.parent:
-            yield from _list_once(directory.parent)
-        directory.listed = True
-        yield directory.entry
+    waiting: list[_WalkedDirectory] = []
+    above: _WalkedDirectory | None = directory
+    while above and not above.listed:
+        waiting.append(above)
+        above = above.parent
+    for each in reversed(waiting):
+        each.listed = True
+        yield each.entry
 
 
 def _inspect(tree: Tree, path: str, selection: Selection, names: LinkedNames) -> FileEntry | None:
