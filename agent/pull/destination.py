@@ -303,16 +303,23 @@ class Destination:
             self._tree.unlink(path)
         self._ledger.forget_file(path)
 
-    def finalize(self) -> None:
-        """Set times and modes of directories, then sync the file system."""
-        try:
-            for entry, _ in self._ledger.directories():
-                self._tree.set_times(entry.path, entry.mtime_ns, entry.mode & KEPT_MODE_BITS)
-                self.apply_owner(entry)
-        finally:
-            self._sync()
+    def finish_directory(self, entry: FileEntry) -> None:
+        """Set time, mode and owner of a directory that gets no more files. Raises OSError.
 
-    def _sync(self) -> None:
+        A directory that belongs to another user keeps its time and mode: that is no reason for a hop to fail
+        that could write into it. Every directory keeps its setgid bit, which what is made in it inherits.
+        """
+        descriptor = self._tree.open_directory(entry.path)
+        found = stat.S_IMODE(os.fstat(descriptor).st_mode)
+        mode = entry.mode & KEPT_MODE_BITS | stat.S_IRWXU | found & (stat.S_ISUID | stat.S_ISGID)
+        with suppress(PermissionError):
+            if mode != found:
+                os.fchmod(descriptor, mode)
+            os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
+        self.apply_owner(entry)
+
+    def finalize(self) -> None:
+        """Sync the file system. Raises OSError."""
         try:
             disk.sync_file_system(self._tree.open_directory(""))
         except NotADirectoryError:
