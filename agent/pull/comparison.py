@@ -67,7 +67,11 @@ class Comparer:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from error
         if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if self._is_identical(entry, found):
+        if entry.kind == "l":
+            if self._is_same_link(entry, found):
+                is_own = self._ledger.is_link(entry.path)
+                return Comparison.ALREADY_SENT if is_own else Comparison.IDENTICAL
+        elif self._is_identical(entry, found):
             return self._compare_identical(entry)
         if self._options.compare == "checksum" and _same_size(entry, found):
             return Comparison.NEEDS_CHECKSUM
@@ -97,9 +101,10 @@ class Comparer:
         return self.is_present(entry._replace(path=entry.target))
 
     def is_present(self, entry: FileEntry) -> bool:
-        """Return whether the destination has a file of that size and time. Raises OSError."""
+        """Return whether the destination has a file of that size and time, or such a link. Raises OSError."""
         try:
-            return self._is_identical(entry, self._tree.stat(entry.path))
+            found = self._tree.stat(entry.path)
+            return self._is_same_link(entry, found) if entry.kind == "l" else self._is_identical(entry, found)
         except (FileNotFoundError, NotADirectoryError):
             return False
 
@@ -116,6 +121,9 @@ class Comparer:
             return read_digest(descriptor, size) if has_size else None
         finally:
             os.close(descriptor)
+
+    def _is_same_link(self, entry: FileEntry, found: os.stat_result) -> bool:
+        return stat.S_ISLNK(found.st_mode) and self._tree.readlink(entry.path) == entry.target
 
     @staticmethod
     def _is_identical(entry: FileEntry, found: os.stat_result) -> bool:

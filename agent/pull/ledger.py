@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -309,11 +310,28 @@ class Ledger(LedgerDatabase):
             yield CompletedFile(os.fsdecode(path), size, digest)
 
     def present(self) -> Iterator[FileEntry]:
-        """Yield every file that the destination has as the source has it, written by this hop or before."""
-        for table in ("files WHERE digest IS NOT NULL AND", "unchanged WHERE ifnull(kind, 'f') = 'f' AND"):
-            sql = f"SELECT path, size, mtime_ns, ifnull(ctime_ns, 0) FROM {table} path > ?"
-            for path, size, mtime_ns, ctime_ns in self.paged(sql):
-                yield FileEntry("f", os.fsdecode(path), size, mtime_ns, ctime_ns=ctime_ns)
+        """Yield every file that the destination has as the source has it, written by this hop or before.
+
+        Links are among them if they were there before; those that this hop made are in `links`.
+        """
+        sql = (
+            "SELECT path, 'f', size, mtime_ns, NULL, ctime_ns FROM files"
+            " WHERE digest IS NOT NULL AND path > ?",
+            "SELECT path, ifnull(kind, 'f'), size, mtime_ns, target, ctime_ns FROM unchanged WHERE path > ?",
+        )
+        for path, kind, size, mtime_ns, target, ctime_ns in chain.from_iterable(map(self.paged, sql)):
+            yield FileEntry(
+                kind,
+                os.fsdecode(path),
+                size,
+                mtime_ns,
+                target=os.fsdecode(target or b""),
+                ctime_ns=ctime_ns or 0,
+            )
+
+    def is_link(self, path: str) -> bool:
+        """Return whether this hop has made a link there."""
+        return self.fetch_one("SELECT 1 FROM links WHERE path = ?", (os.fsencode(path),)) is not None
 
     def links(self) -> Iterator[tuple[str, bytes]]:
         for path, target in self.paged("SELECT path, target FROM links WHERE path > ?"):
