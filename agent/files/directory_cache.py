@@ -4,6 +4,7 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 MAX_OPEN_DIRECTORIES = 32
@@ -51,11 +52,31 @@ class DirectoryCache:
             return cached.descriptor
         if cached:
             self.forget(key)
+        self._open_parents(key)
+        return self._open_uncached(key)
+
+    def _open_uncached(self, key: str) -> int:
         descriptor, path = self._open_directory(key)
         self._open[key] = _OpenDirectory(descriptor, path, time.monotonic())
         if len(self._open) > MAX_OPEN_DIRECTORIES:
             os.close(self._open.popitem(last=False)[1].descriptor)
         return descriptor
+
+    def _open_parents(self, key: str) -> None:
+        """Open the parents of a very deep directory: whoever goes up from there needs them next.
+
+        Otherwise each of them would be opened from the top of the tree, in time that grows with the square
+        of its depth. A parent that cannot be opened by itself is not needed.
+        """
+        if key.count("/") < MAX_OPEN_DIRECTORIES:
+            return
+        parents, parent = list[str](), key.rpartition("/")[0]
+        while len(parents) < MAX_OPEN_DIRECTORIES // 2 and parent not in self._open:
+            parents.append(parent)
+            parent = parent.rpartition("/")[0]
+        for missing in reversed(parents):
+            with suppress(OSError):
+                self._open_uncached(missing)
 
     def forget(self, key: str) -> None:
         """Close a directory if it is open."""

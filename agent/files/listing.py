@@ -48,13 +48,26 @@ class FileEntry(NamedTuple):
     sparse: bool = False
     target: str = ""
     """A link's target; for a further hard link to a file, the path under which that was listed first."""
+    ctime_ns: int = 0
+    """When a file was last written or changed in any way (its status change); 0 if the source cannot tell."""
     problem: Problem | None = None
     owner: Owner | None = None
     """None unless owners were asked for."""
 
-    def is_still(self, found: os.stat_result) -> bool:
-        """Return whether a file has the size and time it was listed with."""
-        return (found.st_size, found.st_mtime_ns) == (self.size, self.mtime_ns)
+    def is_still(self, found: os.stat_result, own_change_ns: int | None = None) -> bool:
+        """Return whether a file has not been written since it was listed.
+
+        Size and modification time can be put back, the time of the status change cannot. `own_change_ns` is
+        the latter after a change by this agent itself.
+        """
+        if (found.st_size, stored_ns(found.st_mtime_ns)) != (self.size, self.mtime_ns):
+            return False
+        return not self.ctime_ns or stored_ns(found.st_ctime_ns) in {self.ctime_ns, own_change_ns}
+
+
+def stored_ns(time_ns: int) -> int:
+    """Return a time of a file system in ns as listings, ledgers and the lane hold it: from 1677 to 2262."""
+    return max(-MAX_NUMBER, min(time_ns, MAX_NUMBER))
 
 
 @dataclass(frozen=True)
@@ -136,6 +149,9 @@ def unreadable_entry(path: str, problem: Problem) -> FileEntry:
     return FileEntry("!", path, problem=problem)
 
 
+OwnChanges = dict[InodeId, int]
+"""The status change, in ns, that this agent has caused itself by deleting another name of a file."""
+
 LinkedNames = dict[InodeId, str]
 """The first path of each file with several hard links."""
 MAX_LINKED_NAMES = 200_000
@@ -154,7 +170,10 @@ class _WalkedDirectory:
 
     def is_inside(self, inode: InodeId) -> bool:
         """Return whether it is inside this directory: a link to such a directory would never end."""
-        return self.parent is not None and (self.parent.inode == inode or self.parent.is_inside(inode))
+        above = self.parent
+        while above and above.inode != inode:
+            above = above.parent
+        return above is not None
 
 
 class _Walk:
@@ -236,11 +255,14 @@ class _Walk:
 
 def _list_once(directory: _WalkedDirectory) -> Iterator[FileEntry]:
     """Yield the directory and its parents, each unless it was listed already."""
-    if not directory.listed:
-        if directory.parent:
-            yield from _list_once(directory.parent)
-        directory.listed = True
-        yield directory.entry
+    waiting: list[_WalkedDirectory] = []
+    above: _WalkedDirectory | None = directory
+    while above and not above.listed:
+        waiting.append(above)
+        above = above.parent
+    for each in reversed(waiting):
+        each.listed = True
+        yield each.entry
 
 
 def _inspect(tree: Tree, path: str, selection: Selection, names: LinkedNames) -> FileEntry | None:
@@ -265,16 +287,20 @@ def _entry(
             return None
         if selection.symlinks == "keep":
             owner = owner_of(found) if selection.owners else None
-            return FileEntry("l", path, mtime_ns=found.st_mtime_ns, target=tree.readlink(path), owner=owner)
+            mtime_ns = stored_ns(found.st_mtime_ns)
+            return FileEntry("l", path, mtime_ns=mtime_ns, target=tree.readlink(path), owner=owner)
         found = _followed(tree, path)
     mode, owner = stat.S_IMODE(found.st_mode), owner_of(found) if selection.owners else None
+    mtime_ns = stored_ns(found.st_mtime_ns)
     if stat.S_ISDIR(found.st_mode):
-        return FileEntry("d", path, mtime_ns=found.st_mtime_ns, mode=mode, owner=owner)
+        return FileEntry("d", path, mtime_ns=mtime_ns, mode=mode, owner=owner)
     if stat.S_ISREG(found.st_mode):
-        sparse = allocated_bytes(found) < found.st_size
-        first = _first_name(path, found, names) if found.st_nlink > 1 else path
-        target = "" if first == path else first
-        return FileEntry("f", path, found.st_size, found.st_mtime_ns, mode, sparse, target, owner=owner)
+        sparse, ctime_ns = allocated_bytes(found) < found.st_size, stored_ns(found.st_ctime_ns)
+        entry = FileEntry("f", path, found.st_size, mtime_ns, mode, sparse, "", ctime_ns, owner=owner)
+        if found.st_nlink == 1 or not selection.matches(entry):  # a filtered name is nobody's first
+            return entry
+        first = _first_name(path, found, names)
+        return entry if first == path else entry._replace(target=first)
     return unreadable_entry(path, SPECIAL_FILE.problem(path=tree.name(path)))
 
 
@@ -313,23 +339,28 @@ def open_source(tree: Tree, path: str) -> int:
     return descriptor
 
 
-def remove_source(tree: Tree, entry: FileEntry) -> bool:
+def remove_source(tree: Tree, entry: FileEntry, own_changes: OwnChanges) -> bool:
     """Delete a file, a link or an empty directory; return whether it is gone.
 
-    What has changed, or is not empty, is not deleted. Raises OSError if it cannot be deleted.
+    What has changed, or is not empty, is not deleted. Deleting one name of a file is a change of its other
+    names, which is noted in `own_changes`. Raises OSError if it cannot be deleted.
     """
     try:
         if entry.kind == "d":
             tree.remove_directory(entry.path)
             return True
         found = tree.stat(entry.path)
-        if entry.kind == "f" and not entry.is_still(found):
+        if entry.kind == "f" and not entry.is_still(found, own_changes.get(inode_of(found))):
             return False
         if stat.S_ISLNK(found.st_mode) != (entry.kind == "l"):
             return False
         if entry.kind == "l" and tree.readlink(entry.path) != entry.target:
             return False
-        tree.unlink(entry.path)
+        if entry.kind == "f" and found.st_nlink > 1:
+            _unlink_one_name(tree, entry, own_changes)
+        else:
+            tree.unlink(entry.path)
+            own_changes.pop(inode_of(found), None)
     except FileNotFoundError:  # already removed
         return True
     except OSError as error:
@@ -337,6 +368,17 @@ def remove_source(tree: Tree, entry: FileEntry) -> bool:
             raise
         return False
     return True
+
+
+def _unlink_one_name(tree: Tree, entry: FileEntry, own_changes: OwnChanges) -> None:
+    """Delete one of several names of a file, and note the change of its status. Raises OSError."""
+    descriptor = tree.open(entry.path, os.O_PATH)
+    try:
+        tree.unlink(entry.path)
+        found = os.fstat(descriptor)
+        own_changes[inode_of(found)] = stored_ns(found.st_ctime_ns)
+    finally:
+        os.close(descriptor)
 
 
 def is_name(value: Any) -> bool:

@@ -337,12 +337,6 @@ class Tree:
         os.rmdir(name, dir_fd=parent)
         self._directories.forget(key)
 
-    def set_times(self, rel: str, mtime_ns: int, mode: int) -> None:
-        """Set a directory's modification time and mode."""
-        descriptor = self.open_directory(rel)
-        os.fchmod(descriptor, mode | stat.S_IRWXU)
-        os.utime(descriptor, ns=(mtime_ns, mtime_ns))
-
     def change_owner(self, rel: str, user_id: int, group_id: int) -> None:
         """Set user and group of the entry itself, not of what a link points to."""
         parent, name = self._split(rel)

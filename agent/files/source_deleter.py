@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from agent.files.listing import FileEntry, remove_source
+from agent.files.listing import FileEntry, OwnChanges, remove_source
 from agent.files.roots import Tree
 from agent.files.same_place import is_same_entry, shows, shows_in_parent
 from agent.problems import LOCAL_SOURCE_KEPT_CHANGED, SAME_FILE
@@ -15,14 +15,16 @@ Deletion = Literal["gone", "changed", "same"]
 class SourceDeleter:
     """Deletes the entries of one request."""
 
-    def __init__(self, tree: Tree, mark: str, name: str) -> None:
+    def __init__(self, tree: Tree, mark: str, name: str, own_changes: OwnChanges) -> None:
         """Create a deleter.
 
-        `mark` is in every directory where files have arrived; `name` is the location's own name there.
+        `mark` is in every directory where files have arrived; `name` is the location's own name there;
+        `own_changes` are those of all requests of the hop.
         """
         self._tree = tree
         self._mark = mark
         self._name = name
+        self._own_changes = own_changes
         self._has_mark: dict[str, bool] = {}
         """By directory: whether the mark is in it."""
 
@@ -33,7 +35,9 @@ class SourceDeleter:
         """
         if self._is_same(entry):
             return "same"
-        is_gone = remove_source(self._tree, entry) or entry.kind == "d"  # it may have new content
+        is_gone = (
+            remove_source(self._tree, entry, self._own_changes) or entry.kind == "d"
+        )  # it may have new content
         return "gone" if is_gone else "changed"
 
     def _is_same(self, entry: FileEntry) -> bool:

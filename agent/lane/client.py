@@ -143,7 +143,12 @@ class LaneClient:
             SourceConnectionError: the connection broke.
             FileError: this file cannot be read, or has changed.
         """
-        body = {"path": entry.path, "size": entry.size, "mtime_ns": entry.mtime_ns}
+        body = {
+            "path": entry.path,
+            "size": entry.size,
+            "mtime_ns": entry.mtime_ns,
+            "ctime_ns": entry.ctime_ns,
+        }
         holes = {"holes": True} if hole and entry.sparse else {}
         with self._translate_errors():
             answer = self._post_json("range", body | {"start": start, "length": length} | holes)

@@ -10,6 +10,7 @@ import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from agent.files.listing import OwnChanges
 from agent.identity.lane_certificate import Identities, Identity
 from agent.lane.inbound import InboundConnections, token_hash
 from agent.lane.sockets import LaneSocket
@@ -36,6 +37,8 @@ class Grant:
     """Set when the grant has ended: nothing waits for bandwidth any longer."""
     unreadable: dict[str, Problem] = field(default_factory=dict, init=False)
     """By path: the error that broke off a range, to be returned when the range is requested again."""
+    own_changes: OwnChanges = field(default_factory=dict, init=False)
+    """Changes of files by the hop's own deletions."""
 
     def admits(self, token: str, certificate: bytes | None) -> bool:
         """Return whether this is the hop's token, shown by its peer before the grant expires."""

@@ -214,7 +214,7 @@ class HopRequestHandler(LaneRequestHandler):
         if not grant.serve.removing:
             raise requests.delete_not_allowed(self._hop_id)
         entries_to_delete, mark, name = requests.parse_deletions(body)
-        deleter = SourceDeleter(tree, mark, name)
+        deleter = SourceDeleter(tree, mark, name, grant.own_changes)
         states = b"".join(_delete(deleter, entry) for entry in entries_to_delete)
         self.head(200, "application/octet-stream", len(states))
         self.wfile.write(states)

@@ -146,7 +146,7 @@ def _patterns(value: Any) -> list[str]:
 
 def parse_range(body: dict[str, Any]) -> tuple[FileEntry, int, int]:
     """Return a file, and the start and length of a range of it, in bytes."""
-    file = _file(body.get("path"), body.get("size"), body.get("mtime_ns"))
+    file = _file(*(body.get(field) for field in ("path", "size", "mtime_ns", "ctime_ns")))
     start, length = _number(body.get("start")), _number(body.get("length"))
     if length > RANGE_BYTES or start + length > file.size:
         raise malformed("the range is too long")
@@ -165,7 +165,7 @@ def parse_files(body: dict[str, Any]) -> list[FileEntry]:
     """Return the files of a request, as they were listed."""
     files = body.get("files")
     if not isinstance(files, list) or not all(
-        isinstance(fields, list) and len(fields) == 3 for fields in files
+        isinstance(fields, list) and len(fields) == 4 for fields in files
     ):
         raise malformed("files must be a list of files")
     if len(files) > MAX_PACK_FILES:
@@ -180,7 +180,7 @@ def parse_deletions(body: dict[str, Any]) -> tuple[list[FileEntry], str, str]:
     """Return the entries to delete, the destination's mark, and the source's file name at the destination."""
     entries, name = body.get("entries"), body.get("name")
     if not isinstance(entries, list) or not all(
-        isinstance(fields, list) and len(fields) == 5 for fields in entries
+        isinstance(fields, list) and len(fields) == 6 for fields in entries
     ):
         raise malformed("entries must be a list of entries")
     if len(entries) > MAX_PACK_FILES or any(kind not in ("f", "l", "d") for kind, *_ in entries):
@@ -206,15 +206,16 @@ def _removable_entry(target: Any, *fields: Any) -> FileEntry:
     return _entry(*fields)._replace(target=target)
 
 
-def _file(path: Any, size: Any, mtime_ns: Any) -> FileEntry:
+def _file(path: Any, size: Any, mtime_ns: Any, ctime_ns: Any) -> FileEntry:
     """Return a regular file as it was listed."""
-    return _entry("f", path, size, mtime_ns)
+    return _entry("f", path, size, mtime_ns, ctime_ns)
 
 
-def _entry(kind: Any, path: Any, size: Any, mtime_ns: Any) -> FileEntry:
+def _entry(kind: Any, path: Any, size: Any, mtime_ns: Any, ctime_ns: Any) -> FileEntry:
     if not is_inside(path):
         raise malformed("the path leads outside the source")
-    return FileEntry(kind, path, _number(size), _number(mtime_ns, -MAX_NUMBER))
+    times = {"mtime_ns": _number(mtime_ns, -MAX_NUMBER), "ctime_ns": _number(ctime_ns, -MAX_NUMBER)}
+    return FileEntry(kind, path, _number(size), **times)
 
 
 def _number(value: Any, least: int = 0) -> int:

@@ -6,16 +6,18 @@ POST /hops/HOP/manifest     {"symlinks", "selection",
 POST /hops/HOP/incremental  as for manifest                     → as for manifest, while another hop is still
                                                                   writing the files at the source
 POST /hops/HOP/range        {"path", "size", "mtime_ns",
-                             "start", "length"}                 → the bytes, then their digest; with "holes":
+                             "ctime_ns", "start", "length"}     → the bytes, then their digest; with "holes":
                                                                   true, in the format of `sparse_ranges`
-POST /hops/HOP/pack         {"files": [[path, size, mtime_ns]]} → per file: state, digest, the bytes if `OK`
-POST /hops/HOP/digests      {"files": [[path, size, mtime_ns]]} → per file: its ranges' digests, then its
+POST /hops/HOP/pack         {"files": [[path, size, mtime_ns,
+                                        ctime_ns]]}             → per file: state, digest, the bytes if `OK`
+POST /hops/HOP/digests      as for pack                         → per file: its ranges' digests, then its
                                                                   state
 POST /hops/HOP/has-mark     {"mark", "directories": [path]}     → per directory: 1 if the destination's
                                                                   marker file is in it, else 0
 POST /hops/HOP/delete       {"mark", "name",
                              "entries": [[kind, path, size,
-                                          mtime_ns, target]]}   → per entry: its state; only for a hop that
+                                          mtime_ns, ctime_ns,
+                                          target]]}             → per entry: its state; only for a hop that
                                                                   moves
 
 The destination sends these requests, whichever side dialed. A source that dialed first sends one request of
@@ -72,8 +74,8 @@ def dump(value: Any) -> bytes:
 def entry_line(entry: FileEntry) -> bytes:
     """Return a manifest line."""
     problem = entry.problem.model_dump() if entry.problem else None
-    fields = [entry.kind, entry.path, entry.size, entry.mtime_ns, entry.mode, entry.sparse, entry.target]
-    optional = [problem, entry.owner] if entry.owner else [problem] if problem else []
+    *fields, _, owner = entry
+    optional = [problem, owner] if owner else [problem] if problem else []
     return dump([*fields, *optional]) + b"\n"
 
 
@@ -88,13 +90,16 @@ def read_entry(fields: Any) -> FileEntry:
         ProtocolError: the fields are malformed, or the path would lead outside the destination.
     """
     try:
-        kind, path, size, mtime_ns, mode, sparse, target, *rest = fields
+        kind, path, size, mtime_ns, mode, sparse, target, ctime_ns, *rest = fields
         problem = Problem.model_validate(rest[0]) if rest and rest[0] else None
         owner = _owner(rest[1]) if len(rest) > 1 else None
-        entry = FileEntry(kind, path, size, mtime_ns, mode & 0o7777, bool(sparse), target, problem, owner)
+        entry = FileEntry(
+            kind, path, size, mtime_ns, mode & 0o7777, bool(sparse), target, ctime_ns, problem, owner
+        )
     except (TypeError, ValueError) as error:
         raise ProtocolError("a manifest entry is malformed") from error
-    if not (_is_known_kind(entry) and is_number(size) and is_number(mtime_ns, -MAX_NUMBER)):
+    times = is_number(mtime_ns, -MAX_NUMBER) and is_number(ctime_ns, -MAX_NUMBER)
+    if not (_is_known_kind(entry) and is_number(size) and times):
         raise ProtocolError("a manifest entry has an unknown kind or lacks a field")
     if not is_inside(path):
         raise ProtocolError("a manifest path leads outside the source")
@@ -144,12 +149,15 @@ def manifest_request(selection: Selection) -> dict[str, object]:
 
 def pack_request(entries: Iterable[FileEntry]) -> bytes:
     """Return the body of a pack or digests request."""
-    return dump({"files": [[entry.path, entry.size, entry.mtime_ns] for entry in entries]})
+    return dump({"files": [[entry.path, entry.size, entry.mtime_ns, entry.ctime_ns] for entry in entries]})
 
 
 def delete_request(entries: Iterable[FileEntry], mark: str, name: str) -> bytes:
     """Return the body of a delete request."""
-    fields = [[entry.kind, entry.path, entry.size, entry.mtime_ns, entry.target] for entry in entries]
+    fields = [
+        [entry.kind, entry.path, entry.size, entry.mtime_ns, entry.ctime_ns, entry.target]
+        for entry in entries
+    ]
     return dump({"mark": mark, "name": name, "entries": fields})
 
 

@@ -10,8 +10,11 @@ from contextlib import suppress
 from enum import StrEnum
 
 from agent.bounded_set import BoundedSet
+from agent.files import kept_times
 from agent.files.digests import read_digest
-from agent.files.listing import READ_FLAGS, FileEntry
+from agent.files.kept_times import KeptTimes
+from agent.files.listing import READ_FLAGS, FileEntry, stored_ns
+from agent.files.paths import PARTIAL_PREFIX
 from agent.files.roots import Tree
 from agent.pull.ledger import Ledger
 from events.options import Options
@@ -20,6 +23,11 @@ _NS_PER_S = 10**9
 PROVISIONAL_NS = 1
 """Nanoseconds beyond a whole second in the time of a file that was read while its source, whose times are
 whole seconds, could still get another version within that second. Such a time proves nothing later."""
+_COARSEST_UNIT_NS = 2 * _NS_PER_S
+"""The largest unit in which a file system counts its times: FAT's."""
+_FIRST_COMMON_NS, _LAST_COMMON_NS = 0, (2**31 - 1) * _NS_PER_S
+"""Times in ns, from 1970 to 2038, that every file system can hold, or whose loss would be seen at once."""
+_PROBE_FLAGS = os.O_WRONLY | os.O_TMPFILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
 def is_provisional(mtime_ns: int) -> bool:
@@ -58,6 +66,8 @@ class Comparer:
         self._options = options
         self._ledger = ledger
         self._new_directories: BoundedSet[str] = BoundedSet()
+        self._kept_times: dict[int, KeptTimes | None] = {}
+        """By device number: what its file system keeps of a time; None if that is not known."""
 
     def add_new_directory(self, path: str) -> None:
         """Remember a directory that was just created: it is empty, so its files need no lookup."""
@@ -80,7 +90,11 @@ class Comparer:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if self._may_be_earlier_version(entry, found):
             return Comparison.NEEDS_CHECKSUM
-        if self._is_identical(entry, found):
+        if entry.kind == "l":
+            if self._is_same_link(entry, found):
+                is_own = self._ledger.is_link(entry.path)
+                return Comparison.ALREADY_SENT if is_own else Comparison.IDENTICAL
+        elif self._is_identical(entry, found):
             return self._compare_identical(entry)
         if self._options.compare == "checksum" and _same_size(entry, found):
             return Comparison.NEEDS_CHECKSUM
@@ -110,9 +124,10 @@ class Comparer:
         return self.is_present(entry._replace(path=entry.target))
 
     def is_present(self, entry: FileEntry) -> bool:
-        """Return whether the destination has a file of that size and time. Raises OSError."""
+        """Return whether the destination has a file of that size and time, or such a link. Raises OSError."""
         try:
-            return self._is_identical(entry, self._tree.stat(entry.path))
+            found = self._tree.stat(entry.path)
+            return self._is_same_link(entry, found) if entry.kind == "l" else self._is_identical(entry, found)
         except (FileNotFoundError, NotADirectoryError):
             return False
 
@@ -130,16 +145,49 @@ class Comparer:
         finally:
             os.close(descriptor)
 
-    @staticmethod
-    def _is_identical(entry: FileEntry, found: os.stat_result) -> bool:
-        """Return whether size and time are equal, to the second on a file system that keeps no more."""
+    def _is_same_link(self, entry: FileEntry, found: os.stat_result) -> bool:
+        return stat.S_ISLNK(found.st_mode) and self._tree.readlink(entry.path) == entry.target
+
+    def _is_identical(self, entry: FileEntry, found: os.stat_result) -> bool:
+        """Return whether size and time are equal, the time as the destination's file system keeps it."""
         if not _same_size(entry, found):
             return False
-        matches_coarsely = (
-            found.st_mtime_ns % _NS_PER_S == 0
-            and found.st_mtime_ns == entry.mtime_ns // _NS_PER_S * _NS_PER_S
-        )
-        return matches_coarsely or found.st_mtime_ns == entry.mtime_ns
+        mtime_ns = stored_ns(found.st_mtime_ns)
+        matches_coarsely = mtime_ns % _NS_PER_S == 0 and mtime_ns == entry.mtime_ns // _NS_PER_S * _NS_PER_S
+        if matches_coarsely or mtime_ns == entry.mtime_ns:
+            return True
+        is_common = _FIRST_COMMON_NS <= entry.mtime_ns <= _LAST_COMMON_NS
+        if is_common and abs(mtime_ns - entry.mtime_ns) >= _COARSEST_UNIT_NS:
+            return False
+        kept = self._times_kept_beside(entry.path, found.st_dev)
+        return kept is not None and stored_ns(kept.kept(entry.mtime_ns)) == mtime_ns
+
+    def _times_kept_beside(self, path: str, device: int) -> KeptTimes | None:
+        """Return what the file system of a file keeps of its time, as tried once with a file beside it."""
+        if device not in self._kept_times:
+            with suppress(OSError, OverflowError):
+                self._kept_times[device] = None
+                self._kept_times[device] = self._probe_beside(path)
+        return self._kept_times[device]
+
+    def _probe_beside(self, path: str) -> KeptTimes | None:
+        """Try with a file that has no name, or else only for a moment: a dry run shows nothing.
+
+        Raises OSError.
+        """
+        unnamed, named = _PROBE_FLAGS
+        try:
+            descriptor = self._tree.open_beside(path, ".", unnamed, 0o600)
+        except OSError:
+            if self._options.dry_run:
+                raise
+            name = f"{PARTIAL_PREFIX}{os.urandom(8).hex()}"
+            descriptor = self._tree.open_beside(path, name, named, 0o600)
+            self._tree.unlink_beside(path, name)
+        try:
+            return kept_times.probe(descriptor)
+        finally:
+            os.close(descriptor)
 
     @staticmethod
     def _may_be_earlier_version(entry: FileEntry, found: os.stat_result) -> bool:
@@ -153,6 +201,8 @@ class Comparer:
         if known is None and (self._options.compare == "checksum" or self._options.move):
             return Comparison.NEEDS_CHECKSUM
         if known == "done" and self._options.move and not self._ledger.completed_this_run(entry.path):
+            return Comparison.NEEDS_CHECKSUM
+        if known and not self._ledger.is_same_version(entry):  # written since, with its time put back
             return Comparison.NEEDS_CHECKSUM
         if known == "begun":  # killed between the rename and the ledger
             digest = self.read_back(entry.path, entry.size)

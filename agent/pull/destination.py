@@ -99,10 +99,18 @@ class Destination:
         return disk.allocated_bytes(found) if found.st_nlink == 1 else 0
 
     def apply_metadata(self, entry: FileEntry) -> None:
-        """Set times, mode and owner of a file whose bytes are identical. Raises OSError."""
+        """Set times, mode and owner of a file whose bytes are identical. Raises OSError.
+
+        Nothing is set that is so already: the file may be a name of the source's file, for which that would
+        be a change.
+        """
         descriptor = self._tree.open(entry.path, READ_FLAGS)
         try:
-            self._apply_metadata(descriptor, entry)
+            found = os.fstat(descriptor)
+            if (found.st_mtime_ns, stat.S_IMODE(found.st_mode)) == (entry.mtime_ns, entry.mode):
+                self.apply_owner(entry)
+            else:
+                self._apply_metadata(descriptor, entry)
         finally:
             os.close(descriptor)
 
@@ -307,16 +315,23 @@ class Destination:
             self._tree.unlink(path)
         self._ledger.forget_file(path)
 
-    def finalize(self) -> None:
-        """Set times and modes of directories, then sync the file system."""
-        try:
-            for entry, _ in self._ledger.directories():
-                self._tree.set_times(entry.path, entry.mtime_ns, entry.mode & KEPT_MODE_BITS)
-                self.apply_owner(entry)
-        finally:
-            self._sync()
+    def finish_directory(self, entry: FileEntry) -> None:
+        """Set time, mode and owner of a directory that gets no more files. Raises OSError.
 
-    def _sync(self) -> None:
+        A directory that belongs to another user keeps its time and mode: that is no reason for a hop to fail
+        that could write into it. Every directory keeps its setgid bit, which what is made in it inherits.
+        """
+        descriptor = self._tree.open_directory(entry.path)
+        found = stat.S_IMODE(os.fstat(descriptor).st_mode)
+        mode = entry.mode & KEPT_MODE_BITS | stat.S_IRWXU | found & (stat.S_ISUID | stat.S_ISGID)
+        with suppress(PermissionError):
+            if mode != found:
+                os.fchmod(descriptor, mode)
+            os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
+        self.apply_owner(entry)
+
+    def finalize(self) -> None:
+        """Sync the file system. Raises OSError."""
         try:
             disk.sync_file_system(self._tree.open_directory(""))
         except NotADirectoryError:

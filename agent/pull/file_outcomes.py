@@ -65,8 +65,19 @@ class FileOutcomes:
     def record_unchanged(self, entries: Iterable[FileEntry]) -> None:
         """Record entries that the destination had already, identical."""
         now = time.time()
-        rows = [(os.fsencode(one.path), one.size, one.mtime_ns, now, one.kind) for one in entries]
-        self._database.execute_many("INSERT OR REPLACE INTO unchanged VALUES (?, ?, ?, ?, ?)", rows)
+        rows = [
+            (
+                os.fsencode(one.path),
+                one.size,
+                one.mtime_ns,
+                now,
+                one.kind,
+                one.ctime_ns,
+                os.fsencode(one.target),
+            )
+            for one in entries
+        ]
+        self._database.execute_many("INSERT OR REPLACE INTO unchanged VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def record(self, entries: Iterable[FileEntry], outcome: Outcome, reason: str | None = None) -> None:
         """Record entries that were not transferred, and why."""

@@ -101,6 +101,12 @@ class Finalizer:
                 self._progress.finish_file(entry.path)
 
     def _finalize(self) -> None:
+        """Finish each directory, and sync; one that cannot be finished does not keep the others from it."""
+        for entry, _ in self._ledger.directories():
+            try:
+                self._destination.finish_directory(entry)
+            except OSError as error:
+                self._failures.add_problem(problem_of(error, self._destination.name(entry.path)), entry)
         try:
             self._destination.finalize()
         except OSError as error:

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -141,15 +142,16 @@ class Ledger(LedgerDatabase):
 
     def begin_files(self, entries: Iterable[FileEntry]) -> None:
         """Record files that may have partial files from now on; forget ranges of other versions of them."""
-        rows = [(os.fsencode(entry.path), entry.size, entry.mtime_ns) for entry in entries]
+        rows = [(os.fsencode(entry.path), entry.size, entry.mtime_ns, entry.ctime_ns) for entry in entries]
         if self._has_ranges:
             self.execute_many(
                 "DELETE FROM ranges WHERE path = ?1 AND NOT EXISTS"
-                " (SELECT 1 FROM files WHERE path = ?1 AND size = ?2 AND mtime_ns = ?3 AND digest IS NULL)",
+                " (SELECT 1 FROM files WHERE path = ?1 AND size = ?2 AND mtime_ns = ?3 AND ctime_ns = ?4"
+                " AND digest IS NULL)",
                 rows,
             )
         self._has_files = True
-        self.execute_many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, NULL, NULL, NULL)", rows)
+        self.execute_many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, NULL, NULL, NULL, ?4)", rows)
 
     @contextmanager
     def pack(self, entries: Sequence[FileEntry]) -> Iterator[None]:
@@ -159,7 +161,7 @@ class Ledger(LedgerDatabase):
         end are recorded one by one, as by `begin_files`. Most packs complete, and recording each file twice
         would take a tenth of the time.
         """
-        recorded = json.dumps([(entry.path, entry.size, entry.mtime_ns) for entry in entries])
+        recorded = json.dumps([(entry.path, entry.size, entry.mtime_ns, entry.ctime_ns) for entry in entries])
         with self._lock:
             number = self._db.execute("INSERT INTO packs (files) VALUES (?)", (recorded,)).lastrowid
         try:
@@ -174,7 +176,8 @@ class Ledger(LedgerDatabase):
         """Record the files of packs that were interrupted by a kill as begun; some may be complete."""
         for (recorded,) in self._db.execute("SELECT files FROM packs").fetchall():
             self.begin_files(
-                FileEntry("f", path, size, mtime_ns) for path, size, mtime_ns in json.loads(recorded)
+                FileEntry("f", path, size, mtime_ns, ctime_ns=ctime_ns)
+                for path, size, mtime_ns, ctime_ns in json.loads(recorded)
             )
         self._db.execute("DELETE FROM packs")
 
@@ -187,11 +190,13 @@ class Ledger(LedgerDatabase):
         with self._lock:  # so that what comes later has a later time
             now = time.time()
             rows = [
-                (os.fsencode(one.path), one.size, one.mtime_ns, digest, now, self._run)
+                (os.fsencode(one.path), one.size, one.mtime_ns, digest, now, self._run, one.ctime_ns)
                 for one, digest in files
             ]
             self._has_files = True
-            self.execute_many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6)", rows, forget)
+            self.execute_many(
+                "INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", rows, forget
+            )
 
     def arrived_since(self, after: ArrivalCursor) -> list[Arrival]:
         """Return the next completed files after the cursor, in the order of completion."""
@@ -217,7 +222,7 @@ class Ledger(LedgerDatabase):
                 self._db.execute(f"DELETE FROM {table} WHERE path = ?", (os.fsencode(path),))
 
     def known(self, entry: FileEntry) -> Literal["begun", "done"] | None:
-        """Return how far this hop has come with this version of a file."""
+        """Return how far this hop has come with a file of this size and time."""
         if not self._has_files:
             return None
         sql = "SELECT digest FROM files WHERE path = ? AND size = ? AND mtime_ns = ?"
@@ -227,6 +232,11 @@ class Ledger(LedgerDatabase):
     def earlier_state(self, entry: FileEntry) -> Literal["begun", "done"] | None:
         """Return how far the hop had come with a file before this pass; cheaper than `known` for new hops."""
         return self.known(entry) if self.had_files else None
+
+    def is_same_version(self, entry: FileEntry) -> bool:
+        """Return whether the recorded file had the status change that it has now at the source."""
+        row = self.fetch_one("SELECT ctime_ns FROM files WHERE path = ?", (os.fsencode(entry.path),))
+        return row is not None and row[0] == entry.ctime_ns
 
     def completed_this_run(self, path: str) -> bool:
         """Return whether the file was completed or verified since the ledger was opened."""
@@ -259,12 +269,16 @@ class Ledger(LedgerDatabase):
 
     def add_name(self, entry: FileEntry) -> None:
         """Record a file that will be a hard link to another file of the hop."""
-        row = (os.fsencode(entry.path), entry.size, entry.mtime_ns, entry.mode, os.fsencode(entry.target))
-        self.execute_many("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?)", [row])
+        path, target = os.fsencode(entry.path), os.fsencode(entry.target)
+        row = (path, entry.size, entry.mtime_ns, entry.mode, target, entry.ctime_ns)
+        self.execute_many("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?, ?)", [row])
 
     def names(self) -> Iterator[FileEntry]:
-        for path, size, mtime_ns, mode, target in self.paged("SELECT * FROM names WHERE path > ?"):
-            yield FileEntry("f", os.fsdecode(path), size, mtime_ns, mode, False, os.fsdecode(target))
+        sql = "SELECT path, size, mtime_ns, mode, target, ifnull(ctime_ns, 0) FROM names WHERE path > ?"
+        for path, size, mtime_ns, mode, target, ctime_ns in self.paged(sql):
+            yield FileEntry(
+                "f", os.fsdecode(path), size, mtime_ns, mode, False, os.fsdecode(target), ctime_ns
+            )
 
     def digest(self, path: str) -> bytes | None:
         """Return the digest of a file that this hop completed; None for any other."""
@@ -308,11 +322,28 @@ class Ledger(LedgerDatabase):
             yield CompletedFile(os.fsdecode(path), size, digest)
 
     def present(self) -> Iterator[FileEntry]:
-        """Yield every file that the destination has as the source has it, written by this hop or before."""
-        for table in ("files WHERE digest IS NOT NULL AND", "unchanged WHERE"):
-            sql = f"SELECT path, size, mtime_ns FROM {table} path > ?"
-            for path, size, mtime_ns in self.paged(sql):
-                yield FileEntry("f", os.fsdecode(path), size, mtime_ns)
+        """Yield every file that the destination has as the source has it, written by this hop or before.
+
+        Links are among them if they were there before; those that this hop made are in `links`.
+        """
+        sql = (
+            "SELECT path, 'f', size, mtime_ns, NULL, ctime_ns FROM files"
+            " WHERE digest IS NOT NULL AND path > ?",
+            "SELECT path, ifnull(kind, 'f'), size, mtime_ns, target, ctime_ns FROM unchanged WHERE path > ?",
+        )
+        for path, kind, size, mtime_ns, target, ctime_ns in chain.from_iterable(map(self.paged, sql)):
+            yield FileEntry(
+                kind,
+                os.fsdecode(path),
+                size,
+                mtime_ns,
+                target=os.fsdecode(target or b""),
+                ctime_ns=ctime_ns or 0,
+            )
+
+    def is_link(self, path: str) -> bool:
+        """Return whether this hop has made a link there."""
+        return self.fetch_one("SELECT 1 FROM links WHERE path = ?", (os.fsencode(path),)) is not None
 
     def links(self) -> Iterator[tuple[str, bytes]]:
         for path, target in self.paged("SELECT path, target FROM links WHERE path > ?"):

@@ -17,7 +17,8 @@ from events.base import display_text
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
-    path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, digest BLOB, at REAL, run INTEGER
+    path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, digest BLOB, at REAL,
+    run INTEGER, ctime_ns INTEGER
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS links (path BLOB PRIMARY KEY, target BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ranges (
@@ -28,10 +29,11 @@ CREATE TABLE IF NOT EXISTS folders (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS names (
     path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, mode INTEGER NOT NULL,
-    target BLOB NOT NULL
+    target BLOB NOT NULL, ctime_ns INTEGER
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS unchanged (
-    path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, at REAL, kind TEXT
+    path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, at REAL, kind TEXT,
+    ctime_ns INTEGER, target BLOB
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS fates (
     path BLOB PRIMARY KEY, kind TEXT NOT NULL, size INTEGER NOT NULL, outcome TEXT NOT NULL, reason TEXT,
@@ -46,9 +48,10 @@ CREATE TABLE IF NOT EXISTS hop (destination TEXT NOT NULL, cleared INTEGER);
 """
 _TABLES = ("hop", "files", "links", "ranges", "folders", "names", "unchanged", "listed", "fates", "packs")
 _ADDED_COLUMNS = {
-    "files": ("at REAL", "run INTEGER"),
+    "files": ("at REAL", "run INTEGER", "ctime_ns INTEGER"),
+    "names": ("ctime_ns INTEGER",),
     "ranges": ("length INTEGER",),
-    "unchanged": ("at REAL", "kind TEXT"),
+    "unchanged": ("at REAL", "kind TEXT", "ctime_ns INTEGER", "target BLOB"),
     "folders": ("owner TEXT",),
     "hop": ("cleared INTEGER",),
 }

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from agent.errors import problem_of
 from agent.files.digests import CHUNK_BYTES, MAX_PACK_FILES, file_digest, range_digest, ranges_of
 from agent.files.disk import data_ranges
-from agent.files.listing import FileEntry, Selection, entries, open_source
+from agent.files.listing import FileEntry, OwnChanges, Selection, entries, open_source
 from agent.files.roots import Roots, Tree
 from agent.files.source_deleter import SourceDeleter, kept_problem, may_have_mark
 from agent.problems import SOURCE_CHANGED
@@ -188,6 +188,7 @@ class LocalReader:
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self._interrupted = False
+        self._own_changes: OwnChanges = {}
 
     def range(
         self, entry: FileEntry, start: int, length: int, sink: Sink, hole: Hole | None = None
@@ -227,7 +228,7 @@ class LocalReader:
     def delete_entries(
         self, requested: Sequence[FileEntry], mark: str, name: str
     ) -> Iterator[Problem | None]:
-        deleter = SourceDeleter(self._tree, mark, name)
+        deleter = SourceDeleter(self._tree, mark, name, self._own_changes)
         for entry in requested:
             if self._interrupted:
                 raise SourceConnectionError("interrupted")

@@ -115,7 +115,7 @@ async def test_another_hop_is_refused(hosts):
 
 async def test_paths_outside_the_source_are_refused(hosts):
     for path in ("../keys", "/etc/passwd", "file/../../b-keys/lane.key"):
-        asked = {"path": path, "size": 1, "mtime_ns": 1, "start": 0, "length": 1}
+        asked = {"path": path, "size": 1, "mtime_ns": 1, "ctime_ns": 1, "start": 0, "length": 1}
         _, status, answer = await curl(hosts, "range", asked, identity=hosts.c)
         assert status == "400"
         assert json.loads(answer)["code"] == "malformed"

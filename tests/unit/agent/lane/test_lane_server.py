@@ -80,7 +80,7 @@ def open_descriptors() -> int:
 
 def file_fields(path: Path, name: str) -> dict[str, object]:
     found = path.stat()
-    return {"path": name, "size": found.st_size, "mtime_ns": found.st_mtime_ns}
+    return {"path": name, "size": found.st_size, "mtime_ns": found.st_mtime_ns, "ctime_ns": 0}
 
 
 class TestAccess:
@@ -193,10 +193,10 @@ class TestResponses:
     def test_packs(self, hosts):
         for name in ("a", "b", "changed"):
             write_random(hosts.data / name, 100)
-        files = [[name, 100, (hosts.data / name).stat().st_mtime_ns] for name in ("a", "b", "changed")]
+        files = [[name, 100, (hosts.data / name).stat().st_mtime_ns, 0] for name in ("a", "b", "changed")]
         (hosts.data / "changed").write_text("now")
         with LaneTestClient(hosts) as client:
-            status, answer = client.request("pack", {"files": [*files, ["gone", 5, 5]]})
+            status, answer = client.request("pack", {"files": [*files, ["gone", 5, 5, 0]]})
         a, b = (hosts.data / "a").read_bytes(), (hosts.data / "b").read_bytes()
         nothing = bytes(DIGEST_BYTES)
         expected = wire.OK + digest_of(a) + a + wire.OK + digest_of(b) + b
@@ -215,9 +215,9 @@ class TestResponses:
     @pytest.mark.parametrize("path", ["../secret", "/etc/passwd", "a/../../x", "a//b", ".", "x\0y", 7, None])
     def test_paths_that_lead_elsewhere_are_refused(self, hosts, path):
         with LaneTestClient(hosts) as client:
-            asked = {"path": path, "size": 1, "mtime_ns": 1, "start": 0, "length": 1}
+            asked = {"path": path, "size": 1, "mtime_ns": 1, "ctime_ns": 1, "start": 0, "length": 1}
             assert client.problem_code("range", asked)[0] == 400
-            assert client.problem_code("pack", {"files": [[path, 1, 1]]})[0] == 400
+            assert client.problem_code("pack", {"files": [[path, 1, 1, 1]]})[0] == 400
             assert client.problem_code("manifest", {"symlinks": "keep", "selection": [path]})[0] == 400
 
     @pytest.mark.parametrize(
@@ -226,14 +226,17 @@ class TestResponses:
             ("range", b"{no json"),
             ("range", b"[1]"),
             ("range", {}),
-            ("range", {"path": "x", "size": 1, "mtime_ns": 1, "start": -1, "length": 1}),
-            ("range", {"path": "x", "size": 1, "mtime_ns": 1, "start": 0, "length": RANGE_BYTES + 1}),
-            ("range", {"path": "x", "size": 1, "mtime_ns": 1, "start": "one", "length": 1}),
-            ("pack", {"files": [["x", 1, 1]] * (MAX_PACK_FILES + 1)}),
-            ("pack", {"files": [["x", 10**12, 1]]}),
+            ("range", {"path": "x", "size": 1, "mtime_ns": 1, "ctime_ns": 1, "start": -1, "length": 1}),
+            (
+                "range",
+                {"path": "x", "size": 1, "mtime_ns": 1, "ctime_ns": 1, "start": 0, "length": RANGE_BYTES + 1},
+            ),
+            ("range", {"path": "x", "size": 1, "mtime_ns": 1, "ctime_ns": 1, "start": "one", "length": 1}),
+            ("pack", {"files": [["x", 1, 1, 1]] * (MAX_PACK_FILES + 1)}),
+            ("pack", {"files": [["x", 10**12, 1, 1]]}),
             ("pack", {"files": 5}),
-            ("digests", {"files": [["x", 2**62, 1]]}),
-            ("digests", {"files": [["x", 2**45, 1]] * 2}),
+            ("digests", {"files": [["x", 2**62, 1, 1]]}),
+            ("digests", {"files": [["x", 2**45, 1, 1]] * 2}),
             ("manifest", {}),
             ("manifest", {"symlinks": "keep", "selection": 5}),
         ],
@@ -299,14 +302,20 @@ class TestMalformedRequest:
         ("verb", "body"),
         [
             ("range", b"[" * 100_000),
-            ("range", b'{"path": "x", "size": Infinity, "mtime_ns": 1, "start": 0, "length": 1}'),
-            ("range", {"path": "file", "size": 10, "mtime_ns": 1, "start": 5, "length": 6}),
-            ("range", {"path": "file", "size": 10, "mtime_ns": 1, "start": 2**70, "length": 0}),
-            ("range", {"path": "file", "size": 10, "mtime_ns": 1, "start": True, "length": 0}),
-            ("pack", {"files": [["file", -(2**40), 1], ["file", 2**40, 1]]}),
+            (
+                "range",
+                b'{"path": "x", "size": Infinity, "mtime_ns": 1, "ctime_ns": 1, "start": 0, "length": 1}',
+            ),
+            ("range", {"path": "file", "size": 10, "mtime_ns": 1, "ctime_ns": 1, "start": 5, "length": 6}),
+            (
+                "range",
+                {"path": "file", "size": 10, "mtime_ns": 1, "ctime_ns": 1, "start": 2**70, "length": 0},
+            ),
+            ("range", {"path": "file", "size": 10, "mtime_ns": 1, "ctime_ns": 1, "start": True, "length": 0}),
+            ("pack", {"files": [["file", -(2**40), 1, 1], ["file", 2**40, 1, 1]]}),
             ("pack", {"files": {"file": 1}}),
             ("pack", {"files": [["file", 10]]}),
-            ("pack", {"files": [["\ud800", 1, 1]]}),
+            ("pack", {"files": [["\ud800", 1, 1, 1]]}),
             ("manifest", {"symlinks": "all", "selection": None}),
             ("manifest", {"symlinks": "keep", "selection": "file"}),
             ("manifest", {"symlinks": "keep", "selection": ["file", "\ud800"]}),
@@ -416,7 +425,7 @@ class TestUnreadableFile:
             return original(descriptor, buffers)
 
         monkeypatch.setattr(request_handler.os, "readv", bad_block)
-        files = [[name, 1, (hosts.data / name).stat().st_mtime_ns] for name in ("bad", "dir", "good")]
+        files = [[name, 1, (hosts.data / name).stat().st_mtime_ns, 0] for name in ("bad", "dir", "good")]
         with LaneTestClient(hosts) as client:
             _, answer = client.request("pack", {"files": files})
         nothing = wire.UNREADABLE + bytes(DIGEST_BYTES)
@@ -433,7 +442,7 @@ class TestUnreadableFile:
         monkeypatch.setattr(request_handler.os, "readv", cut)
         with LaneTestClient(hosts) as client:
             _, answer = client.request(
-                "pack", {"files": [["file", 100, (hosts.data / "file").stat().st_mtime_ns]]}
+                "pack", {"files": [["file", 100, (hosts.data / "file").stat().st_mtime_ns, 0]]}
             )
         assert answer == wire.CHANGED + bytes(DIGEST_BYTES)
 

@@ -28,7 +28,7 @@ def make_entry(*fields, **more) -> FileEntry:
 
 
 any_entries = st.one_of(
-    st.builds(make_entry, st.just("f"), paths, numbers, times, owner=owners),
+    st.builds(make_entry, st.just("f"), paths, numbers, times, owner=owners, ctime_ns=times),
     st.builds(
         make_entry, st.sampled_from("fd"), paths, numbers, times, st.integers(0, 0o7777), st.booleans()
     ),
@@ -58,31 +58,33 @@ def test_every_entry_round_trips(entry):
         [],
         ["f"],
         ["f", "x", 1, 1, 0o644, False],
-        ["x", "x", 1, 1, 0o644, False, ""],
-        [["f"], "x", 1, 1, 0o644, False, ""],
-        ["f", 7, 1, 1, 0o644, False, ""],
-        ["f", None, 1, 1, 0o644, False, ""],
-        ["f", "x", -1, 1, 0o644, False, ""],
-        ["f", "x", 2**63, 1, 0o644, False, ""],
-        ["f", "x", 1.5, 1, 0o644, False, ""],
-        ["f", "x", float("inf"), 1, 0o644, False, ""],
-        ["f", "x", True, 1, 0o644, False, ""],
-        ["f", "x", 1, 10**30, 0o644, False, ""],
-        ["f", "x", 1, 1, "rw", False, ""],
-        ["l", "x", 0, 1, 0, False, ""],
-        ["l", "x", 0, 1, 0, False, 5],
-        ["l", "x", 0, 1, 0, False, "a\0b"],
-        ["l", "x", 0, 1, 0, False, "\ud800"],
-        ["!", "x", 0, 0, 0, False, ""],
-        ["!", "x", 0, 0, 0, False, "", "it is gone"],
-        ["!", "x", 0, 0, 0, False, "", {"code": "NOT A CODE", "message": ""}],
-        ["f", "x", 1, 1, 0o644, False, "", None, "root"],
-        ["f", "x", 1, 1, 0o644, False, "", None, [0, 0, "root"]],
-        ["f", "x", 1, 1, 0o644, False, "", None, [-1, 0, "", ""]],
-        ["f", "x", 1, 1, 0o644, False, "", None, [0, 2**32 - 1, "", ""]],
-        ["f", "x", 1, 1, 0o644, False, "", None, [0, 0, 7, ""]],
-        ["f", "x", 1, 1, 0o644, False, "", None, [0, 0, "a\0b", ""]],
-        ["f", "x", 1, 1, 0o644, False, "", None, [0, 0, "", "x" * 300]],
+        ["x", "x", 1, 1, 0o644, False, "", 1],
+        [["f"], "x", 1, 1, 0o644, False, "", 1],
+        ["f", 7, 1, 1, 0o644, False, "", 1],
+        ["f", None, 1, 1, 0o644, False, "", 1],
+        ["f", "x", -1, 1, 0o644, False, "", 1],
+        ["f", "x", 2**63, 1, 0o644, False, "", 1],
+        ["f", "x", 1.5, 1, 0o644, False, "", 1],
+        ["f", "x", float("inf"), 1, 0o644, False, "", 1],
+        ["f", "x", True, 1, 0o644, False, "", 1],
+        ["f", "x", 1, 10**30, 0o644, False, "", 1],
+        ["f", "x", 1, 1, "rw", False, "", 1],
+        ["f", "x", 1, 1, 0o644, False, "", "now"],
+        ["f", "x", 1, 1, 0o644, False, "", 2**63],
+        ["l", "x", 0, 1, 0, False, "", 1],
+        ["l", "x", 0, 1, 0, False, 5, 1],
+        ["l", "x", 0, 1, 0, False, "a\0b", 1],
+        ["l", "x", 0, 1, 0, False, "\ud800", 1],
+        ["!", "x", 0, 0, 0, False, "", 1],
+        ["!", "x", 0, 0, 0, False, "", 1, "it is gone"],
+        ["!", "x", 0, 0, 0, False, "", 1, {"code": "NOT A CODE", "message": ""}],
+        ["f", "x", 1, 1, 0o644, False, "", 1, None, "root"],
+        ["f", "x", 1, 1, 0o644, False, "", 1, None, [0, 0, "root"]],
+        ["f", "x", 1, 1, 0o644, False, "", 1, None, [-1, 0, "", ""]],
+        ["f", "x", 1, 1, 0o644, False, "", 1, None, [0, 2**32 - 1, "", ""]],
+        ["f", "x", 1, 1, 0o644, False, "", 1, None, [0, 0, 7, ""]],
+        ["f", "x", 1, 1, 0o644, False, "", 1, None, [0, 0, "a\0b", ""]],
+        ["f", "x", 1, 1, 0o644, False, "", 1, None, [0, 0, "", "x" * 300]],
     ],
 )
 def test_malformed_entries_are_rejected(fields):
@@ -95,15 +97,15 @@ def test_malformed_entries_are_rejected(fields):
 )
 def test_paths_outside_the_source_are_rejected(path):
     with pytest.raises(wire.ProtocolError, match="outside the source"):
-        read_entry("f", path, 1, 1, 0o644, False, "")
+        read_entry("f", path, 1, 1, 0o644, False, "", 1)
 
 
 @pytest.mark.parametrize("path", [".crosshaul-1", "a/.crosshaul-hop-0/b"])
 def test_names_of_partial_files_are_rejected(path):
     """A partial file of that name may be a hard link to a user's file."""
     with pytest.raises(wire.ProtocolError, match="partial files"):
-        read_entry("f", path, 1, 1, 0o644, False, "")
+        read_entry("f", path, 1, 1, 0o644, False, "", 1)
 
 
 def test_only_permission_bits_are_read():
-    assert read_entry("f", "x", 1, 1, 0o104755, False, "").mode == 0o4755
+    assert read_entry("f", "x", 1, 1, 0o104755, False, "", 1).mode == 0o4755

@@ -78,10 +78,10 @@ def listing(*lines: object) -> bytes:
 
 
 def file(path: str, size: int, *, sparse: bool = False) -> list[object]:
-    return ["f", path, size, 10**18, 0o644, sparse, ""]
+    return ["f", path, size, 10**18, 0o644, sparse, "", 1]
 
 
-PLACE: list[object] = ["d", "", 0, 10**18, 0o755, False, ""]
+PLACE: list[object] = ["d", "", 0, 10**18, 0o755, False, "", 1]
 
 
 @pytest.fixture
@@ -251,13 +251,13 @@ async def test_endless_pack_is_read_only_as_far_as_requested(hosts, hostile):
         file("a//out", 5),
         file("./out", 5),
         file("out/", 5),
-        ["d", "a/..", 0, 0, 0o755, False, ""],
-        ["l", "../out", 0, 0, 0, False, "x"],
-        ["f", "x", 5, 0, 0o644, False, "a/../../beside/x"],
-        ["l", "x", 0, 0, 0, False, ""],
-        ["f", "x", 5, 0, 0o644, False, "../../etc/passwd"],
-        ["f", "x", 5, 0, 0o644, False, "", None, [0, 0, "root\0", ""]],
-        ["d", "x", -1, 0, 0o755, False, ""],
+        ["d", "a/..", 0, 0, 0o755, False, "", 1],
+        ["l", "../out", 0, 0, 0, False, "x", 1],
+        ["f", "x", 5, 0, 0o644, False, "a/../../beside/x", 1],
+        ["l", "x", 0, 0, 0, False, "", 1],
+        ["f", "x", 5, 0, 0o644, False, "../../etc/passwd", 1],
+        ["f", "x", 5, 0, 0o644, False, "", 1, None, [0, 0, "root\0", ""]],
+        ["d", "x", -1, 0, 0o755, False, "", 1],
     ],
 )
 async def test_listing_with_path_outside_ends_the_hop(hosts, hostile, line):
@@ -295,11 +295,11 @@ async def test_file_behind_a_link_stays_inside_the_destination(hosts, hostile, t
     (hosts.archive / "beside").mkdir()
     (hosts.archive / "beside/x").write_text("precious")
     before = (hosts.archive / "beside").stat()
-    link = ["l", "way", 0, 0, 0, False, target.format(tmp_path)]
+    link = ["l", "way", 0, 0, 0, False, target.format(tmp_path), 1]
     behind = {
         "file": [file("way/x", 5), file("way/beside/x", 5)],
-        "directory": [["d", "way", 0, 0, 0o777, False, ""], file("way/x", 5)],
-        "hard link": [file("y", 5), ["f", "way/x", 5, 10**18, 0o644, False, "y"]],
+        "directory": [["d", "way", 0, 0, 0o777, False, "", 1], file("way/x", 5)],
+        "hard link": [file("y", 5), ["f", "way/x", 5, 10**18, 0o644, False, "y", 1]],
     }[entries]
 
     def respond(connection: ssl.SSLSocket, verb: str, body: dict) -> None:

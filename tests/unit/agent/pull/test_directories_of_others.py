@@ -1,0 +1,88 @@
+"""Directories at the destination that belong to another user, or that pass on their group."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.support.hosts import Hosts
+
+OTHER = 54_321
+"""A user, and a group, who is not the agent."""
+
+
+@pytest.fixture
+def hosts(tmp_path: Path):
+    hosts = Hosts(tmp_path)
+    yield hosts
+    hosts.close()
+
+
+ways = pytest.mark.parametrize("way", ["order", "local"])
+"""Routes: over the lane, and on one host."""
+
+
+@pytest.fixture
+def unprivileged(monkeypatch):
+    """Refuse what the kernel refuses to a user who may write into a directory and does not own it."""
+    if os.geteuid():
+        pytest.skip("only root can give a directory to another user")
+
+    def owners_only(call):
+        def checked(descriptor, *args, **options):
+            if os.fstat(descriptor).st_uid == OTHER:
+                raise PermissionError(1, "Operation not permitted")
+            return call(descriptor, *args, **options)
+
+        return checked
+
+    for name in ("fchmod", "utime"):
+        monkeypatch.setattr(os, name, owners_only(getattr(os, name)))
+
+
+@ways
+async def test_mirror_into_a_directory_of_another_user_succeeds(hosts, way, unprivileged):
+    (hosts.data / "sub").mkdir()
+    (hosts.data / "sub/new").write_text("new")
+    (hosts.archive / "sub").mkdir()
+    (hosts.archive / "sub/old").write_text("old")
+    for directory in (hosts.archive, hosts.archive / "sub"):
+        os.chown(directory, OTHER, OTHER)
+    await hosts.move(getattr(hosts, way)("/data/", "/archive/", delete_extra=True))
+    assert [path.name for path in (hosts.archive / "sub").iterdir()] == ["new"]
+
+
+async def test_one_directory_that_cannot_be_finished_leaves_the_others_with_their_times(hosts, monkeypatch):
+    for name in ("a", "b", "c"):
+        (hosts.data / name).mkdir()
+        os.utime(hosts.data / name, ns=(10**18, 10**18))
+    utime = os.utime
+
+    def broken(descriptor, **times):
+        if os.fstat(descriptor).st_ino == (hosts.archive / "a").stat().st_ino:
+            raise OSError(5, "Input/output error")
+        utime(descriptor, **times)
+
+    monkeypatch.setattr(os, "utime", broken)
+    error = await hosts.fails(hosts.order("/data/", "/archive/"))
+    assert [failure.path for failure in error.failures] == ["/archive/a"]
+    assert [(hosts.archive / name).stat().st_mtime_ns for name in ("b", "c")] == [10**18] * 2
+
+
+@ways
+async def test_group_of_a_setgid_directory_is_inherited_by_this_and_the_next_transfer(hosts, way):
+    if os.geteuid():
+        pytest.skip("only root can give a directory to another group")
+    os.chown(hosts.archive, 0, OTHER)
+    hosts.archive.chmod(0o2775)
+    (hosts.data / "sub").mkdir()
+    (hosts.data / "sub/one").write_text("1")
+    await hosts.move(getattr(hosts, way)("/data/", "/archive/"))
+    (hosts.data / "sub/two").write_text("2")
+    (hosts.data / "sub/deeper").mkdir()
+    await hosts.move(getattr(hosts, way)("/data/", "/archive/"))
+    for name in ("", "sub", "sub/one", "sub/two", "sub/deeper"):
+        found = (hosts.archive / name).stat()
+        assert found.st_gid == OTHER
+        assert bool(found.st_mode & stat.S_ISGID) == stat.S_ISDIR(found.st_mode)
