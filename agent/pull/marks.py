@@ -89,7 +89,7 @@ class Marks:
         if is_below(directory, self._tree.path):
             yield self._tree.open_directory(directory[len(self._tree.path.rstrip("/")) :].strip("/"))
             return
-        with self._roots.tree(directory, writing=True) as tree:
+        with self._roots.destination(directory) as tree:
             yield tree.open_directory("")
 
     def for_listing(self, selection: Selection) -> Selection:

@@ -26,7 +26,7 @@ class HeldProgress(ProgressCounter):
     @property
     def is_held(self) -> bool:
         """Whether the point is reached, also without a count: then nothing needs to be held."""
-        return self._held.is_set() or bool(self._reached(self.progress()))
+        return self._held.is_set() or bool(self._reached(self.snapshot()))
 
     def release(self) -> None:
         self._released.set()
