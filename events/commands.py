@@ -17,7 +17,7 @@ from events.base import (
     Version,
 )
 from events.locations import AbsolutePath, BucketName, Find, Location, ObjectPrefix, RemoteName
-from events.options import Options, OrderedOptions, Priority
+from events.options import Options, OrderedOptions
 
 
 class Peer(Message):
@@ -109,7 +109,10 @@ class Move(HopCommand):
 
 
 class Serve(HopCommand):
-    """Let `peer` read `path` until `until`: the source's side of a direct hop, and its hop token."""
+    """Let `peer` read `path` until `until`: the source's side of a direct hop, and its hop token.
+
+    The peer gets only what `options` and `selection` allow, whatever it requests.
+    """
 
     kind: Literal["serve"] = "serve"
     path: AbsolutePath
@@ -117,10 +120,11 @@ class Serve(HopCommand):
     endpoints: tuple[str, ...] = ()
     """The peer's lane addresses, which the source dials while the peer dials it; empty: it only listens."""
     until: Instant
-    removing: bool = False
-    """Whether the peer may also delete what it has read; only where the agent may write."""
-    priority: Priority = "normal"
-    """Priority of the transfer, by which the source's bandwidth is shared."""
+    options: OrderedOptions = Options()
+    """The transfer's options: which files the peer may read, whether links are followed, whether the peer may
+    delete what it has read (only where the agent may write), and the share of the source's bandwidth."""
+    selection: tuple[str, ...] | None = None
+    """Only these paths, relative to `path`; None for everything."""
     own_certificate: Fingerprint | None = None
     """Fingerprint of the source's own lane certificate that the peer expects. None: the newest."""
     relay: Relay | None = None

@@ -90,9 +90,9 @@ class LaneServer:
         """Serve a hop to its peer, and dial the peer until it connects.
 
         Raises:
-            HopError: the path is outside the roots, or the peer's certificate cannot be read.
+            HopError: the path is outside the roots, or the peer's certificate or a filter cannot be read.
         """
-        self._roots.tree(serve.path, writing=serve.removing).close()
+        self._roots.tree(serve.path, writing=serve.options.clears_source).close()
         earlier = self.grants.get(serve.hop_id)
         try:
             self.grants.grant(serve, token)

@@ -18,16 +18,18 @@ import pytest
 
 from agent.errors import HopError
 from agent.files.digests import DIGEST_BYTES, MAX_PACK_FILES, RANGE_BYTES, digest_of
+from agent.files.same_place import new_mark
 from agent.identity import lane_certificate
 from agent.lane import listener, request_handler, server, wire
 from agent.lane.grants import client_context
 from events.commands import Peer, Serve
+from events.options import Options
 from infra.local.demo_files import MIB, write_random
 from tests.support.hosts import TOKEN, TRANSFER, Hosts
 from tests.support.waiting import HANG_TIMEOUT_S, until
 
 HOP, OTHER = f"{TRANSFER}-500", f"{TRANSFER}-501"
-ALL = {"symlinks": "keep", "selection": None}
+ALL: dict[str, object] = {}
 
 
 @pytest.fixture
@@ -218,7 +220,8 @@ class TestResponses:
             asked = {"path": path, "size": 1, "mtime_ns": 1, "start": 0, "length": 1}
             assert client.problem_code("range", asked)[0] == 400
             assert client.problem_code("pack", {"files": [[path, 1, 1]]})[0] == 400
-            assert client.problem_code("manifest", {"symlinks": "keep", "selection": [path]})[0] == 400
+            marked = {"mark": new_mark(), "above": path, "below": path}
+            assert client.problem_code("manifest", marked)[0] == 400
 
     @pytest.mark.parametrize(
         ("verb", "body"),
@@ -234,8 +237,8 @@ class TestResponses:
             ("pack", {"files": 5}),
             ("digests", {"files": [["x", 2**62, 1]]}),
             ("digests", {"files": [["x", 2**45, 1]] * 2}),
-            ("manifest", {}),
-            ("manifest", {"symlinks": "keep", "selection": 5}),
+            ("manifest", {"mark": 5, "above": "", "below": ""}),
+            ("manifest", {"mark": new_mark(), "above": 5, "below": ""}),
         ],
     )
     def test_a_malformed_request_is_refused_and_the_connection_stays_usable(self, hosts, verb, body):
@@ -307,10 +310,9 @@ class TestMalformedRequest:
             ("pack", {"files": {"file": 1}}),
             ("pack", {"files": [["file", 10]]}),
             ("pack", {"files": [["\ud800", 1, 1]]}),
-            ("manifest", {"symlinks": "all", "selection": None}),
-            ("manifest", {"symlinks": "keep", "selection": "file"}),
-            ("manifest", {"symlinks": "keep", "selection": ["file", "\ud800"]}),
-            ("manifest", {"symlinks": ["keep"], "selection": None}),
+            ("manifest", {"mark": "file", "above": "", "below": ""}),
+            ("manifest", {"mark": new_mark(), "above": "\ud800", "below": ""}),
+            ("manifest", {"mark": new_mark()}),
         ],
     )
     def test_is_answered_with_a_problem(self, hosts, caplog, verb, body):
@@ -362,10 +364,9 @@ class TestManifest:
     def test_names_broken_selected_links_and_continues(self, hosts):
         write_random(hosts.data / "file", 10)
         (hosts.data / "dangling").symlink_to("nowhere")
+        hosts.serve(HOP, "/data/", Options(symlinks="follow"), ("file", "dangling", "gone"))
         with LaneTestClient(hosts) as client:
-            _, answer = client.request(
-                "manifest", {"symlinks": "follow", "selection": ["file", "dangling", "gone"]}
-            )
+            _, answer = client.request("manifest", ALL)
         lines = [json.loads(line) for line in answer.splitlines()]
         assert [line[:2] for line in lines] == [["f", "file"], ["!", "dangling"], ["!", "gone"], ["end", 3]]
 
@@ -381,6 +382,80 @@ class TestManifest:
             assert client.request("manifest", ALL)[0] == 200
             hosts.sources.reload([])
             assert client.problem_code("manifest", ALL) == (403, "outside-roots")
+
+
+LIMITS = [
+    pytest.param({"exclude": ("/secret/**", "key")}, None, id="filters"),
+    pytest.param({"include": ("/open/**", "*.mov")}, None, id="includes"),
+    pytest.param({}, ("open", "way/file", "leak"), id="selection"),
+    pytest.param({"symlinks": "follow"}, ("open", "way/file", "leak"), id="follow"),
+]
+
+
+class TestHostileDestination:
+    """With a valid token and certificate, it gets nothing that its hop's listing does not have."""
+
+    @pytest.fixture(autouse=True)
+    def _files(self, hosts):
+        for name in ("place/open/file", "place/secret/key", "beside/key"):
+            (hosts.data / name).parent.mkdir(parents=True, exist_ok=True)
+            (hosts.data / name).write_bytes(b"x")
+        (hosts.data / "place/way").symlink_to("../beside")
+        (hosts.data / "place/leak").symlink_to("../beside/key")
+        (hosts.data / "beside/file").write_bytes(b"x")
+        (hosts.data / "place/.crosshaul-part").write_bytes(b"x")
+        hosts.open_source()
+
+    def everything(self, hosts) -> list[str]:
+        return sorted(str(path) for path in hosts.data.rglob("*"))
+
+    @pytest.mark.parametrize(("options", "selection"), LIMITS)
+    @pytest.mark.parametrize(
+        "path", ["secret/key", "way/file", "way/key", "leak", ".crosshaul-part", "secret", "way"]
+    )
+    def test_reads_and_deletes_only_what_is_listed(self, hosts, options, selection, path):
+        hosts.serve(OTHER, "/data/place/", Options(move=True, **options), selection)
+        before, found = self.everything(hosts), (hosts.data / "place" / path).stat()
+        with LaneTestClient(hosts, OTHER) as client:
+            one = [path, 1, found.st_mtime_ns]
+            ranged = {"path": path, "size": 1, "mtime_ns": found.st_mtime_ns, "start": 0, "length": 1}
+            status, answer = client.request("range", ranged, hop=OTHER)
+            assert status in {403, 404}
+            for verb in ("pack", "digests"):
+                status, answer = client.request(verb, {"files": [one]}, hop=OTHER)
+                state = answer[:1] if verb == "pack" else answer[-1:]
+                assert status == 403 or state in {wire.UNREADABLE, wire.MISSING}
+            for kind in "fdl":
+                asked = {"mark": new_mark(), "name": "place", "entries": [[kind, *one, ""]]}
+                client.request("delete", asked, hop=OTHER)
+        assert [gone for gone in before if gone not in self.everything(hosts)] == []
+
+    @pytest.mark.parametrize("directory", ["secret", "secret/nothing", "way", ".crosshaul-x"])
+    def test_asks_about_marks_only_where_it_may_read(self, hosts, directory):
+        hosts.serve(OTHER, "/data/place/", Options(), ("open",))
+        with LaneTestClient(hosts, OTHER) as client:
+            asked = {"mark": new_mark(), "directories": ["", "open", directory]}
+            assert client.problem_code("has-mark", asked, hop=OTHER) == (403, "malformed")
+            assert client.request("has-mark", asked | {"directories": ["", "open"]}, hop=OTHER)[0] == 200
+
+    @pytest.mark.parametrize(("options", "selection"), LIMITS)
+    def test_lists_only_what_the_command_says(self, hosts, options, selection):
+        """Whatever the request says."""
+        hosts.serve(OTHER, "/data/place/", Options(**options), selection)
+        wishes = {"symlinks": "follow", "selection": ["secret"], "include": [], "exclude": [], "owners": True}
+        with LaneTestClient(hosts, OTHER) as client:
+            _, answer = client.request("manifest", wishes, hop=OTHER)
+        lines = [json.loads(line) for line in answer.splitlines()]
+        files = {path for kind, path, *_ in lines if kind == "f"}
+        assert files == {"open/file"}
+
+    def test_reads_through_links_only_inside_the_place_and_only_if_ordered(self, hosts):
+        (hosts.data / "place/inside").symlink_to("open/file")
+        body = {"files": [["inside", 1, (hosts.data / "place/open/file").stat().st_mtime_ns]]}
+        for options, state in ((Options(), wire.UNREADABLE), (Options(symlinks="follow"), wire.OK)):
+            hosts.serve(OTHER, "/data/place/", options)
+            with LaneTestClient(hosts, OTHER) as client:
+                assert client.request("pack", body, hop=OTHER)[1][:1] == state
 
 
 class TestUnreadableFile:
@@ -643,8 +718,8 @@ async def test_an_internal_error_is_logged_with_its_traceback(hosts, monkeypatch
 def test_stop_ends_all_threads(hosts):
     with LaneTestClient(hosts) as client:
         client.request("manifest", ALL)
-        hosts.destination_server.stop()
-        hosts.server.stop()
+        hosts.destination_server.shut_down()
+        hosts.server.shut_down()
         client.http.sock.settimeout(HANG_TIMEOUT_S)
         assert client.http.sock.recv(1) == b""
     assert "lane" not in {thread.name for thread in threading.enumerate()}
