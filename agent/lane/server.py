@@ -84,7 +84,7 @@ class LaneServer:
     @property
     def port(self) -> int:
         """Return the configured port, or the one that the system chose if that was 0."""
-        return int(self._server.server_address[1]) if self._server else self._listen[1]
+        return self._server.port if self._server else self._listen[1]
 
     def allow(self, serve: Serve, token: str) -> None:
         """Serve a hop to its peer, and dial the peer until it connects.

@@ -6,13 +6,15 @@ import http.client
 import json
 import logging
 import os
+import resource
 import socket
 import ssl
 import struct
 import threading
+import time
+from collections import deque
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from socketserver import TCPServer
 
 import pytest
 
@@ -20,7 +22,7 @@ from agent.errors import HopError
 from agent.files.digests import DIGEST_BYTES, MAX_PACK_FILES, RANGE_BYTES, digest_of
 from agent.files.same_place import new_mark
 from agent.identity import lane_certificate
-from agent.lane import listener, request_handler, server, wire
+from agent.lane import listener, pending_connections, request_handler, server, wire
 from agent.lane.grants import client_context
 from events.commands import Peer, Serve
 from events.options import Options
@@ -575,10 +577,10 @@ class TestSlowPeer:
         await until(lambda: not hosts.server._connections)
 
     def test_that_does_not_finish_its_handshake_is_cut_off(self, hosts, monkeypatch):
-        monkeypatch.setattr(listener, "HANDSHAKE_TIMEOUT_S", 0.05)
+        monkeypatch.setattr(pending_connections, "HELLO_TIMEOUT_S", 0.05)
         with socket.create_connection(("127.0.0.1", hosts.server.port)) as silent:
             silent.sendall(b"\x16\x03")
-            assert silent.recv(1) == b""
+            assert has_ended(silent)
 
 
 class TestStrangers:
@@ -609,22 +611,129 @@ class TestStrangers:
             session = client.http.sock.session
             assert session is None or not session.has_ticket
 
-    async def test_beyond_the_maximum_of_handshakes_are_cut_off(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(listener, "MAX_HANDSHAKES", 3)
-        hosts = Hosts(tmp_path)
-        hosts.serve(HOP, "/data/")
-        try:
-            crowd = [socket.create_connection(("127.0.0.1", hosts.server.port)) for _ in range(3)]
-            await until(lambda: hosts.server._server._handshakes._value == 0)
-            with socket.create_connection(("127.0.0.1", hosts.server.port)) as late:
-                assert late.recv(1) == b""
-            for one in crowd:
+    async def test_are_bound_for_each_address_and_the_oldest_makes_room(self, hosts, monkeypatch):
+        monkeypatch.setattr(pending_connections, "MAX_PENDING_PER_ADDRESS", 3)
+        with contextlib.ExitStack() as stack:
+            crowd = [stack.enter_context(stranger(hosts)) for _ in range(4)]
+            assert has_ended(crowd[0])
+            assert hosts.server._server.pending_count == 3
+            beside = stack.enter_context(stranger(hosts, "127.0.0.2"))
+            await until(lambda: hosts.server._server.pending_count == 4)
+            assert is_open(beside)
+            assert all(map(is_open, crowd[1:]))
+
+    async def test_make_room_for_a_peer_that_has_said_hello(self, hosts, monkeypatch):
+        """Idle connections that come later do not end a handshake that goes on."""
+        monkeypatch.setattr(pending_connections, "MAX_PENDING_PER_ADDRESS", 3)
+        hello = client_hello(hosts)
+        with contextlib.ExitStack() as stack:
+            slow = stack.enter_context(stranger(hosts))
+            slow.sendall(hello)
+            assert slow.recv(1)
+            crowd = [stack.enter_context(stranger(hosts)) for _ in range(5)]
+            for dropped in crowd[:3]:
+                assert has_ended(dropped)
+            assert slow.recv(1)
+
+    async def test_make_room_for_an_address_that_was_authenticated(self, hosts, monkeypatch):
+        monkeypatch.setattr(pending_connections, "MAX_PENDING", 3)
+        with LaneTestClient(hosts) as client:
+            assert client.request("manifest", ALL)[0] == 200
+        with contextlib.ExitStack() as stack:
+            known = stack.enter_context(stranger(hosts))
+            await until(lambda: hosts.server._server.pending_count == 1)
+            crowd = [stack.enter_context(stranger(hosts, f"127.0.0.{number}")) for number in range(2, 6)]
+            for dropped in crowd[:2]:
+                assert has_ended(dropped)
+            assert is_open(known)
+
+    def test_have_two_seconds_to_say_hello(self, hosts):
+        """However they pass the time, and without a thread each."""
+        began, threads = time.monotonic(), threading.active_count()
+        with stranger(hosts) as silent, stranger(hosts) as slow:
+            slow.sendall(client_hello(hosts)[:-1])
+            assert threading.active_count() == threads
+            for one in (silent, slow):
+                assert has_ended(one)
+        assert pending_connections.HELLO_TIMEOUT_S == 2
+        assert 2 <= time.monotonic() - began < HANG_TIMEOUT_S
+
+    async def test_two_thousand_from_one_address_leave_hops_as_fast_as_before(self, hosts):
+        """The address is the peer's own, and the strangers come again as soon as they are dropped."""
+        write_random(hosts.data / "file", 10)
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        over, made = threading.Event(), [0]
+
+        def crowd() -> None:
+            held: deque[socket.socket] = deque(maxlen=min(2000, limit // 2))
+            while not over.is_set():
+                if len(held) == held.maxlen:
+                    held.popleft().close()
+                with contextlib.suppress(OSError):
+                    held.append(stranger(hosts))
+                made[0] += 1
+            for one in held:
                 one.close()
-            await until(lambda: hosts.server._server._handshakes._value == 3)
-            with LaneTestClient(hosts) as client:
-                assert client.request("manifest", ALL)[0] == 200
+
+        await hosts.move(hosts.order("/data/", "/archive/before/"))
+        thread = threading.Thread(target=crowd)
+        thread.start()
+        try:
+            await until(lambda: made[0] >= 2000)
+            began = time.monotonic()
+            for number in range(5):
+                await hosts.move(hosts.order("/data/", f"/archive/{number}/"))
+                assert hosts.server._server.pending_count <= pending_connections.MAX_PENDING_PER_ADDRESS
+            assert time.monotonic() - began < HANG_TIMEOUT_S
         finally:
-            hosts.close()
+            over.set()
+            thread.join()
+        assert (hosts.archive / "4/file").read_bytes() == (hosts.data / "file").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("host", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:aaaa::7", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+    ],
+)
+def test_one_host_counts_as_one_address(host, network):
+    """A host may choose among 2**64 addresses in its IPv6 network."""
+    assert pending_connections.network_of(host) == network
+
+
+def stranger(hosts, address: str = "127.0.0.1") -> socket.socket:
+    return socket.create_connection(("127.0.0.1", hosts.server.port), HANG_TIMEOUT_S, (address, 0))
+
+
+def is_open(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) != b""
+    except BlockingIOError:
+        return True
+    except ConnectionError:
+        return False
+
+
+def has_ended(connection: socket.socket) -> bool:
+    """Wait until something arrives, and return whether it is the end."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionError:  # it was closed with unread data
+        return True
+
+
+def client_hello(hosts) -> bytes:
+    outgoing = ssl.MemoryBIO()
+    context = client_context(hosts.c, hosts.b.certificate.read_text())
+    handshake = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=HOP)
+    with pytest.raises(ssl.SSLWantReadError):
+        handshake.do_handshake()
+    return outgoing.read()
 
 
 def test_a_hop_has_a_maximum_of_connections(hosts, monkeypatch):
@@ -692,7 +801,7 @@ def test_a_connection_reset_before_the_handshake_is_closed(hosts, server_side):
 
 async def test_without_descriptors_it_pauses_and_continues(hosts, monkeypatch, caplog):
     monkeypatch.setattr(listener, "ACCEPT_BACKOFF_S", 0)
-    original, left = TCPServer.get_request, [3]
+    original, left = socket.socket.accept, [3]
 
     def exhausted(self):
         left[0] -= 1
@@ -700,7 +809,7 @@ async def test_without_descriptors_it_pauses_and_continues(hosts, monkeypatch, c
             raise OSError(errno.EMFILE, "Too many open files")
         return original(self)
 
-    monkeypatch.setattr(TCPServer, "get_request", exhausted)
+    monkeypatch.setattr(socket.socket, "accept", exhausted)
     with LaneTestClient(hosts) as client:
         assert client.request("manifest", ALL)[0] == 200
     assert "lane cannot accept" in caplog.text
