@@ -11,6 +11,7 @@ from events.base import (
     HopId,
     Instant,
     KeyId,
+    LaneAddresses,
     Message,
     TransferId,
     UpdateId,
@@ -44,9 +45,9 @@ class DirectRoute(Message):
 
     kind: Literal["direct"] = "direct"
     source: Peer
-    endpoints: tuple[str, ...]
+    endpoints: LaneAddresses
     """The source's lane addresses, `host:port`, its preferred one first."""
-    own_endpoints: tuple[str, ...] = ()
+    own_endpoints: LaneAddresses = ()
     """The destination's own lane addresses, which the source dials; empty if it does not dial."""
     hop_token: str
     """The source's `Serve` command for this hop and attempt, presented on every connection."""
@@ -117,7 +118,7 @@ class Serve(HopCommand):
     kind: Literal["serve"] = "serve"
     path: AbsolutePath
     peer: Peer
-    endpoints: tuple[str, ...] = ()
+    endpoints: LaneAddresses = ()
     """The peer's lane addresses, which the source dials while the peer dials it; empty: it only listens."""
     until: Instant
     options: OrderedOptions = Options()

@@ -204,7 +204,7 @@ def record_inbound(monkeypatch) -> list[object]:
     taken: list[object] = []
     original = inbound.InboundConnections.add_idle
     monkeypatch.setattr(
-        inbound.InboundConnections, "add", lambda *args: (taken.append(args), original(*args))
+        inbound.InboundConnections, "add_idle", lambda *args: (taken.append(args), original(*args))
     )
     return taken
 
@@ -230,11 +230,11 @@ class TestDialingSource:
         with expected_inbound(hosts) as inbound_connections, dial(hosts, HOP) as connection:
             assert send_request(connection, reverse_request(HOP, hops_token, "127.0.0.1:1")) == status
             if status == 101:
-                with contextlib.closing(inbound_connections.take(HANG_TIMEOUT_S)) as idle:
+                with contextlib.closing(inbound_connections.wait_for_connection(HANG_TIMEOUT_S)) as idle:
                     assert idle.dialed_address == "127.0.0.1:1"
             else:
                 with pytest.raises(SourceConnectionError):
-                    inbound_connections.take(0)
+                    inbound_connections.wait_for_connection(0)
 
     def test_needs_the_certificate_of_the_source(self, hosts, tmp_path):
         (tmp_path / "mallory").mkdir()
@@ -244,7 +244,7 @@ class TestDialingSource:
                 connection.sendall(reverse_request(HOP, TOKEN, "127.0.0.1:1"))
                 assert connection.recv(1) == b""
             with pytest.raises(SourceConnectionError):
-                inbound_connections.take(0)
+                inbound_connections.wait_for_connection(0)
 
     @pytest.mark.parametrize(
         ("raw_request", "status"),
@@ -265,7 +265,7 @@ class TestDialingSource:
             with dial(hosts, HOP) as connection:
                 assert send_request(connection, raw_request) == status
             with pytest.raises(SourceConnectionError):
-                inbound_connections.take(0)
+                inbound_connections.wait_for_connection(0)
 
     def test_that_sends_nothing_is_cut_off(self, hosts, monkeypatch):
         monkeypatch.setattr(inbound, "REQUEST_TIMEOUT_S", 0.05)
@@ -289,7 +289,7 @@ class TestDialingSource:
                 await until(lambda: inbound_connections._idle)
             await until(lambda: not sockets.has_no_data(inbound_connections._idle[0].connection))
             with pytest.raises(SourceConnectionError):
-                inbound_connections.take(0)
+                inbound_connections.wait_for_connection(0)
 
     async def test_sends_nothing_to_another_agent_at_that_address(self, hosts, tmp_path, monkeypatch):
         """Not even the token."""
