@@ -19,6 +19,7 @@ zone = "Europe/Berlin"
 path = "/data"                        # the name that locations use
 access = "ro"                         # or "rw"
 directory = "/mnt/raid/data"          # default: path
+links = true                          # locations may pass symbolic links inside the root; default: false
 
 [[remotes]]                           # remotes of this host's rclone.conf that transfers may use
 name = "archive"                      # its name there, and in locations
@@ -83,6 +84,9 @@ class RootConfig(Request):
     path: AbsolutePath
     access: Literal["ro", "rw"]
     directory: Directory | None = None
+    links: bool = False
+    """Whether the paths of locations may pass symbolic links, and what links below them point to may be
+    anywhere in the root."""
 
     @property
     def folder(self) -> Path:

@@ -72,12 +72,14 @@ OUTSIDE_ROOTS = ProblemType(
 PATH_THROUGH_LINK = replace(
     OUTSIDE_ROOTS,
     message="{path} leads through a symbolic link.",
-    advice="Use a path without symbolic links.",
+    advice="Use a path without symbolic links. The host's administrator can allow them for a root, with "
+    "`links = true` in agent.toml.",
 )
 PATH_LEAVES_ROOT = replace(
     OUTSIDE_ROOTS,
-    message="{path} leads out of the root, or into a read-only root.",
-    advice="Name a path inside one of the agent's roots.",
+    message="{path} leads out of the location or the root, or into a read-only root.",
+    advice="Name a path inside one of the agent's roots. Where links are followed, they must not leave the "
+    "location.",
 )
 LINK_LEAVES_ROOT = replace(
     OUTSIDE_ROOTS,

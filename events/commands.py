@@ -12,13 +12,14 @@ from events.base import (
     HopId,
     Instant,
     KeyId,
+    LaneAddresses,
     Message,
     TransferId,
     UpdateId,
     Version,
 )
 from events.locations import AbsolutePath, BucketName, Find, Location, ObjectPrefix, RemoteName
-from events.options import Options, OrderedOptions, Priority
+from events.options import Options, OrderedOptions
 from events.releases import SignedRelease
 
 
@@ -46,9 +47,9 @@ class DirectRoute(Message):
 
     kind: Literal["direct"] = "direct"
     source: Peer
-    endpoints: tuple[str, ...]
+    endpoints: LaneAddresses
     """The source's lane addresses, `host:port`, its preferred one first."""
-    own_endpoints: tuple[str, ...] = ()
+    own_endpoints: LaneAddresses = ()
     """The destination's own lane addresses, which the source dials; empty if it does not dial."""
     hop_token: str
     """The source's `Serve` command for this hop and attempt, presented on every connection."""
@@ -111,18 +112,22 @@ class Move(HopCommand):
 
 
 class Serve(HopCommand):
-    """Let `peer` read `path` until `until`: the source's side of a direct hop, and its hop token."""
+    """Let `peer` read `path` until `until`: the source's side of a direct hop, and its hop token.
+
+    The peer gets only what `options` and `selection` allow, whatever it requests.
+    """
 
     kind: Literal["serve"] = "serve"
     path: AbsolutePath
     peer: Peer
-    endpoints: tuple[str, ...] = ()
+    endpoints: LaneAddresses = ()
     """The peer's lane addresses, which the source dials while the peer dials it; empty: it only listens."""
     until: Instant
-    removing: bool = False
-    """Whether the peer may also delete what it has read; only where the agent may write."""
-    priority: Priority = "normal"
-    """Priority of the transfer, by which the source's bandwidth is shared."""
+    options: OrderedOptions = Options()
+    """The transfer's options: which files the peer may read, whether links are followed, whether the peer may
+    delete what it has read (only where the agent may write), and the share of the source's bandwidth."""
+    selection: tuple[str, ...] | None = None
+    """Only these paths, relative to `path`; None for everything."""
     own_certificate: Fingerprint | None = None
     """Fingerprint of the source's own lane certificate that the peer expects. None: the newest."""
     relay: Relay | None = None

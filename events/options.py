@@ -39,6 +39,7 @@ MAX_RATE = 2**53 - 1
 ZoneName = Annotated[str, AfterValidator(_known_zone)]
 Rate = Annotated[int, Field(ge=1024, le=MAX_RATE, description="bytes per second")]
 Priority = Literal["low", "normal", "high"]
+Symlinks = Literal["keep", "skip", "follow"]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
@@ -80,7 +81,7 @@ class Options(Request):
     verify: Literal["transfer", "reread"] = "transfer"
     """`transfer`: every range and pack is checked against its digest as it arrives. `reread`: written data is
     also read back from the disk."""
-    symlinks: Literal["keep", "skip", "follow"] = "keep"
+    symlinks: Symlinks = "keep"
     """Copy symbolic links as links, leave them out, or copy their targets."""
     owner: Literal["agent", "names", "ids"] = "agent"
     """Owner of files at the destination: the agent's user (`agent`), or user and group of the source, by name

@@ -235,6 +235,7 @@ class Stage:
             "mqtt_ca": here.mqtt_ca,
             "s3_endpoint": here.endpoint,
             "sign_in_endpoint": here.endpoint,
+            "loopback_lanes": 1,
         }
 
     def api_url(self, api_id: str, api_stage: str, region: str) -> str:

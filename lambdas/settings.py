@@ -6,7 +6,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 PREFIX = "CROSSHAUL_"
-_NUMBERS = ("mqtt_port", "rotate_after_days")
+_NUMBERS = ("mqtt_port", "rotate_after_days", "loopback_lanes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +63,8 @@ class Settings:
     """The broker's certificate authority, PEM. Empty: the agent uses its system's authorities."""
     s3_endpoint: str = ""
     """The S3 endpoint that agents use. Empty: S3 in AWS."""
+    loopback_lanes: int = 0
+    """1 if agents may dial each other on loopback: the local stage, whose agents all run on one host."""
 
     @property
     def bucket_names(self) -> tuple[str, ...]:

@@ -59,12 +59,14 @@ def transfer_service() -> "TransferService":
 
 @cache
 def dispatcher() -> "Dispatcher":
-    from lambdas.transfers.dispatcher import Dispatcher, S3Access
+    from lambdas.transfers.dispatcher import Dispatcher, DispatchSettings
 
     config = adapters.settings()
-    s3 = S3Access(config.region, config.s3_endpoint or None, config.relay_bucket or None)
+    settings = DispatchSettings(
+        config.region, config.s3_endpoint or None, config.relay_bucket or None, bool(config.loopback_lanes)
+    )
     return Dispatcher(
-        transfer_writer(), adapters.agent_store(), adapters.command_publisher(), s3, adapters.clock
+        transfer_writer(), adapters.agent_store(), adapters.command_publisher(), settings, adapters.clock
     )
 
 

@@ -19,12 +19,20 @@ class NestedRoot(NamedTuple):
 class Boundary:
     """The boundary of one root."""
 
-    def __init__(self, top: Path, nested: Iterable[NestedRoot] = (), private: str | None = None) -> None:
+    def __init__(
+        self,
+        top: Path,
+        nested: Iterable[NestedRoot] = (),
+        private: str | None = None,
+        *,
+        links_allowed: bool = False,
+    ) -> None:
         """Create the boundary of the root at `top`.
 
         `nested` are roots that may be inside this one: the innermost root's access applies. `private` is
-        excluded, even if it is inside.
+        excluded, even if it is inside. With `links_allowed`, paths may pass links, within the root.
         """
+        self.links_allowed = links_allowed
         self.top = os.path.realpath(top)
         self._nested = [root for root in nested if root.path != self.top and is_below(root.path, self.top)]
         self._private = private

@@ -121,6 +121,7 @@ _PROBLEM_TYPES = {
     errno.ENOENT: problems.PATH_MISSING,
     errno.ENOTDIR: problems.NOT_BROWSABLE,
     errno.EACCES: problems.NOT_READABLE_BY_USER,
+    errno.ELOOP: problems.PATH_THROUGH_LINK,
     errno.EXDEV: problems.LINK_LEAVES_ROOT,
     errno.ENAMETOOLONG: problems.PATH_TOO_LONG,
 }

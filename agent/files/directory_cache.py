@@ -46,21 +46,27 @@ class DirectoryCache:
 
         The cache closes it, possibly at the next call. Raises what `open_directory` raises.
         """
+        return self._opened(key).descriptor
+
+    def path_of(self, key: str) -> str:
+        """Return a directory's path, as the kernel reports it; the directory is opened like that, too."""
+        return self._opened(key).path
+
+    def _opened(self, key: str) -> _OpenDirectory:
         cached = self._open.get(key)
         if cached and self._is_still_there(cached):
             self._open.move_to_end(key)
-            return cached.descriptor
+            return cached
         if cached:
             self.forget(key)
         self._open_parents(key)
         return self._open_uncached(key)
 
-    def _open_uncached(self, key: str) -> int:
-        descriptor, path = self._open_directory(key)
-        self._open[key] = _OpenDirectory(descriptor, path, time.monotonic())
+    def _open_uncached(self, key: str) -> _OpenDirectory:
+        opened = self._open[key] = _OpenDirectory(*self._open_directory(key), time.monotonic())
         if len(self._open) > MAX_OPEN_DIRECTORIES:
             os.close(self._open.popitem(last=False)[1].descriptor)
-        return descriptor
+        return opened
 
     def _open_parents(self, key: str) -> None:
         """Open the parents of a very deep directory: whoever goes up from there needs them next.

@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 from agent.errors import HopError, ReplacedError, problem_of
@@ -20,8 +21,8 @@ from agent.files.same_place import MarkedLocation, require_apart, shows
 from agent.problems import LINK_LOOP, SAME_PLACE, SPECIAL_FILE
 from events.base import Problem
 from events.filters import Filters
+from events.options import Symlinks
 
-Symlinks = Literal["keep", "skip", "follow"]
 Kind = Literal["f", "d", "l", "!"]
 """File, directory, symbolic link; `!` is an entry that cannot be transferred, with the reason."""
 
@@ -96,6 +97,22 @@ class Selection:
             else self.filters.matches(entry.path)
         )
 
+    def allows(self, kind: Kind, path: str) -> bool:
+        """Return whether an entry of this kind and path could be in the listing."""
+        if is_partial(path) or (kind == "l" and self.symlinks != "keep"):
+            return False
+        return self._is_selected(path) and self.matches(FileEntry(kind, path))
+
+    def _is_selected(self, path: str) -> bool:
+        if self._paths is None:
+            return True
+        names = path.split("/")
+        return any("/".join(names[:depth]) in self._paths for depth in range(1, len(names) + 1))
+
+    @cached_property
+    def _paths(self) -> frozenset[str] | None:
+        return None if self.paths is None else frozenset(self.paths)
+
     def may_match_below(self, path: str) -> bool:
         """Return whether the filters may match a name whose kind is not known yet."""
         return not self.filters or self.filters.matches(path) or self.filters.may_match_below(path)
@@ -127,12 +144,10 @@ def entry_at(tree: Tree, selection: Selection, path: str) -> FileEntry | None:
 
     A file with several hard links is listed together with them.
     """
-    if is_partial(path):
-        return None
     names: LinkedNames = {}
     entry = _inspect(tree, path, selection, names)
     is_single = entry is not None and entry.kind in "fd" and not names
-    return entry if entry and is_single and selection.matches(entry) else None
+    return entry if entry and is_single and selection.allows(entry.kind, path) else None
 
 
 def _outermost(selection: tuple[str, ...]) -> Iterator[str]:

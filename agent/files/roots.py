@@ -1,10 +1,13 @@
-"""Keep every path inside its root: resolve links, and check the result again after opening.
+"""Keep every path inside its root, and a hop inside its place: the location that it reads or writes.
 
-Everything below a root is reached through directory descriptors. A directory is opened at its resolved path;
-its path as the kernel reports it must then be inside the root, and is checked again while it stays open. A
-file is opened in its directory without following a link. So a link, or a directory that is swapped or moved
-at the same time, cannot lead outside. Below a hop's destination no link is followed at all: each directory is
-opened from its parent, and must be a real directory.
+Everything below a root is reached through directory descriptors. Each directory is opened from its parent
+without following a link; its path as the kernel reports it must then be inside the root and the place, and
+is checked again while it stays open. So a link, or a directory that is swapped or moved at the same time,
+cannot lead outside.
+
+Links are followed in two cases only: on the way to a location, if the host's administrator allows it for the
+root (`links = true`); and below it, if the hop follows links. What they lead to must be inside the place, or,
+with `links = true`, inside the root. Nothing is ever written below a link at a destination.
 """
 
 import errno
@@ -50,14 +53,16 @@ class Roots:
 
         Raises HopError if the host does not allow it.
         """
-        return self.tree(path, writing=True, following=False)
+        return self._tree(path, writing=True, following=False, destination=True)
 
-    def tree(self, path: str, *, writing: bool, following: bool = True) -> "Tree":
-        """Return the tree at an absolute path, to read or also write.
+    def tree(self, path: str, *, writing: bool, following: bool = False) -> "Tree":
+        """Return the tree at an absolute path, to read or also to delete what was moved from it.
 
-        With `following`, links below it are followed as long as they stay inside the root. Raises HopError if
-        the host does not allow it.
+        With `following`, links below it are followed. Raises HopError if the host does not allow it.
         """
+        return self._tree(path, writing=writing, following=following, destination=False)
+
+    def _tree(self, path: str, *, writing: bool, following: bool, destination: bool) -> "Tree":
         plain = "/" + path.strip("/")
         containing = [root for root in self._roots if is_below(plain, root.path)]
         if not containing or ".." in plain.split("/") or "\0" in plain:
@@ -66,8 +71,12 @@ class Roots:
         if writing and root.access != "rw":
             raise HopError(self._read_only(plain, root))
         key_in_root = plain[len(root.path.rstrip("/")) :].strip("/")
-        boundary = Boundary(root.folder, self._nested() if writing else (), self._private)
-        return Tree(boundary, key_in_root, path=plain, writing=writing, following=following)
+        boundary = Boundary(
+            root.folder, self._nested() if writing else (), self._private, links_allowed=root.links
+        )
+        return Tree(
+            boundary, key_in_root, path=plain, writing=writing, following=following, destination=destination
+        )
 
     def _nested(self) -> tuple[NestedRoot, ...]:
         return tuple(NestedRoot(os.path.realpath(root.folder), root.access == "rw") for root in self._roots)
@@ -88,8 +97,8 @@ class Tree:
     """A location inside a root, a file or a directory, and everything below it.
 
     Paths are relative to the location, '' is the location itself; bytes that are not UTF-8 appear as
-    `os.fsdecode`'s surrogates. An OSError with EXDEV means that a link leads out of the root. Use it from one
-    thread at a time.
+    `os.fsdecode`'s surrogates. An OSError with EXDEV means that a path leads out of the root or the location,
+    one with ELOOP that it leads through a link that is not followed. Use it from one thread at a time.
     """
 
     def __init__(
@@ -99,14 +108,15 @@ class Tree:
         *,
         path: str,
         writing: bool = False,
-        following: bool = True,
+        following: bool = False,
+        destination: bool = False,
     ) -> None:
         """Create a tree at `key_in_root`, the location's path below the root with this boundary.
 
         For `writing`, directories are opened by exactly their names, even if the file system would accept
-        others: SameNameError. Without `following`, links are followed only on the way to the location. Below
-        it, only directories may be on the way to anything, each under a single path: InTheWayError,
-        SamePlaceError.
+        others: SameNameError. With `following`, links below the location are followed. Below a `destination`,
+        what is in a directory's place and a directory under a second path have errors of their own:
+        InTheWayError, SamePlaceError.
         """
         self.path = path
         """The location's absolute path, as locations write it."""
@@ -116,7 +126,8 @@ class Tree:
         self._directories = DirectoryCache(self._open_directory)
         self._folding = NameFolding() if writing else None
         self._follow_links = following
-        self._aliases = {} if following else self._find_aliases()
+        self._is_destination = destination
+        self._aliases = self._find_aliases() if destination else {}
         """For directories below the location that are mounted under another path, too: that path."""
 
     def __enter__(self) -> "Tree":
@@ -211,16 +222,15 @@ class Tree:
         return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=parent)
 
     def open_followed(self, rel: str, flags: int) -> int:
-        """Return a file's descriptor, for the caller to close; a link is followed inside the root.
+        """Return a file's descriptor, for the caller to close; a link is followed if links are.
 
-        Below a location without `following` a link is not followed: ELOOP.
+        The location itself may be a link only if the root allows links. Otherwise: ELOOP.
         """
-        if rel and not self._follow_links:
+        if not (self._follow_links if rel else self._boundary.links_allowed):
             return self.open(rel, flags)
-        target = os.path.realpath(os.path.join(self._top, self._key(rel)))  # noqa: PTH118
-        self._boundary.require_inside(target)
-        descriptor = os.open(target, flags | os.O_NOFOLLOW | os.O_CLOEXEC)
-        self._verified_path(descriptor)
+        key = self._key(rel)
+        descriptor = os.open(self._resolve(key), flags | os.O_NOFOLLOW | os.O_CLOEXEC)
+        self._verified_path(descriptor, key)
         return descriptor
 
     def make_directory(self, rel: str) -> None:
@@ -358,20 +368,48 @@ class Tree:
         return self._directories.open_directory(parent), name or "."
 
     def _open_directory(self, key: str) -> tuple[int, str]:
-        """Open a directory by its key, and verify that it is inside the root; return its path, too."""
-        if not self._follow_links and len(key) > len(self._inner):
+        """Open a directory by its key, and verify that it is inside; return its path, too."""
+        if not (self._follow_links if self._is_below_location(key) else self._boundary.links_allowed):
             below = self._open_stepwise(key)
-            return below, self._verified_path(below)
+            return below, self._verified_path(below, key)
         unverified = self._folding.unverified_ancestors(self._top, self._inner, key) if self._folding else []
         descriptor = self._open_in_parent(key)
         if descriptor is None:
-            target = os.path.realpath(os.path.join(self._top, key))  # noqa: PTH118
-            self._boundary.require_inside(target)
-            descriptor = os.open(target, DIRECTORY_FLAGS)
-        path = self._verified_path(descriptor)
+            descriptor = os.open(self._resolve(key), DIRECTORY_FLAGS)
+        path = self._verified_path(descriptor, key)
         if self._folding:
             self._folding.verify(unverified)
         return descriptor, path
+
+    def _is_below_location(self, key: str) -> bool:
+        return len(key) > len(self._inner)
+
+    def _resolve(self, key: str) -> str:
+        """Return the path of what a key leads to, with all links followed.
+
+        Raises OSError with EXDEV if that is outside.
+        """
+        if self._is_bound_to_place(key):
+            target = os.path.realpath(os.path.join(self._place, key[len(self._inner) :].lstrip("/")))  # noqa: PTH118
+        else:
+            target = os.path.realpath(os.path.join(self._top, key))  # noqa: PTH118
+        self._require_inside(target, key)
+        return target
+
+    def _is_bound_to_place(self, key: str) -> bool:
+        """Return whether what a key leads to must be inside the location, and not only inside the root."""
+        may_leave = self._follow_links and self._boundary.links_allowed
+        return self._is_below_location(key) and not may_leave
+
+    @property
+    def _place(self) -> str:
+        """The location's path, as the kernel reports it. Raises OSError if it is not a directory."""
+        return self._directories.path_of(self._inner)
+
+    def _require_inside(self, path: str, key: str) -> None:
+        self._boundary.require_inside(path)
+        if self._is_bound_to_place(key) and not is_below(path, self._place):
+            raise OSError(errno.EXDEV, "a path leads out of the hop's place", path)
 
     def _open_in_parent(self, key: str) -> int | None:
         """Open a plain directory in its parent, if that is open already; None if it is not that simple."""
@@ -384,12 +422,15 @@ class Tree:
             return None
 
     def _open_stepwise(self, key: str) -> int:
-        """Open a directory below the location, each one from its parent, beginning at the last open one.
+        """Open a directory, each one from its parent, beginning at the last open one.
 
-        Raises InTheWayError, SamePlaceError or SameNameError.
+        Raises InTheWayError, SamePlaceError, SameNameError or OSError with ELOOP.
         """
+        if not key:
+            return os.open(self._top, DIRECTORY_FLAGS)
+        first = self._inner if self._is_below_location(key) else ""
         reached = key.rpartition("/")[0]
-        while len(reached) > len(self._inner) and reached not in self._directories:
+        while len(reached) > len(first) and reached not in self._directories:
             reached = reached.rpartition("/")[0]
         names = key[len(reached) :].strip("/").split("/")
         descriptor, is_owned = self._directories.open_directory(reached), False
@@ -415,10 +456,14 @@ class Tree:
         except OSError as error:
             if error.errno not in {errno.ENOTDIR, errno.ELOOP}:
                 raise
-            found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            raise InTheWayError(self._location(key), is_link=stat.S_ISLNK(found.st_mode)) from error
+            is_link = stat.S_ISLNK(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode)
+            if self._is_destination and self._is_below_location(key):
+                raise InTheWayError(self._location(key), is_link=is_link) from error
+            if is_link:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), key) from error
+            raise
         try:
-            if self._folding:
+            if self._folding and self._is_below_location(key):
                 self._folding.step(directory, name, key)
         except OSError:
             os.close(descriptor)
@@ -450,6 +495,7 @@ class Tree:
 
     def _make_single(self, key: str) -> None:
         parent, _, name = key.rpartition("/")
+        self._boundary.require_inside(f"{self._directories.path_of(parent).rstrip('/')}/{name}")
         try:
             os.mkdir(name, dir_fd=self._directories.open_directory(parent))
         except FileExistsError:  # made by another thread, or a dangling link
@@ -469,11 +515,11 @@ class Tree:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), key) from error
         return True
 
-    def _verified_path(self, descriptor: int) -> str:
-        """Return the path of an open descriptor; close it and raise OSError if it is outside the root."""
+    def _verified_path(self, descriptor: int, key: str) -> str:
+        """Return the path of an open descriptor; close it and raise OSError if it is outside."""
         try:
             path = kernel_path(descriptor)
-            self._boundary.require_inside(path)
+            self._require_inside(path, key)
         except OSError:
             os.close(descriptor)
             raise

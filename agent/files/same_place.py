@@ -6,6 +6,7 @@ empty file with a new random name for each question: no host can have it, or its
 begins with its hop's prefix, so that a mark that a kill left behind can be found.
 """
 
+import errno
 import os
 import re
 from collections.abc import Callable
@@ -46,10 +47,15 @@ def shows_in_parent(tree: Tree, path: str, mark: str) -> bool:
 
 
 def _exists(stat: Callable[[], os.stat_result]) -> bool:
+    """Return whether `stat` finds something; what a link leads to is not there unless the hop follows it."""
     try:
         stat()
     except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.EXDEV}:
+            return False
+        raise
     return True
 
 

@@ -18,6 +18,7 @@ HEAD_START_S = 0.25
 _RETRY_BACKOFF = Backoff(first_s=0.2, max_s=2.0)
 """Seconds before a way is tried again: the other side may not know of the hop yet."""
 _NO_ANSWER_TEXT = "no answer in time"
+_TOO_MANY_TEXT = "not dialed: too many addresses are dialed already"
 
 
 class Closable(Protocol):
@@ -30,14 +31,22 @@ Winner = TypeVar("Winner", bound=Closable)
 class ConnectionRace(Generic[Winner]):
     """Connection attempts that run in parallel. Call `run` once; connections after the first are closed."""
 
-    def __init__(self, attempts: Mapping[str, Callable[[], Winner]], preferred: str | None = None) -> None:
+    def __init__(
+        self,
+        attempts: Mapping[str, Callable[[], Winner]],
+        preferred: str | None = None,
+        threads: threading.BoundedSemaphore | None = None,
+    ) -> None:
         """Prepare the attempts, by name; the preferred one gets a head start.
+
+        Each attempt has a thread. `threads` bounds those of several races: attempts beyond it are left out.
 
         An attempt returns a connection or raises OSError, ValueError or SourceConnectionError, after which it
         is repeated. HopError ends the race.
         """
         self._attempts = attempts
         self._preferred = preferred if preferred in attempts else None
+        self._threads = threads or threading.BoundedSemaphore(max(1, len(attempts)))
         self._changed = threading.Condition()
         self._errors = dict.fromkeys(attempts, _NO_ANSWER_TEXT)
         self._winner: tuple[str, Winner] | None = None
@@ -53,7 +62,7 @@ class ConnectionRace(Generic[Winner]):
             HopError: an attempt found that the hop cannot succeed.
         """
         for name, attempt in self._attempts.items():
-            threading.Thread(target=self._run_attempt, args=[name, attempt], name="dial", daemon=True).start()
+            self._start_attempt(name, attempt)
         with self._changed:
             self._changed.wait_for(lambda: self._over, timeout_s)
             self._end()
@@ -75,6 +84,23 @@ class ConnectionRace(Generic[Winner]):
     def _end(self) -> None:
         self._over = True
         self._changed.notify_all()
+
+    def _start_attempt(self, name: str, attempt: Callable[[], Winner]) -> None:
+        if not self._threads.acquire(blocking=False):
+            self._errors[name] = _TOO_MANY_TEXT
+            return
+
+        def run() -> None:
+            try:
+                self._run_attempt(name, attempt)
+            finally:
+                self._threads.release()
+
+        try:
+            threading.Thread(target=run, name="dial", daemon=True).start()
+        except RuntimeError:  # the system has no more threads
+            self._threads.release()
+            self._errors[name] = _TOO_MANY_TEXT
 
     def _run_attempt(self, name: str, attempt: Callable[[], Winner]) -> None:
         has_to_wait = self._preferred is not None and name != self._preferred

@@ -1,15 +1,21 @@
 """Dial one peer for one hop, and verify its certificate."""
 
+import errno
 import socket
 import ssl
+import time
+from ipaddress import ip_address
 
 from agent.config import split_endpoint
 from agent.errors import HopError
 from agent.identity.lane_certificate import Identity
 from agent.lane.grants import client_context
 from agent.problems import PEER_CERTIFICATE
+from events.addresses import may_be_dialed
 from events.commands import Peer
 
+MAX_ADDRESSES = 8
+"""Addresses of one name that are tried. A hostile peer chooses the name."""
 DIAL_TIMEOUT_S = 5.0
 """Seconds to connect and shake hands with one address; also the time after which a hop that has reached no
 address fails."""
@@ -18,13 +24,16 @@ address fails."""
 class Dialer:
     """Dials one peer for one hop. Safe to use from any thread."""
 
-    def __init__(self, identity: Identity, peer: Peer, hop_id: str) -> None:
+    def __init__(self, identity: Identity, peer: Peer, hop_id: str, *, loopback: bool = False) -> None:
         """Prepare TLS with this agent's identity and the peer's certificate.
+
+        With `loopback`, addresses of this host may be dialed, too.
 
         Raises:
             HopError: the peer's certificate cannot be read.
         """
         self._hop_id = hop_id
+        self._loopback = loopback
         try:
             self._certificate = ssl.PEM_cert_to_DER_cert(peer.certificate)
             self._context = client_context(identity, peer.certificate)
@@ -35,10 +44,11 @@ class Dialer:
         """Return a TLS connection to the peer, on which reads and writes time out after DIAL_TIMEOUT_S.
 
         Raises:
-            OSError: the connection or the handshake failed (ssl.SSLError is an OSError).
+            OSError: the connection or the handshake failed (ssl.SSLError is an OSError), or the peer named an
+                address that is never dialed.
             ValueError: `endpoint` is not an address.
         """
-        plain = socket.create_connection(split_endpoint(endpoint), DIAL_TIMEOUT_S)
+        plain = self._connect(*split_endpoint(endpoint))
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -46,6 +56,30 @@ class Dialer:
         except BaseException:
             plain.close()
             raise
+
+    def _connect(self, host: str, port: int) -> socket.socket:
+        """Connect to the first address of a name that answers.
+
+        The address that is checked is the one that is dialed: a name could lead elsewhere the next time.
+        """
+        deadline = time.monotonic() + DIAL_TIMEOUT_S
+        error = OSError(errno.EACCES, "an address that is never dialed")
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[
+            :MAX_ADDRESSES
+        ]:
+            if not may_be_dialed(ip_address(str(address[0]).partition("%")[0]), loopback=self._loopback):
+                continue
+            plain = socket.socket(family, kind, protocol)
+            try:
+                plain.settimeout(max(0.1, deadline - time.monotonic()))
+                plain.connect(address)
+                plain.settimeout(DIAL_TIMEOUT_S)
+            except OSError as failure:
+                plain.close()
+                error = failure
+            else:
+                return plain
+        raise error
 
     def wrap(self, plain: socket.socket) -> ssl.SSLSocket:
         """Shake hands on a socket that leads to the peer, and return the TLS connection.

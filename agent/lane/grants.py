@@ -10,12 +10,13 @@ import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from agent.files.listing import OwnChanges
+from agent.files.listing import OwnChanges, Selection
 from agent.identity.lane_certificate import Identities, Identity
 from agent.lane.inbound import InboundConnections, token_hash
 from agent.lane.sockets import LaneSocket
 from agent.pull.active_pulls import ActivePulls
 from agent.pull.bandwidth import RateLimiter, SharedBandwidth, limiter_for
+from agent.pull.mover import selection_of
 from events.base import Problem
 from events.commands import Peer, Serve
 from events.options import Options
@@ -35,6 +36,8 @@ class Grant:
     """The hop's share of this agent's bandwidth."""
     stopped: threading.Event
     """Set when the grant has ended: nothing waits for bandwidth any longer."""
+    selection: Selection
+    """What the peer may list, read and delete."""
     unreadable: dict[str, Problem] = field(default_factory=dict, init=False)
     """By path: the error that broke off a range, to be returned when the range is requested again."""
     own_changes: OwnChanges = field(default_factory=dict, init=False)
@@ -69,6 +72,7 @@ class Grants:
 
         Raises:
             ValueError: the peer's certificate cannot be read.
+            HopError: a filter is invalid.
         """
         certificate, context = self._context_for(serve.peer, serve.own_certificate)
         with self._lock:
@@ -76,8 +80,8 @@ class Grants:
 
     def _grant(self, serve: Serve, token: str, certificate: bytes, context: ssl.SSLContext) -> Grant:
         over = threading.Event()
-        limiter = limiter_for(Options(priority=serve.priority), self._bandwidth, over)
-        return Grant(serve, token_hash(token), certificate, context, limiter, over)
+        limiter = limiter_for(Options(priority=serve.options.priority), self._bandwidth, over)
+        return Grant(serve, token_hash(token), certificate, context, limiter, over, selection_of(serve))
 
     def expect_inbound(
         self, hop_id: str, source: Peer, token: str, own_certificate: str | None = None

@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import xxhash
@@ -79,12 +80,18 @@ class HopRequestHandler(LaneRequestHandler):
             grant = self._grant()
             self._on_request()
             with (
-                self._roots.tree(grant.serve.path, writing=grant.serve.removing) as tree,
+                self._tree(grant) as tree,
                 self._send_timeout(),
             ):
                 handle_verb(grant, tree, requests.parse_body(body))
         except HopError as error:
             raise LaneRequestError(403, error.problem) from error
+
+    def _tree(self, grant: Grant) -> Tree:
+        options = grant.serve.options
+        return self._roots.tree(
+            grant.serve.path, writing=options.clears_source, following=options.symlinks == "follow"
+        )
 
     @contextmanager
     def _send_timeout(self) -> Iterator[None]:
@@ -119,7 +126,7 @@ class HopRequestHandler(LaneRequestHandler):
         return grant
 
     def _manifest(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
-        selection, previous_hop = requests.parse_selection(body), grant.serve.previous_hop
+        selection, previous_hop = _selection(grant, body), grant.serve.previous_hop
         if previous_hop and not self._grants.active_pulls.has_succeeded(previous_hop):
             raise requests.still_arriving(grant.serve.path)
         found = entries(tree, selection)
@@ -135,7 +142,7 @@ class HopRequestHandler(LaneRequestHandler):
         self._chunk(b"")
 
     def _incremental(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
-        selection, previous_hop = requests.parse_selection(body), grant.serve.previous_hop
+        selection, previous_hop = _selection(grant, body), grant.serve.previous_hop
         if previous_hop is None:
             raise requests.malformed("this hop has no previous hop")
         self._require_apart(tree, selection)
@@ -152,6 +159,7 @@ class HopRequestHandler(LaneRequestHandler):
         If the file changes during that, close the connection without a digest.
         """
         file, start, length = requests.parse_range(body)
+        _require_allowed(grant, [file])
         with_holes = body.get("holes") is True
         if problem := grant.unreadable.pop(file.path, None):
             raise LaneRequestError(409, problem)
@@ -177,6 +185,7 @@ class HopRequestHandler(LaneRequestHandler):
 
     def _pack(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
         files = requests.parse_pack(body)
+        _require_allowed(grant, files)
         buffer = memoryview(bytearray(sum(wire.PACK_HEADER_BYTES + file.size for file in files)))
         used = 0
         for file in files:
@@ -187,8 +196,9 @@ class HopRequestHandler(LaneRequestHandler):
             grant.limiter.acquire(len(piece))
             self.connection.sendall(piece)
 
-    def _digests(self, _grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
+    def _digests(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
         files = requests.parse_files(body)
+        _require_allowed(grant, files)
         ranges = sum(range_count(file.size) for file in files)
         self.head(200, "application/octet-stream", ranges * DIGEST_BYTES + len(files))
         for file in files:
@@ -204,16 +214,18 @@ class HopRequestHandler(LaneRequestHandler):
             if selection.destination:
                 require_apart(tree, selection.destination)
 
-    def _has_mark(self, _grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
-        mark = requests.parse_mark(body)
-        states = bytes(may_have_mark(tree, folder, mark) for folder in requests.parse_directories(body))
+    def _has_mark(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
+        mark, directories = requests.parse_mark(body), requests.parse_directories(body)
+        _require_allowed(grant, [FileEntry("d", path) for path in directories if path])
+        states = bytes(may_have_mark(tree, folder, mark) for folder in directories)
         self.head(200, "application/octet-stream", len(states))
         self.wfile.write(states)
 
     def _delete(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
-        if not grant.serve.removing:
+        if not grant.serve.options.clears_source:
             raise requests.delete_not_allowed(self._hop_id)
         entries_to_delete, mark, name = requests.parse_deletions(body)
+        _require_allowed(grant, entries_to_delete)
         deleter = SourceDeleter(tree, mark, name, grant.own_changes)
         states = b"".join(_delete(deleter, entry) for entry in entries_to_delete)
         self.head(200, "application/octet-stream", len(states))
@@ -231,6 +243,17 @@ class HopRequestHandler(LaneRequestHandler):
             self.close_connection = True
         else:
             super().refuse(status, problem)
+
+
+def _selection(grant: Grant, body: dict[str, Any]) -> Selection:
+    """Return what is listed for a request, which adds only where the destination's marker file is."""
+    return replace(grant.selection, destination=requests.parse_marked_place(body))
+
+
+def _require_allowed(grant: Grant, entries: Sequence[FileEntry]) -> None:
+    """Refuse a request about anything that the hop's listing cannot have."""
+    if not all(grant.selection.allows(entry.kind, entry.path) for entry in entries):
+        raise requests.malformed("a path is not part of this hop", 403)
 
 
 def _blocks(first: FileEntry | None, rest: Iterator[FileEntry]) -> Iterator[bytearray]:

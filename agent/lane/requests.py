@@ -3,16 +3,14 @@
 import json
 import ssl
 from http.server import BaseHTTPRequestHandler
-from typing import Any, cast
+from typing import Any
 
 from agent import problems
 from agent.files.digests import MAX_PACK_BYTES, MAX_PACK_FILES, RANGE_BYTES, range_count
-from agent.files.listing import MAX_NUMBER, FileEntry, Selection, Symlinks, is_inside, is_name
+from agent.files.listing import MAX_NUMBER, FileEntry, is_inside, is_name
 from agent.files.same_place import MarkedLocation, is_mark
 from agent.lane import wire
 from events.base import Problem
-from events.filters import Filters
-from events.globs import GlobError
 
 
 class LaneRequestHandler(BaseHTTPRequestHandler):
@@ -97,29 +95,8 @@ def parse_body(body: bytes) -> dict[str, Any]:
     return value
 
 
-def parse_selection(body: dict[str, Any]) -> Selection:
-    """Return what a request wants to be listed."""
-    symlinks, selection = body.get("symlinks"), body.get("selection")
-    if symlinks not in ("keep", "skip", "follow"):
-        raise malformed("symlinks must be keep, skip or follow")
-    try:
-        filters = Filters(_patterns(body.get("include")), _patterns(body.get("exclude")))
-    except GlobError as error:
-        raise LaneRequestError(400, problems.FILTER_REFUSED.problem(reason=error)) from error
-    owners = body.get("owners") is True
-    marked_place = _marked_place(body)
-    if selection is None:
-        return Selection(cast("Symlinks", symlinks), None, filters, owners, marked_place)
-    if not isinstance(selection, list) or not all(path and is_inside(path) for path in selection):
-        raise malformed("a selected path leads outside the source")
-    return Selection(cast("Symlinks", symlinks), tuple(selection), filters, owners, marked_place)
-
-
-def _marked_place(body: dict[str, Any]) -> MarkedLocation | None:
-    """Return where the destination's marker file is.
-
-    None from older agents, and if no marker could be written.
-    """
+def parse_marked_place(body: dict[str, Any]) -> MarkedLocation | None:
+    """Return where the destination's marker file is; None if no marker could be written."""
     if body.get("mark") is None:
         return None
     above, below = body.get("above"), body.get("below")
@@ -134,14 +111,6 @@ def parse_mark(body: dict[str, Any]) -> str:
     if not is_mark(value):
         raise malformed("the mark is malformed")
     return str(value)
-
-
-def _patterns(value: Any) -> list[str]:
-    """Return filter patterns; older agents send none."""
-    patterns = value or []
-    if not isinstance(patterns, list) or not all(isinstance(pattern, str) for pattern in patterns):
-        raise malformed("include and exclude must be lists of patterns")
-    return patterns
 
 
 def parse_range(body: dict[str, Any]) -> tuple[FileEntry, int, int]:
@@ -214,8 +183,8 @@ def _file(path: Any, size: Any, mtime_ns: Any, ctime_ns: Any) -> FileEntry:
 def _entry(kind: Any, path: Any, size: Any, mtime_ns: Any, ctime_ns: Any) -> FileEntry:
     if not is_inside(path):
         raise malformed("the path leads outside the source")
-    times = {"mtime_ns": _number(mtime_ns, -MAX_NUMBER), "ctime_ns": _number(ctime_ns, -MAX_NUMBER)}
-    return FileEntry(kind, path, _number(size), **times)
+    changed_ns = _number(ctime_ns, -MAX_NUMBER)
+    return FileEntry(kind, path, _number(size), _number(mtime_ns, -MAX_NUMBER), ctime_ns=changed_ns)
 
 
 def _number(value: Any, least: int = 0) -> int:

@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 
 MAX_IDLE_CONNECTIONS = 4
 """Idle connections at the destination, in addition to those in use."""
+MAX_DIALING_THREADS = 256
+"""Threads that dial the destinations of all served hops. Addresses come from peers, 16 from each."""
+_THREADS = threading.BoundedSemaphore(MAX_DIALING_THREADS)
 RETRY_BACKOFF = Backoff(first_s=1.0, max_s=30.0)
 """Seconds between two attempts. The first delay applies as long as the destination answers but has not
 started this hop; delays grow while it cannot be reached."""
@@ -108,6 +111,7 @@ class ReverseDialer:
             race = self._race = ConnectionRace(
                 {endpoint: partial(self._open_idle, endpoint) for endpoint in self._serve.endpoints},
                 last_path.address if last_path and last_path.dialed else None,
+                _THREADS,
             )
             try:
                 endpoint, connection = race.first_connection(DIAL_TIMEOUT_S)

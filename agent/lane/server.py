@@ -5,6 +5,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -84,15 +85,26 @@ class LaneServer:
     @property
     def port(self) -> int:
         """Return the configured port, or the one that the system chose if that was 0."""
-        return int(self._server.server_address[1]) if self._server else self._listen[1]
+        return self._server.port if self._server else self._listen[1]
+
+    @property
+    def is_on_loopback(self) -> bool:
+        """Return whether only this host itself can reach the lane.
+
+        Then its peers run here, too, as in a demonstration, and are dialed on loopback. No other agent does.
+        """
+        try:
+            return ip_address(self._listen[0]).is_loopback
+        except ValueError:
+            return False
 
     def allow(self, serve: Serve, token: str) -> None:
         """Serve a hop to its peer, and dial the peer until it connects.
 
         Raises:
-            HopError: the path is outside the roots, or the peer's certificate cannot be read.
+            HopError: the path is outside the roots, or the peer's certificate or a filter cannot be read.
         """
-        self._roots.tree(serve.path, writing=serve.removing).close()
+        self._roots.tree(serve.path, writing=serve.options.clears_source).close()
         earlier = self.grants.get(serve.hop_id)
         try:
             self.grants.grant(serve, token)
@@ -142,7 +154,12 @@ class LaneServer:
                     self.grants, self._roots, serve.hop_id, connection, (endpoint, 0), on_request
                 )
 
-        dialer = Dialer(self._identities.named(serve.own_certificate), serve.peer, serve.hop_id)
+        dialer = Dialer(
+            self._identities.named(serve.own_certificate),
+            serve.peer,
+            serve.hop_id,
+            loopback=self.is_on_loopback,
+        )
         return ReverseDialer(dialer, serve, token, self.peer_paths, serve_connection, self._on_unreachable)
 
     def _listen_on_relay(self, serve: Serve, *, is_new_attempt: bool) -> None:

@@ -49,7 +49,12 @@ def lane_source(
     """
     if not isinstance(move.destination, AgentLocation):
         raise TypeError(f"{move.hop_id} has no agent as its destination")
-    dialer = Dialer(identities.named(route.own_certificate), route.source, move.hop_id)
+    dialer = Dialer(
+        identities.named(route.own_certificate),
+        route.source,
+        move.hop_id,
+        loopback=lane is None or lane.is_on_loopback,
+    )
     inbound = None
     if lane and route.own_endpoints:
         inbound = lane.expect_inbound(move.hop_id, route.source, route.hop_token, route.own_certificate)

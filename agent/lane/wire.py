@@ -1,8 +1,6 @@
 """Messages of the lane: HTTP/1.1 over TLS 1.3, POST with a JSON body, the hop token as bearer token.
 
-POST /hops/HOP/manifest     {"symlinks", "selection",
-                             "include", "exclude", "owners",
-                             "mark", "above", "below"}          → one JSON array a line; last ["end", count]
+POST /hops/HOP/manifest     {"mark", "above", "below"}          → one JSON array a line; last ["end", count]
 POST /hops/HOP/incremental  as for manifest                     → as for manifest, while another hop is still
                                                                   writing the files at the source
 POST /hops/HOP/range        {"path", "size", "mtime_ns",
@@ -24,6 +22,8 @@ The destination sends these requests, whichever side dialed. A source that diale
 its own, with the same token; the connection then changes direction:
 
     POST /hops/HOP/reverse   {"dialed"}, Upgrade: crosshaul-lane → 101
+
+What is listed, and may be requested, is in the source's `Serve` command: its path, options and selection.
 
 Refusals are problem details. JSON is ASCII only, so that names that are not valid UTF-8 (surrogate escapes in
 Python) are transferred unchanged.
@@ -134,17 +134,8 @@ def is_number(value: Any, minimum: int = 0) -> bool:
 
 
 def manifest_request(selection: Selection) -> dict[str, object]:
-    """Return the body of a manifest request."""
-    filters = {"include": selection.filters.include, "exclude": selection.filters.exclude}
-    owners = {"owners": True} if selection.owners else {}
-    marked_place = asdict(selection.destination) if selection.destination else {}
-    return {
-        "symlinks": selection.symlinks,
-        "selection": selection.paths,
-        **filters,
-        **owners,
-        **marked_place,
-    }
+    """Return the body of a manifest request: where the destination's marker file is, if there is one."""
+    return asdict(selection.destination) if selection.destination else {}
 
 
 def pack_request(entries: Iterable[FileEntry]) -> bytes:

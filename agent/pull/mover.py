@@ -20,7 +20,7 @@ from agent.pull.manifest_outbox import ManifestOutbox
 from agent.pull.progress import ProgressCounter
 from agent.remotes import Remotes
 from events.base import Problem
-from events.commands import Move
+from events.commands import Move, Serve
 from events.filters import Filters
 from events.globs import GlobError
 from events.progress import Connection
@@ -90,7 +90,7 @@ class HostResources:
             ledger.forget()
 
 
-def selection_of(command: Move) -> Selection:
+def selection_of(command: Move | Serve) -> Selection:
     """Return which of the source's files the hop moves. Raises HopError for an invalid filter."""
     options = command.options
     try:

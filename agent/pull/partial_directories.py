@@ -91,5 +91,5 @@ def open_directory(roots: Roots, directory: str, tree: Tree | None = None) -> It
     if tree is not None and is_below(directory, tree.path):
         yield tree.open_directory(directory[len(tree.path.rstrip("/")) :].strip("/"))
         return
-    with roots.tree(directory, writing=True) as other:
+    with roots.destination(directory) as other:
         yield other.open_directory("")

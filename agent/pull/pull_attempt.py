@@ -1,5 +1,6 @@
 """One attempt at a pull: passes over the source until one of them completes, then the finalizer."""
 
+import errno
 import logging
 import sqlite3
 import threading
@@ -9,7 +10,7 @@ from contextlib import closing
 
 from agent import problems
 from agent.backoff import Backoff
-from agent.errors import HopError
+from agent.errors import HopError, problem_of
 from agent.files import disk, owners
 from agent.pull.finalizer import Finalizer
 from agent.pull.ledger import Ledger, ledger_path, open_ledger
@@ -62,7 +63,7 @@ class PullAttempt:
             PullStoppedError: `stop` was called.
         """
         context, host = self._context, self._context.host
-        context.open_tree().close()
+        self._require_place()
         if self._command.options.owner != "agent":
             owners.require_chown(str(self._command.destination))
         ledger = open_ledger(host.state, self._command.hop_id)
@@ -99,9 +100,18 @@ class PullAttempt:
             if ledger.partial_directories.sweep(self._context.roots, self._command.hop_id, tree):
                 ledger.partial_directories.forget()
 
+    def _require_place(self) -> None:
+        """Raise HopError if the host does not allow the destination, or a link is on the way to it."""
+        with self._context.open_tree() as tree:
+            try:
+                tree.nearest_existing()
+            except OSError as error:
+                if error.errno in {errno.ELOOP, errno.EXDEV}:
+                    raise HopError(problem_of(error, self._context.destination_path)) from error
+
     def _clear_old_marks(self, ledger: Ledger) -> None:
         """Remove the marker files that a killed attempt has left."""
-        with self._context.roots.tree(self._context.destination_path, writing=True) as tree:
+        with self._context.open_tree() as tree:
             Marks(self._context.roots, tree, ledger).remove_all()
 
     def _run_and_finalize(self, source: Source, ledger: Ledger) -> HopResult:

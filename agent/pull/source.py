@@ -149,7 +149,10 @@ def local_source(move: Move, roots: Roots) -> "LocalSource":
     source = move.source
     if not isinstance(source, AgentLocation):
         raise TypeError(f"{move.hop_id} has no source on this host")
-    return LocalSource(lambda: roots.tree(source.path, writing=move.options.clears_source))
+    options = move.options
+    return LocalSource(
+        lambda: roots.tree(source.path, writing=options.clears_source, following=options.symlinks == "follow")
+    )
 
 
 class LocalSource:

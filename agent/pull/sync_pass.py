@@ -134,7 +134,7 @@ class SyncPass:
         if self.dry_run:
             yield self._selection
             return
-        with self._context.roots.tree(self._context.destination_path, writing=True) as tree:
+        with self._context.open_tree() as tree:
             marks = Marks(self._context.roots, tree, self._ledger)
             try:
                 yield marks.for_listing(self._selection)

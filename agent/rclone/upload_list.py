@@ -61,7 +61,8 @@ class UploadList:
         return self._backend.rclone_directory(path.rpartition("/")[0] if self._is_single_file else path)
 
     def open_tree(self) -> Tree:
-        return self._roots.tree(self._source.path, writing=False)
+        following = self._selection.symlinks == "follow"
+        return self._roots.tree(self._source.path, writing=False, following=following)
 
     def write(self, names: IO[bytes], progress: ProgressCounter) -> None:
         """Write one name a line in rclone's encoding, as `--files-from-raw` expects them.

@@ -14,6 +14,7 @@ from events.progress import PeerReachability
 from events.reports import Capabilities, Heartbeat, Hello, RootState
 from events.requests import AgentChange
 from events.states import AgentStatus, CommandKeyStatus
+from lambdas.domain.endpoint import valid_endpoints
 from lambdas.domain.errors import AgentTooOldError
 
 Presence = Literal["online", "silent", "offline"]
@@ -124,7 +125,7 @@ def with_hello(agent: Agent, hello: Hello, now: datetime) -> Agent:
         ip_address=hello.ip_address or agent.ip_address,
         version=hello.version,
         capabilities=hello.capabilities,
-        endpoints=agent.endpoints if agent.endpoints_fixed else hello.endpoints,
+        endpoints=agent.endpoints if agent.endpoints_fixed else valid_endpoints(hello.endpoints),
         lane_certificate=hello.lane_certificate,
         roots=hello.roots,
         reached=hello.reached,

@@ -288,7 +288,7 @@ ENDPOINT = ProblemType(
     "endpoint",
     "Invalid address",
     "{endpoint} is not a valid address.",
-    "Write host:port, or [address]:port for IPv6.",
+    "Write host:port, or [address]:port for IPv6. Link-local and multicast addresses are never dialed.",
     status=422,
 )
 TEMPLATE_LOOP = ProblemType(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 
+from events.addresses import dialable
 from events.base import AgentId, Problem
 from events.certificates import fingerprint
 from events.commands import DirectRoute, LocalRoute, Move, Peer, Relay, RemoteRoute, Route, S3Route, Serve
@@ -29,24 +30,31 @@ SERVE_LIFETIME = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
-class S3Access:
-    """S3 settings that agents get with a command."""
+class DispatchSettings:
+    """Settings of the stage that commands depend on."""
 
     region: str
     endpoint: str | None
     relay_bucket: str | None = None
+    loopback_lanes: bool = False
+    """Whether agents may dial each other on loopback: only where all run on one host."""
 
 
 class Dispatcher:
     """Offers hops to agents and sends their commands."""
 
     def __init__(
-        self, writer: TransferWriter, agents: AgentLookup, commands: CommandSender, s3: S3Access, clock: Clock
+        self,
+        writer: TransferWriter,
+        agents: AgentLookup,
+        commands: CommandSender,
+        settings: DispatchSettings,
+        clock: Clock,
     ) -> None:
         self._writer = writer
         self._agents = agents
         self._commands = commands
-        self._s3 = s3
+        self._settings = settings
         self._clock = clock
 
     def offer_ready(self, transfer: Transfer) -> None:
@@ -102,23 +110,29 @@ class Dispatcher:
         if hop.route == "remote":
             return RemoteRoute()
         if not isinstance(hop.source, AgentLocation) or hop.route == "s3":
-            return S3Route(region=self._s3.region, endpoint=self._s3.endpoint)
+            return S3Route(region=self._settings.region, endpoint=self._settings.endpoint)
         source = agents[hop.source.agent_id]
         return DirectRoute(
             source=_peer(source),
-            endpoints=source.endpoints,
-            own_endpoints=agents[hop.carrier].endpoints,
+            endpoints=self._dialable(source),
+            own_endpoints=self._dialable(agents[hop.carrier]),
             own_certificate=_own(agents[hop.carrier]),
             hop_token=self._serve(transfer, hop, source, hop.source, agents[hop.carrier]),
             relay=self._relay(hop, transfer.options),
         )
 
+    def _dialable(self, agent: Agent) -> tuple[str, ...]:
+        """Return the addresses at which an agent's peer is told to dial it."""
+        return dialable(agent.endpoints, loopback=self._settings.loopback_lanes)
+
     def _relay(self, hop: Hop, options: Options) -> Relay | None:
-        bucket = self._s3.relay_bucket
+        bucket = self._settings.relay_bucket
         if options.relay == "never" or bucket is None:
             return None
         prefix = relay_prefix(hop.hop_id)
-        return Relay(bucket=bucket, prefix=prefix, region=self._s3.region, endpoint=self._s3.endpoint)
+        return Relay(
+            bucket=bucket, prefix=prefix, region=self._settings.region, endpoint=self._settings.endpoint
+        )
 
     def _serve(
         self, transfer: Transfer, hop: Hop, source: Agent, location: AgentLocation, peer: Agent
@@ -131,10 +145,10 @@ class Dispatcher:
             attempt=hop.attempt,
             path=location.path,
             peer=_peer(peer),
-            endpoints=peer.endpoints,
+            endpoints=self._dialable(peer),
             until=self._clock() + SERVE_LIFETIME,
-            removing=options.clears_source,
-            priority=options.priority,
+            options=options,
+            selection=transfer.selection,
             own_certificate=_own(source),
             relay=self._relay(hop, options),
             previous_hop=_streaming_upstream(transfer, hop),

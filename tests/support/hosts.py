@@ -134,12 +134,13 @@ class Hosts:
         attempt: int = 1,
         own: str | None = None,
         previous_hop: str | None = None,
+        selection: tuple[str, ...] | None = None,
         **options: Any,
     ) -> Move:
         """Return a Move of a new hop, which the source serves with its `own` lane certificate."""
         hop = f"{TRANSFER}-{next(_numbers)}"
         asked = Options(**options)
-        self.serve(hop, source, removing=asked.clears_source, own=own, previous_hop=previous_hop)
+        self.serve(hop, source, asked, selection, own=own, previous_hop=previous_hop)
         return Move(
             transfer_id=TRANSFER,
             hop_id=hop,
@@ -154,6 +155,7 @@ class Hosts:
                 relay=self.relay,
             ),
             options=asked,
+            selection=selection,
             previous_hop=previous_hop,
         )
 
@@ -169,8 +171,9 @@ class Hosts:
         self,
         hop: str,
         source: str,
+        options: Options | None = None,
+        selection: tuple[str, ...] | None = None,
         *,
-        removing: bool = False,
         own: str | None = None,
         previous_hop: str | None = None,
         attempt: int = 1,
@@ -183,7 +186,8 @@ class Hosts:
             peer=Peer(agent_id="server-c", certificate=self.c.certificate.read_text()),
             endpoints=self.c_endpoints,
             until=datetime.now(UTC) + timedelta(hours=1),
-            removing=removing,
+            options=options or Options(),
+            selection=selection,
             own_certificate=own,
             relay=self.relay,
             previous_hop=previous_hop,

@@ -130,8 +130,7 @@ async def tight(hosts: Hosts, _: Disk) -> None:
     (hosts.archive / "t").mkdir()
     (hosts.archive / "t/replaced").write_bytes(bytes(20 * MIB))
     write_random(hosts.data / "t/half", 36 * MIB)
-    order = hosts.order("/data/t/", "/archive/t/", streams=1)
-    order = order.model_copy(update={"selection": ("half",)})
+    order = hosts.order("/data/t/", "/archive/t/", streams=1, selection=("half",))
     await hosts.moves_until(order, lambda progress: progress.bytes_done > 0)
     hosts.release(order)
 

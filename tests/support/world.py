@@ -24,7 +24,7 @@ from lambdas.domain.timeline import asked
 from lambdas.domain.transfer import Transfer
 from lambdas.store.transfer_rows import TransferRow
 from lambdas.store.transfers import TransferStore
-from lambdas.transfers.dispatcher import Dispatcher, S3Access
+from lambdas.transfers.dispatcher import Dispatcher, DispatchSettings
 from lambdas.transfers.lease_sweeper import LeaseSweeper
 from lambdas.transfers.report_handler import ReportHandler
 from lambdas.transfers.service import TransferService
@@ -57,11 +57,11 @@ class ControlPlaneFixture:
         self.store = TransferStore(TABLE, REGION)
         TransferRow.create_table(billing_mode="PAY_PER_REQUEST")
         self.writer = TransferWriter(self.store, self.clock, wait=lambda _: None)
-        dispatch = Dispatcher(
-            self.writer, self.agents, self.fleet, S3Access(REGION, None, "relay"), self.clock
+        self.dispatcher = Dispatcher(
+            self.writer, self.agents, self.fleet, DispatchSettings(REGION, None, "relay"), self.clock
         )
         self.stream_handler = StreamHandler(
-            self.store, self.writer, dispatch, self.fleet, self.facts, self.notifier
+            self.store, self.writer, self.dispatcher, self.fleet, self.facts, self.notifier
         )
         self.transfer_service = TransferService(self.store, self.writer, self.agents, self.clock)
         self.report_handler = ReportHandler(

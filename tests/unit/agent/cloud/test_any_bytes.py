@@ -165,7 +165,7 @@ def test_every_browse_is_answered_and_nothing_outside_is_listed(tmp_path, path, 
 
 
 READERS = {
-    "manifest": requests.parse_selection,
+    "manifest": requests.parse_marked_place,
     "range": requests.parse_range,
     "pack": requests.parse_pack,
     "digests": requests.parse_files,
@@ -173,10 +173,6 @@ READERS = {
     "delete": requests.parse_deletions,
 }
 FIELDS = [
-    "symlinks",
-    "selection",
-    "include",
-    "exclude",
     "path",
     "size",
     "mtime_ns",

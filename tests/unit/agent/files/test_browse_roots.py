@@ -19,8 +19,12 @@ def data(tmp_path):
 
 @pytest.fixture
 def browse_path(data):
+    return browser_of(data)
+
+
+def browser_of(data, *, links: bool = False):
     roots = [
-        RootConfig(path="/srv/data", access="ro", directory=data),
+        RootConfig(path="/srv/data", access="ro", directory=data, links=links),
         RootConfig(path="/srv/data/inner/", access="ro", directory=data / "deep"),
         RootConfig(path="/archive", access="rw", directory=data / "archive"),
     ]
@@ -117,7 +121,18 @@ def test_the_innermost_root_applies(browse_path, data):
     assert names(browse_path("/srv/data/inner")) == ["here"]
 
 
-def test_links_are_followed_inside_the_root_and_nowhere_else(browse_path, data, tmp_path):
+def test_no_link_is_browsed(browse_path, data):
+    """A policy about `/srv/data/in/` would say nothing about `/srv/data/real/`."""
+    (data / "real/deep").mkdir(parents=True)
+    (data / "in").symlink_to("real")
+    for path in ("/srv/data/in", "/srv/data/in/deep"):
+        problem = browse_path(path).problem
+        assert problem.code == "outside-roots"
+        assert "links = true" in problem.advice
+
+
+def test_links_are_browsed_inside_a_root_that_allows_it(data, tmp_path):
+    browse_path = browser_of(data, links=True)
     (tmp_path / "secret").mkdir()
     (data / "real").mkdir()
     (data / "real" / "x").touch()

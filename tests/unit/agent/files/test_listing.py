@@ -26,9 +26,16 @@ def root(tmp_path):
     return tmp_path / "root"
 
 
-def listed(root: Path, symlinks: str = "keep", selection: tuple[str, ...] | None = None, path: str = "/data"):
-    roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
-    with roots.tree(path, writing=False) as tree:
+def listed(
+    root: Path,
+    symlinks: str = "keep",
+    selection: tuple[str, ...] | None = None,
+    path: str = "/data",
+    *,
+    links: bool = False,
+):
+    roots = Roots([RootConfig(path="/data", access="ro", directory=root, links=links)])
+    with roots.tree(path, writing=False, following=symlinks == "follow") as tree:
         return {entry.path: entry for entry in entries(tree, Selection(symlinks, selection))}
 
 
@@ -174,13 +181,44 @@ def test_a_selected_dangling_link_is_reported_and_the_rest_is_listed(root):
     assert found["file"].size == 4
 
 
-def test_the_location_itself_may_be_a_link_and_may_be_missing(root):
+def test_the_location_itself_may_be_a_link_if_the_root_allows_it_and_may_be_missing(root):
     linked(root)
-    assert "inside" in listed(root, "skip", path="/data/to dir")
-    assert listed(root, "keep", path="/data/to file")[""].size == 4
+    assert "inside" in listed(root, "skip", path="/data/to dir", links=True)
+    assert listed(root, "keep", path="/data/to file", links=True)[""].size == 4
     for missing in ("dangling", "nothing"):
         with pytest.raises(FileNotFoundError):
-            listed(root, path=f"/data/{missing}")
+            listed(root, path=f"/data/{missing}", links=True)
+
+
+@pytest.mark.parametrize("symlinks", ["keep", "skip", "follow"])
+@pytest.mark.parametrize("location", ["to dir", "to file", "dangling", "to dir/inside"])
+def test_the_way_to_a_location_passes_no_link(root, location, symlinks):
+    """A policy about `/data/to dir/` would say nothing about `/data/dir/`."""
+    linked(root)
+    with pytest.raises(OSError, match="symbolic links"):
+        listed(root, symlinks, path=f"/data/{location}")
+
+
+@pytest.mark.parametrize(("links", "code"), [(False, "outside-roots"), (True, None)])
+def test_links_leave_the_location_only_if_the_root_allows_it(root, links, code):
+    """`/data/shared/` is what a policy permits; `/data/private/` is next to it."""
+    for name in ("shared", "private"):
+        (root / name).mkdir()
+        (root / name / "file").write_text(name)
+    (root / "shared/to file").symlink_to("../private/file")
+    (root / "shared/to dir").symlink_to("../private")
+    (root / "shared/absolute").symlink_to(root / "shared/file")
+    found = listed(root, "follow", path="/data/shared", links=links)
+    assert found["absolute"].kind == "f"
+    for name in ("to file", "to dir"):
+        assert getattr(found[name].problem, "code", None) == code
+    assert ("to dir/file" in found) is links
+
+
+def test_a_selected_path_leads_through_no_link(root):
+    linked(root)
+    assert listed(root, "keep", ("to dir/inside",))["to dir/inside"].problem.code == "outside-roots"
+    assert listed(root, "follow", ("to dir/inside",))["to dir/inside"].kind == "f"
 
 
 def test_entries_deleted_during_the_listing_are_left_out(root):
@@ -220,7 +258,7 @@ def test_a_file_that_became_something_else_is_not_opened_to_read(root):
     (root / "dir").mkdir()
     before = len(list(Path("/proc/self/fd").iterdir()))
     roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
-    with roots.tree("/data", writing=False) as tree:
+    with roots.tree("/data", writing=False, following=True) as tree:
         for name in ("pipe", "link", "dir"):
             with pytest.raises(OSError, match="regular file") as caught:
                 open_source(tree, name)

@@ -4,6 +4,7 @@ import errno
 import inspect
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from agent.errors import HopError, InTheWayError
 from agent.files import directory_cache
 from agent.files import roots as roots_module
 from agent.files.paths import is_below
-from agent.files.roots import Roots
+from agent.files.roots import Roots, Tree
 
 
 @pytest.fixture
@@ -30,6 +31,11 @@ def root(tmp_path):
 
 def tree(root: Path, path: str = "/data", access: str = "rw", *, writing: bool = False):
     return Roots([RootConfig(path="/data", access=access, directory=root)]).tree(path, writing=writing)
+
+
+def following(root: Path, path: str = "/data", *, links: bool = False, writing: bool = False):
+    roots = Roots([RootConfig(path="/data", access="rw", directory=root, links=links)])
+    return roots.tree(path, writing=writing, following=True)
 
 
 def code(call) -> str:
@@ -81,7 +87,7 @@ def refused(call) -> int:
 def test_a_link_out_of_the_root_leads_nowhere(root, tmp_path):
     (root / "out").symlink_to(tmp_path / "secret")
     (root / "leak").symlink_to(tmp_path / "secret/file")
-    with tree(root, writing=True) as opened:
+    with following(root, writing=True) as opened:
         assert refused(lambda: opened.open_directory("out")) == errno.EXDEV
         assert refused(lambda: opened.open("out/file", os.O_RDONLY)) == errno.EXDEV
         assert refused(lambda: opened.open("leak", os.O_RDONLY)) == errno.ELOOP
@@ -95,10 +101,65 @@ def test_a_link_out_of_the_root_leads_nowhere(root, tmp_path):
 def test_a_link_inside_the_root_is_followed_where_it_may_be(root):
     (root / "in").symlink_to("sub")
     (root / "alias").symlink_to("sub/file")
-    with tree(root) as opened:
+    with following(root) as opened:
         os.close(opened.open("in/file", os.O_RDONLY))
         os.close(opened.open_followed("alias", os.O_RDONLY))
         assert refused(lambda: opened.open("alias", os.O_RDONLY)) == errno.ELOOP
+    with tree(root) as opened:
+        assert refused(lambda: opened.open("in/file", os.O_RDONLY)) == errno.ELOOP
+        assert refused(lambda: opened.stat("in/file")) == errno.ELOOP
+        assert refused(lambda: opened.open_followed("alias", os.O_RDONLY)) == errno.ELOOP
+
+
+@pytest.mark.parametrize("path", ["in", "in/deep", "alias"])
+def test_a_location_s_own_path_passes_a_link_only_if_the_root_allows_it(root, path):
+    """To read, to delete from, or to write to."""
+    (root / "sub/deep").mkdir()
+    (root / "in").symlink_to("sub")
+    (root / "alias").symlink_to("sub/file")
+    roots = Roots([RootConfig(path="/data", access="rw", directory=root)])
+    for open_tree in (
+        lambda: roots.tree(f"/data/{path}", writing=False),
+        lambda: roots.tree(f"/data/{path}", writing=True, following=True),
+        lambda: roots.destination(f"/data/{path}"),
+    ):
+        with open_tree() as opened:
+            for call in (
+                lambda opened: opened.open_directory(""),
+                lambda opened: opened.make_directory("new"),
+                lambda opened: opened.open_parent("x/y"),
+                lambda opened: opened.nearest_place(),
+                lambda opened: opened.open_followed("", os.O_RDONLY),
+                lambda opened: opened.stat("file"),
+            ):
+                assert refused(lambda call=call, opened=opened: call(opened)) == errno.ELOOP
+    assert sorted(one.name for one in (root / "sub").iterdir()) == ["deep", "file"]
+    roots.reload([RootConfig(path="/data", access="rw", directory=root, links=True)])
+    with roots.tree(f"/data/{path}", writing=False) as opened:
+        os.close(opened.open_followed("", os.O_RDONLY))
+
+
+def test_a_link_beside_the_location_is_followed_only_if_the_root_allows_it(root):
+    (root / "place").mkdir()
+    (root / "place/beside").symlink_to("../sub")
+    (root / "place/leak").symlink_to("../sub/file")
+    with following(root, "/data/place") as opened:
+        assert refused(lambda: opened.open("beside/file", os.O_RDONLY)) == errno.EXDEV
+        assert refused(lambda: opened.open_directory("beside")) == errno.EXDEV
+        assert refused(lambda: opened.open_followed("leak", os.O_RDONLY)) == errno.EXDEV
+    with following(root, "/data/place", links=True) as opened:
+        os.close(opened.open("beside/file", os.O_RDONLY))
+        os.close(opened.open_followed("leak", os.O_RDONLY))
+
+
+def test_a_directory_moved_out_of_the_location_is_not_followed_there(root, monkeypatch):
+    monkeypatch.setattr(directory_cache, "DIRECTORY_CHECK_TTL_S", 0)
+    (root / "place/deep").mkdir(parents=True)
+    with tree(root, "/data/place") as opened:
+        opened.open_directory("deep")
+        (root / "place/deep").rename(root / "moved")
+        (root / "moved/late").touch()
+        assert refused(lambda: opened.open("deep/late", os.O_RDONLY)) == errno.ENOENT
 
 
 def test_a_directory_swapped_for_a_link_after_the_check_leads_nowhere(root, tmp_path, monkeypatch):
@@ -112,7 +173,7 @@ def test_a_directory_swapped_for_a_link_after_the_check_leads_nowhere(root, tmp_
             (root / "sub").symlink_to(tmp_path / "secret")
         return found
 
-    with tree(root) as opened:
+    with following(root) as opened:
         monkeypatch.setattr(roots_module.os.path, "realpath", resolve_then_swap)
         assert refused(lambda: opened.open("sub/file", os.O_RDONLY)) in {errno.ELOOP, errno.ENOTDIR}
 
@@ -156,9 +217,11 @@ def test_a_file_where_a_directory_belongs(root):
 
 def test_a_dangling_link_is_in_the_way_of_a_directory(root):
     (root / "dangling").symlink_to("nowhere")
-    with tree(root, writing=True) as opened:
+    with following(root, writing=True) as opened:
         assert refused(lambda: opened.make_directory("dangling")) == errno.EEXIST
         assert refused(lambda: opened.open_parent("dangling/x/y")) == errno.EEXIST
+    with tree(root, writing=True) as opened:
+        assert refused(lambda: opened.make_directory("dangling")) == errno.ELOOP
     assert not (root / "nowhere").exists()
 
 
@@ -175,7 +238,7 @@ class TestADestination:
         (root / "place/loop").symlink_to("loop")
         (root / "place/file").write_text("a file")
         (root / "way").symlink_to("place")
-        return Roots([RootConfig(path="/data", access="rw", directory=root)])
+        return Roots([RootConfig(path="/data", access="rw", directory=root, links=True)])
 
     @pytest.mark.parametrize("path", ["/data/place", "/data/way"])
     @pytest.mark.parametrize("name", ["in", "beside", "out", "dangling", "loop", "file"])
@@ -314,10 +377,19 @@ class TestRootsInRoots:
 
     @pytest.mark.parametrize("directory", ["sub", "sub/made", "way in", "later", "later/made"])
     def test_a_read_only_root_is_not_written_through_another(self, roots, root, directory):
-        with roots.tree("/data", writing=True) as opened:
-            assert refused(lambda: opened.make_directory(directory)) == errno.EXDEV
-            flags = os.O_WRONLY | os.O_CREAT
-            assert refused(lambda: opened.open(f"{directory}/x", flags)) in {errno.EXDEV, errno.ENOENT}
+        flags = os.O_WRONLY | os.O_CREAT
+        for opened in (
+            roots.destination("/data"),
+            roots.tree("/data", writing=True, following=True),
+            roots.tree("/data", writing=True),
+        ):
+            refusals = (
+                {errno.EXDEV} if "way in" not in directory else {errno.EXDEV, errno.ENOTDIR, errno.ELOOP}
+            )
+            with opened:
+                assert refused(lambda opened=opened: opened.make_directory(directory)) in refusals
+                opening = refused(lambda opened=opened: opened.open(f"{directory}/x", flags))
+                assert opening in {errno.ENOENT, *refusals}
         assert sorted(path.name for path in (root / "sub").iterdir()) == ["drop", "file"]
         assert not (root / "later").exists()
 
@@ -377,7 +449,7 @@ def test_a_parent_directory_swapped_for_a_link_is_detected_after_opening(root, t
         return found
 
     before = len(list(Path("/proc/self/fd").iterdir()))
-    with tree(root, writing=True) as opened:
+    with following(root, writing=True) as opened:
         monkeypatch.setattr(roots_module.os.path, "realpath", resolve_then_swap)
         assert refused(lambda: opened.make_directory("sub/deep")) == errno.EXDEV
     assert len(list(Path("/proc/self/fd").iterdir())) == before
@@ -420,15 +492,20 @@ def test_with_any_links_only_paths_inside_the_root_open(tmp_path_factory, steps,
                 (root / name).symlink_to(kind)
         except OSError:
             continue
-    with tree(root) as opened:
-        for opening in (opened.open, opened.open_followed, lambda rel, _: os.dup(opened.open_directory(rel))):
-            try:
-                descriptor = opening(path, os.O_RDONLY)
-            except OSError:
-                continue
-            found = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115
+    for opened in (following(root), following(root, links=True), tree(root), tree(root, "/data/a")):
+        within = root / "a" if opened.path == "/data/a" else root
+        with opened:
+            for found in opened_paths(opened, path):
+                assert is_below(found, str(within))
+
+
+def opened_paths(opened: Tree, path: str) -> Iterator[str]:
+    """Yield the path of what is opened in each way, as the kernel reports it."""
+    for opening in (opened.open, opened.open_followed, lambda rel, _: os.dup(opened.open_directory(rel))):
+        with suppress(OSError):
+            descriptor = opening(path, os.O_RDONLY)
+            yield os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115
             os.close(descriptor)
-            assert found == str(root) or found.startswith(f"{root}/")
 
 
 def test_the_agent_s_state_directory_is_excluded_from_all_roots(root):
@@ -437,7 +514,7 @@ def test_the_agent_s_state_directory_is_excluded_from_all_roots(root):
     (root / "state/device.key").write_text("secret")
     (root / "way in").symlink_to("state")
     roots = Roots([RootConfig(path="/data", access="rw", directory=root)], private=root / "state")
-    with roots.tree("/data", writing=True) as opened:
+    with roots.tree("/data", writing=True, following=True) as opened:
         assert refused(lambda: opened.open("state/device.key", os.O_RDONLY)) == errno.EXDEV
         assert refused(lambda: opened.open("way in/device.key", os.O_RDONLY)) == errno.EXDEV
         assert refused(lambda: opened.open_directory("state")) == errno.EXDEV

@@ -82,7 +82,7 @@ async def test_a_range_has_its_bytes_and_digest(hosts):
 
 
 async def test_a_manifest_has_one_line_an_entry(hosts):
-    code, status, answer = await curl(hosts, "manifest", {"symlinks": "keep"}, identity=hosts.c)
+    code, status, answer = await curl(hosts, "manifest", {}, identity=hosts.c)
     lines = [json.loads(line) for line in answer.splitlines()]
     assert (code, status) == (0, "200")
     assert [line[:3] for line in lines] == [["d", "", 0], ["f", "file", 2 * MIB + 77], ["end", 2]]

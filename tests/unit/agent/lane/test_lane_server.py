@@ -6,28 +6,32 @@ import http.client
 import json
 import logging
 import os
+import resource
 import socket
 import ssl
 import struct
 import threading
+import time
+from collections import deque
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from socketserver import TCPServer
 
 import pytest
 
 from agent.errors import HopError
 from agent.files.digests import DIGEST_BYTES, MAX_PACK_FILES, RANGE_BYTES, digest_of
+from agent.files.same_place import new_mark
 from agent.identity import lane_certificate
-from agent.lane import listener, request_handler, server, wire
+from agent.lane import listener, pending_connections, request_handler, server, wire
 from agent.lane.grants import client_context
 from events.commands import Peer, Serve
+from events.options import Options
 from infra.local.demo_files import MIB, write_random
 from tests.support.hosts import TOKEN, TRANSFER, Hosts
 from tests.support.waiting import HANG_TIMEOUT_S, until
 
 HOP, OTHER = f"{TRANSFER}-500", f"{TRANSFER}-501"
-ALL = {"symlinks": "keep", "selection": None}
+ALL: dict[str, object] = {}
 
 
 @pytest.fixture
@@ -218,7 +222,8 @@ class TestResponses:
             asked = {"path": path, "size": 1, "mtime_ns": 1, "ctime_ns": 1, "start": 0, "length": 1}
             assert client.problem_code("range", asked)[0] == 400
             assert client.problem_code("pack", {"files": [[path, 1, 1, 1]]})[0] == 400
-            assert client.problem_code("manifest", {"symlinks": "keep", "selection": [path]})[0] == 400
+            marked = {"mark": new_mark(), "above": path, "below": path}
+            assert client.problem_code("manifest", marked)[0] == 400
 
     @pytest.mark.parametrize(
         ("verb", "body"),
@@ -237,8 +242,8 @@ class TestResponses:
             ("pack", {"files": 5}),
             ("digests", {"files": [["x", 2**62, 1, 1]]}),
             ("digests", {"files": [["x", 2**45, 1, 1]] * 2}),
-            ("manifest", {}),
-            ("manifest", {"symlinks": "keep", "selection": 5}),
+            ("manifest", {"mark": 5, "above": "", "below": ""}),
+            ("manifest", {"mark": new_mark(), "above": 5, "below": ""}),
         ],
     )
     def test_a_malformed_request_is_refused_and_the_connection_stays_usable(self, hosts, verb, body):
@@ -316,10 +321,9 @@ class TestMalformedRequest:
             ("pack", {"files": {"file": 1}}),
             ("pack", {"files": [["file", 10]]}),
             ("pack", {"files": [["\ud800", 1, 1, 1]]}),
-            ("manifest", {"symlinks": "all", "selection": None}),
-            ("manifest", {"symlinks": "keep", "selection": "file"}),
-            ("manifest", {"symlinks": "keep", "selection": ["file", "\ud800"]}),
-            ("manifest", {"symlinks": ["keep"], "selection": None}),
+            ("manifest", {"mark": "file", "above": "", "below": ""}),
+            ("manifest", {"mark": new_mark(), "above": "\ud800", "below": ""}),
+            ("manifest", {"mark": new_mark()}),
         ],
     )
     def test_is_answered_with_a_problem(self, hosts, caplog, verb, body):
@@ -371,10 +375,9 @@ class TestManifest:
     def test_names_broken_selected_links_and_continues(self, hosts):
         write_random(hosts.data / "file", 10)
         (hosts.data / "dangling").symlink_to("nowhere")
+        hosts.serve(HOP, "/data/", Options(symlinks="follow"), ("file", "dangling", "gone"))
         with LaneTestClient(hosts) as client:
-            _, answer = client.request(
-                "manifest", {"symlinks": "follow", "selection": ["file", "dangling", "gone"]}
-            )
+            _, answer = client.request("manifest", ALL)
         lines = [json.loads(line) for line in answer.splitlines()]
         assert [line[:2] for line in lines] == [["f", "file"], ["!", "dangling"], ["!", "gone"], ["end", 3]]
 
@@ -390,6 +393,80 @@ class TestManifest:
             assert client.request("manifest", ALL)[0] == 200
             hosts.sources.reload([])
             assert client.problem_code("manifest", ALL) == (403, "outside-roots")
+
+
+LIMITS = [
+    pytest.param({"exclude": ("/secret/**", "key")}, None, id="filters"),
+    pytest.param({"include": ("/open/**", "*.mov")}, None, id="includes"),
+    pytest.param({}, ("open", "way/file", "leak"), id="selection"),
+    pytest.param({"symlinks": "follow"}, ("open", "way/file", "leak"), id="follow"),
+]
+
+
+class TestHostileDestination:
+    """With a valid token and certificate, it gets nothing that its hop's listing does not have."""
+
+    @pytest.fixture(autouse=True)
+    def _files(self, hosts):
+        for name in ("place/open/file", "place/secret/key", "beside/key"):
+            (hosts.data / name).parent.mkdir(parents=True, exist_ok=True)
+            (hosts.data / name).write_bytes(b"x")
+        (hosts.data / "place/way").symlink_to("../beside")
+        (hosts.data / "place/leak").symlink_to("../beside/key")
+        (hosts.data / "beside/file").write_bytes(b"x")
+        (hosts.data / "place/.crosshaul-part").write_bytes(b"x")
+        hosts.open_source()
+
+    def everything(self, hosts) -> list[str]:
+        return sorted(str(path) for path in hosts.data.rglob("*"))
+
+    @pytest.mark.parametrize(("options", "selection"), LIMITS)
+    @pytest.mark.parametrize(
+        "path", ["secret/key", "way/file", "way/key", "leak", ".crosshaul-part", "secret", "way"]
+    )
+    def test_reads_and_deletes_only_what_is_listed(self, hosts, options, selection, path):
+        hosts.serve(OTHER, "/data/place/", Options(move=True, **options), selection)
+        before, found = self.everything(hosts), (hosts.data / "place" / path).stat()
+        with LaneTestClient(hosts, OTHER) as client:
+            one = [path, 1, found.st_mtime_ns]
+            ranged = {"path": path, "size": 1, "mtime_ns": found.st_mtime_ns, "start": 0, "length": 1}
+            status, answer = client.request("range", ranged, hop=OTHER)
+            assert status in {403, 404}
+            for verb in ("pack", "digests"):
+                status, answer = client.request(verb, {"files": [one]}, hop=OTHER)
+                state = answer[:1] if verb == "pack" else answer[-1:]
+                assert status == 403 or state in {wire.UNREADABLE, wire.MISSING}
+            for kind in "fdl":
+                asked = {"mark": new_mark(), "name": "place", "entries": [[kind, *one, ""]]}
+                client.request("delete", asked, hop=OTHER)
+        assert [gone for gone in before if gone not in self.everything(hosts)] == []
+
+    @pytest.mark.parametrize("directory", ["secret", "secret/nothing", "way", ".crosshaul-x"])
+    def test_asks_about_marks_only_where_it_may_read(self, hosts, directory):
+        hosts.serve(OTHER, "/data/place/", Options(), ("open",))
+        with LaneTestClient(hosts, OTHER) as client:
+            asked = {"mark": new_mark(), "directories": ["", "open", directory]}
+            assert client.problem_code("has-mark", asked, hop=OTHER) == (403, "malformed")
+            assert client.request("has-mark", asked | {"directories": ["", "open"]}, hop=OTHER)[0] == 200
+
+    @pytest.mark.parametrize(("options", "selection"), LIMITS)
+    def test_lists_only_what_the_command_says(self, hosts, options, selection):
+        """Whatever the request says."""
+        hosts.serve(OTHER, "/data/place/", Options(**options), selection)
+        wishes = {"symlinks": "follow", "selection": ["secret"], "include": [], "exclude": [], "owners": True}
+        with LaneTestClient(hosts, OTHER) as client:
+            _, answer = client.request("manifest", wishes, hop=OTHER)
+        lines = [json.loads(line) for line in answer.splitlines()]
+        files = {path for kind, path, *_ in lines if kind == "f"}
+        assert files == {"open/file"}
+
+    def test_reads_through_links_only_inside_the_place_and_only_if_ordered(self, hosts):
+        (hosts.data / "place/inside").symlink_to("open/file")
+        body = {"files": [["inside", 1, (hosts.data / "place/open/file").stat().st_mtime_ns]]}
+        for options, state in ((Options(), wire.UNREADABLE), (Options(symlinks="follow"), wire.OK)):
+            hosts.serve(OTHER, "/data/place/", options)
+            with LaneTestClient(hosts, OTHER) as client:
+                assert client.request("pack", body, hop=OTHER)[1][:1] == state
 
 
 class TestUnreadableFile:
@@ -509,10 +586,10 @@ class TestSlowPeer:
         await until(lambda: not hosts.server._connections)
 
     def test_that_does_not_finish_its_handshake_is_cut_off(self, hosts, monkeypatch):
-        monkeypatch.setattr(listener, "HANDSHAKE_TIMEOUT_S", 0.05)
+        monkeypatch.setattr(pending_connections, "HELLO_TIMEOUT_S", 0.05)
         with socket.create_connection(("127.0.0.1", hosts.server.port)) as silent:
             silent.sendall(b"\x16\x03")
-            assert silent.recv(1) == b""
+            assert has_ended(silent)
 
 
 class TestStrangers:
@@ -543,22 +620,129 @@ class TestStrangers:
             session = client.http.sock.session
             assert session is None or not session.has_ticket
 
-    async def test_beyond_the_maximum_of_handshakes_are_cut_off(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(listener, "MAX_HANDSHAKES", 3)
-        hosts = Hosts(tmp_path)
-        hosts.serve(HOP, "/data/")
-        try:
-            crowd = [socket.create_connection(("127.0.0.1", hosts.server.port)) for _ in range(3)]
-            await until(lambda: hosts.server._server._handshakes._value == 0)
-            with socket.create_connection(("127.0.0.1", hosts.server.port)) as late:
-                assert late.recv(1) == b""
-            for one in crowd:
+    async def test_are_bound_for_each_address_and_the_oldest_makes_room(self, hosts, monkeypatch):
+        monkeypatch.setattr(pending_connections, "MAX_PENDING_PER_ADDRESS", 3)
+        with contextlib.ExitStack() as stack:
+            crowd = [stack.enter_context(stranger(hosts)) for _ in range(4)]
+            assert has_ended(crowd[0])
+            assert hosts.server._server.pending_count == 3
+            beside = stack.enter_context(stranger(hosts, "127.0.0.2"))
+            await until(lambda: hosts.server._server.pending_count == 4)
+            assert is_open(beside)
+            assert all(map(is_open, crowd[1:]))
+
+    async def test_make_room_for_a_peer_that_has_said_hello(self, hosts, monkeypatch):
+        """Idle connections that come later do not end a handshake that goes on."""
+        monkeypatch.setattr(pending_connections, "MAX_PENDING_PER_ADDRESS", 3)
+        hello = client_hello(hosts)
+        with contextlib.ExitStack() as stack:
+            slow = stack.enter_context(stranger(hosts))
+            slow.sendall(hello)
+            assert slow.recv(1)
+            crowd = [stack.enter_context(stranger(hosts)) for _ in range(5)]
+            for dropped in crowd[:3]:
+                assert has_ended(dropped)
+            assert slow.recv(1)
+
+    async def test_make_room_for_an_address_that_was_authenticated(self, hosts, monkeypatch):
+        monkeypatch.setattr(pending_connections, "MAX_PENDING", 3)
+        with LaneTestClient(hosts) as client:
+            assert client.request("manifest", ALL)[0] == 200
+        with contextlib.ExitStack() as stack:
+            known = stack.enter_context(stranger(hosts))
+            await until(lambda: hosts.server._server.pending_count == 1)
+            crowd = [stack.enter_context(stranger(hosts, f"127.0.0.{number}")) for number in range(2, 6)]
+            for dropped in crowd[:2]:
+                assert has_ended(dropped)
+            assert is_open(known)
+
+    def test_have_two_seconds_to_say_hello(self, hosts):
+        """However they pass the time, and without a thread each."""
+        began, threads = time.monotonic(), threading.active_count()
+        with stranger(hosts) as silent, stranger(hosts) as slow:
+            slow.sendall(client_hello(hosts)[:-1])
+            assert threading.active_count() == threads
+            for one in (silent, slow):
+                assert has_ended(one)
+        assert pending_connections.HELLO_TIMEOUT_S == 2
+        assert 2 <= time.monotonic() - began < HANG_TIMEOUT_S
+
+    async def test_two_thousand_from_one_address_leave_hops_as_fast_as_before(self, hosts):
+        """The address is the peer's own, and the strangers come again as soon as they are dropped."""
+        write_random(hosts.data / "file", 10)
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        over, made = threading.Event(), [0]
+
+        def crowd() -> None:
+            held: deque[socket.socket] = deque(maxlen=min(2000, limit // 2))
+            while not over.is_set():
+                if len(held) == held.maxlen:
+                    held.popleft().close()
+                with contextlib.suppress(OSError):
+                    held.append(stranger(hosts))
+                made[0] += 1
+            for one in held:
                 one.close()
-            await until(lambda: hosts.server._server._handshakes._value == 3)
-            with LaneTestClient(hosts) as client:
-                assert client.request("manifest", ALL)[0] == 200
+
+        await hosts.move(hosts.order("/data/", "/archive/before/"))
+        thread = threading.Thread(target=crowd)
+        thread.start()
+        try:
+            await until(lambda: made[0] >= 2000)
+            began = time.monotonic()
+            for number in range(5):
+                await hosts.move(hosts.order("/data/", f"/archive/{number}/"))
+                assert hosts.server._server.pending_count <= pending_connections.MAX_PENDING_PER_ADDRESS
+            assert time.monotonic() - began < HANG_TIMEOUT_S
         finally:
-            hosts.close()
+            over.set()
+            thread.join()
+        assert (hosts.archive / "4/file").read_bytes() == (hosts.data / "file").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("host", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:aaaa::7", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+    ],
+)
+def test_one_host_counts_as_one_address(host, network):
+    """A host may choose among 2**64 addresses in its IPv6 network."""
+    assert pending_connections.network_of(host) == network
+
+
+def stranger(hosts, address: str = "127.0.0.1") -> socket.socket:
+    return socket.create_connection(("127.0.0.1", hosts.server.port), HANG_TIMEOUT_S, (address, 0))
+
+
+def is_open(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) != b""
+    except BlockingIOError:
+        return True
+    except ConnectionError:
+        return False
+
+
+def has_ended(connection: socket.socket) -> bool:
+    """Wait until something arrives, and return whether it is the end."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionError:  # it was closed with unread data
+        return True
+
+
+def client_hello(hosts) -> bytes:
+    outgoing = ssl.MemoryBIO()
+    context = client_context(hosts.c, hosts.b.certificate.read_text())
+    handshake = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=HOP)
+    with pytest.raises(ssl.SSLWantReadError):
+        handshake.do_handshake()
+    return outgoing.read()
 
 
 def test_a_hop_has_a_maximum_of_connections(hosts, monkeypatch):
@@ -626,7 +810,7 @@ def test_a_connection_reset_before_the_handshake_is_closed(hosts, server_side):
 
 async def test_without_descriptors_it_pauses_and_continues(hosts, monkeypatch, caplog):
     monkeypatch.setattr(listener, "ACCEPT_BACKOFF_S", 0)
-    original, left = TCPServer.get_request, [3]
+    original, left = socket.socket.accept, [3]
 
     def exhausted(self):
         left[0] -= 1
@@ -634,7 +818,7 @@ async def test_without_descriptors_it_pauses_and_continues(hosts, monkeypatch, c
             raise OSError(errno.EMFILE, "Too many open files")
         return original(self)
 
-    monkeypatch.setattr(TCPServer, "get_request", exhausted)
+    monkeypatch.setattr(socket.socket, "accept", exhausted)
     with LaneTestClient(hosts) as client:
         assert client.request("manifest", ALL)[0] == 200
     assert "lane cannot accept" in caplog.text

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -9,14 +10,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.errors import HopError
-from agent.lane import requests
 from agent.pull.mover import selection_of
 from agent.rclone.errors import error_lines
 from events import globs
 from events.commands import Move
 from events.filters import MAX_PATTERNS, Filters
 from events.globs import GlobAutomaton, GlobError, parse
+from events.options import Options
 from lambdas.domain.policy_text import _TOKEN
+from tests.support.hosts import TRANSFER, Hosts
+
+HOP = f"{TRANSFER}-1"
 
 
 def hostile_pairs() -> Iterator[tuple[str, str]]:
@@ -115,9 +119,6 @@ def test_pattern_beyond_a_limit_is_rejected_with_the_limit(pattern: str, why: st
 def test_too_many_patterns_are_rejected_when_used(patterns: list[str], order: Move) -> None:
     with pytest.raises(GlobError):
         Filters(exclude=patterns)
-    with pytest.raises(requests.LaneRequestError) as refused:
-        requests.parse_selection({"symlinks": "keep", "exclude": patterns})
-    assert (refused.value.status, refused.value.problem.code) == (400, "filter-refused")
     with pytest.raises(HopError) as failed:
         selection_of(with_filters(order, exclude=patterns))
     assert failed.value.problem.code == "filter-refused"
@@ -135,11 +136,15 @@ def test_command_with_invalid_filter_is_stored_and_its_hop_fails(order: Move, pa
     assert not failed.value.problem.retryable
 
 
-def test_request_without_patterns_is_rejected() -> None:
-    for wrong in ("*.mov", [1], [["a"]], {"a": 1}, 5):
-        with pytest.raises(requests.LaneRequestError) as refused:
-            requests.parse_selection({"symlinks": "keep", "include": wrong})
-        assert refused.value.status == 400
+def test_source_refuses_to_serve_with_an_invalid_filter(tmp_path: Path) -> None:
+    hosts = Hosts(tmp_path)
+    try:
+        with pytest.raises(HopError) as failed:
+            hosts.serve(HOP, "/data/", Options.model_construct(include=("{a,{b}}",)))
+        assert failed.value.problem.code == "filter-refused"
+        assert hosts.server.grants.get(HOP) is None
+    finally:
+        hosts.close()
 
 
 @pytest.mark.parametrize("piece", ["a?", "a?b", "://", "://a", "'?", "=?="])

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agent.config import RootConfig
 from agent.errors import HopError
 from agent.files.paths import PARTIAL_PREFIX
 from infra.local.demo_files import MIB
@@ -160,7 +161,7 @@ class TestLinkInPlaceOfADirectory:
         fill(hosts.archive, beside__x="old")
         (hosts.archive / "t").mkdir()
         (hosts.archive / "t/a").symlink_to("../beside")
-        order = hosts.order("/data/t/", "/archive/t/").model_copy(update={"selection": ("a/x", "b/x")})
+        order = hosts.order("/data/t/", "/archive/t/", selection=("a/x", "b/x"))
         assert await failures(hosts, order) == {"a/x": "link-in-the-way"}
         assert contents(hosts.archive) == {"beside/x": b"old", "t/b/x": b"new"}
 
@@ -188,12 +189,26 @@ class TestLinkInPlaceOfADirectory:
 
 class TestPathToTheDestination:
     @ways
+    @pytest.mark.parametrize("path", ["way/", "way/new/", "way/keep", "way/none/deep/"])
+    async def test_contains_no_link_unless_the_administrator_allows_it(self, hosts, way, path):
+        """A policy about `/archive/way/` would say nothing about `/archive/disk1/`."""
+        fill(hosts.data, t__keep="new")
+        fill(hosts.archive, disk1__keep="k")
+        (hosts.archive / "way").symlink_to("disk1")
+        source = "/data/t/" if path.endswith("/") else "/data/t/keep"
+        error = await hosts.fails(getattr(hosts, way)(source, f"/archive/{path}"))
+        assert (error.problem.code, error.problem.retryable) == ("outside-roots", False)
+        assert "links = true" in error.problem.advice
+        assert contents(hosts.archive) == {"disk1/keep": b"k"}
+
+    @ways
     async def test_may_contain_links_of_the_administrator(self, hosts, way):
         fill(hosts.data, t__a__x="new")
         fill(hosts.archive, disk1__keep="k")
         (hosts.archive / "way").symlink_to("disk1")
         (hosts.archive / "disk1/t").symlink_to("really")
         fill(hosts.archive, disk1__really__extra="e")
+        hosts.roots.reload([RootConfig(path="/archive", access="rw", directory=hosts.archive, links=True)])
         await hosts.move(getattr(hosts, way)("/data/t/", "/archive/way/t/", delete_extra=True))
         assert contents(hosts.archive) == {"disk1/keep": b"k", "disk1/really/a/x": b"new"}
         assert (hosts.archive / "disk1/t").is_symlink()

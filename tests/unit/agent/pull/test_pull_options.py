@@ -57,10 +57,11 @@ class TestFilters:
         }
         assert hosts.progress.files_total == 2
 
-    async def test_listing_of_a_source_without_filters_is_filtered(self, hosts, monkeypatch):
+    async def test_listing_of_a_source_without_filters_is_filtered(self, hosts):
         fill(hosts.data, a="a", b="b")
-        monkeypatch.setattr("agent.lane.wire.manifest_request", lambda meant: {"symlinks": meant.symlinks})
-        await hosts.move(hosts.order("/data/", "/archive/", exclude=["b"]))
+        order = hosts.order("/data/", "/archive/", exclude=["b"])
+        hosts.serve(order.hop_id, "/data/")
+        await hosts.move(order)
         assert tree(hosts.archive) == {"a": b"a"}
 
 
@@ -108,8 +109,7 @@ class TestMirror:
     async def test_unselected_files_are_not_extra(self, hosts):
         fill(hosts.data, a="a", b="b")
         fill(hosts.archive, b="mine")
-        order = hosts.order("/data/", "/archive/", delete_extra=True)
-        await hosts.move(order.model_copy(update={"selection": ("a",)}))
+        await hosts.move(hosts.order("/data/", "/archive/", delete_extra=True, selection=("a",)))
         assert tree(hosts.archive) == {"a": b"a", "b": b"mine"}
 
     async def test_single_file_removes_nothing_beside_it(self, hosts):

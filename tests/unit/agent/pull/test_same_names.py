@@ -74,8 +74,7 @@ async def test_selection_without_directories_is_no_bypass(hosts, monkeypatch):
     for name in ("Photos/one", "photos/one"):
         write_random(hosts.data / "t" / name, 100)
     fold(monkeypatch, hosts.archive)
-    order = hosts.order("/data/t/", "/archive/t/")
-    order = order.model_copy(update={"selection": ("Photos/one", "photos/one")})
+    order = hosts.order("/data/t/", "/archive/t/", selection=("Photos/one", "photos/one"))
 
     error = await hosts.fails(order)
 

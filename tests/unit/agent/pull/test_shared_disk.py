@@ -84,10 +84,10 @@ class TestOnePlace:
         assert tree(shared.data) == {"sub": None, "other": None, "other/b": b"a"}
 
     async def test_link_in_the_root_is_detected(self, hosts):
-        hosts.open_source()
         fill(hosts.data, real__a="a")
+        hosts.sources.reload([RootConfig(path="/data", access="rw", directory=hosts.data, links=True)])
         (hosts.data / "alias").symlink_to("real")
-        hosts.roots.reload([RootConfig(path="/archive", access="rw", directory=hosts.data)])
+        hosts.roots.reload([RootConfig(path="/archive", access="rw", directory=hosts.data, links=True)])
         for source, destination in [("/data/real/", "/archive/alias/"), ("/data/alias/", "/archive/real/")]:
             error = await hosts.fails(hosts.local(source, destination, move=True))
             assert error.problem.code == "same-place"
@@ -104,7 +104,7 @@ class TestSharedSubdirectory:
         fill(hosts.archive, sub__b="b", sub__c="c")
         (hosts.data / "sub").symlink_to(hosts.archive / "sub")
         both = hosts.data.parent
-        hosts.sources.reload([RootConfig(path="/data", access="rw", directory=both)])
+        hosts.sources.reload([RootConfig(path="/data", access="rw", directory=both, links=True)])
         order = getattr(hosts, way)("/data/data/", "/archive/", move=True, symlinks="follow")
         error = await hosts.fails(order)
         assert {one.code for one in error.failures} == {"same-place"}
@@ -199,15 +199,13 @@ class TestMarks:
         fill(hosts.data, etc="x")
         for verb in ("has-mark", "delete", "manifest"):
             body = {"mark": name, "directories": [""], "entries": [], "name": "", "above": "", "below": ""}
-            if verb == "manifest":
-                body |= {"symlinks": "keep"}
-                if name is None:
-                    continue
+            if verb == "manifest" and name is None:
+                continue
             with pytest.raises(requests.LaneRequestError):
                 {
                     "has-mark": requests.parse_mark,
                     "delete": requests.parse_deletions,
-                    "manifest": requests.parse_selection,
+                    "manifest": requests.parse_marked_place,
                 }[verb](body)
 
 
@@ -294,7 +292,7 @@ class TestMirror:
         share(hosts, hosts.archive)
         fill(hosts.archive, sub__a="a", extra="x")
         (hosts.data / "in").symlink_to(hosts.archive / "sub")
-        hosts.sources.reload([RootConfig(path="/data", access="rw", directory=hosts.data.parent)])
+        hosts.sources.reload([RootConfig(path="/data", access="rw", directory=hosts.data.parent, links=True)])
         (hosts.archive / "sub/deep").mkdir()
         fill(hosts.archive, sub__deep__b="b")
         before = tree(hosts.archive)

@@ -155,6 +155,7 @@ def test_a_name_that_is_taken_cannot_be_enrolled(here):
         ({"endpoints": ["10.0.0.2"]}, "host:port"),
         ({"endpoints": ["10.0.0.2:99999"]}, "host:port"),
         ({"endpoints": ["a b:1"]}, "host:port"),
+        ({"endpoints": ["169.254.169.254:80"]}, "host:port"),
         ({"endpoints": ["http://10.0.0.2:4460"]}, "host:port"),
     ],
 )

@@ -99,6 +99,15 @@ def test_how_far_its_clock_is_off_is_known_from_what_it_says(away):
     assert with_heartbeat(agent, Heartbeat(at=at(30), roots=()), at(30)).skew == 0
 
 
+def test_addresses_that_no_peer_may_dial_are_not_kept(away):
+    said = greeting(at(0)).model_copy(
+        update={
+            "endpoints": ("169.254.169.254:80", "0.0.0.0:1", "nonsense", "10.0.0.2:99999", "10.0.0.2:4460")
+        }
+    )
+    assert with_hello(away, said, at(0)).endpoints == ("10.0.0.2:4460",)
+
+
 def test_whom_it_reaches_stays_until_it_says_otherwise(away):
     agent = with_hello(away, greeting(at(0)), at(0))
     assert with_heartbeat(agent, Heartbeat(at=at(30), roots=()), at(30)).reached == MET

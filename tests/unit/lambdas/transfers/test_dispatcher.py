@@ -1,6 +1,7 @@
 """From a request to commands: what follows from each timeline entry, and in which order."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -24,6 +25,7 @@ from lambdas.domain.errors import (
     StateError,
 )
 from lambdas.domain.plan import TransferSpec
+from lambdas.transfers.dispatcher import DispatchSettings
 from lambdas.transfers.service import Query
 from tests.support.fakes import ADA, BOB, an_agent
 from tests.support.world import A_CONNECTION, ControlPlaneFixture, a_transfer, items_written
@@ -46,6 +48,31 @@ def test_a_direct_hop_is_served_and_moved_with_one_token(world: ControlPlaneFixt
     assert world.fleet.signed[move.route.hop_token] == ("a", serve)
     assert len(world.fleet.signed) == 2, "two signatures a hop"
     assert world.hop(transfer_id).state == HopState.OFFERED
+
+
+@pytest.mark.parametrize("loopback", [True, False])
+def test_no_agent_is_told_to_dial_its_own_host(world: ControlPlaneFixture, loopback):
+    """Its peers scan no ports for it. Only the demonstration's agents are on one host."""
+    for agent_id in ("a", "b"):
+        agent = world.agents.get(agent_id)
+        lies = ("127.0.0.1:22", "localhost:5432", "169.254.169.254:80", "[fe80::1]:1", "10.0.0.9:4460")
+        world.agents.known[agent_id] = replace(agent, endpoints=lies)
+    world.dispatcher._settings = DispatchSettings("eu-central-1", None, loopback_lanes=loopback)
+    world.request("a:/data/raw/", "b:/archive/raw/")
+    world.stream()
+    (_, serve), (_, move) = world.fleet.sent
+    expected = (*(("127.0.0.1:22", "localhost:5432") if loopback else ()), "10.0.0.9:4460")
+    assert serve.endpoints == move.route.endpoints == move.route.own_endpoints == expected
+
+
+@pytest.mark.parametrize("symlinks", ["keep", "follow"])
+def test_the_source_is_told_what_its_peer_may_read(world: ControlPlaneFixture, symlinks):
+    options = Options(include=("*.mov",), exclude=("proxies/",), symlinks=symlinks)
+    world.request("a:/data/raw/", "b:/archive/raw/", options=options)
+    world.stream()
+    (_, serve), (_, move) = world.fleet.sent
+    assert serve.options == move.options == options
+    assert serve.selection == move.selection
 
 
 def test_a_hop_that_may_be_relayed_has_a_place_of_its_own_that_says_nothing(world: ControlPlaneFixture):
