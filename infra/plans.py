@@ -36,7 +36,7 @@ class Plan:
     reads_seal_keys: bool = False
     """Reads the public half of the audit seals' key."""
     reads_users: bool = False
-    """Looks up whether a template's owner still exists, and their groups."""
+    """Looks up whether a person still exists, and their groups."""
     asynchronous: bool = False
     """Invoked asynchronously: an event that fails for good goes to a dead-letter queue."""
     megabytes: int = 512
@@ -84,25 +84,32 @@ PLANS: dict[str, Plan] = {
         {
             "transfers_table": "get query put update",
             "agents_table": "get batch put update",
+            "policies_table": "get query",
             "audit_table": "put",
         },
         signs_commands=True,
         reads_public_keys=True,
+        reads_users=True,
         rotates=True,
         asynchronous=True,
     ),
     "OnPresence": Plan(
         "lambdas.on_presence.handler",
         30,
-        {"transfers_table": "get query put update", "agents_table": "get batch update"},
-        signs_commands=True,
+        {"agents_table": "get update"},
         asynchronous=True,
     ),
     "OnChange": Plan(
         "lambdas.on_change.handler",
         60,
-        {"transfers_table": "get query put update", "agents_table": "get batch"},
+        {
+            "transfers_table": "get query put update",
+            "agents_table": "get batch",
+            "policies_table": "get query",
+            "audit_table": "put",
+        },
         signs_commands=True,
+        reads_users=True,
         notifies_consoles=True,
         publishes_events=True,
     ),
@@ -112,9 +119,11 @@ PLANS: dict[str, Plan] = {
         {
             "transfers_table": "get query put update",
             "agents_table": "get query batch put update",
+            "policies_table": "get query",
             "audit_table": "query put",
         },
         signs_commands=True,
+        reads_users=True,
         updates=True,
         publishes_events=True,
         seals_audit=True,

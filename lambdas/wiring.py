@@ -58,12 +58,21 @@ def transfer_service() -> "TransferService":
 
 @cache
 def dispatcher() -> "Dispatcher":
+    from lambdas.domain.transfer import Transfer
+    from lambdas.ports import Authorization, Refusal
     from lambdas.transfers.dispatcher import Dispatcher, S3Access
 
+    def authorize(transfer: Transfer) -> Authorization | Refusal:
+        return authorizer().for_start(transfer)  # built on demand: most starts were decided just before
+
     config = adapters.settings()
-    s3 = S3Access(config.region, config.s3_endpoint or None, config.relay_bucket or None)
     return Dispatcher(
-        transfer_writer(), adapters.agent_store(), adapters.command_publisher(), s3, adapters.clock
+        writer=transfer_writer(),
+        agents=adapters.agent_store(),
+        commands=adapters.command_publisher(),
+        s3=S3Access(config.region, config.s3_endpoint or None, config.relay_bucket or None),
+        authorize=authorize,
+        clock=adapters.clock,
     )
 
 
