@@ -115,7 +115,7 @@ PLANS: dict[str, Plan] = {
     ),
     "OnSchedule": Plan(
         "lambdas.on_schedule.handler",
-        60,
+        90,  # 40 s for leases, 20 s for silent agents, the rest for what follows
         {
             "transfers_table": "get query put update",
             "agents_table": "get query batch put update",

@@ -14,7 +14,7 @@ from events.commands import DirectRoute, LocalRoute, Move, Peer, Relay, RemoteRo
 from events.locations import AgentLocation
 from events.options import Options
 from events.states import HopState
-from lambdas.domain.agent import Agent, check_able
+from lambdas.domain.agent import Agent, check_able, is_available
 from lambdas.domain.errors import AgentTooOldError, AgentUnknownError, LimitError
 from lambdas.domain.hop import Hop, relay_prefix
 from lambdas.domain.hop_changes import held_for_approval, offered, refused
@@ -72,7 +72,7 @@ class Dispatcher:
             check_command(transfer, hop, agents, MAX_PUBLISHED_BYTES)
         except (AgentUnknownError, AgentTooOldError, LimitError) as error:
             return self._refuse(transfer, hop, error.problem)
-        if any(agent.presence != "online" for agent in agents.values()):
+        if not all(is_available(agent, self._clock()) for agent in agents.values()):
             return transfer
         if not transfer.ready(hop) and not _can_stream(transfer, hop, agents):
             return transfer
