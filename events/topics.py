@@ -113,10 +113,10 @@ class Topics:
     def reports_sql(self) -> str:
         """Return the SQL of the reports rule.
 
-        The thing's name comes from the topic, which the device policy restricts, and the certificate from the
-        broker: the message cannot forge them.
+        The thing's name comes from the topic, which the device policy restricts, the certificate and the time
+        from the broker: the message cannot forge them.
         """
-        columns = "wire, report, topic(4) AS thing, principal() AS principal"
+        columns = "wire, report, topic(4) AS thing, principal() AS principal, timestamp() AS received"
         return f"SELECT {columns} FROM 'crosshaul/{self.stage}/agents/+/reports'"
 
     @property

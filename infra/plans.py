@@ -39,7 +39,7 @@ class Plan:
     reads_seal_keys: bool = False
     """Reads the public half of the audit seals' key."""
     reads_users: bool = False
-    """Looks up whether a template's owner still exists, and their groups."""
+    """Looks up whether a person still exists, and their groups."""
     asynchronous: bool = False
     """Invoked asynchronously: an event that fails for good goes to a dead-letter queue."""
     megabytes: int = 512
@@ -91,10 +91,12 @@ PLANS: dict[str, Plan] = {
         {
             "transfers_table": "get query put update",
             "agents_table": "get batch put update",
+            "policies_table": "get query",
             "audit_table": "put-records",
         },
         signs_commands=True,
         reads_public_keys=True,
+        reads_users=True,
         rotates=True,
         asynchronous=True,
     ),
@@ -107,22 +109,30 @@ PLANS: dict[str, Plan] = {
     "OnChange": Plan(
         "lambdas.on_change.handler",
         60,
-        {"transfers_table": "get query put update", "agents_table": "get batch"},
+        {
+            "transfers_table": "get query put update",
+            "agents_table": "get batch",
+            "policies_table": "get query",
+            "audit_table": "put",
+        },
         signs_commands=True,
+        reads_users=True,
         notifies_consoles=True,
         publishes_events=True,
     ),
     "OnSchedule": Plan(
         "lambdas.on_schedule.handler",
-        60,
+        90,  # 40 s for leases, 20 s for silent agents, the rest for what follows
         {
             "transfers_table": "get query put update",
             "agents_table": "get query batch put update",
             "updates_table": "get query batch put",
+            "policies_table": "get query",
             "audit_table": "query put-records put-seals",
             "refusals_table": "query delete",
         },
         signs_commands=True,
+        reads_users=True,
         updates=True,
         publishes_events=True,
         seals_audit=True,

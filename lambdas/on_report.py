@@ -1,10 +1,11 @@
 """Handle a report of an agent, which the IoT topic rule forwards."""
 
 import re
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from events.base import AgentId, Message
 from events.reports import Browsed, Heartbeat, Hello, Refused, Report
@@ -12,6 +13,8 @@ from lambdas import adapters, wiring
 from lambdas.domain.errors import NotFoundError
 from lambdas.telemetry import count, entry, logger
 
+MAX_TIME_MS = 253_402_300_799_999
+"""The end of the year 9999, in milliseconds since 1970."""
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
@@ -21,11 +24,18 @@ class AgentReport(Message):
     agent_id: AgentId
     report: Report
     principal: str | None = None
+    received: Annotated[int, Field(ge=0, le=MAX_TIME_MS)] | None = None
+    """When the broker received it, in milliseconds since 1970: the event may be handled hours later."""
 
     @property
     def certificate(self) -> str | None:
         """The fingerprint of the certificate of the connection, if the principal is one."""
         return self.principal if self.principal and _FINGERPRINT.fullmatch(self.principal) else None
+
+    @property
+    def received_at(self) -> datetime | None:
+        """When the broker received it."""
+        return None if self.received is None else datetime.fromtimestamp(self.received / 1000, UTC)
 
 
 @entry
@@ -69,12 +79,12 @@ def _apply(message: AgentReport) -> None:
     agent_id, report = message.agent_id, message.report
     match report:
         case Hello():
-            agent = wiring.agent_service().hello(agent_id, report)
-            wiring.report_handler().reconcile(agent_id, report)
-            wiring.key_rotation().record_hello(agent, message.certificate)
+            if agent := wiring.agent_service().hello(agent_id, report, message.received_at):
+                wiring.report_handler().reconcile(agent_id, report)
+                wiring.key_rotation().record_hello(agent, message.certificate)
         case Heartbeat():
             key_status = wiring.signing_key_rollover().record_hello(agent_id, report.trusts, report.pinned)
-            if wiring.agent_service().heartbeat(agent_id, report, key_status):
+            if wiring.agent_service().heartbeat(agent_id, report, message.received_at, key_status):
                 wiring.stream_handler().agent_online(agent_id)
         case Browsed():
             wiring.agent_service().browsed(agent_id, report)

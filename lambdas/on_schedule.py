@@ -1,5 +1,6 @@
 """Run the periodic tasks, once a minute."""
 
+from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -10,18 +11,32 @@ from lambdas.telemetry import count, entry, logger
 
 @entry
 def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
-    """Mark silent agents first, so that no hop is offered to them."""
-    publish_silent_agents()
-    wiring.audit_sealer().seal()
-    wiring.key_rotation().rotate_aging_keys(adapters.clock())
-    wiring.lease_sweeper().sweep()
-    wiring.refusal_summary().write()
-    wiring.update_stages().advance_updates(adapters.clock())  # last: IoT Jobs must not delay hops
+    """Run every task, the most urgent first; a task that fails stops no other.
+
+    Raises:
+        ExceptionGroup: The failures of all tasks, raised at the end.
+    """
+    failures = [failure for name, task in TASKS.items() if (failure := _try(name, task))]
+    if failures:
+        raise ExceptionGroup("tasks of this minute have failed", failures)
 
 
-def publish_silent_agents() -> None:
-    """Publish an event for each agent that has gone silent."""
-    for event in wiring.agent_service().mark_silent_agents(adapters.clock()):
-        logger.warning("agent went silent", extra={"agent_id": event.agent_id})
-        count("AgentsWentSilent")
-        adapters.event_bus().publish(event)
+def _try(name: str, task: Callable[[], object]) -> Exception | None:
+    try:
+        task()
+    except Exception as failure:
+        logger.exception("task failed", extra={"task": name})
+        count("TasksFailed")
+        return failure
+    return None
+
+
+TASKS: dict[str, Callable[[], object]] = {
+    "leases": lambda: wiring.lease_sweeper().sweep(),
+    "silent agents": lambda: wiring.agent_service().mark_silent_agents(adapters.event_bus().publish),
+    "audit seals": lambda: wiring.audit_sealer().seal(),
+    "aging keys": lambda: wiring.key_rotation().rotate_aging_keys(adapters.clock()),
+    "refusals": lambda: wiring.refusal_summary().write(),
+    "updates": lambda: wiring.update_stages().advance_updates(adapters.clock()),
+}
+"""Tasks by name, in the order in which they run."""

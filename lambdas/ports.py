@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from events.base import Actor, AgentId, TransferId
+from events.base import Actor, AgentId, Problem, TransferId
 from events.commands import Command
 from events.facts import AgentWentSilent, TransferFinished, TransferRequested
 from lambdas.domain.agent import Agent
@@ -37,6 +37,19 @@ class Authorization:
 
 AuthorizeTransfer = Callable[[Transfer], Authorization]
 """Called before a transfer is written; raises ForbiddenError if it is not allowed."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The result of an authorization that failed, for the transaction that ends the hop."""
+
+    problem: Problem
+    record: Callable[[Transfer | None, Transfer], Writes] = _nothing
+    """Return the audit writes, given the transfer before and after."""
+
+
+AuthorizeStart = Callable[[Transfer], Authorization | Refusal]
+"""Decides a start again for the people who asked for it, by their groups of now."""
 
 
 def allow_all(_: Transfer) -> Authorization:

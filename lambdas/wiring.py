@@ -59,14 +59,24 @@ def transfer_service() -> "TransferService":
 
 @cache
 def dispatcher() -> "Dispatcher":
+    from lambdas.domain.transfer import Transfer
+    from lambdas.ports import Authorization, Refusal
     from lambdas.transfers.dispatcher import Dispatcher, DispatchSettings
+
+    def authorize(transfer: Transfer) -> Authorization | Refusal:
+        return authorizer().for_start(transfer)  # built on demand: most starts were decided just before
 
     config = adapters.settings()
     settings = DispatchSettings(
         config.region, config.s3_endpoint or None, config.relay_bucket or None, bool(config.loopback_lanes)
     )
     return Dispatcher(
-        transfer_writer(), adapters.agent_store(), adapters.command_publisher(), settings, adapters.clock
+        writer=transfer_writer(),
+        agents=adapters.agent_store(),
+        commands=adapters.command_publisher(),
+        settings=settings,
+        authorize=authorize,
+        clock=adapters.clock,
     )
 
 

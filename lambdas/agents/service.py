@@ -1,9 +1,10 @@
 """Agents: record what they and the broker report, and show it to people."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from events.base import AgentId
 from events.facts import AgentWentSilent
@@ -22,9 +23,14 @@ from lambdas.ports import Clock
 from lambdas.store.agents import AgentStore
 from lambdas.store.optimistic import retry_stale
 from lambdas.store.replies import ReplyStore
+from lambdas.telemetry import count, logger
 
-MAX_SILENT_PER_RUN = 200
-"""Agents handled by one sweep; the rest is handled by the next."""
+MAX_SILENT_PER_RUN = 10_000
+"""Agents that one run marks as silent; the rest is left to the next."""
+MAX_RUN_TIME = timedelta(seconds=20)
+"""Duration after which a run marks no more agents, since the next one is due soon."""
+THREADS = 8
+"""Agents that are marked at the same time."""
 
 Step = Callable[[Agent, datetime], Agent]
 
@@ -37,22 +43,40 @@ class AgentService:
         self._replies = replies
         self._clock = clock
 
-    def hello(self, agent_id: AgentId, hello: Hello) -> Agent:
-        """Record an agent's Hello, its description of itself; raises AgentUnknownError."""
-        return self._change(agent_id, lambda agent, now: domain.with_hello(agent, hello, now))
+    def hello(self, agent_id: AgentId, hello: Hello, received_at: datetime | None = None) -> Agent | None:
+        """Record an agent's Hello, its description of itself; return None if a newer one is known.
+
+        `received_at` is the broker's time; None: now. Raises AgentUnknownError.
+        """
+        is_news: list[bool] = []
+
+        def step(agent: Agent, now: datetime) -> Agent:
+            heard_at = min(received_at or now, now)
+            is_news.append(agent.hello_at is None or heard_at >= agent.hello_at)
+            return domain.with_hello(agent, hello, heard_at, now) if is_news[-1] else agent
+
+        agent = self._change(agent_id, step)
+        return agent if is_news[-1] else None
 
     def heartbeat(
-        self, agent_id: AgentId, heartbeat: Heartbeat, key_status: CommandKeyStatus | None = None
+        self,
+        agent_id: AgentId,
+        heartbeat: Heartbeat,
+        received_at: datetime | None = None,
+        key_status: CommandKeyStatus | None = None,
     ) -> bool:
-        """Record a heartbeat and return whether the agent was not online before; raises AgentUnknownError."""
+        """Record a heartbeat and return whether the agent is online by it and was not before.
+
+        `received_at` is the broker's time; None: now. Raises AgentUnknownError.
+        """
         presences: list[domain.Presence] = []
 
         def step(agent: Agent, now: datetime) -> Agent:
             presences.append(agent.presence)
-            return domain.with_heartbeat(agent, heartbeat, now, key_status)
+            return domain.with_heartbeat(agent, heartbeat, min(received_at or now, now), now, key_status)
 
-        self._change(agent_id, step)
-        return presences[-1] != "online"
+        agent = self._change(agent_id, step)
+        return agent.presence == "online" != presences[-1]
 
     def browsed(self, agent_id: AgentId, reply: Browsed) -> None:
         """Store an answer to a browse command."""
@@ -66,10 +90,36 @@ class AgentService:
         """Record a disconnection that the broker reports; raises AgentUnknownError."""
         self._change(agent_id, lambda agent, _: domain.disconnected(agent, at, session))
 
-    def mark_silent_agents(self, now: datetime) -> list[AgentWentSilent]:
-        """Mark agents offline whose heartbeat has stopped, and return one event for each."""
+    def mark_silent_agents(self, publish: Callable[[AgentWentSilent], None]) -> None:
+        """Mark agents whose heartbeat has stopped as silent, and publish an event for each.
+
+        They are marked in parallel: when a site loses its line, its agents must not wait for one another.
+
+        Raises:
+            ExceptionGroup: The failures of single agents, raised at the end.
+        """
+        now = self._clock()
+
+        def mark(agent_id: AgentId) -> Exception | bool:
+            if self._clock() - now > MAX_RUN_TIME:
+                return False
+            try:
+                fact = self._silence(agent_id, now)
+                if fact:
+                    logger.warning("agent went silent", extra={"agent_id": agent_id})
+                    publish(fact)
+            except Exception as failure:
+                logger.exception("agent not marked as silent", extra={"agent_id": agent_id})
+                return failure
+            return fact is not None
+
         agent_ids = self._store.silent(now - SILENT_AFTER, MAX_SILENT_PER_RUN)
-        return [fact for name in agent_ids if (fact := self._silence(name, now))]
+        with ThreadPoolExecutor(THREADS) as threads:
+            results = list(threads.map(mark, agent_ids))
+        if marked := sum(result is True for result in results):
+            count("AgentsWentSilent", marked)
+        if failures := [result for result in results if isinstance(result, Exception)]:
+            raise ExceptionGroup("agents that could not be marked as silent", failures)
 
     def _silence(self, agent_id: AgentId, now: datetime) -> AgentWentSilent | None:
         try:

@@ -4,6 +4,7 @@ import hashlib
 import secrets
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -33,8 +34,14 @@ class Call:
 
     @cached_property
     def caller(self) -> Principal:
-        """The signed-in user; raises NotSignedInError."""
-        return caller(self._request.context, adapters.settings().user_pool_id)
+        """The signed-in user with their groups of now; raises NotSignedInError.
+
+        A token is valid for an hour and names the groups of its beginning. The user pool is asked, at most
+        once a minute, so that a disabled account or a lost group counts at once.
+        """
+        claimed = caller(self._request.context, adapters.settings().user_pool_id)
+        current = adapters.user_directory().find_user(claimed.actor)
+        return replace(claimed, groups=current.groups, gone=current.gone)
 
     @property
     def actor(self) -> Actor:

@@ -1,6 +1,8 @@
 """An agent as the control plane knows it: what it last reported, and whether it is connected.
 
-Times are the control plane's clock, except `presence_at`, which is the broker's.
+`presence_at`, `heard_at`, `hello_at` and `last_heartbeat` are the broker's clock, other times the control
+plane's; both are AWS's and agree within a second. Events may be handled late, twice or in another order,
+since Lambda retries them for up to six hours: each counts as of the broker's time.
 """
 
 from dataclasses import dataclass, field, replace
@@ -51,7 +53,9 @@ class Agent:
     connected_at: datetime | None = None
     last_heartbeat: datetime | None = None
     heard_at: datetime | None = None
-    """When the last message from the agent arrived."""
+    """When the broker received the latest message from the agent, or its connection."""
+    hello_at: datetime | None = None
+    """When the broker received the Hello that describes the agent."""
     presence: Presence = "offline"
     presence_at: datetime | None = None
     """Broker time of the last connect or disconnect event that was applied."""
@@ -94,19 +98,36 @@ def status(agent: Agent, now: datetime) -> AgentStatus:
     return AgentStatus.ONLINE if agent.presence == "online" and fresh else AgentStatus.LATE
 
 
+def is_available(agent: Agent, now: datetime) -> bool:
+    """Return whether hops can be offered to the agent: it is online, and not about to be marked as silent."""
+    return agent.presence == "online" and (agent.heard_at is None or now - agent.heard_at < SILENT_AFTER)
+
+
 def connected(agent: Agent, at: datetime, session: int, now: datetime) -> Agent:
-    """Return the agent after the broker's connect event; the same object if the event is outdated."""
+    """Return the agent after the broker's connect event; the same object if the event is outdated.
+
+    If the event is handled too late to tell, the agent is silent until it is heard from.
+    """
     is_known = session == agent.session and agent.presence_at is not None and at <= agent.presence_at
     if is_known or _of_an_earlier_session(agent, at, session):
         return agent
-    return replace(agent, presence="online", presence_at=at, session=session, connected_at=at, heard_at=now)
+    heard_at = _latest(agent.heard_at, at)
+    presence: Presence = "online" if now - heard_at < SILENT_AFTER else "silent"
+    return replace(
+        agent, presence=presence, presence_at=at, session=session, connected_at=at, heard_at=heard_at
+    )
 
 
 def disconnected(agent: Agent, at: datetime, session: int) -> Agent:
-    """Return the agent after the broker's disconnect event; the same object if the event is outdated."""
+    """Return the agent after the broker's disconnect event; the same object if the event is outdated.
+
+    An agent that was heard from later has reconnected, and that event is still to come.
+    """
     is_known = session == agent.session and agent.presence_at is not None and at < agent.presence_at
     if is_known or _of_an_earlier_session(agent, at, session):
         return agent
+    if agent.heard_at is not None and agent.heard_at > at:
+        return replace(agent, presence_at=at, session=session)
     return replace(agent, presence="offline", presence_at=at, session=session, running=0)
 
 
@@ -117,9 +138,9 @@ def _of_an_earlier_session(agent: Agent, at: datetime, session: int) -> bool:
     return at < agent.presence_at + TAKEOVER
 
 
-def with_hello(agent: Agent, hello: Hello, now: datetime) -> Agent:
-    """Return the agent with what its Hello reports; it is online, whatever the broker reported so far."""
-    return replace(
+def with_hello(agent: Agent, hello: Hello, heard_at: datetime, now: datetime) -> Agent:
+    """Return the agent with what its Hello reports; what a later heartbeat has reported is kept."""
+    described = replace(
         agent,
         hostname=hello.hostname,
         ip_address=hello.ip_address or agent.ip_address,
@@ -127,20 +148,37 @@ def with_hello(agent: Agent, hello: Hello, now: datetime) -> Agent:
         capabilities=hello.capabilities,
         endpoints=agent.endpoints if agent.endpoints_fixed else valid_endpoints(hello.endpoints),
         lane_certificate=hello.lane_certificate,
+        hello_at=heard_at,
+    )
+    if _is_outdated(agent, heard_at):
+        return described
+    presence = _presence_when_heard(agent, heard_at, now)
+    is_new_connection = presence == "online" != agent.presence
+    return replace(
+        described,
         roots=hello.roots,
         reached=hello.reached,
         problems=hello.problems,
-        skew=_skew(hello.at, now),
-        presence="online",
-        connected_at=agent.connected_at if agent.presence == "online" else now,
-        heard_at=now,
+        skew=_skew(hello.at, heard_at),
+        presence=presence,
+        connected_at=heard_at if is_new_connection else agent.connected_at,
+        heard_at=heard_at,
     )
 
 
 def with_heartbeat(
-    agent: Agent, heartbeat: Heartbeat, now: datetime, key_status: CommandKeyStatus | None = None
+    agent: Agent,
+    heartbeat: Heartbeat,
+    heard_at: datetime,
+    now: datetime,
+    key_status: CommandKeyStatus | None = None,
 ) -> Agent:
-    """Return the agent after a heartbeat, online; `key_status` is None if the agent did not report it."""
+    """Return the agent after a heartbeat; the same object if the heartbeat is outdated.
+
+    `key_status` is None if the agent did not report it.
+    """
+    if _is_outdated(agent, heard_at):
+        return agent
     remotes = agent.capabilities.remotes if heartbeat.remotes is None else heartbeat.remotes
     return replace(
         agent,
@@ -151,15 +189,31 @@ def with_heartbeat(
         reached=agent.reached if heartbeat.reached is None else heartbeat.reached,
         command_key_status=key_status or agent.command_key_status,
         problems=heartbeat.problems,
-        skew=_skew(heartbeat.at, now),
-        presence="online",
-        last_heartbeat=now,
-        heard_at=now,
+        skew=_skew(heartbeat.at, heard_at),
+        presence=_presence_when_heard(agent, heard_at, now),
+        last_heartbeat=heard_at,
+        heard_at=heard_at,
     )
 
 
-def _skew(reported: datetime, now: datetime) -> float:
-    return round((reported - now).total_seconds(), 1)
+def _is_outdated(agent: Agent, heard_at: datetime) -> bool:
+    """Return whether a message that the broker received later was handled already."""
+    return agent.heard_at is not None and heard_at < agent.heard_at
+
+
+def _presence_when_heard(agent: Agent, heard_at: datetime, now: datetime) -> Presence:
+    """Return the presence after a message, which may be handled long after the agent has gone."""
+    has_left = agent.presence == "offline" and agent.presence_at is not None and agent.presence_at >= heard_at
+    is_late = now - heard_at >= SILENT_AFTER
+    return agent.presence if has_left or is_late else "online"
+
+
+def _latest(known: datetime | None, at: datetime) -> datetime:
+    return at if known is None else max(known, at)
+
+
+def _skew(reported: datetime, heard_at: datetime) -> float:
+    return round((reported - heard_at).total_seconds(), 1)
 
 
 def silenced(agent: Agent, now: datetime) -> Agent:

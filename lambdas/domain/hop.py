@@ -41,6 +41,8 @@ WORK_LEASE = timedelta(seconds=60)
 FIRST_CHECK_DELAY = timedelta(seconds=60)
 MAX_CHECK_DELAY = timedelta(minutes=10)
 MAX_BACKOFF = timedelta(minutes=10)
+DECISION_LIFETIME = timedelta(minutes=1)
+"""How long after a transfer was authorized a hop may start without another decision."""
 CONFIRM_WINDOW = timedelta(seconds=15)
 """Time for which a reported speed is shown. Agents report their progress every 10 s."""
 MAX_ATTEMPTS = 8
@@ -130,6 +132,13 @@ class Hop:
     @property
     def ended(self) -> bool:
         return self.state in ENDED
+
+    def decided_recently(self, now: datetime) -> bool:
+        """Return whether the first attempt was requested or approved within `DECISION_LIFETIME`.
+
+        Automatic retries, and hops that waited for their upstream hop, are queued without a decision.
+        """
+        return self.attempt == 1 and self.after is None and now - self.changed_at <= DECISION_LIFETIME
 
     def seconds_since_report(self, now: datetime) -> float | None:
         """Return the seconds since the agent's last report, which began the lease; None if not at work."""

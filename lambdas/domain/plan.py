@@ -104,6 +104,7 @@ def plan(transfer_id: str, spec: TransferSpec, by: Actor, now: datetime) -> Tran
         owner=spec.owner,
         created_by=by,
         created_at=now,
+        asked_for=(by,),
         fingerprint=spec.fingerprint,
         hops=tuple(_hop(transfer_id, number, *pair, spec.shape, now) for number, pair in enumerate(ends)),
     )

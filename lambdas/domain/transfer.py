@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from events.base import Actor, AgentId, Problem
 from events.locations import Location
@@ -12,6 +12,9 @@ from events.requests import Shape
 from events.states import HopState, TransferState
 from events.views import Approval
 from lambdas.domain.hop import AT_WORK, ENDED, Hop
+
+APPROVAL_LIFETIME = timedelta(days=1)
+"""How long after an approval a hop may start; a hop that has started under it continues."""
 
 _STATE_GROUPS = {
     HopState.OFFERED: HopState.QUEUED,
@@ -41,8 +44,10 @@ class Transfer:
     """Hash of the `TransferSpec`: an Idempotency-Key must not be reused for a different request."""
     revision: int = 1
     """Revision of the header, so that concurrent changes of different hops do not derive it from old ones."""
+    asked_for: tuple[Actor, ...]
+    """People who asked for the current start. What starts later is decided again, by their groups of then."""
     approval: Approval | None = None
-    """The approval that policies require, and whether it was given."""
+    """The approval that policies require for the current start, and whether it was given."""
     hops: tuple[Hop, ...]
 
     @property
@@ -99,10 +104,19 @@ class Transfer:
         """Return whether this hop forwards each file as soon as its upstream hop has delivered it."""
         return hop.after is not None and hop.route == "direct" and self.options.streams_chain
 
-    def lacks(self, policies: Iterable[str]) -> tuple[str, ...]:
-        """Return those of the policies whose required approval was not given yet."""
-        given = self.approval.policies if self.approval and self.approval.by else ()
-        return tuple(name for name in policies if name not in given)
+    def lacks_approval(self, hop: Hop, policies: Iterable[str], now: datetime) -> bool:
+        """Return whether one of the policies requires an approval that the hop does not have.
+
+        An approval counts for `APPROVAL_LIFETIME`, and beyond that for a hop that was offered under it. It
+        does not count if the approver is one of those who asked for the current start.
+        """
+        required, given = frozenset(policies), self.approval
+        if given is None or given.by is None or given.at is None:
+            return bool(required)
+        started = hop.offered_at is not None and hop.offered_at >= given.at
+        valid = started or now - given.at <= APPROVAL_LIFETIME
+        by_another = given.by.id not in {actor.id for actor in self.asked_for}
+        return not (valid and by_another and required <= frozenset(given.policies)) and bool(required)
 
     def with_hops(self, changed: Iterable[Hop], now: datetime) -> "Transfer":
         """Return the transfer with these hops in place of their old versions."""

@@ -14,7 +14,7 @@ from lambdas.domain.template import Template
 from lambdas.domain.timeline import by_template
 from lambdas.domain.transfer import Transfer
 from lambdas.policies.decision_point import DecisionPoint
-from lambdas.ports import AgentReader, Authorization, AuthorizeTransfer, Clock, UserDirectory
+from lambdas.ports import AgentReader, Authorization, AuthorizeTransfer, Clock, Refusal, UserDirectory
 
 _SYSTEM_ACTIONS = {domain.READ, domain.MANAGE_POLICY}
 """Actions on Crosshaul as a whole; the precheck can decide them completely."""
@@ -134,6 +134,20 @@ class Authorizer:
 
         return authorize
 
+    def for_start(self, transfer: Transfer) -> Authorization | Refusal:
+        """Decide a start again, for all who asked for it, by the groups they have now.
+
+        A hop that waited, a later hop of a chain and an automatic retry start without a request of a person.
+        """
+        people = [self._users.find_user(actor) for actor in transfer.asked_for]
+        acting = Principal(transfer.created_by.id, name=transfer.created_by.name)
+        try:
+            decisions = [self.check_transfer(person, domain.TRANSFER, transfer) for person in people]
+        except ForbiddenError as error:
+            event = replace(_event("transfer.started", transfer, error.policies), why=error.problem.message)
+            return Refusal(error.problem, self._recorder.record_change(acting, event, "refused"))
+        return self._authorization(acting, "transfer.started", transfer, worst(decisions), transfer.asked_for)
+
     def for_approval(self, principal: Principal) -> AuthorizeTransfer:
         """Return the check of an approval.
 
@@ -164,13 +178,7 @@ class Authorizer:
         decision: Decision,
         asked_for: tuple[Actor, ...],
     ) -> Authorization:
-        event = AuditEvent(
-            action=action,
-            about=f"transfer {transfer.transfer_id}",
-            transfer_id=transfer.transfer_id,
-            agents=transfer.agents,
-            policies=decision.policies,
-        )
+        event = _event(action, transfer, decision.policies)
         approval = decision.policies if decision.outcome == "approval" else ()
         return Authorization(
             approval, asked_for, self._recorder.record_change(principal, event, decision.outcome)
@@ -186,6 +194,16 @@ class Authorizer:
         if decision.outcome == "refused":
             raise forbidden(request, decision)
         return decision
+
+
+def _event(action: str, transfer: Transfer, policies: tuple[str, ...]) -> AuditEvent:
+    return AuditEvent(
+        action=action,
+        about=f"transfer {transfer.transfer_id}",
+        transfer_id=transfer.transfer_id,
+        agents=transfer.agents,
+        policies=policies,
+    )
 
 
 def forbidden(request: AuthorizationRequest, decision: Decision) -> ForbiddenError:

@@ -83,6 +83,7 @@ class AgentRow(Model):
     last_heartbeat = UTCDateTimeAttribute(null=True)
     awaited = UnicodeAttribute(null=True)
     heard_at = UTCDateTimeAttribute(null=True)
+    hello_at = UTCDateTimeAttribute(null=True)
     presence = UnicodeAttribute()
     presence_at = UTCDateTimeAttribute(null=True)
     session = NumberAttribute()

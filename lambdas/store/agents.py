@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from pynamodb.attributes import UTCDateTimeAttribute
+from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from events.base import AgentId
@@ -58,7 +60,7 @@ class AgentStore:
             also(writes)
 
     def replace_agent(self, old: Agent, new: Agent, also: Writes | None = None) -> None:
-        """Write what differs; raise StaleError if the presence has changed or the agent was removed."""
+        """Write what differs; raise StaleError if the agent was heard from, came, went or was removed."""
         if actions := rows.actions(old, new):
             self._update(old, actions, also)
 
@@ -72,10 +74,10 @@ class AgentStore:
         self._update(old, [*rows.actions(old, new), *(_replace_key(unused) if unused else ())], also)
 
     def _update(self, old: Agent, actions: list[Action], also: Writes | None) -> None:
-        same_event = (
-            AgentRow.presence_at == old.presence_at if old.presence_at else ~AgentRow.presence_at.exists()
-        )
-        guard = (AgentRow.presence == old.presence) & (AgentRow.session == old.session) & same_event
+        same_event = _unchanged(AgentRow.presence_at, old.presence_at)
+        same_message = _unchanged(AgentRow.heard_at, old.heard_at)
+        guard = (AgentRow.presence == old.presence) & (AgentRow.session == old.session)
+        guard &= same_event & same_message
         row, condition = AgentRow(old.agent_id), AgentRow.agent_id.exists() & guard
         with refusal_is(StaleError(f"Agent {old.agent_id}")):
             if also is None:
@@ -110,3 +112,9 @@ class AgentStore:
 
 def _replace_key(key_hash: str) -> list[Action]:
     return [AgentRow.key_hash.set(key_hash), AgentRow.next_key_hash.remove()]
+
+
+def _unchanged(attribute: UTCDateTimeAttribute, known: datetime | None) -> Condition:
+    """Return the condition that a time has not changed since it was read."""
+    unchanged: Condition = attribute == known if known else ~attribute.exists()
+    return unchanged

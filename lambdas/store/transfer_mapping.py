@@ -17,7 +17,7 @@ _ROW_ONLY = {"part", "agent_id", "due", "open_carrier", "open_source"}
 HOP_FIELDS = tuple(name for name in HopRow.get_attributes() if name not in _ROW_ONLY)
 _HEADER_FIELDS = (
     "created_at", "source", "destinations", "shape", "options", "selection", "template_id", "owner",
-    "created_by", "ended_at", "fingerprint", "revision", "approval",
+    "created_by", "ended_at", "fingerprint", "revision", "asked_for", "approval",
 )  # fmt: skip
 
 
@@ -72,12 +72,13 @@ def header_row(transfer: Transfer) -> HeaderRow:
 
 
 def header_actions(new: Transfer) -> list[Action]:
-    """Return the update actions for what a header derives from its hops, and for its revision."""
+    """Return the update actions for what a header derives from its hops, its start and its revision."""
     return [
         HeaderRow.status.set(str(new.state)),
         HeaderRow.progress.set(new.progress),
         HeaderRow.problem.set(new.problem) if new.problem else HeaderRow.problem.remove(),
         HeaderRow.ended_at.set(new.ended_at) if new.ended_at else HeaderRow.ended_at.remove(),
+        HeaderRow.asked_for.set(new.asked_for),
         HeaderRow.approval.set(new.approval) if new.approval else HeaderRow.approval.remove(),
         HeaderRow.revision.set(new.revision),
     ]

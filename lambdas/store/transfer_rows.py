@@ -14,7 +14,7 @@ from pynamodb.attributes import (
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
-from events.base import Problem
+from events.base import Actor, Problem
 from events.locations import Location
 from events.options import Options, OrderedOptions
 from events.progress import Connection, Progress
@@ -154,6 +154,7 @@ class HeaderRow(Model):
     hop_count = NumberAttribute()
     progress: JsonOf[Progress] = JsonOf(Progress)
     problem: JsonOf[Problem] = JsonOf(Problem, null=True)
+    asked_for: JsonOf[tuple[Actor, ...]] = JsonOf(tuple[Actor, ...])
     approval: JsonOf[Approval] = JsonOf(Approval, null=True)
 
 

@@ -106,7 +106,9 @@ class TransferStore:
             StaleError: the stored transfer is not the old one.
         """
         changed = [(a, b) for a, b in zip(old.hops, new.hops, strict=True) if a != b]
-        affects_header = any(group_state(a.state) != group_state(b.state) for a, b in changed)
+        affects_header = (old.asked_for, old.approval) != (new.asked_for, new.approval) or any(
+            group_state(a.state) != group_state(b.state) for a, b in changed
+        )
         new = replace(new, revision=old.revision + 1) if affects_header else new
         finished = "finished" if new.ended and not old.ended else None
         with refusal_is(StaleError(f"Transfer {old.transfer_id}")), transaction(self._region) as writes:

@@ -14,16 +14,18 @@ from events.certificates import fingerprint
 from events.commands import DirectRoute, LocalRoute, Move, Peer, Relay, RemoteRoute, Route, S3Route, Serve
 from events.locations import AgentLocation
 from events.options import Options
-from lambdas.domain.agent import Agent, check_able
+from events.states import HopState
+from lambdas.domain.agent import Agent, check_able, is_available
 from lambdas.domain.errors import AgentTooOldError, AgentUnknownError, LimitError
 from lambdas.domain.hop import Hop, relay_prefix
-from lambdas.domain.hop_changes import offered, refused
+from lambdas.domain.hop_changes import held_for_approval, offered, refused
 from lambdas.domain.sizes import MAX_PUBLISHED_BYTES, check_command
-from lambdas.domain.timeline import CROSSHAUL
+from lambdas.domain.timeline import CROSSHAUL, became
 from lambdas.domain.transfer import Transfer
-from lambdas.ports import AgentLookup, Clock, CommandSender
+from lambdas.ports import AgentLookup, Authorization, AuthorizeStart, Clock, CommandSender, Refusal
 from lambdas.telemetry import logger
-from lambdas.transfers.writer import TransferWriter, one_hop
+from lambdas.transfers.operations import wanting
+from lambdas.transfers.writer import Change, ChangeFunction, Start, TransferWriter, one_hop
 
 SERVE_LIFETIME = timedelta(hours=24)
 """How long a source may serve one attempt; a hop that takes longer is offered again and resumes."""
@@ -49,12 +51,14 @@ class Dispatcher:
         agents: AgentLookup,
         commands: CommandSender,
         settings: DispatchSettings,
+        authorize: AuthorizeStart,
         clock: Clock,
     ) -> None:
         self._writer = writer
         self._agents = agents
         self._commands = commands
         self._settings = settings
+        self._authorize = authorize
         self._clock = clock
 
     def offer_ready(self, transfer: Transfer) -> None:
@@ -71,15 +75,34 @@ class Dispatcher:
             check_command(transfer, hop, agents, MAX_PUBLISHED_BYTES)
         except (AgentUnknownError, AgentTooOldError, LimitError) as error:
             return self._refuse(transfer, hop, error.problem)
-        if any(agent.presence != "online" for agent in agents.values()):
+        if not all(is_available(agent, self._clock()) for agent in agents.values()):
             return transfer
         if _streaming_upstream(transfer, hop) and not _can_stream(transfer, hop, agents):
             return transfer
-        step = one_hop(hop.number, offered, CROSSHAUL)
-        result = self._writer.change(transfer.transfer_id, step, transfer)
-        if result.changed:
-            self._publish(result.transfer, result.transfer.hops[hop.number], agents)
+        result = self._writer.change(transfer.transfer_id, self._offer(hop.number), transfer)
+        new = result.transfer.hops[hop.number]
+        if result.changed and new.state == HopState.OFFERED:
+            self._publish(result.transfer, new, agents)
         return result.transfer
+
+    def _offer(self, number: int) -> ChangeFunction:
+        """Return the change that offers a hop; or ends or holds it, if policies now demand that."""
+
+        def decide(transfer: Transfer, now: datetime) -> Change | None:
+            hop = transfer.hops[number]
+            new = offered(hop, now)
+            if new is hop:
+                return None
+            match None if hop.decided_recently(now) else self._authorize(transfer):
+                case Refusal() as refusal:
+                    ended = refused(hop, refusal.problem, now)
+                    record = refusal.record(transfer, transfer.with_hops((ended,), now))
+                    return Change((ended,), became(ended, CROSSHAUL, now), record)
+                case Authorization() as found if transfer.lacks_approval(hop, found.approval, now):
+                    return _hold(transfer, hop, found, now)
+            return Change((new,), became(new, CROSSHAUL, now))
+
+        return decide
 
     def _refuse(self, transfer: Transfer, hop: Hop, problem: Problem) -> Transfer:
         def step(old: Hop, now: datetime) -> Hop:
@@ -156,6 +179,14 @@ class Dispatcher:
         token = self._commands.sign(source.agent_id, serve, SERVE_LIFETIME)
         self._commands.send(source.agent_id, token)
         return token
+
+
+def _hold(transfer: Transfer, hop: Hop, authorization: Authorization, now: datetime) -> Change:
+    """Return the change that makes a hop wait for an approval which it lacks, or which is no longer valid."""
+    held = held_for_approval(hop, now)
+    start = Start(transfer.asked_for, wanting(authorization))
+    record = authorization.record(transfer, start.apply_to(transfer).with_hops((held,), now))
+    return Change((held,), became(held, CROSSHAUL, now), record, start)
 
 
 def _can_stream(transfer: Transfer, hop: Hop, agents: dict[AgentId, Agent]) -> bool:

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
 from events.base import Actor
-from events.states import TransferState
+from events.states import HopState, TransferState
 from events.views import Approval
 from lambdas.domain.errors import StateError
 from lambdas.domain.hop import Hop
@@ -13,7 +14,7 @@ from lambdas.domain.hop_changes import approved, cancelled, held_for_approval, p
 from lambdas.domain.timeline import TransferEvent, asked
 from lambdas.domain.transfer import Transfer
 from lambdas.ports import Authorization, AuthorizeTransfer, allow_all
-from lambdas.transfers.writer import Change, ChangeFunction
+from lambdas.transfers.writer import Change, ChangeFunction, Start
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Operation:
     """Called if no hop changes: whether that is an error rather than a repetition."""
     advice: str
     """Advice of the error if it is too late."""
+    start: Literal["new", "same"] | None = None
+    """The start of the hops that it queues: a new one needs its own approval. None: it queues none."""
 
     def decision(self, by: Actor, permit: AuthorizeTransfer = allow_all) -> ChangeFunction:
         """Return the change of all hops, with one timeline entry.
@@ -37,13 +40,16 @@ class Operation:
 
         def decide(transfer: Transfer, now: datetime) -> Change | None:
             authorization = permit(transfer)
-            lacking = transfer.lacks(authorization.approval)
-            steps = tuple(self._step(transfer, hop, now, bool(lacking)) for hop in transfer.hops)
+            start = self._start(transfer, authorization, by)
+            started = start.apply_to(transfer) if start else transfer
+            steps = tuple(self._step(started, hop, authorization, now) for hop in transfer.hops)
             changed = tuple(new for old, new in zip(transfer.hops, steps, strict=True) if new is not old)
             if changed:
-                record = authorization.record(transfer, transfer.with_hops(changed, now))
-                wanted = wanting(authorization) if lacking else None
-                return Change(changed, asked(self.what, by, now), record, wanted)
+                if start and any(hop.state == HopState.AWAITING_APPROVAL for hop in changed):
+                    start = replace(start, approval=wanting(authorization))
+                after = start.apply_to(transfer) if start else transfer
+                record = authorization.record(transfer, after.with_hops(changed, now))
+                return Change(changed, asked(self.what, by, now), record, start)
             if self.too_late(transfer):
                 message = f"Transfer {transfer.transfer_id} cannot be {self.what}: it is {transfer.state}."
                 raise StateError(message, self.advice)
@@ -51,9 +57,17 @@ class Operation:
 
         return decide
 
-    def _step(self, transfer: Transfer, hop: Hop, now: datetime, lacking: bool) -> Hop:
+    def _start(self, transfer: Transfer, authorization: Authorization, by: Actor) -> Start | None:
+        """Return who asks for the hops to be queued, and their approval; None if it queues none."""
+        if self.start is None:
+            return None
+        approval = transfer.approval if self.start == "same" else None
+        return Start(authorization.asked_for or (by,), approval)
+
+    def _step(self, transfer: Transfer, hop: Hop, authorization: Authorization, now: datetime) -> Hop:
         """Return the changed hop, held for approval if one is missing."""
         new = self.step(transfer, hop, now)
+        lacking = transfer.lacks_approval(hop, authorization.approval, now)
         return held_for_approval(new, now) if lacking and new is not hop else new
 
 
@@ -76,8 +90,9 @@ def agreed(by: Actor, permit: AuthorizeTransfer) -> ChangeFunction:
             raise StateError(message, "There is nothing to approve.")
         changed = tuple(new for hop in transfer.hops if (new := approved(hop, now)) is not hop)
         given = transfer.approval.model_copy(update={"by": by, "at": now})
-        after = replace(transfer.with_hops(changed, now), approval=given)
-        return Change(changed, asked("approved", by, now), authorization.record(transfer, after), given)
+        start = Start(transfer.asked_for, given)
+        record = authorization.record(transfer, start.apply_to(transfer).with_hops(changed, now))
+        return Change(changed, asked("approved", by, now), record, start)
 
     return decide
 
@@ -99,10 +114,12 @@ RESUME = Operation(
     lambda transfer, hop, now: resumed(hop, transfer.ready(hop), now),
     lambda transfer: transfer.ended,
     "Retry a failed or cancelled transfer instead.",
+    start="same",
 )
 RETRY = Operation(
     "retried",
     lambda transfer, hop, now: retried(hop, transfer.ready(hop), now),
     lambda _: True,
     "Only failed or cancelled hops can be retried. To continue a paused transfer, resume it.",
+    start="new",
 )

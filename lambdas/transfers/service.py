@@ -109,7 +109,7 @@ class TransferService:
         transfer_id = same_transfer_id("gathered", template_id, idempotency_key)
         transfer = plan(transfer_id, replace(spec, template_id=template_id), by, now)
         authorization = permit(transfer)
-        transfer = _held_for_approval(transfer, authorization)
+        transfer = _as_authorized(transfer, authorization)
         self._store.create_transfer(
             transfer, asked("requested", by, now), combined(also, authorization.record(None, transfer))
         )
@@ -181,7 +181,7 @@ class TransferService:
         now = self._clock()
         transfer = plan(transfer_id, spec, by, now)
         authorization = self._check(transfer, permit)
-        transfer = _held_for_approval(transfer, authorization)
+        transfer = _as_authorized(transfer, authorization)
         try:
             self._store.create_transfer(
                 transfer, asked("requested", by, now), authorization.record(None, transfer)
@@ -213,8 +213,9 @@ class TransferService:
         return transfer_view(transfer, self._store.timeline(transfer.transfer_id), self._clock())
 
 
-def _held_for_approval(transfer: Transfer, authorization: Authorization) -> Transfer:
-    """Return the transfer, awaiting approval if a policy requires a second person."""
+def _as_authorized(transfer: Transfer, authorization: Authorization) -> Transfer:
+    """Return the transfer on behalf of those who asked, awaiting approval if a policy requires it."""
+    transfer = replace(transfer, asked_for=authorization.asked_for or transfer.asked_for)
     if not authorization.approval:
         return transfer
     hops = tuple(held_for_approval(hop, transfer.created_at) for hop in transfer.hops)

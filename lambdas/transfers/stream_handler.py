@@ -14,7 +14,7 @@ from events.states import HopState
 from lambdas.domain.errors import TransferUnknownError
 from lambdas.domain.hop import Hop, hop_number
 from lambdas.domain.hop_changes import failed_by_upstream, released
-from lambdas.domain.problems import PREVIOUS_HOP_ENDED
+from lambdas.domain.problems import FORBIDDEN, PREVIOUS_HOP_ENDED
 from lambdas.domain.timeline import CROSSHAUL, became
 from lambdas.domain.transfer import Transfer
 from lambdas.ports import ChangeNotifier, CommandSender, EventPublisher
@@ -101,20 +101,21 @@ def _stop_commands(hop: Hop) -> Iterator[AddressedCommand]:
 
     A hop that its agent paused by itself is still served, since the agent resumes by itself, too.
     """
-    if hop.offered_at is None or not (hop.ended or hop.paused_by_user):
+    is_held = hop.paused_by_user or hop.state == HopState.AWAITING_APPROVAL
+    if hop.offered_at is None or not (hop.ended or is_held):
         return
     about = {"transfer_id": hop.transfer_id, "hop_id": hop.hop_id, "attempt": hop.attempt}
-    if hop.paused_by_user:
+    if is_held:
         yield hop.carrier, Pause.model_validate(about)
-    if hop.state == HopState.CANCELLED or _failed_by_upstream(hop):
+    if hop.state == HopState.CANCELLED or _ended_unknown_to_carrier(hop):
         yield hop.carrier, Cancel.model_validate(about)
     if hop.route == "direct" and hop.source_agent:
         yield hop.source_agent, Release.model_validate(about)
 
 
-def _failed_by_upstream(hop: Hop) -> bool:
-    """Return whether the hop ended with its upstream hop, which its carrier does not know yet."""
-    return bool(hop.problem and hop.problem.code == PREVIOUS_HOP_ENDED.code)
+def _ended_unknown_to_carrier(hop: Hop) -> bool:
+    """Return whether the hop ended with its upstream hop, or by a policy, without its carrier."""
+    return bool(hop.problem and hop.problem.code in {PREVIOUS_HOP_ENDED.code, FORBIDDEN.code})
 
 
 def _next_step(transfer: Transfer, now: datetime) -> Change | None:

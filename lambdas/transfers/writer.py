@@ -23,6 +23,20 @@ _MAX_RETRY_DELAY_S = 0.4
 
 
 @dataclass(frozen=True)
+class Start:
+    """A start of a transfer: its request, resumption or retry."""
+
+    asked_for: tuple[Actor, ...]
+    """The people who asked for it."""
+    approval: Approval | None = None
+    """The approval that policies require for it, and whether it was given."""
+
+    def apply_to(self, transfer: Transfer) -> Transfer:
+        """Return the transfer with this start in place of an earlier one."""
+        return replace(transfer, asked_for=self.asked_for, approval=self.approval)
+
+
+@dataclass(frozen=True)
 class Change:
     """Changed hops, and the timeline entry about them."""
 
@@ -30,8 +44,8 @@ class Change:
     moment: TimelineEntry
     also: Writes = no_writes
     """Writes that belong into the same transaction."""
-    approval: Approval | None = None
-    """The new approval. None: unchanged."""
+    start: Start | None = None
+    """Who asked for the hops to start, and the approval of it. None: unchanged."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +89,7 @@ class TransferWriter:
             if change is None:
                 return WriteResult(transfer, changed=False)
             new = transfer.with_hops(change.hops, now)
-            new = replace(new, approval=change.approval or transfer.approval)
+            new = change.start.apply_to(new) if change.start else new
             return WriteResult(
                 self._store.write_change(transfer, new, change.moment, change.also), changed=True
             )

@@ -125,9 +125,12 @@ class ControlPlane:
     ) -> Answer:
         """Call the API like API Gateway.
 
-        `role` None means that nobody is signed in; `claims` replace those that name and role imply.
+        The user `who` is in the user pool with the groups of `role`; None means that nobody is signed in.
+        `claims` replace the token of that user, and change nothing in the pool.
         """
         self.calls += 1
+        if role and claims is None:
+            self.people.groups[who] = tuple(role.split(","))
         resource, parameters = _resource(path)
         authorizer = {"authorizer": {"claims": claims or claims_of(who, role)}} if role else {}
         event = {

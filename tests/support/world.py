@@ -22,6 +22,7 @@ from lambdas.domain.hop import Hop
 from lambdas.domain.plan import TransferSpec, new_transfer_id, plan
 from lambdas.domain.timeline import asked
 from lambdas.domain.transfer import Transfer
+from lambdas.ports import allow_all
 from lambdas.store.transfer_rows import TransferRow
 from lambdas.store.transfers import TransferStore
 from lambdas.transfers.dispatcher import Dispatcher, DispatchSettings
@@ -58,7 +59,12 @@ class ControlPlaneFixture:
         TransferRow.create_table(billing_mode="PAY_PER_REQUEST")
         self.writer = TransferWriter(self.store, self.clock, wait=lambda _: None)
         self.dispatcher = Dispatcher(
-            self.writer, self.agents, self.fleet, DispatchSettings(REGION, None, "relay"), self.clock
+            self.writer,
+            self.agents,
+            self.fleet,
+            DispatchSettings(REGION, None, "relay"),
+            allow_all,
+            self.clock,
         )
         self.stream_handler = StreamHandler(
             self.store, self.writer, self.dispatcher, self.fleet, self.facts, self.notifier

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 
-from events.facts import AgentWentSilent
 from events.topics import Topics
 from lambdas import adapters, on_change, on_presence, on_report, on_schedule, wiring
 from lambdas.domain.errors import AgentUnknownError, StaleError
-from tests.support.fakes import MORNING, FakeEventPublisher
+from tests.support.fakes import FakeEventPublisher, an_agent
 
 SAMPLES = Path("events/samples/aws")
 
@@ -61,6 +60,7 @@ def spies(monkeypatch) -> dict[str, Spy]:
     for name, spy in made.items():
         monkeypatch.setattr(wiring, name, lambda spy=spy: spy, raising=False)
     monkeypatch.setattr(adapters, "topics", lambda: Topics("prod"))
+    made["agent_service"].answers["hello"] = an_agent("server-c")
     return made
 
 
@@ -106,6 +106,19 @@ def test_a_hello_tells_which_certificate_it_came_over(spies, principal, certific
     on_report.handler(rule_event("Hello") | {"principal": principal}, Context())
     ((_, (_, fingerprint)),) = spies["key_rotation"].calls
     assert fingerprint == certificate
+
+
+def test_a_report_counts_from_when_the_broker_received_it(spies):
+    on_report.handler(rule_event("Heartbeat") | {"received": 1_795_483_805_300}, Context())
+    ((_, arguments),) = spies["agent_service"].calls
+    assert arguments[2].isoformat() == "2026-11-24T01:30:05.300000+00:00"
+
+
+def test_a_hello_that_was_overtaken_by_a_later_one_corrects_nothing(spies):
+    """It would have hops given up that the agent got since, and its newer certificate revoked."""
+    spies["agent_service"].answers["hello"] = None
+    on_report.handler(rule_event("Hello"), Context())
+    assert spies["report_handler"].calls == spies["key_rotation"].calls == []
 
 
 def test_an_agent_that_is_online_again_gets_its_waiting_hops(spies):
@@ -210,15 +223,37 @@ def test_a_line_that_fails_is_given_back_and_the_others_are_not(spies, monkeypat
         on_change.handler({"Records": [record(2)]}, Context())
 
 
-def test_each_minute_finds_silent_agents_old_keys_and_stuck_hops(spies, monkeypatch):
-    facts = FakeEventPublisher()
-    silent = AgentWentSilent(agent_id="server-d", at=MORNING, last_heartbeat=MORNING)
-    spies["agent_service"].answers["mark_silent_agents"] = [silent]
-    monkeypatch.setattr(adapters, "event_bus", lambda: facts)
+MINUTE = {
+    "lease_sweeper": "sweep",
+    "agent_service": "mark_silent_agents",
+    "audit_sealer": "seal",
+    "key_rotation": "rotate_aging_keys",
+    "refusal_summary": "write",
+    "update_stages": "advance_updates",
+}
+
+
+@pytest.fixture
+def minute(spies, monkeypatch) -> list[str]:
+    """Return what the minute's work has called, in order."""
+    order: list[str] = []
+    for name, spy in spies.items():
+        monkeypatch.setattr(wiring, name, lambda name=name, spy=spy: order.append(name) or spy)
+    monkeypatch.setattr(adapters, "event_bus", FakeEventPublisher)
+    return order
+
+
+def test_each_minute_continues_hops_first_and_then_the_rest(spies, minute):
     on_schedule.handler(sample("schedule"), Context())
-    assert facts.published == [silent]
-    assert [name for name, _ in spies["lease_sweeper"].calls] == ["sweep"]
-    assert [name for name, _ in spies["audit_sealer"].calls] == ["seal"]
-    assert [name for name, _ in spies["refusal_summary"].calls] == ["write"]
-    assert [name for name, _ in spies["key_rotation"].calls] == ["rotate_aging_keys"]
-    assert [name for name, _ in spies["update_stages"].calls] == ["advance_updates"]
+    assert minute == list(MINUTE)
+    assert {name: spies[name].calls[0][0] for name in MINUTE} == MINUTE
+
+
+@pytest.mark.parametrize("broken", MINUTE)
+def test_a_part_of_the_minutes_work_that_fails_stops_no_other(spies, minute, broken):
+    """A key that KMS has disabled must not keep hops waiting, nor the other way round."""
+    spies[broken].answers[MINUTE[broken]] = RuntimeError(f"{broken} is broken")
+    with pytest.raises(ExceptionGroup) as failures:
+        on_schedule.handler(sample("schedule"), Context())
+    assert [str(one) for one in failures.value.exceptions] == [f"{broken} is broken"]
+    assert all(spies[name].calls for name in MINUTE)

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from events.base import Problem
 from events.progress import PeerReachability
@@ -15,6 +17,7 @@ from lambdas.domain.agent import (
     TAKEOVER,
     connected,
     disconnected,
+    is_available,
     silenced,
     status,
     with_heartbeat,
@@ -94,9 +97,9 @@ def greeting(said_at):
 
 
 def test_how_far_its_clock_is_off_is_known_from_what_it_says(away):
-    agent = with_hello(away, greeting(at(-300)), at(0.2))
+    agent = with_hello(away, greeting(at(-300)), at(0.2), at(0.2))
     assert agent.skew == -300.2
-    assert with_heartbeat(agent, Heartbeat(at=at(30), roots=()), at(30)).skew == 0
+    assert with_heartbeat(agent, Heartbeat(at=at(30), roots=()), at(30), at(30)).skew == 0
 
 
 def test_addresses_that_no_peer_may_dial_are_not_kept(away):
@@ -109,22 +112,104 @@ def test_addresses_that_no_peer_may_dial_are_not_kept(away):
 
 
 def test_whom_it_reaches_stays_until_it_says_otherwise(away):
-    agent = with_hello(away, greeting(at(0)), at(0))
-    assert with_heartbeat(agent, Heartbeat(at=at(30), roots=()), at(30)).reached == MET
-    assert with_heartbeat(agent, Heartbeat(at=at(30), roots=(), reached=()), at(30)).reached == ()
+    agent = with_hello(away, greeting(at(0)), at(0), at(0))
+    assert with_heartbeat(agent, Heartbeat(at=at(30), roots=()), at(30), at(30)).reached == MET
+    assert with_heartbeat(agent, Heartbeat(at=at(30), roots=(), reached=()), at(30), at(30)).reached == ()
 
 
 def test_what_is_wrong_with_it_is_known_as_long_as_it_says_so(away):
     problem = Problem(code="helper-failing", message="The agent's updates have failed 3 times in a row: x")
-    agent = with_heartbeat(away, Heartbeat(at=at(0), roots=(), problems=(problem,)), at(0))
+    agent = with_heartbeat(away, Heartbeat(at=at(0), roots=(), problems=(problem,)), at(0), at(0))
     assert agent.problems == (problem,)
-    assert with_hello(agent, greeting(at(1)), at(1)).problems == ()
+    assert with_hello(agent, greeting(at(1)), at(1), at(1)).problems == ()
 
 
 def test_a_heartbeat_tells_of_remotes_and_an_older_agent_s_changes_nothing(away):
     agent = replace(away, capabilities=Capabilities(rclone="1.75.2"))
     remotes = (RemoteState(name="archive", access="ro"),)
-    agent = with_heartbeat(agent, Heartbeat(at=at(0), roots=(), remotes=remotes), at(0))
+    agent = with_heartbeat(agent, Heartbeat(at=at(0), roots=(), remotes=remotes), at(0), at(0))
     assert (agent.capabilities.rclone, agent.capabilities.remotes) == ("1.75.2", remotes)
-    assert with_heartbeat(agent, Heartbeat(at=at(1), roots=()), at(1)).capabilities.remotes == remotes
-    assert with_heartbeat(agent, Heartbeat(at=at(2), roots=(), remotes=()), at(2)).capabilities.remotes == ()
+    assert with_heartbeat(agent, Heartbeat(at=at(1), roots=()), at(1), at(1)).capabilities.remotes == remotes
+    none_left = with_heartbeat(agent, Heartbeat(at=at(2), roots=(), remotes=()), at(2), at(2))
+    assert none_left.capabilities.remotes == ()
+
+
+class Seen:
+    """An agent's life as the broker saw it: what it received or noticed, and when."""
+
+    def __init__(self, sessions):
+        self.events, self.heard, now = [], [], 0.0
+        for number, (pause, beats, is_told) in enumerate(sessions):
+            now += pause
+            self.note(now, lambda agent, at, now, number=number: connected(agent, at, number, now))
+            for beat in range(beats):
+                now += 0.5 if beat == 0 else 30
+                self.note(now, hello if beat == 0 else heartbeat)
+            now += 5
+            if is_told:
+                self.note(now, lambda agent, at, _, number=number: disconnected(agent, at, number))
+                self.heard.pop()
+        self.end, self.has_left = now, sessions[-1][2]
+
+    def note(self, seconds, step):
+        self.events.append((seconds, step))
+        self.heard.append(seconds)
+
+
+def hello(agent, heard_at, now):
+    is_news = agent.hello_at is None or heard_at >= agent.hello_at
+    return with_hello(agent, greeting(heard_at), heard_at, now) if is_news else agent
+
+
+def heartbeat(agent, heard_at, now):
+    return with_heartbeat(agent, Heartbeat(at=heard_at, roots=()), heard_at, now)
+
+
+SESSIONS = st.lists(
+    st.tuples(st.floats(15, 900), st.integers(1, 6), st.booleans()), min_size=1, max_size=4
+).map(Seen)
+SIX_HOURS = 6 * 3600
+
+
+@given(SESSIONS, st.data())
+def test_late_doubled_and_shuffled_events_bring_no_dead_agent_back(seen, data):
+    """Lambda delivers each event at least once, up to six hours late, in any order."""
+    deliveries = [
+        (at_s + delay, number)
+        for number, (at_s, _) in enumerate(seen.events)
+        for delay in data.draw(
+            st.lists(
+                st.sampled_from([0, 0.2, 20, 100, 4000]) | st.floats(0, SIX_HOURS), min_size=1, max_size=2
+            )
+        )
+    ]
+    agent = replace(an_agent("server-b"), presence="offline", presence_at=None, session=-1)
+    for handled, number in sorted(deliveries):
+        happened, step = seen.events[number]
+        agent = step(agent, at(happened), at(handled))
+        heard = max(one for one in seen.heard if one <= handled)
+        if silenced(agent, at(handled)).presence == "online":
+            assert handled - heard < SILENT_AFTER.total_seconds(), "nothing was heard for longer than that"
+            assert is_available(agent, at(handled))
+    last = max(seen.end, *(handled for handled, _ in deliveries))
+    if seen.has_left or last - max(seen.heard) >= SILENT_AFTER.total_seconds():
+        assert silenced(agent, at(last)).presence != "online"
+    assert agent.hello_at == max(at(one) for one, step in seen.events if step is hello)
+    again = heartbeat(agent, at(last + 30), at(last + 30.1))
+    assert again.presence == "online", "a beat of now always does"
+
+
+def test_a_beat_that_was_stuck_for_hours_is_too_late(away):
+    agent = heartbeat(away, at(0), at(0.1))
+    gone = disconnected(agent, at(40), 1)
+    late = heartbeat(gone, at(30), at(5 * 3600))
+    assert (late.presence, is_available(late, at(5 * 3600))) == ("offline", False)
+    unheard = silenced(agent, at(100))
+    assert heartbeat(unheard, at(30), at(5 * 3600)).presence == "silent"
+
+
+def test_a_late_hello_describes_the_agent_and_changes_nothing_newer(away):
+    problem = Problem(code="helper-failing", message="The agent's updates have failed 3 times in a row: x")
+    agent = with_heartbeat(away, Heartbeat(at=at(30), roots=(), problems=(problem,)), at(30), at(30))
+    late = with_hello(agent, greeting(at(0)).model_copy(update={"version": "0.2.0"}), at(0), at(60))
+    assert (late.version, late.problems, late.heard_at) == ("0.2.0", (problem,), at(30))

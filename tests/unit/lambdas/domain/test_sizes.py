@@ -17,6 +17,7 @@ from events.requests import TransferRequest
 from lambdas.domain import problems
 from lambdas.domain.errors import LimitError, RefusedError
 from lambdas.domain.sizes import MAX_COMMAND_BYTES, MAX_REQUEST_BYTES
+from lambdas.ports import allow_all
 from lambdas.transfers.dispatcher import Dispatcher
 from tests.support.control_plane import ControlPlane
 from tests.support.fakes import ADA, an_agent
@@ -50,7 +51,7 @@ def sized(world: ControlPlaneFixture) -> SizedFleet:
     fleet = SizedFleet()
     changing, clock = world.writer, world.clock
     s3 = world.stream_handler._dispatcher._s3
-    world.stream_handler._dispatcher = Dispatcher(changing, world.agents, fleet, s3, clock)
+    world.stream_handler._dispatcher = Dispatcher(changing, world.agents, fleet, s3, allow_all, clock)
     world.stream_handler._commands = fleet
     return fleet
 

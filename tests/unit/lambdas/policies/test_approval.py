@@ -1,8 +1,16 @@
 """Approval: a transfer that needs a second person waits for one, and cannot bypass that."""
 
+from datetime import timedelta
+
 import pytest
 
+from events.base import Problem
+from events.progress import Progress
+from events.reports import Failed, Started
 from lambdas import adapters, wiring
+from lambdas.domain.timeline import CROSSHAUL, became
+from lambdas.store.transfers import TimelineRow
+from lambdas.transfers.stream_handler import commands_for
 from tests.support.fakes import as_shown
 from tests.unit.lambdas.policies.test_policies import RAW, put
 from tests.unit.lambdas.templates.test_api_templates import VIDEOS
@@ -98,11 +106,114 @@ def test_no_detour_leads_round_it(vault, detour):
     assert vault.fleet.sent == []
 
 
-def test_what_was_approved_is_not_asked_for_again(vault):
-    transfer = waiting(vault)
-    vault.post(f"/transfers/{transfer}/approval", role="operator", who=BO)
-    vault.post(f"/transfers/{transfer}/cancel")
-    assert vault.post(f"/transfers/{transfer}/retry").body["state"] == "queued"
+def approve(vault, transfer, **how):
+    return vault.post(f"/transfers/{transfer}/approval", **({"role": "operator", "who": BO} | how))
+
+
+def begin(vault, transfer):
+    """Offer what is ready, and return the commands that agents get."""
+    wiring.stream_handler().advance(adapters.transfer_store().get(transfer))
+    return vault.fleet.kinds()
+
+
+def report(kind, transfer, **more):
+    hop = adapters.transfer_store().get(transfer).hops[0]
+    about = {"transfer_id": transfer, "hop_id": hop.hop_id, "attempt": hop.attempt, "seq": hop.seq + 1}
+    wiring.report_handler().apply(hop.carrier, kind(**about, at=adapters.clock(), **more))
+
+
+MOVING = [("server-b", "serve"), ("server-c", "move")]
+
+
+class TestAnApprovalIsForOneStart:
+    """It lasts a day, a pause does not end it, and the next start needs another."""
+
+    def test_a_retry_after_a_cancel_is_asked_for_again(self, vault):
+        transfer = waiting(vault)
+        approve(vault, transfer)
+        vault.post(f"/transfers/{transfer}/cancel")
+        again = vault.post(f"/transfers/{transfer}/retry").body
+        assert (again["state"], again["approval"]["by"]) == ("awaiting_approval", None)
+        assert begin(vault, transfer) == []
+        assert approve(vault, transfer).body["state"] == "queued"
+        assert begin(vault, transfer) == MOVING
+
+    def test_a_retry_after_a_failure_too(self, vault):
+        transfer = waiting(vault)
+        approve(vault, transfer)
+        begin(vault, transfer)
+        report(Failed, transfer, progress=Progress(), problem=Problem(code="source-missing", message="gone"))
+        assert vault.get(f"/transfers/{transfer}").body["state"] == "failed"
+        assert vault.post(f"/transfers/{transfer}/retry").body["state"] == "awaiting_approval"
+
+    def test_an_old_approval_does_not_come_back_with_a_policy_that_was_away(self, vault):
+        transfer = waiting(vault)
+        approve(vault, transfer)
+        vault.post(f"/transfers/{transfer}/cancel")
+        vault.call("DELETE", "/policies/four-eyes", why="for an hour")
+        assert vault.post(f"/transfers/{transfer}/retry").body["approval"] is None
+        put(vault, "four-eyes", FOUR_EYES)
+        begin(vault, transfer)
+        assert vault.get(f"/transfers/{transfer}").body["state"] == "awaiting_approval"
+        assert vault.fleet.sent == []
+
+    def test_a_pause_does_not_end_it(self, vault):
+        transfer = waiting(vault)
+        approve(vault, transfer)
+        begin(vault, transfer)
+        vault.post(f"/transfers/{transfer}/pause")
+        assert vault.post(f"/transfers/{transfer}/resume").body["state"] == "queued"
+        assert begin(vault, transfer) == MOVING
+
+    def test_who_approved_it_cannot_resume_it_alone(self, vault):
+        """Two people are needed for what moves from now on."""
+        transfer = waiting(vault)
+        approve(vault, transfer)
+        vault.post(f"/transfers/{transfer}/pause")
+        held = vault.post(f"/transfers/{transfer}/resume", role="operator", who=BO).body
+        assert (held["state"], held["approval"]["asked_for"]) == ("awaiting_approval", [as_shown(BO)])
+        assert approve(vault, transfer).status == 403
+        assert vault.post(f"/transfers/{transfer}/approval").status == 202
+
+    @pytest.mark.parametrize(("hours", "moves"), [(23, True), (25, False)])
+    def test_it_ends_after_a_day_for_what_has_not_started(self, clock, vault, hours, moves):
+        transfer = waiting(vault)
+        approve(vault, transfer)
+        clock.now += timedelta(hours=hours)
+        assert begin(vault, transfer) == (MOVING if moves else [])
+        if not moves:
+            shown = vault.get(f"/transfers/{transfer}").body
+            assert (shown["state"], shown["approval"]["by"]) == ("awaiting_approval", None)
+            record = vault.get("/audit", transfer_id=transfer).body["records"][0]
+            assert (record["action"], record["decision"]) == ("transfer.started", "approval")
+            approve(vault, transfer)
+            assert begin(vault, transfer) == MOVING
+
+    def test_what_has_started_goes_on_after_a_day(self, clock, vault):
+        transfer = waiting(vault)
+        approve(vault, transfer)
+        begin(vault, transfer)
+        report(Started, transfer, via="direct")
+        clock.now += timedelta(hours=30)
+        assert wiring.lease_sweeper().sweep() == 1
+        clock.now += timedelta(minutes=1)
+        assert begin(vault, transfer) == MOVING
+
+    def test_a_policy_that_comes_while_it_runs_holds_it_and_its_carrier_is_told(self, clock, vault):
+        vault.call("DELETE", "/policies/four-eyes", why="not yet")
+        transfer = vault.post("/transfers", RAW).body["transfer_id"]
+        assert begin(vault, transfer) == MOVING
+        report(Started, transfer, via="direct")
+        put(vault, "four-eyes", FOUR_EYES)
+        clock.now += timedelta(minutes=2)
+        wiring.lease_sweeper().sweep()
+        clock.now += timedelta(minutes=1)
+        begin(vault, transfer)
+        held = adapters.transfer_store().get(transfer)
+        assert held.state == "awaiting_approval"
+        row = TimelineRow(transfer, became(held.hops[0], CROSSHAUL, clock.now), None)
+        told = [(agent, command.kind) for agent, command in commands_for(held, row)]
+        assert told == [("server-c", "pause"), ("server-b", "release")]
 
 
 def test_a_new_policy_counts_when_it_is_tried_again(vault):

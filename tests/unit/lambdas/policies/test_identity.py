@@ -21,7 +21,7 @@ from lambdas.domain.object_batch import ObjectCreated
 from lambdas.domain.policy_text import kept as parsed
 from lambdas.domain.policy_text import statements, with_ids
 from tests.support.control_plane import POOL, REGION, claims_of
-from tests.support.fakes import as_shown, id_of
+from tests.support.fakes import FakeUserDirectory, as_shown, id_of
 from tests.unit.lambdas.agents.test_rollouts import ASKED, come
 from tests.unit.lambdas.aws.test_user_directory import Pool
 from tests.unit.lambdas.policies.test_policies import RAW, put
@@ -84,6 +84,7 @@ class TestSomebodyRenamesThemselves:
     def test_and_the_next_owner_of_the_address_is_not_forbidden(self, fleet):
         put(fleet, "not-eve", FORBID)
         newcomer = claims_of(EVE, "operator", sub=id_of("another eve"))
+        fleet.people.groups["another eve"] = ("operator",)
         assert fleet.post("/transfers", RAW, claims=newcomer).status == 202
 
     def test_and_gets_nothing_by_another_persons_idempotency_key(self, fleet):
@@ -224,6 +225,21 @@ class TestTokens:
             caller({"authorizer": {"claims": claims_of(ANA, "admin")}}, "eu-central-1_others")
 
 
+class Company(FakeUserDirectory):
+    """The people of a user pool, and those who call the API in a test by name alone."""
+
+    def __init__(self, pool, timer):
+        super().__init__({})
+        self.cognito = CognitoDirectory(pool.cognito, pool.id, timer)
+
+    def find_user(self, who):
+        found = self.cognito.find_user(who)
+        return super().find_user(who) if found.gone else found
+
+    def id_of(self, text):
+        return super().id_of(text) if text in self.groups else self.cognito.id_of(text)
+
+
 class TestWhoLeaves:
     """With a user pool: what acts for a user ends with the account, even if the address is reassigned."""
 
@@ -231,7 +247,7 @@ class TestWhoLeaves:
     def pool(self, here):
         made = Pool()
         minutes = count(step=int(CACHE_TTL_S) + 1)
-        here.people = CognitoDirectory(made.cognito, made.id, timer=lambda: float(next(minutes)))
+        here.people = Company(made, timer=lambda: float(next(minutes)))
         for name in ("server-b", "server-d"):
             here.join(name)
         return made

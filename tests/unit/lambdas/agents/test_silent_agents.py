@@ -1,0 +1,96 @@
+"""Agents whose heartbeats stop are marked within the minute, however many there are."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from lambdas import adapters, wiring
+from lambdas.agents.service import MAX_RUN_TIME
+from lambdas.domain.agent import SILENT_AFTER
+from lambdas.store import agent_rows as rows
+from lambdas.store.agent_rows import AgentRow
+from tests.support.fakes import FakeEventPublisher, an_agent
+from tests.support.world import one_call_at_a_time
+
+SITE = 250
+"""More agents than one run used to mark."""
+
+
+@pytest.fixture
+def site(clock, here):
+    """Return the names of a site's agents, all of which were heard from just now."""
+    adapters.agent_store()
+    names = [f"server-{number}" for number in range(SITE)]
+    with AgentRow.batch_write() as batch:
+        for name in names:
+            batch.save(rows.agent_row(an_agent(name, heard_at=clock.now), "hash"))
+    return names
+
+
+def online():
+    return set(adapters.agent_store().silent(adapters.clock(), 10_000))
+
+
+def test_a_whole_site_that_loses_its_line_is_silent_with_the_next_run(clock, site):
+    clock.now += SILENT_AFTER
+    events = FakeEventPublisher()
+    with one_call_at_a_time():
+        wiring.agent_service().mark_silent_agents(events.publish)
+    assert {event.agent_id for event in events.published} == set(site)
+    assert online() == set()
+
+
+def test_who_reports_at_that_moment_stays_online(clock, site, monkeypatch):
+    clock.now += SILENT_AFTER
+    store = adapters.agent_store()
+    replace_agent = store.replace_agent
+
+    def just_heard(old, new):
+        """Let a heartbeat of one agent be written between this run's read and its write."""
+        if old.agent_id == site[7]:
+            replace_agent(old, replace(old, heard_at=clock.now))
+        replace_agent(old, new)
+
+    monkeypatch.setattr(store, "replace_agent", just_heard)
+    events = FakeEventPublisher()
+    with one_call_at_a_time():
+        wiring.agent_service().mark_silent_agents(events.publish)
+    assert online() == {site[7]}
+    assert len(events.published) == SITE - 1
+
+
+def test_one_event_that_cannot_be_published_keeps_no_other_back(clock, site):
+    clock.now += SILENT_AFTER
+    told = []
+
+    def publish(event):
+        if event.agent_id == site[3]:
+            raise ConnectionError("EventBridge is away")
+        told.append(event.agent_id)
+
+    with one_call_at_a_time(), pytest.raises(ExceptionGroup, match="could not be marked") as failures:
+        wiring.agent_service().mark_silent_agents(publish)
+    assert len(failures.value.exceptions) == 1
+    assert set(told) == set(site) - {site[3]}
+
+
+def test_a_run_ends_before_the_next_one_begins(clock, site):
+    clock.now += SILENT_AFTER
+    told = []
+
+    def slowly(event):
+        told.append(event)
+        clock.now += MAX_RUN_TIME / 10
+
+    with one_call_at_a_time():
+        wiring.agent_service().mark_silent_agents(slowly)
+        assert 10 <= len(told) < SITE
+        wiring.agent_service().mark_silent_agents(told.append)
+    assert {event.agent_id for event in told} == set(site), "the next run marks the rest"
+
+
+def test_what_is_not_due_is_not_marked(clock, site):
+    clock.now += SILENT_AFTER - timedelta(seconds=1)
+    wiring.agent_service().mark_silent_agents(lambda _: pytest.fail("marked too early"))
+    assert online() == set(site)
