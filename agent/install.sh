@@ -25,7 +25,7 @@ umask 022
 
 # In the published script, the URL of the other files, their digests, those of rclone and the publisher's public
 # keys are filled in here, so that the digest of this script covers all of them.
-kit='' package_part='' lock_part='' unit_part='' updater_part='' watch_part='' release_keys='' rclone_parts='' rclone_own=''
+kit='' package_part='' lock_part='' unit_part='' updater_part='' watch_part='' release_keys='' released_at='' rclone_parts='' rclone_own=''
 
 package='' lock='' api='' listen=0.0.0.0:4460 user=crosshaul prefix='' token_file='' name='' pinned_key='' roots=() verb=install dry=''
 here=$(cd "$(dirname "$0")" && pwd) scratch=''
@@ -55,7 +55,7 @@ done
 opt=$prefix/opt/crosshaul etc=$prefix/etc/crosshaul state=$prefix/var/lib/crosshaul
 config=$etc/agent.toml link=$prefix/usr/local/bin/crosshaul units=/etc/systemd/system
 unit=$units/crosshaul-agent.service wants=$units/multi-user.target.wants
-changed='' unfinished='' release='' rclone='' machine=$(uname -m)
+changed='' installed='' unfinished='' release='' rclone='' machine=$(uname -m)
 
 as_user() { if [ -n "$prefix" ]; then "$@"; else runuser -u "$user" -- "$@"; fi; }
 systemd_runs() { [ -z "$prefix" ] && [ -d /run/systemd/system ]; }
@@ -184,7 +184,7 @@ install_release() {
   make_release
   lead current
   lead proven
-  changed=yes
+  changed=yes installed=yes
   mkdir -p "$(dirname "$link")"
   ln -sfn "$opt/current/bin/crosshaul" "$link"
   find "$opt/releases" -mindepth 1 -maxdepth 1 -type d | sort | head -n -2 | xargs -r rm -rf
@@ -241,8 +241,8 @@ trust_for_updates() {
   if [ -e "$state/registration.json" ] && [ ! -e "$etc/trusted.json" ] && step "pin the keys that orders are signed with"; then
     "$opt/current/bin/crosshaul" agent pin --config "$config" >&2
   fi
-  local keys=$pinned_key key options=()
-  [ -n "$keys" ] || [ -e "$etc/releases.json" ] || keys=$release_keys
+  local keys=$pinned_key key options=("--released-at=${released_at:-0}")
+  [ -n "$keys" ] || { [ -z "$installed" ] && [ -e "$etc/releases.json" ]; } || keys=$release_keys
   [ -n "$keys" ] && step "pin the key that releases are signed with: $keys" || return 0
   for key in $keys; do options+=("--release-key=$key"); done
   "$opt/current/bin/crosshaul" agent pin --config "$config" "${options[@]}" >&2

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ _EPOCH = "1767225600"
 """Timestamp of the files in the wheel, so that the same files make the same wheel."""
 _BLANKS = (
     "kit='' package_part='' lock_part='' unit_part='' updater_part='' watch_part=''"
-    " release_keys='' rclone_parts='' rclone_own=''\n"
+    " release_keys='' released_at='' rclone_parts='' rclone_own=''\n"
 )
 
 
@@ -47,6 +48,8 @@ class Kit:
     package_digest: str
     lock_digest: str
     rclone_digests: tuple[str, ...]
+    released_at: int
+    """Seconds since 1970."""
     files: Mapping[str, bytes]
     """Files by path below the console's URL, each under its own digest; the script comes last."""
 
@@ -61,12 +64,15 @@ def make(
     lock: Path = LOCK,
     source: Path = REPOSITORY,
     rclone: Mapping[str, bytes] | None = None,
+    released_at: int | None = None,
 ) -> Kit:
     """Build the kit from the sources in `source`, to be published at `console_url`.
 
     Hosts that are installed with it trust `release_keys` for later releases. `rclone` is the program by
     machine (`x86_64`), from rclone's own release; None: hosts use the one in the locked package.
+    `released_at` is in seconds since 1970, now by default: hosts refuse releases that are older.
     """
+    released_at = int(time.time()) if released_at is None else released_at
     own = {f"{_digest(program)}/rclone-{machine}": program for machine, program in (rclone or {}).items()}
     expected = tuple(own) or locked_rclone()
     wheel = _wheel(source)
@@ -83,6 +89,7 @@ def make(
         "kit": f"{console_url}/{FOLDER}",
         **{f"{which}_part": name for which, name in names.items()},
         "release_keys": " ".join(release_keys),
+        "released_at": str(released_at),
         "rclone_parts": " ".join(expected),
         "rclone_own": " ".join(own),
     }
@@ -96,6 +103,7 @@ def make(
         script_digest=digest,
         package_digest=_digest(contents["package"][1]),
         lock_digest=_digest(contents["lock"][1]),
+        released_at=released_at,
         rclone_digests=tuple(part.partition("/")[0] for part in expected),
         files={**files, f"{FOLDER}/{digest}/{SCRIPT}": script},
     )

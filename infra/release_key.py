@@ -4,7 +4,6 @@ It is outside the repository, and never in AWS.
 """
 
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +46,7 @@ class ReleaseSigner:
     def sign(self, kit: Kit) -> str:
         """Return the signed release: a JWT with everything that a host installs for it, by digest."""
         release = PublishedRelease(
-            iat=int(time.time()),
+            iat=kit.released_at,
             version=kit.version,
             script=kit.script_digest,
             package=kit.package_digest,

@@ -5,7 +5,6 @@ trusted key has signed. The keys that sign commands (`pinned_keys`) play no part
 """
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -41,18 +40,17 @@ class TrustedReleases(Message):
 class PublisherKeys:
     """The pinned keys of one host's publisher."""
 
-    def __init__(self, config: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, config: Path) -> None:
         """Use the keys beside agent.toml, whose path is `config`."""
         self.path = config.parent / "releases.json"
-        self._clock = clock
 
-    def pin(self, keys: tuple[ReleaseKey, ...]) -> None:
-        """Trust these keys and no others; releases signed at any time are accepted again.
+    def pin(self, keys: tuple[ReleaseKey, ...], newest: int = 0) -> None:
+        """Trust these keys and no others, for releases that were not signed before `newest`.
 
         Raises HostError if one of them is not a key, or if they cannot be stored.
         """
         try:
-            self._write(TrustedReleases(keys=keys))
+            self._write(TrustedReleases(keys=keys, newest=newest))
         except ValidationError as error:
             raise HostError(f"not an Ed25519 public key: {' '.join(keys)}", PIN) from error
         except OSError as error:
@@ -99,7 +97,7 @@ class PublisherKeys:
                 f"{order.version} refused: it was signed before the release that this host has",
                 "publish that version again to return to it",
             )
-        if release.iat > self._clock() + MAX_AHEAD_S:
+        if release.iat > time.time() + MAX_AHEAD_S:
             raise HostError(
                 f"{order.version} refused: it was signed at a time that has not come",
                 "set the publisher's clock, and publish that version again",

@@ -123,6 +123,9 @@ def pin(
         list[str] | None,
         typer.Option(metavar="KEY", help="Trust the publisher's key instead, and no other; repeatable."),
     ] = None,
+    released_at: Annotated[
+        int, typer.Option(metavar="SECONDS", help="Refuse releases signed before; seconds since 1970.")
+    ] = 0,
 ) -> None:
     """As root: trust the command keys of this host's registration for updates; run by the installer."""
     from agent.updating import pinned_keys
@@ -130,7 +133,7 @@ def pin(
 
     if release_key:
         publisher = PublisherKeys(config)
-        publisher.pin(tuple(release_key))
+        publisher.pin(tuple(release_key), released_at)
         output.say(f"releases are verified with the keys in {publisher.path}")
         return
     registration = pinned_keys.pin(config, read_config(config).state)

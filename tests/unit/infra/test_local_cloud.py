@@ -166,6 +166,7 @@ def test_the_kit_goes_up_under_its_digests_and_the_control_plane_hears_of_it_las
         package_digest="1a" * 32,
         lock_digest="3c" * 32,
         rclone_digests=("4d" * 32,),
+        released_at=1_700_000_000,
         files=files,
     )
     publish_kit(outputs, {"s3": both, "dynamodb": both}, kit, ReleaseSigner(Ed25519PrivateKey.generate()))
@@ -181,11 +182,11 @@ def test_the_kit_goes_up_under_its_digests_and_the_control_plane_hears_of_it_las
 
 
 def test_the_same_files_make_the_same_kit() -> None:
-    one, other = make("https://d1.example", (KEY,)), make("https://d1.example", (KEY,))
+    one, other = (make("https://d1.example", (KEY,), released_at=7) for _ in range(2))
     assert one == other
     assert hashlib.sha256(one.files[one.script]).hexdigest() == one.script_digest
-    assert make("https://d2.example", (KEY,)).script_digest != one.script_digest
-    assert make("https://d1.example", (KEY, "B" * 43)).script_digest != one.script_digest
+    assert make("https://d2.example", (KEY,), released_at=7).script_digest != one.script_digest
+    assert make("https://d1.example", (KEY, "B" * 43), released_at=7).script_digest != one.script_digest
 
 
 @pytest.mark.parametrize(("unit", "most"), [("crosshaul-agent", 17), ("crosshaul-update", 24)])

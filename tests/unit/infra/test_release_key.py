@@ -22,6 +22,7 @@ KIT = Kit(
     package_digest="1a" * 32,
     lock_digest="3c" * 32,
     rclone_digests=("4d" * 32,),
+    released_at=1_700_000_000,
     files={},
 )
 

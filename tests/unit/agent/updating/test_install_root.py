@@ -248,6 +248,11 @@ def test_with_the_key_that_signs_commands_alone_no_host_is_made_to_run_anything(
         ),
         "another version's name": order(site, kit, version="9.9.9"),
     }
+    older = make(site.url, PUBLISHER.public_keys, Path("locks/agent.txt"), released_at=kit.released_at - 1)
+    site.files.update(older.files)
+    forged["a release of the publisher, older than the installed one"] = order(
+        site, kit, release=PUBLISHER.sign(older)
+    ).model_copy(update={"script": f"{site.url}/{older.script}", "digest": older.script_digest})
     releases = root.run("ls /opt/crosshaul/releases").stdout
     for number, (how, update) in enumerate(forged.items()):
         request = signer.envelope(update, aud="server-e", iat=int(time.time()) + number)
@@ -283,7 +288,7 @@ def test_a_kit_of_another_publisher_is_installed_only_if_root_says_so(site, root
     agreed = root.run(f"bash other.sh --release-key {other.public_keys[0]}", **env)
     assert agreed.returncode == 0, agreed.stderr
     pinned = json.loads((root.folder / "etc/crosshaul/releases.json").read_text())
-    assert pinned == {"keys": [other.public_keys[0]], "newest": 0}
+    assert pinned == {"keys": [other.public_keys[0]], "newest": kit.released_at}
 
 
 def test_two_servers_join_with_the_same_command_and_token(site, root, tmp_path):
