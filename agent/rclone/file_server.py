@@ -98,7 +98,8 @@ class SourceFileServer:
         secret, _, path = target.lstrip("/").partition("/")
         if not hmac.compare_digest(secret.encode(), self._secret.encode()):
             return None
-        name = from_rclone(os.fsdecode(unquote_to_bytes(path)))
+        requested = os.fsdecode(unquote_to_bytes(path))
+        name = from_rclone(requested.removeprefix("./"))  # which Go writes before a first name with a colon
         return "" if name == self._single_name else name
 
 

@@ -198,9 +198,9 @@ class RcloneSource:
     def _list_selected(self, selection: tuple[str, ...]) -> Iterator[FileEntry]:
         """Look up each selected object by itself: a bucket may hold millions of others."""
         with closing(ObjectStat(self._server, self._backend)) as stat:
-            paths = [path for path in selection if is_inside(path) and is_utf8(path)]
+            paths = list(filter(_is_listable, selection))
             for path in selection:
-                if not (is_inside(path) and is_utf8(path)):
+                if not _is_listable(path):
                     yield unreadable_entry(path, problems.NOT_A_PATH.problem(path=f"{self._location}{path}"))
             found = stat.stat_all([self._backend.path_below_root(path) for path in paths])
             for path, one in zip(paths, found, strict=True):
@@ -277,6 +277,10 @@ class RcloneSource:
         if errors.hides_reason(text) and "StatusCode: 403" in text:
             return FileError(problems.S3_OBJECT_DENIED.problem(path=str(name)))
         return FileError(self._backend.permanent_problem(text, name) or transient)
+
+
+def _is_listable(selected: str) -> bool:
+    return bool(selected) and is_inside(selected) and is_utf8(selected)
 
 
 def _with_provisional_time(entry: FileEntry) -> FileEntry:

@@ -67,13 +67,6 @@ def dedupe_key(template: Template, created: ObjectCreated) -> str:
     return f"{template.template_id}\n{created.bucket}\n{created.key}\n{created.mark}"
 
 
-def can_be_a_file(relative: str) -> bool:
-    """Return whether a key can be a path below a directory: S3 allows keys that file systems do not."""
-    parts = relative.split("/")
-    too_long = any(len(part.encode("utf-8", "surrogateescape")) > 255 for part in parts)
-    return "\0" not in relative and not too_long and not {"", ".", ".."}.intersection(parts)
-
-
 def batch(template: Template, objects: Iterable[ObjectCreated]) -> Iterator[ObjectBatch]:
     """Yield one batch, or several if the objects do not fit into one transfer."""
     most = min(MAX_SELECTED, MAX_TRANSACTION_ITEMS - _OTHER_WRITES - len(template.destinations))

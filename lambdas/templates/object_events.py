@@ -7,7 +7,7 @@ from typing import Protocol
 from lambdas.audit.recorder import AuditEvent
 from lambdas.domain.authorization import Principal
 from lambdas.domain.errors import ForbiddenError, RefusedError, StaleError, TemplateUnknownError
-from lambdas.domain.object_batch import ObjectBatch, ObjectCreated, batch, can_be_a_file, dedupe_key
+from lambdas.domain.object_batch import ObjectBatch, ObjectCreated, batch, dedupe_key
 from lambdas.domain.plan import TransferSpec
 from lambdas.domain.template import Template
 from lambdas.domain.timeline import by_template
@@ -92,7 +92,7 @@ class ObjectEventHandler:
         for bucket in dict.fromkeys(one.bucket for one in wanted):
             for template in self._templates.of_bucket(bucket):
                 matching = [one for one in wanted if template.matches(one.bucket, one.key)]
-                yield from batch(template, _valid_keys(template, matching))
+                yield from batch(template, matching)
 
     def _handle(self, object_batch: ObjectBatch) -> None:
         template = self._current_template(object_batch)
@@ -150,16 +150,3 @@ def _audit_event(template: Template, error: RefusedError | ForbiddenError) -> Au
         agents=template.agents,
         policies=policies,
     )
-
-
-def _valid_keys(template: Template, objects: Iterable[ObjectCreated]) -> list[ObjectCreated]:
-    """Return the objects whose keys can be file paths; log the others."""
-    valid = []
-    for created in objects:
-        if can_be_a_file(template.relative(created.key)):
-            valid.append(created)
-        else:
-            keys = {"bucket": created.bucket, "key": created.key}
-            logger.warning("key cannot be a file's name", extra=keys)
-            count("ObjectsRefused")
-    return valid

@@ -12,7 +12,7 @@ from events.addresses import dialable
 from events.base import AgentId, Problem
 from events.certificates import fingerprint
 from events.commands import DirectRoute, LocalRoute, Move, Peer, Relay, RemoteRoute, Route, S3Route, Serve
-from events.locations import AgentLocation
+from events.locations import AgentLocation, S3Location
 from events.options import Options
 from events.states import HopState
 from lambdas.domain.agent import Agent, check_able, is_available
@@ -119,7 +119,7 @@ class Dispatcher:
             attempt=hop.attempt,
             source=hop.source,
             destination=hop.destination,
-            selection=transfer.selection,
+            selection=_selection(transfer, hop),
             route=self._route(transfer, hop, agents),
             options=transfer.options,
             previous_hop=_streaming_upstream(transfer, hop),
@@ -187,6 +187,21 @@ def _hold(transfer: Transfer, hop: Hop, authorization: Authorization, now: datet
     start = Start(transfer.asked_for, wanting(authorization))
     record = authorization.record(transfer, start.apply_to(transfer).with_hops((held,), now))
     return Change((held,), became(held, CROSSHAUL, now), record, start)
+
+
+def _selection(transfer: Transfer, hop: Hop) -> tuple[str, ...] | None:
+    """Return the selected paths that the hop's source may have.
+
+    S3 has keys that no file system takes. The first hop reports each of them; a further one starts from an
+    agent, which has no such paths.
+    """
+    if transfer.selection is None or isinstance(hop.source, S3Location):
+        return transfer.selection
+    return tuple(filter(_is_path, transfer.selection))
+
+
+def _is_path(selected: str) -> bool:
+    return "\0" not in selected and not {"", ".", ".."} & set(selected.split("/"))
 
 
 def _can_stream(transfer: Transfer, hop: Hop, agents: dict[AgentId, Agent]) -> bool:

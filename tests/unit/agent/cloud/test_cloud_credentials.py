@@ -76,6 +76,15 @@ def test_while_the_api_is_unreachable_cached_credentials_serve_until_they_expire
         credentials(HOP)
 
 
+def test_credentials_that_s3_refused_are_discarded_once(api, credentials):
+    """Not kept until they would have expired, and the next ones are not refused on their word."""
+    refused = credentials(HOP)
+    other = credentials(HOP, refused=refused)
+    assert other != refused
+    assert credentials(HOP, refused=refused) == credentials(HOP) == other
+    assert len(api.requests) == 2
+
+
 def test_a_refusal_raises_api_problem(api, credentials):
     api.status = 403
     with pytest.raises(ApiProblem):

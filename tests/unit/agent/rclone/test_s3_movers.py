@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from agent.cloud.http import ApiProblem
 from agent.config import RootConfig
 from agent.errors import HopError
 from agent.files.digests import RANGE_BYTES
+from agent.files.listing import is_inside
 from agent.files.paths import PARTIAL_PREFIX
 from agent.files.roots import Roots
 from agent.identity import lane_certificate
@@ -158,7 +161,15 @@ async def host(tmp_path, cloud):
     host.close()
 
 
-ODD = ("plain.txt", "Köln + Bonn 100%.mov", "a b/[c] #1?.txt", "名前/ü", "q'uote\"d", "tilde~/-dash")
+ODD = (
+    "plain.txt",
+    "12:30:05.log",
+    "Köln + Bonn 100%.mov",
+    "a b/[c] #1?.txt",
+    "名前/ü",
+    "q'uote\"d",
+    "tilde~/-dash",
+)
 
 
 class TestPullFromS3:
@@ -230,7 +241,7 @@ class TestPullFromS3:
         error = await host.fails(
             host.order(f"s3://{BUCKET}/in/", "/data/", selection=None if whole else ("good", *bad))
         )
-        assert host.arrived() == {"good": b"good"}
+        assert host.arrived() == {"good": b"good"}, "and nothing that another spelling of a key names"
         assert {(one.code, one.path) for one in error.failures} == {
             ("not-a-path", f"s3://{BUCKET}/in/{name}") for name in bad
         }
@@ -600,3 +611,69 @@ async def test_without_rclone_the_error_says_what_to_install(host, monkeypatch, 
     monkeypatch.setattr("agent.host_info.find_rclone", lambda: None)
     error = await host.fails(host.order(*way))
     assert error.problem.code == "rclone-missing"
+
+
+ODD_PARTS = (
+    *"ab .~‛／．␊␀␡\n\r\t\x01\x7f\u0308\u202e\ufffd名🎬#?%+&*:\\\"'[]{}<>|",
+    *("..", "‛．", "‛FF", "Ko\u0308ln", "Köln", "%2F"),
+)
+file_names = (
+    st.lists(st.sampled_from(ODD_PARTS) | st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5)
+    .map("".join)
+    .filter(lambda name: not {"/", "\0"} & set(name) and len(name.encode()) < 200)
+)
+keys = st.lists(file_names | st.just(""), min_size=1, max_size=3).map("/".join).filter(bool)
+through_rclone = settings(
+    max_examples=4,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+_numbers = itertools.count()
+
+
+@through_rclone
+@given(chosen=st.lists(keys, min_size=6, max_size=10, unique=True))
+async def test_every_key_arrives_under_its_name_or_is_named(host, chosen):
+    top = f"{next(_numbers)}"
+    for key in chosen:
+        host.put(f"{top}/{key}", b"content of " + key.encode())
+    failures: set[str | None] = set()
+    try:
+        await host.move(host.order(f"s3://{BUCKET}/{top}/", f"/data/{top}/"))
+    except HopError as error:
+        failures = {one.path for one in error.failures}
+    arrived = {
+        path.removeprefix(f"{top}/"): data
+        for path, data in host.arrived().items()
+        if path.startswith(f"{top}/")
+    }
+    for key in chosen:
+        if arrived.get(key) != b"content of " + key.encode():
+            ends = (f"/{key}", f"/{key.rstrip('/')}")
+            assert any(path and path.endswith(ends) for path in failures), (key, failures)
+            assert not is_inside(key) or any(one.startswith((f"{key}/", *parents(key))) for one in chosen)
+    assert set(arrived) <= set(chosen)
+
+
+def parents(key: str) -> tuple[str, ...]:
+    """Return the keys that would be directories above this one, as the whole of another key."""
+    parts = key.split("/")
+    return tuple("/".join(parts[:depth]) for depth in range(1, len(parts)))
+
+
+@through_rclone
+@given(
+    chosen=st.lists(
+        file_names.filter(lambda name: name not in {".", ".."}), min_size=6, max_size=10, unique=True
+    )
+)
+async def test_every_file_becomes_the_object_of_its_name(host, chosen):
+    top = f"{next(_numbers)}"
+    (host.data / top).mkdir()
+    for name in chosen:
+        (host.data / top / name).write_bytes(b"content of " + name.encode())
+    await host.move(host.order(f"/data/{top}/", f"s3://{BUCKET}/{top}/"))
+    there = {key: data for key, data in host.keys().items() if key.startswith(f"{top}/")}
+    assert there == {f"{top}/{name}": b"content of " + name.encode() for name in chosen}
+    assert host.progress().files_unchanged == 0

@@ -186,14 +186,15 @@ class TestObjects:
         assert arrive(created("old-videos/a"), created("new-videos"), elsewhere) == []
         assert self.transfers(here) == []
 
-    def test_folder_markers_half_made_objects_and_keys_no_file_can_have_start_nothing(self, here):
-        names = (
-            "new-videos/",
-            "new-videos/sub/",
-            "new-videos/.crosshaul-1",
-            "new-videos//x",
-            "new-videos/a/../b",
-        )
+    def test_keys_no_file_can_have_are_in_the_transfer_for_its_agent_to_report(self, here):
+        """Left out at once, they would be in nobody's report."""
+        keys = ("good", "/x", "a/../b", "./c", "marker/", "n" * 300)
+        assert arrive(*[created(f"new-videos/{key}") for key in keys]) == []
+        [transfer] = self.transfers(here)
+        assert transfer["selection_count"] == len(keys)
+
+    def test_folder_markers_and_half_made_objects_start_nothing(self, here):
+        names = ("new-videos/", "new-videos/sub/", "new-videos/.crosshaul-1")
         assert arrive(*[created(name, size=0) for name in names]) == []
         assert self.transfers(here) == []
 

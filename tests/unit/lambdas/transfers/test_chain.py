@@ -6,10 +6,12 @@ import pytest
 
 from events.base import Problem
 from events.commands import Move, Serve
+from events.locations import AgentLocation, S3Location
 from events.options import Options
 from events.progress import Progress
 from events.reports import PREVIOUS_HOP_NOT_RUNNING, Capabilities, Checkpoint, Failed, Started, Succeeded
 from events.states import HopState, TransferState
+from lambdas.domain.plan import TransferSpec
 from tests.support.fakes import ADA
 from tests.support.world import ControlPlaneFixture
 
@@ -180,6 +182,25 @@ def test_the_second_server_gets_what_arrived_and_the_rest_is_reported(world: Con
 
     world.transfer_service.retry(transfer_id, ADA)
     assert [hop.state for hop in world.store.get(transfer_id).hops] == [HopState.QUEUED, HopState.WAITING]
+
+
+def test_keys_that_are_no_path_are_reported_by_the_first_hop_and_not_asked_of_the_second(
+    world: ControlPlaneFixture,
+):
+    keys = ("good", "x//y", "../up", "a/./b", "/lead", "marker/", "n\0ul")
+    spec = TransferSpec(
+        source=S3Location(bucket="media", prefix="new/"),
+        destinations=tuple(AgentLocation(agent_id=name, path="/archive/") for name in "bc"),
+        shape="chain",
+        selection=keys,
+        owner=ADA,
+    )
+    transfer_id = world.transfer_service.create_from_template(spec, "new", "batch 1", lambda *_: None)
+    world.stream()
+    world.report(Started, world.hop(transfer_id))
+    world.stream()
+    asked = {command.hop_id: command.selection for _, command in world.fleet.sent if command.kind == "move"}
+    assert asked == {f"{transfer_id}-0": keys, f"{transfer_id}-1": ("good",)}
 
 
 def test_a_chain_that_deletes_does_not_go_on_in_part(world: ControlPlaneFixture):
