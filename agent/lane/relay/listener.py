@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from agent.errors import HopError
 from agent.lane.dialer import DIAL_TIMEOUT_S
-from agent.lane.listener import HANDSHAKE_TIMEOUT_S
+from agent.lane.pending_connections import HANDSHAKE_TIMEOUT_S
 from agent.lane.relay.bucket import RelayBucket, delete_objects
 from agent.lane.relay.tunnel import GONE, Tunnel, stop_all
 from agent.pull.mover import Credentials
