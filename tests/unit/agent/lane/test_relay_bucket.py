@@ -248,8 +248,8 @@ class TestRelayedLastTime:
         write_random(hosts.data / "x", 10)
         await hosts.move(hosts.order("/data/x", "/archive/1"))
         last_path = PeerPath(dialed=False, relayed=True)
-        await until(lambda: hosts.server.routes.recall("server-c") == last_path)
-        assert hosts.destination_server.routes.recall("server-b") == last_path
+        await until(lambda: hosts.server.peer_paths.recall("server-c") == last_path)
+        assert hosts.destination_server.peer_paths.recall("server-b") == last_path
 
         for module in (connector, listener):
             monkeypatch.setattr(module, "DIAL_TIMEOUT_S", 3600)
@@ -269,7 +269,7 @@ class TestRelayedLastTime:
         await hosts.move(hosts.order("/data/x", "/archive/x"))
 
         await until(
-            lambda: hosts.destination_server.routes.recall("server-b") == PeerPath(True, line.endpoint)
+            lambda: hosts.destination_server.peer_paths.recall("server-b") == PeerPath(True, line.endpoint)
         )
         await hosts.move(hosts.order("/data/x", "/archive/again"))
         assert hosts.observer.connections == [f"direct, server-c dialed {line.endpoint}"]
