@@ -7,6 +7,8 @@
 #
 # --api        URL        the control plane's API; without it, register later
 # --root       PATH:ro|rw a directory the agent may read (ro) or also write (rw); required without agent.toml
+#                         (locations pass no symbolic links; to allow them for a root, set links = true
+#                         in agent.toml)
 # --listen     HOST:PORT  where other agents dial (default 0.0.0.0:4460)
 # --user       NAME       the account the agent runs under (default crosshaul; created if missing)
 # --token-file FILE       the file with the one-time token, or with a rollout's token

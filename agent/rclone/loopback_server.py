@@ -1,12 +1,22 @@
-"""An HTTP server on loopback, for rclone's requests to this agent."""
+"""An HTTP server on loopback, for rclone's requests to this agent.
+
+rclone reaches neither a source nor credentials on a Unix socket, so these are TCP ports, which every user of
+the host can reach. A connection of another user is closed before anything is read from it.
+"""
 
 import logging
+import os
+import socket
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 log = logging.getLogger(__name__)
+
+_SOCKETS = Path("/proc/net/tcp")
+"""The kernel's IPv4 connections, with the user who created each: proc(5)."""
 
 Owner = TypeVar("Owner")
 
@@ -33,9 +43,39 @@ class LoopbackServer(ThreadingHTTPServer, Generic[Owner]):
         else:
             log.exception("a request of rclone failed")
 
+    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002 - the base's names
+        """Return whether a process of this agent's own user made the connection."""
+        try:
+            user_id = user_of(client_address, self.server_address[:2])
+        except OSError as error:
+            log.warning("loopback connection refused", extra={"reason": str(error)})
+            return False
+        if user_id != os.geteuid():
+            log.warning("loopback connection of another user refused", extra={"user_id": user_id})
+        return user_id == os.geteuid()
+
     def close(self) -> None:
         self.shutdown()
         self.server_close()
+
+
+def user_of(client: tuple[str, int], server: tuple[Any, ...]) -> int | None:
+    """Return the ID of the user whose process connected from `client` to `server`, both (IPv4 address, port).
+
+    None if there is no such connection (any more). Raises OSError if the kernel does not tell.
+    """
+    ends = [_hexadecimal(*client), _hexadecimal(*server)]
+    for line in _SOCKETS.read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[1:3] == ends:
+            return int(fields[7])
+    return None
+
+
+def _hexadecimal(host: str, port: int) -> str:
+    """Return an address as the kernel writes it: the IPv4 address as one number in the host's byte order."""
+    address = int.from_bytes(socket.inet_aton(host), sys.byteorder)
+    return f"{address:08X}:{port:04X}"
 
 
 class QuietHandler:

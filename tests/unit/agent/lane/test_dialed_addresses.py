@@ -65,13 +65,13 @@ def dialer(hosts, *, loopback: bool) -> Dialer:
     return Dialer(hosts.c, peer, "hop", loopback=loopback)
 
 
-@pytest.mark.parametrize("spelling", ["127.0.0.1:{port}", "localhost:{port}", "[::1]:{port}", *DISGUISED])
-def test_an_agent_in_a_network_dials_nothing_on_its_own_host(hosts, spelling):
+@pytest.mark.parametrize("endpoint", ["127.0.0.1:{port}", "localhost:{port}", "[::1]:{port}", *DISGUISED])
+def test_an_agent_in_a_network_dials_nothing_on_its_own_host(hosts, endpoint):
     """However the address is spelled, and whatever a name leads to."""
     with socket.create_server(("127.0.0.1", 0)) as local_service:
         local_service.settimeout(0)
         with pytest.raises(OSError, match=r"never dialed|not known|resolution"):
-            dialer(hosts, loopback=False).dial(spelling.format(port=local_service.getsockname()[1]))
+            dialer(hosts, loopback=False).dial(endpoint.format(port=local_service.getsockname()[1]))
         with pytest.raises(BlockingIOError):
             local_service.accept()
 
