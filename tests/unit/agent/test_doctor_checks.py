@@ -210,7 +210,7 @@ def test_the_lane_port_must_be_free_or_answer(host):
 
 
 def test_not_registered(host):
-    host.files.record.unlink()
+    host.files.registration_file.unlink()
     assert "not registered" in host.examine()["registration"].found
     assert "broker" not in host.examine()
 
