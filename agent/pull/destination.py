@@ -9,7 +9,7 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -303,10 +303,24 @@ class Destination:
         """Set times and modes of directories, then sync the file system."""
         try:
             for entry, _ in self._ledger.directories():
-                self._tree.set_times(entry.path, entry.mtime_ns, entry.mode & KEPT_MODE_BITS)
-                self.apply_owner(entry)
+                self._finalize_directory(entry)
         finally:
             self._sync()
+
+    def restore_times(self, directories: Container[str]) -> None:
+        """Set the times of these directories again, after something was removed from them. Raises OSError."""
+        for entry, _ in self._ledger.directories():
+            if entry.path in directories:
+                self._finalize_directory(entry)
+
+    def _finalize_directory(self, entry: FileEntry) -> None:
+        """Set a directory's times and mode; forget one that an earlier attempt recorded and that is gone."""
+        try:
+            self._tree.set_times(entry.path, entry.mtime_ns, entry.mode & KEPT_MODE_BITS)
+        except FileNotFoundError:
+            self._ledger.invalidate(entry.path)
+        else:
+            self.apply_owner(entry)
 
     def _sync(self) -> None:
         try:
