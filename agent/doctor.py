@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sqlite3
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -13,12 +14,15 @@ from pathlib import Path
 import httpx
 from cryptography import x509
 
-from agent import host_info, lock
+from agent import host_info, lock, state_disk
 from agent.cloud import http
 from agent.cloud.command_verifier import MAX_CLOCK_SKEW_S
 from agent.config import Config, RemoteConfig, RootConfig, read_config, split_endpoint
 from agent.errors import HostError
+from agent.identity.key_files import KeyFileError, read_key_file, require_authorities
+from agent.identity.keys import REPLACE_KEYS, Keyring
 from agent.identity.registration import Files, Registration, read_registration
+from agent.quarantine import Quarantine
 from agent.updating.pinned_keys import PIN, trusted
 from agent.updating.publisher_keys import PublisherKeys
 from agent.updating.releases import Releases
@@ -26,6 +30,7 @@ from agent.updating.releases import Releases
 NETWORK_TIMEOUT_S = 10
 """Seconds for one answer from the network."""
 OLDEST_RCLONE = (1, 66)
+_RESTART = "restart the agent: it sets the file aside and begins an empty one"
 _RENEW = "register again with `crosshaul agent register --force`"
 
 
@@ -49,6 +54,8 @@ def examine(config_path: Path) -> Iterator[Check]:
     yield Check("configuration", True, str(config_path))
     files = Files(config.state)
     yield _check("state directory", _state_directory, files)
+    yield _check("journal", _journal, files)
+    yield _check("damaged state", _set_aside, files)
     for root in config.roots:
         yield _check(f"root {root.path}", _root, root)
     yield _check("rclone", _rclone)
@@ -62,8 +69,11 @@ def examine(config_path: Path) -> Iterator[Check]:
         return
     yield Check("registration", True, _describe(registration))
     yield _check("updates", _updates, config_path, registration)
-    yield _check("keys", _keys, files)
+    keys = _check("keys", _keys, files)
+    yield keys
     yield _check("certificate", _certificate, files)
+    if not keys.ok:
+        return
     yield _check("clock", _clock, registration)
     yield _check("broker", _broker, registration, files)
 
@@ -79,6 +89,26 @@ def _check(name: str, examine_one: Callable[..., str], *arguments: object) -> Ch
         return Check(name, False, error.message, error.advice)
 
 
+def _journal(files: Files) -> str:
+    if not files.journal.is_file():
+        return "none yet"
+    try:
+        with closing(sqlite3.connect(f"{files.journal.as_uri()}?mode=ro", uri=True)) as opened:
+            [found] = opened.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise HostError(f"{files.journal} is damaged: {found}", _RESTART)
+            [unsent] = opened.execute("SELECT count(*) FROM outbox").fetchone()
+    except sqlite3.Error as error:
+        raise HostError(f"{files.journal} cannot be read: {error}", _RESTART) from error
+    return f"intact, {unsent} unsent reports"
+
+
+def _set_aside(files: Files) -> str:
+    for problem in Quarantine(files.folder).problems():
+        raise HostError(problem.message, problem.advice)
+    return "none"
+
+
 def _state_directory(files: Files) -> str:
     folder = files.folder
     if not folder.is_dir():
@@ -87,16 +117,25 @@ def _state_directory(files: Files) -> str:
         raise HostError(f"{folder} cannot be written to", "run as root or as the agent's user")
     if folder.stat().st_mode & 0o077:
         raise HostError(f"other users may access {folder}", f"chmod 700 {folder}")
+    if error := state_disk.write_error(folder):
+        raise state_disk.host_error(error, folder)
     return str(folder)
 
 
 def _keys(files: Files) -> str:
+    if fault := Keyring(files.folder).fault():
+        raise HostError(fault, REPLACE_KEYS)
+    try:
+        if files.ca.exists():
+            require_authorities(files.ca)
+    except KeyFileError as error:
+        raise HostError(str(error), REPLACE_KEYS) from error
     for path in files.secrets:
         if not os.access(path, os.R_OK):
             raise HostError(f"{path} is missing or not readable", f"run as the agent's user, or {_RENEW}")
         if path.stat().st_mode & 0o077:
             raise HostError(f"other users may read {path}", f"chmod 600 {path}")
-    return "readable by their owner only"
+    return "usable, and readable by their owner only"
 
 
 def _updates(config_path: Path, registration: Registration) -> str:
@@ -175,8 +214,8 @@ def _listens(host: str, port: int) -> str:
 
 def _certificate(files: Files) -> str:
     try:
-        found = x509.load_pem_x509_certificate(files.device_certificate.read_bytes())
-    except (OSError, ValueError) as error:
+        found = x509.load_pem_x509_certificate(read_key_file(files.device_certificate).encode())
+    except (KeyFileError, ValueError) as error:
         raise HostError(f"{files.device_certificate} cannot be used: {error}", _RENEW) from error
     now, end = datetime.now(UTC), found.not_valid_after_utc
     if not found.not_valid_before_utc <= now <= end:

@@ -268,6 +268,14 @@ LEDGER_DAMAGED = ProblemType(
     retryable=True,
 )
 
+STATE_DISK_FULL = ProblemType(
+    "state-disk-full",
+    title="The disk of the agent's state directory is full",
+    message="{path}, where the agent of the destination records what is transferred, has no space left.",
+    advice="Free some space on that disk; the transfer then continues by itself.",
+    retryable=True,
+)
+
 # --- source ---
 
 SOURCE_EMPTY = ProblemType(

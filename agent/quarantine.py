@@ -69,7 +69,7 @@ class Quarantine:
         target = self._folder / f"{time.time_ns():020}-{name[:200]}"
         facts = {"file": name, "reason": reason, "folder": str(self._folder)}
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make_folder()
             act(target)
         except OSError as error:
             log.exception("damaged state cannot be set aside", extra=facts | {"why": str(error)})
@@ -77,6 +77,11 @@ class Quarantine:
         log.error("damaged state set aside", extra=facts)
         self._prune()
         return True
+
+    def _make_folder(self) -> None:
+        if (self._folder.exists() or self._folder.is_symlink()) and not self._folder.is_dir():
+            self._folder.rename(self._folder.with_name(f"{FOLDER}-{time.time_ns()}"))
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def _files(self) -> list[Path]:
         """Return the files here, oldest first."""

@@ -5,15 +5,17 @@ import logging
 import os
 import resource
 import signal
+import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from agent import VERSION, host_info, interpreter, lock, logs, systemd
+from agent import VERSION, host_info, interpreter, lock, logs, state_disk, systemd
 from agent.cloud.messages import BrokerConnection, BrokerEndpoint
 from agent.command_keys import CommandKeys
 from agent.config import Config, read_config, split_endpoint
@@ -23,7 +25,8 @@ from agent.files.roots import Roots
 from agent.hops.attempt import Movers
 from agent.hops.journal import Journal
 from agent.identity import lane_certificate
-from agent.identity.keys import Generation, Keyring
+from agent.identity.key_files import KeyFileError, require_authorities
+from agent.identity.keys import REPLACE_KEYS, Generation, Keyring
 from agent.identity.registration import Files, Registration, read_registration
 from agent.identity.rotation import Rotation, RotationSchedule
 from agent.lane.peer_paths import PeerPathCache
@@ -36,6 +39,7 @@ from agent.pull.pull import discard_abandoned
 from agent.quarantine import Quarantine
 from agent.remotes import Remotes
 from agent.service import Dependencies, Service
+from agent.state_disk import Reserve
 from agent.status import Status
 from agent.updating.releases import Releases
 from agent.updating.state_files import UpdateFiles
@@ -59,6 +63,10 @@ STOP_TIMEOUT_S = 8.0
 
 Nothing is lost: the journal is consistent, as after a power cut.
 """
+
+
+SPACE_POLL_INTERVAL_S = 2.0
+"""Seconds between two checks of a full disk."""
 
 
 def register(
@@ -90,17 +98,46 @@ def run(config_path: Path) -> None:
     files = Files(config.state)
     registration = read_registration(files)
     threading.excepthook = _log_thread
-    with lock.exclusive(files.lock):
-        Keyring(files.folder).repair()
-        _run(config_path, config, files, registration)
-
-
-def _run(config_path: Path, config: Config, files: Files, registration: Registration) -> None:
-    with _journal(files, registration) as journal:
-        Status(files.status).delete_file()  # left behind by a killed process
+    with ExitStack() as opened:
+        journal = _open_state(files, registration, opened)
         asyncio.run(_serve(config_path, config, files, registration, journal))
         if journal.retired:
             log.warning("removed by the control plane; it will not connect again")
+
+
+def _open_state(files: Files, registration: Registration, opened: ExitStack) -> Journal:
+    """Lock the state directory, mend in it what can be mended, and open the journal; `opened` closes both.
+
+    Raises HostError if the agent cannot work with it: then it must not be started again until somebody has
+    put it right. It waits for space on a full disk, though, since that may come at any time.
+    """
+    try:
+        opened.enter_context(lock.exclusive(files.lock))
+        _wait_for_space(files.folder)
+        Keyring(files.folder).repair()
+        if files.ca.exists():
+            require_authorities(files.ca)
+        for folder in (files.folder / "hops", files.folder / "manifests"):
+            if (folder.exists() or folder.is_symlink()) and not folder.is_dir():
+                Quarantine(files.folder).move(folder, "it is not a directory")
+        Status(files.status).delete_file()  # left behind by a killed process
+        return opened.enter_context(_journal(files, registration))
+    except KeyFileError as error:
+        raise HostError(str(error), REPLACE_KEYS) from error
+    except (OSError, sqlite3.Error) as error:
+        raise state_disk.host_error(error, files.folder) from error
+
+
+def _wait_for_space(folder: Path) -> None:
+    """Wait while the disk of the state directory is full, instead of ending, again at each start."""
+    Reserve(folder).give_back_if_needed()
+    is_reported = False
+    while (error := state_disk.write_error(folder)) and state_disk.is_full(error, folder):
+        if not is_reported:
+            log.error("waiting for space", extra={"reason": f"the disk of {folder} is full"})
+            systemd.notify_ready()  # otherwise systemd would end the start and repeat it
+            is_reported = True
+        time.sleep(SPACE_POLL_INTERVAL_S)
 
 
 def _log_thread(failed: threading.ExceptHookArgs) -> None:
@@ -118,7 +155,8 @@ def _leave_no_core() -> None:
 
 @contextmanager
 def _journal(files: Files, registration: Registration) -> Iterator[Journal]:
-    journal = Journal(files.journal, registration.mark, files.former_mark())
+    journal = Journal(files.journal, registration.mark)
+    journal.reserve.fill()
     try:
         if journal.retired:
             raise HostError(

@@ -264,6 +264,7 @@ class Service:
         """Delete what has expired. Apart from the heartbeat, which must not stop when this fails."""
         while True:
             await asyncio.sleep(self._deps.intervals.heartbeat)
+            self._journal.reserve.fill()
             self._journal.prune(now().timestamp())
             commands.end_old_grants()
             self._deps.rotation.tidy(self._journal.own_certificates())

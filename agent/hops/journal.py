@@ -18,6 +18,7 @@ from typing import Any, get_args
 from agent.cloud.command_verifier import MAX_CLOCK_SKEW_S
 from agent.hops.record import NOTHING_YET, DesiredState, Ended, HopRecord
 from agent.quarantine import Quarantine, is_damage
+from agent.state_disk import Reserve
 from events.commands import DirectRoute, Move, Serve
 from events.progress import Progress
 from events.reports import AboutHop, Report, ReportEnvelope, Started
@@ -56,26 +57,32 @@ class Unsent:
 class Journal:
     """One agent's journal; use it from one thread of one process only."""
 
-    def __init__(self, path: Path, registration: str, former_registration: str | None = None) -> None:
-        """Open the journal of this registration; what an earlier registration left is deleted.
+    def __init__(self, path: Path, registration: str) -> None:
+        """Open the journal of this registration.
 
-        `former_registration` is what an older version called this registration.
-
-        A file that is not a journal is moved to quarantine; so is a row that cannot be read, when it is read:
-        the control plane sends again what it misses. Raises OSError or sqlite3.Error if the disk is at fault.
+        A file that is not a journal, or is another registration's, is moved to quarantine; so is a row that
+        cannot be read, when it is read: the control plane sends again what it misses. Raises OSError or
+        sqlite3.Error if the disk is at fault.
         """
         self._quarantine = Quarantine(path.parent)
+        self.reserve = Reserve(path.parent)
         self._db = self._open(path)
         self._depth = 0
         recorded = self._meta_value("registration")
-        if recorded is not None and recorded == former_registration:
-            self._db.execute("UPDATE meta SET value = ? WHERE name = 'registration'", (registration,))
-        elif recorded != registration:
-            self._reset(registration)
+        if recorded is not None and recorded != registration:
+            self._db.close()
+            self._quarantine.move(path, "it belongs to another registration")
+            self._db = _connect(path)
+        if recorded != registration:
+            self._begin(registration)
         self._created_at = self._read_created_at()
 
     def _open(self, path: Path) -> sqlite3.Connection:
         """Open the database; quarantine a damaged file and start an empty one."""
+        self.reserve.give_back_if_needed()
+        for companion in (path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-shm")):
+            if (companion.exists() or companion.is_symlink()) and not companion.is_file():
+                self._quarantine.move(companion, "it is not a file")
         try:
             return _connect(path)
         except sqlite3.Error as error:
@@ -94,12 +101,14 @@ class Journal:
         if self._depth:
             yield
             return
+        self.reserve.give_back_if_needed()
         self._db.execute("BEGIN IMMEDIATE")
         self._depth = 1
         try:
             yield
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # SQLite itself rolls back when the disk is full
+                self._db.execute("ROLLBACK")
             raise
         else:
             self._db.execute("COMMIT")
@@ -285,8 +294,8 @@ class Journal:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('created_at', ?)", (str(now),))
         return now
 
-    def _reset(self, registration: str) -> None:
-        """Delete everything, for another registration."""
+    def _begin(self, registration: str) -> None:
+        """Begin an empty journal."""
         with self.change():
             for table in ("meta", "admitted", "hops", "serves", "outbox"):
                 self._db.execute(f"DELETE FROM {table}")

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from agent.files.disk import sync_directory
 from agent.identity import lane_certificate
 from agent.identity.keys import Generation, Keyring, forget_all
 from agent.identity.registration import SECRET, Files, Registration, is_registered
+from agent.quarantine import Quarantine
 from events.requests import ROUTE_NAMES, RegisterRequest, RenewalRequest
 from events.views import RegisteredView
 
@@ -185,11 +186,19 @@ def _install(staged: Files, files: Files) -> None:
 
     The record is deleted first and written last: it never exists beside the keys of another registration.
     """
+    paths = sorted(staged.folder.iterdir(), key=lambda path: path == staged.registration_file)
+    for name in ("registration.json", *(path.name for path in paths)):
+        target = files.folder / name
+        if target.is_dir() and not target.is_symlink():
+            Quarantine(files.folder).move(target, "it is not a file")
     files.registration_file.unlink(missing_ok=True)
     files.ca.unlink(missing_ok=True)
     forget_all(files.folder)
+    for suffix in ("", "-wal", "-shm"):  # the earlier registration's work
+        with suppress(IsADirectoryError):
+            files.journal.with_name(files.journal.name + suffix).unlink(missing_ok=True)
     sync_directory(files.folder)
-    for path in sorted(staged.folder.iterdir(), key=lambda path: path == staged.registration_file):
+    for path in paths:
         path.replace(files.folder / path.name)
     sync_directory(files.folder)
 

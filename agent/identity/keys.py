@@ -13,13 +13,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from agent.errors import HostError
 from agent.files.disk import sync_directory
 from agent.identity import lane_certificate
+from agent.identity.key_files import KeyFileError, read_key_file, require_pair
 from agent.identity.lane_certificate import Identity
 from agent.quarantine import Quarantine
 from events.certificates import fingerprint
 
 CURRENT = "keys"
+REPLACE_KEYS = (
+    "restore that file from a backup, or register this host again: get a new token and run "
+    "`crosshaul agent register --api URL --force`"
+)
 _STAGED, _LINK = ".keys-new", ".keys-link"
 _STAMP = "keys-%Y%m%dT%H%M%S%fZ"
 _BEFORE = datetime(2000, 1, 1, tzinfo=UTC)
@@ -55,16 +61,22 @@ class Generation:
         """Return whether all files for the control plane exist."""
         return all(path.exists() for path in self._device_files)
 
-    @property
-    def is_damaged(self) -> bool:
-        """Return whether a file is missing, empty or invalid.
-
-        Raises OSError if that cannot be determined now.
-        """
+    def fault(self) -> str | None:
+        """Return why the keys for the control plane cannot be used; None if they can."""
         try:
-            return not (self.fingerprint and all(path.read_text().strip() for path in self._device_files))
-        except (FileNotFoundError, ValueError):
-            return True
+            require_pair(self.device_certificate, self.device_key)
+            read_key_file(self.api_key)
+        except KeyFileError as error:
+            return str(error)
+        return None
+
+    def lane_fault(self) -> str | None:
+        """Return why the lane's key and certificate cannot be used; None if they can."""
+        try:
+            require_pair(self.lane.certificate, self.lane.key)
+        except KeyFileError as error:
+            return str(error)
+        return None
 
     @property
     def fingerprint(self) -> str:
@@ -75,8 +87,8 @@ class Generation:
     def lane_fingerprint(self) -> str | None:
         """Return the fingerprint of the lane certificate; None if there is none."""
         try:
-            return fingerprint(self.lane.certificate.read_text())
-        except (FileNotFoundError, ValueError):
+            return fingerprint(read_key_file(self.lane.certificate))
+        except (KeyFileError, ValueError):
             return None
 
     @property
@@ -172,19 +184,35 @@ class Keyring:
                 self.use(other)
         shutil.rmtree(generation.folder)
 
+    def fault(self) -> str | None:
+        """Return why the keys in use cannot be used for the control plane; None if they can."""
+        link = self._folder / CURRENT
+        if link.is_symlink() and not link.is_dir():
+            return f"{link} leads to {link.resolve()}, which is not a directory of keys"
+        return self.current.fault()
+
     def repair(self) -> None:
-        """Before a start, return to older keys if those in use are damaged."""
+        """Before a start, use other keys of this host if those in use are damaged.
+
+        A lane certificate that cannot be used is replaced by a new one, which the Hello announces. Raises
+        HostError if no keys for the control plane can be used.
+        """
+        quarantine, link = Quarantine(self._folder), self._folder / CURRENT
+        if link.exists() and not link.is_symlink():
+            quarantine.move(link, "it is not a link to the keys in use")
         damaged = self.current
-        if not damaged.is_damaged or damaged.made_at is None:
-            return
-        others = [
-            generation
-            for generation in self._all()
-            if generation.is_whole and generation != damaged and not generation.is_damaged
-        ]
-        if others:
+        if fault := self.fault():
+            others = [other for other in self._all() if other != damaged and other.fault() is None]
+            if not others:
+                raise HostError(fault, REPLACE_KEYS)
             self.use(others[-1])
-            Quarantine(self._folder).move(damaged.folder, "its keys are missing or cannot be read")
+            if damaged.made_at:
+                quarantine.move(damaged.folder, fault)
+        if fault := self.current.lane_fault():
+            for path in (self.current.lane.key, self.current.lane.certificate):
+                if path.exists() or path.is_symlink():
+                    quarantine.move(path, fault)
+            lane_certificate.ensure(self.current.folder)
 
     def forget_old(self) -> None:
         """Delete the older keys, except lane certificates, once the keys in use have worked."""
@@ -217,6 +245,10 @@ def in_use(folder: Path) -> str:
 
 def forget_all(folder: Path) -> None:
     """Delete every generation after the first."""
-    (folder / CURRENT).unlink(missing_ok=True)
+    link = folder / CURRENT
+    if link.is_symlink() or not link.is_dir():
+        link.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(link, ignore_errors=True)
     for path in [*folder.glob("keys-*"), folder / _STAGED]:
         shutil.rmtree(path, ignore_errors=True)

@@ -1,6 +1,5 @@
 """The files that a registration leaves in the state directory, and reading them."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,10 +102,6 @@ class Files:
         """Return the paths of all private keys."""
         return (self.device_key, self.lane_key, self.api_key)
 
-    def former_mark(self) -> str:
-        """Return how an older version marked the journal, before certificates could be replaced."""
-        return hashlib.sha256(self.device_certificate.read_bytes()).hexdigest()
-
 
 def is_registered(files: Files) -> bool:
     """Return whether this host has a registration."""
@@ -118,8 +113,14 @@ def read_registration(files: Files) -> Registration:
 
     Raises HostError if it is not registered or its record cannot be used.
     """
+    record = files.registration_file
+    if record.exists() and not record.is_file():
+        raise HostError(
+            f"{record} is not a file",
+            "move it away, then register again with `crosshaul agent register --force`",
+        )
     try:
-        return Registration.model_validate_json(files.registration_file.read_bytes())
+        return Registration.model_validate_json(record.read_bytes())
     except FileNotFoundError:
         raise HostError(
             f"this host is not registered: {files.registration_file} does not exist",

@@ -9,7 +9,7 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -319,9 +319,14 @@ class Destination:
         """Set time, mode and owner of a directory that gets no more files. Raises OSError.
 
         A directory that belongs to another user keeps its time and mode: that is no reason for a hop to fail
-        that could write into it. Every directory keeps its setgid bit, which what is made in it inherits.
+        that could write into it. Every directory keeps its setgid bit, which what is made in it inherits. One
+        that an earlier attempt recorded and that is gone is forgotten.
         """
-        descriptor = self._tree.open_directory(entry.path)
+        try:
+            descriptor = self._tree.open_directory(entry.path)
+        except FileNotFoundError:
+            self._ledger.invalidate(entry.path)
+            return
         found = stat.S_IMODE(os.fstat(descriptor).st_mode)
         mode = entry.mode & KEPT_MODE_BITS | stat.S_IRWXU | found & (stat.S_ISUID | stat.S_ISGID)
         with suppress(PermissionError):
@@ -329,6 +334,12 @@ class Destination:
                 os.fchmod(descriptor, mode)
             os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
         self.apply_owner(entry)
+
+    def restore_times(self, directories: Container[str]) -> None:
+        """Set the times of these directories again, after something was removed from them. Raises OSError."""
+        for entry, _ in self._ledger.directories():
+            if entry.path in directories:
+                self.finish_directory(entry)
 
     def finalize(self) -> None:
         """Sync the file system. Raises OSError."""

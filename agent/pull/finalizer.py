@@ -138,7 +138,16 @@ class Finalizer:
         mirror = Mirror(self._tree, selection, self._ledger, self._progress, self._failures, self._dry_run)
         if not self._dry_run and (directories := mirror.changed_directories(self._check_stopped)):
             self._require_not_source(directories)
-        mirror.remove_extra(self._check_stopped)
+        try:
+            mirror.remove_extra(self._check_stopped)
+        finally:
+            self._restore_times(mirror.emptied)
+
+    def _restore_times(self, directories: set[str]) -> None:
+        try:
+            self._destination.restore_times(directories)
+        except OSError as error:
+            self._failures.add_problem(problem_of(error, self._destination.name("")), FileEntry("d", ""))
 
     def _require_not_source(self, directories: set[str]) -> None:
         """Raise HopError if one of `directories`, where files would be removed, belongs to the source.

@@ -184,7 +184,8 @@ class LedgerDatabase:
                     self._db.executemany(then, [row[:width] for row in rows])
                 self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # SQLite itself rolls back when the disk is full
+                    self._db.execute("ROLLBACK")
                 raise
 
 

@@ -35,6 +35,8 @@ class Mirror:
         self._progress = progress
         self._failures = failures
         self._dry_run = dry_run
+        self.emptied = set[str]()
+        """Directories from which something was removed."""
 
     def changed_directories(self, check_stopped: Callable[[], None]) -> set[str]:
         """Return the directories with extra files, and their parents."""
@@ -81,6 +83,7 @@ class Mirror:
             return self._failures.add_problem(problem_of(error, self._tree.name(entry.path)), entry)
         if self._dry_run:
             return self._dry_run.removed(entry)
+        self._note_removed(entry)
         self._ledger.outcomes.record([entry], "removed")
         return self._progress.add_removed(entry.path)
 
@@ -93,3 +96,10 @@ class Mirror:
         except OSError as error:
             if error.errno not in _NOT_EMPTY:
                 self._failures.add_problem(problem_of(error, self._tree.name(entry.path)), entry)
+        else:
+            self._note_removed(entry)
+
+    def _note_removed(self, entry: FileEntry) -> None:
+        """Remember whose times have changed, and that an earlier attempt's entry is no longer there."""
+        self.emptied.add(entry.path.rpartition("/")[0])
+        self._ledger.invalidate(entry.path)

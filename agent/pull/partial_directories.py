@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from agent import state_disk
 from agent.bounded_set import BoundedSet
 from agent.errors import HopError
 from agent.files.paths import is_below, temporary_prefixes
@@ -32,13 +33,17 @@ class PartialDirectories:
     def add(self, directory: str) -> None:
         """Record a directory, by its absolute path, before a temporary file is created there.
 
-        Raises OSError.
+        Raises HopError if the state directory takes no more.
         """
         with self._lock:
-            if directory not in self._added:
+            if directory in self._added:
+                return
+            try:
                 with self._path.open("ab") as file:
                     file.write(os.fsencode(directory) + _END)
-                self._added.add(directory)
+            except OSError as error:
+                raise state_disk.hop_error(error, self._path.parent) from error
+            self._added.add(directory)
 
     def recorded(self) -> set[str]:
         """Return the recorded directories; none if the file is missing or cannot be read."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
-from agent import problems
+from agent import problems, state_disk
 from agent.backoff import Backoff
 from agent.errors import HopError, problem_of
 from agent.files import disk, owners
@@ -35,6 +35,9 @@ FREED_ENOUGH_BYTES = 16 * 1024 * 1024
 """Bytes that must have become free on a full disk before the next pass."""
 FULL_DISK_RETRY_S = 60.0
 """Seconds after which a pass starts even if no space has become free: a raised quota is not visible."""
+
+
+_WAITS_FOR_SPACE = {problems.DESTINATION_FULL.code, problems.STATE_DISK_FULL.code}
 
 
 class PullAttempt:
@@ -66,7 +69,7 @@ class PullAttempt:
         self._require_place()
         if self._command.options.owner != "agent":
             owners.require_chown(str(self._command.destination))
-        ledger = open_ledger(host.state, self._command.hop_id)
+        ledger = self._open_ledger()
         try:
             if ledger.destination is None:
                 self._sweep_after_lost_ledger(ledger)
@@ -81,6 +84,8 @@ class PullAttempt:
             host.keep_manifest(ledger, self._command, goes_on=True)
             raise
         except sqlite3.Error as error:
+            if state_disk.is_full(error, host.state):
+                raise HopError(state_disk.full_problem(host.state)) from error
             if not is_damage(error):
                 raise
             ledger.close()
@@ -93,6 +98,17 @@ class PullAttempt:
             return result
         finally:
             ledger.close()
+
+    def _open_ledger(self) -> Ledger:
+        """Open the hop's ledger; wait while the disk of the state directory is full. Raises HopError."""
+        state = self._context.host.state
+        while True:
+            try:
+                return open_ledger(state, self._command.hop_id)
+            except (OSError, sqlite3.Error) as error:
+                if not state_disk.is_full(error, state):
+                    raise
+                self._wait_for_space(state_disk.full_problem(state))
 
     def _sweep_after_lost_ledger(self, ledger: Ledger) -> None:
         """Remove the temporary files of earlier attempts whose ledger was set aside."""
@@ -136,7 +152,8 @@ class PullAttempt:
         """Run passes until one completes, and return it.
 
         After a broken connection the next pass follows, unless no pass made progress for the timeout. A full
-        disk is waited for without limit. Raises HopError, PullStoppedError.
+        disk, of the destination or of the state directory, is waited for without limit. Raises HopError,
+        PullStoppedError.
         """
         failing_since, failed_passes = 0.0, 0
         while True:
@@ -157,9 +174,13 @@ class PullAttempt:
                 self._wait(RETRY_BACKOFF.delay_s(failed_passes))
                 failed_passes += 1
             except HopError as error:
-                if error.problem.code != problems.DESTINATION_FULL.code:
+                if error.problem.code not in _WAITS_FOR_SPACE:
                     raise
                 self._wait_for_space(error.problem)
+            except sqlite3.Error as error:
+                if not state_disk.is_full(error, self._context.host.state):
+                    raise
+                self._wait_for_space(state_disk.full_problem(self._context.host.state))
             else:
                 return sync_pass
 
@@ -170,13 +191,19 @@ class PullAttempt:
     def _wait_for_space(self, problem: Problem) -> None:
         log.warning("waiting for disk space", extra=self._context.log_fields() | {"reason": problem.message})
         self._context.observer.on_wait(problem)
-        free_before, retry_at = self._free_bytes(), time.monotonic() + FULL_DISK_RETRY_S
-        while time.monotonic() < retry_at and self._free_bytes() < free_before + FREED_ENOUGH_BYTES:
+        free_bytes = (
+            self._free_state_bytes if problem.code == problems.STATE_DISK_FULL.code else self._free_bytes
+        )
+        free_before, retry_at = free_bytes(), time.monotonic() + FULL_DISK_RETRY_S
+        while time.monotonic() < retry_at and free_bytes() < free_before + FREED_ENOUGH_BYTES:
             self._wait(POLL_INTERVAL_S)
 
     def _free_bytes(self) -> int:
         with self._context.open_tree() as tree:
             return disk.free_bytes(tree.nearest_existing())
+
+    def _free_state_bytes(self) -> int:
+        return state_disk.free_bytes(self._context.host.state)
 
     def _start_pass(self, source: Source, ledger: Ledger) -> SyncPass:
         with self._lock:

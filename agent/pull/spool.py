@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from agent import state_disk
 from agent.files.listing import FileEntry
 from agent.files.owners import Owner
 from events.base import Problem
@@ -39,6 +40,7 @@ class Spool:
         self._error: BaseException | None = None
 
     def put(self, entry: FileEntry) -> None:
+        """Add an entry. Raises HopError if the state directory takes no more."""
         with self._changed:
             self._pending.append(entry)
             if len(self._pending) >= MAX_IN_MEMORY:
@@ -77,11 +79,16 @@ class Spool:
         return bool(self._frames or self._ended or len(self._pending) >= BATCH_SIZE)
 
     def _to_disk(self) -> None:
-        if self._file is None:
-            self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed by close()
         frame = marshal.dumps([_to_plain(entry) for entry in self._pending])
-        self._frames.append((self._file.seek(0, 2), len(frame)))
-        self._file.write(frame)
+        try:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed by close()
+            start = self._file.seek(0, 2)
+            self._file.write(frame)
+            self._file.flush()  # here, where a full disk is answered
+        except OSError as error:
+            raise state_disk.hop_error(error, self._folder) from error
+        self._frames.append((start, len(frame)))
         self._pending = []
 
     def _from_disk(self, file: IO[bytes]) -> list[FileEntry]:

@@ -14,12 +14,14 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from agent.files import disk
 from agent.files.roots import Tree
 from agent.pull import destination, file_writer, pull_attempt
+from agent.pull.ledger_database import LedgerDatabase
 from infra.local.demo_files import MIB, differences, listing, write_random
 from tests.support.hosts import Hosts
 from tests.support.waiting import until
@@ -175,11 +177,61 @@ async def read_only(hosts: Hosts, there: Disk) -> None:
     assert [path.name for path in hosts.archive.iterdir()] == ["there"]
 
 
+async def full_state(hosts: Hosts, _: Disk) -> None:
+    """Check that a hop pauses while the disk of the state directory is full."""
+    pull_attempt.POLL_INTERVAL_S = 0.05
+    pull_attempt.FULL_DISK_RETRY_S = 0.3
+    for number in range(6_000):
+        (hosts.data / f"t/{number % 50}").mkdir(parents=True, exist_ok=True)
+        (hosts.data / f"t/{number % 50}/{number}").touch()
+    with _full_state_disk(hosts.state, mounted=_is_mounted(hosts.state)) as free:
+        moving = hosts.begin(hosts.order("/data/t/", "/archive/t/"))
+        await until(lambda: moving.done() or hosts.observer.wait_problems)
+        assert not moving.done(), await moving
+        problem = hosts.observer.wait_problems[0]
+        assert (problem.code, problem.retryable) == ("state-disk-full", True)
+        assert str(hosts.state) in problem.message
+        free()
+        await moving
+    assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
+
+
+@contextmanager
+def _full_state_disk(state: Path, *, mounted: bool) -> Iterator[Callable[[], None]]:
+    """Let the state directory take hardly anything until the function that is yielded is called."""
+    if mounted:
+        ballast = state / "ballast"
+        ballast.write_bytes(bytes(SIZE - MIB // 2))
+        yield ballast.unlink
+        return
+    really, limit = LedgerDatabase._open, [45]
+
+    def open_small(database: LedgerDatabase) -> None:
+        really(database)
+        if limit:
+            database._db.execute(f"PRAGMA max_page_count={limit[0]}")
+            opened.append(database)
+
+    def grow() -> None:
+        limit.clear()
+        for database in opened:
+            database._db.execute("PRAGMA max_page_count=1000000")
+
+    opened: list[LedgerDatabase] = []
+    LedgerDatabase._open = open_small  # type: ignore[method-assign]
+    yield grow
+
+
+def _is_mounted(folder: Path) -> bool:
+    return os.path.ismount(folder)
+
+
 SCENARIOS: dict[str, Callable[[Hosts, Disk], Awaitable[None]]] = {
     "full": full,
     "tight": tight,
     "without_inodes": without_inodes,
     "read_only": read_only,
+    "full_state": full_state,
 }
 
 
@@ -187,6 +239,8 @@ async def run_scenario(scenario: str, kind: str, folder: Path) -> None:
     disks: dict[str, type[Disk]] = {"mounted": Mounted, "pretended": Pretended}
     hosts = Hosts(folder)
     try:
+        if scenario == "full_state" and kind == "mounted":
+            Mounted(hosts.state)
         await SCENARIOS[scenario](hosts, disks[kind](hosts.archive))
     finally:
         hosts.close()

@@ -122,6 +122,7 @@ export type ProblemCode =
   | "stale"
   | "state"
   | "state-damaged"
+  | "state-disk-full"
   | "still-arriving"
   | "template-exists"
   | "template-loop"

@@ -12,6 +12,7 @@ from agent import lock
 from agent.backoff import Backoff
 from agent.cloud.command_verifier import CommandVerifier
 from agent.cloud.messages import Connected
+from agent.errors import HostError
 from agent.files.listing import FileEntry
 from agent.identity.registration import Files
 from agent.lane.peer_paths import PeerPath, PeerPathCache
@@ -215,7 +216,9 @@ class TestKeys:
         assert keyring.current == new
         alone = register(tmp_path / "other", authority)
         alone.current.device_certificate.write_bytes(b"noise")
-        alone.repair()
+        with pytest.raises(HostError, match=r"device\.pem is damaged") as refused:
+            alone.repair()
+        assert "restore that file from a backup" in refused.value.advice
         assert quarantined(tmp_path / "other") == []
 
 
@@ -230,10 +233,18 @@ class TestQuarantine:
         assert f"could not use {MAX_FILES} files" in problem.message
 
     def test_a_failure_to_quarantine_is_reported(self, tmp_path):
+        (tmp_path / "state").write_bytes(b"in the way")
+        (tmp_path / "a.db").write_bytes(b"a")
+        assert not Quarantine(tmp_path / "state").move(tmp_path / "a.db", "why")
+        assert Quarantine(tmp_path / "state").problems() == ()
+
+    def test_a_file_in_the_place_of_its_folder_is_renamed(self, tmp_path):
         (tmp_path / "damaged").write_bytes(b"in the way")
         (tmp_path / "a.db").write_bytes(b"a")
-        assert not Quarantine(tmp_path).move(tmp_path / "a.db", "why")
-        assert Quarantine(tmp_path).problems() == ()
+        assert Quarantine(tmp_path).move(tmp_path / "a.db", "why")
+        assert quarantined(tmp_path) == ["a.db"]
+        [renamed] = tmp_path.glob("damaged-*")
+        assert renamed.read_bytes() == b"in the way"
 
     def test_a_database_is_moved_with_its_companion_files(self, tmp_path):
         for name in ("a.db", "a.db-wal", "a.db-shm"):

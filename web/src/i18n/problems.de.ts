@@ -242,6 +242,10 @@ const PROBLEMS: Record<ProblemCode, readonly [what: string, advice?: string]> = 
   "special-file": ["Ein Gerät, ein Socket oder eine FIFO lässt sich nicht übertragen"],
   stale: ["Es wurde gleichzeitig von anderer Stelle geändert", "Erneut versuchen."],
   state: ["In diesem Zustand nicht möglich"],
+  "state-disk-full": [
+    "Die Platte mit dem Zustandsverzeichnis des Agents ist voll",
+    "Platz auf dieser Platte schaffen; die Übertragung läuft automatisch weiter.",
+  ],
   "state-damaged": [
     "Der Agent hat beschädigte Zustandsdateien beiseitegelegt",
     "Er arbeitet ohne sie. Gründe stehen in seinem Log. Die Platte prüfen, dann die Dateien löschen.",

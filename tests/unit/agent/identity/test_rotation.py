@@ -179,18 +179,14 @@ async def test_after_a_kill_at_any_step_the_agent_ends_with_keys_that_work(tmp_p
 
 
 async def test_the_journal_survives_a_new_certificate(tmp_path):
-    """A journal that an older version marked with its certificate belongs to this registration."""
     path = tmp_path / "journal.db"
-    old = Journal(path, "fingerprint-of-the-certificate")
-    old.admit("jti-1", 9)
-    old.close()
-    migrated = Journal(path, "server-b 2026", "fingerprint-of-the-certificate")
-    assert not migrated.admit("jti-1", 9)
-    migrated.close()
-    later = Journal(path, "server-b 2026", "fingerprint-of-the-next-certificate")
+    first = Journal(path, "server-b 2026")
+    first.admit("jti-1", 9)
+    first.close()
+    later = Journal(path, "server-b 2026")
     assert not later.admit("jti-1", 9)
     later.close()
-    another = Journal(path, "server-b 2027", "fingerprint-of-the-next-certificate")
+    another = Journal(path, "server-b 2027")
     assert another.admit("jti-1", 9)
     another.close()
 

@@ -2,14 +2,17 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from agent.files.paths import PARTIAL_PREFIX
-from agent.pull.ledger import ledger_path
+from agent.pull.ledger import Ledger, ledger_path
+from agent.pull.manifest_outbox import ManifestOutbox
 from agent.pull.pull import ABANDONED_AFTER_S, discard_abandoned
 from infra.local.demo_files import MIB, differences, listing
 from tests.support.hosts import Hosts
@@ -275,3 +278,48 @@ class TestMoveKilled:
         assert hosts.progress.files_done == (1 if source.endswith("b") else 2)
         assert left_behind(hosts.archive) == []
         assert records(hosts) == []
+
+
+class TestMirror:
+    """Mirrors, also those that resume after the source has lost what an earlier attempt sent."""
+
+    @pytest.fixture
+    def tree(self, hosts) -> Path:
+        for name in ("a", "d/b", "e/c"):
+            (hosts.data / "t" / name).parent.mkdir(parents=True, exist_ok=True)
+            (hosts.data / "t" / name).write_bytes(name.encode())
+        return hosts.data / "t"
+
+    async def test_directories_keep_the_source_s_times_after_a_removal(self, hosts, tree):
+        for folder in (tree, tree / "d"):
+            os.utime(folder, ns=(10**18, 10**18))
+        (hosts.archive / "t/d/extra/deep").mkdir(parents=True)
+        (hosts.archive / "t/d/old").write_bytes(b"old")
+        (hosts.archive / "t/old").write_bytes(b"old")
+        await hosts.move(hosts.order("/data/t/", "/archive/t/", delete_extra=True))
+        assert {path.name for path in (hosts.archive / "t/d").iterdir()} == {"b"}
+        times = [(hosts.archive / "t" / name).stat().st_mtime_ns for name in ("", "d")]
+        assert times == [10**18, 10**18]
+
+    async def test_what_an_earlier_attempt_sent_and_this_one_removed_counts_as_removed(
+        self, hosts, tree, tmp_path
+    ):
+        hosts.manifests = ManifestOutbox(tmp_path / "manifests")
+        order = hosts.order("/data/t/", "/archive/t/", delete_extra=True)
+        await kill_in("agent.pull.finalizer.Finalizer.finalize", tmp_path, order)
+        (tree / "d/b").unlink()
+        (tree / "d").rmdir()
+        await hosts.move(second(order))
+        assert differences(listing(tree), listing(hosts.archive / "t")) == []
+        [ledger] = hosts.manifests.waiting()
+        with closing(Ledger(ledger)) as opened:
+            outcomes = {one.path: one.outcome for one in opened.outcomes}
+        assert outcomes == {"": "sent", "a": "sent", "e": "sent", "e/c": "sent", "d/b": "removed"}
+
+    async def test_a_directory_that_went_away_between_two_attempts_is_no_failure(self, hosts, tree, tmp_path):
+        order = hosts.order("/data/t/", "/archive/t/")
+        await kill_in("agent.pull.finalizer.Finalizer.finalize", tmp_path, order)
+        shutil.rmtree(tree / "d")
+        shutil.rmtree(hosts.archive / "t/d")
+        await hosts.move(second(order))
+        assert differences(listing(tree), listing(hosts.archive / "t")) == []

@@ -1,0 +1,124 @@
+"""The disk of the state directory: whether the agent can write there, and room that it keeps for itself.
+
+A full disk must not end the agent: it has to report that hops wait, and why. For that the journal needs some
+KiB, which the reserve gives back when nothing else is left.
+"""
+
+import errno
+import logging
+import os
+import sqlite3
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from agent.errors import HopError, HostError, problem_of
+from agent.files import disk
+from agent.problems import STATE_DISK_FULL
+from events.base import Problem
+
+log = logging.getLogger(__name__)
+
+RESERVE_BYTES = 4 * 1024**2
+"""Room for thousands of reports."""
+LOW_BYTES = 1024**2
+"""The reserve is given back when less is free."""
+AMPLE_BYTES = 64 * 1024**2
+"""The reserve is filled while at least this much is free."""
+_PROBE = bytes(64 * 1024)
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_UNCLEAR = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
+"""Codes of errors that a full disk may cause, and other faults, too."""
+
+
+def write_error(folder: Path) -> OSError | None:
+    """Return why nothing can be written to a directory now; None if it can."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(_PROBE)
+            probe.flush()
+    except OSError as error:
+        return error
+    return None
+
+
+def is_full(error: BaseException, folder: Path) -> bool:
+    """Return whether an error is due to a full disk under the directory."""
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            return True
+        cause = write_error(folder) if code in _UNCLEAR else None
+        return cause is not None and cause.errno in _FULL
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
+def full_problem(folder: Path) -> Problem:
+    """Return what to report of a hop that waits for space in the state directory."""
+    return STATE_DISK_FULL.problem(path=str(folder))
+
+
+def hop_error(error: OSError, folder: Path) -> HopError:
+    """Return why a hop cannot use the state directory."""
+    if is_full(error, folder):
+        return HopError(full_problem(folder))
+    return HopError(problem_of(error, str(folder)))
+
+
+def host_error(error: OSError | sqlite3.Error, folder: Path) -> HostError:
+    """Return what keeps the agent from using its state directory, and what to do."""
+    cause = write_error(folder) or error
+    match cause.errno if isinstance(cause, OSError) else None:
+        case errno.EROFS:
+            return HostError(
+                f"{folder} is on a read-only file system", "remount it read-write, then start the agent"
+            )
+        case errno.EACCES | errno.EPERM:
+            return HostError(
+                f"{folder} may not be written to", "run the agent as the owner of that directory"
+            )
+        case errno.ENOSPC | errno.EDQUOT:
+            return HostError(f"the disk of {folder} is full", "free some space there")
+    where = getattr(error, "filename", None) or folder
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return HostError(
+        f"{where} cannot be used: {reason}",
+        "check that disk (dmesg), and who owns the file; then start the agent",
+    )
+
+
+class Reserve:
+    """A file that takes up room until the journal needs it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = folder / "reserve"
+
+    def give_back_if_needed(self) -> None:
+        """Delete the file if hardly any space is left beside it."""
+        with suppress(OSError):
+            if free_bytes(self._folder) < LOW_BYTES and self._path.is_file():
+                self._path.unlink()
+                log.warning("the disk of the state directory is full", extra={"path": str(self._folder)})
+
+    def fill(self) -> None:
+        """Take up the room, if it is not taken already and there is enough for everybody."""
+        try:
+            if self._is_filled() or free_bytes(self._folder) < AMPLE_BYTES:
+                return
+            if self._path.is_symlink() or not self._path.is_file():
+                self._path.unlink(missing_ok=True)  # writing to a FIFO would wait for its other end
+            with self._path.open("wb") as file:
+                os.fchmod(file.fileno(), 0o600)
+                os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+        except OSError as error:
+            log.warning("no reserve in the state directory", extra={"reason": str(error)})
+
+    def _is_filled(self) -> bool:
+        return self._path.is_file() and disk.allocated_bytes(self._path.stat()) >= RESERVE_BYTES
+
+
+def free_bytes(folder: Path) -> int:
+    """Return the bytes that this process may still write to the disk of a directory. Raises OSError."""
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize

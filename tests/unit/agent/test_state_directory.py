@@ -1,0 +1,354 @@
+"""Whatever is wrong in the state directory at a start, the agent works or says what to do.
+
+Every file of a real agent's directory, as a kill leaves it, is damaged in every way. The agent either comes
+up, with what it cannot use set aside, or ends with the file's name and advice, and the doctor names it, too.
+"""
+
+import errno
+import os
+import shutil
+import signal
+import socket
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from agent import doctor, host_info, interpreter, logs, run, state_disk
+from agent.cli.errors import Exit
+from agent.cloud import mqtt_link
+from agent.errors import HostError
+from agent.files.listing import FileEntry
+from agent.hops.journal import Journal
+from agent.hops.record import HopRecord
+from agent.identity.registration import Files, read_registration
+from agent.lane.peer_paths import PeerPath, PeerPathCache
+from agent.pull.ledger import Ledger, ledger_path
+from agent.pull.manifest_outbox import ManifestOutbox
+from events.commands import Peer, Serve
+from events.reports import Hello, ReportEnvelope
+from tests.support.fakes_agent import TRANSFER, FakeLink, Signer, a_registration, move
+from tests.support.fakes_keys import Authority, register
+
+HOP = f"{TRANSFER}-0"
+
+
+class Broker(FakeLink):
+    """A link that connects at once, and stops the agent when its Hello has arrived."""
+
+    hellos: list[Hello]
+
+    def __init__(self, *_: object) -> None:
+        super().__init__()
+
+    async def __aenter__(self) -> "Broker":
+        self.up()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def publish(self, topic: str, payload: bytes, qos: int = 1) -> None:
+        await super().publish(topic, payload, qos)
+        if topic.endswith("/reports"):
+            report = ReportEnvelope.model_validate_json(payload).report
+            if isinstance(report, Hello):
+                self.hellos.append(report)
+                signal.raise_signal(signal.SIGTERM)
+
+
+def make_state(folder: Path) -> None:
+    """Fill a state directory as an agent does that is killed while it works."""
+    authority = Authority()
+    keyring = register(folder, authority)
+    keyring.use(authority.renew(keyring))
+    keyring.forget_old()
+    files = Files(folder)
+    shutil.copy(files.device_certificate, files.ca)
+    files.registration_file.write_text(a_registration(Signer()).model_dump_json())
+    files.lock.write_text("1\n")
+    files.status.write_text('{"pid": 1, "connected": true, "since": "2026-01-01T00:00:00Z"}')
+    PeerPathCache(folder / "routes.json").remember("server-c", PeerPath(dialed=True, address="10.0.0.2:1"))
+    (folder / "update-verdict").write_text("{}")
+    (folder / "reserve").write_bytes(b"\0")
+    for hop_id in (f"{TRANSFER}-1", HOP):
+        ledger = Ledger(ledger_path(folder, hop_id))
+        ledger.begin("/data/b/")
+        ledger.partial_directories.add("/data/b")
+        ledger.complete_all([(FileEntry("f", "a"), bytes(16))])
+        if hop_id == HOP:
+            ledger.close()
+        else:
+            ManifestOutbox(folder / "manifests").keep(ledger, hop_id, goes_on=False)
+            ledger.partial_directories.forget()
+    [manifest] = (folder / "manifests").iterdir()
+    manifest.rename(manifest.with_name(f"{TRANSFER}-1.1.db"))
+    keyring.current.folder.rename(folder / GENERATION)
+    (folder / "keys").unlink()
+    (folder / "keys").symlink_to(GENERATION)
+    journal = Journal(files.journal, read_registration(files).mark)
+    journal.admit("jti-1", 2_000_000_000)
+    journal.save_hop(HopRecord(move(), desired_state="pause", paused=True))
+    peer = Peer(agent_id="server-c", certificate="PEM")
+    until = datetime.now(UTC) + timedelta(hours=1)
+    journal.grant(
+        Serve(transfer_id=TRANSFER, hop_id=HOP, attempt=1, path="/data/", peer=peer, until=until), "token"
+    )
+    shutil.copytree(folder, folder.with_name(f"{folder.name}-killed"), symlinks=True)  # with the journal open
+    journal.close()
+
+
+GENERATION = "keys-20260101T000000000000Z"
+ENTRIES = (
+    "agent.lock",
+    "ca.pem",
+    "hops",
+    f"hops/{HOP}.db",
+    f"hops/{HOP}.places",
+    "journal.db",
+    "journal.db-shm",
+    "journal.db-wal",
+    "keys",
+    GENERATION,
+    f"{GENERATION}/api.key",
+    f"{GENERATION}/device.key",
+    f"{GENERATION}/device.pem",
+    f"{GENERATION}/lane.key",
+    f"{GENERATION}/lane.pem",
+    "lane.key",
+    "lane.pem",
+    "manifests",
+    f"manifests/{TRANSFER}-1.1.db",
+    "registration.json",
+    "reserve",
+    "routes.json",
+    "status.json",
+    "update-verdict",
+)
+NEEDED = {
+    "registration.json",
+    "ca.pem",
+    f"{GENERATION}/api.key",
+    f"{GENERATION}/device.key",
+    f"{GENERATION}/device.pem",
+}
+"""Without these a host cannot be an agent: only a person can put them back."""
+
+
+@pytest.fixture(scope="module")
+def states(tmp_path_factory) -> tuple[Path, Path]:
+    """Return the state directories of two agents, each as a kill left it."""
+    folders = []
+    for name in ("one", "two"):
+        folder = tmp_path_factory.mktemp("states") / name
+        make_state(folder)
+        folders.append(folder.with_name(f"{name}-killed"))
+    return folders[0], folders[1]
+
+
+class Host:
+    def __init__(self, folder: Path, states: tuple[Path, Path]) -> None:
+        self.state, self.other = folder / "state", states[1]
+        shutil.copytree(states[0], self.state, symlinks=True)
+        (folder / "data").mkdir()
+        self.config = folder / "agent.toml"
+        self.config.write_text(
+            f'state = "{self.state}"\n[lane]\nlisten = "127.0.0.1:0"\n'
+            f'[[roots]]\npath = "/data"\naccess = "rw"\ndirectory = "{folder}/data"\n'
+        )
+        self.hellos: list[Hello] = []
+
+    def start(self) -> HostError | None:
+        """Start the agent, and stop it once it has said Hello; return why it does not start, if so."""
+        Broker.hellos = self.hellos
+        self.hellos.clear()
+        try:
+            run.run(self.config)
+        except HostError as error:
+            return error
+        assert len(self.hellos) == 1
+        return None
+
+    @property
+    def set_aside(self) -> set[str]:
+        return {path.name.partition("-")[2] for path in self.state.glob("damaged/*")}
+
+
+@pytest.fixture
+def host(tmp_path, states, monkeypatch) -> Host:
+    monkeypatch.setattr(mqtt_link, "MqttLink", Broker)
+    monkeypatch.setattr(run, "_exit_after", lambda *_: None)
+    monkeypatch.setattr(run, "_leave_no_core", lambda: None)
+    monkeypatch.setattr(interpreter, "tune", lambda: None)
+    monkeypatch.setattr(logs, "set_up", lambda _: None)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.setattr(host_info, "rclone_version", lambda: "1.75.2")
+    return Host(tmp_path, states)
+
+
+def remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def cut(path: Path, *_: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def take_from(path: Path, other: Path) -> None:
+    remove(path)
+    if other.is_dir():
+        shutil.copytree(other, path)
+    else:
+        shutil.copy(other, path)
+
+
+DAMAGES = {
+    "truncated": cut,
+    "emptied": lambda path, _: path.write_bytes(b""),
+    "filled with noise": lambda path, _: path.write_bytes(bytes(range(256)) * 40),
+    "gone": lambda path, _: remove(path),
+    "a directory": lambda path, _: (remove(path), path.mkdir()),
+    "a file": lambda path, _: (remove(path), path.write_bytes(b"a file")),
+    "a pipe": lambda path, _: (remove(path), os.mkfifo(path)),
+    "a dangling link": lambda path, _: (remove(path), path.symlink_to("nowhere")),
+    "another agent's": take_from,
+}
+OF_DIRECTORIES = {"gone", "a file", "a pipe", "a dangling link", "another agent's"}
+
+
+def cases() -> list[tuple[str, str]]:
+    folders = {"hops", "manifests", "keys", GENERATION}
+    return [
+        (entry, damage)
+        for entry in ENTRIES
+        for damage in DAMAGES
+        if (damage in OF_DIRECTORIES if entry in folders else damage != "a file")
+    ]
+
+
+def test_these_are_all_entries_of_a_state_directory(states):
+    found = {str(path.relative_to(states[0])) for path in states[0].rglob("*")}
+    assert found - {f"{GENERATION}/api.key"} == set(ENTRIES) - {f"{GENERATION}/api.key"}
+
+
+def test_an_intact_directory_is_used_as_it_is(host):
+    assert host.start() is None
+    assert [hop.hop_id for hop in host.hellos[0].hops] == [HOP]
+    assert host.hellos[0].problems == ()
+    assert host.set_aside == set()
+
+
+@pytest.mark.parametrize(("entry", "damage"), cases())
+def test_the_agent_starts_or_says_what_to_do(host, entry, damage):
+    path = host.state / entry
+    DAMAGES[damage](path, host.other / entry)
+    error = host.start()
+    if error is None:
+        assert host.start() is None
+        return
+    assert any(part in error.message for part in (str(path), str(path.resolve()), f"keys/{path.name}")), (
+        error.message
+    )
+    assert error.advice
+    assert str(host.start()) == str(error)
+    if entry in NEEDED or entry in {"keys", GENERATION}:
+        failing = {check.name: check for check in doctor.examine(host.config) if not check.ok}
+        assert any(check.found == error.message and check.advice for check in failing.values()), failing
+    else:
+        raise AssertionError(error.message)
+
+
+@pytest.mark.parametrize(
+    ("entry", "damage", "name"),
+    [
+        ("journal.db", "filled with noise", "journal.db"),
+        ("journal.db", "another agent's", "journal.db"),
+        ("journal.db", "a pipe", "journal.db"),
+        (f"{GENERATION}/lane.pem", "truncated", "lane.pem"),
+        (f"{GENERATION}/lane.key", "another agent's", "lane.key"),
+        ("hops", "a pipe", "hops"),
+        ("keys", "a directory", "keys"),
+        ("routes.json", "filled with noise", "routes.json"),
+        ("agent.lock", "a directory", "agent.lock"),
+    ],
+)
+def test_what_cannot_be_used_is_set_aside_and_reported(host, entry, damage, name):
+    for companion in host.state.glob("journal.db-*"):  # from which the journal could be restored
+        companion.unlink()
+    stopped = host.other.with_name("two")
+    DAMAGES[damage](host.state / entry, stopped / entry)
+    assert host.start() is None
+    assert name in host.set_aside
+    assert "state-damaged" in [problem.code for problem in host.hellos[0].problems]
+    assert any(name in check.found for check in doctor.examine(host.config) if check.name == "damaged state")
+
+
+def test_a_new_lane_certificate_replaces_one_that_cannot_be_used(host):
+    before = (host.state / GENERATION / "lane.pem").read_text()
+    (host.state / GENERATION / "lane.key").write_bytes(b"noise")
+    assert host.start() is None
+    announced = host.hellos[0].lane_certificate
+    assert announced != before
+    assert announced == (host.state / GENERATION / "lane.pem").read_text()
+
+
+def test_systemd_does_not_repeat_a_start_that_only_a_person_can_mend():
+    unit = Path(run.__file__).with_name("crosshaul-agent.service").read_text()
+    assert f"RestartPreventExitStatus={Exit.REFUSED.value}\n" in unit
+
+
+def failing(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
+
+
+def test_a_start_waits_for_space_on_a_full_disk_instead_of_ending(host, monkeypatch, tmp_path):
+    answers = [failing(errno.ENOSPC), failing(errno.EDQUOT), None]
+    monkeypatch.setattr(state_disk, "write_error", lambda _: answers.pop(0) if answers else None)
+    monkeypatch.setattr(run, "SPACE_POLL_INTERVAL_S", 0.001)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        assert host.start() is None
+        assert systemd.recv(100) == b"READY=1"  # while it waited: or systemd would repeat the start
+    assert answers == []
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(errno.EROFS, "read-only file system"), (errno.EACCES, "may not be written to")]
+)
+def test_a_state_directory_that_cannot_be_written_ends_the_start_with_advice(
+    host, monkeypatch, number, words
+):
+    def refuse(*_: object) -> None:
+        raise failing(number)
+
+    monkeypatch.setattr(state_disk, "write_error", lambda _: failing(number))
+    monkeypatch.setattr("agent.run.Journal", refuse)
+    error = host.start()
+    assert words in error.message
+    assert str(host.state) in error.message
+    assert error.advice
+    [check] = [check for check in doctor.examine(host.config) if check.name == "state directory"]
+    assert (check.ok, check.found) == (False, error.message)
+
+
+def test_the_reserve_gives_the_journal_room_when_the_disk_is_full(tmp_path, monkeypatch):
+    journal = Journal(tmp_path / "journal.db", "reg")
+    journal.reserve.fill()
+    reserve = tmp_path / "reserve"
+    assert reserve.stat().st_blocks * 512 >= state_disk.RESERVE_BYTES
+    monkeypatch.setattr(state_disk, "free_bytes", lambda _: 4096)
+    with journal.change():
+        journal.save_hop(HopRecord(move()))
+    assert not reserve.exists()
+    journal.reserve.fill()
+    assert not reserve.exists()  # not while there is little space
+    monkeypatch.undo()
+    journal.reserve.fill()
+    assert reserve.exists()
+    journal.close()
