@@ -118,6 +118,12 @@ SPECIAL_FILE = ProblemType(
     message="{path} is a device, a socket or a FIFO, which cannot be transferred.",
     advice="Move it out of the source, or exclude it with --exclude.",
 )
+RESERVED_NAME = ProblemType(
+    "reserved-name",
+    title="A name that Crosshaul reserves for its own files",
+    message="{path} is left out: Crosshaul reserves names that begin with .crosshaul- for its own files.",
+    advice="Rename it to transfer it.",
+)
 LINK_LOOP = ProblemType(
     "link-loop",
     title="A symbolic link leads to a directory that contains it",

@@ -1,7 +1,20 @@
 """What paths tell by their names alone."""
 
+import re
+
 PARTIAL_PREFIX = ".crosshaul-"
 """Prefix of the names of a hop's temporary files."""
+
+
+_OWN_NAME = re.compile(
+    re.escape(PARTIAL_PREFIX) + r"(?:mark-[0-9a-f]{32}|[0-9a-f]{16}|[a-z0-9]{20}-[0-9]{1,3}(?:-.*)?)",
+    re.DOTALL,
+)
+
+
+def is_own_name(name: str) -> bool:
+    """Return whether a hop gives such names to its temporary files; others with the prefix are a user's."""
+    return _OWN_NAME.fullmatch(name) is not None
 
 
 def is_partial(path: str) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from agent.errors import HopError, is_fatal, problem_of
 from agent.files.listing import FileEntry
-from agent.problems import DESTINATION_EXISTS, UNREADABLE
+from agent.problems import DESTINATION_EXISTS, RESERVED_NAME, UNREADABLE
 from agent.pull.comparison import Comparison
 from agent.pull.destination import Destination
 from agent.pull.dry_run import DryRunReport
@@ -58,8 +58,12 @@ class Planner:
 
         Raises HopError if the destination accepts no more files.
         """
+        if not tries:
+            self._note_losses(entry)
         try:
             match entry.kind:
+                case "!" if entry.problem and entry.problem.code == RESERVED_NAME.code:
+                    self._ledger.outcomes.record([entry], "left", entry.problem.message)
                 case "!":
                     self._failures.add_problem(entry.problem or self._unreadable(entry), entry)
                 case "d":
@@ -72,6 +76,12 @@ class Planner:
         except OSError as error:
             self._failures.add_problem(self.write_problem(entry, error), entry)
             self._destination.invalidate(entry)
+
+    def _note_losses(self, entry: FileEntry) -> None:
+        """Count and record what of an entry will not be kept."""
+        if lost := self._destination.losses(entry):
+            self._progress.add_lost(lost)
+            self._ledger.outcomes.record_lost(entry.path, lost)
 
     def apply_checksum(self, entry: FileEntry, digest: bytes, *, is_same: bool) -> None:
         """Apply the result of a checksum job; `digest` is the source's. Raises FileError, OSError."""

@@ -98,6 +98,7 @@ export type ProblemCode =
   | "remote-not-described"
   | "remote-slow"
   | "remote-unknown"
+  | "reserved-name"
   | "rollout-over"
   | "rollout-unknown"
   | "route-unsupported"
