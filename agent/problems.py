@@ -142,6 +142,11 @@ FILE_TOO_LARGE = ProblemType(
     message="{path} is larger than the destination's file system allows.",
     advice="Choose another destination.",
 )
+LONGER_THAN_TRANSFERRED = replace(
+    FILE_TOO_LARGE,
+    message="{path} is longer than 64 TiB, or than 32 TiB and to be compared by digest.",
+    advice="If it is mostly a hole, shorten it at the source.",
+)
 LISTED_SIZE_TOO_LARGE = replace(
     FILE_TOO_LARGE,
     message="The source lists {path} with {size} bytes, more than any file can have.",

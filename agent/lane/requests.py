@@ -214,8 +214,8 @@ def _file(path: Any, size: Any, mtime_ns: Any, ctime_ns: Any) -> FileEntry:
 def _entry(kind: Any, path: Any, size: Any, mtime_ns: Any, ctime_ns: Any) -> FileEntry:
     if not is_inside(path):
         raise malformed("the path leads outside the source")
-    times = {"mtime_ns": _number(mtime_ns, -MAX_NUMBER), "ctime_ns": _number(ctime_ns, -MAX_NUMBER)}
-    return FileEntry(kind, path, _number(size), **times)
+    written, changed_at = _number(mtime_ns, -MAX_NUMBER), _number(ctime_ns, -MAX_NUMBER)
+    return FileEntry(kind, path, _number(size), written, ctime_ns=changed_at)
 
 
 def _number(value: Any, least: int = 0) -> int:

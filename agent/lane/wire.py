@@ -36,14 +36,14 @@ from typing import Annotated, Any, get_args
 
 from pydantic import Field, TypeAdapter
 
-from agent.files.digests import DIGEST_BYTES, MIB
+from agent.files.digests import DIGEST_BYTES, MAX_COMPARED_RANGES, MIB
 from agent.files.listing import MAX_NUMBER, FileEntry, Selection, is_inside, is_name
 from agent.files.owners import Owner
 from agent.files.paths import is_partial
 from events.base import Problem
 from events.progress import Loss
 
-MAX_RANGES = 1 << 20
+MAX_RANGES = MAX_COMPARED_RANGES
 """Ranges of all files in one digests request. At 32 TiB in total, the source holds their digests in memory.
 """
 MAX_BODY_BYTES = 4 * MIB
