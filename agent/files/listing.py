@@ -17,7 +17,7 @@ from agent.files.disk import InodeId, allocated_bytes, inode_of
 from agent.files.owners import Owner, owner_of
 from agent.files.paths import PARTIAL_PREFIX, is_own_name, is_partial
 from agent.files.roots import Tree
-from agent.files.same_place import MarkedLocation, require_apart, shows
+from agent.files.same_place import MarkedLocation, require_apart
 from agent.problems import LINK_LOOP, RESERVED_NAME, SAME_PLACE, SPECIAL_FILE
 from events.base import Problem
 from events.filters import Filters
@@ -238,14 +238,14 @@ class _Walk:
                 yield from _list_once(found[-1])
 
     def _is_destination(self, path: str) -> bool:
-        """Return whether a directory has the destination's mark.
+        """Return whether a directory is the marked one of the destination.
 
         One that may not be searched can neither be read nor deleted.
         """
         if self._selection.destination is None:
             return False
         try:
-            return shows(self._tree, path, self._selection.destination.mark)
+            return self._selection.destination.is_at(self._tree, path)
         except OSError:
             return False
 

@@ -2,7 +2,8 @@
 
 POST /hops/HOP/manifest     {"symlinks", "selection",
                              "include", "exclude", "owners",
-                             "mark", "above", "below"}          → one JSON array a line; last ["end", count]
+                             "mark" or "identity",
+                             "above", "below"}                  → one JSON array a line; last ["end", count]
 POST /hops/HOP/incremental  as for manifest                     → as for manifest, while another hop is still
                                                                   writing the files at the source
 POST /hops/HOP/range        {"path", "size", "mtime_ns",
