@@ -126,6 +126,12 @@ REPLACED_BY_SPECIAL_FILE = replace(
     "socket or a FIFO.",
     advice="Transfer it again, or exclude it with --exclude.",
 )
+RESERVED_NAME = ProblemType(
+    "reserved-name",
+    title="A name that Crosshaul reserves for its own files",
+    message="{path} is left out: Crosshaul reserves names that begin with .crosshaul- for its own files.",
+    advice="Rename it to transfer it.",
+)
 LINK_LOOP = ProblemType(
     "link-loop",
     title="A symbolic link leads to a directory that contains it",
@@ -143,6 +149,11 @@ FILE_TOO_LARGE = ProblemType(
     title="The file is too large",
     message="{path} is larger than the destination's file system allows.",
     advice="Choose another destination.",
+)
+LONGER_THAN_TRANSFERRED = replace(
+    FILE_TOO_LARGE,
+    message="{path} is longer than 64 TiB, or than 32 TiB and to be compared by digest.",
+    advice="If it is mostly a hole, shorten it at the source.",
 )
 LISTED_SIZE_TOO_LARGE = replace(
     FILE_TOO_LARGE,

@@ -4,12 +4,13 @@ import base64
 from typing import Literal
 
 from events.base import Bytes, DisplayText, HopId, Instant, Message
+from events.progress import Loss
 
 Outcome = Literal["sent", "unchanged", "left", "removed", "failed", "unfinished"]
 """`sent`: transferred by the hop. `unchanged`: existed already, identical. `left`: existed already,
-different, and not overwritten (`overwrite`). `removed`: deleted, since the source does not have it
-(`delete_extra`). `failed`: not transferred, with the reason. `unfinished`: started, but not complete when the
-hop ended."""
+different, and not overwritten (`overwrite`), or left out, with the reason. `removed`: deleted, since the
+source does not have it (`delete_extra`). `failed`: not transferred, with the reason. `unfinished`: started,
+but not complete when the hop ended."""
 Kind = Literal["f", "d", "l", "other"]
 """File, directory, symbolic link. `other`: a FIFO, a socket, a device, or a kind that could not be read."""
 
@@ -32,7 +33,9 @@ class ManifestLine(Message):
     ranges of 32 MiB. None if nothing was transferred."""
     outcome: Outcome
     reason: DisplayText | None = None
-    """Why the transfer of this file failed."""
+    """Why the transfer of this file failed, or why the entry was left out."""
+    lost: tuple[Loss, ...] = ()
+    """What of it was not kept."""
     at: Instant
 
     @property

@@ -1,6 +1,7 @@
 """Progress and connection of a hop, shared by reports, the live topic and HTTP answers."""
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Literal, Self
 
 from events.base import AgentId, Bytes, Count, DisplayText, HopId, Instant, Message, TransferId
 
@@ -44,6 +45,29 @@ class SpaceShortage(Message):
     """Free bytes when the hop began."""
 
 
+Loss = Literal["xattr", "acl", "setid", "mode", "time", "name"]
+"""What of a file or directory is not kept: extended attributes; its access control list (POSIX ACL); setuid
+or setgid; a directory's mode (one that its owner may not write to, or the directory of another user); the
+modification time; the whole entry, since Crosshaul reserves its name."""
+
+
+class Losses(Message):
+    """Number of files and directories of which something is not kept, by what that is."""
+
+    xattr: Count = 0
+    acl: Count = 0
+    setid: Count = 0
+    mode: Count = 0
+    time: Count = 0
+    name: Count = 0
+
+    @classmethod
+    def total(cls, parts: Iterable[Self]) -> Self:
+        """Return the sum, field by field."""
+        each = tuple(parts)
+        return cls(**{name: sum(getattr(part, name) for part in each) for name in cls.model_fields})
+
+
 class Progress(Message):
     """Progress of a hop or transfer. Totals are None while the source is still being listed."""
 
@@ -57,6 +81,8 @@ class Progress(Message):
     files_unchanged: Count = 0
     files_removed: Count = 0
     """Files deleted at the destination, since the source does not have them."""
+    lost: Losses = Losses()
+    """What is not kept of files and directories that the destination has now or had before."""
     bytes_per_second: Bytes = 0
     space_shortage: SpaceShortage | None = None
     """None: free space seems sufficient. Older agents do not check it."""

@@ -10,7 +10,7 @@ from agent.cli.text import ago, clean, clock, counted, size, span
 from agent.cli.waiting import REPORT_OVERDUE_S, AgentLookup, hop_reasons, paused_by
 from events.base import Problem
 from events.options import Options
-from events.progress import Progress, SpaceShortage
+from events.progress import Loss, Losses, Progress, SpaceShortage
 from events.reports import Amount, DryRunResult
 from events.states import HopState
 from events.views import Approval, HopView, TimelineEntry, TransferView
@@ -86,6 +86,8 @@ def print_hop(hop: HopView) -> None:
     output.say(f"  {_route_line(hop)}")
     if not hop.preview:
         output.say(f"  {amounts(hop.progress)}")
+        if lost := not_kept(hop.progress.lost):
+            output.say(f"  not kept: {lost}", style="yellow")
         if hop.seconds_since_report is not None and hop.seconds_since_report > REPORT_OVERDUE_S:
             output.say(f"  no report from its agent for {span(hop.seconds_since_report)}", style="yellow")
         if hop.progress.space_shortage and hop.ended_at is None:
@@ -121,6 +123,22 @@ def amounts(progress: Progress) -> str:
     unchanged = f" ({progress.files_unchanged:,} unchanged)" if progress.files_unchanged else ""
     removed = f", {progress.files_removed:,} removed" if progress.files_removed else ""
     return ", ".join([*parts, files + unchanged + removed])
+
+
+_LOSS_NAMES: dict[Loss, str] = {
+    "xattr": "extended attributes",
+    "acl": "access control lists",
+    "setid": "setuid or setgid",
+    "mode": "directory modes",
+    "time": "times",
+    "name": "reserved names",
+}
+
+
+def not_kept(lost: Losses) -> str:
+    """Return what is not kept as text, empty if everything is: `extended attributes of 3, times of 1`."""
+    counts = {text: getattr(lost, loss) for loss, text in _LOSS_NAMES.items()}
+    return ", ".join(f"{text} of {count:,}" for text, count in counts.items() if count)
 
 
 def _of(total: int | None, format_total: Callable[[int], str]) -> str:

@@ -1,8 +1,8 @@
 """Progress of a transfer, merged from polled views and live messages."""
 
-from events.base import AgentId, HopId
+from events.base import MAX_INTEGER, AgentId, HopId
 from events.locations import agent_of
-from events.progress import Live, Progress
+from events.progress import Live, Losses, Progress
 from events.states import HopState, TransferState
 from events.views import HopView, TransferView
 
@@ -59,13 +59,14 @@ class TransferSnapshot:
         if not parts:
             return self.view.progress
         return Progress(
-            bytes_done=sum(part.bytes_done for part in parts),
+            bytes_done=min(sum(part.bytes_done for part in parts), MAX_INTEGER),
             bytes_total=_sum([part.bytes_total for part in parts]),
             files_done=sum(part.files_done for part in parts),
             files_total=_sum([part.files_total for part in parts]),
-            bytes_unchanged=sum(part.bytes_unchanged for part in parts),
+            bytes_unchanged=min(sum(part.bytes_unchanged for part in parts), MAX_INTEGER),
             files_unchanged=sum(part.files_unchanged for part in parts),
             files_removed=sum(part.files_removed for part in parts),
+            lost=Losses.total(part.lost for part in parts),
             bytes_per_second=sum(self.rate(hop) for hop in self.view.hops),
         )
 
@@ -76,7 +77,7 @@ class TransferSnapshot:
 
 def _sum(totals: list[int | None]) -> int | None:
     known = [total for total in totals if total is not None]
-    return sum(known) if len(known) == len(totals) else None
+    return min(sum(known), MAX_INTEGER) if len(known) == len(totals) else None
 
 
 def fraction(progress: Progress) -> float | None:

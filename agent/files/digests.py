@@ -14,6 +14,11 @@ import xxhash
 MIB = 1024 * 1024
 RANGE_BYTES = 32 * MIB
 """Bytes of each range of a file but the last."""
+MAX_FILE_RANGES = 1 << 21
+"""Ranges of the longest file that is transferred, 64 TiB: the digest of each is held in memory. A file that
+is one hole can be of any length, on any disk."""
+MAX_COMPARED_RANGES = 1 << 20
+"""Ranges of all files whose digests are compared by one request."""
 CHUNK_BYTES = MIB
 """Bytes read at a time."""
 DIGEST_BYTES = 16

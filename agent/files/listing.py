@@ -8,6 +8,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -15,13 +16,14 @@ from typing import Any, Literal, NamedTuple
 from agent.errors import HopError, ReplacedError, problem_of
 from agent.files.disk import InodeId, allocated_bytes, inode_of
 from agent.files.owners import Owner, owner_of
-from agent.files.paths import PARTIAL_PREFIX, is_partial
+from agent.files.paths import PARTIAL_PREFIX, is_own_name, is_partial
 from agent.files.roots import Tree
-from agent.files.same_place import MarkedLocation, require_apart, shows
-from agent.problems import LINK_LOOP, SAME_PLACE, SPECIAL_FILE
+from agent.files.same_place import MarkedLocation, require_apart
+from agent.problems import LINK_LOOP, RESERVED_NAME, SAME_PLACE, SPECIAL_FILE
 from events.base import Problem
 from events.filters import Filters
 from events.options import Symlinks
+from events.progress import Loss
 
 Kind = Literal["f", "d", "l", "!"]
 """File, directory, symbolic link; `!` is an entry that cannot be transferred, with the reason."""
@@ -51,6 +53,8 @@ class FileEntry(NamedTuple):
     """A link's target; for a further hard link to a file, the path under which that was listed first."""
     ctime_ns: int = 0
     """When a file was last written or changed in any way (its status change); 0 if the source cannot tell."""
+    lost: tuple[Loss, ...] = ()
+    """What the source knows will not be kept."""
     problem: Problem | None = None
     owner: Owner | None = None
     """None unless owners were asked for."""
@@ -249,21 +253,24 @@ class _Walk:
                 yield from _list_once(found[-1])
 
     def _is_destination(self, path: str) -> bool:
-        """Return whether a directory has the destination's mark.
+        """Return whether a directory is the marked one of the destination.
 
         One that may not be searched can neither be read nor deleted.
         """
         if self._selection.destination is None:
             return False
         try:
-            return shows(self._tree, path, self._selection.destination.mark)
+            return self._selection.destination.is_at(self._tree, path)
         except OSError:
             return False
 
     def _select(self, path: str, name: str) -> FileEntry | None:
         """Return the entry at a path; None if it is to be left out."""
-        if name.startswith(PARTIAL_PREFIX) or not self._selection.may_match_below(path):
+        if not self._selection.may_match_below(path) or is_own_name(name):
             return None
+        if name.startswith(PARTIAL_PREFIX):
+            problem = RESERVED_NAME.problem(path=self._tree.name(path))
+            return unreadable_entry(path, problem)._replace(lost=("name",))
         entry = _inspect(self._tree, path, self._selection, self.names)
         return entry if entry and self._selection.matches(entry) else None
 
@@ -304,14 +311,17 @@ def _entry(
             owner = owner_of(found) if selection.owners else None
             mtime_ns = stored_ns(found.st_mtime_ns)
             return FileEntry("l", path, mtime_ns=mtime_ns, target=tree.readlink(path), owner=owner)
-        found = _followed(tree, path)
+        found, attributes = _followed(tree, path)
+    else:
+        attributes = _attribute_names(tree, path, found)
+    lost = _losses(attributes) if attributes else ()
     mode, owner = stat.S_IMODE(found.st_mode), owner_of(found) if selection.owners else None
     mtime_ns = stored_ns(found.st_mtime_ns)
     if stat.S_ISDIR(found.st_mode):
-        return FileEntry("d", path, mtime_ns=mtime_ns, mode=mode, owner=owner)
+        return FileEntry("d", path, mtime_ns=mtime_ns, mode=mode, lost=lost, owner=owner)
     if stat.S_ISREG(found.st_mode):
         sparse, ctime_ns = allocated_bytes(found) < found.st_size, stored_ns(found.st_ctime_ns)
-        entry = FileEntry("f", path, found.st_size, mtime_ns, mode, sparse, "", ctime_ns, owner=owner)
+        entry = FileEntry("f", path, found.st_size, mtime_ns, mode, sparse, "", ctime_ns, lost, owner=owner)
         if found.st_nlink == 1 or not selection.matches(entry):  # a filtered name is nobody's first
             return entry
         first = _first_name(path, found, names)
@@ -325,16 +335,43 @@ def _first_name(path: str, found: os.stat_result, names: LinkedNames) -> str:
     return names.get(inode, path) if len(names) >= MAX_LINKED_NAMES else names.setdefault(inode, path)
 
 
-def _followed(tree: Tree, path: str) -> os.stat_result:
-    """Return the status of a link's target without opening it: a FIFO would have a reader then."""
-    descriptor = tree.open_followed(path, os.O_PATH)
+def _followed(tree: Tree, path: str) -> tuple[os.stat_result, list[str]]:
+    """Return the status of a link's target, and the names of its extended attributes.
+
+    It is not opened: a FIFO would have a reader then.
+    """
+    descriptor, attributes = tree.open_followed(path, os.O_PATH), list[str]()
     try:
         found = os.fstat(descriptor)
+        with suppress(OSError):
+            attributes = os.listxattr(f"/proc/self/fd/{descriptor}")
     finally:
         os.close(descriptor)
     if stat.S_ISLNK(found.st_mode):
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-    return found
+    return found, attributes
+
+
+def _attribute_names(tree: Tree, path: str, found: os.stat_result) -> list[str]:
+    if stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode):
+        with suppress(OSError):  # the file system has none
+            return tree.attribute_names(path)
+    return []
+
+
+_ACLS = {"system.posix_acl_access", "system.posix_acl_default"}
+_OF_USERS = ("user.", "trusted.", "security.capability")
+"""Prefixes of attributes that a person or a program has set. A host sets others by itself, on every file."""
+
+
+def _losses(attributes: list[str]) -> tuple[Loss, ...]:
+    """Return what a file with these extended attributes loses."""
+    has_acl = not _ACLS.isdisjoint(attributes)
+    has_others = any(
+        name.startswith(_OF_USERS) and not name.startswith("trusted.overlay.") for name in attributes
+    )
+    losses: dict[Loss, bool] = {"xattr": has_others, "acl": has_acl}
+    return tuple(loss for loss, is_lost in losses.items() if is_lost)
 
 
 def open_source(tree: Tree, path: str) -> int:

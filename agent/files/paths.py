@@ -1,6 +1,7 @@
 """What paths tell by their names alone."""
 
 import hashlib
+import re
 
 PARTIAL_PREFIX = ".crosshaul-"
 """Prefix of the names of a hop's temporary files."""
@@ -16,6 +17,17 @@ def mark_prefix(hop_id: str) -> str:
 def temporary_prefixes(hop_id: str) -> tuple[str, ...]:
     """Return the prefixes of the names of a hop's temporary files, of every kind."""
     return f"{PARTIAL_PREFIX}{hop_id}-", mark_prefix(hop_id)
+
+
+_OWN_NAME = re.compile(
+    re.escape(PARTIAL_PREFIX) + r"(?:mark-[0-9a-f]{32}|[0-9a-f]{16}|[a-z0-9]{20}-[0-9]{1,3}(?:-.*)?)",
+    re.DOTALL,
+)
+
+
+def is_own_name(name: str) -> bool:
+    """Return whether a hop gives such names to its temporary files; others with the prefix are a user's."""
+    return _OWN_NAME.fullmatch(name) is not None
 
 
 def is_partial(path: str) -> bool:

@@ -296,6 +296,11 @@ class Tree:
         parent, name = self._split(rel)
         return os.readlink(name, dir_fd=parent)
 
+    def attribute_names(self, rel: str) -> list[str]:
+        """Return the names of the extended attributes of an entry itself, not of what a link points to."""
+        parent, name = self._split(rel)
+        return os.listxattr(f"/proc/self/fd/{parent}/{name}", follow_symlinks=False)
+
     def open_beside(self, rel: str, name: str, flags: int, mode: int = 0o666) -> int:
         """Return the descriptor of the file `name` in the directory of `rel`, for the caller to close."""
         parent, _ = self._split(rel)

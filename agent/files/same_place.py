@@ -78,6 +78,42 @@ class MarkedLocation:
     """The names from the destination's root down to that directory."""
     below: str
     """The names from there down to the destination; empty if it is the destination."""
+    identity: str = ""
+    """Identity of that directory, instead of a mark: a dry run writes none."""
+
+    def is_at(self, tree: Tree, directory: str) -> bool:
+        """Return whether a directory below the source is the marked one. Raises OSError."""
+        if not self.identity:
+            return shows(tree, directory, self.mark)
+        try:
+            return identity_of(os.fstat(tree.open_directory(directory))) == self.identity
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    def is_at_path(self, path: str) -> bool:
+        """Return whether the directory at an absolute path is the marked one."""
+        if not self.identity:
+            return os.path.lexists(f"{path.rstrip('/')}/{self.mark}")
+        try:
+            return identity_of(os.lstat(path or "/")) == self.identity
+        except OSError:
+            return False
+
+
+_IDENTITY = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+
+
+def identity_of(found: os.stat_result) -> str:
+    """Return what identifies a directory on any host that shows it: its inode, and when that last changed.
+
+    Device numbers differ between hosts.
+    """
+    return f"{found.st_ino}-{abs(found.st_ctime_ns)}"
+
+
+def is_identity(value: object) -> bool:
+    """Return whether this could be the identity of a directory."""
+    return isinstance(value, str) and _IDENTITY.fullmatch(value) is not None
 
 
 def overlaps(tree: Tree, location: MarkedLocation) -> bool:
@@ -88,11 +124,11 @@ def overlaps(tree: Tree, location: MarkedLocation) -> bool:
     """
     own_path = tree.real_path()
     names = _names(location.above)
-    if any(shows(tree, "/".join(names[start:]), location.mark) for start in range(len(names) + 1)):
+    if any(location.is_at(tree, "/".join(names[start:])) for start in range(len(names) + 1)):
         return True
     above = own_path
     while True:
-        if os.path.lexists(f"{above.rstrip('/')}/{location.mark}"):
+        if location.is_at_path(above):
             inner = _names(own_path[len(above) :])
             below = _names(location.below)
             shorter = min(len(inner), len(below))

@@ -8,7 +8,7 @@ from typing import Any
 from agent import problems
 from agent.files.digests import MAX_PACK_BYTES, MAX_PACK_FILES, RANGE_BYTES, range_count
 from agent.files.listing import MAX_NUMBER, FileEntry, is_inside, is_name
-from agent.files.same_place import MarkedLocation, is_mark
+from agent.files.same_place import MarkedLocation, is_identity, is_mark
 from agent.lane import wire
 from events.base import Problem
 
@@ -96,13 +96,21 @@ def parse_body(body: bytes) -> dict[str, Any]:
 
 
 def parse_marked_place(body: dict[str, Any]) -> MarkedLocation | None:
-    """Return where the destination's marker file is; None if no marker could be written."""
-    if body.get("mark") is None:
+    """Return where the destination's marker file is; None if no marker could be written.
+
+    A dry run names the directory by its identity.
+    """
+    identity = body.get("identity") or ""
+    if body.get("mark") is None and not identity:
         return None
     above, below = body.get("above"), body.get("below")
     if not (is_inside(above) and is_inside(below)):
         raise malformed("a path of the destination is malformed")
-    return MarkedLocation(parse_mark(body), str(above), str(below))
+    if not identity:
+        return MarkedLocation(parse_mark(body), str(above), str(below))
+    if not is_identity(identity):
+        raise malformed("the identity of the destination is malformed")
+    return MarkedLocation("", str(above), str(below), str(identity))
 
 
 def parse_mark(body: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Messages of the lane: HTTP/1.1 over TLS 1.3, POST with a JSON body, the hop token as bearer token.
 
-POST /hops/HOP/manifest     {"mark", "above", "below"}          → one JSON array a line; last ["end", count]
+POST /hops/HOP/manifest     {"mark" or "identity",
+                             "above", "below"}                  → one JSON array a line; last ["end", count]
 POST /hops/HOP/incremental  as for manifest                     → as for manifest, while another hop is still
                                                                   writing the files at the source
 POST /hops/HOP/range        {"path", "size", "mtime_ns",
@@ -32,15 +33,18 @@ Python) are transferred unchanged.
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any, get_args
 
-from agent.files.digests import DIGEST_BYTES, MIB
+from pydantic import Field, TypeAdapter
+
+from agent.files.digests import DIGEST_BYTES, MAX_COMPARED_RANGES, MIB
 from agent.files.listing import MAX_NUMBER, FileEntry, Selection, is_inside, is_name
 from agent.files.owners import Owner
 from agent.files.paths import is_partial
 from events.base import Problem
+from events.progress import Loss
 
-MAX_RANGES = 1 << 20
+MAX_RANGES = MAX_COMPARED_RANGES
 """Ranges of all files in one digests request. At 32 TiB in total, the source holds their digests in memory.
 """
 MAX_BODY_BYTES = 4 * MIB
@@ -74,8 +78,8 @@ def dump(value: Any) -> bytes:
 def entry_line(entry: FileEntry) -> bytes:
     """Return a manifest line."""
     problem = entry.problem.model_dump() if entry.problem else None
-    *fields, _, owner = entry
-    optional = [problem, owner] if owner else [problem] if problem else []
+    *fields, lost, _, owner = entry
+    optional = [problem, owner, lost] if lost else [problem, owner] if owner else [problem] if problem else []
     return dump([*fields, *optional]) + b"\n"
 
 
@@ -92,9 +96,10 @@ def read_entry(fields: Any) -> FileEntry:
     try:
         kind, path, size, mtime_ns, mode, sparse, target, ctime_ns, *rest = fields
         problem = Problem.model_validate(rest[0]) if rest and rest[0] else None
-        owner = _owner(rest[1]) if len(rest) > 1 else None
+        owner = _owner(rest[1]) if len(rest) > 1 and rest[1] else None
+        lost = _LOSSES.validate_python(rest[2]) if len(rest) > 2 else ()
         entry = FileEntry(
-            kind, path, size, mtime_ns, mode & 0o7777, bool(sparse), target, ctime_ns, problem, owner
+            kind, path, size, mtime_ns, mode & 0o7777, bool(sparse), target, ctime_ns, lost, problem, owner
         )
     except (TypeError, ValueError) as error:
         raise ProtocolError("a manifest entry is malformed") from error
@@ -103,9 +108,12 @@ def read_entry(fields: Any) -> FileEntry:
         raise ProtocolError("a manifest entry has an unknown kind or lacks a field")
     if not is_inside(path):
         raise ProtocolError("a manifest path leads outside the source")
-    if is_partial(path):
+    if is_partial(path) and kind != "!":
         raise ProtocolError("a manifest name is reserved for partial files")
     return entry
+
+
+_LOSSES = TypeAdapter(Annotated[tuple[Loss, ...], Field(max_length=len(get_args(Loss)))])
 
 
 def _owner(fields: Any) -> Owner:

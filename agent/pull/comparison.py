@@ -13,7 +13,7 @@ from agent.bounded_set import BoundedSet
 from agent.files import kept_times
 from agent.files.digests import read_digest
 from agent.files.kept_times import KeptTimes
-from agent.files.listing import READ_FLAGS, FileEntry, stored_ns
+from agent.files.listing import MAX_NUMBER, READ_FLAGS, FileEntry, stored_ns
 from agent.files.paths import PARTIAL_PREFIX
 from agent.files.roots import Tree
 from agent.pull.ledger import Ledger
@@ -161,6 +161,19 @@ class Comparer:
             return False
         kept = self._times_kept_beside(entry.path, found.st_dev)
         return kept is not None and stored_ns(kept.kept(entry.mtime_ns)) == mtime_ns
+
+    def loses_time(self, entry: FileEntry) -> bool:
+        """Return whether the destination's disk cannot hold the file's time, not even to its coarse unit."""
+        if _FIRST_COMMON_NS <= entry.mtime_ns <= _LAST_COMMON_NS:
+            return False
+        if abs(entry.mtime_ns) == MAX_NUMBER:  # the source listed the last time that fits
+            return True
+        try:
+            device = self._tree.stat_beside(entry.path, ".").st_dev
+        except OSError:
+            return False
+        kept = self._times_kept_beside(entry.path, device)
+        return kept is not None and abs(kept.kept(entry.mtime_ns) - entry.mtime_ns) > _COARSEST_UNIT_NS
 
     def _times_kept_beside(self, path: str, device: int) -> KeptTimes | None:
         """Return what the file system of a file keeps of its time, as tried once with a file beside it."""

@@ -28,6 +28,7 @@ from agent.pull.ledger import Ledger
 from agent.pull.source import FileError
 from events.base import Problem
 from events.options import Options
+from events.progress import Loss
 
 _NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 _NO_LINKS = {errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS}
@@ -129,6 +130,17 @@ class Destination:
         apply_metadata(descriptor, entry, has_mode=has_mode)
         if owner := self._owner(entry):
             os.fchown(descriptor, *owner)
+
+    def losses(self, entry: FileEntry) -> tuple[Loss, ...]:
+        """Return what of an entry will not be kept, by what the source says and by its mode and time."""
+        found: list[Loss] = [*entry.lost]
+        if entry.kind == "f" and entry.mode & (stat.S_ISUID | stat.S_ISGID):
+            found.append("setid")
+        if entry.kind == "d" and entry.mode & stat.S_IRWXU != stat.S_IRWXU:
+            found.append("mode")
+        if entry.kind == "f" and self.comparer.loses_time(entry):
+            found.append("time")
+        return tuple(found)
 
     def make_directory(self, entry: FileEntry) -> None:
         """Create the directory; `finalize` sets its times after all files are written."""
@@ -315,8 +327,10 @@ class Destination:
             self._tree.unlink(path)
         self._ledger.forget_file(path)
 
-    def finish_directory(self, entry: FileEntry) -> None:
+    def finish_directory(self, entry: FileEntry) -> tuple[Loss, ...]:
         """Set time, mode and owner of a directory that gets no more files. Raises OSError.
+
+        Returns what is not kept, apart from `losses`.
 
         A directory that belongs to another user keeps its time and mode: that is no reason for a hop to fail
         that could write into it. Every directory keeps its setgid bit, which what is made in it inherits. One
@@ -326,14 +340,23 @@ class Destination:
             descriptor = self._tree.open_directory(entry.path)
         except FileNotFoundError:
             self._ledger.invalidate(entry.path)
-            return
+            return ()
         found = stat.S_IMODE(os.fstat(descriptor).st_mode)
         mode = entry.mode & KEPT_MODE_BITS | stat.S_IRWXU | found & (stat.S_ISUID | stat.S_ISGID)
-        with suppress(PermissionError):
+        lost: list[Loss] = []
+        try:
             if mode != found:
+                lost = ["mode", "time"]
                 os.fchmod(descriptor, mode)
+            lost = ["time"]
             os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
+            lost = []
+        except PermissionError:
+            pass
         self.apply_owner(entry)
+        if entry.mode & ~mode & (stat.S_ISUID | stat.S_ISGID):
+            lost.append("setid")
+        return tuple(lost)
 
     def restore_times(self, directories: Container[str]) -> None:
         """Set the times of these directories again, after something was removed from them. Raises OSError."""

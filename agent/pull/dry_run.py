@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from agent.errors import display_path
 from agent.files.listing import FileEntry
 from agent.pull.comparison import Comparison
+from agent.pull.progress import countable
 from events.base import Problem
 from events.progress import SpaceShortage
 from events.reports import MAX_EXAMPLES, Amount, DryRunResult
@@ -48,7 +49,8 @@ class DryRunReport:
         """Return the result so far, with the space that the destination lacks, if any."""
         with self._lock:
             amounts = {
-                kind: Amount(files=files, bytes=self._bytes[kind]) for kind, files in self._files.items()
+                kind: Amount(files=files, bytes=countable(self._bytes[kind]))
+                for kind, files in self._files.items()
             }
             examples = {kind: tuple(names) for kind, names in self._examples.items()}
             return DryRunResult.model_validate(

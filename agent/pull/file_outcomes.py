@@ -8,6 +8,7 @@ from typing import Literal
 
 from agent.files.listing import FileEntry
 from agent.pull.ledger_database import LedgerDatabase, path_key
+from events.progress import Loss
 
 Outcome = Literal["left", "removed", "failed"]
 
@@ -27,25 +28,30 @@ class FileOutcome:
     outcome: str
     reason: str | None
     at: float | None
+    lost: str | None = None
+    """What of it was not kept, separated by spaces."""
 
 
 _REASON = "(SELECT reason FROM fates o WHERE o.path = t.path)"
+_LOST = "(SELECT kinds FROM lost o WHERE o.path = t.path)"
 _IS_COMPLETE = "EXISTS (SELECT 1 FROM files f WHERE f.path = t.path AND f.digest IS NOT NULL)"
 _IS_IN = "EXISTS (SELECT 1 FROM {} o WHERE o.path = t.path)".format
 _QUERIES = (
-    f"SELECT path, 'f', size, digest, 'sent', {_REASON}, at FROM files t"
+    f"SELECT path, 'f', size, digest, 'sent', {_REASON}, at, {_LOST} FROM files t"
     " WHERE digest IS NOT NULL AND path > ?",
-    f"SELECT path, 'l', 0, target, 'sent', {_REASON}, NULL FROM links t WHERE path > ?",
-    f"SELECT path, 'd', 0, NULL, 'sent', {_REASON}, NULL FROM folders t WHERE made AND path > ?",
-    f"SELECT path, ifnull(kind, 'f'), size, NULL, 'unchanged', {_REASON}, at FROM unchanged t"
+    f"SELECT path, 'l', 0, target, 'sent', {_REASON}, NULL, {_LOST} FROM links t WHERE path > ?",
+    f"SELECT path, 'd', 0, NULL, 'sent', {_REASON}, NULL, {_LOST} FROM folders t WHERE made AND path > ?",
+    f"SELECT path, ifnull(kind, 'f'), size, NULL, 'unchanged', {_REASON}, at, {_LOST} FROM unchanged t"
     f" WHERE NOT {_IS_COMPLETE} AND path > ?",
-    "SELECT path, kind, size, NULL, outcome, reason, at FROM fates t"
+    f"SELECT path, kind, size, NULL, outcome, reason, at, {_LOST} FROM fates t"
     f" WHERE NOT ({_IS_COMPLETE} OR {_IS_IN('links')} OR {_IS_IN('folders')} OR {_IS_IN('unchanged')})"
     " AND path > ?",
     "SELECT path, 'f', size, NULL, 'unfinished', NULL, NULL FROM files t"
     f" WHERE digest IS NULL AND NOT {_IS_IN('fates')} AND NOT {_IS_IN('unchanged')} AND path > ?",
     "SELECT path, 'f', size, NULL, 'unfinished', NULL, NULL FROM names t WHERE"
     f" NOT {_IS_IN('files')} AND NOT {_IS_IN('fates')} AND NOT {_IS_IN('unchanged')} AND path > ?",
+    f"SELECT path, 'd', 0, NULL, 'unchanged', {_REASON}, NULL, {_LOST} FROM folders t"
+    f" WHERE NOT made AND {_IS_IN('lost')} AND NOT {_IS_IN('fates')} AND path > ?",
 )
 """Queries for `LedgerDatabase.paged`; together they return each path once."""
 
@@ -73,7 +79,7 @@ class FileOutcomes:
                 now,
                 one.kind,
                 one.ctime_ns,
-                os.fsencode(one.target),
+                path_key(one.target),
             )
             for one in entries
         ]
@@ -88,7 +94,13 @@ class FileOutcomes:
         ]
         self._database.execute_many("INSERT OR REPLACE INTO fates VALUES (?, ?, ?, ?, ?, ?)", rows)
 
+    def record_lost(self, path: str, losses: Iterable[Loss]) -> None:
+        """Record what of a file or directory is not kept, in addition to what was recorded before."""
+        sql = "INSERT INTO lost VALUES (?, ?) ON CONFLICT (path) DO UPDATE SET kinds = kinds || ' ' || ?2"
+        self._database.execute_many(sql, [(path_key(path), " ".join(losses))])
+
     def start_pass(self) -> None:
-        """Forget what the last pass found out: unchanged files and failures."""
+        """Forget what the last pass found out: unchanged files, failures, and what is not kept."""
         self._database.execute("DELETE FROM unchanged")
+        self._database.execute("DELETE FROM lost")
         self._database.execute("DELETE FROM fates WHERE outcome <> 'removed'")

@@ -104,7 +104,9 @@ class Finalizer:
         """Finish each directory, and sync; one that cannot be finished does not keep the others from it."""
         for entry, _ in self._ledger.directories():
             try:
-                self._destination.finish_directory(entry)
+                if lost := self._destination.finish_directory(entry):
+                    self._progress.add_lost(lost)
+                    self._ledger.outcomes.record_lost(entry.path, lost)
             except OSError as error:
                 self._failures.add_problem(problem_of(error, self._destination.name(entry.path)), entry)
         try:

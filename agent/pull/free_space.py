@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 
 from agent.files.digests import MIB
+from agent.pull.progress import countable
 from events.progress import SpaceShortage
 
 SLACK_BYTES = 16 * MIB
@@ -34,6 +35,6 @@ class SpaceCheck:
         with self._lock:
             self._reserved += size
             if self._reserved > self._free + SLACK_BYTES:
-                self._on_change(SpaceShortage(wanted=self._reserved, free=self._free))
+                self._on_change(SpaceShortage(wanted=countable(self._reserved), free=self._free))
             elif self._reserved - size > self._free + SLACK_BYTES:
                 self._on_change(None)

@@ -39,6 +39,7 @@ CREATE TABLE IF NOT EXISTS fates (
     path BLOB PRIMARY KEY, kind TEXT NOT NULL, size INTEGER NOT NULL, outcome TEXT NOT NULL, reason TEXT,
     at REAL NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lost (path BLOB PRIMARY KEY, kinds TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS listed (path BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS packs (number INTEGER PRIMARY KEY, files TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS marks (
@@ -46,7 +47,19 @@ CREATE TABLE IF NOT EXISTS marks (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS hop (destination TEXT NOT NULL, cleared INTEGER);
 """
-_TABLES = ("hop", "files", "links", "ranges", "folders", "names", "unchanged", "listed", "fates", "packs")
+_TABLES = (
+    "hop",
+    "files",
+    "links",
+    "ranges",
+    "folders",
+    "names",
+    "unchanged",
+    "listed",
+    "fates",
+    "lost",
+    "packs",
+)
 _ADDED_COLUMNS = {
     "files": ("at REAL", "run INTEGER", "ctime_ns INTEGER"),
     "names": ("ctime_ns INTEGER",),

@@ -269,6 +269,7 @@ def _outcome_fields(file: FileOutcome) -> dict[str, object]:
         "digest": _digest(file),
         "outcome": file.outcome,
         "reason": file.reason,
+        "lost": tuple(dict.fromkeys((file.lost or "").split())),
     }
 
 

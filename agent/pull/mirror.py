@@ -6,7 +6,7 @@ from collections.abc import Callable
 from agent.errors import problem_of
 from agent.files.listing import FileEntry, Selection, entries
 from agent.files.roots import Tree
-from agent.problems import SPECIAL_FILE
+from agent.problems import RESERVED_NAME, SPECIAL_FILE
 from agent.pull.dry_run import DryRunReport
 from agent.pull.failures import Failures
 from agent.pull.ledger import Ledger
@@ -71,7 +71,7 @@ class Mirror:
 
     def _remove(self, entry: FileEntry) -> None:
         if entry.problem:
-            if entry.problem.code != SPECIAL_FILE.code:
+            if entry.problem.code not in {SPECIAL_FILE.code, RESERVED_NAME.code}:
                 self._failures.add_problem(entry.problem, entry)
             return None
         try:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from agent.errors import HopError, is_fatal
+from agent.files.digests import MAX_COMPARED_RANGES, MAX_FILE_RANGES, MAX_PACK_FILES, range_count
 from agent.files.listing import FileEntry
-from agent.problems import DESTINATION_EXISTS, UNREADABLE
+from agent.problems import DESTINATION_EXISTS, LONGER_THAN_TRANSFERRED, RESERVED_NAME, UNREADABLE
 from agent.pull.comparison import Comparison
 from agent.pull.destination import Destination
 from agent.pull.dry_run import DryRunReport
@@ -18,6 +19,9 @@ from events.base import Problem
 
 LEDGER_BATCH_SIZE = 500
 """Entries per ledger transaction."""
+_MAX_CHECKED_RANGES = MAX_COMPARED_RANGES - MAX_PACK_FILES
+"""Ranges of one file that is compared by digest: the small ones of its request have at most as many as a
+pack has files."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,12 @@ class Planner:
 
         Raises HopError if the destination accepts no more files.
         """
+        if not tries:
+            self._note_losses(entry)
         try:
             match entry.kind:
+                case "!" if entry.problem and entry.problem.code == RESERVED_NAME.code:
+                    self._ledger.outcomes.record([entry], "left", entry.problem.message)
                 case "!":
                     self._failures.add_problem(entry.problem or self._unreadable(entry), entry)
                 case "d":
@@ -72,6 +80,12 @@ class Planner:
         except OSError as error:
             self._failures.add_problem(self.write_problem(entry, error), entry)
             self._destination.invalidate(entry)
+
+    def _note_losses(self, entry: FileEntry) -> None:
+        """Count and record what of an entry will not be kept."""
+        if lost := self._destination.losses(entry):
+            self._progress.add_lost(lost)
+            self._ledger.outcomes.record_lost(entry.path, lost)
 
     def apply_checksum(self, entry: FileEntry, digest: bytes, *, is_same: bool) -> None:
         """Apply the result of a checksum job; `digest` is the source's. Raises FileError, OSError."""
@@ -92,9 +106,11 @@ class Planner:
 
         Raises FileError if the comparison refuses it, OSError if it cannot be written.
         """
+        is_compared = comparison is Comparison.NEEDS_CHECKSUM
+        self._require_length(entry, _MAX_CHECKED_RANGES if is_compared else MAX_FILE_RANGES)
         if comparison is Comparison.REFUSED:
             raise FileError(DESTINATION_EXISTS.problem(path=self._destination.name(entry.path)))
-        if comparison is Comparison.NEEDS_CHECKSUM:
+        if is_compared:
             self._jobs.add_check(entry, block=block)
             return
         is_sent = comparison is Comparison.MISSING or comparison is Comparison.DIFFERENT
@@ -116,6 +132,11 @@ class Planner:
             self._ledger.add_name(entry)
         else:
             self._jobs.add(entry, tries, block=block)
+
+    def _require_length(self, entry: FileEntry, max_ranges: int) -> None:
+        """Raise FileError if a file has more ranges than can be transferred, or compared."""
+        if range_count(entry.size) > max_ranges:
+            raise FileError(LONGER_THAN_TRANSFERRED.problem(path=self._destination.name(entry.path)))
 
     def write_problem(self, entry: FileEntry, error: OSError) -> Problem:
         """Return the problem of a failed write; raise HopError if it affects every other file, too."""

@@ -2,10 +2,12 @@
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Iterable
 
 from agent.errors import display_path
-from events.progress import Progress, SpaceShortage
+from events.base import MAX_INTEGER
+from events.progress import Loss, Losses, Progress, SpaceShortage
 
 RATE_WINDOW_S = 5.0
 """Seconds over which the rate is averaged."""
@@ -18,6 +20,7 @@ class ProgressCounter:
         self._lock = threading.Lock()
         self._bytes_done = self._files_done = 0
         self._bytes_unchanged = self._files_unchanged = self._files_removed = 0
+        self._lost: Counter[Loss] = Counter()
         self._bytes_total: int | None = None
         self._files_total: int | None = None
         self._current: str | None = None
@@ -30,6 +33,7 @@ class ProgressCounter:
         with self._lock:
             self._bytes_done = self._files_done = 0
             self._bytes_unchanged = self._files_unchanged = 0
+            self._lost.clear()
 
     def add_bytes(self, size: int) -> None:
         """Count bytes that were just received."""
@@ -75,6 +79,11 @@ class ProgressCounter:
             self._bytes_unchanged += size
             self._files_unchanged += 1
 
+    def add_lost(self, losses: Iterable[Loss]) -> None:
+        """Count a file or directory of which something is not kept."""
+        with self._lock:
+            self._lost.update(losses)
+
     def add_removed(self, path: str) -> None:
         """Count an extra file that was removed at the destination."""
         with self._lock:
@@ -105,13 +114,14 @@ class ProgressCounter:
         """Return the counters as they are now, and the current rate."""
         with self._lock:
             return Progress(
-                bytes_done=max(self._bytes_done, 0),
-                bytes_total=None if self._bytes_total is None else max(self._bytes_total, 0),
+                bytes_done=countable(self._bytes_done),
+                bytes_total=None if self._bytes_total is None else countable(self._bytes_total),
                 files_done=self._files_done,
                 files_total=self._files_total,
-                bytes_unchanged=self._bytes_unchanged,
+                bytes_unchanged=countable(self._bytes_unchanged),
                 files_unchanged=self._files_unchanged,
                 files_removed=self._files_removed,
+                lost=Losses.model_validate(self._lost),
                 bytes_per_second=self._rate(),
                 space_shortage=self._space_shortage,
                 current=None if self._current is None else display_path(self._current),
@@ -125,3 +135,8 @@ class ProgressCounter:
             self._samples.popleft()
         (_, before), elapsed = self._samples[0], now - self._samples[0][0]
         return int((self._bytes_moved - before) / elapsed) if elapsed > 0.1 else 0
+
+
+def countable(size: int) -> int:
+    """Return a number of bytes that a report can hold: files that are one hole may sum up to more."""
+    return max(0, min(size, MAX_INTEGER))

@@ -3,13 +3,16 @@
 The threads end together: the first to fail stops the others, and its error is the error of the pass.
 """
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 
 from agent.errors import HopError, problem_of
 from agent.files.listing import FileEntry, Selection
+from agent.files.same_place import MarkedLocation, identity_of
 from agent.problems import OWNERS_NOT_REPORTED
 from agent.pull.bandwidth import limiter_for
 from agent.pull.destination import Destination
@@ -129,10 +132,10 @@ class SyncPass:
     def _marked_selection(self) -> Iterator[Selection]:
         """Yield what to list, with a marker by which the source detects that it is also the destination.
 
-        A dry run writes no marker.
+        A dry run writes no marker, and compares the identities of the directories instead.
         """
         if self.dry_run:
-            yield self._selection
+            yield self._identified_selection()
             return
         with self._context.open_tree() as tree:
             marks = Marks(self._context.roots, tree, self._ledger)
@@ -140,6 +143,17 @@ class SyncPass:
                 yield marks.for_listing(self._selection)
             finally:
                 marks.remove_all()
+
+    def _identified_selection(self) -> Selection:
+        """Return what to list, with the identity of the destination, or of its nearest existing parent."""
+        with (
+            self._context.roots.tree(self._context.destination_path, writing=True) as tree,
+            suppress(OSError),
+        ):
+            _, above, below = tree.nearest_place()
+            identity = identity_of(os.fstat(tree.nearest_existing()))
+            return replace(self._selection, destination=MarkedLocation("", above, below, identity))
+        return self._selection
 
     def _free_bytes(self) -> int:
         """Return the free bytes at the destination; unlimited if unknown, since writing reports the cause."""

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from events.base import Actor, AgentId, Problem
+from events.base import MAX_INTEGER, Actor, AgentId, Problem
 from events.locations import Location
 from events.options import Options
-from events.progress import Progress
+from events.progress import Losses, Progress
 from events.requests import Shape
 from events.states import HopState, TransferState
 from events.views import Approval
@@ -166,14 +166,15 @@ def summed(parts: Iterable[Progress]) -> Progress:
     """Return the sum of several hops' progress; a total is None if one of theirs is."""
     each = tuple(parts)
     return Progress(
-        bytes_done=sum(part.bytes_done for part in each),
+        bytes_done=_sum_bytes(part.bytes_done for part in each),
         bytes_total=_total(part.bytes_total for part in each),
         files_done=sum(part.files_done for part in each),
         files_total=_total(part.files_total for part in each),
-        bytes_unchanged=sum(part.bytes_unchanged for part in each),
+        bytes_unchanged=_sum_bytes(part.bytes_unchanged for part in each),
         files_unchanged=sum(part.files_unchanged for part in each),
         files_removed=sum(part.files_removed for part in each),
-        bytes_per_second=sum(part.bytes_per_second for part in each),
+        lost=Losses.total(part.lost for part in each),
+        bytes_per_second=_sum_bytes(part.bytes_per_second for part in each),
         current=next((part.current for part in each if part.current), None),
     )
 
@@ -184,4 +185,9 @@ def _total(parts: Iterable[int | None]) -> int | None:
         if part is None:
             return None
         total += part
-    return total
+    return min(total, MAX_INTEGER)
+
+
+def _sum_bytes(parts: Iterable[int]) -> int:
+    """Return the sum, as far as a message can hold it: files that are one hole may be of any size."""
+    return min(sum(parts), MAX_INTEGER)

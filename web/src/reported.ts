@@ -100,6 +100,7 @@ export type ProblemCode =
   | "remote-not-described"
   | "remote-slow"
   | "remote-unknown"
+  | "reserved-name"
   | "rollout-over"
   | "rollout-unknown"
   | "route-unsupported"

@@ -1652,6 +1652,42 @@ export interface components {
             url: string;
         };
         /**
+         * Losses
+         * @description Number of files and directories of which something is not kept, by what that is.
+         */
+        Losses: {
+            /**
+             * Acl
+             * @default 0
+             */
+            acl: number;
+            /**
+             * Mode
+             * @default 0
+             */
+            mode: number;
+            /**
+             * Name
+             * @default 0
+             */
+            name: number;
+            /**
+             * Setid
+             * @default 0
+             */
+            setid: number;
+            /**
+             * Time
+             * @default 0
+             */
+            time: number;
+            /**
+             * Xattr
+             * @default 0
+             */
+            xattr: number;
+        };
+        /**
          * ManifestPlaceView
          * @description Where to PUT a hop's manifest, with exactly the announced size and these headers.
          */
@@ -2097,6 +2133,17 @@ export interface components {
              * @default 0
              */
             files_unchanged: number;
+            /**
+             * @default {
+             *       "acl": 0,
+             *       "mode": 0,
+             *       "name": 0,
+             *       "setid": 0,
+             *       "time": 0,
+             *       "xattr": 0
+             *     }
+             */
+            lost: components["schemas"]["Losses"];
             /** @default null */
             space_shortage: components["schemas"]["SpaceShortage"] | null;
         };

@@ -55,6 +55,12 @@ describe("sizes", () => {
     const now = progress({ bytes_done: 2 ** 20, bytes_total: 3 * 2 ** 20, bytes_per_second: 2 ** 20 });
     expect(progressText(now, true, false)).toBe("1.0 MiB of 3.0 MiB · 1.0 MiB/s · 2 s left");
     expect(progressText(now, false, false)).toBe("1.0 MiB of 3.0 MiB");
+    const lost = { ...now.lost, xattr: 3, time: 1 };
+    expect(progressText({ ...now, lost }, false, true)).toContain(
+      "not kept: extended attributes of 3, times of 1",
+    );
+    const all = { ...now.lost, xattr: 0 };
+    expect(progressText({ ...now, lost: all }, false, true)).not.toContain("not kept");
   });
 });
 

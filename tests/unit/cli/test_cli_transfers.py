@@ -7,6 +7,7 @@ import pytest
 
 from agent.cli.errors import Exit
 from events.base import Problem
+from events.progress import Losses
 from events.states import TransferState
 from events.views import Approval
 from tests.support import fakes_api
@@ -116,6 +117,16 @@ def test_show_tells_all(signed_in: FakeApi, run: Run) -> None:
     ):
         assert words in result.out, result
     assert "1 file more that did not arrive" in result.out
+
+
+def test_show_says_what_is_not_kept(signed_in: FakeApi, run: Run) -> None:
+    progress = transfer_view(TransferState.SUCCEEDED).hops[0].progress
+    lost = progress.model_copy(update={"lost": Losses(xattr=1_200, setid=1)})
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.SUCCEEDED, hop={"progress": lost})]
+    result = run("show", TRANSFER)
+    assert "not kept: extended attributes of 1,200, setuid or setgid of 1" in result.out
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.SUCCEEDED)]
+    assert "not kept" not in run("show", TRANSFER).out
 
 
 def test_show_names_single_files_that_did_not_arrive(signed_in: FakeApi, run: Run) -> None:

@@ -60,8 +60,18 @@ export function progressText(progress: Progress, moving: boolean, detailed: bool
     rate && left !== null ? t().amounts.left(duration(left)) : "",
     detailed && progress.files_removed > 0 ? t().amounts.removed(files(progress.files_removed)) : "",
     detailed && progress.files_unchanged > 0 ? t().amounts.unchanged(files(progress.files_unchanged)) : "",
+    detailed ? lostText(progress.lost) : "",
   ];
   return parts.filter(Boolean).join(" · ");
+}
+
+/** Return what is not kept as text: `not kept: extended attributes of 3, times of 1`; empty if all is kept. */
+function lostText(lost: Progress["lost"]): string {
+  const names = t().amounts.lossNames;
+  const parts = (Object.keys(names) as (keyof typeof names)[])
+    .filter((loss) => lost[loss] > 0)
+    .map((loss) => t().amounts.lossOf(names[loss], count(lost[loss])));
+  return parts.length > 0 ? t().amounts.notKept(parts.join(", ")) : "";
 }
 
 function amount({ bytes_done, bytes_total }: Progress): string {

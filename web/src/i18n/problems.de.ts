@@ -239,6 +239,7 @@ const PROBLEMS: Record<ProblemCode, readonly [what: string, advice?: string]> = 
     "Die Datei wurde gelöscht, bevor sie gelesen war",
     "Nichts zu tun, wenn das so sein sollte.",
   ],
+  "reserved-name": ["Ein Name, den Crosshaul für eigene Dateien verwendet", "Zum Übertragen umbenennen."],
   "special-file": ["Ein Gerät, ein Socket oder eine FIFO lässt sich nicht übertragen"],
   stale: ["Es wurde gleichzeitig von anderer Stelle geändert", "Erneut versuchen."],
   state: ["In diesem Zustand nicht möglich"],

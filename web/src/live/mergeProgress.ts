@@ -162,6 +162,14 @@ export function sumProgress(parts: Progress[]): Progress {
     bytes_unchanged: sum(parts, (one) => one.bytes_unchanged),
     files_unchanged: sum(parts, (one) => one.files_unchanged),
     files_removed: sum(parts, (one) => one.files_removed),
+    lost: {
+      xattr: sum(parts, (one) => one.lost.xattr),
+      acl: sum(parts, (one) => one.lost.acl),
+      setid: sum(parts, (one) => one.lost.setid),
+      mode: sum(parts, (one) => one.lost.mode),
+      time: sum(parts, (one) => one.lost.time),
+      name: sum(parts, (one) => one.lost.name),
+    },
     bytes_per_second: sum(parts, (one) => one.bytes_per_second),
     space_shortage: null, // each hop has its own destination disk
     current: parts.find((one) => one.current)?.current ?? null,

@@ -137,7 +137,7 @@ def test_an_unreadable_directory_is_reported_and_the_rest_is_listed(root, monkey
 
 
 def test_temporary_files_are_not_listed(root):
-    (root / ".crosshaul-abc").touch()
+    (root / ".crosshaul-0123456789abcdef").touch()
     (root / ".crosshaul").touch()
     assert set(listed(root)) == {"", ".crosshaul"}
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from agent.files.listing import MAX_NUMBER, FileEntry
 from agent.files.owners import Owner
 from agent.lane import wire
 from events.base import Problem
+from events.progress import Loss
 
 names = st.binary(min_size=1, max_size=20).map(lambda raw: raw.replace(b"/", b"_").replace(b"\0", b"_"))
 paths = (
@@ -27,7 +29,10 @@ def make_entry(*fields, **more) -> FileEntry:
     return FileEntry(*fields, **more)
 
 
+losses = st.lists(st.sampled_from(get_args(Loss)), max_size=6).map(tuple)
+
 any_entries = st.one_of(
+    st.builds(make_entry, st.sampled_from("fd"), paths, numbers, times, ctime_ns=times, lost=losses),
     st.builds(make_entry, st.just("f"), paths, numbers, times, owner=owners, ctime_ns=times),
     st.builds(
         make_entry, st.sampled_from("fd"), paths, numbers, times, st.integers(0, 0o7777), st.booleans()
@@ -79,6 +84,9 @@ def test_every_entry_round_trips(entry):
         ["!", "x", 0, 0, 0, False, "", 1, "it is gone"],
         ["!", "x", 0, 0, 0, False, "", 1, {"code": "NOT A CODE", "message": ""}],
         ["f", "x", 1, 1, 0o644, False, "", 1, None, "root"],
+        ["f", "x", 1, 1, 0o644, False, "", 1, None, None, ["soul"]],
+        ["f", "x", 1, 1, 0o644, False, "", 1, None, None, ["xattr"] * 100],
+        ["f", "x", 1, 1, 0o644, False, "", 1, None, None, 7],
         ["f", "x", 1, 1, 0o644, False, "", 1, None, [0, 0, "root"]],
         ["f", "x", 1, 1, 0o644, False, "", 1, None, [-1, 0, "", ""]],
         ["f", "x", 1, 1, 0o644, False, "", 1, None, [0, 2**32 - 1, "", ""]],

@@ -57,6 +57,32 @@ class TestOnePlace:
         assert tree(shared.data) == before
 
     @ways
+    @pytest.mark.parametrize(
+        ("source", "destination"),
+        [
+            ("/data/", "/archive/"),
+            ("/data/sub", "/archive/sub"),
+            ("/data/a", "/archive/a"),
+            ("/data/", "/archive/sub/"),
+            ("/data/", "/archive/new/deeper/"),
+            ("/data/sub/", "/archive/"),
+        ],
+    )
+    async def test_dry_run_of_a_move_notices_it_and_writes_nothing(self, shared, way, source, destination):
+        fill(shared.data, a="a", sub__b="b")
+        directories = shared.data, shared.data / "sub"
+        before = [one.stat().st_ctime_ns for one in directories], tree(shared.data)
+        error = await shared.fails(getattr(shared, way)(source, destination, move=True, dry_run=True))
+        assert error.problem.code == "same-place"
+        assert ([one.stat().st_ctime_ns for one in directories], tree(shared.data)) == before
+
+    @ways
+    async def test_dry_run_beside_the_source_is_not_refused(self, shared, way):
+        fill(shared.data, sub__b="b", other__c="c")
+        for destination in ("/archive/other/", "/archive/subs/", "/archive/other/sub/"):
+            await shared.move(getattr(shared, way)("/data/sub/", destination, move=True, dry_run=True))
+
+    @ways
     @pytest.mark.parametrize("options", [{}, {"move": True}, {"delete_extra": True}])
     async def test_destination_inside_its_source_is_refused(self, shared, way, options):
         fill(shared.data, a="a", sub__a="other", sub__c="c")
@@ -207,6 +233,13 @@ class TestMarks:
                     "delete": requests.parse_deletions,
                     "manifest": requests.parse_marked_place,
                 }[verb](body)
+
+    @pytest.mark.parametrize("identity", ["../etc", "7", "7-", "-7-8", 7, ["7-8"], f"{'1' * 21}-8"])
+    def test_only_identities_are_compared(self, identity):
+        with pytest.raises(requests.LaneRequestError):
+            requests.parse_selection(
+                {"symlinks": "keep", "mark": "", "above": "", "below": "", "identity": identity}
+            )
 
 
 class TestEqualSizeAndTime:

@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from events.base import MAX_INTEGER
 from events.locations import Location, RemoteLocation, destination_of, from_text
-from events.progress import Progress
+from events.progress import Losses, Progress
 from events.reports import Capabilities, RemoteState
 from events.requests import MAX_DESTINATIONS
 from events.states import HopState, TransferState
@@ -67,6 +68,11 @@ def test_state_follows_from_the_hops(states, state):
 def test_totals_are_known_when_every_hops_is():
     one, two = Progress(bytes_done=1, bytes_total=4, files_total=1), Progress(bytes_done=2, bytes_total=6)
     assert summed([one, two]) == Progress(bytes_done=3, bytes_total=10)
+
+
+def test_sums_hold_what_is_not_kept_and_any_number_of_holes():
+    hole = Progress(bytes_done=MAX_INTEGER, bytes_total=MAX_INTEGER, lost=Losses(xattr=1, time=2))
+    assert summed([hole, hole]) == hole.model_copy(update={"lost": Losses(xattr=2, time=4)})
 
 
 def test_a_transfer_ends_with_its_last_hop_and_begins_anew_with_a_retry():
