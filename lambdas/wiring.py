@@ -329,8 +329,10 @@ def policy_simulator() -> "PolicySimulator":
 @cache
 def audit_recorder() -> "AuditRecorder":
     from lambdas.audit.recorder import AuditRecorder
+    from lambdas.audit.refusals import RefusalCounter
 
-    return AuditRecorder(adapters.audit_store(), adapters.refusal_store(), adapters.clock)
+    store = adapters.audit_store()
+    return AuditRecorder(store, RefusalCounter(adapters.refusal_store(), store), adapters.clock)
 
 
 @cache

@@ -1,8 +1,5 @@
 """Record changes in the transaction that makes them, and refusals by themselves."""
 
-import hashlib
-import ipaddress
-import json
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,7 +48,7 @@ class RecordStore(Protocol):
 class RefusalCounter(Protocol):
     """Counts equal refusals of an hour, and stores the record of the first one."""
 
-    def add(self, key: str, record: AuditRecord, record_writes: Writes) -> None: ...
+    def add(self, record: AuditRecord, request_digest: str) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +92,7 @@ class AuditRecorder:
         A failure is only logged, since the refusal holds in any case.
         """
         try:
-            record = self._record(principal, event, "refused", why=why)
-            self._refusals.add(equality_key(record, request_digest), record, self._store.writes_for(record))
+            self._refusals.add(self._record(principal, event, "refused", why=why), request_digest)
         except Exception:
             logger.exception("refusal not recorded", extra={"who": principal.id, "action": event.action})
 
@@ -123,28 +119,6 @@ class AuditRecorder:
 def new_record_id(now: datetime) -> str:
     """Return the id of a record that is written now."""
     return f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z-{secrets.token_hex(4)}"
-
-
-def equality_key(record: AuditRecord, request_digest: str) -> str:
-    """Return the same text for refusals that count as equal.
-
-    Those of a person are equal if request, body and reason are. Anonymous ones are equal if route and network
-    are: all else is the caller's to choose, and so would be a new record each.
-    """
-    if record.who.id == ANONYMOUS_ID:
-        parts = [ANONYMOUS_ID, _network(record.address), record.action]
-    else:
-        parts = [record.who.id, record.action, record.about, record.why, request_digest]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def _network(address: str | None) -> str:
-    """Return the network that an address belongs to: /24 of IPv4, /48 of IPv6."""
-    try:
-        parsed = ipaddress.ip_address(address or "")
-    except ValueError:
-        return "unknown"
-    return str(ipaddress.ip_network((parsed, 24 if parsed.version == 4 else 48), strict=False))
 
 
 def bounded(text: str) -> str:

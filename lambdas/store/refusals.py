@@ -1,4 +1,4 @@
-"""Counts of equal refusals in DynamoDB, one row for an hour and a kind of refusal.
+"""Counts of refusals in DynamoDB: a row for each kind of refusal in an hour, and one for each source.
 
 The audit is append-only and cannot count; these rows can, and go once the hour is over and recorded.
 """
@@ -14,10 +14,12 @@ from pynamodb.transactions import TransactWrite
 from events.audit import AuditRecord
 from lambdas.domain.errors import StaleError
 from lambdas.store.base import JsonOf, Writes, bind, combined, refusal_is, refused, transaction
-from lambdas.store.optimistic import retry_stale
 
 RETENTION = timedelta(days=2)
 """How long a count is kept if nothing recorded it."""
+
+
+_KIND, _SOURCE = "kind#", "source#"
 
 
 class RefusalRow(Model):
@@ -27,33 +29,39 @@ class RefusalRow(Model):
     hour = UnicodeAttribute(hash_key=True)
     key = UnicodeAttribute(range_key=True)
     times = NumberAttribute()
-    first: JsonOf[AuditRecord] = JsonOf(AuditRecord)
+    first: JsonOf[AuditRecord] = JsonOf(AuditRecord, null=True)
     expires_at = TTLAttribute()
 
 
 class RefusalStore:
-    """Counts refusals by hour and key."""
+    """Counts refusals by hour and kind, and kinds by hour and source."""
 
     def __init__(self, table: str, region: str) -> None:
         bind((RefusalRow,), table, region)
         self._region = region
 
-    def add(self, key: str, record: AuditRecord, record_writes: Writes) -> None:
-        """Count a refusal; the first one of its hour writes its record, in one transaction with the count.
+    def increment(self, at: datetime, kind: str) -> bool:
+        """Count one more of this kind in the hour; return False if none was counted yet."""
+        row = RefusalRow(_hour(at), f"{_KIND}{kind}")
+        try:
+            row.update([RefusalRow.times.add(1)], condition=RefusalRow.key.exists())
+        except UpdateError as failure:
+            if not refused(failure):
+                raise
+            return False
+        return True
 
-        Raises:
-            StaleError: concurrent refusals won every retry.
-        """
-        hour = _hour(record.at)
+    def count_kind(self, at: datetime, source: str) -> int:
+        """Return how many kinds there are of this source in the hour, with this one."""
+        row = RefusalRow(_hour(at), f"{_SOURCE}{source}")
+        row.update([RefusalRow.times.add(1), RefusalRow.expires_at.set(at + RETENTION)])
+        return int(row.times)
 
-        def step() -> None:
-            if not _incremented(hour, key):
-                self._begin(RefusalRow(hour, key, times=1, first=record), record, record_writes)
-
-        retry_stale(step, "The refusals of this hour")
-
-    def _begin(self, row: RefusalRow, record: AuditRecord, record_writes: Writes) -> None:
-        row.expires_at = record.at + RETENTION
+    def begin(self, kind: str, record: AuditRecord, record_writes: Writes) -> None:
+        """Write the first record of a kind, and begin to count; raise StaleError if it is counted already."""
+        row = RefusalRow(
+            _hour(record.at), f"{_KIND}{kind}", times=1, first=record, expires_at=record.at + RETENTION
+        )
 
         def save(writes: TransactWrite) -> None:
             writes.save(row, condition=RefusalRow.key.does_not_exist())
@@ -62,33 +70,22 @@ class RefusalStore:
             combined(save, record_writes)(writes)
 
     def repeated(self, hour: datetime, limit: int) -> Iterator[tuple[str, AuditRecord, int]]:
-        """Yield what was refused more than once in an hour: key, first record, and number of refusals."""
-        rows = RefusalRow.query(
-            _hour(hour), filter_condition=RefusalRow.times > 1, limit=limit, consistent_read=True
-        )
-        for row in rows:
-            yield row.key, row.first, int(row.times)
+        """Yield what was refused more than once in an hour: kind, first record, and number of refusals."""
+        kinds, often = RefusalRow.key.startswith(_KIND), RefusalRow.times > 1
+        for row in RefusalRow.query(
+            _hour(hour), kinds, filter_condition=often, limit=limit, consistent_read=True
+        ):
+            yield row.key.removeprefix(_KIND), row.first, int(row.times)
 
-    def end(self, hour: datetime, key: str, times: int, record_writes: Writes) -> None:
+    def end(self, hour: datetime, kind: str, times: int, record_writes: Writes) -> None:
         """Remove a count and write its record, in one transaction; raise StaleError if it has changed."""
-        row = RefusalRow(_hour(hour), key)
+        row = RefusalRow(_hour(hour), f"{_KIND}{kind}")
 
         def delete(writes: TransactWrite) -> None:
             writes.delete(row, condition=RefusalRow.times == times)
 
         with refusal_is(StaleError("The refusals of this hour")), transaction(self._region) as writes:
             combined(delete, record_writes)(writes)
-
-
-def _incremented(hour: str, key: str) -> bool:
-    """Count one more; return False if nothing is counted yet."""
-    try:
-        RefusalRow(hour, key).update([RefusalRow.times.add(1)], condition=RefusalRow.key.exists())
-    except UpdateError as failure:
-        if not refused(failure):
-            raise
-        return False
-    return True
 
 
 def _hour(at: datetime) -> str:

@@ -11,11 +11,12 @@ from events.audit import AuditLink, AuditRecord, AuditSealsView
 from events.base import Actor, Problem
 from lambdas import adapters, on_audit, wiring
 from lambdas.api.routing import _is_refusal
+from lambdas.audit import refusals
 from lambdas.audit.chain import AuditSealer
-from lambdas.audit.recorder import equality_key
+from lambdas.audit.recorder import AuditEvent
 from lambdas.audit.refusals import RefusalSummary
+from lambdas.domain.authorization import Principal
 from lambdas.domain.errors import AgentDeclinedError
-from lambdas.store import refusals
 from tests.support.control_plane import REGION, Context
 from tests.support.fakes import as_shown
 from tests.support.fakes_api import sample
@@ -148,7 +149,7 @@ class TestRecording:
             body = host("server-b.not-the-token-that-was-given-out")
         with items_written() as written:
             assert fleet.call(method, path, body, role=role).status == status
-        assert written == [1, 2], "no count to add to; then the record and the count, in one transaction"
+        assert written == [1, 1, 2], "no count to add to; one more kind; record and count in one transaction"
         refusal = records(fleet)[0]
         assert (refusal["decision"], refusal["who"]["name"]) == (
             "refused",
@@ -223,6 +224,19 @@ class TestRepeatedRefusals:
             assert fleet.post(path, hop, role=None).status == 401
         assert len(self.refusals(fleet)) == 1
 
+    @pytest.mark.parametrize(("limit", "who"), [("MAX_KINDS", "bo"), ("MAX_STRANGERS", "nobody")])
+    def test_beyond_the_limit_of_an_hour_all_others_are_one(self, fleet, monkeypatch, limit, who):
+        """Of a person who tries everything, and of strangers from everywhere."""
+        monkeypatch.setattr(refusals, limit, 3)
+        for number in range(12):
+            stranger = Principal(who, address=f"203.0.{number}.1")
+            event = AuditEvent(action="POST /transfers", about=f"POST /transfers {number}")
+            wiring.audit_recorder().record_refusal(stranger, event, "no")
+        told = [one["action"] for one in self.refusals(fleet)]
+        assert (told.count("POST /transfers"), told.count("refused.others")) == (3, 1)
+        [(_, first, times)] = adapters.refusal_store().repeated(datetime.now(UTC), 10)
+        assert (first.action, times) == ("refused.others", 9)
+
     @pytest.mark.parametrize(
         "name", ["x" * 60_000, "\ud800\u202e\x1b[2J", "server-b"], ids=["long", "odd", "plain"]
     )
@@ -234,12 +248,11 @@ class TestRepeatedRefusals:
 
     def test_refusals_at_the_same_time_are_all_counted(self, fleet, monkeypatch):
         """Two requests find no count: one begins it, and the other counts on."""
-        increment, slow = refusals._incremented, iter([False])
-        monkeypatch.setattr(
-            refusals, "_incremented", lambda hour, key: next(slow, None) is not False and increment(hour, key)
-        )
+        store = adapters.refusal_store()
+        increment = store.increment
         assert fleet.get("/agents", role="strangers").status == 403
-        slow = iter([False])
+        late = iter([False])
+        monkeypatch.setattr(store, "increment", lambda *of: next(late, None) is None and increment(*of))
         assert fleet.get("/agents", role="strangers").status == 403
         assert len(self.refusals(fleet)) == 1
         [(_, _, times)] = adapters.refusal_store().repeated(datetime.now(UTC), 10)
@@ -258,7 +271,7 @@ class TestRepeatedRefusals:
     def test_strangers_of_one_network_are_one(self, address, other, equal):
         nobody = Actor(id="nobody", name="nobody")
         one, another = (sample(AuditRecord, who=nobody, address=given) for given in (address, other))
-        assert (equality_key(one, "first") == equality_key(another, "second")) is equal
+        assert (refusals._kind(one, "first") == refusals._kind(another, "second")) is equal
 
 
 class TestMistakes:
