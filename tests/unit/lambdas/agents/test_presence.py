@@ -147,13 +147,13 @@ class Seen:
         self.heard.append(seconds)
 
 
-def hello(agent, heard_at, now):
-    is_news = agent.hello_at is None or heard_at >= agent.hello_at
-    return with_hello(agent, greeting(heard_at), heard_at, now) if is_news else agent
+def hello(agent, received_at, now):
+    is_news = agent.hello_at is None or received_at >= agent.hello_at
+    return with_hello(agent, greeting(received_at), received_at, now) if is_news else agent
 
 
-def heartbeat(agent, heard_at, now):
-    return with_heartbeat(agent, Heartbeat(at=heard_at, roots=()), heard_at, now)
+def heartbeat(agent, received_at, now):
+    return with_heartbeat(agent, Heartbeat(at=received_at, roots=()), received_at, now)
 
 
 SESSIONS = st.lists(
