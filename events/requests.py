@@ -60,6 +60,10 @@ def _typed(path: str) -> str:
     return path
 
 
+MAX_CSR_CHARS = 4000
+"""Longest CSR, in characters. IoT Core takes 4,096, and writing it as PEM adds line ends."""
+
+
 class RootSpec(Request):
     """A root in the install command; the host's administrator grants it by running the command."""
 
@@ -83,7 +87,7 @@ class RegisterRequest(Request):
     token: Annotated[str, StringConstraints(min_length=20, max_length=200)]
     agent_id: NewAgentId | None = None
     """Requested name, if the token allows a choice."""
-    csr: Annotated[str, StringConstraints(max_length=8192)]
+    csr: Annotated[str, StringConstraints(max_length=MAX_CSR_CHARS)]
     """PEM."""
     hostname: Annotated[str, StringConstraints(min_length=1, max_length=253)]
     version: Annotated[str, StringConstraints(max_length=64)]
@@ -96,7 +100,7 @@ class RegisterRequest(Request):
 class RenewalRequest(Request):
     """Request a new device certificate and API key for an agent."""
 
-    csr: Annotated[str, StringConstraints(max_length=8192)]
+    csr: Annotated[str, StringConstraints(max_length=MAX_CSR_CHARS)]
     """CSR of a new key that stays on the host, PEM."""
     certificate: Fingerprint
     """Fingerprint of the current device certificate, which stays valid until the new one was used."""

@@ -1,12 +1,16 @@
 """The HTTP API: one resource and method for every route of the Chalice app, so that they cannot drift."""
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
-from aws_cdk import Stack
+from aws_cdk import Aws, Duration, Stack
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_cognito as cognito
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
 from events.problem_type import ProblemType
@@ -18,6 +22,8 @@ from lambdas.domain import problems
 STAGE = "v1"
 BURST_REQUESTS, REQUESTS_PER_SECOND = 200, 100
 """API Gateway throttling for all callers together: burst, and steady rate."""
+PREFLIGHT_LIFETIME = Duration.hours(2)
+"""How long browsers reuse the answer to a preflight; Chromium reuses none longer."""
 CORS = {
     "Access-Control-Allow-Origin": "'*'",
     "Access-Control-Allow-Headers": "'Authorization,Content-Type,Idempotency-Key'",
@@ -48,13 +54,23 @@ class Api(Construct):
                 stage_name=STAGE,
                 throttling_burst_limit=BURST_REQUESTS,
                 throttling_rate_limit=REQUESTS_PER_SECOND,
+                method_options={
+                    f"{path}/{method}": apigateway.MethodDeploymentOptions(
+                        throttling_burst_limit=_OPEN[path].burst, throttling_rate_limit=_OPEN[path].rate
+                    )
+                    for method, path in sorted(OPEN_ROUTES)
+                },
+                **self._access_log(stage),
             ),
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             endpoint_export_name=None,
             cloud_watch_role=False,
         )
-        self._integration = apigateway.LambdaIntegration(
-            function, allow_test_invoke=False, scope_permission_to_method=False
+        self._integration = _integration(self, function)
+        function.add_permission(
+            "Api",
+            principal=iam.ServicePrincipal("apigateway.amazonaws.com"),
+            source_arn=self.rest.arn_for_execute_api("*", "/*", STAGE),
         )
         self._authorizer = apigateway.CognitoUserPoolsAuthorizer(self, "People", cognito_user_pools=[people])
         for path, methods in app.routes.items():
@@ -62,6 +78,12 @@ class Api(Construct):
         _problems(self.rest)
         for rule, why in _SUPPRESSED.items():
             suppress_finding(self.rest, why, rule)
+        if not stage.access_log:
+            suppress_finding(self.rest, _NO_ACCESS_LOG, "APIG1")
+        if stage.requests_per_address:
+            self._firewall(stage.name, stage.requests_per_address)
+        else:
+            suppress_finding(self.rest, _NO_FIREWALL, "APIG3")
         self.url = stage.api_url(self.rest.rest_api_id, STAGE, Stack.of(self).region)
         self.origin = stage.api_origin(self.rest.rest_api_id, Stack.of(self).region)
 
@@ -70,13 +92,85 @@ class Api(Construct):
         for method in methods:
             made = resource.add_method(method, self._integration, **self._authorization(method, path))
             if (method, path) in OPEN_ROUTES:
-                suppress_finding(made, _OPEN[path], "APIG4", "COG4")
+                suppress_finding(made, _OPEN[path].why, "APIG4", "COG4")
         _answer_preflight(resource)
 
     def _authorization(self, method: str, path: str) -> dict[str, Any]:
         if (method, path) in OPEN_ROUTES:
             return {"authorization_type": apigateway.AuthorizationType.NONE}
         return {"authorizer": self._authorizer, "authorization_type": apigateway.AuthorizationType.COGNITO}
+
+    def _access_log(self, stage: Stage) -> dict[str, Any]:
+        """Return the stage options that log each request, also those that no function sees.
+
+        API Gateway logs by one role of the whole account and region. The stage does not set it, since that
+        would replace the role of others.
+        """
+        if not stage.access_log:
+            return {}
+        log = logs.LogGroup(self, "AccessLog", retention=stage.log_retention, removal_policy=stage.removal)
+        fields = {
+            "requestId": "$context.requestId",
+            "at": "$context.requestTime",
+            "address": "$context.identity.sourceIp",
+            "method": "$context.httpMethod",
+            "route": "$context.resourcePath",
+            "status": "$context.status",
+            "refusal": "$context.error.responseType",
+            "milliseconds": "$context.responseLatency",
+        }
+        return {
+            "access_log_destination": apigateway.LogGroupLogDestination(log),
+            "access_log_format": apigateway.AccessLogFormat.custom(json.dumps(fields)),
+        }
+
+    def _firewall(self, stage_name: str, requests_per_address: int) -> None:
+        """Block addresses that send more than so many requests in five minutes."""
+        visible = wafv2.CfnWebACL.VisibilityConfigProperty(
+            cloud_watch_metrics_enabled=True,
+            metric_name=f"crosshaul-{stage_name}",
+            sampled_requests_enabled=True,
+        )
+        rate = wafv2.CfnWebACL.RuleProperty(
+            name="RatePerAddress",
+            priority=0,
+            action=wafv2.CfnWebACL.RuleActionProperty(block={}),
+            statement=wafv2.CfnWebACL.StatementProperty(
+                rate_based_statement=wafv2.CfnWebACL.RateBasedStatementProperty(
+                    limit=requests_per_address, aggregate_key_type="IP", evaluation_window_sec=300
+                )
+            ),
+            visibility_config=visible,
+        )
+        firewall = wafv2.CfnWebACL(
+            self,
+            "Firewall",
+            scope="REGIONAL",
+            default_action=wafv2.CfnWebACL.DefaultActionProperty(allow={}),
+            rules=[rate],
+            visibility_config=visible,
+        )
+        wafv2.CfnWebACLAssociation(
+            self,
+            "FirewallOfStage",
+            resource_arn=self.rest.deployment_stage.stage_arn,
+            web_acl_arn=firewall.attr_arn,
+        )
+
+
+def _integration(scope: Construct, function: lambda_.Function) -> apigateway.Integration:
+    """Return the function as proxy integration.
+
+    CDK's `LambdaIntegration` would also let API Gateway's test console call the function, past the stage with
+    its throttling, its log and its firewall.
+    """
+    region = Stack.of(scope).region
+    return apigateway.Integration(
+        type=apigateway.IntegrationType.AWS_PROXY,
+        integration_http_method="POST",
+        uri=f"arn:{Aws.PARTITION}:apigateway:{region}:lambda:path/2015-03-31/functions/{function.function_arn}"
+        "/invocations",
+    )
 
 
 def _answer_preflight(resource: apigateway.Resource) -> None:
@@ -85,6 +179,7 @@ def _answer_preflight(resource: apigateway.Resource) -> None:
         allow_origins=apigateway.Cors.ALL_ORIGINS,
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+        max_age=PREFLIGHT_LIFETIME,
     )
 
 
@@ -94,7 +189,7 @@ def _problems(rest: apigateway.RestApi) -> None:
     for kind, problem_type in _OWN_REFUSALS:
         status = None if problem_type in _ANY_STATUS else str(problem_type.status)
         rest.add_gateway_response(
-            problem_type.code.title().replace("-", ""),
+            kind.response_type.title().replace("_", ""),
             type=kind,
             status_code=status,
             response_headers=headers,
@@ -103,33 +198,53 @@ def _problems(rest: apigateway.RestApi) -> None:
 
 
 def _problem(problem_type: ProblemType, status: str) -> str:
-    """Return a mapping template; its variables are API Gateway's."""
+    """Return a mapping template; its variables are API Gateway's.
+
+    `messageString` is the message as a JSON string, with its quotes; `message` would not be escaped.
+    """
     body = {
         "type": f"urn:crosshaul:problem:{problem_type.code}",
         "title": problem_type.title,
-        "status": -1,
-        "detail": "$context.error.message",
+        "status": "$status",
+        "detail": "$detail",
         "advice": _FORBIDDEN_ADVICE if problem_type is problems.FORBIDDEN else problem_type.advice,
     }
-    return json.dumps(body).replace("-1", status)
+    text = json.dumps(body).replace('"$status"', status)
+    return text.replace('"$detail"', "$context.error.messageString")
 
 
-_BY_KEY = "An agent comes with its own key, and is no person"
+@dataclass(frozen=True)
+class _OpenRoute:
+    """A route without a person's token. Its own throttle keeps strangers from using up that of all."""
+
+    why: str
+    rate: int
+    """Requests a second, of all callers together."""
+    burst: int
+
+
+_BY_KEY = _OpenRoute("An agent comes with its own key, and is no person", rate=50, burst=100)
 _OPEN = {
-    "/health": "It says where people sign in, which they ask before they have",
-    "/agents/register": "An enrollment token authenticates the host, which has no other credentials yet",
+    "/health": _OpenRoute("It says where people sign in, which they ask before they have", rate=20, burst=40),
+    "/agents/register": _OpenRoute(
+        "An enrollment token authenticates the host, which has no other credentials yet", rate=20, burst=50
+    ),
     "/agents/{agent_id}/credentials": _BY_KEY,
     "/agents/{agent_id}/certificates": _BY_KEY,
     "/agents/{agent_id}/manifests": _BY_KEY,
     "/agents/{agent_id}/update": _BY_KEY,
 }
-_LOGGED = "The function logs every answer; API Gateway's own log takes a role for the whole account"
 _SUPPRESSED = {
-    "APIG1": _LOGGED,
     "APIG2": "The function parses every part by its model, and says in problem details what does not fit",
-    "APIG3": "Almost nothing answers without a token; a company's own firewall belongs in front of it",
-    "APIG6": _LOGGED,
+    "APIG6": "The function logs every answer; the execution log would add headers with tokens, and bodies",
 }
+"""Reasons of accepted findings, by rule."""
+_NO_ACCESS_LOG = (
+    "It is switched on by -c accessLog, if the account has the role for it; the function logs every answer"
+)
+_NO_FIREWALL = (
+    "AWS WAF is switched on by -c requestsPerAddress; without it every open route has a throttle of its own"
+)
 
 _FORBIDDEN_ADVICE = "Ask an administrator for the right group."
 """API Gateway knows no policies, so its advice is not that of the function."""
@@ -138,6 +253,7 @@ _OWN_REFUSALS = (
     (apigateway.ResponseType.ACCESS_DENIED, problems.FORBIDDEN),
     (apigateway.ResponseType.MISSING_AUTHENTICATION_TOKEN, problems.NO_SUCH_ROUTE),
     (apigateway.ResponseType.THROTTLED, problems.TOO_MANY_REQUESTS),
+    (apigateway.ResponseType.WAF_FILTERED, problems.TOO_MANY_REQUESTS),
     (apigateway.ResponseType.REQUEST_TOO_LARGE, problems.TOO_LARGE),
     (apigateway.ResponseType.DEFAULT_4_XX, problems.REFUSED),
     (apigateway.ResponseType.DEFAULT_5_XX, problems.UNAVAILABLE),

@@ -87,8 +87,9 @@ class IotRules(Construct):
         super().__init__(scope, name)
         topics = Topics(stage.name)
         self._failures = failures
+        own_rules = {"StringEquals": {"aws:SourceAccount": Stack.of(self).account}}
         self._to_failures = iam.Role(
-            self, "Undelivered", assumed_by=iam.ServicePrincipal("iot.amazonaws.com")
+            self, "Undelivered", assumed_by=iam.ServicePrincipal("iot.amazonaws.com", conditions=own_rules)
         )
         self._to_failures.add_to_policy(
             iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[failures.queue_arn])

@@ -43,6 +43,9 @@ class Plan:
     asynchronous: bool = False
     """Invoked asynchronously: an event that fails for good goes to a dead-letter queue."""
     megabytes: int = 512
+    reserved: int | None = None
+    """Concurrent executions that others cannot take, and that this function cannot exceed; None: neither.
+    They are reserved only if the account's quota is known to have room (`-c concurrency`)."""
 
 
 PLANS: dict[str, Plan] = {
@@ -70,6 +73,7 @@ PLANS: dict[str, Plan] = {
         reads_users=True,
         reads_seal_keys=True,
         megabytes=1024,
+        reserved=50,
     ),
     "OnObject": Plan(
         "lambdas.on_object.handler",
@@ -99,6 +103,7 @@ PLANS: dict[str, Plan] = {
         reads_users=True,
         rotates=True,
         asynchronous=True,
+        reserved=60,  # a ceiling, too: reports that wait in Lambda's queue must not starve the others
     ),
     "OnPresence": Plan(
         "lambdas.on_presence.handler",
@@ -119,6 +124,7 @@ PLANS: dict[str, Plan] = {
         reads_users=True,
         notifies_consoles=True,
         publishes_events=True,
+        reserved=20,
     ),
     "OnSchedule": Plan(
         "lambdas.on_schedule.handler",
@@ -137,6 +143,12 @@ PLANS: dict[str, Plan] = {
         publishes_events=True,
         seals_audit=True,
         asynchronous=True,
+        reserved=1,  # one minute's work at a time
     ),
     "OnAudit": Plan("lambdas.on_audit.handler", 60, {"audit_table": "query put-links"}),
 }
+
+UNRESERVED = 100
+"""Concurrent executions that AWS demands to be left to all other functions of the account."""
+MIN_CONCURRENCY = UNRESERVED + sum(plan.reserved or 0 for plan in PLANS.values())
+"""Smallest quota of the account with which the functions' executions can be reserved."""

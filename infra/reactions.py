@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from aws_cdk import Duration
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
@@ -26,11 +26,27 @@ def queue(scope: Construct, name: str, **properties: object) -> sqs.Queue:
         "retention_period": Duration.days(14),
     }
     made = sqs.Queue(scope, name, **{**settings, **properties})  # type: ignore[arg-type]
+    made.add_to_resource_policy(_only_this_accounts_events(made))
     if "dead_letter_queue" not in properties:
         suppress_finding(
             made, "It is where others' dead letters go, with an alarm as soon as there is one", "SQS3"
         )
     return made
+
+
+def _only_this_accounts_events(made: sqs.Queue) -> iam.PolicyStatement:
+    """Return the refusal of events that EventBridge brings for another account.
+
+    CDK's own grants name the rule only, and AWS recommends both against a confused deputy.
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
+    """
+    return iam.PolicyStatement(
+        effect=iam.Effect.DENY,
+        principals=[iam.ServicePrincipal("events.amazonaws.com")],
+        actions=["sqs:SendMessage"],
+        resources=[made.queue_arn],
+        conditions={"StringNotEquals": {"aws:SourceAccount": Stack.of(made).account}},
+    )
 
 
 class Uploads(Construct):

@@ -22,7 +22,13 @@ class Control(cdk.Stack):
     """Functions, API, IoT topic rules and console."""
 
     def __init__(self, scope: Construct, stage: Stage, state: State) -> None:
-        super().__init__(scope, stage.title, env=stage.environment, synthesizer=stage.synthesizer())
+        super().__init__(
+            scope,
+            stage.title,
+            env=stage.environment,
+            synthesizer=stage.synthesizer(),
+            termination_protection=stage.protected,
+        )
         self._stage, self._state = stage, state
         self._buckets = [state.media.bucket_name, *stage.buckets]
         self.failures = reactions.queue(self, "Failures")

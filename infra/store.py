@@ -14,6 +14,8 @@ from lambdas.store import TABLES
 
 STREAMED = "transfers_table"
 """The table whose stream is the outbox."""
+SHORT_LIVED = {"dedupe_table", "idempotency_table"}
+"""Tables that are not worth a recovery: they hold what happened already, so that it happens once."""
 AUDIT = "audit_table"
 """The table whose stream feeds the audit chain."""
 
@@ -48,7 +50,7 @@ class Tables(Construct):
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             encryption=dynamodb.TableEncryption.AWS_MANAGED,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
+                point_in_time_recovery_enabled=setting not in SHORT_LIVED
             ),
             time_to_live_attribute=ttl.attr_name if ttl else None,
             stream=dynamodb.StreamViewType.NEW_IMAGE if setting in {STREAMED, AUDIT} else None,
@@ -58,6 +60,10 @@ class Tables(Construct):
         )
         for index in schema["global_secondary_indexes"]:
             _add_index(table, index, types)
+        if setting in SHORT_LIVED:
+            suppress_finding(
+                table, "Its rows expire within days, and restoring them would repeat work", "DDB3"
+            )
         return table
 
 

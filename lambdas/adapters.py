@@ -52,11 +52,16 @@ def settings() -> Settings:
 
 @cache
 def client(service: str, *, endpoint: str | None = None, config: "Config | None" = None) -> Any:
-    """Return the AWS client of this service in the stage's region; timeouts are botocore's unless given."""
-    import boto3
+    """Return the AWS client of this service in the stage's region.
 
+    Unless `config` says otherwise, a call that hangs ends within 24 s: API Gateway gives up after 29 s.
+    """
+    import boto3
+    from botocore.config import Config
+
+    patient = Config(connect_timeout=3, read_timeout=9, retries={"total_max_attempts": 2, "mode": "standard"})
     create: Any = boto3.client
-    return create(service, region_name=settings().region, endpoint_url=endpoint, config=config)
+    return create(service, region_name=settings().region, endpoint_url=endpoint, config=config or patient)
 
 
 def kms() -> "KMSClient":

@@ -53,7 +53,7 @@ def preflight(methods: Any) -> dict[str, str]:
         "Access-Control-Allow-Origin": "*",
         "Access-Control-Allow-Methods": ", ".join(sorted(methods)),
         "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key",
-        "Access-Control-Max-Age": "3600",
+        "Access-Control-Max-Age": "7200",
     }
 
 

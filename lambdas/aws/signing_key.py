@@ -19,6 +19,7 @@ class SigningKey:
     def __init__(self, kms: "KMSClient", arn: str) -> None:
         self._kms = kms
         self._arn = arn
+        self._jwk: dict[str, Any] | None = None
 
     @property
     def kid(self) -> KeyId:
@@ -40,8 +41,10 @@ class SigningKey:
         return encoded(raw_signature(answer["Signature"]))
 
     def jwk(self) -> dict[str, Any]:
-        """Return the public half as a JWK (RFC 7517)."""
-        return jwk(self._kms.get_public_key(KeyId=self._arn)["PublicKey"], self.kid)
+        """Return the public half as a JWK (RFC 7517), which never changes."""
+        if self._jwk is None:
+            self._jwk = jwk(self._kms.get_public_key(KeyId=self._arn)["PublicKey"], self.kid)
+        return self._jwk
 
 
 def jwk(public_key: bytes, kid: str) -> dict[str, Any]:

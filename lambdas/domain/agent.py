@@ -111,10 +111,10 @@ def connected(agent: Agent, at: datetime, session: int, now: datetime) -> Agent:
     is_known = session == agent.session and agent.presence_at is not None and at <= agent.presence_at
     if is_known or _of_an_earlier_session(agent, at, session):
         return agent
-    heard_at = _latest(agent.heard_at, at)
-    presence: Presence = "online" if now - heard_at < SILENT_AFTER else "silent"
+    received_at = _latest(agent.heard_at, at)
+    presence: Presence = "online" if now - received_at < SILENT_AFTER else "silent"
     return replace(
-        agent, presence=presence, presence_at=at, session=session, connected_at=at, heard_at=heard_at
+        agent, presence=presence, presence_at=at, session=session, connected_at=at, heard_at=received_at
     )
 
 
@@ -138,7 +138,7 @@ def _of_an_earlier_session(agent: Agent, at: datetime, session: int) -> bool:
     return at < agent.presence_at + TAKEOVER
 
 
-def with_hello(agent: Agent, hello: Hello, heard_at: datetime, now: datetime) -> Agent:
+def with_hello(agent: Agent, hello: Hello, received_at: datetime, now: datetime) -> Agent:
     """Return the agent with what its Hello reports; what a later heartbeat has reported is kept."""
     described = replace(
         agent,
@@ -148,28 +148,28 @@ def with_hello(agent: Agent, hello: Hello, heard_at: datetime, now: datetime) ->
         capabilities=hello.capabilities,
         endpoints=agent.endpoints if agent.endpoints_fixed else valid_endpoints(hello.endpoints),
         lane_certificate=hello.lane_certificate,
-        hello_at=heard_at,
+        hello_at=received_at,
     )
-    if _is_outdated(agent, heard_at):
+    if _is_outdated(agent, received_at):
         return described
-    presence = _presence_when_heard(agent, heard_at, now)
+    presence = _presence_on_message(agent, received_at, now)
     is_new_connection = presence == "online" != agent.presence
     return replace(
         described,
         roots=hello.roots,
         reached=hello.reached,
         problems=hello.problems,
-        skew=_skew(hello.at, heard_at),
+        skew=_skew(hello.at, received_at),
         presence=presence,
-        connected_at=heard_at if is_new_connection else agent.connected_at,
-        heard_at=heard_at,
+        connected_at=received_at if is_new_connection else agent.connected_at,
+        heard_at=received_at,
     )
 
 
 def with_heartbeat(
     agent: Agent,
     heartbeat: Heartbeat,
-    heard_at: datetime,
+    received_at: datetime,
     now: datetime,
     key_status: CommandKeyStatus | None = None,
 ) -> Agent:
@@ -177,7 +177,7 @@ def with_heartbeat(
 
     `key_status` is None if the agent did not report it.
     """
-    if _is_outdated(agent, heard_at):
+    if _is_outdated(agent, received_at):
         return agent
     remotes = agent.capabilities.remotes if heartbeat.remotes is None else heartbeat.remotes
     return replace(
@@ -189,22 +189,24 @@ def with_heartbeat(
         reached=agent.reached if heartbeat.reached is None else heartbeat.reached,
         command_key_status=key_status or agent.command_key_status,
         problems=heartbeat.problems,
-        skew=_skew(heartbeat.at, heard_at),
-        presence=_presence_when_heard(agent, heard_at, now),
-        last_heartbeat=heard_at,
-        heard_at=heard_at,
+        skew=_skew(heartbeat.at, received_at),
+        presence=_presence_on_message(agent, received_at, now),
+        last_heartbeat=received_at,
+        heard_at=received_at,
     )
 
 
-def _is_outdated(agent: Agent, heard_at: datetime) -> bool:
+def _is_outdated(agent: Agent, received_at: datetime) -> bool:
     """Return whether a message that the broker received later was handled already."""
-    return agent.heard_at is not None and heard_at < agent.heard_at
+    return agent.heard_at is not None and received_at < agent.heard_at
 
 
-def _presence_when_heard(agent: Agent, heard_at: datetime, now: datetime) -> Presence:
+def _presence_on_message(agent: Agent, received_at: datetime, now: datetime) -> Presence:
     """Return the presence after a message, which may be handled long after the agent has gone."""
-    has_left = agent.presence == "offline" and agent.presence_at is not None and agent.presence_at >= heard_at
-    is_late = now - heard_at >= SILENT_AFTER
+    has_left = (
+        agent.presence == "offline" and agent.presence_at is not None and agent.presence_at >= received_at
+    )
+    is_late = now - received_at >= SILENT_AFTER
     return agent.presence if has_left or is_late else "online"
 
 
@@ -212,8 +214,8 @@ def _latest(known: datetime | None, at: datetime) -> datetime:
     return at if known is None else max(known, at)
 
 
-def _skew(reported: datetime, heard_at: datetime) -> float:
-    return round((reported - heard_at).total_seconds(), 1)
+def _skew(reported: datetime, received_at: datetime) -> float:
+    return round((reported - received_at).total_seconds(), 1)
 
 
 def silenced(agent: Agent, now: datetime) -> Agent:

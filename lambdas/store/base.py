@@ -35,6 +35,8 @@ def combined(first: Writes, second: Writes) -> Writes:
     return write
 
 
+CONNECT_TIMEOUT_S, READ_TIMEOUT_S, MAX_RETRIES = 2, 4, 3
+"""A call that hangs ends within 24 s and some backoff; API Gateway gives up after 29 s."""
 TRANSACTION_LIMIT = 100
 """Maximum number of writes in one DynamoDB transaction."""
 
@@ -75,7 +77,12 @@ class ActorAttribute(JsonOf[Actor]):
 @cache
 def connection(region: str) -> Connection:
     """Return the one client for all tables; creating one takes 50 ms or more at each cold start."""
-    return Connection(region=region)
+    return Connection(
+        region=region,
+        connect_timeout_seconds=CONNECT_TIMEOUT_S,
+        read_timeout_seconds=READ_TIMEOUT_S,
+        max_retry_attempts=MAX_RETRIES,
+    )
 
 
 def bind(rows: Sequence[type[Model]], table: str, region: str) -> None:

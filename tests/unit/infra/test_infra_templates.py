@@ -143,11 +143,14 @@ def _shape(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_tables_can_be_brought_back(real: Synthesized) -> None:
-    for table in real.of_type("AWS::DynamoDB::Table").values():
+    lost = set()
+    for name, table in real.of_type("AWS::DynamoDB::Table").items():
         assert table["DeletionPolicy"] == "Retain"
         assert table["Properties"]["DeletionProtectionEnabled"]
-        assert table["Properties"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
         assert table["Properties"]["SSESpecification"]["SSEEnabled"]
+        if not table["Properties"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]:
+            lost.add(name.removeprefix("Tables")[:6])
+    assert lost == {"Dedupe", "Idempo"}, "what expires within days is not worth its price"
 
 
 def test_the_embedded_cloud_keeps_nothing_behind(local: Synthesized) -> None:
@@ -194,7 +197,7 @@ def _methods(stage: Synthesized) -> dict[tuple[str, str], dict[str, Any]]:
 
 def test_the_api_is_throttled(real: Synthesized) -> None:
     (stage,) = real.properties("AWS::ApiGateway::Stage")
-    (everywhere,) = stage["MethodSettings"]
+    [everywhere] = [one for one in stage["MethodSettings"] if one["HttpMethod"] == "*"]
     assert everywhere["ThrottlingRateLimit"] > 0
     assert everywhere["ThrottlingBurstLimit"] > 0
 

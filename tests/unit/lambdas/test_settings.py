@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from lambdas import adapters
 from lambdas.settings import Settings
+from lambdas.store.base import connection
 from tests.support.waiting import HANG_TIMEOUT_S
 
 SETTINGS = Settings(
@@ -61,3 +63,16 @@ def test_the_use_cases_find_what_they_need():
     )
     env = {**SETTINGS.as_env(), "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
     subprocess.run([sys.executable, "-c", program], env=env, check=True, timeout=HANG_TIMEOUT_S)
+
+
+def test_no_call_to_aws_outlasts_what_api_gateway_waits(monkeypatch):
+    """A caller whose request hangs in AWS gets a typed answer, not API Gateway's 504 after 29 s."""
+    monkeypatch.setattr(adapters, "settings", lambda: SETTINGS)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    clients = [connection.__wrapped__("eu-central-1").client]
+    clients += [adapters.client.__wrapped__(name) for name in ("kms", "sts", "iot", "cognito-idp")]
+    for client in clients:
+        config = client.meta.config
+        attempts = config.retries["total_max_attempts"]
+        assert (config.connect_timeout + config.read_timeout) * attempts <= 25, client.meta.service_model

@@ -147,6 +147,7 @@ def test_a_name_that_is_taken_cannot_be_enrolled(here):
     [
         ({"csr": "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n"}, "read"),
         ({"csr": "x"}, "read"),
+        ({"csr": "x" * 4001}, "4000"),
         ({"csr": csr(rsa.generate_private_key(public_exponent=65537, key_size=1024))}, "2048"),
         ({"csr": csr(ec.generate_private_key(ec.SECP384R1()))}, "P-256"),
         ({"lane_certificate": "nothing of the kind"}, "read"),

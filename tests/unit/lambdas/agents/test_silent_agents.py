@@ -46,13 +46,13 @@ def test_who_reports_at_that_moment_stays_online(clock, site, monkeypatch):
     store = adapters.agent_store()
     replace_agent = store.replace_agent
 
-    def just_heard(old, new):
+    def reporting(old, new):
         """Let a heartbeat of one agent be written between this run's read and its write."""
         if old.agent_id == site[7]:
             replace_agent(old, replace(old, heard_at=clock.now))
         replace_agent(old, new)
 
-    monkeypatch.setattr(store, "replace_agent", just_heard)
+    monkeypatch.setattr(store, "replace_agent", reporting)
     events = FakeEventPublisher()
     with one_call_at_a_time():
         wiring.agent_service().mark_silent_agents(events.publish)

@@ -111,3 +111,10 @@ def test_only_a_broker_that_will_not_is_logged(publisher, broker, caplog, refusa
     broker.refuses = refusal
     publisher.cut("server-b")
     assert ("connection not cut" in caplog.text) is logged
+
+
+def test_the_public_halves_are_fetched_once(publisher, kms, monkeypatch):
+    """KMS allows few such calls a second, and each install command and each key check asks for them."""
+    first = publisher.verification_keys()
+    monkeypatch.setattr(kms, "get_public_key", lambda **_: pytest.fail("asked again"))
+    assert publisher.verification_keys() == first

@@ -1,0 +1,184 @@
+"""What strangers and other accounts can reach, and what they cannot starve."""
+
+import json
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+
+from infra.plans import MIN_CONCURRENCY, PLANS
+from infra.stage import Stage
+from lambdas.api.app import OPEN_ROUTES
+from lambdas.api.handler import preflight
+from lambdas.domain.problems import CATALOGUE
+from tests.unit.infra.conftest import Synthesized, synthesize
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
+    """Return a real stage whose account has a known quota, with a firewall."""
+    context = {"stage": "prod", "concurrency": "1000", "requestsPerAddress": "3000", "accessLog": "yes"}
+    return synthesize(tmp_path_factory.mktemp("guarded"), context)
+
+
+def test_every_open_route_has_a_throttle_of_its_own(real: Synthesized) -> None:
+    """A flood of registrations must not use up what people and agents call by."""
+    [stage] = real.properties("AWS::ApiGateway::Stage")
+    [everywhere] = [one for one in stage["MethodSettings"] if one["HttpMethod"] == "*"]
+    own = {
+        (one["HttpMethod"], one["ResourcePath"].removeprefix("/").replace("~1", "/")): one
+        for one in stage["MethodSettings"]
+        if one["HttpMethod"] != "*"
+    }
+    assert set(own) == OPEN_ROUTES
+    for one in own.values():
+        assert 0 < one["ThrottlingRateLimit"] < everywhere["ThrottlingRateLimit"]
+        assert 0 < one["ThrottlingBurstLimit"] < everywhere["ThrottlingBurstLimit"]
+
+
+def test_each_request_is_logged_also_what_no_function_sees(guarded: Synthesized, real: Synthesized) -> None:
+    """The role for it is the account's: a stage that set it would replace that of other teams."""
+    [stage] = guarded.properties("AWS::ApiGateway::Stage")
+    line = json.loads(stage["AccessLogSetting"]["Format"])
+    assert {"requestId", "address", "route", "status", "refusal"} <= set(line)
+    assert "authorizer" not in str(line), "nobody's token"
+    assert not any("APIG1:" in where for where in guarded.accepted), "no excuse where none is needed"
+    assert guarded.of_type("AWS::ApiGateway::Account") == real.of_type("AWS::ApiGateway::Account") == {}
+    assert "AccessLogSetting" not in real.properties("AWS::ApiGateway::Stage")[0]
+
+
+@pytest.mark.parametrize("message", ['"Invalid \\"x\\" in body"', '" line\\n"', '"Unauthorized"'])
+def test_what_api_gateway_refuses_itself_is_valid_json(real: Synthesized, message: str) -> None:
+    """`message` is put into the text as it is; `messageString` comes as a JSON string with its quotes."""
+    templates = real.properties("AWS::ApiGateway::GatewayResponse")
+    assert {"WAF_FILTERED", "THROTTLED", "DEFAULT_5XX"} <= {one["ResponseType"] for one in templates}
+    for one in templates:
+        template = one["ResponseTemplates"]["application/json"]
+        rendered = template.replace("$context.error.messageString", message).replace("$context.status", "418")
+        assert "$" not in rendered
+        body = json.loads(rendered)
+        assert body["detail"] == json.loads(message)
+        assert body["type"].removeprefix("urn:crosshaul:problem:") in CATALOGUE
+        assert isinstance(body["status"], int)
+
+
+def test_preflights_are_kept_for_two_hours(real: Synthesized) -> None:
+    preflights = [one for one in real.properties("AWS::ApiGateway::Method") if one["HttpMethod"] == "OPTIONS"]
+    assert preflights
+    for one in preflights:
+        [answer] = one["Integration"]["IntegrationResponses"]
+        assert answer["ResponseParameters"]["method.response.header.Access-Control-Max-Age"] == "'7200'"
+    assert preflight({"GET"})["Access-Control-Max-Age"] == "7200"
+
+
+def test_the_function_is_called_through_the_stage_only(real: Synthesized) -> None:
+    """The console's test call has neither the stage's throttling nor its log."""
+    [permission] = [
+        one
+        for one in real.properties("AWS::Lambda::Permission")
+        if one["Principal"] == "apigateway.amazonaws.com"
+    ]
+    arn = json.dumps(permission["SourceArn"])
+    assert "/v1/*/*" in arn
+    assert "test-invoke-stage" not in arn
+
+
+def test_a_firewall_is_a_setting(guarded: Synthesized, real: Synthesized) -> None:
+    [firewall] = guarded.properties("AWS::WAFv2::WebACL")
+    [rule] = firewall["Rules"]
+    assert rule["Statement"]["RateBasedStatement"]["Limit"] == 3000
+    assert "Block" in rule["Action"]
+    assert len(guarded.properties("AWS::WAFv2::WebACLAssociation")) == 1
+    assert real.properties("AWS::WAFv2::WebACL") == []
+    assert guarded.findings == []
+    assert not any("APIG3" in where for where in guarded.accepted), "no excuse where none is needed"
+
+
+def reserved(stage: Synthesized) -> dict[str, int]:
+    return {
+        one["Description"].rpartition(": ")[2]: one["ReservedConcurrentExecutions"]
+        for one in stage.properties("AWS::Lambda::Function")
+        if "ReservedConcurrentExecutions" in one
+    }
+
+
+def test_what_must_not_starve_has_executions_of_its_own(guarded: Synthesized, real: Synthesized) -> None:
+    """Reports of thousands of agents come at once; the API, the minute's work and the stream go on."""
+    kept = reserved(guarded)
+    assert kept["lambdas.on_schedule.handler"] == 1, "one minute's work at a time"
+    assert {"lambdas.api.handler.handler", "lambdas.on_change.handler", "lambdas.on_report.handler"} <= set(
+        kept
+    )
+    assert sum(kept.values()) + 100 == MIN_CONCURRENCY
+    assert reserved(real) == {}, "a new account has ten, of which nothing can be reserved"
+
+
+def test_no_other_accounts_rule_writes_to_our_queues(real: Synthesized) -> None:
+    refusals = [
+        statement
+        for policy in real.properties("AWS::SQS::QueuePolicy")
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Deny" and statement["Principal"] == {"Service": "events.amazonaws.com"}
+    ]
+    assert len(refusals) == len(real.of_type("AWS::SQS::Queue"))
+    for one in refusals:
+        assert one["Condition"] == {"StringNotEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    trusted = [
+        statement
+        for role in real.properties("AWS::IAM::Role")
+        for statement in role["AssumeRolePolicyDocument"]["Statement"]
+        if statement["Principal"] == {"Service": "iot.amazonaws.com"}
+    ]
+    assert trusted
+    for one in trusted:
+        assert one["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+def test_neither_stack_is_deleted_by_mistake(real: Synthesized, local: Synthesized) -> None:
+    for stage, wanted in ((real, True), (local, None)):
+        artifacts = json.loads((stage.folder / "manifest.json").read_text())["artifacts"]
+        stacks = [one for one in artifacts.values() if one["type"] == "aws:cloudformation:stack"]
+        assert [one["properties"].get("terminationProtection") or None for one in stacks] == [wanted, wanted]
+
+
+def stage_of(**context: Any) -> Stage:
+    return Stage.from_context(cdk.App(context={"stage": "prod", **context}))
+
+
+@pytest.mark.parametrize(
+    ("setting", "text"),
+    [
+        *(
+            ("buckets", name)
+            for name in (
+                "s3://mine",
+                "mine/videos",
+                "Mine",
+                "ab",
+                "a..b",
+                "-a-",
+                "10.0.0.1",
+                "x" * 64,
+                "a_b",
+                "*",
+            )
+        ),
+        *(("concurrency", text) for text in ("10", "many", str(MIN_CONCURRENCY - 1), "-1000", "1e3")),
+        *(("accessLog", text) for text in ("true", "Yes", "1")),
+        *(("requestsPerAddress", text) for text in ("10", "99", "many", "2000000001", "-5")),
+    ],
+)
+def test_a_setting_that_aws_would_refuse_is_refused_before_anything_is_deployed(
+    setting: str, text: str
+) -> None:
+    with pytest.raises(ValueError, match=f"(?s){setting}"):
+        stage_of(**{setting: text})
+
+
+def test_settings_that_are_right_are_taken() -> None:
+    stage = stage_of(
+        buckets="my-media, my.archive-2", concurrency=str(MIN_CONCURRENCY), requestsPerAddress="100"
+    )
+    assert stage.buckets == ("my-media", "my.archive-2")
+    assert (stage.concurrency, stage.requests_per_address) == (MIN_CONCURRENCY, 100)
+    assert max(plan.reserved or 0 for plan in PLANS.values()) < MIN_CONCURRENCY
