@@ -225,6 +225,11 @@ IN_THE_WAY = ProblemType(
     advice="Move it away or rename one of the two.",
 )
 FILE_IN_THE_WAY = replace(IN_THE_WAY, message="{obstacle} is not a directory, and a directory belongs there.")
+FILE_ABOVE_IN_THE_WAY = replace(
+    IN_THE_WAY,
+    message="{path} cannot be written: it or a directory above it is needed as a directory, and is a file.",
+    advice="Move that file away, or choose another destination.",
+)
 LINK_IN_THE_WAY = ProblemType(
     "link-in-the-way",
     title="A symbolic link is where a directory belongs",

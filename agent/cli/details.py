@@ -24,7 +24,7 @@ def print_transfer(view: TransferView, agents: AgentLookup) -> None:
     _head(view)
     for hop in view.hops:
         print_hop(hop)
-        for reason in hop_reasons(hop, agents):
+        for reason in () if hop.problem and hop.state is HopState.PAUSED else hop_reasons(hop, agents):
             output.say(f"  It {clean(reason)}.", style="yellow")
     output.say("\nTimeline", style="bold")
     for entry in view.timeline:
@@ -94,8 +94,6 @@ def print_hop(hop: HopView) -> None:
             output.say(f"  {shortage(hop.progress.space_shortage)}", style="yellow")
     if hop.preview:
         print_preview(hop.preview)
-    if hop.retry_at and hop.state is HopState.QUEUED:
-        output.say(f"  will be retried at {clock(hop.retry_at)}", style="yellow")
     print_problems(hop)
 
 

@@ -20,7 +20,7 @@ from agent.files.listing import READ_FLAGS, FileEntry
 from agent.files.owners import local_ids
 from agent.files.paths import PARTIAL_PREFIX
 from agent.files.roots import Roots, Tree
-from agent.problems import INODES_EXHAUSTED, LINK_WITHOUT_FILE
+from agent.problems import FILE_ABOVE_IN_THE_WAY, INODES_EXHAUSTED, LINK_WITHOUT_FILE
 from agent.pull.comparison import Comparer, Comparison
 from agent.pull.file_writer import KEPT_MODE_BITS, apply_metadata, survives_umask, write
 from agent.pull.job_queue import BigFile
@@ -68,6 +68,23 @@ class Destination:
     def free_bytes(self) -> int:
         """Return the free bytes of the destination's file system. Raises OSError."""
         return disk.free_bytes(self._tree.nearest_existing())
+
+    def entry_problem(self, error: OSError, path: str) -> Problem:
+        """Return the problem to report for an error at an entry; a file above it is reported as that."""
+        place = self.name(path)
+        if isinstance(error, PlaceError | SameNameError) or error.errno not in {errno.ENOTDIR, errno.EEXIST}:
+            return self.problem_of(error, place)
+        is_blocked = error.errno == errno.ENOTDIR
+        with suppress(OSError):
+            is_blocked = not self._exists(path)
+        return FILE_ABOVE_IN_THE_WAY.problem(path=place) if is_blocked else self.problem_of(error, place)
+
+    def _exists(self, path: str) -> bool:
+        """Return whether an entry has this name; a file at the destination itself is none of its entries."""
+        try:
+            return stat.S_ISDIR(self._tree.stat(path).st_mode) or path != ""
+        except (FileNotFoundError, NotADirectoryError, PlaceError):
+            return False
 
     def problem_of(self, error: OSError, place: str) -> Problem:
         """Return the problem to report for an error at a place of the destination."""

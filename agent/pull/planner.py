@@ -140,7 +140,7 @@ class Planner:
 
     def write_problem(self, entry: FileEntry, error: OSError) -> Problem:
         """Return the problem of a failed write; raise HopError if it affects every other file, too."""
-        problem = self._destination.problem_of(error, self._destination.name(entry.path))
+        problem = self._destination.entry_problem(error, entry.path)
         if is_fatal(error):
             raise HopError(problem) from error
         return problem

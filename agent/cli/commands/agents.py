@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli import output
+from agent.cli import complete, output
 from agent.cli.commands import rollouts, updates
 from agent.cli.text import clean
 
@@ -18,6 +18,7 @@ app.add_typer(updates.app, name="updates")
 app.command("update")(updates.update)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")]
+Name = Annotated[str, typer.Argument(help="The agent's name.", autocompletion=complete.agents)]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
@@ -120,7 +121,7 @@ def enroll(
 
 
 @app.command()
-def show(name: Annotated[str, typer.Argument(help="The agent's name.")], as_json: Json = False) -> None:
+def show(name: Name, as_json: Json = False) -> None:
     """Show one agent in full."""
     from agent.cli.agent_names import suggested
     from agent.cli.api import connected
@@ -162,7 +163,7 @@ def _details(agent: "AgentView") -> None:
 
 
 @app.command()
-def rotate(name: Annotated[str, typer.Argument(help="The agent's name.")], as_json: Json = False) -> None:
+def rotate(name: Name, as_json: Json = False) -> None:
     """Make an agent replace its certificates and API key. Running transfers are not interrupted."""
     from agent.cli.agent_names import suggested
     from agent.cli.api import connected
@@ -179,9 +180,7 @@ def rotate(name: Annotated[str, typer.Argument(help="The agent's name.")], as_js
 
 
 @app.command()
-def remove(
-    name: Annotated[str, typer.Argument(help="The agent's name.")], yes: Yes = False, as_json: Json = False
-) -> None:
+def remove(name: Name, yes: Yes = False, as_json: Json = False) -> None:
     """Remove an agent: revoke its certificate and end its transfers. No files are deleted."""
     from agent.cli.agent_names import suggested
     from agent.cli.api import connected

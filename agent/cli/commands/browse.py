@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agent.cli import output
+from agent.cli import complete, output
 from agent.cli.commands.agents import Json
 from agent.cli.text import clean
 
@@ -22,6 +22,7 @@ def browse(
         typer.Argument(
             metavar="PLACE",
             help="AGENT:/PATH, AGENT:REMOTE:PATH or s3://BUCKET/PREFIX/; s3:// lists the buckets.",
+            autocompletion=complete.locations,
         ),
     ],
     everything: Annotated[bool, typer.Option("--all", "-a", help="All pages, not only the first.")] = False,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from agent.cli import bandwidth, output
+from agent.cli import bandwidth, complete, output
 from agent.cli.commands.agents import Json
 from agent.cli.text import clean
 
@@ -22,10 +22,20 @@ IfOffline = Literal["queue", "refuse"]
 
 def cp(
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="AGENT:/PATH, AGENT:REMOTE:PATH or s3://BUCKET/PREFIX")
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="AGENT:/PATH, AGENT:REMOTE:PATH or s3://BUCKET/PREFIX",
+            autocompletion=complete.locations,
+        ),
     ],
     destinations: Annotated[
-        list[str], typer.Argument(metavar="DESTINATION", help="One or more, written like the source.")
+        list[str],
+        typer.Argument(
+            metavar="DESTINATION",
+            help="One or more, written like the source.",
+            autocompletion=complete.locations,
+        ),
     ],
     chain: Annotated[
         bool, typer.Option("--chain", help="Copy from each destination to the next one.")

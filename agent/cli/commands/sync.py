@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agent.cli import bandwidth, output
+from agent.cli import bandwidth, complete, output
 from agent.cli.commands.agents import Json, Yes
 
 if TYPE_CHECKING:
@@ -12,9 +12,19 @@ if TYPE_CHECKING:
 
 
 def sync(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="AGENT:/PATH, with a slash at its end.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="AGENT:/PATH, with a slash at its end.",
+            autocompletion=complete.locations,
+        ),
+    ],
     destination: Annotated[
-        str, typer.Argument(metavar="DESTINATION", help="AGENT:/PATH, with a slash at its end.")
+        str,
+        typer.Argument(
+            metavar="DESTINATION", help="Written like the source.", autocompletion=complete.locations
+        ),
     ],
     include: Annotated[
         list[str] | None, typer.Option(metavar="GLOB", help="Only these, as in '*.mov'. Repeatable.")

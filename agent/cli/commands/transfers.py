@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agent.cli import output
+from agent.cli import complete, output
 from agent.cli.commands.agents import Json
 from agent.cli.errors import CliError, Exit
 from agent.cli.text import clean
@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from events.views import TransferSummary
 
 TransferId = Annotated[
-    str, typer.Argument(metavar="ID", help="A transfer's id; for a recent one, its first characters.")
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="A transfer's id; for a recent one, its first characters.",
+        autocompletion=complete.transfer_ids,
+    ),
 ]
 _ID_CHARS = 20
 """Length of a transfer id, in characters."""
@@ -29,7 +34,10 @@ def transfers(
         typer.Option(help="awaiting_approval, queued, running, paused, succeeded, failed, …"),
     ] = None,
     agent: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only transfers from or to this agent.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Only transfers from or to this agent.", autocompletion=complete.agents
+        ),
     ] = None,
     template: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only transfers started by this template.")

@@ -1,6 +1,7 @@
 """The command as a whole: help, exit codes, imports, and values shared with the wire."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -12,10 +13,10 @@ import pytest
 
 from agent.cli import text
 from agent.cli.commands import cp
-from agent.cli.errors import CliError, Exit, exit_code
+from agent.cli.errors import MEANING, CliError, Exit, exit_code
 from events.options import Options
 from events.states import TransferState
-from tests.support.fakes_api import TRANSFER, FakeApi, transfer_view
+from tests.support.fakes_api import TRANSFER, FakeApi, problem, transfer_view
 from tests.support.waiting import HANG_TIMEOUT_S
 from tests.unit.cli.conftest import Run
 
@@ -39,6 +40,40 @@ def test_help_has_the_exit_codes(run: Run) -> None:
     for code in Exit:
         assert f" {code.value}  " in result.out
     assert run("-h").out == result.out
+
+
+def test_the_guide_has_the_same_exit_codes() -> None:
+    guide = Path(__file__).parents[3] / "docs/guides/command-line.md"
+    rows = dict(re.findall(r"^\| (\d+) \| (.+) \|$", guide.read_text(), re.MULTILINE))
+    assert {code: text.replace("`", "") for code, text in rows.items()} == {
+        str(code.value): text for code, text in MEANING.items()
+    }
+
+
+def test_help_shows_the_help_of_any_command(run: Run) -> None:
+    assert run("help", "agents", "enroll").out == run("agents", "enroll", "--help").out
+    assert run("help").out.startswith("Usage: crosshaul [OPTIONS] COMMAND")
+    assert run("help", "frobnicate").code == Exit.USAGE
+
+
+@pytest.mark.parametrize(
+    ("status", "arguments", "code"),
+    [
+        (401, ("agents",), Exit.FORBIDDEN),
+        (403, ("agents", "show", "server-b"), Exit.FORBIDDEN),
+        (404, ("show", TRANSFER), Exit.NOT_FOUND),
+        (409, ("retry", TRANSFER), Exit.REFUSED),
+        (422, ("cp", "server-b:/data/x", "server-c:/archive/"), Exit.USAGE),
+        (500, ("browse", "server-b:/data"), Exit.UNREACHABLE),
+    ],
+)
+def test_each_kind_of_refusal_has_its_exit_code(
+    signed_in: FakeApi, run: Run, status: int, arguments: tuple[str, ...], code: Exit
+) -> None:
+    signed_in.problems = [problem(status, "Not so.", "Otherwise.")] * 2
+    result = run(*arguments)
+    assert result.code == code
+    assert result.err.splitlines()[0].startswith("error: ")
 
 
 def test_help_of_cp_explains_the_slash(run: Run) -> None:

@@ -169,6 +169,15 @@ def test_what_waits_says_why_once(signed_in: FakeApi, run: Run) -> None:
     assert [line.partition(":")[0] for line in watched.out.splitlines()[1:3]] == ["queued", "succeeded"]
 
 
+def test_show_gives_each_reason_once(signed_in: FakeApi, run: Run) -> None:
+    problem_ = transfer_view(TransferState.FAILED).hops[0].problem
+    assert problem_
+    for state, words in ((TransferState.PAUSED, problem_.message), (TransferState.QUEUED, "retried at")):
+        hop = {"problem": problem_ if state is TransferState.PAUSED else None, "retry_at": NOW}
+        signed_in.stories[TRANSFER] = [transfer_view(state, 0, hop=hop, timeline=())]
+        assert run("show", TRANSFER).out.count(words) == 1
+
+
 def test_what_waits_for_a_turn_a_retry_or_a_person_says_which(signed_in: FakeApi) -> None:
     busy = sample(views.AgentView, agent_id="server-c", status="online", running=4)
     agents = AgentLookup(None)  # type: ignore[arg-type]
