@@ -118,7 +118,7 @@ PLANS: dict[str, Plan] = {
             "transfers_table": "get query put update",
             "agents_table": "get batch",
             "policies_table": "get query",
-            "audit_table": "put",
+            "audit_table": "put-records",
         },
         signs_commands=True,
         reads_users=True,
