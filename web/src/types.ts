@@ -39,6 +39,7 @@ export type DryRunResult = Schemas["DryRunResult"];
 export type Problem = Schemas["Problem"];
 export type ProblemDetails = Schemas["ProblemDetails"];
 export type Progress = Schemas["Progress"];
+export type Losses = Schemas["Losses"];
 export type SpaceShortage = Schemas["SpaceShortage"];
 export type Template = Schemas["TemplateView"];
 export type Root = Schemas["RootSpec"];

@@ -2,7 +2,7 @@
  * Parse messages about live progress. They come from agents without passing the control plane, so that each
  * field may be anything; only the topic is sure, since the broker lets an agent publish below its own name.
  */
-import type { Live, Progress, SpaceShortage } from "../types";
+import type { Live, Losses, Progress, SpaceShortage } from "../types";
 import { parseJson } from "./subscribe";
 
 /** A live message and the agent that sent it, from the topic. */
@@ -35,12 +35,20 @@ function parseProgress(given: unknown): Progress | null {
     files_removed: progress.files_removed,
     bytes_per_second: progress.bytes_per_second,
   };
+  const lost = parseLosses(progress.lost);
   const valid =
+    lost !== null &&
     Object.values(amounts).every(isCount) &&
     [bytes_total, files_total].every((total) => total === null || isCount(total)) &&
     (current === null || (typeof current === "string" && current.length <= MAX_PATH_CHARS)) &&
     (space_shortage === null || isShortage(space_shortage));
-  return valid ? { ...amounts, bytes_total, files_total, current, space_shortage } : null;
+  return valid ? { ...amounts, bytes_total, files_total, current, lost, space_shortage } : null;
+}
+
+function parseLosses(given: unknown): Losses | null {
+  const { xattr = 0, acl = 0, setid = 0, mode = 0, time = 0, name = 0 } = (given ?? {}) as Partial<Losses>;
+  const losses = { xattr, acl, setid, mode, time, name };
+  return Object.values(losses).every(isCount) ? losses : null;
 }
 
 function isShortage(given: unknown): given is SpaceShortage {
