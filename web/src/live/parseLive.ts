@@ -46,7 +46,7 @@ function parseProgress(given: unknown): Progress | null {
 }
 
 function parseLosses(given: unknown): Losses | null {
-  const { xattr = 0, acl = 0, setid = 0, mode = 0, time = 0, name = 0 } = (given ?? {}) as Partial<Losses>;
+  const { xattr, acl, setid, mode, time, name } = (given ?? {}) as Losses;
   const losses = { xattr, acl, setid, mode, time, name };
   return Object.values(losses).every(isCount) ? losses : null;
 }
