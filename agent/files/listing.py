@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 from agent.errors import HopError, ReplacedError, problem_of
 from agent.files.disk import InodeId, allocated_bytes, inode_of
 from agent.files.owners import Owner, owner_of
-from agent.files.paths import PARTIAL_PREFIX, is_own_name, is_partial
+from agent.files.paths import PARTIAL_PREFIX, is_own_name, is_reserved
 from agent.files.roots import Tree
 from agent.files.same_place import MarkedLocation, require_apart
 from agent.problems import LINK_LOOP, RESERVED_NAME, SAME_PLACE, SPECIAL_FILE
@@ -103,7 +103,7 @@ class Selection:
 
     def allows(self, kind: Kind, path: str) -> bool:
         """Return whether an entry of this kind and path could be in the listing."""
-        if is_partial(path) or (kind == "l" and self.symlinks != "keep"):
+        if is_reserved(path) or (kind == "l" and self.symlinks != "keep"):
             return False
         return self._is_selected(path) and self.matches(FileEntry(kind, path))
 
@@ -170,6 +170,11 @@ def unreadable_entry(path: str, problem: Problem) -> FileEntry:
 
 OwnChanges = dict[InodeId, int]
 """The status change, in ns, that this agent has caused itself by deleting another name of a file."""
+
+def reserved_entry(path: str, display_name: str) -> FileEntry:
+    """Return an entry for a user's file that is left out, since its name is reserved."""
+    return unreadable_entry(path, RESERVED_NAME.problem(path=display_name))._replace(lost=("name",))
+
 
 LinkedNames = dict[InodeId, str]
 """The first path of each file with several hard links."""
@@ -269,8 +274,7 @@ class _Walk:
         if not self._selection.may_match_below(path) or is_own_name(name):
             return None
         if name.startswith(PARTIAL_PREFIX):
-            problem = RESERVED_NAME.problem(path=self._tree.name(path))
-            return unreadable_entry(path, problem)._replace(lost=("name",))
+            return reserved_entry(path, self._tree.name(path))
         entry = _inspect(self._tree, path, self._selection, self.names)
         return entry if entry and self._selection.matches(entry) else None
 

@@ -24,6 +24,7 @@ from agent.files.same_place import new_mark
 from agent.identity import lane_certificate
 from agent.lane import listener, pending_connections, request_handler, server, wire
 from agent.lane.grants import client_context
+from agent.lane.listener import Listener
 from events.commands import Peer, Serve
 from events.options import Options
 from infra.local.demo_files import MIB, write_random
@@ -222,7 +223,7 @@ class TestResponses:
             asked = {"path": path, "size": 1, "mtime_ns": 1, "ctime_ns": 1, "start": 0, "length": 1}
             assert client.problem_code("range", asked)[0] == 400
             assert client.problem_code("pack", {"files": [[path, 1, 1, 1]]})[0] == 400
-            marked = {"mark": new_mark(), "above": path, "below": path}
+            marked = {"mark": new_mark(HOP), "above": path, "below": path}
             assert client.problem_code("manifest", marked)[0] == 400
 
     @pytest.mark.parametrize(
@@ -243,7 +244,7 @@ class TestResponses:
             ("digests", {"files": [["x", 2**62, 1, 1]]}),
             ("digests", {"files": [["x", 2**45, 1, 1]] * 2}),
             ("manifest", {"mark": 5, "above": "", "below": ""}),
-            ("manifest", {"mark": new_mark(), "above": 5, "below": ""}),
+            ("manifest", {"mark": new_mark(HOP), "above": 5, "below": ""}),
         ],
     )
     def test_a_malformed_request_is_refused_and_the_connection_stays_usable(self, hosts, verb, body):
@@ -322,8 +323,8 @@ class TestMalformedRequest:
             ("pack", {"files": [["file", 10]]}),
             ("pack", {"files": [["\ud800", 1, 1, 1]]}),
             ("manifest", {"mark": "file", "above": "", "below": ""}),
-            ("manifest", {"mark": new_mark(), "above": "\ud800", "below": ""}),
-            ("manifest", {"mark": new_mark()}),
+            ("manifest", {"mark": new_mark(HOP), "above": "\ud800", "below": ""}),
+            ("manifest", {"mark": new_mark(HOP)}),
         ],
     )
     def test_is_answered_with_a_problem(self, hosts, caplog, verb, body):
@@ -437,7 +438,7 @@ class TestHostileDestination:
                 state = answer[:1] if verb == "pack" else answer[-1:]
                 assert status == 403 or state in {wire.UNREADABLE, wire.MISSING}
             for kind in "fdl":
-                asked = {"mark": new_mark(), "name": "place", "entries": [[kind, *one, ""]]}
+                asked = {"mark": new_mark(HOP), "name": "place", "entries": [[kind, *one, ""]]}
                 client.request("delete", asked, hop=OTHER)
         assert [gone for gone in before if gone not in self.everything(hosts)] == []
 
@@ -445,7 +446,7 @@ class TestHostileDestination:
     def test_asks_about_marks_only_where_it_may_read(self, hosts, directory):
         hosts.serve(OTHER, "/data/place/", Options(), ("open",))
         with LaneTestClient(hosts, OTHER) as client:
-            asked = {"mark": new_mark(), "directories": ["", "open", directory]}
+            asked = {"mark": new_mark(HOP), "directories": ["", "open", directory]}
             assert client.problem_code("has-mark", asked, hop=OTHER) == (403, "malformed")
             assert client.request("has-mark", asked | {"directories": ["", "open"]}, hop=OTHER)[0] == 200
 
@@ -630,6 +631,20 @@ class TestStrangers:
             await until(lambda: hosts.server._server.pending_count == 4)
             assert is_open(beside)
             assert all(map(is_open, crowd[1:]))
+
+    def test_speak_and_make_room_in_the_same_moment(self, hosts, monkeypatch):
+        """The port goes on, without an error for a connection that it has just closed."""
+        monkeypatch.setattr(pending_connections, "MAX_PENDING_PER_ADDRESS", 1)
+        port = Listener(("127.0.0.1", 0), hosts.server.grants.context, lambda *_: None)
+        address = ("127.0.0.1", port.port)
+        with socket.create_connection(address) as first:
+            port._accept_and_read()
+            with socket.create_connection(address):
+                first.sendall(b"late")
+                port._accept_and_read()
+                assert port.pending_count == 1
+        port.listen()
+        port.close_port()
 
     async def test_make_room_for_a_peer_that_has_said_hello(self, hosts, monkeypatch):
         """Idle connections that come later do not end a handshake that goes on."""
