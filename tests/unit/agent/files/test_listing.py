@@ -144,15 +144,16 @@ def test_temporary_files_are_not_listed(root):
 
 def test_temporary_files_are_not_listed_in_a_store_or_while_they_arrive(root):
     fields = {"Size": 1, "ModTime": "2026-01-01T00:00:00Z", "IsDir": False}
-    paths = (".crosshaul-abc", ".crosshaul-d/file", "d/.crosshaul-abc", "d.crosshaul-abc")
+    own, partial = ".crosshaul-0123456789abcdef", ".crosshaul-abcdefghij0123456789-0"
+    paths = (own, f"{partial}/file", f"d/{own}", f"d{own}")
     lines = [json.dumps({"Path": path, **fields}).encode() for path in paths]
-    assert [entry.path for entry in lsjson.parse_listing(lines)] == ["d.crosshaul-abc"]
+    assert [entry.path for entry in lsjson.parse_listing(lines)] == [f"d{own}"]
 
-    (root / ".crosshaul-d").mkdir()
-    (root / ".crosshaul-d/file").touch()
+    (root / partial).mkdir()
+    (root / partial / "file").touch()
     roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
     with roots.tree("/data", writing=False) as tree:
-        assert entry_at(tree, Selection(), ".crosshaul-d/file") is None
+        assert entry_at(tree, Selection(), f"{partial}/file") is None
 
 
 def test_only_selected_paths_are_listed(root):
