@@ -125,8 +125,11 @@ class Selection:
 def entries(tree: Tree, selection: Selection) -> Iterator[FileEntry]:
     """Yield everything below the location, or below each selected path, once, if the filters match it.
 
-    What is deleted during the listing is left out. Raises OSError if the location does not exist, HopError if
-    the destination's mark shows that source and destination overlap.
+    What is deleted during the listing is left out, and so is a selected path that no file system can have:
+    the hop that was to bring it here from S3 has reported it.
+
+    Raises OSError if the location does not exist, HopError if the destination's mark shows that source and
+    destination overlap.
     """
     if selection.destination:
         require_apart(tree, selection.destination)
@@ -155,9 +158,9 @@ def entry_at(tree: Tree, selection: Selection, path: str) -> FileEntry | None:
 
 
 def _outermost(selection: tuple[str, ...]) -> Iterator[str]:
-    """Yield each path once, without those below another."""
-    chosen = set(selection)
-    for path in dict.fromkeys(selection):
+    """Yield each path once, without those below another and those that are none."""
+    chosen = dict.fromkeys(path for path in selection if path and is_inside(path))
+    for path in chosen:
         names = path.split("/")
         if not any("/".join(names[:depth]) in chosen for depth in range(1, len(names))):
             yield path

@@ -172,6 +172,17 @@ def test_paths_selected_twice_are_listed_once(root):
     assert [entry.path for entry in entries_of(root, selection=selection)] == ["a", "a/b", "a/b/c", "ab"]
 
 
+def test_selected_paths_that_no_file_system_can_have_do_not_stop_the_rest(root):
+    (root / "x").mkdir()
+    for name in ("x/y", "good"):
+        (root / name).touch()
+    (root.parent / "up").touch()
+    impossible = ("x//y", "../up", "x/./y", "/lead", "marker/", "n\0ul", "")
+    found = listed(root, selection=(*impossible, "good"))
+    assert set(found) == {"good"}
+    assert found["good"].kind == "f"
+
+
 def test_a_selected_dangling_link_is_reported_and_the_rest_is_listed(root):
     linked(root)
     (root / "loop").symlink_to("loop")
