@@ -105,9 +105,10 @@ class Selection:
         """Return whether an entry of this kind and path could be in the listing."""
         if is_partial(path) or (kind == "l" and self.symlinks != "keep"):
             return False
-        return self._is_selected(path) and self.matches(FileEntry(kind, path))
+        return self.is_selected(path) and self.matches(FileEntry(kind, path))
 
-    def _is_selected(self, path: str) -> bool:
+    def is_selected(self, path: str) -> bool:
+        """Return whether a path is selected or below a selected one, whatever the filters say."""
         if self._paths is None:
             return True
         names = path.split("/")
@@ -138,6 +139,9 @@ def entries(tree: Tree, selection: Selection) -> Iterator[FileEntry]:
         yield from walk.below(_entry(tree, "", tree.stat(""), replace(selection, symlinks="follow"), {}))
         return
     for path in _outermost(selection.paths):
+        if is_partial(path):
+            yield _reserved_entry(tree, path)
+            continue
         try:
             first = _entry(tree, path, tree.stat(path), selection, walk.names)
         except OSError as error:
@@ -272,10 +276,13 @@ class _Walk:
         if not self._selection.may_match_below(path) or is_own_name(name):
             return None
         if name.startswith(PARTIAL_PREFIX):
-            problem = RESERVED_NAME.problem(path=self._tree.name(path))
-            return unreadable_entry(path, problem)._replace(lost=("name",))
+            return _reserved_entry(self._tree, path)
         entry = _inspect(self._tree, path, self._selection, self.names)
         return entry if entry and self._selection.matches(entry) else None
+
+
+def _reserved_entry(tree: Tree, path: str) -> FileEntry:
+    return unreadable_entry(path, RESERVED_NAME.problem(path=tree.name(path)))._replace(lost=("name",))
 
 
 def _list_once(directory: _WalkedDirectory) -> Iterator[FileEntry]:

@@ -183,6 +183,14 @@ def test_selected_paths_that_no_file_system_can_have_do_not_stop_the_rest(root):
     assert found["good"].kind == "f"
 
 
+def test_a_selected_name_that_is_reserved_is_reported(root):
+    (root / ".crosshaul-notes").touch()
+    (root / "good").touch()
+    found = listed(root, selection=(".crosshaul-notes", "good"))
+    assert found[".crosshaul-notes"].problem.code == "reserved-name"
+    assert found["good"].kind == "f"
+
+
 def test_a_selected_dangling_link_is_reported_and_the_rest_is_listed(root):
     linked(root)
     (root / "loop").symlink_to("loop")

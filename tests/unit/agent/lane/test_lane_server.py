@@ -222,7 +222,7 @@ class TestResponses:
             asked = {"path": path, "size": 1, "mtime_ns": 1, "ctime_ns": 1, "start": 0, "length": 1}
             assert client.problem_code("range", asked)[0] == 400
             assert client.problem_code("pack", {"files": [[path, 1, 1, 1]]})[0] == 400
-            marked = {"mark": new_mark(), "above": path, "below": path}
+            marked = {"mark": new_mark(HOP), "above": path, "below": path}
             assert client.problem_code("manifest", marked)[0] == 400
 
     @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ class TestResponses:
             ("digests", {"files": [["x", 2**62, 1, 1]]}),
             ("digests", {"files": [["x", 2**45, 1, 1]] * 2}),
             ("manifest", {"mark": 5, "above": "", "below": ""}),
-            ("manifest", {"mark": new_mark(), "above": 5, "below": ""}),
+            ("manifest", {"mark": new_mark(HOP), "above": 5, "below": ""}),
         ],
     )
     def test_a_malformed_request_is_refused_and_the_connection_stays_usable(self, hosts, verb, body):
@@ -322,8 +322,12 @@ class TestMalformedRequest:
             ("pack", {"files": [["file", 10]]}),
             ("pack", {"files": [["\ud800", 1, 1, 1]]}),
             ("manifest", {"mark": "file", "above": "", "below": ""}),
-            ("manifest", {"mark": new_mark(), "above": "\ud800", "below": ""}),
-            ("manifest", {"mark": new_mark()}),
+            ("manifest", {"mark": new_mark(HOP), "above": "\ud800", "below": ""}),
+            ("manifest", {"mark": new_mark(HOP)}),
+            ("manifest", {"path": "../beside"}),
+            ("manifest", {"path": ""}),
+            ("manifest", {"path": 5}),
+            ("manifest", {"path": "n\0ul"}),
         ],
     )
     def test_is_answered_with_a_problem(self, hosts, caplog, verb, body):
@@ -428,8 +432,9 @@ class TestHostileDestination:
         hosts.serve(OTHER, "/data/place/", Options(move=True, **options), selection)
         before, found = self.everything(hosts), (hosts.data / "place" / path).stat()
         with LaneTestClient(hosts, OTHER) as client:
-            one = [path, 1, found.st_mtime_ns]
-            ranged = {"path": path, "size": 1, "mtime_ns": found.st_mtime_ns, "start": 0, "length": 1}
+            one = [path, 1, found.st_mtime_ns, found.st_ctime_ns]
+            ranged = dict(zip(("path", "size", "mtime_ns", "ctime_ns"), one, strict=True))
+            ranged |= {"start": 0, "length": 1}
             status, answer = client.request("range", ranged, hop=OTHER)
             assert status in {403, 404}
             for verb in ("pack", "digests"):
@@ -437,7 +442,7 @@ class TestHostileDestination:
                 state = answer[:1] if verb == "pack" else answer[-1:]
                 assert status == 403 or state in {wire.UNREADABLE, wire.MISSING}
             for kind in "fdl":
-                asked = {"mark": new_mark(), "name": "place", "entries": [[kind, *one, ""]]}
+                asked = {"mark": new_mark(HOP), "name": "place", "entries": [[kind, *one, ""]]}
                 client.request("delete", asked, hop=OTHER)
         assert [gone for gone in before if gone not in self.everything(hosts)] == []
 
@@ -445,7 +450,7 @@ class TestHostileDestination:
     def test_asks_about_marks_only_where_it_may_read(self, hosts, directory):
         hosts.serve(OTHER, "/data/place/", Options(), ("open",))
         with LaneTestClient(hosts, OTHER) as client:
-            asked = {"mark": new_mark(), "directories": ["", "open", directory]}
+            asked = {"mark": new_mark(HOP), "directories": ["", "open", directory]}
             assert client.problem_code("has-mark", asked, hop=OTHER) == (403, "malformed")
             assert client.request("has-mark", asked | {"directories": ["", "open"]}, hop=OTHER)[0] == 200
 
@@ -460,9 +465,25 @@ class TestHostileDestination:
         files = {path for kind, path, *_ in lines if kind == "f"}
         assert files == {"open/file"}
 
+    @pytest.mark.parametrize(("options", "selection"), LIMITS)
+    @pytest.mark.parametrize("path", ["secret", "secret/key", "way/key", "leak", ".crosshaul-part", "beside"])
+    def test_looks_up_only_what_the_command_says(self, hosts, options, selection, path):
+        hosts.serve(OTHER, "/data/place/", Options(**options), selection)
+        with LaneTestClient(hosts, OTHER) as client:
+            status, answer = client.request("manifest", {"path": path}, hop=OTHER)
+            assert status in {200, 403}
+            lines = [json.loads(line) for line in answer.splitlines()]
+            assert status == 403 or not [line for line in lines if line[0] in "fd"]
+            _, answer = client.request("manifest", {"path": "open/file"}, hop=OTHER)
+            assert [line[:2] for line in map(json.loads, answer.splitlines())] == [
+                ["f", "open/file"],
+                ["end", 1],
+            ]
+
     def test_reads_through_links_only_inside_the_place_and_only_if_ordered(self, hosts):
         (hosts.data / "place/inside").symlink_to("open/file")
-        body = {"files": [["inside", 1, (hosts.data / "place/open/file").stat().st_mtime_ns]]}
+        found = (hosts.data / "place/open/file").stat()
+        body = {"files": [["inside", 1, found.st_mtime_ns, found.st_ctime_ns]]}
         for options, state in ((Options(), wire.UNREADABLE), (Options(symlinks="follow"), wire.OK)):
             hosts.serve(OTHER, "/data/place/", options)
             with LaneTestClient(hosts, OTHER) as client:
