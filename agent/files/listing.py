@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 from agent.errors import HopError, ReplacedError, problem_of
 from agent.files.disk import InodeId, allocated_bytes, inode_of
 from agent.files.owners import Owner, owner_of
-from agent.files.paths import PARTIAL_PREFIX, is_own_name, is_partial
+from agent.files.paths import PARTIAL_PREFIX, is_own_name, is_reserved
 from agent.files.roots import Tree
 from agent.files.same_place import MarkedLocation, require_apart
 from agent.problems import LINK_LOOP, RESERVED_NAME, SAME_PLACE, SPECIAL_FILE
@@ -103,7 +103,7 @@ class Selection:
 
     def allows(self, kind: Kind, path: str) -> bool:
         """Return whether an entry of this kind and path could be in the listing."""
-        if is_partial(path) or (kind == "l" and self.symlinks != "keep"):
+        if is_reserved(path) or (kind == "l" and self.symlinks != "keep"):
             return False
         return self.is_selected(path) and self.matches(FileEntry(kind, path))
 
@@ -139,8 +139,8 @@ def entries(tree: Tree, selection: Selection) -> Iterator[FileEntry]:
         yield from walk.below(_entry(tree, "", tree.stat(""), replace(selection, symlinks="follow"), {}))
         return
     for path in _outermost(selection.paths):
-        if is_partial(path):
-            yield _reserved_entry(tree, path)
+        if is_reserved(path):
+            yield reserved_entry(path, tree.name(path))
             continue
         try:
             first = _entry(tree, path, tree.stat(path), selection, walk.names)
@@ -173,6 +173,11 @@ def _outermost(selection: tuple[str, ...]) -> Iterator[str]:
 def unreadable_entry(path: str, problem: Problem) -> FileEntry:
     """Return an entry for what cannot be transferred, with the reason."""
     return FileEntry("!", path, problem=problem)
+
+
+def reserved_entry(path: str, display_name: str) -> FileEntry:
+    """Return an entry for a user's file that is left out, since its name is reserved."""
+    return unreadable_entry(path, RESERVED_NAME.problem(path=display_name))._replace(lost=("name",))
 
 
 OwnChanges = dict[InodeId, int]
@@ -276,13 +281,9 @@ class _Walk:
         if not self._selection.may_match_below(path) or is_own_name(name):
             return None
         if name.startswith(PARTIAL_PREFIX):
-            return _reserved_entry(self._tree, path)
+            return reserved_entry(path, self._tree.name(path))
         entry = _inspect(self._tree, path, self._selection, self.names)
         return entry if entry and self._selection.matches(entry) else None
-
-
-def _reserved_entry(tree: Tree, path: str) -> FileEntry:
-    return unreadable_entry(path, RESERVED_NAME.problem(path=tree.name(path)))._replace(lost=("name",))
 
 
 def _list_once(directory: _WalkedDirectory) -> Iterator[FileEntry]:

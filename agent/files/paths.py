@@ -30,8 +30,13 @@ def is_own_name(name: str) -> bool:
     return _OWN_NAME.fullmatch(name) is not None
 
 
-def is_partial(path: str) -> bool:
+def is_own_path(path: str) -> bool:
     """Return whether a path is, or is inside, a hop's temporary file or directory."""
+    return PARTIAL_PREFIX in path and any(map(is_own_name, path.split("/")))
+
+
+def is_reserved(path: str) -> bool:
+    """Return whether a name in a path is reserved for temporary files."""
     return PARTIAL_PREFIX in path and any(name.startswith(PARTIAL_PREFIX) for name in path.split("/"))
 
 

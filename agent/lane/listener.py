@@ -100,7 +100,7 @@ class Listener:
         for key, _ in self._selector.select(self._wait_s()):
             if key.data is None:
                 self._accept()
-            else:
+            elif key.data.connection.fileno() >= 0:  # else it has just made room for another
                 self._read_hello(key.data)
         for pending in list(self._partial):
             self._read_hello(pending)

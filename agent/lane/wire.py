@@ -42,7 +42,7 @@ from pydantic import Field, TypeAdapter
 from agent.files.digests import DIGEST_BYTES, MAX_COMPARED_RANGES, MIB
 from agent.files.listing import MAX_NUMBER, FileEntry, Selection, is_inside, is_name
 from agent.files.owners import Owner
-from agent.files.paths import is_partial
+from agent.files.paths import is_reserved
 from events.base import Problem
 from events.progress import Loss
 
@@ -110,7 +110,7 @@ def read_entry(fields: Any) -> FileEntry:
         raise ProtocolError("a manifest entry has an unknown kind or lacks a field")
     if not is_inside(path):
         raise ProtocolError("a manifest path leads outside the source")
-    if is_partial(path) and kind != "!":
+    if is_reserved(path) and kind != "!":
         raise ProtocolError("a manifest name is reserved for partial files")
     return entry
 

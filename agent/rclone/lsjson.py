@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from agent.errors import HopError
-from agent.files.listing import MAX_NUMBER, FileEntry, is_inside, unreadable_entry
-from agent.files.paths import is_partial
+from agent.files.listing import MAX_NUMBER, FileEntry, is_inside, reserved_entry, unreadable_entry
+from agent.files.paths import is_own_path, is_reserved
 from agent.problems import LISTED_SIZE_TOO_LARGE, NAME_NOT_UTF8, NOT_A_PATH, SAME_PLACE
 from agent.rclone.names import REPLACEMENT, from_rclone
 
@@ -23,7 +23,7 @@ UNKNOWN_SIZE = -1
 def parse_listing(
     lines: Iterable[bytes], location: object = "", mark: str = "", *, utf8_only: bool = True
 ) -> Iterator[FileEntry]:
-    """Yield the entries of `rclone lsjson`, one line each, without partial files of unfinished hops.
+    """Yield the entries of `rclone lsjson`, one line each, without temporary files of hops.
 
     With `utf8_only`, U+FFFD is a character of a name, not one that replaces other bytes.
 
@@ -33,8 +33,11 @@ def parse_listing(
     for line in lines:
         if line.startswith(b"{"):
             fields = json.loads(line.rstrip(b",\n"))
-            if not is_partial(path := from_rclone(str(fields["Path"]))):
-                if not utf8_only and REPLACEMENT in path:
+            path = from_rclone(str(fields["Path"]))
+            if not is_own_path(path):
+                if is_reserved(path):
+                    yield reserved_entry(path, f"{location}{path}")
+                elif not utf8_only and REPLACEMENT in path:
                     yield unreadable_entry(path, NAME_NOT_UTF8.problem(path=f"{location}{path}"))
                 else:
                     yield parse_entry(path, fields, location)

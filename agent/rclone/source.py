@@ -15,7 +15,8 @@ from contextlib import closing
 
 from agent import problems
 from agent.errors import HopError, display_path
-from agent.files.listing import FileEntry, Selection, is_inside, unreadable_entry
+from agent.files.listing import FileEntry, Selection, is_inside, reserved_entry, unreadable_entry
+from agent.files.paths import is_reserved
 from agent.pull import worker_pool
 from agent.pull.bandwidth import chunk_size_for, limiter_for
 from agent.pull.comparison import PROVISIONAL_NS
@@ -198,10 +199,12 @@ class RcloneSource:
     def _list_selected(self, selection: tuple[str, ...]) -> Iterator[FileEntry]:
         """Look up each selected object by itself: a bucket may hold millions of others."""
         with closing(ObjectStat(self._server, self._backend)) as stat:
-            paths = list(filter(_is_listable, selection))
+            paths = [path for path in selection if _is_listable(path) and not is_reserved(path)]
             for path in selection:
                 if not _is_listable(path):
                     yield unreadable_entry(path, problems.NOT_A_PATH.problem(path=f"{self._location}{path}"))
+                elif is_reserved(path):
+                    yield reserved_entry(path, f"{self._location}{path}")
             found = stat.stat_all([self._backend.path_below_root(path) for path in paths])
             for path, one in zip(paths, found, strict=True):
                 yield self._selected(path, one)

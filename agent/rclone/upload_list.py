@@ -7,7 +7,7 @@ from typing import IO
 from agent.errors import HopError, display_path, problem_of
 from agent.files.listing import FileEntry, entries
 from agent.files.roots import Tree
-from agent.problems import LINK_NOT_FOR_REMOTE, LINK_NOT_FOR_S3, NAME_NOT_UTF8
+from agent.problems import LINK_NOT_FOR_REMOTE, LINK_NOT_FOR_S3, NAME_NOT_UTF8, RESERVED_NAME
 from agent.pull.failures import Failures
 from agent.pull.ledger import Ledger
 from agent.pull.mover import HostResources, batches, selection_of
@@ -74,7 +74,7 @@ class UploadList:
         size = files = 0
         with self.open_tree() as tree:
             self._is_single_file = self._is_file(tree)
-            for batch in batches(self._files(tree), LEDGER_BATCH_SIZE):
+            for batch in batches(self._files(tree, progress), LEDGER_BATCH_SIZE):
                 self._ledger.begin_files(batch)
                 names.writelines(self._list_line(entry) for entry in batch)
                 size, files = size + sum(entry.size for entry in batch), files + len(batch)
@@ -105,14 +105,18 @@ class UploadList:
             raise HopError(problem_of(error, self._source.path)) from error
         return False
 
-    def _files(self, tree: Tree) -> Iterator[FileEntry]:
-        """Yield the files; record a failure for each entry that the backend cannot hold."""
+    def _files(self, tree: Tree, progress: ProgressCounter) -> Iterator[FileEntry]:
+        """Yield the files; record why for each other entry: reserved names are left out, the rest fails."""
         try:
             for entry in entries(tree, self._selection):
                 if self._stopped.is_set():
                     raise PullStoppedError
                 if entry.kind == "f" and is_utf8(entry.path):
                     yield entry
+                elif entry.problem and entry.problem.code == RESERVED_NAME.code:
+                    self._ledger.outcomes.record([entry], "left", entry.problem.message)
+                    progress.add_lost(entry.lost)
+                    self._ledger.outcomes.record_lost(entry.path, entry.lost)
                 elif entry.kind != "d":
                     problem = entry.problem or self._not_supported(tree.name(entry.path), entry.kind)
                     self._failures.add_problem(problem, entry)

@@ -144,9 +144,11 @@ def test_temporary_files_are_not_listed(root):
 
 def test_temporary_files_are_not_listed_in_a_store_or_while_they_arrive(root):
     fields = {"Size": 1, "ModTime": "2026-01-01T00:00:00Z", "IsDir": False}
-    paths = (".crosshaul-abc", ".crosshaul-d/file", "d/.crosshaul-abc", "d.crosshaul-abc")
+    own = ".crosshaul-0123456789abcdef"
+    paths = (own, f"{own}/file", f"d/{own}", f"d{own}", ".crosshaul-of-a-user")
     lines = [json.dumps({"Path": path, **fields}).encode() for path in paths]
-    assert [entry.path for entry in lsjson.parse_listing(lines)] == ["d.crosshaul-abc"]
+    found = [(entry.kind, entry.path) for entry in lsjson.parse_listing(lines)]
+    assert found == [("f", f"d{own}"), ("!", ".crosshaul-of-a-user")]
 
     (root / ".crosshaul-d").mkdir()
     (root / ".crosshaul-d/file").touch()

@@ -24,6 +24,7 @@ from agent.files.same_place import new_mark
 from agent.identity import lane_certificate
 from agent.lane import listener, pending_connections, request_handler, server, wire
 from agent.lane.grants import client_context
+from agent.lane.listener import Listener
 from events.commands import Peer, Serve
 from events.options import Options
 from infra.local.demo_files import MIB, write_random
@@ -651,6 +652,20 @@ class TestStrangers:
             await until(lambda: hosts.server._server.pending_count == 4)
             assert is_open(beside)
             assert all(map(is_open, crowd[1:]))
+
+    def test_speak_and_make_room_in_the_same_moment(self, hosts, monkeypatch):
+        """The port goes on, without an error for a connection that it has just closed."""
+        monkeypatch.setattr(pending_connections, "MAX_PENDING_PER_ADDRESS", 1)
+        port = Listener(("127.0.0.1", 0), hosts.server.grants.context, lambda *_: None)
+        address = ("127.0.0.1", port.port)
+        with socket.create_connection(address) as first:
+            port._accept_and_read()
+            with socket.create_connection(address):
+                first.sendall(b"late")
+                port._accept_and_read()
+                assert port.pending_count == 1
+        port.listen()
+        port.close_port()
 
     async def test_make_room_for_a_peer_that_has_said_hello(self, hosts, monkeypatch):
         """Idle connections that come later do not end a handshake that goes on."""

@@ -399,6 +399,17 @@ class TestPullFromS3:
         assert len(started) == 2
 
 
+@pytest.mark.parametrize("whole", [True, False], ids=["prefix", "selection"])
+async def test_objects_with_a_reserved_name_are_left_out_and_counted(host, whole):
+    for key in ("in/.crosshaul-mine/a", "in/b"):
+        host.put(key, b"x")
+    order = host.order(f"s3://{BUCKET}/in/", "/data/")
+    selection = None if whole else (".crosshaul-mine/a", "b")
+    await host.move(order.model_copy(update={"selection": selection}))
+    assert [path.name for path in host.data.iterdir()] == ["b"]
+    assert host.progress_counter.snapshot().lost.name >= 1
+
+
 class TestPushToS3:
     async def test_files_of_a_tree_are_copied(self, host):
         for name in ODD:
@@ -417,6 +428,13 @@ class TestPushToS3:
         assert differences(kinds, listing(host.data / "back")) == []
         assert up.digest != "0" * 32
         assert down.digest != "0" * 32
+
+    async def test_a_users_file_with_a_reserved_name_is_left_out_and_counted(self, host):
+        write_random(host.data / "t/.crosshaul-mine", 500)
+        write_random(host.data / "t/one", 500)
+        await host.move(host.order("/data/t/", f"s3://{BUCKET}/kept/"))
+        assert set(host.keys()) == {"kept/one"}
+        assert host.progress_counter.snapshot().lost.name == 1
 
     async def test_a_single_file_gets_the_given_name(self, host):
         write_random(host.data / "one", 500)
