@@ -42,6 +42,7 @@ from tests.support.s3_front import ARCHIVED, EXPIRED, OTHER_KEY, Answer, S3Error
 from tests.support.waiting import HANG_TIMEOUT_S, until
 
 BUCKET = "media"
+YEAR_10000 = int(datetime.max.replace(tzinfo=UTC).timestamp()) + 1
 
 
 class Host:
@@ -562,6 +563,16 @@ class TestPushToS3:
         stopped.set()
         with pytest.raises(asyncio.CancelledError):
             await moving
+
+    async def test_a_file_from_the_far_future_is_copied(self, host):
+        """A wrong clock or a damaged archive writes times that HTTP cannot say; the disk here takes them."""
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as in_memory:
+            host.data = Path(in_memory)
+            write_random(host.data / "t/future", 500)
+            os.utime(host.data / "t/future", (YEAR_10000, YEAR_10000))
+            assert (host.data / "t/future").stat().st_mtime == YEAR_10000
+            await host.move(host.order("/data/t/", f"s3://{BUCKET}/kept/"))
+            assert host.keys() == {"kept/future": (host.data / "t/future").read_bytes()}
 
     async def test_a_dry_run_to_a_missing_bucket_fails(self, host):
         write_random(host.data / "x", 5)
