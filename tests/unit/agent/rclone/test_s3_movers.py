@@ -7,11 +7,13 @@ import subprocess
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -162,6 +164,13 @@ async def host(tmp_path, cloud):
     host.close()
 
 
+def key_given_to(rclone: s3_process.S3RcloneProcess) -> str:
+    """Return the access key that an rclone which starts now would get."""
+    shown = {"Authorization": rclone._environment["AWS_CONTAINER_AUTHORIZATION_TOKEN"]}
+    answer = httpx.get(rclone._environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"], headers=shown)
+    return answer.raise_for_status().json()["AccessKeyId"]
+
+
 ODD = (
     "plain.txt",
     "12:30:05.log",
@@ -308,6 +317,23 @@ class TestPullFromS3:
         host.stand_before(lambda *_: EXPIRED)
         error = await host.fails(host.order(f"s3://{BUCKET}/in/", "/data/"))
         assert (error.problem.code, error.problem.retryable) == ("s3-credentials-refused", True)
+
+    def test_readers_that_are_refused_together_discard_the_old_credentials_only(self, host):
+        """Eight readers learn that a session has ended; the last of them when rclone has the new one."""
+        old, new = host.key_ids[:2]
+        rclone = s3_process.S3RcloneProcess(
+            f"{TRANSFER}-0", S3Route(region="eu-central-1", endpoint=host.endpoint), host.credentials
+        )
+        try:
+            assert key_given_to(rclone) == old
+            with ThreadPoolExecutor(8) as readers:
+                reports = [readers.submit(rclone.discard_credentials) for _ in range(8)]
+            assert all(report.result() for report in reports)
+            assert key_given_to(rclone) == new
+            assert rclone.discard_credentials()
+            assert key_given_to(rclone) == new
+        finally:
+            rclone.close()
 
     async def test_credentials_that_expire_during_a_pull_are_replaced(self, host):
         host.put("in/x", b"x")
