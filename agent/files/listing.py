@@ -105,9 +105,10 @@ class Selection:
         """Return whether an entry of this kind and path could be in the listing."""
         if is_reserved(path) or (kind == "l" and self.symlinks != "keep"):
             return False
-        return self._is_selected(path) and self.matches(FileEntry(kind, path))
+        return self.is_selected(path) and self.matches(FileEntry(kind, path))
 
-    def _is_selected(self, path: str) -> bool:
+    def is_selected(self, path: str) -> bool:
+        """Return whether a path is selected or below a selected one, whatever the filters say."""
         if self._paths is None:
             return True
         names = path.split("/")
@@ -125,8 +126,11 @@ class Selection:
 def entries(tree: Tree, selection: Selection) -> Iterator[FileEntry]:
     """Yield everything below the location, or below each selected path, once, if the filters match it.
 
-    What is deleted during the listing is left out. Raises OSError if the location does not exist, HopError if
-    the destination's mark shows that source and destination overlap.
+    What is deleted during the listing is left out, and so is a selected path that no file system can have:
+    the hop that was to bring it here from S3 has reported it.
+
+    Raises OSError if the location does not exist, HopError if the destination's mark shows that source and
+    destination overlap.
     """
     if selection.destination:
         require_apart(tree, selection.destination)
@@ -135,6 +139,9 @@ def entries(tree: Tree, selection: Selection) -> Iterator[FileEntry]:
         yield from walk.below(_entry(tree, "", tree.stat(""), replace(selection, symlinks="follow"), {}))
         return
     for path in _outermost(selection.paths):
+        if is_reserved(path):
+            yield reserved_entry(path, tree.name(path))
+            continue
         try:
             first = _entry(tree, path, tree.stat(path), selection, walk.names)
         except OSError as error:
@@ -155,9 +162,9 @@ def entry_at(tree: Tree, selection: Selection, path: str) -> FileEntry | None:
 
 
 def _outermost(selection: tuple[str, ...]) -> Iterator[str]:
-    """Yield each path once, without those below another."""
-    chosen = set(selection)
-    for path in dict.fromkeys(selection):
+    """Yield each path once, without those below another and those that are none."""
+    chosen = dict.fromkeys(path for path in selection if path and is_inside(path))
+    for path in chosen:
         names = path.split("/")
         if not any("/".join(names[:depth]) in chosen for depth in range(1, len(names))):
             yield path
@@ -168,13 +175,13 @@ def unreadable_entry(path: str, problem: Problem) -> FileEntry:
     return FileEntry("!", path, problem=problem)
 
 
-OwnChanges = dict[InodeId, int]
-"""The status change, in ns, that this agent has caused itself by deleting another name of a file."""
-
 def reserved_entry(path: str, display_name: str) -> FileEntry:
     """Return an entry for a user's file that is left out, since its name is reserved."""
     return unreadable_entry(path, RESERVED_NAME.problem(path=display_name))._replace(lost=("name",))
 
+
+OwnChanges = dict[InodeId, int]
+"""The status change, in ns, that this agent has caused itself by deleting another name of a file."""
 
 LinkedNames = dict[InodeId, str]
 """The first path of each file with several hard links."""

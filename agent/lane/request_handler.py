@@ -246,8 +246,14 @@ class HopRequestHandler(LaneRequestHandler):
 
 
 def _selection(grant: Grant, body: dict[str, Any]) -> Selection:
-    """Return what is listed for a request, which adds only where the destination's marker file is."""
-    return replace(grant.selection, destination=requests.parse_marked_place(body))
+    """Return what is listed for a request: what the grant allows, or of that only one path."""
+    selection = replace(grant.selection, destination=requests.parse_marked_place(body))
+    path = requests.parse_lookup(body)
+    if path is None:
+        return selection
+    if not selection.is_selected(path):
+        raise requests.malformed("a path is not part of this hop", 403)
+    return replace(selection, paths=(path,))
 
 
 def _require_allowed(grant: Grant, entries: Sequence[FileEntry]) -> None:

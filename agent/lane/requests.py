@@ -113,6 +113,14 @@ def parse_marked_place(body: dict[str, Any]) -> MarkedLocation | None:
     return MarkedLocation("", str(above), str(below), str(identity))
 
 
+def parse_lookup(body: dict[str, Any]) -> str | None:
+    """Return the only path to list; None if everything is to be listed."""
+    path = body.get("path")
+    if path is not None and not (path and is_inside(path)):
+        raise malformed("the path leads outside the source")
+    return None if path is None else str(path)
+
+
 def parse_mark(body: dict[str, Any]) -> str:
     """Return the name of the destination's marker file."""
     value = body.get("mark")

@@ -1,7 +1,8 @@
 """Messages of the lane: HTTP/1.1 over TLS 1.3, POST with a JSON body, the hop token as bearer token.
 
 POST /hops/HOP/manifest     {"mark" or "identity",
-                             "above", "below"}                  → one JSON array a line; last ["end", count]
+                             "above", "below", "path"}          → one JSON array a line; last ["end", count];
+                                                                  with "path", only of that selected path
 POST /hops/HOP/incremental  as for manifest                     → as for manifest, while another hop is still
                                                                   writing the files at the source
 POST /hops/HOP/range        {"path", "size", "mtime_ns",
@@ -24,7 +25,8 @@ its own, with the same token; the connection then changes direction:
 
     POST /hops/HOP/reverse   {"dialed"}, Upgrade: crosshaul-lane → 101
 
-What is listed, and may be requested, is in the source's `Serve` command: its path, options and selection.
+What is listed, and may be requested, is in the source's `Serve` command: its path, options and selection. A
+manifest request can only narrow it, to look up one file that has changed.
 
 Refusals are problem details. JSON is ASCII only, so that names that are not valid UTF-8 (surrogate escapes in
 Python) are transferred unchanged.
@@ -142,8 +144,15 @@ def is_number(value: Any, minimum: int = 0) -> bool:
 
 
 def manifest_request(selection: Selection) -> dict[str, object]:
-    """Return the body of a manifest request: where the destination's marker file is, if there is one."""
-    return asdict(selection.destination) if selection.destination else {}
+    """Return the body of a manifest request.
+
+    It has where the destination's marker file is, if there is one, and the path if only one is wanted.
+    """
+    body: dict[str, object] = asdict(selection.destination) if selection.destination else {}
+    match selection.paths:
+        case (path,) if path and is_inside(path):
+            body["path"] = path
+    return body
 
 
 def pack_request(entries: Iterable[FileEntry]) -> bytes:

@@ -198,9 +198,13 @@ class SyncPass:
                 raise PullStoppedError
             if self._selection.owners and entry.owner is None and entry.kind != "!":
                 raise HopError(OWNERS_NOT_REPORTED.problem(source=self._command.source))
-            if self._selection.matches(entry):  # older agents do not filter, and S3 cannot
+            if self._is_wanted(entry):  # a source need not be right, and S3 cannot filter
                 self._spool.put(entry)
                 yield entry
+
+    def _is_wanted(self, entry: FileEntry) -> bool:
+        """Return whether the entry is selected. A single object is, whatever paths are: it has none."""
+        return self._selection.matches(entry) and (not entry.path or self._selection.is_selected(entry.path))
 
     # --- planning ---
 

@@ -16,7 +16,7 @@ import xxhash
 
 from agent.errors import problem_of
 from agent.files.digests import CHUNK_BYTES, RANGE_BYTES, file_digest, read_digest
-from agent.files.listing import FileEntry, open_source
+from agent.files.listing import FileEntry, open_source, stored_ns
 from agent.files.roots import Tree
 from agent.pull.bandwidth import RateLimiter
 from agent.pull.failures import Failures
@@ -259,4 +259,4 @@ class _RangeDigests:
 
 def _current_entry(descriptor: int, path: str) -> FileEntry:
     found = os.fstat(descriptor)
-    return FileEntry("f", path, found.st_size, found.st_mtime_ns)
+    return FileEntry("f", path, found.st_size, stored_ns(found.st_mtime_ns))

@@ -8,8 +8,11 @@ https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.ht
 import hmac
 import json
 import logging
+import math
 import os
 import secrets
+import threading
+import time
 from http.server import BaseHTTPRequestHandler
 
 from agent.errors import HopError
@@ -24,6 +27,8 @@ from events.views import CredentialsView
 log = logging.getLogger(__name__)
 
 REMOTE = "s3"
+LATE_REFUSALS_S = 3.0
+"""Seconds after credentials were replaced in which a refusal may still be one of the old ones."""
 
 
 class S3RcloneProcess(RcloneProcess):
@@ -106,8 +111,12 @@ class _CredentialsEndpoint:
     def __init__(self, hop_id: str, credentials: Credentials) -> None:
         self._hop_id = hop_id
         self._credentials = credentials
-        self._issued: CredentialsView | None = None
+        self._handed_out: CredentialsView | None = None
+        """What rclone got last; others may be issued already."""
         self._refused: list[CredentialsView] = []
+        self._discarded_at = -math.inf
+        """On the monotonic clock, in seconds."""
+        self._discarding = threading.Lock()
         self._token = secrets.token_urlsafe(32)
         self.refusal: HopError | SourceConnectionError | None = None
         self._server = LoopbackServer(_CredentialsHandler, self, "credentials")
@@ -121,19 +130,25 @@ class _CredentialsEndpoint:
 
     def issue(self) -> CredentialsView:
         refused = {"refused": self._refused[-1]} if self._refused else {}
-        self._issued = self._credentials(self._hop_id, **refused)
-        return self._issued
+        return self._credentials(self._hop_id, **refused)
 
     def discard(self) -> bool:
-        """Replace credentials that S3 refuses; return False if it has refused others before."""
-        if self._issued and self._issued not in self._refused:
-            log.warning("S3 refuses credentials", extra={"hop_id": self._hop_id})
-            self._refused.append(self._issued)
-            try:
-                self.issue()
-            except Exception as error:  # the next request for them reports it
-                log.info("no other credentials yet", extra={"hop_id": self._hop_id, "reason": str(error)})
-        return len(self._refused) == 1
+        """Replace credentials that S3 refuses; return False if it has refused others before.
+
+        Several readers are refused at once. Their late reports are about the old credentials, even if a new
+        rclone has others already. Thread-safe.
+        """
+        with self._discarding:
+            refused, now = self._handed_out, time.monotonic()
+            if refused and refused not in self._refused and now - self._discarded_at > LATE_REFUSALS_S:
+                log.warning("S3 refuses credentials", extra={"hop_id": self._hop_id})
+                self._refused.append(refused)
+                try:
+                    self.issue()
+                except Exception as error:  # the next request for them reports it
+                    log.info("no other credentials yet", extra={"hop_id": self._hop_id, "reason": str(error)})
+                self._discarded_at = time.monotonic()
+            return len(self._refused) == 1
 
     def answer(self, token: str) -> tuple[int, bytes]:
         if not hmac.compare_digest(token.encode(), self._token.encode()):
@@ -143,7 +158,7 @@ class _CredentialsEndpoint:
         except Exception as error:
             self.refusal = credentials_refused(error)
             return 400, json.dumps({"code": "Unavailable", "message": str(error)}).encode()
-        self.refusal = None
+        self.refusal, self._handed_out = None, issued
         answer = {
             "AccessKeyId": issued.access_key_id,
             "SecretAccessKey": issued.secret_access_key,

@@ -171,7 +171,7 @@ class Dispatcher:
             endpoints=self._dialable(peer),
             until=self._clock() + SERVE_LIFETIME,
             options=options,
-            selection=transfer.selection,
+            selection=_selection(transfer, hop),
             own_certificate=_own(source),
             relay=self._relay(hop, options),
             previous_hop=_streaming_upstream(transfer, hop),

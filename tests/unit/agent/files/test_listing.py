@@ -144,16 +144,17 @@ def test_temporary_files_are_not_listed(root):
 
 def test_temporary_files_are_not_listed_in_a_store_or_while_they_arrive(root):
     fields = {"Size": 1, "ModTime": "2026-01-01T00:00:00Z", "IsDir": False}
-    own, partial = ".crosshaul-0123456789abcdef", ".crosshaul-abcdefghij0123456789-0"
-    paths = (own, f"{partial}/file", f"d/{own}", f"d{own}")
+    own = ".crosshaul-0123456789abcdef"
+    paths = (own, f"{own}/file", f"d/{own}", f"d{own}", ".crosshaul-of-a-user")
     lines = [json.dumps({"Path": path, **fields}).encode() for path in paths]
-    assert [entry.path for entry in lsjson.parse_listing(lines)] == [f"d{own}"]
+    found = [(entry.kind, entry.path) for entry in lsjson.parse_listing(lines)]
+    assert found == [("f", f"d{own}"), ("!", ".crosshaul-of-a-user")]
 
-    (root / partial).mkdir()
-    (root / partial / "file").touch()
+    (root / ".crosshaul-d").mkdir()
+    (root / ".crosshaul-d/file").touch()
     roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
     with roots.tree("/data", writing=False) as tree:
-        assert entry_at(tree, Selection(), f"{partial}/file") is None
+        assert entry_at(tree, Selection(), ".crosshaul-d/file") is None
 
 
 def test_only_selected_paths_are_listed(root):
@@ -171,6 +172,25 @@ def test_paths_selected_twice_are_listed_once(root):
         (root / name).touch()
     selection = ("a/b", "a", "ab", "a/b/c", "ab")
     assert [entry.path for entry in entries_of(root, selection=selection)] == ["a", "a/b", "a/b/c", "ab"]
+
+
+def test_selected_paths_that_no_file_system_can_have_do_not_stop_the_rest(root):
+    (root / "x").mkdir()
+    for name in ("x/y", "good"):
+        (root / name).touch()
+    (root.parent / "up").touch()
+    impossible = ("x//y", "../up", "x/./y", "/lead", "marker/", "n\0ul", "")
+    found = listed(root, selection=(*impossible, "good"))
+    assert set(found) == {"good"}
+    assert found["good"].kind == "f"
+
+
+def test_a_selected_name_that_is_reserved_is_reported(root):
+    (root / ".crosshaul-notes").touch()
+    (root / "good").touch()
+    found = listed(root, selection=(".crosshaul-notes", "good"))
+    assert found[".crosshaul-notes"].problem.code == "reserved-name"
+    assert found["good"].kind == "f"
 
 
 def test_a_selected_dangling_link_is_reported_and_the_rest_is_listed(root):

@@ -325,6 +325,10 @@ class TestMalformedRequest:
             ("manifest", {"mark": "file", "above": "", "below": ""}),
             ("manifest", {"mark": new_mark(HOP), "above": "\ud800", "below": ""}),
             ("manifest", {"mark": new_mark(HOP)}),
+            ("manifest", {"path": "../beside"}),
+            ("manifest", {"path": ""}),
+            ("manifest", {"path": 5}),
+            ("manifest", {"path": "n\0ul"}),
         ],
     )
     def test_is_answered_with_a_problem(self, hosts, caplog, verb, body):
@@ -429,8 +433,9 @@ class TestHostileDestination:
         hosts.serve(OTHER, "/data/place/", Options(move=True, **options), selection)
         before, found = self.everything(hosts), (hosts.data / "place" / path).stat()
         with LaneTestClient(hosts, OTHER) as client:
-            one = [path, 1, found.st_mtime_ns]
-            ranged = {"path": path, "size": 1, "mtime_ns": found.st_mtime_ns, "start": 0, "length": 1}
+            one = [path, 1, found.st_mtime_ns, found.st_ctime_ns]
+            ranged = dict(zip(("path", "size", "mtime_ns", "ctime_ns"), one, strict=True))
+            ranged |= {"start": 0, "length": 1}
             status, answer = client.request("range", ranged, hop=OTHER)
             assert status in {403, 404}
             for verb in ("pack", "digests"):
@@ -461,9 +466,25 @@ class TestHostileDestination:
         files = {path for kind, path, *_ in lines if kind == "f"}
         assert files == {"open/file"}
 
+    @pytest.mark.parametrize(("options", "selection"), LIMITS)
+    @pytest.mark.parametrize("path", ["secret", "secret/key", "way/key", "leak", ".crosshaul-part", "beside"])
+    def test_looks_up_only_what_the_command_says(self, hosts, options, selection, path):
+        hosts.serve(OTHER, "/data/place/", Options(**options), selection)
+        with LaneTestClient(hosts, OTHER) as client:
+            status, answer = client.request("manifest", {"path": path}, hop=OTHER)
+            assert status in {200, 403}
+            lines = [json.loads(line) for line in answer.splitlines()]
+            assert status == 403 or not [line for line in lines if line[0] in "fd"]
+            _, answer = client.request("manifest", {"path": "open/file"}, hop=OTHER)
+            assert [line[:2] for line in map(json.loads, answer.splitlines())] == [
+                ["f", "open/file"],
+                ["end", 1],
+            ]
+
     def test_reads_through_links_only_inside_the_place_and_only_if_ordered(self, hosts):
         (hosts.data / "place/inside").symlink_to("open/file")
-        body = {"files": [["inside", 1, (hosts.data / "place/open/file").stat().st_mtime_ns]]}
+        found = (hosts.data / "place/open/file").stat()
+        body = {"files": [["inside", 1, found.st_mtime_ns, found.st_ctime_ns]]}
         for options, state in ((Options(), wire.UNREADABLE), (Options(symlinks="follow"), wire.OK)):
             hosts.serve(OTHER, "/data/place/", options)
             with LaneTestClient(hosts, OTHER) as client:

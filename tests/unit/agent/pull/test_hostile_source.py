@@ -265,6 +265,27 @@ async def test_listing_with_path_outside_ends_the_hop(hosts, hostile, line):
     assert await ends(hosts) == "source-misbehaved"
 
 
+async def test_files_that_were_not_selected_are_not_written(hosts, hostile):
+    """A source that lists everything must not overwrite what the transfer leaves alone."""
+    (hosts.archive / "t").mkdir()
+    (hosts.archive / "t/kept").write_text("precious")
+    names = ("chosen", "kept", "chosen too", "d/within", "d2/beside")
+    directories = [["d", name, 0, 10**18, 0o755, False, "", 1] for name in ("d", "d2")]
+
+    def respond(connection: ssl.SSLSocket, verb: str, body: dict) -> None:
+        if verb == "manifest":
+            connection.sendall(listing(PLACE, *directories, *(file(name, 5) for name in names)))
+            return
+        packed = b"".join(b"\0" + digest_of(b"hello") + b"hello" for _ in body["files"])
+        connection.sendall(head(len(packed)) + packed)
+
+    hostile(respond)
+    await hosts.move(hosts.order("/data/t/", "/archive/t/", selection=("chosen", "d")))
+    assert (hosts.archive / "t/kept").read_text() == "precious"
+    written = {str(path.relative_to(hosts.archive / "t")) for path in hosts.archive.rglob("t/**/*")}
+    assert written == {"kept", "chosen", "d", "d/within"}
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -19,6 +19,7 @@ from agent.files.listing import FileEntry
 from agent.files.paths import PARTIAL_PREFIX
 from agent.identity import lane_certificate
 from agent.lane import connector
+from agent.lane.client import LaneClient
 from agent.pull import destination, ledger, pull, spool, worker_context
 from agent.pull.bandwidth import BandwidthSchedule, SharedBandwidth
 from agent.pull.job_queue import JobQueue, RangeJob
@@ -332,6 +333,46 @@ class TestUnavailableFile:
         assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
         assert hosts.progress.bytes_done == hosts.progress.bytes_total == size + 7
         assert partial_files(hosts.archive) == []
+
+    @pytest.mark.parametrize("selection", [None, ("lively", "other")], ids=["all", "selected"])
+    async def test_changed_file_is_looked_up_without_listing_the_others(self, hosts, monkeypatch, selection):
+        for name in ("lively", "other", "third"):
+            write_random(hosts.data / "t" / name, 100)
+        before_first_read(monkeypatch, lambda: write_random(hosts.data / "t/lively", 107))
+        listings = recorded_listings(monkeypatch)
+
+        await hosts.move(hosts.order("/data/t/", "/archive/t/", selection=selection))
+
+        assert listings[1:] == [["lively"]]
+        assert (hosts.archive / "t/lively").read_bytes() == (hosts.data / "t/lively").read_bytes()
+
+    @pytest.mark.parametrize("size", [100, 2 * RANGE_BYTES])
+    async def test_file_that_changed_and_was_then_deleted_is_reported(self, hosts, monkeypatch, size):
+        write_random(hosts.data / "t/gone", size)
+        write_random(hosts.data / "t/good", 100)
+        before_first_read(monkeypatch, lambda: write_random(hosts.data / "t/gone", size + 7))
+        recorded_listings(monkeypatch, before_second=(hosts.data / "t/gone").unlink)
+
+        error = await hosts.fails(hosts.order("/data/t/", "/archive/t/"))
+
+        assert [(one.code, one.path) for one in error.failures] == [("source-missing", "/data/t/gone")]
+        assert [path.name for path in (hosts.archive / "t").iterdir()] == ["good"]
+
+
+def recorded_listings(monkeypatch, before_second=lambda: None) -> list[list[str]]:
+    """Return a list that gets the paths of each listing."""
+    really, listings = LaneClient.manifest, []
+
+    def manifest(self, selection):
+        if len(listings) == 1:
+            before_second()
+        listings.append([])
+        for entry in really(self, selection):
+            listings[-1].append(entry.path)
+            yield entry
+
+    monkeypatch.setattr(LaneClient, "manifest", manifest)
+    return listings
 
 
 def before_first_read(monkeypatch, act) -> None:

@@ -7,11 +7,13 @@ import subprocess
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -42,6 +44,7 @@ from tests.support.s3_front import ARCHIVED, EXPIRED, OTHER_KEY, Answer, S3Error
 from tests.support.waiting import HANG_TIMEOUT_S, until
 
 BUCKET = "media"
+YEAR_10000 = int(datetime.max.replace(tzinfo=UTC).timestamp()) + 1
 
 
 class Host:
@@ -159,6 +162,13 @@ async def host(tmp_path, cloud):
     host = Host(tmp_path, cloud)
     yield host
     host.close()
+
+
+def key_given_to(rclone: s3_process.S3RcloneProcess) -> str:
+    """Return the access key that an rclone which starts now would get."""
+    shown = {"Authorization": rclone._environment["AWS_CONTAINER_AUTHORIZATION_TOKEN"]}
+    answer = httpx.get(rclone._environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"], headers=shown)
+    return answer.raise_for_status().json()["AccessKeyId"]
 
 
 ODD = (
@@ -307,6 +317,23 @@ class TestPullFromS3:
         host.stand_before(lambda *_: EXPIRED)
         error = await host.fails(host.order(f"s3://{BUCKET}/in/", "/data/"))
         assert (error.problem.code, error.problem.retryable) == ("s3-credentials-refused", True)
+
+    def test_readers_that_are_refused_together_discard_the_old_credentials_only(self, host):
+        """Eight readers learn that a session has ended; the last of them when rclone has the new one."""
+        old, new = host.key_ids[:2]
+        rclone = s3_process.S3RcloneProcess(
+            f"{TRANSFER}-0", S3Route(region="eu-central-1", endpoint=host.endpoint), host.credentials
+        )
+        try:
+            assert key_given_to(rclone) == old
+            with ThreadPoolExecutor(8) as readers:
+                reports = [readers.submit(rclone.discard_credentials) for _ in range(8)]
+            assert all(report.result() for report in reports)
+            assert key_given_to(rclone) == new
+            assert rclone.discard_credentials()
+            assert key_given_to(rclone) == new
+        finally:
+            rclone.close()
 
     async def test_credentials_that_expire_during_a_pull_are_replaced(self, host):
         host.put("in/x", b"x")
@@ -562,6 +589,16 @@ class TestPushToS3:
         stopped.set()
         with pytest.raises(asyncio.CancelledError):
             await moving
+
+    async def test_a_file_from_the_far_future_is_copied(self, host):
+        """A wrong clock or a damaged archive writes times that HTTP cannot say; the disk here takes them."""
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as in_memory:
+            host.data = Path(in_memory)
+            write_random(host.data / "t/future", 500)
+            os.utime(host.data / "t/future", (YEAR_10000, YEAR_10000))
+            assert (host.data / "t/future").stat().st_mtime == YEAR_10000
+            await host.move(host.order("/data/t/", f"s3://{BUCKET}/kept/"))
+            assert host.keys() == {"kept/future": (host.data / "t/future").read_bytes()}
 
     async def test_a_dry_run_to_a_missing_bucket_fails(self, host):
         write_random(host.data / "x", 5)

@@ -199,8 +199,13 @@ def test_keys_that_are_no_path_are_reported_by_the_first_hop_and_not_asked_of_th
     world.stream()
     world.report(Started, world.hop(transfer_id))
     world.stream()
-    asked = {command.hop_id: command.selection for _, command in world.fleet.sent if command.kind == "move"}
-    assert asked == {f"{transfer_id}-0": keys, f"{transfer_id}-1": ("good",)}
+    asked = {
+        (command.kind, command.hop_id): command.selection
+        for _, command in world.fleet.sent
+        if command.kind in {"move", "serve"}
+    }
+    first, second = f"{transfer_id}-0", f"{transfer_id}-1"
+    assert asked == {("move", first): keys, ("move", second): ("good",), ("serve", second): ("good",)}
 
 
 def test_a_chain_that_deletes_does_not_go_on_in_part(world: ControlPlaneFixture):
