@@ -66,7 +66,7 @@ Nothing is lost: the journal is consistent, as after a power cut.
 
 
 SPACE_POLL_INTERVAL_S = 2.0
-"""Seconds between two checks of a full disk."""
+"""Seconds between two attempts to open the state directory on a full disk."""
 
 
 def register(
@@ -108,36 +108,52 @@ def run(config_path: Path) -> None:
 def _open_state(files: Files, registration: Registration, opened: ExitStack) -> Journal:
     """Lock the state directory, mend in it what can be mended, and open the journal; `opened` closes both.
 
-    Raises HostError if the agent cannot work with it: then it must not be started again until somebody has
-    put it right. It waits for space on a full disk, though, since that may come at any time.
+    It waits for space on a full disk, since that may come at any time.
+
+    Raises:
+        HostError: somebody must put the state directory right; until then no start can succeed.
+        OSError, sqlite3.Error: a fault that may pass, such as one of the disk: a later start may succeed.
     """
-    try:
-        opened.enter_context(lock.exclusive(files.lock))
-        _wait_for_space(files.folder)
-        Keyring(files.folder).repair()
-        if files.ca.exists():
-            require_authorities(files.ca)
-        for folder in (files.folder / "hops", files.folder / "manifests"):
-            if (folder.exists() or folder.is_symlink()) and not folder.is_dir():
-                Quarantine(files.folder).move(folder, "it is not a directory")
-        Status(files.status).delete_file()  # left behind by a killed process
-        return opened.enter_context(_journal(files, registration))
-    except KeyFileError as error:
-        raise HostError(str(error), REPLACE_KEYS) from error
-    except (OSError, sqlite3.Error) as error:
-        raise state_disk.host_error(error, files.folder) from error
-
-
-def _wait_for_space(folder: Path) -> None:
-    """Wait while the disk of the state directory is full, instead of ending, again at each start."""
-    Reserve(folder).give_back_if_needed()
     is_reported = False
-    while (error := state_disk.write_error(folder)) and state_disk.is_full(error, folder):
-        if not is_reported:
-            log.error("waiting for space", extra={"reason": f"the disk of {folder} is full"})
-            systemd.notify_ready()  # otherwise systemd would end the start and repeat it
-            is_reported = True
-        time.sleep(SPACE_POLL_INTERVAL_S)
+    while True:
+        try:
+            with ExitStack() as attempt:
+                journal = _try_to_open_state(files, registration, attempt)
+                opened.push(attempt.pop_all())
+                return journal
+        except KeyFileError as error:
+            raise HostError(str(error), REPLACE_KEYS) from error
+        except (OSError, sqlite3.Error) as error:
+            if state_disk.is_full(error, files.folder):
+                if not is_reported:
+                    _report_full_disk(files.folder)
+                    is_reported = True
+                time.sleep(SPACE_POLL_INTERVAL_S)
+            elif lasting := state_disk.lasting_fault(error, files.folder, files.journal):
+                raise state_disk.host_error(lasting, files.folder) from error
+            else:
+                raise
+
+
+def _report_full_disk(folder: Path) -> None:
+    log.error("waiting for space", extra={"reason": f"the disk of {folder} is full"})
+    systemd.notify_ready()  # otherwise systemd would end the start and repeat it
+
+
+def _try_to_open_state(files: Files, registration: Registration, opened: ExitStack) -> Journal:
+    """Do once what `_open_state` does. Raises HostError, KeyFileError, OSError, sqlite3.Error."""
+    Reserve(files.folder).give_back_if_needed()
+    if (error := state_disk.write_error(files.folder)) and state_disk.is_full(error, files.folder):
+        raise error
+    opened.enter_context(lock.exclusive(files.lock))
+    Keyring(files.folder).repair()
+    if files.ca.exists():
+        require_authorities(files.ca)
+    for folder in (files.folder / "hops", files.folder / "manifests"):
+        if (folder.exists() or folder.is_symlink()) and not folder.is_dir():
+            Quarantine(files.folder).move(folder, "it is not a directory")
+    Status(files.status).delete_file()  # left behind by a killed process
+    return opened.enter_context(_journal(files, registration))
 
 
 def _log_thread(failed: threading.ExceptHookArgs) -> None:
