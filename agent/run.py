@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from functools import cache, partial
@@ -228,14 +229,34 @@ async def _serve(
                     deliver_manifests=ManifestUploader(manifests, upload_manifest).upload_manifests,
                     peer_paths=lane.peer_paths,
                     quarantine=Quarantine(files.folder),
+                    discard_abandoned=partial(_discard_abandoned, roots, files.folder, journal),
                 )
             )
             _handle_signals(service, lambda: _reload(config_path, service, browser, host))
             systemd.notify_ready()
-            open_hop_ids = {hop.hop_id for hop in journal.open_hops()}
-            await asyncio.to_thread(discard_abandoned, roots, files.folder, open_hop_ids)
             log.info("agent up", extra={"agent_id": registration.agent_id, "version": VERSION})
             await _until_stopped(service, status)
+
+
+async def _discard_abandoned(roots: Roots, state: Path, journal: Journal) -> None:
+    await asyncio.to_thread(discard_abandoned, roots, state, _OpenHops(journal))
+
+
+class _OpenHops:
+    """The ids of the hops that are open at each moment. For threads: the journal is the loop's."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._loop = asyncio.get_running_loop()
+
+    def __contains__(self, hop_id: object) -> bool:
+        try:
+            return asyncio.run_coroutine_threadsafe(self._is_open(hop_id), self._loop).result()
+        except (RuntimeError, CancelledError, sqlite3.Error):  # the agent ends: nothing is removed any more
+            return True
+
+    async def _is_open(self, hop_id: object) -> bool:
+        return any(hop.hop_id == hop_id for hop in self._journal.open_hops())
 
 
 async def _until_stopped(service: Service, status: Status) -> None:

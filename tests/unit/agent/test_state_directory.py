@@ -397,6 +397,24 @@ def test_another_user_s_journal_ends_the_start_with_its_name(host, monkeypatch):
     assert error.advice
 
 
+def test_the_agent_comes_up_while_an_earlier_hop_s_mount_hangs(host, monkeypatch):
+    answers, found = threading.Event(), []
+    really = signal.raise_signal
+
+    def stop(number: int) -> None:  # the agent has said Hello
+        answers.set()
+        really(number)
+
+    def search(_roots: object, _state: Path, open_hops) -> None:
+        found.extend([HOP in open_hops, f"{TRANSFER}-1" in open_hops])
+        assert answers.wait(20)
+
+    monkeypatch.setattr(signal, "raise_signal", stop)
+    monkeypatch.setattr(run, "discard_abandoned", search)
+    assert host.start() is None
+    assert found == [True, False]
+
+
 def test_the_reserve_gives_the_journal_room_when_the_disk_is_full(tmp_path, monkeypatch):
     journal = Journal(tmp_path / "journal.db", "reg")
     journal.reserve.fill()
