@@ -4,6 +4,7 @@ Every file of a real agent's directory, as a kill leaves it, is damaged in every
 up, with what it cannot use set aside, or ends with the file's name and advice, and the doctor names it, too.
 """
 
+import asyncio
 import errno
 import os
 import shutil
@@ -21,6 +22,7 @@ from agent.cli.errors import Exit
 from agent.cloud import mqtt_link
 from agent.errors import HostError
 from agent.files.listing import FileEntry
+from agent.files.roots import Roots
 from agent.hops.journal import Journal
 from agent.hops.record import HopRecord
 from agent.identity.registration import Files, read_registration
@@ -398,21 +400,34 @@ def test_another_user_s_journal_ends_the_start_with_its_name(host, monkeypatch):
 
 
 def test_the_agent_comes_up_while_an_earlier_hop_s_mount_hangs(host, monkeypatch):
-    answers, found = threading.Event(), []
-    really = signal.raise_signal
+    said_hello = threading.Event()
+    really, waited = signal.raise_signal, []
 
-    def stop(number: int) -> None:  # the agent has said Hello
-        answers.set()
+    def stop(number: int) -> None:
+        said_hello.set()
         really(number)
 
-    def search(_roots: object, _state: Path, open_hops) -> None:
-        found.extend([HOP in open_hops, f"{TRANSFER}-1" in open_hops])
-        assert answers.wait(20)
-
     monkeypatch.setattr(signal, "raise_signal", stop)
-    monkeypatch.setattr(run, "discard_abandoned", search)
+    monkeypatch.setattr(run, "discard_abandoned", lambda *_: waited.append(said_hello.wait(20)))
     assert host.start() is None
-    assert found == [True, False]
+    assert waited == [True]
+
+
+async def test_a_hop_that_arrives_while_abandoned_ones_are_discarded_is_left_alone(tmp_path, monkeypatch):
+    journal = Journal(tmp_path / "journal.db", "reg")
+    loop, found = asyncio.get_running_loop(), []
+
+    def search(_roots: object, _state: Path, open_hops) -> None:
+        found.append(HOP in open_hops)
+        arrived = threading.Event()
+        loop.call_soon_threadsafe(lambda: (journal.save_hop(HopRecord(move())), arrived.set()))
+        assert arrived.wait(20)
+        found.append(HOP in open_hops)
+
+    monkeypatch.setattr(run, "discard_abandoned", search)
+    await run._discard_abandoned(Roots((), tmp_path), tmp_path, journal)
+    assert found == [False, True]
+    journal.close()
 
 
 def test_the_reserve_gives_the_journal_room_when_the_disk_is_full(tmp_path, monkeypatch):
