@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from functools import cache, partial
@@ -66,7 +67,7 @@ Nothing is lost: the journal is consistent, as after a power cut.
 
 
 SPACE_POLL_INTERVAL_S = 2.0
-"""Seconds between two checks of a full disk."""
+"""Seconds between two attempts to open the state directory on a full disk."""
 
 
 def register(
@@ -108,36 +109,52 @@ def run(config_path: Path) -> None:
 def _open_state(files: Files, registration: Registration, opened: ExitStack) -> Journal:
     """Lock the state directory, mend in it what can be mended, and open the journal; `opened` closes both.
 
-    Raises HostError if the agent cannot work with it: then it must not be started again until somebody has
-    put it right. It waits for space on a full disk, though, since that may come at any time.
+    It waits for space on a full disk, since that may come at any time.
+
+    Raises:
+        HostError: somebody must put the state directory right; until then no start can succeed.
+        OSError, sqlite3.Error: a fault that may pass, such as one of the disk: a later start may succeed.
     """
-    try:
-        opened.enter_context(lock.exclusive(files.lock))
-        _wait_for_space(files.folder)
-        Keyring(files.folder).repair()
-        if files.ca.exists():
-            require_authorities(files.ca)
-        for folder in (files.folder / "hops", files.folder / "manifests"):
-            if (folder.exists() or folder.is_symlink()) and not folder.is_dir():
-                Quarantine(files.folder).move(folder, "it is not a directory")
-        Status(files.status).delete_file()  # left behind by a killed process
-        return opened.enter_context(_journal(files, registration))
-    except KeyFileError as error:
-        raise HostError(str(error), REPLACE_KEYS) from error
-    except (OSError, sqlite3.Error) as error:
-        raise state_disk.host_error(error, files.folder) from error
-
-
-def _wait_for_space(folder: Path) -> None:
-    """Wait while the disk of the state directory is full, instead of ending, again at each start."""
-    Reserve(folder).give_back_if_needed()
     is_reported = False
-    while (error := state_disk.write_error(folder)) and state_disk.is_full(error, folder):
-        if not is_reported:
-            log.error("waiting for space", extra={"reason": f"the disk of {folder} is full"})
-            systemd.notify_ready()  # otherwise systemd would end the start and repeat it
-            is_reported = True
-        time.sleep(SPACE_POLL_INTERVAL_S)
+    while True:
+        try:
+            with ExitStack() as attempt:
+                journal = _try_to_open_state(files, registration, attempt)
+                opened.push(attempt.pop_all())
+                return journal
+        except KeyFileError as error:
+            raise HostError(str(error), REPLACE_KEYS) from error
+        except (OSError, sqlite3.Error) as error:
+            if state_disk.is_full(error, files.folder):
+                if not is_reported:
+                    _report_full_disk(files.folder)
+                    is_reported = True
+                time.sleep(SPACE_POLL_INTERVAL_S)
+            elif lasting := state_disk.lasting_fault(error, files.folder, files.journal):
+                raise state_disk.host_error(lasting, files.folder) from error
+            else:
+                raise
+
+
+def _report_full_disk(folder: Path) -> None:
+    log.error("waiting for space", extra={"reason": f"the disk of {folder} is full"})
+    systemd.notify_ready()  # otherwise systemd would end the start and repeat it
+
+
+def _try_to_open_state(files: Files, registration: Registration, opened: ExitStack) -> Journal:
+    """Do once what `_open_state` does. Raises HostError, KeyFileError, OSError, sqlite3.Error."""
+    Reserve(files.folder).give_back_if_needed()
+    if (error := state_disk.write_error(files.folder)) and state_disk.is_full(error, files.folder):
+        raise error
+    opened.enter_context(lock.exclusive(files.lock))
+    Keyring(files.folder).repair()
+    if files.ca.exists():
+        require_authorities(files.ca)
+    for folder in (files.folder / "hops", files.folder / "manifests"):
+        if (folder.exists() or folder.is_symlink()) and not folder.is_dir():
+            Quarantine(files.folder).move(folder, "it is not a directory")
+    Status(files.status).delete_file()  # left behind by a killed process
+    return opened.enter_context(_journal(files, registration))
 
 
 def _log_thread(failed: threading.ExceptHookArgs) -> None:
@@ -212,14 +229,34 @@ async def _serve(
                     deliver_manifests=ManifestUploader(manifests, upload_manifest).upload_manifests,
                     peer_paths=lane.peer_paths,
                     quarantine=Quarantine(files.folder),
+                    discard_abandoned=partial(_discard_abandoned, roots, files.folder, journal),
                 )
             )
             _handle_signals(service, lambda: _reload(config_path, service, browser, host))
             systemd.notify_ready()
-            open_hop_ids = {hop.hop_id for hop in journal.open_hops()}
-            await asyncio.to_thread(discard_abandoned, roots, files.folder, open_hop_ids)
             log.info("agent up", extra={"agent_id": registration.agent_id, "version": VERSION})
             await _until_stopped(service, status)
+
+
+async def _discard_abandoned(roots: Roots, state: Path, journal: Journal) -> None:
+    await asyncio.to_thread(discard_abandoned, roots, state, _OpenHops(journal))
+
+
+class _OpenHops:
+    """The ids of the hops that are open at each moment. For threads: the journal is the loop's."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._loop = asyncio.get_running_loop()
+
+    def __contains__(self, hop_id: object) -> bool:
+        try:
+            return asyncio.run_coroutine_threadsafe(self._is_open(hop_id), self._loop).result()
+        except (RuntimeError, CancelledError, sqlite3.Error):  # the agent ends: nothing is removed any more
+            return True
+
+    async def _is_open(self, hop_id: object) -> bool:
+        return any(hop.hop_id == hop_id for hop in self._journal.open_hops())
 
 
 async def _until_stopped(service: Service, status: Status) -> None:

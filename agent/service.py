@@ -78,6 +78,8 @@ class Dependencies:
     """Keeps the helper tasks running."""
     quarantine: Quarantine | None = None
     """Where damaged state is moved, to be reported. None: it is not reported."""
+    discard_abandoned: Callable[[], Coroutine[Any, Any, None]] | None = None
+    """Removes what earlier hops have left; beside the other work, since a mount may hang."""
 
 
 class Service:
@@ -140,6 +142,8 @@ class Service:
         }
         if self._deps.deliver_manifests:
             helpers["delivery of manifests"] = self._deps.deliver_manifests
+        if self._deps.discard_abandoned:
+            helpers["removal of abandoned hops"] = self._deps.discard_abandoned
         for name, work in helpers.items():
             spawn(self._deps.supervisor.supervise(name, work))
 

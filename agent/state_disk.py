@@ -29,6 +29,8 @@ _PROBE = bytes(64 * 1024)
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _UNCLEAR = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 """Codes of errors that a full disk may cause, and other faults, too."""
+_LASTING = {errno.EROFS, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP}
+"""Errors that last until somebody mounts the disk anew, changes an owner, or moves what is in the way."""
 
 
 def write_error(folder: Path) -> OSError | None:
@@ -38,6 +40,7 @@ def write_error(folder: Path) -> OSError | None:
             probe.write(_PROBE)
             probe.flush()
     except OSError as error:
+        error.filename = str(folder)  # not the probe's name
         return error
     return None
 
@@ -65,24 +68,43 @@ def hop_error(error: OSError, folder: Path) -> HopError:
     return HopError(problem_of(error, str(folder)))
 
 
-def host_error(error: OSError | sqlite3.Error, folder: Path) -> HostError:
+def lasting_fault(error: OSError | sqlite3.Error, folder: Path, database: Path) -> OSError | None:
+    """Return what only a person can put right of what the error is due to; None if it may pass by itself.
+
+    SQLite does not tell why it cannot open a database, so its files are opened here.
+    """
+    causes = [write_error(folder)]
+    if isinstance(error, OSError):
+        causes.append(error)
+    else:
+        causes += [_open_error(path) for path in folder.glob(f"{database.name}*")]
+    return next((cause for cause in causes if cause is not None and cause.errno in _LASTING), None)
+
+
+def _open_error(path: Path) -> OSError | None:
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
+    except OSError as error:
+        return error
+    return None
+
+
+def host_error(error: OSError, folder: Path) -> HostError:
     """Return what keeps the agent from using its state directory, and what to do."""
-    cause = write_error(folder) or error
-    match cause.errno if isinstance(cause, OSError) else None:
+    match error.errno:
         case errno.EROFS:
             return HostError(
                 f"{folder} is on a read-only file system", "remount it read-write, then start the agent"
             )
         case errno.EACCES | errno.EPERM:
             return HostError(
-                f"{folder} may not be written to", "run the agent as the owner of that directory"
+                f"{error.filename or folder} may not be written to",
+                f"run the agent as the owner of {folder}, and let that user own what is in it",
             )
         case errno.ENOSPC | errno.EDQUOT:
             return HostError(f"the disk of {folder} is full", "free some space there")
-    where = getattr(error, "filename", None) or folder
-    reason = error.strerror if isinstance(error, OSError) else str(error)
     return HostError(
-        f"{where} cannot be used: {reason}",
+        f"{error.filename or folder} cannot be used: {error.strerror}",
         "check that disk (dmesg), and who owns the file; then start the agent",
     )
 

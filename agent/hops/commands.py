@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sqlite3
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -79,8 +80,9 @@ class Commands:
         """Return the command, once it and its effects are in the journal; None if it is refused."""
         try:
             claims, token = self._verifier.verify(message)
-            if claims.iat < self._journal.created_at:
-                raise possibly_replayed(claims.jti, claims.iat, self._journal.created_at)
+            created_at = self._journal.created_at(time.time())
+            if claims.iat < created_at:
+                raise possibly_replayed(claims.jti, claims.iat, created_at)
             with self._journal.change():
                 if not self._journal.admit(claims.jti, claims.exp):
                     raise replayed(claims.jti)

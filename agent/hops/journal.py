@@ -76,6 +76,7 @@ class Journal:
         if recorded != registration:
             self._begin(registration)
         self._created_at = self._read_created_at()
+        self.created_at(time.time())
 
     def _open(self, path: Path) -> sqlite3.Connection:
         """Open the database; quarantine a damaged file and start an empty one."""
@@ -244,13 +245,16 @@ class Journal:
         served = {serve.own_certificate for serve, _ in self.grants()}
         return {one for one in pulled | served if one}
 
-    @property
-    def created_at(self) -> int:
-        """Return when this journal was begun, in seconds since 1970.
+    def created_at(self, now: float) -> int:
+        """Return when this journal was begun, in seconds since 1970, and never later than `now`.
 
         It cannot tell whether a command that was issued before has been executed: an earlier journal, which
-        was damaged or lost, knew that.
+        was damaged or lost, knew that. If the clock was ahead when the journal was begun, and has been put
+        right, the time is corrected: otherwise all commands would be refused until the clock reaches it.
         """
+        if self._created_at > now:
+            self._created_at = int(now)
+            self._record_created_at()
         return self._created_at
 
     @property
@@ -290,9 +294,13 @@ class Journal:
         recorded = self._meta_value("created_at") or ""
         if recorded.isascii() and recorded.isdecimal():
             return int(recorded)
-        now = int(time.time())
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('created_at', ?)", (str(now),))
-        return now
+        self._created_at = int(time.time())
+        self._record_created_at()
+        return self._created_at
+
+    def _record_created_at(self) -> None:
+        created_at = str(self._created_at)
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('created_at', ?)", (created_at,))
 
     def _begin(self, registration: str) -> None:
         """Begin an empty journal."""

@@ -361,15 +361,15 @@ class Destination:
         found = stat.S_IMODE(os.fstat(descriptor).st_mode)
         mode = entry.mode & KEPT_MODE_BITS | stat.S_IRWXU | found & (stat.S_ISUID | stat.S_ISGID)
         lost: list[Loss] = []
-        try:
-            if mode != found:
-                lost = ["mode", "time"]
+        if mode != found:
+            try:
                 os.fchmod(descriptor, mode)
-            lost = ["time"]
+            except PermissionError:
+                lost.append("mode")
+        try:
             os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
-            lost = []
         except PermissionError:
-            pass
+            lost.append("time")
         self.apply_owner(entry)
         if entry.mode & ~mode & (stat.S_ISUID | stat.S_ISGID):
             lost.append("setid")

@@ -29,6 +29,8 @@ class PartialDirectories:
         self._path = path
         self._lock = threading.Lock()
         self._added: BoundedSet[str] = BoundedSet()
+        self.is_searched = not path.exists()
+        """Whether no directory can have a temporary file from before this record was opened."""
 
     def add(self, directory: str) -> None:
         """Record a directory, by its absolute path, before a temporary file is created there.
@@ -74,6 +76,7 @@ class PartialDirectories:
                 continue
             except (OSError, HopError, ValueError):
                 is_complete = False
+        self.is_searched = is_complete
         return is_complete
 
 

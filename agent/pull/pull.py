@@ -9,7 +9,7 @@ recorded in the ledger and is not fetched twice.
 
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Container
 from contextlib import closing
 from pathlib import Path
 
@@ -92,8 +92,8 @@ def _sweep(roots: Roots, directories: PartialDirectories, hop_id: str) -> None:
         directories.forget()
 
 
-def discard_abandoned(roots: Roots, state: Path, open_hops: Collection[str]) -> None:
-    """Discard every hop that is not in `open_hops`, by the journal, and was not resumed for long.
+def discard_abandoned(roots: Roots, state: Path, open_hops: Container[str]) -> None:
+    """Discard every hop that is not in `open_hops`, asked for each, and was not resumed for long.
 
     What a hop without a ledger has left behind is removed at once.
     """

@@ -71,8 +71,8 @@ class PullAttempt:
             owners.require_chown(str(self._command.destination))
         ledger = self._open_ledger()
         try:
-            if ledger.destination is None:
-                self._sweep_after_lost_ledger(ledger)
+            if ledger.destination is None:  # an earlier one may have been set aside
+                self._sweep(ledger)
             ledger.begin(context.destination_path)
             active = host.active_pulls.register(self._command.hop_id, ledger)
             self._clear_old_marks(ledger)
@@ -93,7 +93,7 @@ class PullAttempt:
             Quarantine(host.state).move(path, str(error))
             raise HopError(problems.LEDGER_DAMAGED.problem(ledger=path, reason=error)) from error
         else:
-            ledger.partial_directories.forget()
+            self._forget_partial_directories(ledger)
             host.keep_manifest(ledger, self._command)
             return result
         finally:
@@ -110,11 +110,17 @@ class PullAttempt:
                     raise
                 self._wait_for_space(state_disk.full_problem(state))
 
-    def _sweep_after_lost_ledger(self, ledger: Ledger) -> None:
-        """Remove the temporary files of earlier attempts whose ledger was set aside."""
+    def _sweep(self, ledger: Ledger) -> None:
+        """Remove the temporary files of earlier attempts, where that is possible now."""
         with self._context.open_tree() as tree:
-            if ledger.partial_directories.sweep(self._context.roots, self._command.hop_id, tree):
-                ledger.partial_directories.forget()
+            ledger.partial_directories.sweep(self._context.roots, self._command.hop_id, tree)
+
+    def _forget_partial_directories(self, ledger: Ledger) -> None:
+        """Forget where temporary files may be, unless some may be left: a later start removes those."""
+        if not ledger.partial_directories.is_searched:
+            self._sweep(ledger)
+        if ledger.partial_directories.is_searched:
+            ledger.partial_directories.forget()
 
     def _require_place(self) -> None:
         """Raise HopError if the host does not allow the destination, or a link is on the way to it."""

@@ -202,6 +202,28 @@ async def test_a_replayed_command_is_refused_and_not_executed(host):
     assert host.link.acknowledged == [message, message]
 
 
+@pytest.mark.parametrize("is_restarted", [True, False])
+async def test_a_journal_begun_while_the_clock_was_ahead_takes_commands_once_it_is_right(host, is_restarted):
+    def put_ahead() -> None:
+        with sqlite3.connect(host.folder / "journal.db") as opened:
+            opened.execute("UPDATE meta SET value = ? WHERE name = 'created_at'", (int(time.time()) + 7200,))
+        opened.close()
+
+    async with host.running():
+        pass
+    if is_restarted:
+        put_ahead()
+    really = time.time
+    with pytest.MonkeyPatch.context() as ahead:
+        if not is_restarted:
+            put_ahead()
+            ahead.setattr("agent.hops.journal.time.time", lambda: really() + 7200)
+        async with host.running():
+            ahead.undo()
+            host.send(move())
+            await host.mover.has_begun()
+
+
 @pytest.mark.parametrize("damage", [b"noise" * 5000, b"", None])
 async def test_a_command_is_not_executed_again_after_the_journal_is_damaged_or_lost(host, damage):
     journal = host.folder / "journal.db"

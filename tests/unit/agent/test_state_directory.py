@@ -4,11 +4,13 @@ Every file of a real agent's directory, as a kill leaves it, is damaged in every
 up, with what it cannot use set aside, or ends with the file's name and advice, and the doctor names it, too.
 """
 
+import asyncio
 import errno
 import os
 import shutil
 import signal
 import socket
+import sqlite3
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +22,7 @@ from agent.cli.errors import Exit
 from agent.cloud import mqtt_link
 from agent.errors import HostError
 from agent.files.listing import FileEntry
+from agent.files.roots import Roots
 from agent.hops.journal import Journal
 from agent.hops.record import HopRecord
 from agent.identity.registration import Files, read_registration
@@ -335,6 +338,96 @@ def test_a_state_directory_that_cannot_be_written_ends_the_start_with_advice(
     assert error.advice
     [check] = [check for check in doctor.examine(host.config) if check.name == "state directory"]
     assert (check.ok, check.found) == (False, error.message)
+
+
+def fail_first(monkeypatch, *errors: Exception) -> list[Exception]:
+    """Let opening the journal fail with these errors, one at a time, then succeed."""
+    left = list(errors)
+
+    def open_journal(*args: object) -> Journal:
+        if left:
+            raise left.pop(0)
+        return Journal(*args)
+
+    monkeypatch.setattr("agent.run.Journal", open_journal)
+    monkeypatch.setattr(run, "SPACE_POLL_INTERVAL_S", 0.001)
+    return left
+
+
+def of_sqlite(code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("as SQLite says")
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.mark.parametrize("error", [failing(errno.ENOSPC), of_sqlite(sqlite3.SQLITE_FULL)])
+def test_a_disk_that_fills_up_while_the_journal_is_opened_is_waited_for(host, monkeypatch, error):
+    left = fail_first(monkeypatch, error, error)
+    assert host.start() is None
+    assert left == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        failing(errno.EIO),
+        failing(errno.EMFILE),
+        of_sqlite(sqlite3.SQLITE_BUSY),
+        of_sqlite(sqlite3.SQLITE_IOERR),
+        of_sqlite(sqlite3.SQLITE_CANTOPEN),
+    ],
+    ids=str,
+)
+def test_a_fault_that_may_pass_ends_the_start_so_that_systemd_repeats_it(host, monkeypatch, error):
+    fail_first(monkeypatch, error)
+    with pytest.raises(type(error)) as raised:  # no HostError, whose exit code systemd takes as final
+        host.start()
+    assert raised.value is error
+    assert host.start() is None
+
+
+def test_another_user_s_journal_ends_the_start_with_its_name(host, monkeypatch):
+    def refuse(path: object, *args: object, really=os.open, **options: object) -> int:
+        if Path(str(path)) == host.state / "journal.db":
+            raise OSError(errno.EACCES, "Permission denied", str(path))
+        return really(path, *args, **options)
+
+    fail_first(monkeypatch, of_sqlite(sqlite3.SQLITE_CANTOPEN))
+    monkeypatch.setattr(os, "open", refuse)
+    error = host.start()
+    assert "journal.db may not be written to" in error.message
+    assert error.advice
+
+
+def test_the_agent_comes_up_while_an_earlier_hop_s_mount_hangs(host, monkeypatch):
+    said_hello = threading.Event()
+    really, waited = signal.raise_signal, []
+
+    def stop(number: int) -> None:
+        said_hello.set()
+        really(number)
+
+    monkeypatch.setattr(signal, "raise_signal", stop)
+    monkeypatch.setattr(run, "discard_abandoned", lambda *_: waited.append(said_hello.wait(20)))
+    assert host.start() is None
+    assert waited == [True]
+
+
+async def test_a_hop_that_arrives_while_abandoned_ones_are_discarded_is_left_alone(tmp_path, monkeypatch):
+    journal = Journal(tmp_path / "journal.db", "reg")
+    loop, found = asyncio.get_running_loop(), []
+
+    def search(_roots: object, _state: Path, open_hops) -> None:
+        found.append(HOP in open_hops)
+        arrived = threading.Event()
+        loop.call_soon_threadsafe(lambda: (journal.save_hop(HopRecord(move())), arrived.set()))
+        assert arrived.wait(20)
+        found.append(HOP in open_hops)
+
+    monkeypatch.setattr(run, "discard_abandoned", search)
+    await run._discard_abandoned(Roots((), tmp_path), tmp_path, journal)
+    assert found == [False, True]
+    journal.close()
 
 
 def test_the_reserve_gives_the_journal_room_when_the_disk_is_full(tmp_path, monkeypatch):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import agent
+from events.progress import Losses
 from tests.support.hosts import Hosts
 
 OTHER = 54_321
@@ -86,3 +88,30 @@ async def test_group_of_a_setgid_directory_is_inherited_by_this_and_the_next_tra
         found = (hosts.archive / name).stat()
         assert found.st_gid == OTHER
         assert bool(found.st_mode & stat.S_ISGID) == stat.S_ISDIR(found.st_mode)
+
+
+async def test_a_setgid_directory_keeps_the_source_s_time_where_its_mode_may_not_be_set(hosts, monkeypatch):
+    """A security module or a sandbox may refuse every mode with setgid, also the one that is there."""
+    hosts.archive.chmod(0o2775)
+    (hosts.data / "sub").mkdir(mode=0o700)
+    for directory in (hosts.data / "sub", hosts.data):
+        os.utime(directory, ns=(10**18, 10**18))
+    fchmod = os.fchmod
+
+    def without_setgid(descriptor: int, mode: int) -> None:
+        if mode & stat.S_ISGID:
+            raise PermissionError(1, "Operation not permitted")
+        fchmod(descriptor, mode)
+
+    monkeypatch.setattr(os, "fchmod", without_setgid)
+    await hosts.move(hosts.order("/data/", "/archive/"))
+    for directory in (hosts.archive, hosts.archive / "sub"):
+        assert directory.stat().st_mtime_ns == 10**18
+        assert directory.stat().st_mode & stat.S_ISGID
+    assert hosts.progress.lost == Losses(mode=2)
+
+
+def test_the_agent_s_unit_lets_directories_keep_setgid():
+    folder = Path(agent.__file__).parent
+    assert "RestrictSUIDSGID=" not in (folder / "crosshaul-agent.service").read_text()
+    assert "RestrictSUIDSGID=yes" in (folder / "crosshaul-update.service").read_text()  # it moves no files

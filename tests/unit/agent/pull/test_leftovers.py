@@ -151,6 +151,36 @@ async def test_a_directory_that_cannot_be_reached_now_is_searched_at_a_later_sta
     assert records(hosts) == []
 
 
+@pytest.mark.parametrize("is_lost", [True, False])
+async def test_a_hop_that_succeeds_remembers_a_directory_that_it_could_not_search(
+    hosts, monkeypatch, is_lost
+):
+    """A later start removes what was left in a directory that answered with an error."""
+    order = await pause_with_a_big_file(hosts)
+    [partial] = left_behind(hosts.archive)
+    (hosts.data / "t/d/big").unlink()
+    (hosts.data / "t/d").rmdir()
+    if is_lost:
+        ledger_path(hosts.state, order.hop_id).unlink()
+    else:  # a second partial file, which the ledger does not know: its record was not synced
+        (hosts.archive / "t/d" / f"{partial}0").touch()
+    really = os.scandir
+
+    def scan(directory):
+        if isinstance(directory, int) and os.fstat(directory).st_ino == (hosts.archive / "t/d").stat().st_ino:
+            raise OSError(5, "Input/output error")
+        return really(directory)
+
+    with monkeypatch.context() as broken:
+        broken.setattr("agent.pull.partial_directories.os.scandir", scan)
+        await hosts.move(second(order))
+    assert left_behind(hosts.archive) != []
+    assert records(hosts) == [f"{order.hop_id}.places"]
+    discard_abandoned(hosts.roots, hosts.state, ())
+    assert left_behind(hosts.archive) == []
+    assert records(hosts) == []
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"\xff" * 5000, b"/\0/archive/../..\0relative\0/archive/nothing", None]
 )
