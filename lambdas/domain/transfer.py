@@ -94,6 +94,10 @@ class Transfer:
         before = self.hops[hop.after]
         return before.state == HopState.FAILED and _some_arrived(before)
 
+    def has_open_downstream(self, hop: Hop) -> bool:
+        """Return whether a hop that starts from this one's destination has not ended."""
+        return any(other.after == hop.number and not other.ended for other in self.hops)
+
     def can_begin(self, hop: Hop) -> bool:
         """Return whether the hop is ready, goes on in part, or may stream from an upstream hop at work."""
         if self.ready(hop) or self.goes_on_in_part(hop):
