@@ -60,11 +60,14 @@ class Operation:
         return decide
 
     def _start(self, transfer: Transfer, authorization: Authorization, by: Actor) -> Start | None:
-        """Return who asks for the hops to be queued, and their approval; None if it queues none."""
+        """Return who asks for the hops to be queued, and their approval; None if it queues none.
+
+        A hop that awaits approval still needs the one that it awaits.
+        """
         if self.start is None:
             return None
-        approval = transfer.approval if self.start == "same" else None
-        return Start(authorization.asked_for or (by,), approval)
+        keeps = self.start == "same" or transfer.state == TransferState.AWAITING_APPROVAL
+        return Start(authorization.asked_for or (by,), transfer.approval if keeps else None)
 
     def _step(self, transfer: Transfer, hop: Hop, authorization: Authorization, now: datetime) -> Hop:
         """Return the changed hop, held for approval if one is missing."""
