@@ -48,6 +48,8 @@ class Transfer:
     """People who asked for the current start. What starts later is decided again, by their groups of then."""
     approval: Approval | None = None
     """The approval that policies require for the current start, and whether it was given."""
+    authorized_size: int | None = None
+    """Size in bytes with which policies decided the current start; None if it was not known."""
     hops: tuple[Hop, ...]
 
     @property
@@ -70,6 +72,15 @@ class Transfer:
     @property
     def progress(self) -> Progress:
         return summed(hop.progress for hop in self.hops)
+
+    @property
+    def size(self) -> int | None:
+        """Return the size in bytes as the hop that lists most has it, else the authorized one, if any.
+
+        It is no sum: every hop moves the same files.
+        """
+        totals = [hop.progress.bytes_total for hop in self.hops if hop.progress.bytes_total is not None]
+        return max(totals, default=self.authorized_size)
 
     @property
     def agents(self) -> tuple[AgentId, ...]:

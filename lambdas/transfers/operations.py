@@ -67,7 +67,8 @@ class Operation:
         if self.start is None:
             return None
         keeps = self.start == "same" or transfer.state == TransferState.AWAITING_APPROVAL
-        return Start(authorization.asked_for or (by,), transfer.approval if keeps else None)
+        approval = transfer.approval if keeps else None
+        return Start(authorization.asked_for or (by,), approval, authorization.size)
 
     def _step(self, transfer: Transfer, hop: Hop, authorization: Authorization, now: datetime) -> Hop:
         """Return the changed hop, held for approval if one is missing."""
@@ -95,7 +96,7 @@ def agreed(by: Actor, permit: AuthorizeTransfer) -> ChangeFunction:
             raise StateError(message, "There is nothing to approve.")
         changed = tuple(new for hop in transfer.hops if (new := approved(hop, now)) is not hop)
         given = transfer.approval.model_copy(update={"by": by, "at": now})
-        start = Start(transfer.asked_for, given)
+        start = Start(transfer.asked_for, given, authorization.size)
         record = authorization.record(transfer, start.apply_to(transfer).with_hops(changed, now))
         return Change(changed, asked("approved", by, now), record, start)
 
