@@ -64,8 +64,11 @@ class Functions(Construct):
             reserved_concurrent_executions=plan.reserved if self._stage.concurrency else None,
         )
         if plan.asynchronous:
+            age = plan.max_event_age_s
             function.configure_async_invoke(
-                on_failure=destinations.SqsDestination(self._failures), retry_attempts=2
+                on_failure=destinations.SqsDestination(self._failures),
+                retry_attempts=plan.retry_attempts,
+                max_event_age=None if age is None else Duration.seconds(age),
             )
         return function
 

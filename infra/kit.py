@@ -69,12 +69,12 @@ def make(
     """Build the kit from the sources in `source`, to be published at `console_url`.
 
     Hosts that are installed with it trust `release_keys` for later releases. `rclone` is the program by
-    machine (`x86_64`), from rclone's own release; None: hosts use the one in the locked package.
+    machine (`x86_64`), from rclone's own release; hosts of other machines use the one in the locked package.
     `released_at` is in seconds since 1970, now by default: hosts refuse releases that are older.
     """
     released_at = int(time.time()) if released_at is None else released_at
     own = {f"{_digest(program)}/rclone-{machine}": program for machine, program in (rclone or {}).items()}
-    expected = tuple(own) or locked_rclone()
+    expected = (*own, *(part for part in locked_rclone() if _machine(part) not in (rclone or {})))
     wheel = _wheel(source)
     parts = {
         "package": wheel,
@@ -113,6 +113,11 @@ def locked_rclone() -> tuple[str, ...]:
     """Return the rclone in the locked package of each machine, as `DIGEST/rclone-MACHINE`."""
     lines = (line.split() for line in RCLONE.read_text().splitlines())
     return tuple(f"{digest}/rclone-{machine}" for digest, machine in lines)
+
+
+def _machine(part: str) -> str:
+    """Return the machine of `DIGEST/rclone-MACHINE`."""
+    return part.partition("/rclone-")[2]
 
 
 def released_rclone(archives: Iterable[Path], sums: Path) -> dict[str, bytes]:

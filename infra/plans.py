@@ -42,6 +42,10 @@ class Plan:
     """Looks up whether a person still exists, and their groups."""
     asynchronous: bool = False
     """Invoked asynchronously: an event that fails for good goes to a dead-letter queue."""
+    retry_attempts: int = 2
+    """How often Lambda repeats an asynchronous event that has failed."""
+    max_event_age_s: int | None = None
+    """How long an asynchronous event may wait in Lambda's queue; None: six hours, Lambda's default."""
     megabytes: int = 512
     reserved: int | None = None
     """Concurrent executions that others cannot take, and that this function cannot exceed; None: neither.
@@ -143,6 +147,8 @@ PLANS: dict[str, Plan] = {
         publishes_events=True,
         seals_audit=True,
         asynchronous=True,
+        retry_attempts=0,  # the next minute makes up for it; a pile would take hours to work off
+        max_event_age_s=60,
         reserved=1,  # one minute's work at a time
     ),
     "OnAudit": Plan("lambdas.on_audit.handler", 60, {"audit_table": "query put-links"}),

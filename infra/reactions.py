@@ -37,7 +37,8 @@ def queue(scope: Construct, name: str, **properties: object) -> sqs.Queue:
 def _only_this_accounts_events(made: sqs.Queue) -> iam.PolicyStatement:
     """Return the refusal of events that EventBridge brings for another account.
 
-    CDK's own grants name the rule only, and AWS recommends both against a confused deputy.
+    CDK's own grants name the rule only, and AWS recommends both against a confused deputy. A request that
+    names no account is left to those grants: StringNotEquals alone would also refuse it.
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
     """
     return iam.PolicyStatement(
@@ -45,7 +46,10 @@ def _only_this_accounts_events(made: sqs.Queue) -> iam.PolicyStatement:
         principals=[iam.ServicePrincipal("events.amazonaws.com")],
         actions=["sqs:SendMessage"],
         resources=[made.queue_arn],
-        conditions={"StringNotEquals": {"aws:SourceAccount": Stack.of(made).account}},
+        conditions={
+            "StringNotEquals": {"aws:SourceAccount": Stack.of(made).account},
+            "Null": {"aws:SourceAccount": "false"},
+        },
     )
 
 

@@ -31,6 +31,8 @@ class Authorization:
     """The policies that require the approval of a second person; empty: none."""
     asked_for: tuple[Actor, ...] = ()
     """The requesters, who cannot approve."""
+    size: int | None = None
+    """Size in bytes with which policies decided; None if it was not known."""
     record: Callable[[Transfer | None, Transfer], Writes] = _nothing
     """Return the writes for the transaction of the change, given the transfer before and after it."""
 

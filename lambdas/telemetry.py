@@ -23,18 +23,21 @@ Handler = Callable[[dict[str, Any], LambdaContext], Any]
 def entry(handler: Handler) -> Handler:
     """Wrap an entry point: add the request's keys to every log line, and flush metrics at its end.
 
-    Metrics are flushed only if there are any; Powertools' own wrapper warns each time there are none.
+    Metrics are flushed only if there are any; Powertools' own wrapper warns each time there are none. Their
+    dimensions are set first, since Powertools flushes by itself at every hundredth value.
     """
     logged: Handler = logger.inject_lambda_context(handler, clear_state=True)
 
     @wraps(handler)
     def counted(event: dict[str, Any], context: LambdaContext) -> Any:
+        metrics.add_dimension(name="stage", value=os.environ.get("CROSSHAUL_STAGE", "none"))
         try:
             return logged(event, context)
         finally:
             if metrics.metric_set:
-                metrics.add_dimension(name="stage", value=os.environ.get("CROSSHAUL_STAGE", "none"))
                 metrics.flush_metrics()
+            else:
+                metrics.clear_metrics()
 
     return counted
 

@@ -8,7 +8,6 @@ the hour that says how many followed.
 import hashlib
 import ipaddress
 import json
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from events.audit import AuditRecord
@@ -85,28 +84,34 @@ class RefusalSummary:
         now = self._clock().astimezone(UTC)
         ended = (now - END_DELAY).replace(minute=0, second=0, microsecond=0)
         hour = max(self._done_until or ended - timedelta(hours=MAX_HOURS), ended - timedelta(hours=MAX_HOURS))
-        remaining = MAX_RECORDS
+        remaining, all_done = MAX_RECORDS, True
         while hour < ended:
-            written = self._write(hour, remaining)
-            remaining -= written
+            written, stale = self._write(hour, remaining)
+            remaining -= written + stale
             if remaining <= 0:
                 return
             hour += timedelta(hours=1)
-            self._done_until = hour
+            all_done = all_done and not stale
+            if all_done:
+                self._done_until = hour
 
-    def _write(self, hour: datetime, limit: int) -> int:
-        written = 0
+    def _write(self, hour: datetime, limit: int) -> tuple[int, int]:
+        """Return how many records were written, and how many counts changed while that was done."""
+        written = stale = 0
         for key, first, times in self._refusals.repeated(hour, limit):
             now = self._clock()
             record = first.model_copy(
                 update={"record_id": new_record_id(now), "at": now, "repeats": times - 1}
             )
-            with suppress(StaleError):  # counted once more in the meantime: the next call has it
+            try:
                 self._refusals.end(hour, key, times, self._records.writes_for(record))
-            written += 1
+            except StaleError:  # counted once more in the meantime: the next call has it
+                stale += 1
+            else:
+                written += 1
         if written:
             logger.info("repeated refusals recorded", extra={"hour": f"{hour:%Y-%m-%dT%H}", "count": written})
-        return written
+        return written, stale
 
 
 def _kind(record: AuditRecord, request_digest: str) -> str:

@@ -48,6 +48,8 @@ class Transfer:
     """People who asked for the current start. What starts later is decided again, by their groups of then."""
     approval: Approval | None = None
     """The approval that policies require for the current start, and whether it was given."""
+    authorized_size: int | None = None
+    """Size in bytes with which policies decided the current start; None if it was not known."""
     hops: tuple[Hop, ...]
 
     @property
@@ -72,6 +74,15 @@ class Transfer:
         return summed(hop.progress for hop in self.hops)
 
     @property
+    def size(self) -> int | None:
+        """Return the size in bytes as the hop that lists most has it, else the authorized one, if any.
+
+        It is no sum: every hop moves the same files.
+        """
+        totals = [hop.progress.bytes_total for hop in self.hops if hop.progress.bytes_total is not None]
+        return max(totals, default=self.authorized_size)
+
+    @property
     def agents(self) -> tuple[AgentId, ...]:
         return tuple(dict.fromkeys(agent for hop in self.hops for agent in hop.agents))
 
@@ -93,6 +104,10 @@ class Transfer:
             return False
         before = self.hops[hop.after]
         return before.state == HopState.FAILED and _some_arrived(before)
+
+    def has_open_downstream(self, hop: Hop) -> bool:
+        """Return whether a hop that starts from this one's destination has not ended."""
+        return any(other.after == hop.number and not other.ended for other in self.hops)
 
     def can_begin(self, hop: Hop) -> bool:
         """Return whether the hop is ready, goes on in part, or may stream from an upstream hop at work."""

@@ -89,16 +89,13 @@ class Authorizer:
         tags = domain.tags_of(self._agents.get_many((agent_id,)).values())
         return domain.agent_resource(agent_id, tags.get(agent_id, {}))
 
-    def check_transfer(
-        self, principal: Principal, action: str, transfer: Transfer, size: int | None = None
-    ) -> Decision:
-        """Check every movement of a transfer; if one needs approval, the whole transfer does.
+    def check_transfer(self, principal: Principal, action: str, transfer: Transfer) -> Decision:
+        """Check every movement of a transfer, with its `authorized_size`; if one needs approval, all do.
 
-        `size` is in bytes, and defaults to the transfer's total where that is known. Raises ForbiddenError at
-        the first movement that is not allowed.
+        Raises ForbiddenError at the first movement that is not allowed.
         """
         tags = domain.tags_of(self._agents.get_many(transfer.agents).values())
-        size = transfer.progress.bytes_total if size is None else size
+        size = transfer.authorized_size
         return self.decide_all(domain.movements(principal, action, transfer, tags, self.now, size))
 
     def authorize(
@@ -112,8 +109,9 @@ class Authorizer:
         """Return the check that is called before a transfer is written."""
 
         def authorize(transfer: Transfer) -> Authorization:
-            decision = self.check_transfer(principal, action, transfer)
-            return self._authorization(principal, event, transfer, decision, (principal.actor,))
+            sized = replace(transfer, authorized_size=transfer.size)
+            decision = self.check_transfer(principal, action, sized)
+            return self._authorization(principal, event, sized, decision, (principal.actor,))
 
         return authorize
 
@@ -126,10 +124,11 @@ class Authorizer:
 
         def authorize(transfer: Transfer) -> Authorization:
             users = [self._users.find_user(actor) for actor in actors]
-            decisions = [self.check_transfer(user, domain.TRANSFER, transfer, size) for user in users]
+            sized = replace(transfer, authorized_size=size)
+            decisions = [self.check_transfer(user, domain.TRANSFER, sized) for user in users]
             template_principal = Principal(by_template(template.template_id).id)
             return self._authorization(
-                template_principal, "transfer.requested", transfer, worst(decisions), actors
+                template_principal, "transfer.requested", sized, worst(decisions), actors
             )
 
         return authorize
@@ -138,6 +137,7 @@ class Authorizer:
         """Decide a start again, for all who asked for it, by the groups they have now.
 
         A hop that waited, a later hop of a chain and an automatic retry start without a request of a person.
+        The size is the authorized one: what is listed since does not end what was allowed.
         """
         people = [self._users.find_user(actor) for actor in transfer.asked_for]
         acting = Principal(transfer.created_by.id, name=transfer.created_by.name)
@@ -162,11 +162,12 @@ class Authorizer:
                     f"Ask another person who may move these files: crosshaul approve {transfer.transfer_id}",
                     transfer.approval.policies if transfer.approval else (),
                 )
+            sized = replace(transfer, authorized_size=transfer.size)
             for actor in asked_for:
-                self.check_transfer(self._users.find_user(actor), domain.TRANSFER, transfer)
-            decision = self.check_transfer(principal, domain.TRANSFER, transfer)
+                self.check_transfer(self._users.find_user(actor), domain.TRANSFER, sized)
+            decision = self.check_transfer(principal, domain.TRANSFER, sized)
             allowed = Decision("allowed", decision.policies)
-            return self._authorization(principal, "transfer.approved", transfer, allowed, asked_for)
+            return self._authorization(principal, "transfer.approved", sized, allowed, asked_for)
 
         return authorize
 
@@ -180,9 +181,8 @@ class Authorizer:
     ) -> Authorization:
         event = _event(action, transfer, decision.policies)
         approval = decision.policies if decision.outcome == "approval" else ()
-        return Authorization(
-            approval, asked_for, self._recorder.record_change(principal, event, decision.outcome)
-        )
+        record = self._recorder.record_change(principal, event, decision.outcome)
+        return Authorization(approval, asked_for, transfer.authorized_size, record)
 
     def decide_all(self, requests: Iterable[AuthorizationRequest]) -> Decision:
         """Return the strictest of the decisions; raises ForbiddenError at the first refusal."""

@@ -111,7 +111,7 @@ class PolicySimulator:
         for transfer in transfers:
             now = RequestTime(transfer.created_at, self._zone)
             principal = self._users.find_user(transfer.acting)
-            size = transfer.progress.bytes_total
+            size = transfer.size
             requests = movements(principal, TRANSFER, transfer, tags, now, size)
             decision_before = _decide_all(before, requests)
             decision_after = _decide_all(after, requests)

@@ -18,6 +18,7 @@ HOP_FIELDS = tuple(name for name in HopRow.get_attributes() if name not in _ROW_
 _HEADER_FIELDS = (
     "created_at", "source", "destinations", "shape", "options", "selection", "template_id", "owner",
     "created_by", "ended_at", "fingerprint", "revision", "asked_for", "approval",
+    "authorized_size",
 )  # fmt: skip
 
 
@@ -80,6 +81,9 @@ def header_actions(new: Transfer) -> list[Action]:
         HeaderRow.ended_at.set(new.ended_at) if new.ended_at else HeaderRow.ended_at.remove(),
         HeaderRow.asked_for.set(new.asked_for),
         HeaderRow.approval.set(new.approval) if new.approval else HeaderRow.approval.remove(),
+        HeaderRow.authorized_size.remove()
+        if new.authorized_size is None
+        else HeaderRow.authorized_size.set(new.authorized_size),
         HeaderRow.revision.set(new.revision),
     ]
 

@@ -156,6 +156,7 @@ class HeaderRow(Model):
     problem: JsonOf[Problem] = JsonOf(Problem, null=True)
     asked_for: JsonOf[tuple[Actor, ...]] = JsonOf(tuple[Actor, ...])
     approval: JsonOf[Approval] = JsonOf(Approval, null=True)
+    authorized_size = NumberAttribute(null=True)
 
 
 class HopRow(Model):

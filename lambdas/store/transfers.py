@@ -106,7 +106,7 @@ class TransferStore:
             StaleError: the stored transfer is not the old one.
         """
         changed = [(a, b) for a, b in zip(old.hops, new.hops, strict=True) if a != b]
-        affects_header = (old.asked_for, old.approval) != (new.asked_for, new.approval) or any(
+        affects_header = _start(old) != _start(new) or any(
             group_state(a.state) != group_state(b.state) for a, b in changed
         )
         new = replace(new, revision=old.revision + 1) if affects_header else new
@@ -152,6 +152,10 @@ class TransferStore:
             entry=TimelineEntry.model_validate_json(image["moment"]),
             fact=image.get("fact"),
         )
+
+
+def _start(transfer: Transfer) -> tuple[object, ...]:
+    return transfer.asked_for, transfer.approval, transfer.authorized_size
 
 
 def _unchanged(hop: Hop) -> Condition:

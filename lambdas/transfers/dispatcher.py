@@ -184,7 +184,7 @@ class Dispatcher:
 def _hold(transfer: Transfer, hop: Hop, authorization: Authorization, now: datetime) -> Change:
     """Return the change that makes a hop wait for an approval which it lacks, or which is no longer valid."""
     held = held_for_approval(hop, now)
-    start = Start(transfer.asked_for, wanting(authorization))
+    start = Start(transfer.asked_for, wanting(authorization), authorization.size)
     record = authorization.record(transfer, start.apply_to(transfer).with_hops((held,), now))
     return Change((held,), became(held, CROSSHAUL, now), record, start)
 

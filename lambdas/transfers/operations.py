@@ -16,6 +16,10 @@ from lambdas.domain.transfer import Transfer
 from lambdas.ports import Authorization, AuthorizeTransfer, allow_all
 from lambdas.transfers.writer import Change, ChangeFunction, Start
 
+_ARRIVED_FILES_REMAIN = (
+    "Files that have arrived remain at the destination; delete them there if you do not need them."
+)
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -25,10 +29,8 @@ class Operation:
     """Past participle for the timeline: `cancelled`."""
     step: Callable[[Transfer, Hop, datetime], Hop]
     """Returns the changed hop, or the same object if there is nothing to do."""
-    too_late: Callable[[Transfer], bool]
-    """Called if no hop changes: whether that is an error rather than a repetition."""
-    advice: str
-    """Advice of the error if it is too late."""
+    too_late: Callable[[Transfer], str | None]
+    """Called if no hop changes: the advice of the error; None if it is only a repetition."""
     start: Literal["new", "same"] | None = None
     """The start of the hops that it queues: a new one needs its own approval. None: it queues none."""
 
@@ -50,19 +52,23 @@ class Operation:
                 after = start.apply_to(transfer) if start else transfer
                 record = authorization.record(transfer, after.with_hops(changed, now))
                 return Change(changed, asked(self.what, by, now), record, start)
-            if self.too_late(transfer):
+            if advice := self.too_late(transfer):
                 message = f"Transfer {transfer.transfer_id} cannot be {self.what}: it is {transfer.state}."
-                raise StateError(message, self.advice)
+                raise StateError(message, advice)
             return None
 
         return decide
 
     def _start(self, transfer: Transfer, authorization: Authorization, by: Actor) -> Start | None:
-        """Return who asks for the hops to be queued, and their approval; None if it queues none."""
+        """Return who asks for the hops to be queued, and their approval; None if it queues none.
+
+        A hop that awaits approval still needs the one that it awaits.
+        """
         if self.start is None:
             return None
-        approval = transfer.approval if self.start == "same" else None
-        return Start(authorization.asked_for or (by,), approval)
+        keeps = self.start == "same" or transfer.state == TransferState.AWAITING_APPROVAL
+        approval = transfer.approval if keeps else None
+        return Start(authorization.asked_for or (by,), approval, authorization.size)
 
     def _step(self, transfer: Transfer, hop: Hop, authorization: Authorization, now: datetime) -> Hop:
         """Return the changed hop, held for approval if one is missing."""
@@ -90,36 +96,45 @@ def agreed(by: Actor, permit: AuthorizeTransfer) -> ChangeFunction:
             raise StateError(message, "There is nothing to approve.")
         changed = tuple(new for hop in transfer.hops if (new := approved(hop, now)) is not hop)
         given = transfer.approval.model_copy(update={"by": by, "at": now})
-        start = Start(transfer.asked_for, given)
+        start = Start(transfer.asked_for, given, authorization.size)
         record = authorization.record(transfer, start.apply_to(transfer).with_hops(changed, now))
         return Change(changed, asked("approved", by, now), record, start)
 
     return decide
 
 
+def _retried(transfer: Transfer, hop: Hop, now: datetime) -> Hop:
+    """Return the hop queued again, unless a later hop is still forwarding what it delivered.
+
+    That one would end without the rest, as if it had everything.
+    """
+    return hop if transfer.has_open_downstream(hop) else retried(hop, transfer.ready(hop), now)
+
+
+def _no_retry(transfer: Transfer) -> str:
+    """Return the advice if no hop can be retried."""
+    if any(hop.state in {HopState.FAILED, HopState.CANCELLED} for hop in transfer.hops):
+        return (
+            "A later hop still forwards what the failed one delivered. Retry the transfer when that hop has"
+            " ended, or cancel the transfer first."
+        )
+    return "Only failed or cancelled hops can be retried. To continue a paused transfer, resume it."
+
+
 CANCEL = Operation(
     "cancelled",
     lambda _, hop, now: cancelled(hop, now),
-    lambda transfer: transfer.state != TransferState.CANCELLED,
-    "Files that have arrived remain at the destination; delete them there if you do not need them.",
+    lambda transfer: _ARRIVED_FILES_REMAIN if transfer.state != TransferState.CANCELLED else None,
 )
 PAUSE = Operation(
     "paused",
     lambda _, hop, now: paused(hop, now),
-    lambda transfer: transfer.ended,
-    "There is nothing left to pause.",
+    lambda transfer: "There is nothing left to pause." if transfer.ended else None,
 )
 RESUME = Operation(
     "resumed",
     lambda transfer, hop, now: resumed(hop, transfer.ready(hop), now),
-    lambda transfer: transfer.ended,
-    "Retry a failed or cancelled transfer instead.",
+    lambda transfer: "Retry a failed or cancelled transfer instead." if transfer.ended else None,
     start="same",
 )
-RETRY = Operation(
-    "retried",
-    lambda transfer, hop, now: retried(hop, transfer.ready(hop), now),
-    lambda _: True,
-    "Only failed or cancelled hops can be retried. To continue a paused transfer, resume it.",
-    start="new",
-)
+RETRY = Operation("retried", _retried, _no_retry, start="new")

@@ -215,7 +215,11 @@ class TransferService:
 
 def _as_authorized(transfer: Transfer, authorization: Authorization) -> Transfer:
     """Return the transfer on behalf of those who asked, awaiting approval if a policy requires it."""
-    transfer = replace(transfer, asked_for=authorization.asked_for or transfer.asked_for)
+    transfer = replace(
+        transfer,
+        asked_for=authorization.asked_for or transfer.asked_for,
+        authorized_size=authorization.size,
+    )
     if not authorization.approval:
         return transfer
     hops = tuple(held_for_approval(hop, transfer.created_at) for hop in transfer.hops)

@@ -30,10 +30,12 @@ class Start:
     """The people who asked for it."""
     approval: Approval | None = None
     """The approval that policies require for it, and whether it was given."""
+    size: int | None = None
+    """Size in bytes with which policies decided it; None if it was not known."""
 
     def apply_to(self, transfer: Transfer) -> Transfer:
         """Return the transfer with this start in place of an earlier one."""
-        return replace(transfer, asked_for=self.asked_for, approval=self.approval)
+        return replace(transfer, asked_for=self.asked_for, approval=self.approval, authorized_size=self.size)
 
 
 @dataclass(frozen=True)

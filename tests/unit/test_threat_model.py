@@ -1,6 +1,7 @@
 """Every threat of docs/threat-model.md names tests that there are."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 MODEL = Path("docs/threat-model.md").read_text()
@@ -19,6 +20,12 @@ def test_every_threat_has_a_name_of_its_own_something_that_stops_it_and_a_test()
         assert threat, name
         assert stopped_by, name
         assert re.findall(r"`(test_\w+)`", proof), name
+
+
+def test_nothing_is_said_twice():
+    left = re.findall(r"^- \*\*(.+?)\*\*", MODEL.partition("## What is left")[2], re.MULTILINE)
+    for said in (left, [row[1] for row in rows()]):
+        assert [text for text, times in Counter(said).items() if times > 1] == []
 
 
 def test_every_test_that_is_named_is_there():

@@ -86,21 +86,24 @@ def test_whoever_publishes_to_a_topic_may(name: str, request: pytest.FixtureRequ
     assert refusals(stage) == []
 
 
+@pytest.mark.parametrize("rows", [1, 100, 130])
 def test_tampering_with_the_audit_is_counted_where_the_alarm_looks(
-    real: Synthesized, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    real: Synthesized, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
+    """In a full batch of 100 rows, too, at which Powertools writes metrics by itself."""
     monkeypatch.setenv("CROSSHAUL_STAGE", "prod")
-    event = {"Records": [{"eventName": "REMOVE", "dynamodb": {"Keys": {"day": {"S": "chain#2026-11-24"}}}}]}
-    on_audit.handler(event, Context())  # type: ignore[arg-type]
-    written = next(line for line in capsys.readouterr().out.splitlines() if "CloudWatchMetrics" in line)
-    counted = json.loads(written)
-    [entry] = counted["_aws"]["CloudWatchMetrics"]
+    removed = {"eventName": "REMOVE", "dynamodb": {"Keys": {"day": {"S": "chain#2026-11-24"}}}}
+    on_audit.handler({"Records": [removed] * rows}, Context())  # type: ignore[arg-type]
+    lines = [line for line in capsys.readouterr().out.splitlines() if "CloudWatchMetrics" in line]
     [alarm] = [one for one in real.properties("AWS::CloudWatch::Alarm") if one["Namespace"] == "Crosshaul"]
-    assert (alarm["Namespace"], alarm["MetricName"]) == (entry["Namespace"], entry["Metrics"][0]["Name"])
-    assert {one["Name"]: one["Value"] for one in alarm["Dimensions"]} == {
-        name: counted[name] for name in entry["Dimensions"][0]
-    }
-    assert sum(counted[alarm["MetricName"]]) >= alarm["Threshold"]
+    watched = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
+    seen = 0
+    for counted in map(json.loads, lines):
+        [entry] = counted["_aws"]["CloudWatchMetrics"]
+        assert (alarm["Namespace"], alarm["MetricName"]) == (entry["Namespace"], entry["Metrics"][0]["Name"])
+        assert watched == {name: counted[name] for name in entry["Dimensions"][0]}
+        seen += sum(counted[alarm["MetricName"]])
+    assert seen == rows >= alarm["Threshold"]
     assert alarm["AlarmActions"], "and its topic takes it: see above"
 
 

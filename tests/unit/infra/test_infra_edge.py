@@ -122,7 +122,10 @@ def test_no_other_accounts_rule_writes_to_our_queues(real: Synthesized) -> None:
     ]
     assert len(refusals) == len(real.of_type("AWS::SQS::Queue"))
     for one in refusals:
-        assert one["Condition"] == {"StringNotEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+        assert one["Condition"] == {
+            "StringNotEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+            "Null": {"aws:SourceAccount": "false"},
+        }
     trusted = [
         statement
         for role in real.properties("AWS::IAM::Role")

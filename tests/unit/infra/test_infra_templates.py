@@ -40,6 +40,16 @@ def test_every_function_that_nobody_waits_for_has_a_failure_destination(real: Sy
     assert unattended <= covered
 
 
+def test_the_minutes_work_never_piles_up(real: Synthesized) -> None:
+    """One runs at a time: a repeated or late one would take the next minute's place."""
+    [schedule] = [
+        one
+        for one in real.properties("AWS::Lambda::EventInvokeConfig")
+        if "OnSchedule" in json.dumps(one["FunctionName"])
+    ]
+    assert (schedule["MaximumRetryAttempts"], schedule["MaximumEventAgeInSeconds"]) == (0, 60)
+
+
 def test_the_stream_is_filtered_and_what_fails_is_kept(real: Synthesized) -> None:
     streams = [m for m in real.properties("AWS::Lambda::EventSourceMapping") if "StartingPosition" in m]
     assert all(stream["DestinationConfig"]["OnFailure"]["Destination"] for stream in streams)

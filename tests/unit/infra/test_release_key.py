@@ -12,7 +12,7 @@ from agent.errors import HostError
 from agent.updating.publisher_keys import PublisherKeys
 from events.commands import UpdateAgent
 from infra import REPOSITORY, release_key
-from infra.kit import RCLONE, Kit, KitError, make, released_rclone
+from infra.kit import RCLONE, Kit, KitError, locked_rclone, make, released_rclone
 from infra.publish import main
 from infra.release_key import ReleaseKeyError
 
@@ -106,7 +106,9 @@ def test_rclone_may_come_from_its_own_release(rclone_release: tuple[Path, Path])
     assert programs == {"x86_64": b"the program"}
     kit = make("https://d1.example", ("A" * 43,), rclone=programs)
     digest = hashlib.sha256(b"the program").hexdigest()
-    assert kit.rclone_digests == (digest,)
+    [arm] = [part for part in locked_rclone() if part.endswith("/rclone-aarch64")]
+    assert kit.rclone_digests == (digest, arm.partition("/")[0]), "hosts on ARM use the one in the package"
+    assert f"rclone_parts='{digest}/rclone-x86_64 {arm}'".encode() in kit.files[kit.script]
     assert kit.files[f"install/{digest}/rclone-x86_64"] == b"the program"
     assert f"rclone_own={digest}/rclone-x86_64".encode() in kit.files[kit.script]
 

@@ -201,6 +201,28 @@ class TestRepeatedRefusals:
         self.an_hour_later()
         assert len([row for row in stored() if "record" in row]) == len(found), "it is written once"
 
+    def test_a_refusal_counted_while_its_hour_is_summed_up_is_recorded_by_the_next_call(
+        self, fleet, monkeypatch
+    ):
+        for _ in range(3):
+            assert fleet.get("/agents", role="strangers").status == 403
+        store = adapters.refusal_store()
+        repeated = store.repeated
+
+        def counted_meanwhile(hour, limit):
+            for key, first, times in repeated(hour, limit):
+                store.increment(first.at, key)
+                yield key, first, times
+
+        now = datetime.now(UTC) + timedelta(hours=1, minutes=3)
+        summary = RefusalSummary(store, adapters.audit_store(), lambda: now)
+        with monkeypatch.context() as patched:
+            patched.setattr(store, "repeated", counted_meanwhile)
+            summary.write()
+        summary.write()
+        found = [json.loads(row["record"]["S"]) for row in stored() if "record" in row]
+        assert [one["repeats"] for one in found if one["repeats"]] == [3]
+
     def test_different_refusals_of_a_person_have_a_record_each(self, fleet):
         for name in ("server-b", "server-c", "server-b"):
             assert fleet.call("DELETE", f"/agents/{name}", role="operator").status == 403

@@ -11,6 +11,7 @@ from lambdas import adapters, wiring
 from lambdas.domain.timeline import CROSSHAUL, became
 from lambdas.store.transfers import TimelineRow
 from lambdas.transfers.stream_handler import commands_for
+from tests.support.control_plane import hello
 from tests.support.fakes import as_shown
 from tests.unit.lambdas.policies.test_policies import RAW, put
 from tests.unit.lambdas.templates.test_api_templates import VIDEOS
@@ -111,7 +112,10 @@ def approve(vault, transfer, **how):
 
 
 def begin(vault, transfer):
-    """Offer what is ready, and return the commands that agents get."""
+    """Offer what is ready, and return the commands that agents get; those online are heard from."""
+    known = adapters.agent_store().get_many(("server-b", "server-c", "server-d"))
+    for name in (agent_id for agent_id, agent in known.items() if agent.presence == "online"):
+        wiring.agent_service().hello(name, hello())
     wiring.stream_handler().advance(adapters.transfer_store().get(transfer))
     return vault.fleet.kinds()
 
@@ -198,6 +202,30 @@ class TestAnApprovalIsForOneStart:
         assert wiring.lease_sweeper().sweep() == 1
         clock.now += timedelta(minutes=1)
         assert begin(vault, transfer) == MOVING
+
+    def test_a_retry_of_one_host_leaves_the_approval_that_another_awaits(self, clock, vault):
+        """Server-c fails at once; server-d stays away until the approval is over, and awaits another."""
+        vault.join("server-d")
+        body = {**RAW, "destinations": [*RAW["destinations"], "server-d:/primary/"]}
+        transfer = vault.post("/transfers", body).body["transfer_id"]
+        approve(vault, transfer)
+        agent = adapters.agent_store().get("server-d")
+        wiring.agent_service().disconnected("server-d", adapters.clock(), agent.session + 1)
+        begin(vault, transfer)
+        report(Failed, transfer, progress=Progress(), problem=Problem(code="source-missing", message="gone"))
+        clock.now += timedelta(hours=25)
+        wiring.agent_service().connected("server-d", adapters.clock(), agent.session + 2)
+        begin(vault, transfer)
+        states = [hop["state"] for hop in vault.get(f"/transfers/{transfer}").body["hops"]]
+        assert states == ["failed", "awaiting_approval"]
+
+        vault.call("DELETE", "/policies/four-eyes", why="for an hour")
+        retried = vault.post(f"/transfers/{transfer}/retry").body
+        assert [hop["state"] for hop in retried["hops"]] == ["queued", "awaiting_approval"]
+        assert approve(vault, transfer).status == 202
+        begin(vault, transfer)
+        states = [hop["state"] for hop in vault.get(f"/transfers/{transfer}").body["hops"]]
+        assert states[1] == "offered"
 
     def test_a_policy_that_comes_while_it_runs_holds_it_and_its_carrier_is_told(self, clock, vault):
         vault.call("DELETE", "/policies/four-eyes", why="not yet")

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from events.reports import Started, Succeeded
+from events.progress import Progress
+from events.reports import Checkpoint, Started, Succeeded
 from lambdas import adapters, wiring
 from lambdas.aws.user_directory import CACHE_TTL_S, CognitoDirectory
 from lambdas.domain import problems
@@ -163,6 +164,70 @@ class TestWhatFollowsAStart:
         leaves(fleet, how)
         answer = fleet.post(f"/transfers/{transfer}/retry", claims=claims_of(BO, "operator"))
         assert answer.problem == problems.FORBIDDEN
+
+
+class TestTheSizeIsTheOneThatWasDecided:
+    """Every host of a transfer gets the same files: its size is no sum over hosts."""
+
+    AT_MOST = """forbid (principal, action == Action::"transfer", resource)
+    when { context has size && context.size > %d };"""
+
+    @pytest.fixture
+    def batch(self, fleet):
+        """Return a function that starts a batch of 5,000 bytes to two hosts, with server-c away."""
+        destinations = ["server-c:/primary/", "server-d:/primary/"]
+        fleet.post("/templates", {**VIDEOS, "destinations": destinations, "shape": "fan_out"})
+
+        def start():
+            away("server-c")
+            wiring.object_events().handle([ObjectCreated("media", "new-videos/a.mov", "1", 5_000)])
+            [transfer] = [one["transfer_id"] for one in fleet.get("/transfers").body["transfers"]]
+            return transfer
+
+        return start
+
+    @staticmethod
+    def list_all(transfer):
+        """Let both hosts report that they have listed 5,000 bytes."""
+        for hop in adapters.transfer_store().get(transfer).hops:
+            about = {"transfer_id": transfer, "hop_id": hop.hop_id, "attempt": hop.attempt}
+            at = {**about, "at": adapters.clock()}
+            progress = Progress(bytes_total=5_000, files_total=1)
+            wiring.report_handler().apply(hop.carrier, Started(**at, seq=1, via="s3"))
+            wiring.report_handler().apply(hop.carrier, Checkpoint(**at, seq=2, progress=progress))
+
+    def test_a_batch_that_waited_is_refused_by_a_limit_that_came_since(self, fleet, clock, batch):
+        transfer = batch()
+        put(fleet, "small-only", self.AT_MOST % 4_000)
+        clock.now += timedelta(minutes=2)
+        back("server-c")
+        begin(fleet, transfer)
+        hop = fleet.get(f"/transfers/{transfer}").body["hops"][0]
+        assert (hop["state"], hop["problem"]["code"]) == ("failed", problems.FORBIDDEN.code)
+
+    def test_a_limit_above_the_batch_stops_no_automatic_retry(self, fleet, clock, batch):
+        put(fleet, "small-only", self.AT_MOST % 9_000)
+        transfer = batch()
+        back("server-c")
+        begin(fleet, transfer)
+        self.list_all(transfer)
+        clock.now += timedelta(minutes=2)
+        wiring.lease_sweeper().sweep()
+        clock.now += timedelta(minutes=1)
+        begin(fleet, transfer)
+        hops = adapters.transfer_store().get(transfer).hops
+        assert [(hop.state, hop.attempt) for hop in hops] == [("offered", 2)] * 2
+
+    @pytest.mark.parametrize(("limit", "status"), [(9_000, 202), (4_000, 403)])
+    def test_a_persons_retry_is_decided_by_what_one_host_listed(self, fleet, limit, status):
+        body = {**RAW, "destinations": ["server-c:/primary/", "server-d:/primary/"]}
+        transfer = ask(fleet, body)
+        begin(fleet, transfer)
+        self.list_all(transfer)
+        put(fleet, "small-only", self.AT_MOST % limit)
+        fleet.post(f"/transfers/{transfer}/cancel")
+        assert fleet.post(f"/transfers/{transfer}/retry").status == status
+        assert adapters.transfer_store().get(transfer).authorized_size == (5_000 if status == 202 else None)
 
 
 class TestATokenIsOlderThanTheAccount:

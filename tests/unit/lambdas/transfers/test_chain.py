@@ -11,6 +11,7 @@ from events.options import Options
 from events.progress import Progress
 from events.reports import PREVIOUS_HOP_NOT_RUNNING, Capabilities, Checkpoint, Failed, Started, Succeeded
 from events.states import HopState, TransferState
+from lambdas.domain.errors import StateError
 from lambdas.domain.plan import TransferSpec
 from tests.support.fakes import ADA
 from tests.support.world import ControlPlaneFixture
@@ -180,6 +181,43 @@ def test_the_second_server_gets_what_arrived_and_the_rest_is_reported(world: Con
     assert (second.state, second.problem.code) == (HopState.FAILED, "previous-hop-incomplete")
     assert second.failures_total == 1
 
+    world.transfer_service.retry(transfer_id, ADA)
+    assert [hop.state for hop in world.store.get(transfer_id).hops] == [HopState.QUEUED, HopState.WAITING]
+
+
+def test_a_retry_waits_for_the_hop_that_forwards_a_part_so_that_the_last_server_gets_the_rest(
+    world: ControlPlaneFixture,
+):
+    transfer_id = begun(world, chain="whole")
+    failed_for_one_of_eighty(world, transfer_id)
+    world.report(Started, world.hop(transfer_id, 1))
+    world.stream()
+
+    with pytest.raises(StateError) as refusal:
+        world.transfer_service.retry(transfer_id, ADA)
+    assert "when that hop has ended" in refusal.value.problem.advice
+    assert world.hop(transfer_id).state == HopState.FAILED
+
+    world.report(Succeeded, world.hop(transfer_id, 1), seq=2)
+    world.stream()
+    assert world.store.get(transfer_id).state == TransferState.PARTIALLY_FAILED
+
+    world.transfer_service.retry(transfer_id, ADA)
+    for number in (0, 1):
+        world.stream()
+        world.report(Started, world.hop(transfer_id, number))
+        world.report(Succeeded, world.hop(transfer_id, number), seq=2)
+        world.stream()
+    transfer = world.store.get(transfer_id)
+    assert transfer.state == TransferState.SUCCEEDED
+    assert transfer.hops[1].attempt == 2, "the last server was offered the rest"
+
+
+def test_a_chain_that_was_cancelled_while_it_forwards_a_part_can_be_retried(world: ControlPlaneFixture):
+    transfer_id = begun(world, chain="whole")
+    failed_for_one_of_eighty(world, transfer_id)
+    world.report(Started, world.hop(transfer_id, 1))
+    world.transfer_service.cancel(transfer_id, ADA)
     world.transfer_service.retry(transfer_id, ADA)
     assert [hop.state for hop in world.store.get(transfer_id).hops] == [HopState.QUEUED, HopState.WAITING]
 
