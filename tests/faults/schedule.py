@@ -76,8 +76,8 @@ def _request(dice: random.Random) -> Request:
     destinations = tuple(others[: dice.choice((1, 1, 2))])
     if len(destinations) == 1:
         shape = "fan_out"
-        options["move"] = dice.random() < 0.3
-        options["delete_extra"] = dice.random() < 0.2
+        if extra := dice.choice((None, None, "move", "delete_extra")):
+            options[extra] = True
     return Request(dice.randrange(2**32), source, destinations, shape, options)
 
 
