@@ -84,12 +84,15 @@ def _moving(number: int) -> dict[str, object]:
 
 
 SPEAK = """([hops, seconds]) => new Promise((resolve) => {
-  const word = (n) => {
-    const transfer_id = `load${String(n).padStart(16, "0")}`;
-    const progress = {bytes_done: 1e6 + performance.now() * 1000 + n, bytes_total: 9e8, files_done: 0,
-      files_total: 1, bytes_unchanged: 0, files_unchanged: 0, bytes_per_second: 1e6 + n, current: "film.mov"};
-    return JSON.stringify(
-      {transfer_id, hop_id: `${transfer_id}-0`, attempt: 1, at: new Date().toISOString(), progress});
+  const none = {xattr: 0, acl: 0, setid: 0, mode: 0, time: 0, name: 0};
+  const hear = (n) => {
+    const transfer_id = `load${String(n).padStart(16, "0")}`, hop_id = `${transfer_id}-0`;
+    const progress = {bytes_done: 1e6 + Math.floor(performance.now()) * 1000 + n, bytes_total: 9e8,
+      files_done: 0, files_total: 1, bytes_unchanged: 0, files_unchanged: 0, files_removed: 0, lost: none,
+      bytes_per_second: 1e6 + n, space_shortage: null, current: "film.mov"};
+    const agent = n % 2 ? "server-c" : "server-d";
+    window.__hear(JSON.stringify({transfer_id, hop_id, attempt: 1, at: new Date().toISOString(), progress}),
+      `crosshaul/local/agents/crosshaul:local:${agent}/live/${transfer_id}/${hop_id}`);
   };
   const begun = performance.now();
   let frames = 0, slow = 0, last = begun, said = 0, changes = 0;
@@ -109,7 +112,7 @@ SPEAK = """([hops, seconds]) => new Promise((resolve) => {
   };
   const timer = setInterval(() => {
     // A fiftieth of the hops speaks every 20 ms: each of them once a second.
-    for (let n = 0; n < hops / 50; n += 1, said += 1) window.__hear(word(said % hops));
+    for (let n = 0; n < hops / 50; n += 1, said += 1) hear(said % hops);
   }, 20);
   requestAnimationFrame(frame);
 })"""

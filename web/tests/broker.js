@@ -1,4 +1,4 @@
-// A fake broker inside the page, for load tests: grants every subscription, and sends what `__hear` is given.
+// A fake broker inside the page, for load tests: grants every subscription, and sends what `__hear` is given, on its topic.
 // Just enough of MQTT 5 (https://docs.oasis-open.org/mqtt/mqtt/v5.0/) for one subscriber.
 (() => {
   const Real = window.WebSocket;
@@ -45,8 +45,8 @@
     construct: (_, [url, ...more]) =>
       String(url).includes("/mqtt") ? new Broker(url) : new Real(url, ...more),
   });
-  window.__hear = (text) => {
-    const topic = new TextEncoder().encode("live");
+  window.__hear = (text, on) => {
+    const topic = new TextEncoder().encode(on);
     const payload = new TextEncoder().encode(text);
     const length = 2 + topic.length + 1 + payload.length;
     const size = length < 128 ? [length] : [(length % 128) | 128, length >> 7];
