@@ -117,7 +117,7 @@ def test_who_hears_reports_writes_neither_what_is_published_nor_what_is_to_be_in
 @pytest.mark.parametrize(
     ("partition", "writers"),
     [
-        ("2026-11-24", {"Api", "OnObject", "OnReport", "OnSchedule"}),
+        ("2026-11-24", {"Api", "OnChange", "OnObject", "OnReport", "OnSchedule"}),
         ("chain#2026-11-24", {"OnAudit"}),
         ("agent#server-b", {"OnAudit"}),
         ("agent#2b-c", {"OnAudit"}),

@@ -237,9 +237,7 @@ class TestMarks:
     @pytest.mark.parametrize("identity", ["../etc", "7", "7-", "-7-8", 7, ["7-8"], f"{'1' * 21}-8"])
     def test_only_identities_are_compared(self, identity):
         with pytest.raises(requests.LaneRequestError):
-            requests.parse_selection(
-                {"symlinks": "keep", "mark": "", "above": "", "below": "", "identity": identity}
-            )
+            requests.parse_marked_place({"mark": "", "above": "", "below": "", "identity": identity})
 
 
 class TestEqualSizeAndTime:

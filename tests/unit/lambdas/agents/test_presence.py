@@ -108,7 +108,7 @@ def test_addresses_that_no_peer_may_dial_are_not_kept(away):
             "endpoints": ("169.254.169.254:80", "0.0.0.0:1", "nonsense", "10.0.0.2:99999", "10.0.0.2:4460")
         }
     )
-    assert with_hello(away, said, at(0)).endpoints == ("10.0.0.2:4460",)
+    assert with_hello(away, said, at(0), at(0)).endpoints == ("10.0.0.2:4460",)
 
 
 def test_whom_it_reaches_stays_until_it_says_otherwise(away):

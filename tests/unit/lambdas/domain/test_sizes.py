@@ -50,8 +50,8 @@ class SizedFleet:
 def sized(world: ControlPlaneFixture) -> SizedFleet:
     fleet = SizedFleet()
     changing, clock = world.writer, world.clock
-    s3 = world.stream_handler._dispatcher._s3
-    world.stream_handler._dispatcher = Dispatcher(changing, world.agents, fleet, s3, allow_all, clock)
+    settings = world.dispatcher._settings
+    world.stream_handler._dispatcher = Dispatcher(changing, world.agents, fleet, settings, allow_all, clock)
     world.stream_handler._commands = fleet
     return fleet
 

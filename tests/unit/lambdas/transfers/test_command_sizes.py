@@ -101,7 +101,7 @@ def test_the_most_objects_that_a_template_gathers_reach_both_agents_of_a_chain(
 ):
     places = tuple(AgentLocation(agent_id=name, path=f"/archive/{'d' * 200}/") for name in (FIRST, SECOND))
     spec = TransferSpec(
-        source=S3Location(bucket="media", prefix="p" * 1023 + "/"),
+        source=S3Location(bucket="media", prefix="p" * 400 + "/"),
         destinations=places,
         shape="chain",
         options=Options(relay="allowed"),
