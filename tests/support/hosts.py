@@ -36,6 +36,9 @@ TRANSFER = "abcdefghij0123456789"
 TOKEN = "the-hop's-token"
 _numbers = itertools.count()
 
+ways = pytest.mark.parametrize("way", ["order", "local"])
+"""Runs a test on both routes: over the lane, and on one host. The names are those of methods of `Hosts`."""
+
 
 def closed_port() -> str:
     """Return an address that refuses connections, like one behind a rejecting firewall."""

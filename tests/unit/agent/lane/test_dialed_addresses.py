@@ -16,7 +16,7 @@ from agent.pull.source import SourceConnectionError
 from events.addresses import dialable, may_be_dialed
 from events.commands import DirectRoute, Peer
 from infra.local.demo_files import MIB, write_random
-from tests.support.hosts import Hosts, closed_port
+from tests.support.hosts import closed_port
 
 NEVER = [
     "0.0.0.0",
@@ -51,13 +51,6 @@ def test_endpoints_that_name_such_an_address_are_left_out():
     never = ("169.254.169.254:80", "[fe80::1%eth0]:1", "0.0.0.0:1", "[ff02::1]:1")
     assert dialable((*good, *bad, *never), loopback=False) == good
     assert dialable((*good, *bad, *never), loopback=True) == (*good, *bad)
-
-
-@pytest.fixture
-def hosts(tmp_path):
-    hosts = Hosts(tmp_path)
-    yield hosts
-    hosts.close()
 
 
 def dialer(hosts, *, loopback: bool) -> Dialer:

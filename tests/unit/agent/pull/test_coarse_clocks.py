@@ -1,7 +1,6 @@
 """Destinations whose file system keeps less of a time than the source's: FAT, exFAT, NTFS, old XFS."""
 
 import os
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,21 +8,10 @@ from hypothesis import strategies as st
 
 from agent.files import kept_times
 from agent.files.kept_times import KeptTimes
-from tests.support.hosts import Hosts
+from tests.support.hosts import ways
 
 S = 10**9
 YEAR_2038, YEAR_2300 = 2**31 * S - S, 10_413_792_000 * S
-
-
-@pytest.fixture
-def hosts(tmp_path: Path):
-    hosts = Hosts(tmp_path)
-    yield hosts
-    hosts.close()
-
-
-ways = pytest.mark.parametrize("way", ["order", "local"])
-"""Routes: over the lane, and on one host."""
 
 
 def keep_only(monkeypatch, unit: int, first: int = -(2**31) * S, last: int = 2**33 * S) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from agent.files.listing import Selection, entries
 from events.filters import Filters
-from tests.support.hosts import Hosts
+from tests.support.hosts import Hosts, ways
 
 DEPTH = 1050
 """Levels: more than Python's stack has frames, in a path that still fits into PATH_MAX."""
@@ -25,10 +25,6 @@ def hosts(tmp_path: Path) -> Iterator[Hosts]:
     yield hosts
     hosts.close()
     subprocess.run(["rm", "-rf", folder], check=True)  # shutil and pytest would recurse
-
-
-ways = pytest.mark.parametrize("way", ["order", "local"])
-"""Routes: over the lane, and on one host."""
 
 
 def make_deep(top: Path, depth: int = DEPTH, name: str = "d") -> None:

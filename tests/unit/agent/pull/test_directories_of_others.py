@@ -8,21 +8,10 @@ import pytest
 
 import agent
 from events.progress import Losses
-from tests.support.hosts import Hosts
+from tests.support.hosts import ways
 
 OTHER = 54_321
 """A user, and a group, who is not the agent."""
-
-
-@pytest.fixture
-def hosts(tmp_path: Path):
-    hosts = Hosts(tmp_path)
-    yield hosts
-    hosts.close()
-
-
-ways = pytest.mark.parametrize("way", ["order", "local"])
-"""Routes: over the lane, and on one host."""
 
 
 @pytest.fixture

@@ -85,13 +85,6 @@ PLACE: list[object] = ["d", "", 0, 10**18, 0o755, False, "", 1]
 
 
 @pytest.fixture
-def hosts(tmp_path):
-    hosts = Hosts(tmp_path)
-    yield hosts
-    hosts.close()
-
-
-@pytest.fixture
 def hostile(hosts) -> Iterator[Callable[[Respond], None]]:
     made: list[HostileSource] = []
     yield lambda respond: made.append(HostileSource(hosts, respond))

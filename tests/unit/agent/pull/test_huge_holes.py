@@ -8,7 +8,7 @@ import pytest
 
 from agent.files.digests import MAX_COMPARED_RANGES, MAX_FILE_RANGES, RANGE_BYTES
 from events.base import MAX_INTEGER
-from tests.support.hosts import Hosts
+from tests.support.hosts import Hosts, ways
 
 
 @pytest.fixture
@@ -18,10 +18,6 @@ def hosts():
         hosts = Hosts(Path(folder))
         yield hosts
         hosts.close()
-
-
-ways = pytest.mark.parametrize("way", ["order", "local"])
-"""Routes: over the lane, and on one host."""
 
 
 @ways

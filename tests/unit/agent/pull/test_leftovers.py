@@ -20,13 +20,6 @@ from tests.support.hosts import Hosts
 BIG = 40 * MIB
 
 
-@pytest.fixture
-def hosts(tmp_path: Path):
-    hosts = Hosts(tmp_path)
-    yield hosts
-    hosts.close()
-
-
 def left_behind(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.name.startswith(PARTIAL_PREFIX))
 

@@ -2,20 +2,7 @@
 
 from pathlib import Path
 
-import pytest
-
-from tests.support.hosts import Hosts
-
-
-@pytest.fixture
-def hosts(tmp_path: Path):
-    hosts = Hosts(tmp_path)
-    yield hosts
-    hosts.close()
-
-
-ways = pytest.mark.parametrize("way", ["order", "local"])
-"""Routes: over the lane, and on one host."""
+from tests.support.hosts import ways
 
 
 @ways

@@ -10,18 +10,11 @@ import pytest
 from agent.files.listing import FileEntry
 from agent.pull import destination, pull_attempt
 from agent.pull.job_queue import JobQueue
-from tests.support.hosts import Hosts
+from tests.support.hosts import ways
 from tests.support.waiting import until
 
 BIG = 3 * 1024 * 1024
 OLD = 1_600_000_000 * 10**9
-
-
-@pytest.fixture
-def hosts(tmp_path: Path):
-    hosts = Hosts(tmp_path)
-    yield hosts
-    hosts.close()
 
 
 def fill(folder: Path, **files: bytes | str) -> None:
@@ -36,10 +29,6 @@ def tree(folder: Path) -> dict[str, bytes | None]:
         str(path.relative_to(folder)): None if path.is_dir() else path.read_bytes()
         for path in sorted(folder.rglob("*"))
     }
-
-
-ways = pytest.mark.parametrize("way", ["order", "local"])
-"""Routes: over the lane, and on one host."""
 
 
 class TestFilters:

@@ -9,8 +9,8 @@ import pytest
 from agent.config import RootConfig
 from agent.lane import requests
 from agent.lane.request_handler import HopRequestHandler
-from tests.support.hosts import Hosts
-from tests.unit.agent.pull.test_pull_options import BIG, OLD, fill, tree, ways
+from tests.support.hosts import Hosts, ways
+from tests.unit.agent.pull.test_pull_options import BIG, OLD, fill, tree
 
 
 def share(hosts: Hosts, archive: Path) -> None:

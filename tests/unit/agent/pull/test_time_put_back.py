@@ -3,23 +3,10 @@
 import os
 from pathlib import Path
 
-import pytest
-
 from agent.files.digests import MIB, RANGE_BYTES
-from tests.support.hosts import Hosts
+from tests.support.hosts import ways
 
 SIZE = RANGE_BYTES + 4 * MIB
-
-
-@pytest.fixture
-def hosts(tmp_path: Path):
-    hosts = Hosts(tmp_path)
-    yield hosts
-    hosts.close()
-
-
-ways = pytest.mark.parametrize("way", ["order", "local"])
-"""Routes: over the lane, and on one host."""
 
 
 def write_in_place(path: Path, content: bytes) -> None:
