@@ -83,6 +83,11 @@ def pick(page: Page, end: str, name: str) -> None:
     expect(chooser).to_contain_text(name)
 
 
+def table_rows(page: Page, table: str, text: str) -> Locator:
+    """Return the rows of one table that hold the text; other tables of the page may hold it, too."""
+    return page.get_by_role("table", name=table, exact=True).get_by_role("row").filter(has_text=text)
+
+
 def state(page: Page) -> Locator:
     """Return the element with the transfer's state."""
     return page.get_by_role("main")

@@ -13,7 +13,7 @@ from infra.local.deploy import create_user
 from infra.local.environment import until
 from tests.e2e.api import Api
 from tests.e2e.conftest import Fleet
-from tests.e2e.console import browse, choose, pick, picture, sign_in, slow_transfer, tab_to, visit
+from tests.e2e.console import browse, choose, pick, picture, sign_in, slow_transfer, tab_to, table_rows, visit
 from tests.e2e.installed import InstalledServer
 from tests.e2e.publisher import Publisher
 
@@ -43,16 +43,16 @@ def test_agents_are_found_and_shown_with_their_roots(page: Page, fleet: Fleet) -
     visit(page, fleet, "overview")
     page.get_by_role("link", name="Agents").first.click()
     for name in fleet.servers:
-        expect(page.get_by_role("row").filter(has_text=name)).to_contain_text("Online")
+        expect(table_rows(page, "Agents", name)).to_contain_text("Online")
     assert fleet.api.status("PATCH", "/agents/server-c", {"tags": {"site": "berlin"}}) == 200
     page.get_by_role("button", name="Tags").click()
     page.get_by_role("option", name="site: berlin").click()
-    expect(page.get_by_role("row").filter(has_text="server-d")).to_have_count(0)
-    expect(page.get_by_role("row").filter(has_text="server-c").locator("time")).to_have_count(2)
+    expect(table_rows(page, "Agents", "server-d")).to_have_count(0)
+    expect(table_rows(page, "Agents", "server-c").locator("time")).to_have_count(2)
     visit(page, fleet, "agents")
     page.get_by_label("Find by name").fill("glacier")
-    expect(page.get_by_role("row").filter(has_text="server-b")).to_have_count(0)
-    page.get_by_role("row").filter(has_text="server-c").get_by_role("link", name="server-c").click()
+    expect(table_rows(page, "Agents", "server-b")).to_have_count(0)
+    table_rows(page, "Agents", "server-c").get_by_role("link", name="server-c").click()
     expect(page.get_by_role("heading", name="server-c", exact=True)).to_be_visible()
     expect(page.get_by_text("/archive").first).to_be_visible()
     expect(page.get_by_text("Keys in use since")).to_be_visible()
@@ -176,9 +176,7 @@ def test_the_overview_shows_what_moves_and_a_cancel_elsewhere_ends_it(
     moving = slow_transfer(fleet, "overview", limit=MIB)
     visit(page, fleet, "transfers")
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
-    expect(page.get_by_role("row").filter(has_text="overview")).to_contain_text(
-        re.compile("of 64.0 MiB .*/s")
-    )
+    expect(table_rows(page, "Transfers", "overview")).to_contain_text(re.compile("of 64.0 MiB .*/s"))
     visit(page, fleet, "overview")
     expect(page.locator(".fleet-map .line.moving")).to_have_count(1)
     expect(page.get_by_role("list", name="Running transfers").get_by_role("link")).to_have_count(1)
@@ -327,11 +325,7 @@ def test_an_agent_tells_of_its_clock_and_whom_it_reaches(page: Page, fleet: Flee
     fleet.start("server-c")  # its hello reports it
     visit(page, fleet, "agents/server-c")
     expect(page.get_by_text(re.compile("^(in sync|[0-9]+ s behind)$"))).to_be_visible()
-    met = (
-        page.get_by_role("table", name="Connections to other agents")
-        .get_by_role("row")
-        .filter(has_text="server-b")
-    )
+    met = table_rows(page, "Connections to other agents", "server-b")
     expect(met).to_contain_text(re.compile("Direct: server-[bc] connects to server-[bc]"))
 
 
@@ -468,5 +462,5 @@ def test_an_open_page_is_told_what_changes_elsewhere(page: Page, fleet: Fleet) -
     transfer = fleet.copy("server-b:/data/told/", "server-d:/backup/told/")
 
     line.wait_for_event("framereceived", lambda frame: f"/changes/{transfer}".encode() in bytes(frame))
-    told = page.get_by_role("row").filter(has_text="/backup/told/")
+    told = table_rows(page, "Transfers", "/backup/told/")
     expect(told).to_contain_text("Succeeded")

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, Route, expect
 from infra.local.demo_files import MIB, write_random
 from infra.local.environment import until
 from tests.e2e.conftest import Fleet
-from tests.e2e.console import picture, slow_transfer, visit
+from tests.e2e.console import picture, slow_transfer, table_rows, visit
 
 pytestmark = pytest.mark.e2e
 
@@ -34,7 +34,7 @@ def test_a_page_that_could_not_be_loaded_without_a_network_is_there_when_it_is_b
     expect(page.get_by_text("This page could not be loaded")).to_be_visible()
 
     page.context.set_offline(False)
-    expect(page.get_by_role("row").filter(has_text="server-b")).to_contain_text("Online")
+    expect(table_rows(page, "Agents", "server-b")).to_contain_text("Online")
 
 
 def test_a_page_whose_script_a_new_deployment_has_taken_away_is_loaded_with_the_whole_document(

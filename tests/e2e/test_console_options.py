@@ -9,7 +9,7 @@ from infra.local.demo_files import write_random
 from infra.local.deploy import create_user
 from tests.e2e.api import Api
 from tests.e2e.conftest import Fleet, tab
-from tests.e2e.console import choose, picture, violations, visit
+from tests.e2e.console import choose, picture, table_rows, violations, visit
 
 pytestmark = pytest.mark.e2e
 
@@ -54,7 +54,7 @@ def test_a_mirror_is_previewed_and_confirmed_before_it_removes(page: Page, fleet
     assert sorted(path.name for path in mirror.iterdir()) == ["new.mov"]
 
     visit(page, fleet, "transfers")
-    mirrored = page.get_by_role("row").filter(has_text="mirrored")
+    mirrored = table_rows(page, "Transfers", "mirrored")
     expect(mirrored).to_have_count(2)
     page.get_by_role("button", name="Kind").click()
     page.get_by_role("option", name="Previews only").click()
@@ -236,7 +236,7 @@ def test_a_policy_is_written_corrected_tried_and_taken_out_again(page: Page, fle
     page.get_by_role("option", name="Person").click()
     page.get_by_label("Search for").fill(fleet.here.user)
     page.keyboard.press("Enter")
-    removal = page.get_by_role("row").filter(has_text="The story is over").filter(has_text="no-glass")
+    removal = table_rows(page, "Audit", "The story is over").filter(has_text="no-glass")
     removal.get_by_role("button").click()
     expect(page.get_by_role("dialog")).to_contain_text("/archive/glass/*")
     assert violations(page) == []

@@ -13,7 +13,7 @@ from infra.local.environment import until
 from infra.publish import stage_outputs
 from lambdas.store.installer import NEWEST, Installer, items
 from tests.e2e.conftest import Fleet
-from tests.e2e.console import picture, settled, violations, visit
+from tests.e2e.console import picture, settled, table_rows, violations, visit
 
 pytestmark = pytest.mark.e2e
 
@@ -49,7 +49,7 @@ def test_an_update_of_agents_that_nothing_can_update_is_stopped_and_says_so(
     assert violations(page) == []
     page.get_by_role("dialog").get_by_role("button", name="Update", exact=True).click()
     expect(page.get_by_text(f"3 agents get {published}, stage by stage")).to_be_visible()
-    updates = page.get_by_role("table", name="Updates").get_by_role("row").filter(has_text=published)
+    updates = table_rows(page, "Updates", published)
     expect(updates).to_contain_text("0 of 3, stage 1 of 2")
     until("the update to be stopped", lambda: state(fleet, published) == "aborted", timeout_s=150)
     expect(updates).to_contain_text("Aborted: too many failures")
