@@ -36,6 +36,16 @@ class TransferState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Attention(StrEnum):
+    """Why a person must look at a transfer."""
+
+    AWAITING_APPROVAL = "awaiting_approval"
+    PAUSED = "paused"
+    """An agent paused it: it goes on only when somebody has mended the cause."""
+    FAILED = "failed"
+    PARTIALLY_FAILED = "partially_failed"
+
+
 CommandKeyStatus = Literal["both", "present", "none"]
 """Which command keys an agent trusts: the current and the next one, only the current one, or none of them."""
 

@@ -21,7 +21,7 @@ from events.options import OrderedOptions
 from events.progress import Connection, PeerReachability, Progress
 from events.reports import Capabilities, DirectoryEntry, DryRunResult, RootState
 from events.requests import ObjectTrigger, Shape, TemplateId
-from events.states import AgentStatus, CommandKeyStatus, HopState, TransferState
+from events.states import AgentStatus, Attention, CommandKeyStatus, HopState, TransferState
 
 
 class SignIn(Message):
@@ -267,6 +267,8 @@ class TransferSummary(Message):
     progress: Progress
     """Sum of its hops' progress."""
     problem: Problem | None = None
+    acknowledged_by: Actor | None = None
+    """Who confirmed that the failure needs no further attention."""
 
 
 class Approval(Message):
@@ -320,6 +322,24 @@ class OverviewView(Message):
     """Since the requested midnight, by default in UTC."""
     month: TransferTotals
     """The last 30 days."""
+
+
+class AttentionGroup(Message):
+    """Transfers of any age that a person must look at for one reason."""
+
+    reason: Attention
+    count: Count
+    """At most 500: there may be more."""
+    newest: tuple[TransferSummary, ...]
+
+
+class AttentionView(Message):
+    """What waits for a person, and what waits for its turn."""
+
+    groups: tuple[AttentionGroup, ...]
+    """Reasons that no transfer has are left out."""
+    queued: Count
+    """Queued transfers, at most 500."""
 
 
 class TemplateView(Message):

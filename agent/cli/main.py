@@ -117,6 +117,7 @@ for command in (
     transfers.pause,
     transfers.resume,
     transfers.retry,
+    transfers.acknowledge,
     transfers.approve,
 ):
     app.command()(command)

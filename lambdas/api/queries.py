@@ -8,7 +8,7 @@ from pydantic import AfterValidator, AliasChoices, Field, model_validator
 from events.base import MAX_INTEGER, AgentId, Instant, Request, TransferId
 from events.policies import Why
 from events.requests import TemplateId
-from events.states import TransferState
+from events.states import Attention, TransferState
 
 MAX_PAGE = 200
 FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -36,6 +36,10 @@ class TransferQuery(PageQuery):
     """Which transfers to list, by status, agent, template and time of creation."""
 
     status: TransferState | None = None
+    attention: Annotated[
+        Attention | None,
+        Field(description="Only transfers that a person must look at for this reason, of any age."),
+    ] = None
     agent: AgentId | None = None
     template: Annotated[
         TemplateId | None, Field(description="Only transfers that this template created.")

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 from events.base import Actor, TransferId
 from events.requests import DistributedRequest, TransferRequest
-from events.views import ManifestView, OverviewView, TransfersView, TransferView
+from events.views import AttentionView, ManifestView, OverviewView, TransfersView, TransferView
 from lambdas import adapters, wiring
 from lambdas.api.calls import Call
-from lambdas.api.queries import OverviewQuery, TransferQuery
+from lambdas.api.queries import FIRST_DAY, OverviewQuery, TransferQuery
 from lambdas.api.routing import RouteGroup
 from lambdas.domain.authorization import READ, STOP, TRANSFER
 from lambdas.ports import AuthorizeTransfer
@@ -35,7 +35,10 @@ def request_distributed(call: Call, body: DistributedRequest) -> TransferView:
 
 @transfers.get("/transfers", action=READ)
 def list_transfers(query: TransferQuery) -> TransfersView:
-    """List transfers, newest first; without `since`, those of the last 90 days."""
+    """List transfers, newest first.
+
+    Without `since`, those of the last 90 days; with `attention`, of any age.
+    """
     from lambdas.transfers.service import Query
 
     until = _not_in_future(query.until)
@@ -44,10 +47,11 @@ def list_transfers(query: TransferQuery) -> TransfersView:
     return wiring.transfer_service().list_transfers(
         Query(
             status=query.status,
+            attention=query.attention,
             agent_id=query.agent,
             template_id=query.template,
             dry_run=query.dry_run,
-            since=query.since,
+            since=query.since or (FIRST_DAY if query.attention else None),
             until=until,
             cursor=query.after,
             limit=query.limit,
@@ -64,6 +68,12 @@ def _not_in_future(until: datetime | None) -> datetime:
 def overview(query: OverviewQuery) -> OverviewView:
     """Summarize bytes moved and success rates of today and of the last 30 days."""
     return wiring.transfer_service().overview(query.midnight)
+
+
+@transfers.get("/attention", action=READ)
+def attention() -> AttentionView:
+    """Return the transfers that a person must look at, grouped by why, and how many are queued."""
+    return wiring.transfer_service().attention()
 
 
 @transfers.get("/transfers/{transfer_id}", action=READ)
@@ -109,6 +119,12 @@ def resume(call: Call, transfer_id: TransferId) -> TransferView:
 def retry(call: Call, transfer_id: TransferId) -> TransferView:
     """Retry the failed or cancelled hops of a transfer."""
     return _run_action(call, transfer_id, TRANSFER, wiring.transfer_service().retry)
+
+
+@transfers.post("/transfers/{transfer_id}/acknowledgment", action=STOP, status=202, idempotent=True)
+def acknowledge(call: Call, transfer_id: TransferId) -> TransferView:
+    """Confirm that a failed transfer needs no further attention."""
+    return _run_action(call, transfer_id, STOP, wiring.transfer_service().acknowledge)
 
 
 @transfers.post("/transfers/{transfer_id}/approval", action=TRANSFER, status=202, idempotent=True)

@@ -15,7 +15,7 @@ from lambdas.domain.hop import Hop
 
 CROSSHAUL = Actor.called("crosshaul")
 
-TransferEvent = Literal["requested", "approved", "paused", "resumed", "cancelled", "retried"]
+TransferEvent = Literal["requested", "approved", "paused", "resumed", "cancelled", "retried", "acknowledged"]
 _HOP_EVENTS = {
     HopState.AWAITING_APPROVAL: "waits for approval",
     HopState.WAITING: "waits for the hop before it",

@@ -9,7 +9,7 @@ from events.locations import Location
 from events.options import Options
 from events.progress import Losses, Progress
 from events.requests import Shape
-from events.states import HopState, TransferState
+from events.states import Attention, HopState, TransferState
 from events.views import Approval
 from lambdas.domain.hop import AT_WORK, ENDED, Hop
 
@@ -21,6 +21,12 @@ _STATE_GROUPS = {
     HopState.VERIFYING: HopState.RUNNING,
 }
 """Hop states that count as another in the transfer's state: a change between them leaves the header as is."""
+
+
+_FAILURES = {
+    TransferState.FAILED: Attention.FAILED,
+    TransferState.PARTIALLY_FAILED: Attention.PARTIALLY_FAILED,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +56,8 @@ class Transfer:
     """The approval that policies require for the current start, and whether it was given."""
     authorized_size: int | None = None
     """Size in bytes with which policies decided the current start; None if it was not known."""
+    acknowledged: Actor | None = None
+    """Who confirmed that a failure needs no further attention; None: nobody since the last start."""
     hops: tuple[Hop, ...]
 
     @property
@@ -61,6 +69,21 @@ class Transfer:
     @property
     def ended(self) -> bool:
         return all(hop.ended for hop in self.hops)
+
+    @property
+    def attention(self) -> Attention | None:
+        """Return why a person must look at it; None if nobody must.
+
+        A failure counts until somebody retries or acknowledges it, one of a dry run not at all: whoever ran
+        it sees the answer.
+        """
+        if self.state == TransferState.AWAITING_APPROVAL:
+            return Attention.AWAITING_APPROVAL
+        if any(hop.state == HopState.PAUSED and not hop.paused_by_user for hop in self.hops):
+            return Attention.PAUSED
+        if self.acknowledged or self.options.dry_run:
+            return None
+        return _FAILURES.get(self.state)
 
     @property
     def problem(self) -> Problem | None:

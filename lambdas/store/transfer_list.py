@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from events.locations import agent_of
 from events.progress import Progress
-from events.states import TransferState
+from events.states import Attention, TransferState
 from events.views import TransferSummary
 from lambdas.domain.transfer import summed
 from lambdas.store.cursor import Cursor, read, taken, written
@@ -31,11 +32,15 @@ MAX_READS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class TransferFilter:
-    """Filter for transfers created in [since, until): by state, agent, template, dry runs or not."""
+    """Filter for transfers created in [since, until): by state, agent, template, dry runs or not.
+
+    With `attention`, the other filters apply to the transfers that need it for this reason.
+    """
 
     since: datetime
     until: datetime
     status: TransferState | None = None
+    attention: Attention | None = None
     agent_id: str | None = None
     template_id: str | None = None
     dry_run: bool | None = None
@@ -47,6 +52,7 @@ class TransferFilter:
         """Return whether a transfer matches what the indexes do not filter."""
         return (
             (self.status is None or summary.state == self.status)
+            and (self.agent_id is None or self.agent_id in _agents(summary))
             and (self.template_id is None or summary.template_id == self.template_id)
             and (self.dry_run is None or summary.dry_run == self.dry_run)
         )
@@ -90,7 +96,13 @@ def created_ids(since: datetime, until: datetime, limit: int) -> list[str]:
     return found[:limit]
 
 
+def _agents(summary: TransferSummary) -> set[str | None]:
+    return {agent_of(place) for place in (summary.source, *summary.destinations)}
+
+
 def _page(wanted: TransferFilter, cursor: Cursor) -> tuple[list[str], Cursor | None]:
+    if wanted.attention:
+        return _by_key(TransferRow.by_attention, str(wanted.attention), wanted, cursor)
     if wanted.agent_id:
         return _by_key(TransferRow.by_agent, wanted.agent_id, wanted, cursor)
     if wanted.template_id:
@@ -167,4 +179,5 @@ def _summary(row: HeaderRow, parts: list[Progress] | None) -> TransferSummary:
         ended_at=row.ended_at,
         progress=summed(parts) if parts else row.progress,
         problem=row.problem,
+        acknowledged_by=row.acknowledged,
     )

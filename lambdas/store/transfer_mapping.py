@@ -18,7 +18,7 @@ HOP_FIELDS = tuple(name for name in HopRow.get_attributes() if name not in _ROW_
 _HEADER_FIELDS = (
     "created_at", "source", "destinations", "shape", "options", "selection", "template_id", "owner",
     "created_by", "ended_at", "fingerprint", "revision", "asked_for", "approval",
-    "authorized_size",
+    "authorized_size", "acknowledged",
 )  # fmt: skip
 
 
@@ -65,6 +65,7 @@ def header_row(transfer: Transfer) -> HeaderRow:
         month=f"{transfer.created_at:%Y-%m}",
         agent_id=agent_of(transfer.source),
         status=str(transfer.state),
+        attention=transfer.attention,
         hop_count=len(transfer.hops),
         progress=transfer.progress,
         problem=transfer.problem,
@@ -74,17 +75,20 @@ def header_row(transfer: Transfer) -> HeaderRow:
 
 def header_actions(new: Transfer) -> list[Action]:
     """Return the update actions for what a header derives from its hops, its start and its revision."""
+    optional: tuple[tuple[Attribute[Any], Any], ...] = (
+        (HeaderRow.attention, new.attention),
+        (HeaderRow.problem, new.problem),
+        (HeaderRow.ended_at, new.ended_at),
+        (HeaderRow.approval, new.approval),
+        (HeaderRow.authorized_size, new.authorized_size),
+        (HeaderRow.acknowledged, new.acknowledged),
+    )
     return [
         HeaderRow.status.set(str(new.state)),
         HeaderRow.progress.set(new.progress),
-        HeaderRow.problem.set(new.problem) if new.problem else HeaderRow.problem.remove(),
-        HeaderRow.ended_at.set(new.ended_at) if new.ended_at else HeaderRow.ended_at.remove(),
         HeaderRow.asked_for.set(new.asked_for),
-        HeaderRow.approval.set(new.approval) if new.approval else HeaderRow.approval.remove(),
-        HeaderRow.authorized_size.remove()
-        if new.authorized_size is None
-        else HeaderRow.authorized_size.set(new.authorized_size),
         HeaderRow.revision.set(new.revision),
+        *(one.remove() if value is None else one.set(value) for one, value in optional),
     ]
 
 

@@ -50,6 +50,17 @@ class ByStatus(_Index):
     created_at = UTCDateTimeAttribute(range_key=True)
 
 
+class ByAttention(_Index):
+    """Sparse index of the headers of transfers that a person must look at, by why."""
+
+    class Meta:
+        index_name = "by_attention"
+        projection = KeysOnlyProjection()
+
+    attention = UnicodeAttribute(hash_key=True)
+    created_at = UTCDateTimeAttribute(range_key=True)
+
+
 class ByAgent(_Index):
     class Meta:
         index_name = "by_agent"
@@ -114,6 +125,7 @@ class TransferRow(Model):
     month = UnicodeAttribute(null=True)
     created_at = UTCDateTimeAttribute(null=True)
     status = UnicodeAttribute(null=True)
+    attention = UnicodeAttribute(null=True)
     agent_id = UnicodeAttribute(null=True)
     template_id = UnicodeAttribute(null=True)
     due = UnicodeAttribute(null=True)
@@ -123,6 +135,7 @@ class TransferRow(Model):
 
     by_time = ByTime()
     by_status = ByStatus()
+    by_attention = ByAttention()
     by_agent = ByAgent()
     by_template = ByTemplate()
     by_due = Due()
@@ -139,6 +152,7 @@ class HeaderRow(Model):
     month = UnicodeAttribute()
     created_at = UTCDateTimeAttribute()
     status = UnicodeAttribute()
+    attention = UnicodeAttribute(null=True)
     agent_id = UnicodeAttribute(null=True)
     source: JsonOf[Location] = JsonOf(Location)
     destinations: JsonOf[tuple[Location, ...]] = JsonOf(tuple[Location, ...])
@@ -157,6 +171,7 @@ class HeaderRow(Model):
     asked_for: JsonOf[tuple[Actor, ...]] = JsonOf(tuple[Actor, ...])
     approval: JsonOf[Approval] = JsonOf(Approval, null=True)
     authorized_size = NumberAttribute(null=True)
+    acknowledged = ActorAttribute(null=True)
 
 
 class HopRow(Model):

@@ -1,16 +1,20 @@
-"""Totals of recent transfers, summed over the headers of the newest ones.
+"""Totals of recent transfers, summed over the headers of the newest ones, and counts of what is open.
 
 At most `MAX_COUNTED` transfers are read, with one query per month and one batch per hundred.
 """
 
 from datetime import datetime
+from typing import Any
 
-from events.states import TransferState
-from events.views import TransferSummary, TransferTotals
+from events.states import Attention, TransferState
+from events.views import AttentionGroup, AttentionView, TransferSummary, TransferTotals
 from lambdas.store.transfer_list import TransferFilter, list_transfers
+from lambdas.store.transfer_rows import TransferRow
 
 MAX_COUNTED = 500
-"""Maximum number of transfers that are summed. A header is about 1 KB: this costs about one long list."""
+"""Maximum number of transfers that are summed or counted: a header is about 1 KB, so about one long list."""
+MAX_NEWEST = 3
+"""Number of transfers that are named for each reason to look at some."""
 _FAILED = {TransferState.FAILED, TransferState.PARTIALLY_FAILED}
 
 
@@ -19,6 +23,31 @@ def totals(starts: tuple[datetime, ...], until: datetime) -> tuple[TransferTotal
     found, more = list_transfers(TransferFilter(since=min(starts), until=until, limit=MAX_COUNTED), None)
     oldest = found[-1].created_at if found and more else None
     return tuple(_totals_since(found, start, complete=oldest is None or oldest < start) for start in starts)
+
+
+def attention(since: datetime, until: datetime) -> AttentionView:
+    """Return the transfers that need a person, with the newest of each reason, and how many are queued.
+
+    Counting reads keys only.
+    """
+    counts = {reason: _count(TransferRow.by_attention, reason) for reason in Attention}
+    return AttentionView(
+        groups=tuple(
+            AttentionGroup(reason=reason, count=count, newest=_newest(reason, since, until))
+            for reason, count in counts.items()
+            if count
+        ),
+        queued=_count(TransferRow.by_status, TransferState.QUEUED),
+    )
+
+
+def _newest(reason: Attention, since: datetime, until: datetime) -> tuple[TransferSummary, ...]:
+    wanted = TransferFilter(since=since, until=until, attention=reason, limit=MAX_NEWEST)
+    return list_transfers(wanted, None)[0]
+
+
+def _count(index: Any, key: str) -> int:
+    return min(int(index.count(str(key), limit=MAX_COUNTED)), MAX_COUNTED)
 
 
 def _totals_since(found: tuple[TransferSummary, ...], start: datetime, *, complete: bool) -> TransferTotals:

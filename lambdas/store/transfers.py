@@ -106,7 +106,7 @@ class TransferStore:
             StaleError: the stored transfer is not the old one.
         """
         changed = [(a, b) for a, b in zip(old.hops, new.hops, strict=True) if a != b]
-        affects_header = _start(old) != _start(new) or any(
+        affects_header = _of_header(old) != _of_header(new) or any(
             group_state(a.state) != group_state(b.state) for a, b in changed
         )
         new = replace(new, revision=old.revision + 1) if affects_header else new
@@ -154,8 +154,10 @@ class TransferStore:
         )
 
 
-def _start(transfer: Transfer) -> tuple[object, ...]:
-    return transfer.asked_for, transfer.approval, transfer.authorized_size
+def _of_header(transfer: Transfer) -> tuple[object, ...]:
+    """Return what the header holds that can change without a change of a hop's state."""
+    start = transfer.asked_for, transfer.approval, transfer.authorized_size
+    return *start, transfer.acknowledged, transfer.attention
 
 
 def _unchanged(hop: Hop) -> Condition:

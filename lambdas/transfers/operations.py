@@ -103,6 +103,26 @@ def agreed(by: Actor, permit: AuthorizeTransfer) -> ChangeFunction:
     return decide
 
 
+def acknowledged(by: Actor, permit: AuthorizeTransfer) -> ChangeFunction:
+    """Return the change by which a person confirms that a failure needs no further attention.
+
+    The returned function raises StateError if the transfer has not failed, ForbiddenError if it is not
+    permitted.
+    """
+
+    def decide(transfer: Transfer, now: datetime) -> Change | None:
+        authorization = permit(transfer)
+        if transfer.state not in {TransferState.FAILED, TransferState.PARTIALLY_FAILED}:
+            message = f"Transfer {transfer.transfer_id} has not failed: it is {transfer.state}."
+            raise StateError(message, "There is nothing to acknowledge.")
+        if transfer.acknowledged:
+            return None
+        record = authorization.record(transfer, replace(transfer, acknowledged=by))
+        return Change((), asked("acknowledged", by, now), record, acknowledged=by)
+
+    return decide
+
+
 def _retried(transfer: Transfer, hop: Hop, now: datetime) -> Hop:
     """Return the hop queued again, unless a later hop is still forwarding what it delivered.
 

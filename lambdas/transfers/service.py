@@ -4,13 +4,13 @@ This writes state and sends nothing: agents are informed by what follows from th
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from events.base import Actor, AgentId
 from events.locations import agent_of
 from events.requests import TemplateId, TransferRequest
-from events.states import TransferState
-from events.views import OverviewView, TransfersView, TransferView
+from events.states import Attention, TransferState
+from events.views import AttentionView, OverviewView, TransfersView, TransferView
 from lambdas.domain.agent import Agent, check_able
 from lambdas.domain.errors import AgentOfflineError, ReusedKeyError, StaleError, TransferUnknownError
 from lambdas.domain.hop_changes import held_for_approval
@@ -22,13 +22,14 @@ from lambdas.domain.transfer import Transfer
 from lambdas.ports import AgentLookup, Authorization, AuthorizeTransfer, Clock, allow_all
 from lambdas.store.base import Writes, combined
 from lambdas.store.transfer_list import TransferFilter, list_transfers
-from lambdas.store.transfer_totals import totals
+from lambdas.store.transfer_totals import attention, totals
 from lambdas.store.transfers import TransferStore
 from lambdas.transfers import operations
-from lambdas.transfers.operations import Operation, agreed, wanting
+from lambdas.transfers.operations import Operation, acknowledged, agreed, wanting
 from lambdas.transfers.views import transfer_view
 from lambdas.transfers.writer import TransferWriter
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LIST_WINDOW = timedelta(days=90)
 """Default period of a list."""
 MONTH = timedelta(days=30)
@@ -39,6 +40,7 @@ class Query:
     """Filter for a list of transfers. Times are those of creation; by default the last 90 days."""
 
     status: TransferState | None = None
+    attention: Attention | None = None
     agent_id: AgentId | None = None
     template_id: TemplateId | None = None
     dry_run: bool | None = None
@@ -130,6 +132,7 @@ class TransferService:
             since=query.since or until - LIST_WINDOW,
             until=until,
             status=query.status,
+            attention=query.attention,
             agent_id=query.agent_id,
             template_id=query.template_id,
             dry_run=query.dry_run,
@@ -150,6 +153,10 @@ class TransferService:
         today, month = totals((min(max(daily, monthly), now), monthly), now + timedelta(minutes=1))
         return OverviewView(today=today, month=month)
 
+    def attention(self) -> AttentionView:
+        """Return what waits for a person, of any age, and how much waits for its turn."""
+        return attention(EPOCH, self._clock() + timedelta(minutes=1))
+
     def cancel(self, transfer_id: str, by: Actor, permit: AuthorizeTransfer = allow_all) -> TransferView:
         """Cancel every hop that has not ended; raise StateError if all have ended otherwise."""
         return self._operate(transfer_id, operations.CANCEL, by, permit)
@@ -169,6 +176,10 @@ class TransferService:
     def approve(self, transfer_id: str, by: Actor, permit: AuthorizeTransfer) -> TransferView:
         """Approve a transfer that awaits a second person; raise StateError if it does not."""
         return self._view(self._writer.change(transfer_id, agreed(by, permit)).transfer)
+
+    def acknowledge(self, transfer_id: str, by: Actor, permit: AuthorizeTransfer = allow_all) -> TransferView:
+        """Confirm that a failure needs no further attention; raise StateError if it has not failed."""
+        return self._view(self._writer.change(transfer_id, acknowledged(by, permit)).transfer)
 
     def _operate(
         self, transfer_id: str, operation: Operation, by: Actor, permit: AuthorizeTransfer

@@ -24,6 +24,7 @@ def transfer_view(transfer: Transfer, timeline: tuple[TimelineEntry, ...], now: 
         ended_at=transfer.ended_at,
         progress=summed(hop.progress for hop in hops),
         problem=transfer.problem,
+        acknowledged_by=transfer.acknowledged,
         options=transfer.options,
         approval=transfer.approval,
         hops=hops,

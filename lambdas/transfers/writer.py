@@ -35,7 +35,13 @@ class Start:
 
     def apply_to(self, transfer: Transfer) -> Transfer:
         """Return the transfer with this start in place of an earlier one."""
-        return replace(transfer, asked_for=self.asked_for, approval=self.approval, authorized_size=self.size)
+        return replace(
+            transfer,
+            asked_for=self.asked_for,
+            approval=self.approval,
+            authorized_size=self.size,
+            acknowledged=None,
+        )
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,14 @@ class Change:
     """Writes that belong into the same transaction."""
     start: Start | None = None
     """Who asked for the hops to start, and the approval of it. None: unchanged."""
+    acknowledged: Actor | None = None
+    """Who acknowledges that the transfer failed. None: unchanged."""
+
+    def apply_to(self, transfer: Transfer, now: datetime) -> Transfer:
+        """Return the transfer after this change."""
+        new = transfer.with_hops(self.hops, now)
+        new = self.start.apply_to(new) if self.start else new
+        return replace(new, acknowledged=self.acknowledged) if self.acknowledged else new
 
 
 @dataclass(frozen=True)
@@ -90,8 +104,7 @@ class TransferWriter:
             change = decide(transfer, now)
             if change is None:
                 return WriteResult(transfer, changed=False)
-            new = transfer.with_hops(change.hops, now)
-            new = change.start.apply_to(new) if change.start else new
+            new = change.apply_to(transfer, now)
             return WriteResult(
                 self._store.write_change(transfer, new, change.moment, change.also), changed=True
             )

@@ -334,7 +334,7 @@ ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("GET", "/transfers", FakeApi.list_transfers),
     ("GET", f"/transfers/{_ONE}", FakeApi.one_transfer),
     ("GET", f"/transfers/{_ONE}/manifest", FakeApi.manifest),
-    ("POST", f"/transfers/{_ONE}/(cancel|pause|resume|retry|approval)", FakeApi.steer),
+    ("POST", f"/transfers/{_ONE}/(cancel|pause|resume|retry|acknowledgment|approval)", FakeApi.steer),
     ("GET", "/live", FakeApi.live),
     ("GET", "/templates", FakeApi.list_templates),
     ("POST", "/templates", FakeApi.create_template),
@@ -358,7 +358,7 @@ QUERIES = {
     "/rollouts": {"limit", "after"},
     "/updates": {"limit", "after"},
     "/templates": {"limit", "after"},
-    "/transfers": {"limit", "after", "status", "agent", "template", "since"},
+    "/transfers": {"limit", "after", "status", "attention", "agent", "template", "since"},
     "/live": {"transfer_id"},
     "/audit": {"limit", "after", "person", "agent", "transfer_id", "since", "until"},
 }

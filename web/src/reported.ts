@@ -148,7 +148,8 @@ export type TransferEvent =
   | "paused"
   | "resumed"
   | "cancelled"
-  | "retried";
+  | "retried"
+  | "acknowledged";
 
 /** Timeline events of a hop, as templates. */
 export type HopEvent =

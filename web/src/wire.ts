@@ -200,6 +200,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/attention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return the transfers that a person must look at, grouped by why, and how many are queued */
+        get: operations["attention"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/audit": {
         parameters: {
             query?: never;
@@ -526,7 +543,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List transfers, newest first; without `since`, those of the last 90 days */
+        /**
+         * List transfers, newest first
+         * @description Without `since`, those of the last 90 days; with `attention`, of any age.
+         */
         get: operations["list_transfers"];
         put?: never;
         /** Request a transfer from one location to one or more others */
@@ -548,6 +568,23 @@ export interface paths {
         get: operations["show_transfer"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/transfers/{transfer_id}/acknowledgment": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Confirm that a failed transfer needs no further attention */
+        post: operations["acknowledge"];
         delete?: never;
         options?: never;
         head?: never;
@@ -909,6 +946,33 @@ export interface components {
             by: components["schemas"]["Actor"] | null;
             /** Policies */
             policies: string[];
+        };
+        /**
+         * Attention
+         * @description Why a person must look at a transfer.
+         * @enum {string}
+         */
+        Attention: "awaiting_approval" | "paused" | "failed" | "partially_failed";
+        /**
+         * AttentionGroup
+         * @description Transfers of any age that a person must look at for one reason.
+         */
+        AttentionGroup: {
+            /** Count */
+            count: number;
+            /** Newest */
+            newest: components["schemas"]["TransferSummary"][];
+            reason: components["schemas"]["Attention"];
+        };
+        /**
+         * AttentionView
+         * @description What waits for a person, and what waits for its turn.
+         */
+        AttentionView: {
+            /** Groups */
+            groups: components["schemas"]["AttentionGroup"][];
+            /** Queued */
+            queued: number;
         };
         /**
          * AuditChainView
@@ -2745,6 +2809,8 @@ export interface components {
          * @description A transfer in a list.
          */
         TransferSummary: {
+            /** @default null */
+            acknowledged_by: components["schemas"]["Actor"] | null;
             /** Created At */
             created_at: string;
             created_by: components["schemas"]["Actor"];
@@ -2825,6 +2891,8 @@ export interface components {
          * @description A transfer with its options, hops and timeline.
          */
         TransferView: {
+            /** @default null */
+            acknowledged_by: components["schemas"]["Actor"] | null;
             /** @default null */
             approval: components["schemas"]["Approval"] | null;
             /** Created At */
@@ -3589,6 +3657,29 @@ export interface operations {
             500: components["responses"]["Problem500"];
         };
     };
+    attention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AttentionView"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+        };
+    };
     list_audit: {
         parameters: {
             query?: {
@@ -4246,6 +4337,7 @@ export interface operations {
             query?: {
                 after?: string | null;
                 agent?: string | null;
+                attention?: ("awaiting_approval" | "paused" | "failed" | "partially_failed") | null;
                 dry_run?: boolean | null;
                 limit?: number;
                 since?: string | null;
@@ -4333,6 +4425,38 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+        };
+    };
+    acknowledge: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same body runs once; with another body it is rejected. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                transfer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransferView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            422: components["responses"]["Problem422"];
             500: components["responses"]["Problem500"];
         };
     };

@@ -4,7 +4,6 @@ import { attentionItems, edgesOf } from "../src/pages/overview/overviewModel";
 import type { Agent, Location, Progress, TransferSummary } from "../src/types";
 import { agent, live, progress, transfer } from "./samples";
 
-const PROBLEM = { code: "", message: "", advice: "", path: null, retryable: false };
 const NOW = Date.parse(live().at);
 
 function at(agent_id: string): Location {
@@ -113,12 +112,11 @@ describe("attention items", () => {
     ...changes,
   });
 
-  it("include pauses by the agent, but not by a person", () => {
-    const paused = { ...running("t", "a", ["b"]), state: "paused" as const, problem: null };
-    const problem = { ...PROBLEM, code: "destination-full" };
-    expect(attentionItems([], [paused, { ...paused, problem }], NOW).map(({ kind }) => kind)).toEqual([
-      "pausedByAgent",
-    ]);
+  it("name the newest transfers of a reason, and count all where there are more", () => {
+    const newest = [running("t", "a", ["b"]), running("u", "a", ["b"])];
+    const groups = (count: number) => ({ groups: [{ reason: "failed" as const, count, newest }] });
+    expect(attentionItems([], groups(2))).toHaveLength(2);
+    expect(attentionItems([], groups(18)).at(-1)).toEqual({ kind: "failed", count: 18 });
   });
 
   it("are in order of urgency", () => {
@@ -133,8 +131,7 @@ describe("attention items", () => {
         named("behind", { command_key_status: "present" }),
         named("well", { skew: 1.5 }),
       ],
-      [{ ...running("t", "a", ["b"]), state: "failed", ended_at: new Date(NOW - 1000).toISOString() }],
-      NOW,
+      { groups: [{ reason: "failed", count: 1, newest: [running("t", "a", ["b"])] }] },
     );
     expect(cares.map(({ kind }) => kind)).toEqual([
       "offline",
@@ -145,11 +142,5 @@ describe("attention items", () => {
       "failed",
       "late",
     ]);
-  });
-
-  it("omit failures after a day", () => {
-    const failed = { ...running("t", "a", ["b"]), state: "failed" as const };
-    const ended_at = new Date(NOW - 2 * 86_400_000).toISOString();
-    expect(attentionItems([], [{ ...failed, ended_at }], NOW)).toEqual([]);
   });
 });

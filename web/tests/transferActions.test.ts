@@ -10,14 +10,21 @@ it.each<[TransferState, Verb[]]>([
   ["running", ["pause", "cancel"]],
   ["paused", ["resume", "cancel"]],
   ["succeeded", []],
-  ["partially_failed", ["retry"]],
-  ["failed", ["retry"]],
+  ["partially_failed", ["retry", "acknowledge"]],
+  ["failed", ["retry", "acknowledge"]],
   ["cancelled", ["retry"]],
 ])("offers for %s: %j", (state, verbs) => {
-  expect(verbsFor(state, "operator")).toEqual(verbs);
-  expect(verbsFor(state, "admin")).toEqual(verbs);
-  expect(verbsFor(state, "viewer")).toEqual([]);
+  expect(verbsFor({ ...transfer(), state }, "operator")).toEqual(verbs);
+  expect(verbsFor({ ...transfer(), state }, "admin")).toEqual(verbs);
+  expect(verbsFor({ ...transfer(), state }, "viewer")).toEqual([]);
 });
+
+it.each([{ acknowledged_by: { id: "1", name: "Ada" } }, { dry_run: true }])(
+  "offers no acknowledgment of a failure that nobody is told of: %j",
+  (settled) => {
+    expect(verbsFor({ ...transfer(), state: "failed", ...settled }, "operator")).toEqual(["retry"]);
+  },
+);
 
 it("takes the highest role of the groups", () => {
   expect(roleOf(["viewer", "admin", "people"])).toBe("admin");

@@ -1,4 +1,4 @@
-"""`transfers`, `show`, `wait`, `cancel`, `pause`, `resume`, `retry`, `approve`."""
+"""`transfers`, `show`, `wait`, `cancel`, `pause`, `resume`, `retry`, `acknowledge`, `approve`."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,6 +33,14 @@ def transfers(
         str | None,
         typer.Option(help="awaiting_approval, queued, running, paused, succeeded, failed, …"),
     ] = None,
+    attention: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REASON",
+            help="Only those that a person must look at, of any age: awaiting_approval, paused (by an agent),"
+            " failed, partially_failed.",
+        ),
+    ] = None,
     agent: Annotated[
         str | None,
         typer.Option(
@@ -53,7 +61,13 @@ def transfers(
     from agent.cli.agent_names import suggested
     from agent.cli.api import connected
 
-    query = {"status": _state(status), "agent": agent, "template": template, "since": _since(since)}
+    query = {
+        "status": _state(status),
+        "attention": _reason(attention),
+        "agent": agent,
+        "template": template,
+        "since": _since(since),
+    }
     with connected() as api:
         page: dict[str, Any] = {}
         found: list[Any] = []
@@ -75,6 +89,14 @@ def _state(status: str | None) -> str | None:
     if status is None or status in set(TransferState):
         return status
     raise CliError(f"{status!r} is not a transfer's status", f"Write one of {', '.join(TransferState)}.")
+
+
+def _reason(attention: str | None) -> str | None:
+    from events.states import Attention
+
+    if attention is None or attention in set(Attention):
+        return attention
+    raise CliError(f"{attention!r} is no reason for attention", f"Write one of {', '.join(Attention)}.")
 
 
 def _since(text: str | None) -> str | None:
@@ -210,6 +232,11 @@ def resume(transfer_id: TransferId, as_json: Json = False) -> None:
 def retry(transfer_id: TransferId, as_json: Json = False) -> None:
     """Retry the failed hops of a transfer; files that have arrived are not sent again."""
     _request_change(transfer_id, "retry", "is being retried", as_json)
+
+
+def acknowledge(transfer_id: TransferId, as_json: Json = False) -> None:
+    """Confirm that a failed transfer needs no further attention."""
+    _request_change(transfer_id, "acknowledgment", "needs no further attention", as_json)
 
 
 def approve(transfer_id: TransferId, as_json: Json = False) -> None:

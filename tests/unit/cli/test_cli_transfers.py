@@ -278,6 +278,15 @@ def test_templates_are_listed_shown_and_removed(signed_in: FakeApi, run: Run) ->
     assert run("templates", "show", "stills").code == 4
 
 
+def test_a_failure_is_acknowledged_and_failures_of_any_age_are_listed(signed_in: FakeApi, run: Run) -> None:
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.FAILED, 0)]
+    assert run("acknowledge", TRANSFER).out == f"Transfer {TRANSFER} needs no further attention.\n"
+    assert signed_in.asked[-1][:2] == ("POST", f"/transfers/{TRANSFER}/acknowledgment")
+    assert run("transfers", "--attention", "failed").code == 0
+    assert "attention=failed" in signed_in.asked[-1][1]
+    assert "Write one of" in run("transfers", "--attention", "urgent").err
+
+
 def test_what_waits_for_a_second_person_says_so_and_is_approved(signed_in: FakeApi, run: Run) -> None:
     wanted = Approval(policies=("four-eyes",), asked_for=(a_person("ana@example.org"),))
     signed_in.stories[TRANSFER] = [transfer_view(TransferState.AWAITING_APPROVAL, 0, approval=wanted)]

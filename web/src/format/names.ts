@@ -1,7 +1,7 @@
 /** Names of files, agents and people for display: control and direction characters are escaped. */
 
 import { t } from "../i18n";
-import type { Actor, Location } from "../types";
+import type { Actor, Location, TransferSummary } from "../types";
 
 /**
  * C0 and C1 controls, soft hyphen, zero-width and direction marks, line and paragraph separators, byte-order
@@ -33,6 +33,17 @@ export function locationText(location: Location): string {
   if (location.kind === "s3") return `s3://${location.bucket}/${location.prefix}`;
   const remote = location.kind === "remote" ? `${location.remote}:` : "";
   return `${location.agent_id}:${remote}${location.path}`;
+}
+
+/** Return where a transfer goes from and to: `server-b:/data → server-c:/archive`, `… + 2`. */
+export function routeText({
+  source,
+  destinations,
+}: Pick<TransferSummary, "source" | "destinations">): string {
+  const [first] = destinations;
+  const more = destinations.length - 1;
+  const to = first ? locationText(first) : "";
+  return `${locationText(source)} → ${to}${more > 0 ? t().transfers.more(more) : ""}`;
 }
 
 /** Return the last name of a location: `film.mov` of `server-b:/data/film.mov`. */

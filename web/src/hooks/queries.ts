@@ -6,6 +6,8 @@ import { hasChangeFeed } from "../live/connectionState";
 import { isUnfinished } from "../model/transferActions";
 import type {
   Agent,
+  Attention,
+  AttentionView,
   AuditPage,
   AuditRecord,
   AuditSeals,
@@ -38,19 +40,21 @@ const MAX_RUNNING = 1_000;
 
 export interface Filters {
   status: TransferState | null;
+  /** Only transfers that a person must look at for this reason, of any age. */
+  attention: Attention | null;
   agent: string | null;
   /** True: dry runs only; false: no dry runs; null: both. */
   dryRun: boolean | null;
 }
 
-export function useTransfers({ status, agent, dryRun }: Filters, after: string | null) {
+export function useTransfers({ status, attention, agent, dryRun }: Filters, after: string | null) {
   const api = useApi();
   return useQuery({
-    queryKey: ["transfers", status, agent, dryRun, after],
+    queryKey: ["transfers", status, attention, agent, dryRun, after],
     queryFn: ({ signal }) =>
       api.get<TransfersPage>(
         "/transfers",
-        { status, agent, dry_run: dryRun, after, limit: PAGE_SIZE },
+        { status, attention, agent, dry_run: dryRun, after, limit: PAGE_SIZE },
         signal,
       ),
     refetchInterval: ({ state }) =>
@@ -95,6 +99,16 @@ export function useRunning() {
     queryKey: ["transfers", "running"],
     queryFn: ({ signal }) =>
       fetchAllPages<TransferSummary>(api, "/transfers", "transfers", signal, RUNNING, MAX_RUNNING),
+    refetchInterval: () => pollInterval(true),
+  });
+}
+
+/** Transfers that a person must look at, and how many are queued. */
+export function useAttention() {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["transfers", "attention"],
+    queryFn: ({ signal }) => api.get<AttentionView>("/attention", undefined, signal),
     refetchInterval: () => pollInterval(true),
   });
 }

@@ -310,6 +310,7 @@ const TRANSFER_EVENTS: Record<TransferEvent, string> = {
   resumed: "fortgesetzt",
   cancelled: "abgebrochen",
   retried: "wiederholt",
+  acknowledged: "quittiert",
 };
 
 /** Look up a key without inherited properties such as `constructor`. */

@@ -1,8 +1,8 @@
 /** Actions on a transfer by its state and the person's role. */
 import { mayAct, type Role } from "../session/claims";
-import type { Transfer, TransferState } from "../types";
+import type { Transfer, TransferState, TransferSummary } from "../types";
 
-export type Verb = "pause" | "resume" | "retry" | "cancel";
+export type Verb = "pause" | "resume" | "retry" | "acknowledge" | "cancel";
 
 const ALLOWED_VERBS: Record<TransferState, Verb[]> = {
   awaiting_approval: ["cancel"],
@@ -10,13 +10,16 @@ const ALLOWED_VERBS: Record<TransferState, Verb[]> = {
   running: ["pause", "cancel"],
   paused: ["resume", "cancel"],
   succeeded: [],
-  partially_failed: ["retry"],
-  failed: ["retry"],
+  partially_failed: ["retry", "acknowledge"],
+  failed: ["retry", "acknowledge"],
   cancelled: ["retry"],
 };
 
-export function verbsFor(state: TransferState, role: Role): Verb[] {
-  return mayAct(role, "operator") ? (ALLOWED_VERBS[state] ?? []) : [];
+/** Return what the person may do. A dry run's failure needs no acknowledgment: nobody is told of it. */
+export function verbsFor(transfer: TransferSummary, role: Role): Verb[] {
+  if (!mayAct(role, "operator")) return [];
+  const settled = transfer.acknowledged_by || transfer.dry_run;
+  return (ALLOWED_VERBS[transfer.state] ?? []).filter((verb) => !(verb === "acknowledge" && settled));
 }
 
 export function isUnfinished(state: TransferState): boolean {

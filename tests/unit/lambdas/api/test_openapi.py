@@ -31,11 +31,13 @@ POST /rollouts
 POST /rollouts/{rollout_id}/end
 POST /transfers
 POST /transfers/distributed
+GET /attention
 GET /overview
 GET /transfers
 GET /transfers/{transfer_id}
 GET /transfers/{transfer_id}/manifest
 POST /transfers/{transfer_id}/cancel
+POST /transfers/{transfer_id}/acknowledgment
 POST /transfers/{transfer_id}/approval
 POST /transfers/{transfer_id}/pause
 POST /transfers/{transfer_id}/resume

@@ -260,7 +260,16 @@ def test_an_invalid_cursor_is_refused(store, cursor):
 def test_infra_reads_the_tables_keys_and_indexes_from_the_rows():
     assert TABLES["transfers_table"] is TransferRow
     names = {index.Meta.index_name for index in TransferRow._indexes.values()}
-    assert names == {"by_time", "by_status", "by_agent", "by_template", "due", "carrying", "serving"}
+    assert names == {
+        "by_time",
+        "by_status",
+        "by_attention",
+        "by_agent",
+        "by_template",
+        "due",
+        "carrying",
+        "serving",
+    }
 
 
 def test_months_of_the_window_end_with_its_first(store):

@@ -4,20 +4,23 @@ import Header from "@cloudscape-design/components/header";
 import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
-import { Name } from "../../components/text";
-import { actorName, locationText, safeText } from "../../format/names";
+import { Name, When } from "../../components/text";
+import { actorName, routeText, safeText } from "../../format/names";
 import { translatedProblem } from "../../format/problems";
-import { bytes } from "../../format/sizes";
+import { bytes, count } from "../../format/sizes";
 import { clockSkew } from "../../format/times";
 import { t } from "../../i18n";
-import { href } from "../../router";
-import type { Problem } from "../../types";
-import type { AttentionItem } from "./overviewModel";
+import { href, hrefWith } from "../../router";
+import type { Attention, Problem, TransferSummary } from "../../types";
+import type { AgentItem, AttentionItem } from "./overviewModel";
 
-const MAX_ITEMS = 6;
+/** Maximum number of items that are shown; transfers are few, since their other ones are only counted. */
+const MAX_ITEMS = 16;
+/** From this on the API counts no further. */
+const MAX_COUNT = 500;
 
 /** List of what needs attention, most urgent first, each with advice. */
-export function AttentionList({ cares: items }: { cares: readonly AttentionItem[] }) {
+export function AttentionList({ items }: { items: readonly AttentionItem[] }) {
   const labels = t().overview;
   return (
     <Container fitHeight header={<Header variant="h2">{labels.attention}</Header>}>
@@ -26,7 +29,7 @@ export function AttentionList({ cares: items }: { cares: readonly AttentionItem[
       ) : (
         <SpaceBetween size="s">
           {items.slice(0, MAX_ITEMS).map((item) => {
-            const { title, why, href: to, error } = describeItem(item);
+            const { title, why, href: to, error, since } = describeItem(item);
             return (
               <div key={`${item.kind} ${to} ${title}`}>
                 <StatusIndicator type={error ? "error" : "warning"}>
@@ -35,6 +38,12 @@ export function AttentionList({ cares: items }: { cares: readonly AttentionItem[
                   </Link>
                 </StatusIndicator>
                 <Box color="text-body-secondary" fontSize="body-s">
+                  {since && (
+                    <>
+                      <When at={since} relative />
+                      {why && " · "}
+                    </>
+                  )}
                   <Name>{why}</Name>
                 </Box>
               </div>
@@ -60,32 +69,41 @@ interface ItemText {
   why: string;
   href: string;
   error: boolean;
+  /** When it ended, or was created. */
+  since?: string;
 }
 
 function describeItem(item: AttentionItem): ItemText {
+  if ("count" in item) return describeRest(item.kind, item.count);
+  return "transfer" in item ? describeTransfer(item.kind, item.transfer) : describeAgent(item);
+}
+
+function describeRest(kind: Attention, total: number): ItemText {
+  const number = `${count(total)}${total >= MAX_COUNT ? "+" : ""}`;
+  return {
+    title: t().overview.showAll[kind](number),
+    why: "",
+    href: hrefWith("transfers", { attention: kind }),
+    error: kind === "failed",
+  };
+}
+
+function describeTransfer(kind: Attention, transfer: TransferSummary): ItemText {
+  const { transfer_id, created_by, created_at, ended_at, problem } = transfer;
+  const labels = t().overview;
+  const waits = kind === "awaiting_approval";
+  return {
+    title: labels.transferNeeds[kind](safeText(routeText(transfer))),
+    why: waits ? labels.approvalWhy(actorName(created_by)) : problem ? explained(problem) : "",
+    href: href("transfers", transfer_id),
+    error: kind === "failed",
+    since: ended_at ?? created_at,
+  };
+}
+
+function describeAgent(item: AgentItem): ItemText {
   const labels = t().overview;
   switch (item.kind) {
-    case "pausedByAgent":
-    case "failed":
-    case "partiallyFailed": {
-      const { transfer_id, source, problem } = item.transfer;
-      const why = problem ? explained(problem) : "";
-      return {
-        title: labels[item.kind](safeText(locationText(source))),
-        why,
-        href: href("transfers", transfer_id),
-        error: item.kind === "failed",
-      };
-    }
-    case "approval": {
-      const { transfer_id, source, created_by } = item.transfer;
-      return {
-        title: labels.approval(safeText(locationText(source))),
-        why: labels.approvalWhy(actorName(created_by)),
-        href: href("transfers", transfer_id),
-        error: false,
-      };
-    }
     case "nearlyFull":
     case "missing": {
       const root = `${item.agent.agent_id}:${item.root.path}`;

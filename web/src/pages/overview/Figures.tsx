@@ -11,12 +11,13 @@ import type { Agent, AgentStatus, Overview, TransferTotals } from "../../types";
 interface Props {
   agents: readonly Agent[];
   running: number;
+  queued: number;
   speed: number;
   totals: Overview | undefined;
 }
 
 /** Key figures: agents, running transfers, and totals. */
-export function Figures({ agents, running, speed, totals }: Props) {
+export function Figures({ agents, running, queued, speed, totals }: Props) {
   const labels = t().overview;
   return (
     <Container>
@@ -26,7 +27,7 @@ export function Figures({ agents, running, speed, totals }: Props) {
             {count(agents.filter((agent) => agent.status === "online").length)}
           </Link>
         </Figure>
-        <Figure label={labels.running} under={`${speedText(speed)} ${labels.total}`}>
+        <Figure label={labels.running} under={<Moving speed={speed} queued={queued} />}>
           <Link href={hrefWith("transfers", { status: "running" })} fontSize="heading-xl">
             {count(running)}
           </Link>
@@ -39,6 +40,23 @@ export function Figures({ agents, running, speed, totals }: Props) {
         </Figure>
       </ColumnLayout>
     </Container>
+  );
+}
+
+function Moving({ speed, queued }: { speed: number; queued: number }) {
+  const labels = t().overview;
+  return (
+    <>
+      {`${speedText(speed)} ${labels.total}`}
+      {queued > 0 && (
+        <>
+          {" · "}
+          <Link href={hrefWith("transfers", { status: "queued" })} fontSize="body-s">
+            {labels.queued(queued, count(queued))}
+          </Link>
+        </>
+      )}
+    </>
   );
 }
 

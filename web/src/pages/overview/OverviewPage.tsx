@@ -11,38 +11,37 @@ import { LiveIndicator } from "../../components/LiveIndicator";
 import { Loading } from "../../components/Loading";
 import { PageError } from "../../components/PageError";
 import { ProblemAlert } from "../../components/ProblemAlert";
-import { useAgents, useOverview, useRunning, useTransfers } from "../../hooks/queries";
+import { useAgents, useAttention, useOverview, useRunning, useTransfers } from "../../hooks/queries";
 import { useNow } from "../../hooks/useNow";
 import { t } from "../../i18n";
 import { progressNow } from "../../live/mergeProgress";
 import { useLive } from "../../live/useLive";
 import { href } from "../../router";
 import { mayAct } from "../../session/claims";
-import type { Agent, TransferSummary } from "../../types";
+import type { Agent, AttentionView, TransferSummary } from "../../types";
 import { AttentionList } from "./AttentionList";
 import { Figures } from "./Figures";
 import { FleetMap } from "./FleetMap";
 import { attentionItems, edgesOf } from "./overviewModel";
 import { RunningList } from "./RunningList";
 
-const NO_FILTER = { status: null, agent: null, dryRun: false };
-const AWAITING = { status: "awaiting_approval" as const, agent: null, dryRun: null };
+const NO_FILTER = { status: null, attention: null, agent: null, dryRun: false };
 const NONE: never[] = [];
 
 export default function OverviewPage() {
   const agents = useAgents();
   const running = useRunning();
   const recent = useTransfers(NO_FILTER, null);
-  const awaiting = useTransfers(AWAITING, null);
-  const failed = [agents, running, recent, awaiting].find((one) => one.isError);
-  if (agents.data && running.data && recent.data) {
+  const attention = useAttention();
+  const failed = [agents, running, recent, attention].find((one) => one.isError);
+  if (agents.data && running.data && recent.data && attention.data) {
     return (
       <Loaded
         agents={agents.data}
         running={running.data}
         fetchedAt={running.dataUpdatedAt}
         recent={recent.data.transfers}
-        awaiting={awaiting.data?.transfers ?? NONE}
+        attention={attention.data}
         problem={failed && <ProblemAlert error={failed.error} onRetry={() => failed.refetch()} />}
       />
     );
@@ -60,11 +59,11 @@ interface LoadedProps {
   /** When the API answered, in milliseconds since 1970. */
   fetchedAt: number;
   recent: readonly TransferSummary[];
-  awaiting: readonly TransferSummary[];
+  attention: AttentionView;
   problem: React.ReactNode;
 }
 
-function Loaded({ agents, running, fetchedAt, recent, awaiting, problem }: LoadedProps) {
+function Loaded({ agents, running, fetchedAt, recent, attention, problem }: LoadedProps) {
   const { role } = useAppContext();
   const now = useNow();
   const active = running.length > 0;
@@ -94,21 +93,23 @@ function Loaded({ agents, running, fetchedAt, recent, awaiting, problem }: Loade
         {t().overview.title}
       </Header>
       {agents.length === 0 && <Welcome />}
-      <Figures agents={agents} running={running.length} speed={speed} totals={totals.data} />
+      <Figures
+        agents={agents}
+        running={running.length}
+        queued={attention.queued}
+        speed={speed}
+        totals={totals.data}
+      />
       {agents.length > 0 && (
         <Grid gridDefinition={[{ colspan: { default: 12, s: 7 } }, { colspan: { default: 12, s: 5 } }]}>
           <FleetMap agents={agents} edges={edgesOf(running, recent, received, now)} />
-          <AttentionList cares={attentionItems(agents, [...awaiting, ...recent.filter(ended)], now)} />
+          <AttentionList items={attentionItems(agents, attention)} />
         </Grid>
       )}
-      <RunningList moving={moving} />
+      <RunningList moving={moving} queued={attention.queued} />
       <Latest transfers={recent.filter((one) => one.state !== "running").slice(0, 5)} />
     </SpaceBetween>
   );
-}
-
-function ended({ state }: TransferSummary): boolean {
-  return state !== "awaiting_approval";
 }
 
 function Welcome() {

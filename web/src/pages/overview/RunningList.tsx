@@ -14,6 +14,8 @@ import type { Progress, TransferSummary } from "../../types";
 
 interface Props {
   moving: readonly { transfer: TransferSummary; progress: Progress }[];
+  /** Number of transfers that are queued. */
+  queued?: number;
   title?: string;
   /** Whether the transfers have ended: shows the result instead of the speed. */
   ended?: boolean;
@@ -23,7 +25,7 @@ interface Props {
  * Transfers as plain rows: a full table would be too slow for updates of 500 transfers a second. Rows that
  * are not visible are updated only when their state changes.
  */
-export function RunningList({ moving, title, ended = false }: Props) {
+export function RunningList({ moving, queued = 0, title, ended = false }: Props) {
   const labels = t().overview;
   const { language } = useLanguage();
   const { visible: seen, watch } = useVisibleRows();
@@ -45,7 +47,13 @@ export function RunningList({ moving, title, ended = false }: Props) {
         <Box textAlign="center" padding="s">
           <Box variant="strong">{labels.nothingRuns}</Box>
           <Box variant="p" color="text-body-secondary">
-            {labels.nothingRunsHint}
+            {queued > 0 ? (
+              <Link href={hrefWith("transfers", { status: "queued" })}>
+                {labels.queued(queued, count(queued))}
+              </Link>
+            ) : (
+              labels.nothingRunsHint
+            )}
           </Box>
         </Box>
       ) : (

@@ -1,7 +1,7 @@
 /** Model of the overview page, computed from lists and live progress. */
 import { isClockWrong } from "../../format/times";
 import { type LiveProgressByHop, liveProgressOf } from "../../live/mergeProgress";
-import type { Agent, Location, TransferSummary } from "../../types";
+import type { Agent, Attention, AttentionView, Location, TransferSummary } from "../../types";
 
 export const S3_PLACE = "S3";
 /** Free share of a root's size below which it is nearly full. */
@@ -57,29 +57,35 @@ export function edgesOf(
   return [...edges.values()].sort((one, other) => other.hops - one.hops || other.speed - one.speed);
 }
 
-export type AttentionItem =
+export type AgentItem =
   | { kind: "offline" | "late" | "clock" | "rejectsCommands"; agent: Agent }
-  | { kind: "nearlyFull" | "missing"; agent: Agent; root: Agent["roots"][number] }
-  | { kind: "pausedByAgent" | "failed" | "partiallyFailed" | "approval"; transfer: TransferSummary };
+  | { kind: "nearlyFull" | "missing"; agent: Agent; root: Agent["roots"][number] };
+
+export type AttentionItem =
+  | AgentItem
+  | { kind: Attention; transfer: TransferSummary }
+  | { kind: Attention; count: number };
 
 const URGENCY: AttentionItem["kind"][] = [
   "offline",
   "missing",
   "clock",
   "rejectsCommands",
-  "approval",
-  "pausedByAgent",
+  "awaiting_approval",
+  "paused",
   "nearlyFull",
   "failed",
-  "partiallyFailed",
+  "partially_failed",
   "late",
 ];
 
-/** Return what needs attention, most urgent first. A failed transfer counts for one day. */
+/**
+ * Return what needs attention, most urgent first. The newest transfers of each reason are followed by the
+ * count of all, if there are more.
+ */
 export function attentionItems(
   agents: readonly Agent[],
-  transfers: readonly TransferSummary[],
-  now: number,
+  { groups }: Pick<AttentionView, "groups">,
 ): AttentionItem[] {
   const items: AttentionItem[] = [];
   for (const agent of agents) {
@@ -95,14 +101,9 @@ export function attentionItems(
       }
     }
   }
-  for (const transfer of transfers) {
-    const ended = Date.parse(transfer.ended_at ?? transfer.created_at);
-    const lately = now - ended < 86_400_000;
-    if (transfer.state === "awaiting_approval") items.push({ kind: "approval", transfer });
-    // Only pauses by the agent need attention: they have a problem.
-    if (transfer.state === "paused" && transfer.problem) items.push({ kind: "pausedByAgent", transfer });
-    if (transfer.state === "failed" && lately) items.push({ kind: "failed", transfer });
-    if (transfer.state === "partially_failed" && lately) items.push({ kind: "partiallyFailed", transfer });
+  for (const { reason, count, newest } of groups) {
+    for (const transfer of newest) items.push({ kind: reason, transfer });
+    if (count > newest.length) items.push({ kind: reason, count });
   }
   return items.sort((one, other) => URGENCY.indexOf(one.kind) - URGENCY.indexOf(other.kind));
 }

@@ -23,7 +23,7 @@ export function TransferActions({ transfer }: { transfer: Transfer }) {
   const request = useRef(createIdempotentRequest());
   const action = useMutation({
     mutationFn: (verb: Verb) => {
-      const path = `/transfers/${transfer.transfer_id}/${verb}`;
+      const path = `/transfers/${transfer.transfer_id}/${verb === "acknowledge" ? "acknowledgment" : verb}`;
       return api.post(path, {}, request.current.keyFor(path));
     },
     onSuccess: () => request.current.completed(),
@@ -36,7 +36,7 @@ export function TransferActions({ transfer }: { transfer: Transfer }) {
   });
   return (
     <SpaceBetween direction="horizontal" size="xs">
-      {verbsFor(transfer.state, role).map((verb) => (
+      {verbsFor(transfer, role).map((verb) => (
         <Button
           key={verb}
           loading={action.isPending && action.variables === verb}

@@ -17,7 +17,10 @@ import { t } from "../../i18n";
 import { LiveProgressProvider, useLiveProgress } from "../../live/LiveProgressProvider";
 import { go, href, hrefWith } from "../../router";
 import { mayAct } from "../../session/claims";
-import type { TransferState } from "../../types";
+import type { Attention, TransferState } from "../../types";
+
+const ATTENTION: Attention[] = ["awaiting_approval", "paused", "failed", "partially_failed"];
+const ATTENTION_PREFIX = "attention:";
 
 export default function TransfersPage({ query }: { query: URLSearchParams }) {
   const filters = readFilters(query);
@@ -27,9 +30,11 @@ export default function TransfersPage({ query }: { query: URLSearchParams }) {
 
 function readFilters(query: URLSearchParams): Filters {
   const status = query.get("status");
+  const attention = query.get("attention");
   const dryRun = query.get("dry_run");
   return {
     status: TRANSFER_STATES.find((one) => one === status) ?? null,
+    attention: ATTENTION.find((one) => one === attention) ?? null,
     agent: query.get("agent") || null,
     dryRun: dryRun === "true" || dryRun === "false" ? dryRun === "true" : null,
   };
@@ -121,7 +126,12 @@ function FilterRow({ filters }: { filters: Filters }) {
   const agents = useAgents();
   const ALL = { label: t().transfers.everyState, value: "" };
   const EVERYONE = { label: t().transfers.everyAgent, value: "" };
-  const states = [ALL, ...TRANSFER_STATES.map((value) => ({ value, label: stateDisplay(value).label }))];
+  const states = TRANSFER_STATES.map((value) => ({ value, label: stateDisplay(value).label }));
+  const attention = ATTENTION.map((value) => ({
+    value: `${ATTENTION_PREFIX}${value}`,
+    label: `${t().overview.attention}: ${stateDisplay(value).label}`,
+  }));
+  const chosen = filters.attention ? `${ATTENTION_PREFIX}${filters.attention}` : (filters.status ?? "");
   const names = [
     EVERYONE,
     ...(agents.data ?? []).map(({ agent_id }) => ({ value: agent_id, label: agent_id })),
@@ -131,11 +141,9 @@ function FilterRow({ filters }: { filters: Filters }) {
     <SpaceBetween direction="horizontal" size="xs">
       <Select
         ariaLabel={t().transfers.state}
-        options={states}
-        selectedOption={states.find((one) => one.value === (filters.status ?? "")) ?? ALL}
-        onChange={({ detail }) =>
-          show({ ...filters, status: (detail.selectedOption.value as TransferState) || null })
-        }
+        options={[ALL, ...states, ...attention]}
+        selectedOption={[...states, ...attention].find((one) => one.value === chosen) ?? ALL}
+        onChange={({ detail }) => show({ ...filters, ...readState(detail.selectedOption.value ?? "") })}
       />
       <Select
         ariaLabel={t().transfers.agent}
@@ -169,8 +177,15 @@ function KindFilter({ filters }: { filters: Filters }) {
   );
 }
 
-function show({ status, agent, dryRun }: Filters): void {
-  go(hrefWith("transfers", { status, agent, dry_run: dryRun === null ? null : String(dryRun) }));
+/** Return the filters that an option of the state selects. */
+function readState(value: string): Pick<Filters, "status" | "attention"> {
+  return value.startsWith(ATTENTION_PREFIX)
+    ? { status: null, attention: value.slice(ATTENTION_PREFIX.length) as Attention }
+    : { status: (value as TransferState) || null, attention: null };
+}
+
+function show({ status, attention, agent, dryRun }: Filters): void {
+  go(hrefWith("transfers", { status, attention, agent, dry_run: dryRun === null ? null : String(dryRun) }));
 }
 
 function Empty({ filtered }: { filtered: boolean }) {
