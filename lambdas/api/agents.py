@@ -22,7 +22,7 @@ from events.views import (
     RegisteredView,
     RenewalView,
 )
-from lambdas import wiring
+from lambdas import adapters, wiring
 from lambdas.agents.directory_browser import location_of
 from lambdas.api.calls import Call
 from lambdas.api.queries import PageQuery
@@ -75,7 +75,9 @@ def list_agents(query: PageQuery) -> AgentsView:
 @agents.get("/agents/{agent_id}", action=READ)
 def show_agent(agent_id: AgentId) -> AgentView:
     """Show one agent."""
-    return wiring.agent_service().view(agent_id)
+    open_transfers = len(adapters.transfer_store().open_transfers(agent_id))
+    view = wiring.agent_service().view(agent_id)
+    return view.model_copy(update={"open_transfers": open_transfers})
 
 
 @agents.patch("/agents/{agent_id}", action=MANAGE_AGENT)

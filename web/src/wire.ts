@@ -880,6 +880,11 @@ export interface components {
              */
             load: number | null;
             /**
+             * Open Transfers
+             * @default null
+             */
+            open_transfers: number | null;
+            /**
              * Problems
              * @default []
              */

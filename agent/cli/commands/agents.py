@@ -1,6 +1,6 @@
 """`agents`: list, enroll, rotate, update and remove agents."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -146,7 +146,7 @@ def _details(agent: "AgentView") -> None:
         ("addresses", ", ".join(agent.endpoints) or "none"),
         ("tags", ", ".join(f"{key}={value}" for key, value in agent.tags.items()) or "none"),
         ("heartbeat", ago(agent.last_heartbeat)),
-        ("running", str(agent.running)),
+        ("transfers", f"{agent.open_transfers or 0} open"),
         ("keys", f"in use since {_keys(agent)}"),
     ]
     for label, value in fields:
@@ -179,6 +179,12 @@ def rotate(name: Name, as_json: Json = False) -> None:
     return output.say(f"`crosshaul agents show {view.agent_id}` shows their age.", style="dim")
 
 
+def _ending(view: dict[str, Any]) -> str:
+    """Say how many transfers end when the agent is removed; nothing if there are none."""
+    ending = view.get("open_transfers") or 0
+    return f" {ending} of its transfers have not ended and will fail." if ending else ""
+
+
 @app.command()
 def remove(name: Name, yes: Yes = False, as_json: Json = False) -> None:
     """Remove an agent: revoke its certificate and end its transfers. No files are deleted."""
@@ -187,7 +193,7 @@ def remove(name: Name, yes: Yes = False, as_json: Json = False) -> None:
 
     with connected() as api, suggested(api, [name]):
         view = api.get("agents", name)
-        output.confirm(f"Remove {view['agent_id']} ({view['hostname']})?", yes=yes)
+        output.confirm(f"Remove {view['agent_id']} ({view['hostname']})?{_ending(view)}", yes=yes)
         answer = api.delete("agents", name)
     if as_json:
         return output.print_json(answer)

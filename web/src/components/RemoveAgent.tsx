@@ -1,5 +1,6 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useAppContext } from "../appContext";
+import { useAgent } from "../hooks/queries";
 import { t } from "../i18n";
 import type { Agent } from "../types";
 import { ConfirmDialog } from "./ConfirmDialog";
@@ -13,6 +14,9 @@ interface Props {
 export function RemoveAgent({ agent, onClose, onRemoved }: Props) {
   const { api, notify } = useAppContext();
   const queries = useQueryClient();
+  // Asked for again: a list does not say it, and hops that the agent serves are not in its heartbeat.
+  const current = useAgent(agent.agent_id);
+  const open = current.data?.open_transfers ?? undefined;
   const removal = useMutation({
     mutationFn: () => api.remove(`/agents/${encodeURIComponent(agent.agent_id)}`),
     onSuccess: async () => {
@@ -26,13 +30,13 @@ export function RemoveAgent({ agent, onClose, onRemoved }: Props) {
     <ConfirmDialog
       title={t().agents.removeTitle(agent.agent_id)}
       verb={t().common.remove}
-      busy={removal.isPending}
+      busy={removal.isPending || current.isPending}
       error={removal.error}
       onConfirm={() => removal.mutate()}
       onClose={onClose}
     >
       {t().agents.removeWhy}
-      {agent.running > 0 && t().agents.busy(agent.running)}
+      {open !== undefined && open > 0 && t().agents.busy(open)}
     </ConfirmDialog>
   );
 }

@@ -672,7 +672,8 @@ export const de: Messages = {
     removed: (name) => `${name} wurde entfernt`,
     removeWhy:
       "Sein Zertifikat wird widerrufen, und er kann nichts mehr übertragen. Die Dateien auf dem Server bleiben. Der Server kann mit einem neuen Installationsbefehl unter demselben Namen wieder beitreten.",
-    busy: (count) => ` Er hat gerade ${count} laufende ${many(count, "Etappe", "Etappen")}.`,
+    busy: (count) =>
+      ` ${count} seiner ${many(count, "Übertragung ist", "Übertragungen sind")} nicht beendet und ${many(count, "schlägt", "schlagen")} dann fehl.`,
   },
   updates: {
     title: "Aktualisierungen",
@@ -711,6 +712,7 @@ export const de: Messages = {
     heartbeat: "Letzter Heartbeat",
     connected: "Verbunden seit",
     load: "Last (1 Min.)",
+    openTransfers: "Offene Übertragungen",
     loadNone: "nicht gemeldet",
     clock: "Uhr",
     version: "Version",

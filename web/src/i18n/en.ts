@@ -666,7 +666,8 @@ export const en = {
     removed: (name: string) => `${name} was removed`,
     removeWhy:
       "Its certificate is revoked, and it can transfer no more files. Files on the server are kept. The server can join again under the same name with a new install command.",
-    busy: (count: number) => ` ${count} ${many(count, "hop is", "hops are")} running on it now.`,
+    busy: (count: number) =>
+      ` ${count} of its transfers ${many(count, "has", "have")} not ended and will fail.`,
   },
   updates: {
     title: "Updates",
@@ -706,6 +707,7 @@ export const en = {
     heartbeat: "Last heartbeat",
     connected: "Connected since",
     load: "Load (1 min)",
+    openTransfers: "Open transfers",
     loadNone: "not reported",
     clock: "Clock",
     version: "Version",

@@ -88,6 +88,14 @@ def test_a_cancel_that_comes_again_with_its_key_does_not_undo_a_retry(fleet):
     assert fleet.post(f"/transfers/{name}/cancel", headers=key).body["state"] == "queued"
 
 
+def test_an_agent_that_only_sends_has_open_transfers_until_they_end(fleet):
+    transfer_id = asked(fleet)
+    for name in ("server-b", "server-c"):
+        assert fleet.get(f"/agents/{name}").body["open_transfers"] == 1
+    fleet.post(f"/transfers/{transfer_id}/cancel")
+    assert fleet.get("/agents/server-b").body["open_transfers"] == 0
+
+
 def test_conflicts_are_reported(fleet):
     answer = fleet.post(f"/transfers/{asked(fleet)}/retry")
     assert answer.status == 409

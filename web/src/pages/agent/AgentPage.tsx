@@ -4,6 +4,7 @@ import Button from "@cloudscape-design/components/button";
 import Container from "@cloudscape-design/components/container";
 import Header from "@cloudscape-design/components/header";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
+import Link from "@cloudscape-design/components/link";
 import ProgressBar from "@cloudscape-design/components/progress-bar";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table from "@cloudscape-design/components/table";
@@ -119,7 +120,10 @@ function facts(agent: Agent) {
     { label: labels.connected, value: connected_at ? <When at={connected_at} relative /> : "–" },
     { label: labels.load, value: load === null ? labels.loadNone : decimal(load) },
     { label: labels.clock, value: <ClockSkew skew={skew} /> },
-    { label: t().agents.running, value: String(agent.running) },
+    {
+      label: labels.openTransfers,
+      value: <Link href={hrefWith("transfers", { agent: agent.agent_id })}>{agent.open_transfers ?? 0}</Link>,
+    },
     { label: labels.version, value: agent.version },
     { label: labels.certificate, value: <Keys agent={agent} /> },
     { label: labels.endpoints, value: agent.endpoints.join(", ") || labels.noEndpoints },
