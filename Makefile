@@ -8,6 +8,8 @@
 # make clean         delete the demonstration's state and every environment
 
 SHELL := /bin/bash
+# Otherwise each of the thousands of processes that tests start compiles the packages again.
+unexport PYTHONDONTWRITEBYTECODE
 SETUP := infra/local/setup.sh
 BIN   := .crosshaul/env/bin
 ONCE  ?=

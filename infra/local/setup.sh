@@ -140,4 +140,10 @@ make_bench() {
   fi
 }
 
-for part in "$@"; do "make_$part"; done
+# What npm installs needs nothing of what uv installs: both at once. The browser may need the environment.
+parts() { local part; for part in "${@:2}"; do [[ " $1 " != *" $part "* ]] || "make_$part"; done; }
+make_uv
+parts "env cloud" "$@" & python_parts=$!
+parts "node web" "$@"
+wait "$python_parts"
+parts "browser bench" "$@"
