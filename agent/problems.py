@@ -437,6 +437,11 @@ NOT_TO_REMOVE = ProblemType(
     title="The hop may not delete files at the source",
     message="Hop {hop_id} copies and does not move, so it may not delete files here.",
 )
+ONLY_COMPARED = ProblemType(
+    "only-compared",
+    title="The hop may not read file contents",
+    message="Hop {hop_id} is a dry run, so no file contents are sent for it.",
+)
 MALFORMED = ProblemType(
     "malformed", title="The request is malformed", message="Malformed lane request: {reason}."
 )

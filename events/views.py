@@ -286,11 +286,21 @@ class Approval(Message):
     at: Instant | None = None
 
 
+class StartDecision(Message):
+    """What policies would decide about the transfer that a dry run previews."""
+
+    needs_approval: bool
+    policies: tuple[str, ...] = ()
+    """Policies that decide so."""
+
+
 class TransferView(TransferSummary):
     """A transfer with its options, hops and timeline."""
 
     options: OrderedOptions
     approval: Approval | None = None
+    real_start: StartDecision | None = None
+    """For a dry run: the decision about the same transfer without `dry_run`, as of the request."""
     hops: tuple[HopView, ...]
     timeline: tuple[TimelineEntry, ...]
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from events.base import Actor, AgentId, Problem, TransferId
 from events.commands import Command
 from events.facts import AgentWentSilent, TransferFinished, TransferRequested
+from events.views import StartDecision
 from lambdas.domain.agent import Agent
 from lambdas.domain.authorization import Principal
 from lambdas.domain.transfer import Transfer
@@ -35,6 +36,8 @@ class Authorization:
     """Size in bytes with which policies decided; None if it was not known."""
     record: Callable[[Transfer | None, Transfer], Writes] = _nothing
     """Return the writes for the transaction of the change, given the transfer before and after it."""
+    real_start: StartDecision | None = None
+    """For a dry run: the decision about the same transfer without `dry_run`."""
 
 
 AuthorizeTransfer = Callable[[Transfer], Authorization]

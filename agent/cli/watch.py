@@ -151,6 +151,12 @@ def _print_success(view: TransferView) -> None:
     if not view.options.dry_run:
         return output.say(f"Everything arrived: {amounts(TransferSnapshot(view).total)}.", style="green")
     output.say("Dry run: nothing was written.", style="green")
+    if view.real_start and view.real_start.needs_approval:
+        policies = clean(", ".join(view.real_start.policies))
+        output.say(
+            f"Without --dry-run it waits for another person's approval (policies: {policies}).",
+            style="yellow",
+        )
     for hop in view.hops:
         output.say(f"{clean(str(hop.source))} → {clean(str(hop.destination))}")
         if hop.preview:

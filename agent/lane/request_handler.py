@@ -158,6 +158,7 @@ class HopRequestHandler(LaneRequestHandler):
 
         If the file changes during that, close the connection without a digest.
         """
+        self._require_contents(grant)
         file, start, length = requests.parse_range(body)
         _require_allowed(grant, [file])
         with_holes = body.get("holes") is True
@@ -185,6 +186,8 @@ class HopRequestHandler(LaneRequestHandler):
 
     def _pack(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
         files = requests.parse_pack(body)
+        if files:  # none: the peer only tries the connection
+            self._require_contents(grant)
         _require_allowed(grant, files)
         buffer = memoryview(bytearray(sum(wire.PACK_HEADER_BYTES + file.size for file in files)))
         used = 0
@@ -203,6 +206,11 @@ class HopRequestHandler(LaneRequestHandler):
         self.head(200, "application/octet-stream", ranges * DIGEST_BYTES + len(files))
         for file in files:
             self.wfile.write(_digest_file(tree, file))
+
+    def _require_contents(self, grant: Grant) -> None:
+        """Refuse file contents to a dry run, for which policies decide less than for a transfer."""
+        if grant.serve.options.dry_run:
+            raise requests.only_compared(self._hop_id)
 
     @staticmethod
     def _require_apart(tree: Tree, selection: Selection) -> None:

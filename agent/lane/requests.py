@@ -219,6 +219,11 @@ def delete_not_allowed(hop_id: str) -> LaneRequestError:
     return LaneRequestError(403, problems.NOT_TO_REMOVE.problem(hop_id=hop_id[:40]))
 
 
+def only_compared(hop_id: str) -> LaneRequestError:
+    """Return the refusal of file contents for a dry run."""
+    return LaneRequestError(403, problems.ONLY_COMPARED.problem(hop_id=hop_id[:40]))
+
+
 def not_served(hop_id: str) -> LaneRequestError:
     """Return the refusal of a hop that is unknown here, or whose token or certificate is wrong."""
     return LaneRequestError(401, problems.NOT_SERVED.problem(hop_id=hop_id[:40]))

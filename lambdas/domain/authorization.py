@@ -185,6 +185,17 @@ def movements(
     return [_movement(person, action, pair, tags, shared, transfer) for pair in dict.fromkeys(ends)]
 
 
+def browsing(
+    person: Principal, transfer: Transfer, tags: Tags, now: RequestTime
+) -> list[AuthorizationRequest]:
+    """Return one request to browse for each place of a transfer; together they decide a dry run.
+
+    It reads at both ends what browsing shows, and writes nothing.
+    """
+    places = dict.fromkeys(place for hop in transfer.hops for place in (hop.source, hop.destination))
+    return [simple(person, BROWSE, _end(place, tags), now, path=path_of(place)) for place in places]
+
+
 def _movement(
     person: Principal,
     action: str,

@@ -10,7 +10,7 @@ from events.options import Options
 from events.progress import Losses, Progress
 from events.requests import Shape
 from events.states import Attention, HopState, TransferState
-from events.views import Approval
+from events.views import Approval, StartDecision
 from lambdas.domain.hop import AT_WORK, ENDED, Hop
 
 APPROVAL_LIFETIME = timedelta(days=1)
@@ -56,6 +56,8 @@ class Transfer:
     """The approval that policies require for the current start, and whether it was given."""
     authorized_size: int | None = None
     """Size in bytes with which policies decided the current start; None if it was not known."""
+    real_start: StartDecision | None = None
+    """For a dry run: what policies would decide about the same transfer without `dry_run`."""
     acknowledged: Actor | None = None
     """Who confirmed that a failure needs no further attention; None: nobody since the last start."""
     hops: tuple[Hop, ...]

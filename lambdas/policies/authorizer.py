@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from events.base import Actor, AgentId
+from events.views import StartDecision
 from lambdas.audit.recorder import AuditEvent, AuditRecorder, Record
 from lambdas.domain import authorization as domain
 from lambdas.domain.authorization import SYSTEM, AuthorizationRequest, Principal, RequestTime, Resource
@@ -111,9 +112,27 @@ class Authorizer:
         def authorize(transfer: Transfer) -> Authorization:
             sized = replace(transfer, authorized_size=transfer.size)
             decision = self.check_transfer(principal, action, sized)
-            return self._authorization(principal, event, sized, decision, (principal.actor,))
+            begins = self._as_preview(principal, sized, decision) if action == domain.TRANSFER else decision
+            authorization = self._authorization(principal, event, sized, begins, (principal.actor,))
+            if not transfer.options.dry_run:
+                return authorization
+            waits = decision.outcome == "approval"
+            real_start = StartDecision(needs_approval=waits, policies=decision.policies if waits else ())
+            return replace(authorization, real_start=real_start)
 
         return authorize
+
+    def _as_preview(self, principal: Principal, transfer: Transfer, decision: Decision) -> Decision:
+        """Return the decision about a start, which may be that of a dry run.
+
+        A dry run waits for no approval, since it sees what browsing both ends shows: that is decided instead.
+        With an end in S3 it waits, because the agent's credentials open the objects themselves.
+        """
+        needed = decision.outcome == "approval" and transfer.options.dry_run
+        if not needed or any(hop.route == "s3" for hop in transfer.hops):
+            return decision
+        tags = domain.tags_of(self._agents.get_many(transfer.agents).values())
+        return self.decide_all(domain.browsing(principal, transfer, tags, self.now))
 
     def for_template(self, template: Template, size: int) -> AuthorizeTransfer:
         """Return the check of a transfer that a template creates.
@@ -142,7 +161,10 @@ class Authorizer:
         people = [self._users.find_user(actor) for actor in transfer.asked_for]
         acting = Principal(transfer.created_by.id, name=transfer.created_by.name)
         try:
-            decisions = [self.check_transfer(person, domain.TRANSFER, transfer) for person in people]
+            decisions = [
+                self._as_preview(person, transfer, self.check_transfer(person, domain.TRANSFER, transfer))
+                for person in people
+            ]
         except ForbiddenError as error:
             event = replace(_event("transfer.started", transfer, error.policies), why=error.problem.message)
             return Refusal(error.problem, self._recorder.record_change(acting, event, "refused"))

@@ -19,7 +19,7 @@ from events.locations import Location
 from events.options import Options, OrderedOptions
 from events.progress import Connection, Progress
 from events.reports import DryRunResult
-from events.views import Approval, TimelineEntry
+from events.views import Approval, StartDecision, TimelineEntry
 from lambdas.store.base import ActorAttribute, JsonOf
 
 HEADER = "transfer"
@@ -172,6 +172,7 @@ class HeaderRow(Model):
     approval: JsonOf[Approval] = JsonOf(Approval, null=True)
     authorized_size = NumberAttribute(null=True)
     acknowledged = ActorAttribute(null=True)
+    real_start: JsonOf[StartDecision] = JsonOf(StartDecision, null=True)
 
 
 class HopRow(Model):

@@ -230,6 +230,7 @@ def _as_authorized(transfer: Transfer, authorization: Authorization) -> Transfer
         transfer,
         asked_for=authorization.asked_for or transfer.asked_for,
         authorized_size=authorization.size,
+        real_start=authorization.real_start,
     )
     if not authorization.approval:
         return transfer

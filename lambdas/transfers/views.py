@@ -27,6 +27,7 @@ def transfer_view(transfer: Transfer, timeline: tuple[TimelineEntry, ...], now: 
         acknowledged_by=transfer.acknowledged,
         options=transfer.options,
         approval=transfer.approval,
+        real_start=transfer.real_start,
         hops=hops,
         timeline=timeline,
     )

@@ -75,6 +75,7 @@ export type ProblemCode =
   | "not-signed-in"
   | "not-to-remove"
   | "nothing-to-update"
+  | "only-compared"
   | "options"
   | "outside-roots"
   | "overlap"

@@ -23,6 +23,7 @@ export type ChangeNotice = Schemas["ChangeNotice"];
 export type LiveAddress = Schemas["LiveView"];
 export type Location = Schemas["AgentLocation"] | Schemas["S3Location"] | Schemas["RemoteLocation"];
 export type Manifest = Schemas["ManifestView"];
+export type StartDecision = Schemas["StartDecision"];
 export type TimelineEntry = Schemas["TimelineEntry"];
 export type Attention = Schemas["Attention"];
 export type AttentionView = Schemas["AttentionView"];

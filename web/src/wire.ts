@@ -2489,6 +2489,19 @@ export interface components {
             wanted: number;
         };
         /**
+         * StartDecision
+         * @description What policies would decide about the transfer that a dry run previews.
+         */
+        StartDecision: {
+            /** Needs Approval */
+            needs_approval: boolean;
+            /**
+             * Policies
+             * @default []
+             */
+            policies: string[];
+        };
+        /**
          * StartedRolloutView
          * @description A new rollout, with its token.
          */
@@ -2921,6 +2934,8 @@ export interface components {
             /** @default null */
             problem: components["schemas"]["Problem"] | null;
             progress: components["schemas"]["Progress"];
+            /** @default null */
+            real_start: components["schemas"]["StartDecision"] | null;
             /**
              * Selection Count
              * @default null

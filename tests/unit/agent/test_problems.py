@@ -25,6 +25,7 @@ WITHOUT_ADVICE = {
     "malformed": "only a faulty peer sends such a request",
     "not-served": "the destination asks again by itself",
     "not-to-remove": "only a faulty peer sends such a request",
+    "only-compared": "only a faulty peer sends such a request",
     "source-changed": "the destination fetches the file again by itself",
     "still-arriving": "the destination asks again by itself",
     "unreadable": "only a faulty peer lists such an entry without a reason",

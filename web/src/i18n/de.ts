@@ -452,6 +452,7 @@ export const de: Messages = {
     nothingWritten: "Die Agenten vergleichen beide Enden und schreiben nichts.",
     asTransfer: "Als Übertragung zeigen",
     comparing: "Die Agenten vergleichen; das Ergebnis erscheint hier automatisch.",
+    willWait: "Nach dem Start wartet diese Übertragung auf die Genehmigung einer anderen Person",
     stale: "Die Angaben oben haben sich geändert. Eine neue Vorschau zeigt die Wirkung.",
     nothing: "Nichts würde geschehen: an der Quelle passt keine Datei.",
     kinds: {

@@ -455,6 +455,7 @@ export const en = {
     nothingWritten: "The agents compare both ends and write nothing.",
     asTransfer: "Show as a transfer",
     comparing: "The agents are comparing; the result appears here automatically.",
+    willWait: "Once started, this transfer waits for the approval of another person",
     stale: "The settings above have changed. Preview again to see the effect.",
     nothing: "Nothing would be done: no file at the source matches.",
     kinds: {

@@ -143,6 +143,7 @@ const PROBLEMS: Record<ProblemCode, readonly [what: string, advice?: string]> = 
   "not-readable": ["Der Agent kann das nicht lesen"],
   "not-served": ["Die Quelle liefert gerade keine Daten", "Es wird automatisch erneut versucht."],
   "not-signed-in": ["Nicht angemeldet", "Bitte anmelden."],
+  "only-compared": ["Diese Etappe ist eine Vorschau und darf keine Inhalte lesen"],
   "not-to-remove": ["Diese Etappe darf an der Quelle nichts entfernen"],
   "nothing-to-update": ["Alle Agenten haben diese Version bereits", "Es ist nichts zu tun."],
   options: ["Diese Einstellungen passen nicht zusammen oder nicht zu diesen Enden"],

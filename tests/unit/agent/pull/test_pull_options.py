@@ -109,6 +109,15 @@ class TestMirror:
 
 
 class TestDryRun:
+    @pytest.mark.parametrize("size", [1, BIG])
+    async def test_a_destination_that_pretends_to_copy_gets_no_contents(self, hosts, size):
+        (hosts.data / "secret").write_bytes(os.urandom(size))
+        order = hosts.order("/data/", "/archive/", dry_run=True)
+        hop = order.model_copy(update={"options": order.options.model_copy(update={"dry_run": False})})
+        error = await hosts.fails(hop)
+        assert error.problem.code == "only-compared"
+        assert tree(hosts.archive) == {}
+
     @ways
     async def test_reports_what_would_happen_and_writes_nothing(self, hosts, way):
         fill(hosts.data, new="1234", other__differs="longer", same="s")

@@ -69,6 +69,45 @@ def test_another_person_approves_and_it_goes_on(vault):
     assert (record["before"]["state"], record["after"]["state"]) == ("awaiting_approval", "queued")
 
 
+def previewed(here, **how):
+    answer = here.post("/transfers", {**RAW, "options": {"dry_run": True}}, role="operator", who=BO, **how)
+    assert answer.status == 202, answer.text
+    return answer.body
+
+
+def test_a_preview_waits_for_nobody_and_foretells_that_its_transfer_will(vault):
+    shown = previewed(vault)
+    assert (shown["state"], shown["approval"]) == ("queued", None)
+    assert shown["real_start"] == {"needs_approval": True, "policies": ["four-eyes"]}
+    wiring.stream_handler().advance(adapters.transfer_store().get(shown["transfer_id"]))
+    assert vault.fleet.kinds() == [("server-b", "serve"), ("server-c", "move")]
+
+
+def test_a_preview_that_starts_later_does_not_wait_either(vault, clock):
+    shown = previewed(vault)
+    clock.now += timedelta(seconds=70)  # decided again
+    wiring.stream_handler().advance(adapters.transfer_store().get(shown["transfer_id"]))
+    assert vault.get(f"/transfers/{shown['transfer_id']}").body["state"] != "awaiting_approval"
+
+
+def test_a_preview_needs_leave_to_browse_both_ends(vault):
+    put(vault, "closed", 'forbid (principal, action == Action::"browse", resource in Tag::"zone=vault");')
+    answer = vault.post("/transfers", {**RAW, "options": {"dry_run": True}}, role="operator", who=BO)
+    assert (answer.status, answer.body["policies"]) == (403, ["closed"])
+
+
+def test_a_preview_of_what_is_refused_is_refused(vault):
+    put(vault, "never", 'forbid (principal, action == Action::"transfer", resource in Tag::"zone=vault");')
+    answer = vault.post("/transfers", {**RAW, "options": {"dry_run": True}}, role="operator", who=BO)
+    assert (answer.status, answer.body["policies"]) == (403, ["never"])
+
+
+def test_a_preview_from_s3_waits_since_its_credentials_open_the_objects(vault):
+    body = {"source": "s3://media-uploads/x/", "destinations": ["server-c:/primary/"]}
+    answer = vault.post("/transfers", {**body, "options": {"dry_run": True}}, role="operator", who=BO)
+    assert answer.body["state"] == "awaiting_approval", answer.text
+
+
 def test_nobody_approves_their_own(vault):
     transfer = waiting(vault, role="operator", who=BO)
     answer = vault.post(f"/transfers/{transfer}/approval", role="operator", who=BO)

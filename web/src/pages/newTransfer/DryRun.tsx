@@ -8,12 +8,13 @@ import { useEffect, useRef } from "react";
 import { Loading } from "../../components/Loading";
 import { PreviewResult } from "../../components/PreviewResult";
 import { HopProblem, ProblemAlert } from "../../components/ProblemAlert";
-import { LocationName, State } from "../../components/text";
+import { LocationName, Name, State } from "../../components/text";
+import { safeText } from "../../format/names";
 import { useTransfer } from "../../hooks/queries";
 import { t } from "../../i18n";
 import { isUnfinished } from "../../model/transferActions";
 import { href } from "../../router";
-import type { Hop } from "../../types";
+import type { Hop, StartDecision } from "../../types";
 
 interface Props {
   transferId: string;
@@ -45,6 +46,7 @@ export function DryRun({ transferId, stale }: Props) {
     >
       <div ref={place} aria-live="polite">
         <SpaceBetween size="m">
+          <RealStart decision={transfer?.real_start ?? null} />
           {stale && <Alert type="warning">{labels.stale}</Alert>}
           {query.isError && <ProblemAlert error={query.error} onRetry={() => query.refetch()} />}
           {!transfer && !query.isError && <Loading what={labels.thing} />}
@@ -57,6 +59,18 @@ export function DryRun({ transferId, stale }: Props) {
         </SpaceBetween>
       </div>
     </Container>
+  );
+}
+
+/** Foretell what policies decide when the transfer is started. */
+export function RealStart({ decision }: { decision: StartDecision | null }) {
+  if (!decision?.needs_approval) return null;
+  const labels = t().preview;
+  const policies = decision.policies.map(safeText).join(", ");
+  return (
+    <Alert type="warning" header={labels.willWait}>
+      <Name>{t().approval.because(policies)}</Name>
+    </Alert>
   );
 }
 
