@@ -16,12 +16,10 @@ from agent.files.digests import CHUNK_BYTES, DIGEST_BYTES, file_digest, range_co
 from agent.files.listing import FileEntry, Selection
 from agent.lane import sparse_ranges, wire
 from agent.lane.dialer import describe_error
+from agent.lane.limits import LaneLimits
 from agent.lane.sockets import has_no_data, shut_down
 from agent.pull.source import FileError, Hole, PackedFile, Sink, SourceConnectionError
 from events.base import Problem
-
-READ_TIMEOUT_S = 120.0
-"""Seconds that the source may be silent; its disk may be slow."""
 
 BLOCK_BYTES = 64 * 1024
 _NOT_SERVED = 401
@@ -41,12 +39,15 @@ class LaneClient:
         hop_id: str,
         token: str,
         chunk_bytes: int = CHUNK_BYTES,
+        read_timeout_s: float = LaneLimits.read_timeout_s,
     ) -> None:
         """Use an open connection; `peer_address` is the address that was dialed.
 
-        `chunk_bytes` is the size in which the bytes of a range are passed on.
+        `chunk_bytes` is the size in which the bytes of a range are passed on. The source may be silent for
+        `read_timeout_s` seconds.
         """
-        connection.settimeout(READ_TIMEOUT_S)
+        connection.settimeout(read_timeout_s)
+        self._read_timeout_s = read_timeout_s
         self._chunk_bytes = chunk_bytes
         self._socket = connection
         self.endpoint = peer_address
@@ -84,7 +85,7 @@ class LaneClient:
                     endpoint=self.endpoint, reason="a non-empty answer to an empty request"
                 )
             )
-        self._socket.settimeout(READ_TIMEOUT_S)
+        self._socket.settimeout(self._read_timeout_s)
 
     @property
     def is_reusable(self) -> bool:

@@ -14,6 +14,7 @@ from agent.identity.lane_certificate import Identities
 from agent.lane.client import LaneClient
 from agent.lane.connector import Connector, unreachable
 from agent.lane.dialer import Dialer
+from agent.lane.limits import LaneLimits
 from agent.lane.peer_paths import PeerPath, PeerPathCache
 from agent.lane.server import LaneServer
 from agent.pull import worker_pool
@@ -49,20 +50,30 @@ def lane_source(
     """
     if not isinstance(move.destination, AgentLocation):
         raise TypeError(f"{move.hop_id} has no agent as its destination")
+    limits = lane.limits if lane else LaneLimits()
     dialer = Dialer(
         identities.named(route.own_certificate),
         route.source,
         move.hop_id,
+        limits,
         loopback=lane is None or lane.is_on_loopback,
     )
     inbound = None
     if lane and route.own_endpoints:
         inbound = lane.expect_inbound(move.hop_id, route.source, route.hop_token, route.own_certificate)
     chunk_bytes = chunk_size_for(move.options)
-    make_client = partial(LaneClient, hop_id=move.hop_id, token=route.hop_token, chunk_bytes=chunk_bytes)
+    make_client = partial(
+        LaneClient,
+        hop_id=move.hop_id,
+        token=route.hop_token,
+        chunk_bytes=chunk_bytes,
+        read_timeout_s=limits.read_timeout_s,
+    )
     peer_paths = lane.peer_paths if lane else PeerPathCache()
-    connector = Connector(dialer, route, inbound, peer_paths, make_client)
-    relay = _relay_dialer(move, route.relay, credentials, dialer, make_client) if route.relay else None
+    connector = Connector(dialer, route, inbound, peer_paths, limits, make_client)
+    relay = None
+    if route.relay:
+        relay = _relay_dialer(move, route.relay, credentials, dialer, make_client, limits)
     return LaneSource(move, route, connector, move.destination.agent_id, relay)
 
 
@@ -72,11 +83,12 @@ def _relay_dialer(
     credentials: Credentials,
     dialer: Dialer,
     make_client: Callable[..., LaneClient],
+    limits: LaneLimits,
 ) -> "RelayDialer":
     from agent.lane.relay.bucket import RelayBucket  # imports rclone's modules, which few lanes need
     from agent.lane.relay.dialer import RelayDialer
 
-    return RelayDialer(lambda: RelayBucket(move.hop_id, relay, credentials), dialer, make_client)
+    return RelayDialer(lambda: RelayBucket(move.hop_id, relay, credentials), dialer, make_client, limits)
 
 
 class LaneSource:

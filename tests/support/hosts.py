@@ -15,6 +15,7 @@ from agent.errors import HopError
 from agent.files.roots import Roots
 from agent.identity import lane_certificate
 from agent.identity.keys import Keyring
+from agent.lane.limits import LaneLimits
 from agent.lane.server import LaneServer
 from agent.movers import mover_for
 from agent.pull.active_pulls import ActivePulls
@@ -38,6 +39,11 @@ _numbers = itertools.count()
 
 ways = pytest.mark.parametrize("way", ["order", "local"])
 """Runs a test on both routes: over the lane, and on one host. The names are those of methods of `Hosts`."""
+
+
+def with_lane_limits(**limits: Any) -> pytest.MarkDecorator:
+    """Return a mark that gives the lanes of a test's two hosts other limits, through `lane_limits`."""
+    return pytest.mark.parametrize("lane_limits", [LaneLimits(**limits)], ids=["limits"])
 
 
 def closed_port() -> str:
@@ -70,7 +76,9 @@ class Hosts:
     Through it the host that `dials` reaches the other; the reverse direction exists only if both dial.
     """
 
-    def __init__(self, folder: Path, dials: Dials = "destination") -> None:
+    def __init__(
+        self, folder: Path, dials: Dials = "destination", lane_limits: LaneLimits = LaneLimits()
+    ) -> None:
         self.data, self.archive = folder / "data", folder / "archive"
         self.state = folder / "state"
         keys = folder / "b-keys", folder / "c-keys"
@@ -80,12 +88,15 @@ class Hosts:
         self.ring = Keyring(keys[0])
         self.roots = Roots([RootConfig(path="/archive", access="rw", directory=self.archive)])
         self.sources = Roots([RootConfig(path="/data", access="ro", directory=self.data)])
+        self.lane_limits = lane_limits
         self.relay: Relay | None = None
         self.active_pulls = ActivePulls()
         """The active pulls of server-b."""
         self.server = self.source_server()
         self.server.listen()
-        self.destination_server = LaneServer(self.c, HostResources(self.roots, self.state), ("127.0.0.1", 0))
+        self.destination_server = LaneServer(
+            self.c, HostResources(self.roots, self.state), ("127.0.0.1", 0), limits=lane_limits
+        )
         self.destination_server.listen()
         self.dials = dials
         to_c = dials == "source"
@@ -116,6 +127,7 @@ class Hosts:
             HostResources(self.sources, self.state, active_pulls=self.active_pulls),
             ("127.0.0.1", 0),
             credentials=self.credentials,
+            limits=self.lane_limits,
         )
 
     def close(self) -> None:

@@ -18,21 +18,20 @@ from agent.files.digests import RANGE_BYTES
 from agent.files.listing import FileEntry
 from agent.files.paths import PARTIAL_PREFIX
 from agent.identity import lane_certificate
-from agent.lane import connector
 from agent.lane.client import LaneClient
 from agent.pull import destination, ledger, pull, spool, worker_context
 from agent.pull.bandwidth import BandwidthSchedule, SharedBandwidth
 from agent.pull.job_queue import JobQueue, RangeJob
 from agent.pull.source import LocalReader, SourceConnectionError
 from infra.local.demo_files import MIB, differences, listing, write_random
-from tests.support.hosts import Hosts
+from tests.support.hosts import Hosts, with_lane_limits
 from tests.support.waiting import HANG_TIMEOUT_S, until
 
 
 @pytest.fixture(params=["destination", "source"])
-def hosts(tmp_path, request):
+def hosts(tmp_path, request, lane_limits):
     """Run each test with either agent dialing."""
-    hosts = Hosts(tmp_path, dials=request.param)
+    hosts = Hosts(tmp_path, request.param, lane_limits)
     yield hosts
     hosts.close()
 
@@ -186,8 +185,8 @@ class TestBrokenConnection:
 
         assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
 
-    async def test_permanent_failure_lists_each_address(self, hosts, monkeypatch):
-        monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 0.5)
+    @with_lane_limits(dial_timeout_s=0.5)
+    async def test_permanent_failure_lists_each_address(self, hosts):
         write_random(hosts.data / "x", 10)
         order = hosts.order("/data/x", "/archive/")
         hosts.server.shut_down()
@@ -198,8 +197,8 @@ class TestBrokenConnection:
         assert error.problem.retryable
         assert hosts.proxy.endpoint in error.problem.message
 
-    async def test_other_agent_at_the_address_is_rejected(self, hosts, tmp_path, monkeypatch):
-        monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 0.5)
+    @with_lane_limits(dial_timeout_s=0.5)
+    async def test_other_agent_at_the_address_is_rejected(self, hosts, tmp_path):
         write_random(hosts.data / "x", 10)
         order = hosts.order("/data/x", "/archive/")
         (tmp_path / "mallory").mkdir()
@@ -516,11 +515,10 @@ async def test_path_outside_the_roots_is_refused(hosts):
     assert error.problem.code == "outside-roots"
 
 
-async def test_hop_that_is_no_longer_served_fails(hosts, monkeypatch):
+async def test_hop_that_is_no_longer_served_fails(hosts):
     write_random(hosts.data / "big", 4 * RANGE_BYTES)
     order = hosts.order("/data/big", "/archive/big")
     async with hosts.held(order, lambda progress: progress.bytes_done, no_progress_timeout_s=0.3) as moving:
-        monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 0.3)
         hosts.server.revoke(order.hop_id)
     with pytest.raises(HopError) as caught:
         await moving
