@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import socket
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +20,7 @@ from agent.lane.limits import LaneLimits
 from agent.lane.server import LaneServer
 from agent.movers import mover_for
 from agent.pull.active_pulls import ActivePulls
+from agent.pull.limits import PullLimits
 from agent.pull.manifest_outbox import ManifestOutbox
 from agent.pull.mover import HopResult, HostResources
 from agent.pull.progress import ProgressCounter
@@ -89,6 +91,8 @@ class Hosts:
         self.roots = Roots([RootConfig(path="/archive", access="rw", directory=self.archive)])
         self.sources = Roots([RootConfig(path="/data", access="ro", directory=self.data)])
         self.lane_limits = lane_limits
+        self.pull_limits = PullLimits()
+        """The limits of hops that start from now on."""
         self.relay: Relay | None = None
         self.active_pulls = ActivePulls()
         """The active pulls of server-b."""
@@ -214,6 +218,9 @@ class Hosts:
         return self.order(source, destination, **options).model_copy(update={"route": LocalRoute()})
 
     def mover(self, order: Move, no_progress_timeout_s: float | None = None) -> Pull:
+        limits = self.pull_limits
+        if no_progress_timeout_s is not None:
+            limits = replace(limits, no_progress_timeout_s=no_progress_timeout_s)
         both = Roots([*self.roots._roots, *self.sources._roots])
         mover = mover_for(
             order,
@@ -221,10 +228,9 @@ class Hosts:
             identities=self.c,
             credentials=self.credentials,
             lane=self.destination_server,
+            limits=limits,
         )
         assert isinstance(mover, Pull)
-        if no_progress_timeout_s is not None:
-            mover._no_progress_timeout_s = no_progress_timeout_s
         return mover
 
     async def move(

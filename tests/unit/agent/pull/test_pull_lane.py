@@ -19,9 +19,10 @@ from agent.files.listing import FileEntry
 from agent.files.paths import PARTIAL_PREFIX
 from agent.identity import lane_certificate
 from agent.lane.client import LaneClient
-from agent.pull import destination, ledger, pull, spool, worker_context
+from agent.pull import destination, ledger, pull, worker_context
 from agent.pull.bandwidth import BandwidthSchedule, SharedBandwidth
 from agent.pull.job_queue import JobQueue, RangeJob
+from agent.pull.limits import PullLimits
 from agent.pull.source import LocalReader, SourceConnectionError
 from infra.local.demo_files import MIB, differences, listing, write_random
 from tests.support.hosts import Hosts, with_lane_limits
@@ -120,8 +121,8 @@ class TestTree:
         assert hosts.progress.files_unchanged == hosts.progress.files_total  # links, too
         assert hosts.progress.bytes_done == hosts.progress.bytes_total == hosts.progress.bytes_unchanged
 
-    async def test_long_listing_spills_to_disk(self, hosts, monkeypatch):
-        monkeypatch.setattr(spool, "MAX_IN_MEMORY", 7)
+    async def test_long_listing_spills_to_disk(self, hosts):
+        hosts.pull_limits = PullLimits(max_spooled_in_memory=7)
         odd_tree(hosts.data / "tree")
         await hosts.move(hosts.order("/data/tree/", "/archive/"))
         assert differences(listing(hosts.data / "tree"), listing(hosts.archive)) == []
@@ -433,7 +434,7 @@ class TestDamage:
 
 def test_workers_wait_for_a_requeued_file():
     """A worker that waits for a job during the last range is not told that all jobs are done."""
-    jobs = JobQueue(10)
+    jobs = JobQueue(10, PullLimits())
     jobs.add(FileEntry("f", "a", MIB), tries=1)
     jobs.planning_done()
     last = jobs.take()
