@@ -3,6 +3,7 @@
 import http.client
 import io
 import json
+import re
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from agent.lane.dialer import describe_error
 from agent.lane.limits import LaneLimits
 from agent.lane.sockets import has_no_data, shut_down
 from agent.pull.source import FileError, Hole, PackedFile, Sink, SourceConnectionError
+from agent.tcp import limit_unacknowledged, tcp_info
 from events.base import Problem
 
 BLOCK_BYTES = 64 * 1024
@@ -39,15 +41,17 @@ class LaneClient:
         hop_id: str,
         token: str,
         chunk_bytes: int = CHUNK_BYTES,
-        read_timeout_s: float = LaneLimits.read_timeout_s,
+        limits: LaneLimits = LaneLimits(),
     ) -> None:
         """Use an open connection; `peer_address` is the address that was dialed.
 
-        `chunk_bytes` is the size in which the bytes of a range are passed on. The source may be silent for
-        `read_timeout_s` seconds.
+        `chunk_bytes` is the size in which the bytes of a range are passed on.
         """
-        connection.settimeout(read_timeout_s)
-        self._read_timeout_s = read_timeout_s
+        connection.settimeout(limits.read_timeout_s)
+        limit_unacknowledged(connection, limits.silence_timeout_s)
+        self._read_timeout_s = limits.read_timeout_s
+        self.congestion_control: str | None = None
+        """The algorithm by which the source sends on this connection, as it answered to `probe`."""
         self._chunk_bytes = chunk_bytes
         self._socket = connection
         self.endpoint = peer_address
@@ -86,6 +90,13 @@ class LaneClient:
                 )
             )
         self._socket.settimeout(self._read_timeout_s)
+        self.congestion_control = _algorithm(answer.getheader(wire.CONGESTION_CONTROL))
+
+    @property
+    def round_trip_s(self) -> float | None:
+        """Seconds from here to the source and back, as the kernel measures them; None if it does not."""
+        info = tcp_info(self._socket)
+        return info.round_trip_s if info else None
 
     @property
     def is_reusable(self) -> bool:
@@ -345,6 +356,11 @@ def _read_lines(answer: http.client.HTTPResponse) -> Iterator[list[object]]:
             yield from _parse_lines(lines)
     if size:
         raise wire.ProtocolError("the manifest ends within a line")
+
+
+def _algorithm(name: str | None) -> str | None:
+    """Return the name of a congestion control if it is one: people see it."""
+    return name if name and re.fullmatch(r"[a-z0-9_-]{1,15}", name) else None
 
 
 def _require_end(lines: Iterator[list[object]]) -> None:

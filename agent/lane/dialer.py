@@ -12,6 +12,7 @@ from agent.identity.lane_certificate import Identity
 from agent.lane.grants import client_context
 from agent.lane.limits import LaneLimits
 from agent.problems import PEER_CERTIFICATE
+from agent.tcp import prepare
 from events.addresses import may_be_dialed
 from events.commands import Peer
 
@@ -33,6 +34,7 @@ class Dialer:
             HopError: the peer's certificate cannot be read.
         """
         self._hop_id = hop_id
+        self._silence_timeout_s = limits.silence_timeout_s
         self._timeout_s = limits.dial_timeout_s
         self._loopback = loopback
         try:
@@ -51,8 +53,7 @@ class Dialer:
         """
         plain = self._connect(*split_endpoint(endpoint))
         try:
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            prepare(plain, self._silence_timeout_s)
             return self.wrap(plain)
         except BaseException:
             plain.close()

@@ -43,8 +43,11 @@ class LaneLimits:
     idle_timeout_s: float = 120.0
     """That a destination may be silent between requests and within one."""
     send_timeout_s: float = 3600.0
-    """In which a peer must accept some of the data sent to it. A bandwidth limit can make it wait for long;
-    TCP itself detects a dead peer."""
+    """In which a peer must accept some of the data sent to it. A bandwidth limit can make it wait for
+    long."""
+    silence_timeout_s: float = 30.0
+    """Without any sign of life from the peer's system after which a connection is given up, where it owes
+    one: the line is cut, or a NAT has forgotten it. A slow line, or a peer that reads slowly, shows life."""
 
     keepalive_interval_s: float = 10.0
     """Of silence in an incremental listing after which a keepalive is sent: the peer treats longer silence as

@@ -20,6 +20,7 @@ from agent.lane.dialer import describe_error
 from agent.lane.limits import LaneLimits
 from agent.lane.pending_connections import PendingConnection, PendingConnections
 from agent.lane.sockets import shut_down
+from agent.tcp import prepare
 
 log = logging.getLogger(__name__)
 
@@ -171,8 +172,7 @@ class Listener:
         plain = pending.connection
         try:
             plain.settimeout(self._limits.handshake_timeout_s)
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            prepare(plain, self._limits.silence_timeout_s)
             secured = self._context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
             pending.connection, pending.hello_at = secured, time.monotonic()
             threading.Thread(

@@ -31,6 +31,7 @@ from agent.lane.incremental_listing import IncrementalListing
 from agent.lane.requests import LaneRequestError, LaneRequestHandler
 from agent.lane.sparse_ranges import Part
 from agent.pull.bandwidth import RateLimiter
+from agent.tcp import congestion_control
 from events.base import Problem
 
 log = logging.getLogger(__name__)
@@ -187,7 +188,9 @@ class HopRequestHandler(LaneRequestHandler):
         used = 0
         for file in files:
             used += _pack_file(tree, file, buffer[used:])
-        self.head(200, "application/octet-stream", used)
+        algorithm = None if files else congestion_control(self.connection)
+        headers = {wire.CONGESTION_CONTROL: algorithm} if algorithm else {}
+        self.head(200, "application/octet-stream", used, **headers)
         for start in range(0, used, SEND_CHUNK_BYTES):
             piece = buffer[start : min(start + SEND_CHUNK_BYTES, used)]
             grant.limiter.acquire(len(piece))
@@ -228,9 +231,9 @@ class HopRequestHandler(LaneRequestHandler):
         self.head(200, "application/octet-stream", len(states))
         self.wfile.write(states)
 
-    def head(self, status: int, kind: str, length: int | None) -> None:
+    def head(self, status: int, kind: str, length: int | None, **headers: str) -> None:
         self._response_started = True
-        super().head(status, kind, length)
+        super().head(status, kind, length, **headers)
 
     def _chunk(self, data: bytes | bytearray) -> None:
         self.wfile.write(b"%x\r\n%b\r\n" % (len(data), bytes(data)))

@@ -19,6 +19,7 @@ from agent.lane.listener import Listener
 from agent.lane.peer_paths import PeerPath, PeerPathCache
 from agent.lane.request_handler import HopRequestHandler
 from agent.lane.reverse_dialer import DialingResources, ReverseDialer
+from agent.lane.silence import SilenceWatch
 from agent.lane.sockets import shut_down
 from agent.problems import PEER_CERTIFICATE
 from agent.pull.mover import Credentials, HostResources
@@ -64,14 +65,17 @@ class LaneServer:
         self._relay_listeners: dict[str, RelayListener] = {}
         self._lock = threading.Lock()
         self._server: Listener | None = None
+        self._stopped = threading.Event()
 
     def listen(self) -> None:
         """Listen, in threads of the server's own. Raise OSError if the port cannot be bound."""
         self._server = Listener(self._listen, self.grants.context, self._handle_connection, self.limits)
         self._server.listen()
+        threading.Thread(target=self._watch_for_silence, name="lane-watch", daemon=True).start()
 
     def shut_down(self) -> None:
         """Close the port and all connections, and dial no more."""
+        self._stopped.set()
         if self._server:
             self._server.close_port()
         self.grants.revoke_all()
@@ -85,6 +89,14 @@ class LaneServer:
             relay_listener.stop_listening(delete=False)
         for relay_listener in relay_listeners:
             relay_listener.join()
+
+    def _watch_for_silence(self) -> None:
+        """Close connections of served hops on which nothing comes from the peer's system any more."""
+        watch = SilenceWatch(self.limits.silence_timeout_s)
+        while not self._stopped.wait(watch.interval_s):
+            with self._lock:
+                connections = list(chain.from_iterable(self._connections.values()))
+            watch.check(connections)
 
     @property
     def port(self) -> int:

@@ -59,11 +59,13 @@ class RecordingObserver:
 
     def __init__(self) -> None:
         self.connections: list[str] = []
+        self.congestion_control: str | None = None
         self.verified = False
         self.wait_problems: list[Problem] = []
 
     def on_start(self, connection: Connection) -> None:
         self.connections.append(str(connection))
+        self.congestion_control = connection.congestion_control
 
     def on_wait(self, problem: Problem) -> None:
         self.wait_problems.append(problem)

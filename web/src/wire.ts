@@ -1183,6 +1183,11 @@ export interface components {
              */
             browses_remotes: boolean;
             /**
+             * Congestion Control
+             * @default null
+             */
+            congestion_control: string | null;
+            /**
              * Movers
              * @default [
              *       "lane",
@@ -1255,6 +1260,11 @@ export interface components {
              * @default null
              */
             address: string | null;
+            /**
+             * Congestion Control
+             * @default null
+             */
+            congestion_control: string | null;
             /**
              * Dialed By
              * @default null
