@@ -107,7 +107,7 @@ def test_show_tells_all(signed_in: FakeApi, run: Run) -> None:
         "to    server-c:/archive/processed/",
         "requested by ana@example.org",
         "Hop 1  failed",
-        "direct, server-c dialed 10.0.0.2:4460, attempt 3",
+        "direct, server-c dialed 10.0.0.2:4460, congestion control bbr, attempt 3",
         "75%, 768.0 MiB of 1.0 GiB, 2,100 of 3,002 files (12 unchanged)",
         "server-c has no room left in /archive",
         "→ Free some space there",
