@@ -4,7 +4,7 @@ import os
 import socket
 import sqlite3
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from agent.identity.key_files import KeyFileError, read_key_file, require_author
 from agent.identity.keys import REPLACE_KEYS, Keyring
 from agent.identity.registration import Files, Registration, read_registration
 from agent.quarantine import Quarantine
+from agent.tcp import BBR
 from agent.updating.pinned_keys import PIN, trusted
 from agent.updating.publisher_keys import PublisherKeys
 from agent.updating.releases import Releases
@@ -30,6 +31,7 @@ from agent.updating.releases import Releases
 NETWORK_TIMEOUT_S = 10
 """Seconds for one answer from the network."""
 OLDEST_RCLONE = (1, 66)
+TCP_SETTINGS = Path("/proc/sys/net/ipv4")
 _RESTART = "restart the agent: it sets the file aside and begins an empty one"
 _RENEW = "register again with `crosshaul agent register --force`"
 
@@ -62,6 +64,7 @@ def examine(config_path: Path) -> Iterator[Check]:
     for remote in config.remotes:
         yield _check(f"remote {remote.name}", _remote, remote, config.rclone_config)
     yield _check("lane port", _lane_port, config, files)
+    yield congestion_control(files.folder)
     try:
         registration = read_registration(files)
     except HostError as error:
@@ -199,6 +202,35 @@ def _lane_port(config: Config, files: Files) -> str:
                 f"cannot listen on {config.lane.listen}: {error.strerror}", "choose another lane.listen"
             ) from error
     return f"{config.lane.listen} is free; peers dial {', '.join(host_info.endpoints(config.lane))}"
+
+
+def congestion_control(state: Path, kernel: Path = TCP_SETTINGS) -> Check:
+    """Return by which algorithm the agent's lane connections send; without BBR, how to enable it.
+
+    `state` belongs to the agent's user, who need not be the one who runs the doctor. `kernel` is the
+    directory of TCP's settings. No host needs BBR, so the check never fails.
+    """
+    name = "congestion control"
+    try:
+        allowed = (kernel / "tcp_allowed_congestion_control").read_text().split()
+        loaded = (kernel / "tcp_available_congestion_control").read_text().split()
+        default = (kernel / "tcp_congestion_control").read_text().strip()
+        is_root = state.stat().st_uid == 0
+    except OSError as error:
+        return Check(name, True, f"unknown: {error.strerror}")
+    if BBR in allowed or (is_root and BBR in loaded):
+        return Check(name, True, BBR)
+    found = f"{default}; BBR is many times faster on long lines that lose packets"
+    return Check(name, True, found, f"as root:\n{enable_bbr(allowed)}")
+
+
+def enable_bbr(allowed: Iterable[str]) -> str:
+    """Return the two commands that let every process use BBR from now on, and after a restart of the host."""
+    return (
+        "echo tcp_bbr > /etc/modules-load.d/crosshaul.conf && modprobe tcp_bbr\n"
+        f"echo 'net.ipv4.tcp_allowed_congestion_control = {' '.join(allowed)} bbr'"
+        " > /etc/sysctl.d/60-crosshaul.conf && sysctl -p /etc/sysctl.d/60-crosshaul.conf"
+    )
 
 
 def _listens(host: str, port: int) -> str:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from agent.config import Config, LaneConfig, RootConfig, split_endpoint
+from agent.tcp import host_congestion_control
 from events.reports import Capabilities, RemoteState, RootState
 
 _ANY_ADDRESS = {"", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
@@ -139,6 +140,7 @@ def capabilities(config: Config) -> Capabilities:
         streaming=True,
         browses_remotes=True,
         previews_uploads=True,
+        congestion_control=host_congestion_control(),
     )
 
 

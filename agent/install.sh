@@ -277,6 +277,15 @@ start() {
     die "the agent does not start; see journalctl -u crosshaul-agent"
 }
 
+# `offer_bbr FILE`: print the two commands that let the agent use BBR, unless FILE, the kernel's list, has it.
+offer_bbr() {
+  local allowed; allowed=$(cat "$1" 2>/dev/null) || return 0
+  case " $allowed " in *" bbr "*) return 0 ;; esac
+  say "for long lines that lose packets, let the agent use TCP's BBR:"
+  say "  echo tcp_bbr > /etc/modules-load.d/crosshaul.conf && modprobe tcp_bbr"
+  say "  echo 'net.ipv4.tcp_allowed_congestion_control = $allowed bbr' > /etc/sysctl.d/60-crosshaul.conf && sysctl -p /etc/sysctl.d/60-crosshaul.conf"
+}
+
 # Do not delete a root that lies below our own directories.
 check_no_root_goes() {
   [ -e "$config" ] || return 0
@@ -337,4 +346,5 @@ register
 trust_for_updates
 keep_script
 start
+[ -n "$prefix" ] || offer_bbr /proc/sys/net/ipv4/tcp_allowed_congestion_control
 if [ -n "$dry" ]; then say "dry run: nothing was changed"; else say "done; check it with: crosshaul agent doctor"; fi

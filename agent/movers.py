@@ -2,6 +2,7 @@
 
 from agent.identity.lane_certificate import Identities
 from agent.lane.server import LaneServer
+from agent.pull.limits import PullLimits
 from agent.pull.mover import Credentials, HostResources, Mover
 from agent.pull.pull import Pull
 from agent.pull.source import Source, local_source
@@ -16,6 +17,7 @@ def mover_for(
     identities: Identities,
     credentials: Credentials,
     lane: LaneServer | None = None,
+    limits: PullLimits = PullLimits(),
 ) -> Mover:
     """Return the mover for a hop.
 
@@ -40,4 +42,4 @@ def mover_for(
             case LocalRoute():
                 return local_source(move, host.roots)
 
-    return Pull(host, make_source)
+    return Pull(host, make_source, limits)

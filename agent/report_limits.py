@@ -39,13 +39,13 @@ _LIST_STEPS = tuple((4096, entries) for entries in (_UNLIMITED, 1000, 500, 250, 
 _FREE_TEXT: dict[type[BaseModel], tuple[str, ...]] = {
     Problem: ("message", "advice", "path"),
     Progress: ("current",),
-    Connection: ("address",),
+    Connection: ("address", "congestion_control"),
     PeerReachability: ("address",),
     Started: ("via",),
     Hello: ("hostname", "ip_address"),
     DirectoryEntry: ("name",),
     RemoteState: ("type",),
-    Capabilities: ("rclone",),
+    Capabilities: ("rclone", "congestion_control"),
     Refused: ("command_id",),
 }
 """Fields that may be clipped."""

@@ -87,7 +87,7 @@ def register(
     return host.register(api_url, token, name=name, force=force)
 
 
-def run(config_path: Path) -> None:
+def run(config_path: Path, space_poll_interval_s: float = SPACE_POLL_INTERVAL_S) -> None:
     """Run the agent until it is stopped or removed.
 
     Raises HostError, which says what to correct.
@@ -100,13 +100,15 @@ def run(config_path: Path) -> None:
     registration = read_registration(files)
     threading.excepthook = _log_thread
     with ExitStack() as opened:
-        journal = _open_state(files, registration, opened)
+        journal = _open_state(files, registration, opened, space_poll_interval_s)
         asyncio.run(_serve(config_path, config, files, registration, journal))
         if journal.retired:
             log.warning("removed by the control plane; it will not connect again")
 
 
-def _open_state(files: Files, registration: Registration, opened: ExitStack) -> Journal:
+def _open_state(
+    files: Files, registration: Registration, opened: ExitStack, space_poll_interval_s: float
+) -> Journal:
     """Lock the state directory, mend in it what can be mended, and open the journal; `opened` closes both.
 
     It waits for space on a full disk, since that may come at any time.
@@ -129,7 +131,7 @@ def _open_state(files: Files, registration: Registration, opened: ExitStack) -> 
                 if not is_reported:
                     _report_full_disk(files.folder)
                     is_reported = True
-                time.sleep(SPACE_POLL_INTERVAL_S)
+                time.sleep(space_poll_interval_s)
             elif lasting := state_disk.lasting_fault(error, files.folder, files.journal):
                 raise state_disk.host_error(lasting, files.folder) from error
             else:

@@ -14,6 +14,8 @@ class Connection(Message):
     """Agent that dialed a direct connection."""
     address: DisplayText | None = None
     """Address that it dialed: `10.0.0.2:4460`."""
+    congestion_control: DisplayText | None = None
+    """TCP's algorithm by which the source sends on a direct connection: `bbr`, `cubic`."""
 
     def __str__(self) -> str:
         """Return the connection in words, for people."""

@@ -185,6 +185,8 @@ class Capabilities(Message):
     """Whether the agent can list directories of its remotes."""
     previews_uploads: bool = False
     """Whether the agent can make dry runs to S3 and remotes. Older agents would upload."""
+    congestion_control: DisplayText | None = None
+    """TCP's algorithm by which the agent's lane connections send: `bbr`, or else the host's default."""
 
 
 MAX_PROBLEMS = 16

@@ -12,10 +12,8 @@ import httpx
 from agent.cli import cognito, session
 from agent.cli.errors import CliError, Exit
 from agent.cli.session import Session
+from agent.cli.timing import Timing, current
 from agent.cloud import http
-
-_RETRY_DELAYS_S = (0.2, 0.6, 1.5)
-"""Seconds before each retry."""
 
 _RETRYABLE_STATUS = {429, 502, 503}
 """HTTP status codes of requests that the control plane did not process."""
@@ -26,9 +24,10 @@ PAGE_SIZE = 100
 class ApiClient:
     """The API as one signed-in user. Every call may raise ApiProblem, httpx.TransportError or CliError."""
 
-    def __init__(self, client: httpx.Client, signed_in: Session) -> None:
+    def __init__(self, client: httpx.Client, signed_in: Session, timing: Timing = Timing()) -> None:
         self._client = client
         self._session = signed_in
+        self.timing = timing
 
     def get(self, *path: str, **query: str | int | None) -> Any:
         params = {name: value for name, value in query.items() if value is not None}
@@ -65,7 +64,7 @@ class ApiClient:
         self, method: str, path: tuple[str, ...], *, delays: tuple[float, ...] | None = None, **request: Any
     ) -> Any:
         address = "/".join(quote(part, safe="") for part in path)
-        delays = _RETRY_DELAYS_S if delays is None else delays
+        delays = self.timing.retry_delays_s if delays is None else delays
         response = self._send_with_retry(method, address, request, delays)
         if response.status_code == 401:  # revoked or expired early: renew the token, once
             self._refresh()
@@ -127,4 +126,4 @@ def connected() -> Iterator[ApiClient]:
     """
     signed_in = session.load()
     with http.client(signed_in.url) as client:
-        yield ApiClient(client, signed_in)
+        yield ApiClient(client, signed_in, current.get())

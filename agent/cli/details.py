@@ -104,6 +104,8 @@ def _hop_number(hop_id: str) -> int:
 
 def _route_line(hop: HopView) -> str:
     parts = [hop.via or hop.route]
+    if hop.connection and hop.connection.congestion_control:
+        parts.append(f"congestion control {hop.connection.congestion_control}")
     if hop.attempt > 1:
         parts.append(f"attempt {hop.attempt}")
     if hop.after and hop.state is HopState.WAITING:

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from agent import VERSION
-from agent.cli import output, streams
+from agent.cli import output, streams, timing
 from agent.cli.commands import (
     agents,
     audit,
@@ -87,8 +87,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def root(
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
-    version: Annotated[
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,  # noqa: ARG001 - `parse_args` reads it
+    version: Annotated[  # noqa: ARG001 - `_version` answers it
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
@@ -100,6 +101,7 @@ def root(
       crosshaul browse server-b:/data
       crosshaul cp server-b:/data/raw/ server-c:/archive/ --watch
     """
+    timing.current.set(context.find_object(timing.Timing) or timing.Timing())
 
 
 for command in (

@@ -18,14 +18,8 @@ from agent.cloud.http import ApiProblem
 from events.states import TransferState
 from events.views import TransferView
 
-_POLL_INTERVAL_S = 1.0
-"""Seconds between polls without a live connection."""
-_LIVE_POLL_INTERVAL_S = 2.0
-"""Seconds between polls with a live connection."""
 _EXPLANATION_INTERVAL_S = 5.0
 """Seconds between questions why a transfer does not move."""
-_API_TIMEOUT_S = 300.0
-"""Seconds without an answer from the API before the watch gives up; the transfer itself continues."""
 
 
 def follow(api: ApiClient, transfer_id: str, *, as_json: bool = False) -> TransferView:
@@ -60,6 +54,7 @@ class _Watch:
         self.transfer_id = transfer_id
         self.feed = feed
         self.screen = screen
+        self.timing = api.timing
         self._api = api
         self._silent_since: float | None = None
         self._explained: set[str] = set()
@@ -98,7 +93,7 @@ class _Watch:
         if self._silent_since is None:
             self._silent_since = now
             self.screen.note("the API does not answer; the transfer continues, retrying")
-        elif now - self._silent_since > _API_TIMEOUT_S:
+        elif now - self._silent_since > self.timing.api_timeout_s:
             raise error
 
 
@@ -118,7 +113,10 @@ def _poll_until_ended(watch: _Watch) -> TransferView:
 
 def _listen(watch: _Watch, snapshot: TransferSnapshot | None) -> None:
     """Show live messages until the next poll is due."""
-    due = time.monotonic() + (_LIVE_POLL_INTERVAL_S if watch.feed.is_connected else _POLL_INTERVAL_S)
+    timing = watch.timing
+    due = time.monotonic() + (
+        timing.live_poll_interval_s if watch.feed.is_connected else timing.poll_interval_s
+    )
     while (left := due - time.monotonic()) > 0:
         message = watch.feed.next(left)
         if message and snapshot:

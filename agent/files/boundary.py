@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from agent.files.paths import is_below
 
+CHECK_TTL_S = 1.0
+"""Seconds after which the path of an open directory is checked again."""
+
 
 class NestedRoot(NamedTuple):
     """A root's directory, resolved, and whether it may be written."""
@@ -26,12 +29,15 @@ class Boundary:
         private: str | None = None,
         *,
         links_allowed: bool = False,
+        check_ttl_s: float = CHECK_TTL_S,
     ) -> None:
         """Create the boundary of the root at `top`.
 
         `nested` are roots that may be inside this one: the innermost root's access applies. `private` is
-        excluded, even if it is inside. With `links_allowed`, paths may pass links, within the root.
+        excluded, even if it is inside. With `links_allowed`, paths may pass links, within the root. The path
+        of a directory that stays open is checked again after `check_ttl_s` seconds.
         """
+        self.check_ttl_s = check_ttl_s
         self.links_allowed = links_allowed
         self.top = os.path.realpath(top)
         self._nested = [root for root in nested if root.path != self.top and is_below(root.path, self.top)]

@@ -12,8 +12,6 @@ MAX_OPEN_DIRECTORIES = 32
 
 Every thread of a hop has a cache, and a process may have no more than 1,024 descriptors.
 """
-DIRECTORY_CHECK_TTL_S = 1.0
-"""Seconds after which an open directory's path is checked again."""
 
 
 @dataclass(slots=True)
@@ -30,11 +28,13 @@ class _OpenDirectory:
 class DirectoryCache:
     """Descriptors of the directories that were used last, by a key. Use it from one thread."""
 
-    def __init__(self, open_directory: Callable[[str], tuple[int, str]]) -> None:
+    def __init__(self, open_directory: Callable[[str], tuple[int, str]], check_ttl_s: float) -> None:
         """`open_directory` opens a directory; it returns a descriptor and its path, as the kernel reports it.
 
-        It may use the cache, and raise OSError.
+        It may use the cache, and raise OSError. After `check_ttl_s` seconds the path of a directory that is
+        open is checked again.
         """
+        self._check_ttl_s = check_ttl_s
         self._open_directory = open_directory
         self._open: OrderedDict[str, _OpenDirectory] = OrderedDict()
 
@@ -94,10 +94,9 @@ class DirectoryCache:
         while self._open:
             os.close(self._open.popitem()[1].descriptor)
 
-    @staticmethod
-    def _is_still_there(directory: _OpenDirectory) -> bool:
+    def _is_still_there(self, directory: _OpenDirectory) -> bool:
         now = time.monotonic()
-        if now - directory.checked_at >= DIRECTORY_CHECK_TTL_S:
+        if now - directory.checked_at >= self._check_ttl_s:
             if kernel_path(directory.descriptor) != directory.path:
                 return False
             directory.checked_at = now

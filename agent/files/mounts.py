@@ -32,16 +32,16 @@ def points_below(location: str) -> frozenset[str]:
 
     Raises OSError.
     """
-    return frozenset(mount.point for mount in _read() if is_below(mount.point, location))
+    return frozenset(mount.point for mount in _read(MOUNTINFO) if is_below(mount.point, location))
 
 
-def aliases(location: str) -> dict[str, str]:
+def aliases(location: str, mountinfo: Path = MOUNTINFO) -> dict[str, str]:
     """Return the mounts below a resolved location that show what is there under another path, too.
 
     Maps the mount's path to the other path, both relative to the location; '' is the location itself. Raises
     OSError.
     """
-    mounts = list(_read())
+    mounts = list(_read(mountinfo))
     points = {
         mount.point: mount for mount in mounts if mount.point != location and is_below(mount.point, location)
     }
@@ -78,9 +78,9 @@ def _narrowed(mount: Mount, path: str) -> Mount:
     return Mount(mount.device, _join(mount.root, _relative(path, mount.point)), path)
 
 
-def _read() -> Iterator[Mount]:
-    """Yield every mount that this process sees."""
-    for line in MOUNTINFO.read_bytes().splitlines():
+def _read(mountinfo: Path) -> Iterator[Mount]:
+    """Yield every mount that the kernel lists in a file."""
+    for line in mountinfo.read_bytes().splitlines():
         _, _, device, root, point, *_ = line.split(b" ")
         yield Mount(device.decode(), _unescaped(root), _unescaped(point))
 

@@ -21,7 +21,7 @@ from types import TracebackType
 from agent.config import RootConfig
 from agent.errors import HopError, InTheWayError, SamePlaceError
 from agent.files import disk, mounts
-from agent.files.boundary import Boundary, NestedRoot
+from agent.files.boundary import CHECK_TTL_S, Boundary, NestedRoot
 from agent.files.directory_cache import DirectoryCache, kernel_path
 from agent.files.name_folding import NameFolding
 from agent.files.paths import is_below
@@ -36,11 +36,15 @@ TRAVERSE_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 class Roots:
     """The roots of this host, as agent.toml lists them now."""
 
-    def __init__(self, roots: Iterable[RootConfig], private: Path | None = None) -> None:
+    def __init__(
+        self, roots: Iterable[RootConfig], private: Path | None = None, *, check_ttl_s: float = CHECK_TTL_S
+    ) -> None:
         """Create the list.
 
         `private` is the agent's state directory, with its keys: it is excluded, even if a root contains it.
+        The path of a directory that stays open is checked again after `check_ttl_s` seconds.
         """
+        self._check_ttl_s = check_ttl_s
         self._roots = tuple(roots)
         self._private = os.path.realpath(private) if private else None
 
@@ -72,7 +76,11 @@ class Roots:
             raise HopError(self._read_only(plain, root))
         key_in_root = plain[len(root.path.rstrip("/")) :].strip("/")
         boundary = Boundary(
-            root.folder, self._nested() if writing else (), self._private, links_allowed=root.links
+            root.folder,
+            self._nested() if writing else (),
+            self._private,
+            links_allowed=root.links,
+            check_ttl_s=self._check_ttl_s,
         )
         return Tree(
             boundary, key_in_root, path=plain, writing=writing, following=following, destination=destination
@@ -123,7 +131,7 @@ class Tree:
         self._boundary = boundary
         self._top = boundary.top
         self._inner = key_in_root
-        self._directories = DirectoryCache(self._open_directory)
+        self._directories = DirectoryCache(self._open_directory, boundary.check_ttl_s)
         self._folding = NameFolding() if writing else None
         self._follow_links = following
         self._is_destination = destination

@@ -117,8 +117,9 @@ class Generation:
 class Keyring:
     """All generations on this host. Only this class creates, activates and deletes them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, old_key_retention: timedelta = OLD_KEY_RETENTION) -> None:
         self._folder = folder
+        self._old_key_retention = old_key_retention
 
     @property
     def current(self) -> Generation:
@@ -224,7 +225,11 @@ class Keyring:
     def tidy(self, lanes_in_use: Container[str]) -> None:
         """Delete old lane certificates that no hop uses any more."""
         current_since = self.current.made_at
-        if self.unproven or current_since is None or datetime.now(UTC) - current_since < OLD_KEY_RETENTION:
+        if (
+            self.unproven
+            or current_since is None
+            or datetime.now(UTC) - current_since < self._old_key_retention
+        ):
             return
         for generation in self._all():
             if generation != self.current and generation.lane_fingerprint not in lanes_in_use:

@@ -3,6 +3,7 @@
 import http.client
 import io
 import json
+import re
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,12 +17,11 @@ from agent.files.digests import CHUNK_BYTES, DIGEST_BYTES, file_digest, range_co
 from agent.files.listing import FileEntry, Selection
 from agent.lane import sparse_ranges, wire
 from agent.lane.dialer import describe_error
+from agent.lane.limits import LaneLimits
 from agent.lane.sockets import has_no_data, shut_down
 from agent.pull.source import FileError, Hole, PackedFile, Sink, SourceConnectionError
+from agent.tcp import limit_unacknowledged, tcp_info
 from events.base import Problem
-
-READ_TIMEOUT_S = 120.0
-"""Seconds that the source may be silent; its disk may be slow."""
 
 BLOCK_BYTES = 64 * 1024
 _NOT_SERVED = 401
@@ -41,12 +41,17 @@ class LaneClient:
         hop_id: str,
         token: str,
         chunk_bytes: int = CHUNK_BYTES,
+        limits: LaneLimits = LaneLimits(),
     ) -> None:
         """Use an open connection; `peer_address` is the address that was dialed.
 
         `chunk_bytes` is the size in which the bytes of a range are passed on.
         """
-        connection.settimeout(READ_TIMEOUT_S)
+        connection.settimeout(limits.read_timeout_s)
+        limit_unacknowledged(connection, limits.silence_timeout_s)
+        self._read_timeout_s = limits.read_timeout_s
+        self.congestion_control: str | None = None
+        """The algorithm by which the source sends on this connection, as it answered to `probe`."""
         self._chunk_bytes = chunk_bytes
         self._socket = connection
         self.endpoint = peer_address
@@ -84,7 +89,14 @@ class LaneClient:
                     endpoint=self.endpoint, reason="a non-empty answer to an empty request"
                 )
             )
-        self._socket.settimeout(READ_TIMEOUT_S)
+        self._socket.settimeout(self._read_timeout_s)
+        self.congestion_control = _algorithm(answer.getheader(wire.CONGESTION_CONTROL))
+
+    @property
+    def round_trip_s(self) -> float | None:
+        """Seconds from here to the source and back, as the kernel measures them; None if it does not."""
+        info = tcp_info(self._socket)
+        return info.round_trip_s if info else None
 
     @property
     def is_reusable(self) -> bool:
@@ -344,6 +356,11 @@ def _read_lines(answer: http.client.HTTPResponse) -> Iterator[list[object]]:
             yield from _parse_lines(lines)
     if size:
         raise wire.ProtocolError("the manifest ends within a line")
+
+
+def _algorithm(name: str | None) -> str | None:
+    """Return the name of a congestion control if it is one: people see it."""
+    return name if name and re.fullmatch(r"[a-z0-9_-]{1,15}", name) else None
 
 
 def _require_end(lines: Iterator[list[object]]) -> None:

@@ -13,8 +13,6 @@ from agent.pull.source import SourceConnectionError
 
 log = logging.getLogger(__name__)
 
-HEAD_START_S = 0.25
-"""Seconds that the way which worked last time has for itself, as RFC 8305 has between two addresses."""
 _RETRY_BACKOFF = Backoff(first_s=0.2, max_s=2.0)
 """Seconds before a way is tried again: the other side may not know of the hop yet."""
 _NO_ANSWER_TEXT = "no answer in time"
@@ -35,9 +33,10 @@ class ConnectionRace(Generic[Winner]):
         self,
         attempts: Mapping[str, Callable[[], Winner]],
         preferred: str | None = None,
+        head_start_s: float = 0.0,
         threads: threading.BoundedSemaphore | None = None,
     ) -> None:
-        """Prepare the attempts, by name; the preferred one gets a head start.
+        """Prepare the attempts, by name; the preferred one gets a head start of so many seconds.
 
         Each attempt has a thread. `threads` bounds those of several races: attempts beyond it are left out.
 
@@ -46,6 +45,7 @@ class ConnectionRace(Generic[Winner]):
         """
         self._attempts = attempts
         self._preferred = preferred if preferred in attempts else None
+        self._head_start_s = head_start_s
         self._threads = threads or threading.BoundedSemaphore(max(1, len(attempts)))
         self._changed = threading.Condition()
         self._errors = dict.fromkeys(attempts, _NO_ANSWER_TEXT)
@@ -104,7 +104,7 @@ class ConnectionRace(Generic[Winner]):
 
     def _run_attempt(self, name: str, attempt: Callable[[], Winner]) -> None:
         has_to_wait = self._preferred is not None and name != self._preferred
-        delays = chain([HEAD_START_S if has_to_wait else 0.0], map(_RETRY_BACKOFF.delay_s, count()))
+        delays = chain([self._head_start_s if has_to_wait else 0.0], map(_RETRY_BACKOFF.delay_s, count()))
         while not self._wait_until_over(next(delays)):
             try:
                 connection = attempt()

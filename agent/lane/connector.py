@@ -11,8 +11,9 @@ from functools import partial
 from agent.errors import HopError
 from agent.lane.client import LaneClient
 from agent.lane.connection_race import ConnectionRace
-from agent.lane.dialer import DIAL_TIMEOUT_S, Dialer
+from agent.lane.dialer import Dialer
 from agent.lane.inbound import InboundConnections
+from agent.lane.limits import LaneLimits
 from agent.lane.peer_paths import PeerPath, PeerPathCache
 from agent.problems import BOTH_SIDES_UNREACHABLE
 from agent.pull.source import SourceConnectionError
@@ -31,6 +32,7 @@ class Connector:
         route: DirectRoute,
         inbound: InboundConnections | None,
         path_cache: PeerPathCache,
+        limits: LaneLimits,
         make_client: Callable[..., LaneClient],
     ) -> None:
         """`inbound` has the connections that the source dialed, if it was told to dial.
@@ -41,6 +43,7 @@ class Connector:
         self._route = route
         self._inbound = inbound
         self._path_cache = path_cache
+        self._limits = limits
         self._make_client = make_client
         self._lock = threading.Lock()
         self._race: ConnectionRace[LaneClient] | None = None
@@ -61,8 +64,8 @@ class Connector:
         inbound_name = self._inbound_name()
         if self._inbound:
             attempts[inbound_name] = partial(self._probed, partial(self._take_inbound, POLL_INTERVAL_S))
-        race = self._begin(ConnectionRace(attempts, self._preferred(inbound_name)))
-        name, client = race.first_connection(DIAL_TIMEOUT_S)
+        race = self._begin(ConnectionRace(attempts, self._preferred(inbound_name), self._limits.head_start_s))
+        name, client = race.first_connection(self._limits.dial_timeout_s)
         return client, self._remember(PeerPath(name != inbound_name, client.endpoint))
 
     def connect_again(self) -> LaneClient:
@@ -75,7 +78,9 @@ class Connector:
             path, interrupted = self._path, self._interrupted
         if path is None or interrupted:
             raise SourceConnectionError("interrupted")
-        return self._dial_again(path.address) if path.dialed else self._take_inbound(DIAL_TIMEOUT_S)
+        return (
+            self._dial_again(path.address) if path.dialed else self._take_inbound(self._limits.dial_timeout_s)
+        )
 
     @property
     def was_relayed(self) -> bool:
@@ -128,7 +133,7 @@ class Connector:
     def _probed(self, connect: Callable[[], LaneClient]) -> LaneClient:
         client = connect()
         try:
-            client.probe(DIAL_TIMEOUT_S)
+            client.probe(self._limits.dial_timeout_s)
         except BaseException:
             client.close()
             raise

@@ -10,21 +10,22 @@ from agent.config import split_endpoint
 from agent.errors import HopError
 from agent.identity.lane_certificate import Identity
 from agent.lane.grants import client_context
+from agent.lane.limits import LaneLimits
 from agent.problems import PEER_CERTIFICATE
+from agent.tcp import prepare
 from events.addresses import may_be_dialed
 from events.commands import Peer
 
 MAX_ADDRESSES = 8
 """Addresses of one name that are tried. A hostile peer chooses the name."""
-DIAL_TIMEOUT_S = 5.0
-"""Seconds to connect and shake hands with one address; also the time after which a hop that has reached no
-address fails."""
 
 
 class Dialer:
     """Dials one peer for one hop. Safe to use from any thread."""
 
-    def __init__(self, identity: Identity, peer: Peer, hop_id: str, *, loopback: bool = False) -> None:
+    def __init__(
+        self, identity: Identity, peer: Peer, hop_id: str, limits: LaneLimits, *, loopback: bool = False
+    ) -> None:
         """Prepare TLS with this agent's identity and the peer's certificate.
 
         With `loopback`, addresses of this host may be dialed, too.
@@ -33,6 +34,8 @@ class Dialer:
             HopError: the peer's certificate cannot be read.
         """
         self._hop_id = hop_id
+        self._silence_timeout_s = limits.silence_timeout_s
+        self._timeout_s = limits.dial_timeout_s
         self._loopback = loopback
         try:
             self._certificate = ssl.PEM_cert_to_DER_cert(peer.certificate)
@@ -41,7 +44,7 @@ class Dialer:
             raise HopError(PEER_CERTIFICATE.problem(agent_id=peer.agent_id)) from error
 
     def dial(self, endpoint: str) -> ssl.SSLSocket:
-        """Return a TLS connection to the peer, on which reads and writes time out after DIAL_TIMEOUT_S.
+        """Return a TLS connection to the peer, on which reads and writes time out.
 
         Raises:
             OSError: the connection or the handshake failed (ssl.SSLError is an OSError), or the peer named an
@@ -50,8 +53,7 @@ class Dialer:
         """
         plain = self._connect(*split_endpoint(endpoint))
         try:
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            prepare(plain, self._silence_timeout_s)
             return self.wrap(plain)
         except BaseException:
             plain.close()
@@ -62,7 +64,7 @@ class Dialer:
 
         The address that is checked is the one that is dialed: a name could lead elsewhere the next time.
         """
-        deadline = time.monotonic() + DIAL_TIMEOUT_S
+        deadline = time.monotonic() + self._timeout_s
         error = OSError(errno.EACCES, "an address that is never dialed")
         for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[
             :MAX_ADDRESSES
@@ -73,7 +75,7 @@ class Dialer:
             try:
                 plain.settimeout(max(0.1, deadline - time.monotonic()))
                 plain.connect(address)
-                plain.settimeout(DIAL_TIMEOUT_S)
+                plain.settimeout(self._timeout_s)
             except OSError as failure:
                 plain.close()
                 error = failure

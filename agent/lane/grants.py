@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from agent.files.listing import OwnChanges, Selection
 from agent.identity.lane_certificate import Identities, Identity
 from agent.lane.inbound import InboundConnections, token_hash
+from agent.lane.limits import LaneLimits
 from agent.lane.sockets import LaneSocket
 from agent.pull.active_pulls import ActivePulls
 from agent.pull.bandwidth import RateLimiter, SharedBandwidth, limiter_for
@@ -55,9 +56,16 @@ class Grants:
     Safe to use from any thread.
     """
 
-    def __init__(self, identities: Identities, bandwidth: SharedBandwidth, active_pulls: ActivePulls) -> None:
+    def __init__(
+        self,
+        identities: Identities,
+        bandwidth: SharedBandwidth,
+        active_pulls: ActivePulls,
+        limits: LaneLimits,
+    ) -> None:
         """`bandwidth` is shared by all hops of this agent; `active_pulls` are the pulls that run on it."""
         self.active_pulls = active_pulls
+        self.limits = limits
         self._identities = identities
         self._bandwidth = bandwidth
         self._lock = threading.Lock()
@@ -95,7 +103,9 @@ class Grants:
         """
         certificate, context = self._context_for(source, own_certificate)
         with self._lock:
-            inbound = InboundConnections(hop_id, token, certificate, context, self._on_inbound_closed)
+            inbound = InboundConnections(
+                hop_id, token, certificate, context, self.limits, self._on_inbound_closed
+            )
             self._inbound[hop_id] = inbound
         return inbound
 

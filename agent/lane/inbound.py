@@ -12,14 +12,11 @@ from typing import Any
 
 from agent.config import split_endpoint
 from agent.lane import requests, wire
+from agent.lane.limits import LaneLimits
 from agent.lane.requests import LaneRequestHandler
 from agent.lane.sockets import has_no_data
 from agent.pull.source import SourceConnectionError
 
-REQUEST_TIMEOUT_S = 10.0
-"""Seconds between the handshake and the end of the upgrade request."""
-MAX_IDLE_CONNECTIONS = 64
-"""Idle connections of one hop."""
 MAX_BODY_BYTES = 4096
 MAX_ADDRESS_CHARS = 300
 
@@ -50,11 +47,13 @@ class InboundConnections:
         token: str,
         certificate: bytes,
         context: ssl.SSLContext,
+        limits: LaneLimits,
         on_closed: Callable[["InboundConnections"], None],
     ) -> None:
         """`certificate` is the source's, DER; `context` trusts only it; `on_closed` is called by `close`."""
         self.hop_id = hop_id
         self.context = context
+        self.limits = limits
         self._token_hash = token_hash(token)
         self._certificate = certificate
         self._changed = threading.Condition()
@@ -71,7 +70,7 @@ class InboundConnections:
         """Add an idle connection; close it if there are too many, or the pull has ended."""
         with self._changed:
             self._drop_dead()
-            if not self._closed and len(self._idle) < MAX_IDLE_CONNECTIONS:
+            if not self._closed and len(self._idle) < self.limits.max_idle_inbound:
                 self._idle.append(idle)
                 self._changed.notify()
                 return
@@ -128,7 +127,7 @@ class UpgradeHandler(LaneRequestHandler):
     """Handles the one request of a source that dialed; `idle` is its connection if it was accepted."""
 
     def __init__(self, inbound: InboundConnections, connection: ssl.SSLSocket, address: Any) -> None:
-        connection.settimeout(REQUEST_TIMEOUT_S)
+        connection.settimeout(inbound.limits.upgrade_timeout_s)
         self._inbound = inbound
         self.idle: IdleConnection | None = None
         super().__init__(connection, address)

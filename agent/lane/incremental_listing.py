@@ -12,23 +12,25 @@ from agent.bounded_set import BoundedSet
 from agent.files.listing import FileEntry, Selection, entry_at
 from agent.files.roots import Tree
 from agent.lane import wire
+from agent.lane.limits import LaneLimits
 from agent.pull.active_pulls import ActivePulls
 from agent.pull.ledger import FIRST_ARRIVAL, ArrivalCursor
 
 POLL_INTERVAL_S = 0.2
 """Seconds between two checks for new files."""
-KEEPALIVE_INTERVAL_S = 10.0
-"""Seconds of silence after which a keepalive is sent: the peer treats longer silence as a broken connection.
-"""
-UPSTREAM_TIMEOUT_S = 60.0
-"""Seconds that the other hop may be paused or waiting for its next attempt before the listing ends."""
 
 
 class IncrementalListing:
     """One response; call `blocks` once."""
 
     def __init__(
-        self, active_pulls: ActivePulls, hop_id: str, tree: Tree, selection: Selection, stopped: Event
+        self,
+        active_pulls: ActivePulls,
+        hop_id: str,
+        tree: Tree,
+        selection: Selection,
+        stopped: Event,
+        limits: LaneLimits,
     ) -> None:
         """`hop_id` is the hop that writes the files; `stopped` ends the response early."""
         self._active_pulls = active_pulls
@@ -36,6 +38,7 @@ class IncrementalListing:
         self._tree = tree
         self._selection = selection
         self._stopped = stopped
+        self._limits = limits
         self._sent_directories: BoundedSet[str] = BoundedSet()
         """Sending a directory twice is harmless."""
         self._count = 0
@@ -52,11 +55,11 @@ class IncrementalListing:
             if lines is None and self._active_pulls.has_succeeded(self._hop_id):
                 yield _line(wire.END, self._count)
                 return
-            if lines is None and now - active_at > UPSTREAM_TIMEOUT_S:
+            if lines is None and now - active_at > self._limits.upstream_timeout_s:
                 yield _line(wire.UPSTREAM_PAUSED)
                 return
             active_at = now if lines is not None else active_at
-            if lines or now - sent_at > KEEPALIVE_INTERVAL_S:
+            if lines or now - sent_at > self._limits.keepalive_interval_s:
                 yield lines or _line(wire.KEEPALIVE)
                 sent_at = now
             if not lines:

@@ -17,15 +17,15 @@ from contextlib import suppress
 from typing import Any
 
 from agent.lane.dialer import describe_error
-from agent.lane.pending_connections import HANDSHAKE_TIMEOUT_S, PendingConnection, PendingConnections
+from agent.lane.limits import LaneLimits
+from agent.lane.pending_connections import PendingConnection, PendingConnections
 from agent.lane.sockets import shut_down
+from agent.tcp import prepare
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 512
 """Connections that the kernel keeps until they are accepted."""
-ACCEPT_BACKOFF_S = 0.2
-"""Seconds without accepting connections when the process has run out of descriptors."""
 PARTIAL_HELLO_INTERVAL_S = 0.05
 """Seconds between two looks at a ClientHello that has arrived in part."""
 _RECORD_HEADER_BYTES = 5
@@ -39,7 +39,11 @@ class Listener:
     """Accepts TLS connections from authenticated peers."""
 
     def __init__(
-        self, listen: tuple[str, int], context: ssl.SSLContext, handle_connection: HandleConnection
+        self,
+        listen: tuple[str, int],
+        context: ssl.SSLContext,
+        handle_connection: HandleConnection,
+        limits: LaneLimits,
     ) -> None:
         """Bind the port.
 
@@ -47,7 +51,8 @@ class Listener:
         """
         self._context = context
         self._handle_connection = handle_connection
-        self._pending = PendingConnections()
+        self._limits = limits
+        self._pending = PendingConnections(limits)
         self._partial: set[PendingConnection] = set()
         """Connections whose ClientHello has arrived in part."""
         self._stopped = threading.Event()
@@ -94,7 +99,7 @@ class Listener:
             except Exception:
                 if not self._stopped.is_set():
                     log.exception("lane cannot accept")
-                    time.sleep(ACCEPT_BACKOFF_S)
+                    time.sleep(self._limits.accept_backoff_s)
 
     def _accept_and_read(self) -> None:
         for key, _ in self._selector.select(self._wait_s()):
@@ -125,7 +130,7 @@ class Listener:
             if not self._stopped.is_set():
                 log.warning("lane cannot accept", extra={"reason": error.strerror})
                 if error.errno in {errno.EMFILE, errno.ENFILE}:  # without a pause, the loop would spin
-                    time.sleep(ACCEPT_BACKOFF_S)
+                    time.sleep(self._limits.accept_backoff_s)
             return
         connection.setblocking(False)
         pending = PendingConnection(connection, address)
@@ -166,9 +171,8 @@ class Listener:
     def _start_handshake(self, pending: PendingConnection) -> None:
         plain = pending.connection
         try:
-            plain.settimeout(HANDSHAKE_TIMEOUT_S)
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            plain.settimeout(self._limits.handshake_timeout_s)
+            prepare(plain, self._limits.silence_timeout_s)
             secured = self._context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
             pending.connection, pending.hello_at = secured, time.monotonic()
             threading.Thread(

@@ -14,15 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.bounded_set import BoundedSet
+from agent.lane.limits import LaneLimits
 
-MAX_PENDING = 256
-"""Connections in all. Strangers must not use up the process's descriptors and threads."""
-MAX_PENDING_PER_ADDRESS = 64
-"""Connections from one IPv4 address, or one IPv6 network of 64 bits."""
-HELLO_TIMEOUT_S = 2.0
-"""Seconds from the connection to the end of the ClientHello."""
-HANDSHAKE_TIMEOUT_S = 10.0
-"""Seconds from the ClientHello to the end of the handshake."""
 MAX_KNOWN_ADDRESSES = 1000
 
 
@@ -38,13 +31,6 @@ class PendingConnection:
     """When its ClientHello was complete; None until then (monotonic seconds)."""
 
     @property
-    def deadline(self) -> float:
-        """When the connection is dropped (monotonic seconds)."""
-        if self.hello_at is None:
-            return self.accepted_at + HELLO_TIMEOUT_S
-        return self.hello_at + HANDSHAKE_TIMEOUT_S
-
-    @property
     def network(self) -> str:
         """What counts as one address."""
         return network_of(self.address[0])
@@ -53,7 +39,8 @@ class PendingConnection:
 class PendingConnections:
     """The pending connections of one listener. Safe to use from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: LaneLimits) -> None:
+        self._limits = limits
         self._lock = threading.Lock()
         self._pending: set[PendingConnection] = set()
         self._known: BoundedSet[str] = BoundedSet(MAX_KNOWN_ADDRESSES)
@@ -82,7 +69,7 @@ class PendingConnections:
         """Remove and return the connections that have taken too long."""
         now = time.monotonic()
         with self._lock:
-            late = [pending for pending in self._pending if pending.deadline <= now]
+            late = [pending for pending in self._pending if self._deadline(pending) <= now]
             self._pending.difference_update(late)
             return late
 
@@ -96,13 +83,20 @@ class PendingConnections:
     def next_deadline(self) -> float | None:
         """Return when the next connection is late (monotonic seconds); None if there is no connection."""
         with self._lock:
-            return min((pending.deadline for pending in self._pending), default=None)
+            return min((self._deadline(pending) for pending in self._pending), default=None)
+
+    def _deadline(self, pending: PendingConnection) -> float:
+        """Return when a connection is dropped (monotonic seconds)."""
+        if pending.hello_at is None:
+            return pending.accepted_at + self._limits.hello_timeout_s
+        return pending.hello_at + self._limits.handshake_timeout_s
 
     def _in_excess(self, network: str) -> PendingConnection | None:
         beside = [pending for pending in self._pending if pending.network == network]
-        if len(beside) >= MAX_PENDING_PER_ADDRESS:
+        if len(beside) >= self._limits.max_pending_per_address:
             return self._least_worth(beside)
-        return self._least_worth(self._pending) if len(self._pending) >= MAX_PENDING else None
+        is_full = len(self._pending) >= self._limits.max_pending
+        return self._least_worth(self._pending) if is_full else None
 
     def _least_worth(self, candidates: Iterable[PendingConnection]) -> PendingConnection:
         return min(

@@ -31,15 +31,11 @@ from agent.lane.incremental_listing import IncrementalListing
 from agent.lane.requests import LaneRequestError, LaneRequestHandler
 from agent.lane.sparse_ranges import Part
 from agent.pull.bandwidth import RateLimiter
+from agent.tcp import congestion_control
 from events.base import Problem
 
 log = logging.getLogger(__name__)
 
-IDLE_TIMEOUT_S = 120.0
-"""Seconds that a connection may be silent between requests and within one."""
-SEND_TIMEOUT_S = 3600.0
-"""Seconds in which a peer must accept some of the data sent to it. A bandwidth limit can make it wait for
-long; TCP itself detects a dead peer."""
 BLOCK_BYTES = 64 * 1024
 SEND_CHUNK_BYTES = 256 * 1024
 """Bytes that are read and sent at once."""
@@ -64,8 +60,9 @@ class HopRequestHandler(LaneRequestHandler):
         Raises:
             OSError: the connection broke.
         """
-        connection.settimeout(IDLE_TIMEOUT_S)
         self._grants = grants
+        self._limits = grants.limits
+        connection.settimeout(self._limits.idle_timeout_s)
         self._roots = roots
         self._hop_id = hop_id
         self._response_started = False
@@ -95,11 +92,11 @@ class HopRequestHandler(LaneRequestHandler):
 
     @contextmanager
     def _send_timeout(self) -> Iterator[None]:
-        self.connection.settimeout(SEND_TIMEOUT_S)
+        self.connection.settimeout(self._limits.send_timeout_s)
         try:
             yield
         finally:
-            self.connection.settimeout(IDLE_TIMEOUT_S)
+            self.connection.settimeout(self._limits.idle_timeout_s)
 
     def _verb(self) -> Any:
         _, *parts = self.path.split("/")
@@ -147,9 +144,10 @@ class HopRequestHandler(LaneRequestHandler):
             raise requests.malformed("this hop has no previous hop")
         self._require_apart(tree, selection)
         self.head(200, "application/x-ndjson", None)
-        for block in IncrementalListing(
-            self._grants.active_pulls, previous_hop, tree, selection, grant.stopped
-        ).blocks():
+        listing = IncrementalListing(
+            self._grants.active_pulls, previous_hop, tree, selection, grant.stopped, self._limits
+        )
+        for block in listing.blocks():
             self._chunk(block)
         self._chunk(b"")
 
@@ -193,7 +191,9 @@ class HopRequestHandler(LaneRequestHandler):
         used = 0
         for file in files:
             used += _pack_file(tree, file, buffer[used:])
-        self.head(200, "application/octet-stream", used)
+        algorithm = None if files else congestion_control(self.connection)
+        headers = {wire.CONGESTION_CONTROL: algorithm} if algorithm else {}
+        self.head(200, "application/octet-stream", used, **headers)
         for start in range(0, used, SEND_CHUNK_BYTES):
             piece = buffer[start : min(start + SEND_CHUNK_BYTES, used)]
             grant.limiter.acquire(len(piece))
@@ -239,9 +239,9 @@ class HopRequestHandler(LaneRequestHandler):
         self.head(200, "application/octet-stream", len(states))
         self.wfile.write(states)
 
-    def head(self, status: int, kind: str, length: int | None) -> None:
+    def head(self, status: int, kind: str, length: int | None, **headers: str) -> None:
         self._response_started = True
-        super().head(status, kind, length)
+        super().head(status, kind, length, **headers)
 
     def _chunk(self, data: bytes | bytearray) -> None:
         self.wfile.write(b"%x\r\n%b\r\n" % (len(data), bytes(data)))

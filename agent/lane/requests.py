@@ -59,10 +59,12 @@ class LaneRequestHandler(BaseHTTPRequestHandler):
             raise ConnectionResetError("the peer closed the connection within a request")
         return body
 
-    def head(self, status: int, kind: str, length: int | None) -> None:
+    def head(self, status: int, kind: str, length: int | None, **headers: str) -> None:
         """Send the status and headers of a response; without a length, its body is chunked."""
         self.send_response_only(status)
         self.send_header("Content-Type", kind)
+        for name, value in headers.items():
+            self.send_header(name, value)
         if length is None:
             self.send_header("Transfer-Encoding", "chunked")
         else:

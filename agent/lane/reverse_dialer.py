@@ -9,13 +9,14 @@ import ssl
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 
-from agent.backoff import Backoff
 from agent.errors import HopError
-from agent.lane.connection_race import HEAD_START_S, ConnectionRace
-from agent.lane.dialer import DIAL_TIMEOUT_S, HOP_UNKNOWN_TEXT, Dialer
+from agent.lane.connection_race import ConnectionRace
+from agent.lane.dialer import HOP_UNKNOWN_TEXT, Dialer
 from agent.lane.inbound import reverse_request
+from agent.lane.limits import LaneLimits
 from agent.lane.peer_paths import PeerPath, PeerPathCache
 from agent.pull.source import SourceConnectionError
 from events.commands import Serve
@@ -24,17 +25,21 @@ log = logging.getLogger(__name__)
 
 MAX_IDLE_CONNECTIONS = 4
 """Idle connections at the destination, in addition to those in use."""
-MAX_DIALING_THREADS = 256
-"""Threads that dial the destinations of all served hops. Addresses come from peers, 16 from each."""
-_THREADS = threading.BoundedSemaphore(MAX_DIALING_THREADS)
-RETRY_BACKOFF = Backoff(first_s=1.0, max_s=30.0)
-"""Seconds between two attempts. The first delay applies as long as the destination answers but has not
-started this hop; delays grow while it cannot be reached."""
 _MAX_ANSWER_BYTES = 4096
 
 ServeConnection = Callable[[ssl.SSLSocket, str, Callable[[], None]], None]
 """Serves a connection that was dialed to this address, until it ends, and calls the function at each request.
 """
+
+
+@dataclass(frozen=True)
+class DialingResources:
+    """What the reverse dialers of an agent share."""
+
+    path_cache: PeerPathCache
+    limits: LaneLimits
+    threads: threading.BoundedSemaphore
+    """Bounds the threads that dial, of all hops together."""
 
 
 class ReverseDialer:
@@ -45,7 +50,7 @@ class ReverseDialer:
         dialer: Dialer,
         serve: Serve,
         token: str,
-        path_cache: PeerPathCache,
+        shared: DialingResources,
         serve_connection: ServeConnection,
         on_unreachable: Callable[[Serve, str], None],
     ) -> None:
@@ -53,7 +58,9 @@ class ReverseDialer:
         self._dialer = dialer
         self._serve = serve
         self._token = token
-        self._path_cache = path_cache
+        self._path_cache = shared.path_cache
+        self._limits = shared.limits
+        self._threads = shared.threads
         self._serve_connection = serve_connection
         self._on_unreachable = on_unreachable
         self._changed = threading.Condition()
@@ -96,13 +103,14 @@ class ReverseDialer:
 
     def _run(self) -> None:
         last_path = self._path_cache.recall(self._serve.peer.agent_id)
-        delay_s = HEAD_START_S if last_path and not (last_path.dialed or last_path.relayed) else 0.0
+        was_dialed_by_peer = last_path and not (last_path.dialed or last_path.relayed)
+        delay_s = self._limits.head_start_s if was_dialed_by_peer else 0.0
         while True:
             try:
                 return self._dial(last_path, delay_s)
             except Exception:  # a thread that ended would leave the destination waiting
                 log.exception("dialing failed", extra={"hop_id": self._serve.hop_id})
-                delay_s = RETRY_BACKOFF.max_s
+                delay_s = self._limits.redial_backoff.max_s
 
     def _dial(self, last_path: PeerPath | None, delay_s: float) -> None:
         """Keep idle connections open until `stop`."""
@@ -111,15 +119,16 @@ class ReverseDialer:
             race = self._race = ConnectionRace(
                 {endpoint: partial(self._open_idle, endpoint) for endpoint in self._serve.endpoints},
                 last_path.address if last_path and last_path.dialed else None,
-                _THREADS,
+                self._limits.head_start_s,
+                self._threads,
             )
             try:
-                endpoint, connection = race.first_connection(DIAL_TIMEOUT_S)
+                endpoint, connection = race.first_connection(self._limits.dial_timeout_s)
             except (SourceConnectionError, HopError) as error:
                 failures = (
                     0 if race.any_failed_with(HOP_UNKNOWN_TEXT) or self._inbound_count else failures + 1
                 )
-                delay_s = RETRY_BACKOFF.delay_s(failures)
+                delay_s = self._limits.redial_backoff.delay_s(failures)
                 self._report_failure(str(error), destination_answered=race.any_failed_with(HOP_UNKNOWN_TEXT))
             else:
                 delay_s, failures = 0.0, 0

@@ -14,10 +14,12 @@ from agent.identity.lane_certificate import Identities
 from agent.lane.dialer import Dialer
 from agent.lane.grants import Grants
 from agent.lane.inbound import InboundConnections, UpgradeHandler
+from agent.lane.limits import LaneLimits
 from agent.lane.listener import Listener
 from agent.lane.peer_paths import PeerPath, PeerPathCache
 from agent.lane.request_handler import HopRequestHandler
-from agent.lane.reverse_dialer import ReverseDialer
+from agent.lane.reverse_dialer import DialingResources, ReverseDialer
+from agent.lane.silence import SilenceWatch
 from agent.lane.sockets import shut_down
 from agent.problems import PEER_CERTIFICATE
 from agent.pull.mover import Credentials, HostResources
@@ -26,8 +28,6 @@ from events.commands import Peer, Serve
 if TYPE_CHECKING:
     from agent.lane.relay.listener import RelayListener
 
-MAX_CONNECTIONS_PER_HOP = 64
-"""Connections of one hop."""
 RELAY_ADDRESS = "relay"
 """Stands in for the peer's address."""
 
@@ -42,6 +42,7 @@ class LaneServer:
         listen: tuple[str, int],
         peer_paths: PeerPathCache | None = None,
         credentials: Credentials | None = None,
+        limits: LaneLimits = LaneLimits(),
     ) -> None:
         """Prepare the server; `start` binds the port.
 
@@ -51,8 +52,12 @@ class LaneServer:
         self._identities = identities
         self._roots = host.roots
         self._listen = listen
+        self.limits = limits
         self.peer_paths = peer_paths or PeerPathCache()
-        self.grants = Grants(identities, host.bandwidth, host.active_pulls)
+        self.grants = Grants(identities, host.bandwidth, host.active_pulls, limits)
+        self._dialing = DialingResources(
+            self.peer_paths, limits, threading.BoundedSemaphore(limits.max_dialing_threads)
+        )
         self._connections: dict[str, set[socket.socket]] = {}
         self._on_unreachable: Callable[[Serve, str], None] = _ignore_unreachable
         self._reverse_dialers: dict[str, ReverseDialer] = {}
@@ -60,14 +65,17 @@ class LaneServer:
         self._relay_listeners: dict[str, RelayListener] = {}
         self._lock = threading.Lock()
         self._server: Listener | None = None
+        self._stopped = threading.Event()
 
     def listen(self) -> None:
         """Listen, in threads of the server's own. Raise OSError if the port cannot be bound."""
-        self._server = Listener(self._listen, self.grants.context, self._handle_connection)
+        self._server = Listener(self._listen, self.grants.context, self._handle_connection, self.limits)
         self._server.listen()
+        threading.Thread(target=self._watch_for_silence, name="lane-watch", daemon=True).start()
 
     def shut_down(self) -> None:
         """Close the port and all connections, and dial no more."""
+        self._stopped.set()
         if self._server:
             self._server.close_port()
         self.grants.revoke_all()
@@ -81,6 +89,14 @@ class LaneServer:
             relay_listener.stop_listening(delete=False)
         for relay_listener in relay_listeners:
             relay_listener.join()
+
+    def _watch_for_silence(self) -> None:
+        """Close connections of served hops on which nothing comes from the peer's system any more."""
+        watch = SilenceWatch(self.limits.silence_timeout_s)
+        while not self._stopped.wait(watch.interval_s):
+            with self._lock:
+                connections = list(chain.from_iterable(self._connections.values()))
+            watch.check(connections)
 
     @property
     def port(self) -> int:
@@ -158,9 +174,10 @@ class LaneServer:
             self._identities.named(serve.own_certificate),
             serve.peer,
             serve.hop_id,
+            self.limits,
             loopback=self.is_on_loopback,
         )
-        return ReverseDialer(dialer, serve, token, self.peer_paths, serve_connection, self._on_unreachable)
+        return ReverseDialer(dialer, serve, token, self._dialing, serve_connection, self._on_unreachable)
 
     def _listen_on_relay(self, serve: Serve, *, is_new_attempt: bool) -> None:
         """Listen at the relay bucket, too, if the hop may be relayed.
@@ -176,13 +193,15 @@ class LaneServer:
                 from agent.lane.relay.listener import RelayListener
 
                 last_path = self.peer_paths.recall(serve.peer.agent_id)
+                was_relayed = last_path is not None and last_path.relayed
                 listener = RelayListener(
                     serve.hop_id,
                     serve.relay,
                     self._credentials,
                     self._serve_relayed,
                     self._is_connected_directly,
-                    start_at_once=last_path is not None and last_path.relayed,
+                    # after a relayed hop the destination uses the relay without waiting
+                    first_poll_delay_s=0.0 if was_relayed else self.limits.dial_timeout_s,
                 )
                 self._relay_listeners[serve.hop_id] = listener
                 listener.listen()
@@ -199,6 +218,7 @@ class LaneServer:
             if dialer is None or not dialer.is_connected:
                 self._remember(hop_id, PeerPath(dialed=False, relayed=True))
 
+        plain.settimeout(self.limits.handshake_timeout_s)
         with self.grants.context.wrap_socket(plain, server_side=True) as connection:
             if self.grants.hop_of(connection.context) == hop_id:
                 with self._tracked(hop_id, connection):
@@ -278,7 +298,7 @@ class LaneServer:
         """
         with self._lock:
             connections = self._connections.get(hop_id, set())
-            if len(connections) >= MAX_CONNECTIONS_PER_HOP or self.grants.get(hop_id) is None:
+            if len(connections) >= self.limits.max_connections_per_hop or self.grants.get(hop_id) is None:
                 raise ConnectionRefusedError("the hop has ended or has too many connections")
             connections.add(connection)
             self._connections[hop_id] = connections

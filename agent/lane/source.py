@@ -14,12 +14,14 @@ from agent.identity.lane_certificate import Identities
 from agent.lane.client import LaneClient
 from agent.lane.connector import Connector, unreachable
 from agent.lane.dialer import Dialer
+from agent.lane.limits import LaneLimits
 from agent.lane.peer_paths import PeerPath, PeerPathCache
 from agent.lane.server import LaneServer
 from agent.pull import worker_pool
 from agent.pull.bandwidth import chunk_size_for
 from agent.pull.mover import Credentials
 from agent.pull.source import SourceConnectionError
+from agent.tcp import BBR
 from events.base import AgentId
 from events.commands import DirectRoute, Move, Relay
 from events.locations import AgentLocation
@@ -28,6 +30,10 @@ from events.progress import Connection
 if TYPE_CHECKING:
     from agent.lane.relay.dialer import RelayDialer
     from agent.lane.relay.direct_probe import DirectProbe
+
+LONG_ROUND_TRIP_S = 0.02
+"""Seconds to the source and back from which a line counts as long: about 2,000 km."""
+STREAMS_WITHOUT_BBR = 8
 
 ListEntries = Callable[[LaneClient, Selection], Iterator[FileEntry]]
 
@@ -49,20 +55,30 @@ def lane_source(
     """
     if not isinstance(move.destination, AgentLocation):
         raise TypeError(f"{move.hop_id} has no agent as its destination")
+    limits = lane.limits if lane else LaneLimits()
     dialer = Dialer(
         identities.named(route.own_certificate),
         route.source,
         move.hop_id,
+        limits,
         loopback=lane is None or lane.is_on_loopback,
     )
     inbound = None
     if lane and route.own_endpoints:
         inbound = lane.expect_inbound(move.hop_id, route.source, route.hop_token, route.own_certificate)
     chunk_bytes = chunk_size_for(move.options)
-    make_client = partial(LaneClient, hop_id=move.hop_id, token=route.hop_token, chunk_bytes=chunk_bytes)
+    make_client = partial(
+        LaneClient,
+        hop_id=move.hop_id,
+        token=route.hop_token,
+        chunk_bytes=chunk_bytes,
+        limits=limits,
+    )
     peer_paths = lane.peer_paths if lane else PeerPathCache()
-    connector = Connector(dialer, route, inbound, peer_paths, make_client)
-    relay = _relay_dialer(move, route.relay, credentials, dialer, make_client) if route.relay else None
+    connector = Connector(dialer, route, inbound, peer_paths, limits, make_client)
+    relay = None
+    if route.relay:
+        relay = _relay_dialer(move, route.relay, credentials, dialer, make_client, limits)
     return LaneSource(move, route, connector, move.destination.agent_id, relay)
 
 
@@ -72,11 +88,23 @@ def _relay_dialer(
     credentials: Credentials,
     dialer: Dialer,
     make_client: Callable[..., LaneClient],
+    limits: LaneLimits,
 ) -> "RelayDialer":
     from agent.lane.relay.bucket import RelayBucket  # imports rclone's modules, which few lanes need
     from agent.lane.relay.dialer import RelayDialer
 
-    return RelayDialer(lambda: RelayBucket(move.hop_id, relay, credentials), dialer, make_client)
+    return RelayDialer(lambda: RelayBucket(move.hop_id, relay, credentials), dialer, make_client, limits)
+
+
+def initial_streams(congestion_control: str | None, round_trip_s: float | None) -> int:
+    """Return the connections with which a hop begins; it adds more while they increase the throughput.
+
+    On a long line each loss costs an algorithm other than BBR its rate for many round trips, so that more
+    connections are faster there.
+    """
+    if congestion_control != BBR and (round_trip_s or 0) > LONG_ROUND_TRIP_S:
+        return STREAMS_WITHOUT_BBR
+    return max(2, min(STREAMS_WITHOUT_BBR, os.cpu_count() or 1))
 
 
 class LaneSource:
@@ -100,7 +128,7 @@ class LaneSource:
         self._connector = connector
         self._relay = relay
         self._connect_again = connector.connect_again
-        self.streams = max(2, min(8, os.cpu_count() or 1))
+        self.streams = initial_streams(None, None)
         self._lock = threading.Lock()
         self._idle: list[LaneClient] = []
         """Connections that are not in use."""
@@ -141,8 +169,14 @@ class LaneSource:
 
     def _directly(self, client: LaneClient, path: PeerPath) -> tuple[LaneClient, Connection]:
         self._connect_again = self._connector.connect_again
+        self.streams = initial_streams(client.congestion_control, client.round_trip_s)
         dialed_by = self._agent_id if path.dialed else self._route.source.agent_id
-        return client, Connection(kind="direct", dialed_by=dialed_by, address=path.address)
+        return client, Connection(
+            kind="direct",
+            dialed_by=dialed_by,
+            address=path.address,
+            congestion_control=client.congestion_control,
+        )
 
     def _connect_by_relay(
         self, relay: "RelayDialer", direct_error: SourceConnectionError

@@ -59,6 +59,8 @@ PACK_HEADER_BYTES = 1 + DIGEST_BYTES
 
 REVERSE = "reverse"
 UPGRADE = "crosshaul-lane"
+CONGESTION_CONTROL = "Congestion-Control"
+"""Header of the answer to an empty pack: the algorithm by which the source sends."""
 
 END = "end"
 KEEPALIVE, UPSTREAM_PAUSED, REFUSED = "keepalive", "paused", "refused"

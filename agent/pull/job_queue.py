@@ -13,16 +13,13 @@ from dataclasses import dataclass, field
 from agent.files.digests import MAX_PACK_BYTES, MAX_PACKED_FILE_BYTES, MIB, ranges_of
 from agent.files.listing import FileEntry
 from agent.pull.ledger import Piece
+from agent.pull.limits import PullLimits
 from events.base import Problem
 
 MAX_QUEUED_BIG_FILES = 1000
-MAX_QUEUED_PACKS = 8
-"""Limits of what may be planned and not yet taken."""
-MAX_CHECKSUM_FILES = 64
+"""Big files that may be planned and not yet taken."""
 MAX_CHECKSUM_BYTES = 256 * MIB
-"""Files and bytes per checksum job; a larger file is a job of its own."""
-BATCH_LINGER_S = 0.02
-"""Seconds a small file waits for others to share its request."""
+"""Bytes per checksum job; a larger file is a job of its own."""
 
 
 @dataclass(eq=False)
@@ -95,8 +92,10 @@ Job = RangeJob | PackJob | ChecksumJob
 class Batcher:
     """Collects files into batches: a batch is ready when it has enough files or bytes, or after a delay."""
 
-    def __init__(self, files: int, size: int) -> None:
+    def __init__(self, files: int, size: int, limits: PullLimits) -> None:
         """Close a batch at `files` files or `size` bytes."""
+        self._linger_s = limits.batch_linger_s
+        self._max_ready = limits.max_queued_packs
         self._files = files
         self._size = size
         self._ready: deque[tuple[FileEntry, ...]] = deque()
@@ -121,13 +120,13 @@ class Batcher:
 
     @property
     def is_full(self) -> bool:
-        return len(self._ready) >= MAX_QUEUED_PACKS
+        return len(self._ready) >= self._max_ready
 
     def add_file(self, entry: FileEntry) -> bool:
         """Add a file; return whether waiting workers must look again."""
         is_first = not self._started
         if is_first:
-            self._ready_at = time.monotonic() + BATCH_LINGER_S
+            self._ready_at = time.monotonic() + self._linger_s
         self._started.append(entry)
         self._open_bytes += entry.size
         is_enough = len(self._started) >= self._files or self._open_bytes >= self._size
@@ -147,11 +146,11 @@ class Batcher:
 class JobQueue:
     """Jobs, added by the planner and taken by the workers. Thread-safe."""
 
-    def __init__(self, pack_files: int) -> None:
+    def __init__(self, pack_files: int, limits: PullLimits) -> None:
         self._changed = threading.Condition()
         self._big_files: deque[BigFile] = deque()
-        self._packs = Batcher(pack_files, MAX_PACK_BYTES)
-        self._to_check = Batcher(MAX_CHECKSUM_FILES, MAX_CHECKSUM_BYTES)
+        self._packs = Batcher(pack_files, MAX_PACK_BYTES, limits)
+        self._to_check = Batcher(limits.max_checksum_files, MAX_CHECKSUM_BYTES, limits)
         self._running = 0
         self._planning_done = self._aborted = False
         self._range_next = False

@@ -17,12 +17,13 @@ from agent.errors import HopError
 from agent.files.roots import Roots
 from agent.pull.destination import Destination
 from agent.pull.ledger import Ledger, ledger_path, open_ledger
+from agent.pull.limits import PullLimits
 from agent.pull.marks import Marks
 from agent.pull.mover import AttemptObserver, HopResult, HostResources, in_thread
 from agent.pull.partial_directories import SUFFIX, PartialDirectories
 from agent.pull.progress import ProgressCounter
 from agent.pull.pull_attempt import PullAttempt
-from agent.pull.pull_context import NO_PROGRESS_TIMEOUT_S, PullContext
+from agent.pull.pull_context import PullContext
 from agent.pull.source import Source
 from agent.quarantine import Quarantine
 from events.commands import Move
@@ -41,17 +42,15 @@ class Pull:
         self,
         host: HostResources,
         make_source: Callable[[], Source],
-        no_progress_timeout_s: float = NO_PROGRESS_TIMEOUT_S,
+        limits: PullLimits = PullLimits(),
     ) -> None:
         """Open the source with `make_source` at each attempt; it may raise HopError."""
         self._host = host
         self._make_source = make_source
-        self._no_progress_timeout_s = no_progress_timeout_s
+        self._limits = limits
 
     async def move(self, command: Move, progress: ProgressCounter, observer: AttemptObserver) -> HopResult:
-        context = PullContext(
-            self._host, self._make_source, command, progress, observer, self._no_progress_timeout_s
-        )
+        context = PullContext(self._host, self._make_source, command, progress, observer, self._limits)
         attempt = PullAttempt(context)
         return await in_thread(attempt.pull, attempt.request_stop)
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import closing
 
 from agent import problems, state_disk
-from agent.backoff import Backoff
 from agent.errors import HopError, problem_of
 from agent.files import disk, owners
 from agent.pull.finalizer import Finalizer
@@ -27,16 +26,8 @@ from events.base import Problem
 
 log = logging.getLogger(__name__)
 
-RETRY_BACKOFF = Backoff(first_s=0.2, max_s=2.0)
-"""Seconds before the next pass after a broken connection."""
-POLL_INTERVAL_S = 2.0
-"""Seconds between two checks of a full disk."""
 FREED_ENOUGH_BYTES = 16 * 1024 * 1024
 """Bytes that must have become free on a full disk before the next pass."""
-FULL_DISK_RETRY_S = 60.0
-"""Seconds after which a pass starts even if no space has become free: a raised quota is not visible."""
-
-
 _WAITS_FOR_SPACE = {problems.DESTINATION_FULL.code, problems.STATE_DISK_FULL.code}
 
 
@@ -46,6 +37,7 @@ class PullAttempt:
     def __init__(self, context: PullContext) -> None:
         self._context = context
         self._command = context.command
+        self._limits = context.limits
         self._request_size = RequestSize()
         self._stopped = threading.Event()
         self._lock = threading.Lock()
@@ -169,7 +161,7 @@ class PullAttempt:
             except SourceConnectionError as error:
                 if sync_pass.jobs_done or not failed_passes:
                     failing_since, failed_passes = time.monotonic(), 0
-                if time.monotonic() - failing_since > self._context.no_progress_timeout_s:
+                if time.monotonic() - failing_since > self._limits.no_progress_timeout_s:
                     raise HopError(
                         error.problem
                         or problems.SOURCE_UNREACHABLE.problem(source=self._command.source, reason=error)
@@ -177,7 +169,7 @@ class PullAttempt:
                 log.info(
                     "connection to source lost", extra=self._context.log_fields() | {"reason": str(error)}
                 )
-                self._wait(RETRY_BACKOFF.delay_s(failed_passes))
+                self._wait(self._limits.pass_backoff.delay_s(failed_passes))
                 failed_passes += 1
             except HopError as error:
                 if error.problem.code not in _WAITS_FOR_SPACE:
@@ -200,9 +192,9 @@ class PullAttempt:
         free_bytes = (
             self._free_state_bytes if problem.code == problems.STATE_DISK_FULL.code else self._free_bytes
         )
-        free_before, retry_at = free_bytes(), time.monotonic() + FULL_DISK_RETRY_S
+        free_before, retry_at = free_bytes(), time.monotonic() + self._limits.full_disk_retry_s
         while time.monotonic() < retry_at and free_bytes() < free_before + FREED_ENOUGH_BYTES:
-            self._wait(POLL_INTERVAL_S)
+            self._wait(self._limits.space_poll_interval_s)
 
     def _free_bytes(self) -> int:
         with self._context.open_tree() as tree:

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from agent.files.roots import Roots, Tree
 from agent.pull.destination import Destination
 from agent.pull.ledger import Ledger
+from agent.pull.limits import PullLimits
 from agent.pull.mover import AttemptObserver, HostResources
 from agent.pull.progress import ProgressCounter
 from agent.pull.source import Source
 from events.commands import Move
 from events.locations import AgentLocation
-
-NO_PROGRESS_TIMEOUT_S = 60.0
-"""Seconds without any progress after which a broken connection to the source ends the attempt."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class PullContext:
     command: Move
     progress: ProgressCounter
     observer: AttemptObserver
-    no_progress_timeout_s: float = NO_PROGRESS_TIMEOUT_S
+    limits: PullLimits
 
     @property
     def roots(self) -> Roots:

@@ -15,10 +15,8 @@ from typing import IO, Any
 from agent import state_disk
 from agent.files.listing import FileEntry
 from agent.files.owners import Owner
+from agent.pull.limits import PullLimits
 from events.base import Problem
-
-MAX_IN_MEMORY = 4096
-"""Entries in memory before they are written to disk."""
 
 BATCH_SIZE = 128
 BATCH_LINGER_S = 0.005
@@ -30,8 +28,9 @@ WAKE_AT = {0, 1, BATCH_SIZE}
 class Spool:
     """A queue with one writer and one reader, each on its own thread."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, limits: PullLimits) -> None:
         self._folder = folder
+        self._max_in_memory = limits.max_spooled_in_memory
         self._changed = threading.Condition()
         self._pending: list[FileEntry] = []
         self._frames: deque[tuple[int, int]] = deque()
@@ -43,7 +42,7 @@ class Spool:
         """Add an entry. Raises HopError if the state directory takes no more."""
         with self._changed:
             self._pending.append(entry)
-            if len(self._pending) >= MAX_IN_MEMORY:
+            if len(self._pending) >= self._max_in_memory:
                 self._to_disk()
             if len(self._pending) in WAKE_AT:
                 self._changed.notify()

@@ -50,8 +50,8 @@ class SyncPass:
         self._source = source
         self._ledger = ledger
         self._selection = selection_of(context.command)
-        self._spool = Spool(context.host.state)
-        self._jobs = JobQueue(source.pack_files)
+        self._spool = Spool(context.host.state, context.limits)
+        self._jobs = JobQueue(source.pack_files, context.limits)
         self.dry_run = DryRunReport() if context.command.options.dry_run else None
         """The findings of this pass if the hop is a dry run, which writes nothing."""
         self.failures = Failures(ledger, self.dry_run)
@@ -74,6 +74,7 @@ class SyncPass:
             limiter=limiter_for(context.command.options, context.host.bandwidth, self._stopped),
             write_lock=threading.Lock(),
             stopped=self._stopped,
+            retry_backoff=context.limits.request_backoff,
             open_reader=self._open_reader,
             close_reader=self._close_reader,
         )
@@ -232,6 +233,7 @@ class SyncPass:
             lambda: self._progress.bytes_moved,
             requested or source.streams,
             requested or source.max_streams,
+            self._context.limits.scale_interval_s,
         )
 
     def _fetch(self, should_exit: Callable[[], bool]) -> None:

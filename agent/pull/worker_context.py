@@ -22,8 +22,6 @@ from events.base import Problem
 
 MAX_ATTEMPTS = 3
 """Attempts at a request that breaks off or arrives damaged, and at a file that keeps changing."""
-RETRY_BACKOFF = Backoff(first_s=0.2, max_s=2.0)
-"""Seconds before a broken request is retried."""
 
 
 class PullStoppedError(Exception):
@@ -47,6 +45,8 @@ class WorkerContext:
     write_lock: Lock
     """Held while small files are written: two writers would only compete for the interpreter lock."""
     stopped: Event
+    retry_backoff: Backoff
+    """Before a broken request is retried."""
     open_reader: Callable[[], Reader]
     """Opens a connection that `SyncPass.stop` interrupts. Raises SourceConnectionError."""
     close_reader: Callable[[Reader], None]
@@ -87,7 +87,8 @@ class WorkerConnection:
             except SourceConnectionError:
                 self.context.request_size.on_failure()
                 self._disconnect()
-                if attempt == MAX_ATTEMPTS or self.context.stopped.wait(RETRY_BACKOFF.delay_s(attempt - 1)):
+                delay_s = self.context.retry_backoff.delay_s(attempt - 1)
+                if attempt == MAX_ATTEMPTS or self.context.stopped.wait(delay_s):
                     raise
             else:
                 return self.context.request_size.on_success(time.monotonic() - started)

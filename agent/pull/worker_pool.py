@@ -12,8 +12,6 @@ from collections.abc import Callable
 log = logging.getLogger(__name__)
 
 MAX_WORKERS = 16
-SCALE_INTERVAL_S = 1.0
-"""Seconds per sample of the throughput."""
 MIN_SPEEDUP = 1.1
 """Factor by which new workers must increase the throughput to stay."""
 MIN_SAMPLES = 2
@@ -26,11 +24,22 @@ Fetch = Callable[[Callable[[], bool]], None]
 class WorkerPool:
     """Threads that run jobs. Call `start`, then `join`."""
 
-    def __init__(self, fetch: Fetch, bytes_moved: Callable[[], int], initial: int, max_workers: int) -> None:
-        """Run `initial` to `max_workers` workers; `bytes_moved` returns the bytes received so far."""
+    def __init__(
+        self,
+        fetch: Fetch,
+        bytes_moved: Callable[[], int],
+        initial: int,
+        max_workers: int,
+        sample_s: float,
+    ) -> None:
+        """Run `initial` to `max_workers` workers; `bytes_moved` returns the bytes received so far.
+
+        The throughput is measured over `sample_s` seconds.
+        """
         self._fetch = fetch
         self._bytes_moved = bytes_moved
         self._initial = initial
+        self._sample_s = sample_s
         self._max = max(initial, max_workers)
         self._lock = threading.Lock()
         self._running = 0
@@ -100,7 +109,7 @@ class WorkerPool:
         rate = 0.0
         for _ in range(samples):
             before, began = self._bytes_moved(), time.monotonic()
-            if self._finished.wait(SCALE_INTERVAL_S):
+            if self._finished.wait(self._sample_s):
                 return 0
             rate = (self._bytes_moved() - before) / (time.monotonic() - began)
         return rate

@@ -59,13 +59,14 @@ class LoopbackServer(ThreadingHTTPServer, Generic[Owner]):
         self.server_close()
 
 
-def user_of(client: tuple[str, int], server: tuple[Any, ...]) -> int | None:
+def user_of(client: tuple[str, int], server: tuple[Any, ...], sockets: Path = _SOCKETS) -> int | None:
     """Return the ID of the user whose process connected from `client` to `server`, both (IPv4 address, port).
 
-    None if there is no such connection (any more). Raises OSError if the kernel does not tell.
+    None if there is no such connection (any more). `sockets` is the kernel's list. Raises OSError if the
+    kernel does not tell.
     """
     ends = [_hexadecimal(*client), _hexadecimal(*server)]
-    for line in _SOCKETS.read_text().splitlines()[1:]:
+    for line in sockets.read_text().splitlines()[1:]:
         fields = line.split()
         if fields[1:3] == ends:
             return int(fields[7])

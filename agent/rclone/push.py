@@ -50,17 +50,25 @@ _NO_RIGHT_TO_LIST = "StatusCode: 403"
 _OVERWRITE = {"always": (), "newer": ("--update",), "never": ("--ignore-existing",), "fail": ("--immutable",)}
 
 
-def rclone_push(move: Move, host: HostResources, credentials: Credentials) -> "RclonePush":
+def rclone_push(
+    move: Move, host: HostResources, credentials: Credentials, max_log_lines: int = MAX_LOG_LINES
+) -> "RclonePush":
     """Return the mover of a hop from this host to S3 or a remote."""
-    return RclonePush(host, lambda: backend_of(move, move.destination, credentials, host.remotes))
+    return RclonePush(
+        host, lambda: backend_of(move, move.destination, credentials, host.remotes), max_log_lines
+    )
 
 
 class RclonePush:
     """Moves a hop to S3 or a remote."""
 
-    def __init__(self, host: HostResources, make_backend: Callable[[], Backend]) -> None:
-        """`make_backend` is called when the hop starts; it may raise HopError."""
+    def __init__(self, host: HostResources, make_backend: Callable[[], Backend], max_log_lines: int) -> None:
+        """`make_backend` is called when the hop starts; it may raise HopError.
+
+        `max_log_lines` last lines of rclone's log are kept.
+        """
         self._host = host
+        self._max_log_lines = max_log_lines
         self._make_backend = make_backend
 
     async def move(self, command: Move, progress: ProgressCounter, observer: AttemptObserver) -> HopResult:
@@ -69,7 +77,7 @@ class RclonePush:
         Raises:
             HopError: the attempt failed.
         """
-        upload = _Upload(self._host, self._make_backend(), command, progress, observer)
+        upload = _Upload(self._host, self._make_backend(), command, progress, observer, self._max_log_lines)
         return await in_thread(upload.upload, upload.request_stop)
 
     async def discard(self, command: Move) -> None:
@@ -82,8 +90,8 @@ class RclonePush:
 class UploadLog:
     """What rclone logs during an upload, read to its end."""
 
-    def __init__(self, lines: Iterable[bytes]) -> None:
-        self.last_lines: deque[bytes] = deque(maxlen=MAX_LOG_LINES)
+    def __init__(self, lines: Iterable[bytes], max_lines: int) -> None:
+        self.last_lines: deque[bytes] = deque(maxlen=max_lines)
         self.code = 0
         """rclone's exit code, once it has ended."""
         self.errors_by_name: dict[str, str] = {}
@@ -105,8 +113,10 @@ class _Upload:
         command: Move,
         progress: ProgressCounter,
         observer: AttemptObserver,
+        max_log_lines: int,
     ) -> None:
         self._host = host
+        self._max_log_lines = max_log_lines
         self._backend = backend
         self._command = command
         self._progress = progress
@@ -176,7 +186,7 @@ class _Upload:
                 RCLONE_CONFIG_FILES_URL=file_server.url,
                 RCLONE_USE_SERVER_MODTIME="false",
             )
-            upload_log = UploadLog(process.stderr or [])
+            upload_log = UploadLog(process.stderr or [], self._max_log_lines)
             code = rclone.wait(process)
             self._check_stopped()
             file_server.flush()

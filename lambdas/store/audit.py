@@ -145,8 +145,13 @@ class AuditStore:
         with refusal_is(StaleError("The audit's chain")):
             row.save(condition=AuditRow.part.does_not_exist())
 
-    def links(self, day: str, after: int, limit: int) -> tuple[list[AuditLink], int | None]:
-        """Return a page of links, and the number after which the next page begins; None if it is the last."""
+    def links(
+        self, day: str, after: int, limit: int, max_bytes: int = MAX_PAGE_BYTES
+    ) -> tuple[list[AuditLink], int | None]:
+        """Return a page of links, and the number after which the next page begins; None if it is the last.
+
+        A page ends with the link that reaches `max_bytes` as the API sends it.
+        """
         beyond = AuditRow.part > f"{after:08d}"
         rows = AuditRow.query(f"{CHAIN}{day}", beyond, limit=limit, consistent_read=True)
         links, size, last = [], 0, None
@@ -155,7 +160,7 @@ class AuditStore:
             if row.link:
                 links.append(row.link)
                 size += _sent_bytes(row.link)
-            if size >= MAX_PAGE_BYTES:
+            if size >= max_bytes:
                 break
         return links, last if rows.last_evaluated_key else None
 

@@ -1,6 +1,6 @@
 """Totals of recent transfers, summed over the headers of the newest ones, and counts of what is open.
 
-At most `MAX_COUNTED` transfers are read, with one query per month and one batch per hundred.
+At most `max_counted` transfers are read, with one query per month and one batch per hundred.
 """
 
 from datetime import datetime
@@ -18,9 +18,11 @@ MAX_NEWEST = 3
 _FAILED = {TransferState.FAILED, TransferState.PARTIALLY_FAILED}
 
 
-def totals(starts: tuple[datetime, ...], until: datetime) -> tuple[TransferTotals, ...]:
+def totals(
+    starts: tuple[datetime, ...], until: datetime, max_counted: int = MAX_COUNTED
+) -> tuple[TransferTotals, ...]:
     """Return the totals of the transfers created since each start; dry runs are not counted."""
-    found, more = list_transfers(TransferFilter(since=min(starts), until=until, limit=MAX_COUNTED), None)
+    found, more = list_transfers(TransferFilter(since=min(starts), until=until, limit=max_counted), None)
     oldest = found[-1].created_at if found and more else None
     return tuple(_totals_since(found, start, complete=oldest is None or oldest < start) for start in starts)
 

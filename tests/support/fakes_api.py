@@ -96,6 +96,7 @@ class FakeApi:
         self.problems: list[views.ProblemDetails] = []
         """Problems that answer the next requests."""
         self.hang_ups = 0
+        self.routes = list(ROUTES)
         """Number of the next requests that are disconnected without an answer."""
         self.asked: list[tuple[str, str, Any, dict[str, str]]] = []
         """Requests: (method, path with query, body, headers in lowercase)."""
@@ -140,7 +141,7 @@ class FakeApi:
     # The API
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
-        for verb, pattern, handle in ROUTES:
+        for verb, pattern, handle in self.routes:
             if verb == method and (found := re.fullmatch(pattern, path)):
                 return handle(self, query, body, *map(unquote, found.groups()))
         return 404, problem(404, f"no route {method} {path}")

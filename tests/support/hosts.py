@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import socket
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -15,9 +16,11 @@ from agent.errors import HopError
 from agent.files.roots import Roots
 from agent.identity import lane_certificate
 from agent.identity.keys import Keyring
+from agent.lane.limits import LaneLimits
 from agent.lane.server import LaneServer
 from agent.movers import mover_for
 from agent.pull.active_pulls import ActivePulls
+from agent.pull.limits import PullLimits
 from agent.pull.manifest_outbox import ManifestOutbox
 from agent.pull.mover import HopResult, HostResources
 from agent.pull.progress import ProgressCounter
@@ -40,6 +43,11 @@ ways = pytest.mark.parametrize("way", ["order", "local"])
 """Runs a test on both routes: over the lane, and on one host. The names are those of methods of `Hosts`."""
 
 
+def with_lane_limits(**limits: Any) -> pytest.MarkDecorator:
+    """Return a mark that gives the lanes of a test's two hosts other limits, through `lane_limits`."""
+    return pytest.mark.parametrize("lane_limits", [LaneLimits(**limits)], ids=["limits"])
+
+
 def closed_port() -> str:
     """Return an address that refuses connections, like one behind a rejecting firewall."""
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -51,11 +59,13 @@ class RecordingObserver:
 
     def __init__(self) -> None:
         self.connections: list[str] = []
+        self.congestion_control: str | None = None
         self.verified = False
         self.wait_problems: list[Problem] = []
 
     def on_start(self, connection: Connection) -> None:
         self.connections.append(str(connection))
+        self.congestion_control = connection.congestion_control
 
     def on_wait(self, problem: Problem) -> None:
         self.wait_problems.append(problem)
@@ -70,7 +80,9 @@ class Hosts:
     Through it the host that `dials` reaches the other; the reverse direction exists only if both dial.
     """
 
-    def __init__(self, folder: Path, dials: Dials = "destination") -> None:
+    def __init__(
+        self, folder: Path, dials: Dials = "destination", lane_limits: LaneLimits = LaneLimits()
+    ) -> None:
         self.data, self.archive = folder / "data", folder / "archive"
         self.state = folder / "state"
         keys = folder / "b-keys", folder / "c-keys"
@@ -80,12 +92,17 @@ class Hosts:
         self.ring = Keyring(keys[0])
         self.roots = Roots([RootConfig(path="/archive", access="rw", directory=self.archive)])
         self.sources = Roots([RootConfig(path="/data", access="ro", directory=self.data)])
+        self.lane_limits = lane_limits
+        self.pull_limits = PullLimits()
+        """The limits of hops that start from now on."""
         self.relay: Relay | None = None
         self.active_pulls = ActivePulls()
         """The active pulls of server-b."""
         self.server = self.source_server()
         self.server.listen()
-        self.destination_server = LaneServer(self.c, HostResources(self.roots, self.state), ("127.0.0.1", 0))
+        self.destination_server = LaneServer(
+            self.c, HostResources(self.roots, self.state), ("127.0.0.1", 0), limits=lane_limits
+        )
         self.destination_server.listen()
         self.dials = dials
         to_c = dials == "source"
@@ -116,6 +133,7 @@ class Hosts:
             HostResources(self.sources, self.state, active_pulls=self.active_pulls),
             ("127.0.0.1", 0),
             credentials=self.credentials,
+            limits=self.lane_limits,
         )
 
     def close(self) -> None:
@@ -202,6 +220,9 @@ class Hosts:
         return self.order(source, destination, **options).model_copy(update={"route": LocalRoute()})
 
     def mover(self, order: Move, no_progress_timeout_s: float | None = None) -> Pull:
+        limits = self.pull_limits
+        if no_progress_timeout_s is not None:
+            limits = replace(limits, no_progress_timeout_s=no_progress_timeout_s)
         both = Roots([*self.roots._roots, *self.sources._roots])
         mover = mover_for(
             order,
@@ -209,10 +230,9 @@ class Hosts:
             identities=self.c,
             credentials=self.credentials,
             lane=self.destination_server,
+            limits=limits,
         )
         assert isinstance(mover, Pull)
-        if no_progress_timeout_s is not None:
-            mover._no_progress_timeout_s = no_progress_timeout_s
         return mover
 
     async def move(

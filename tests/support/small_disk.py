@@ -20,8 +20,9 @@ from pathlib import Path
 
 from agent.files import disk
 from agent.files.roots import Tree
-from agent.pull import destination, file_writer, pull_attempt
+from agent.pull import destination, file_writer
 from agent.pull.ledger_database import LedgerDatabase
+from agent.pull.limits import PullLimits
 from infra.local.demo_files import MIB, differences, listing, write_random
 from tests.support.hosts import Hosts
 from tests.support.waiting import until
@@ -99,7 +100,7 @@ Disk = Mounted | Pretended
 
 async def full(hosts: Hosts, _: Disk) -> None:
     """Check that a hop warns early, pauses when the disk is full, and resumes when there is space."""
-    pull_attempt.POLL_INTERVAL_S = 0.05
+    hosts.pull_limits = PullLimits(space_poll_interval_s=0.05)
     write_random(hosts.data / "t/big", 30 * MIB)
     for number in range(12):
         write_random(hosts.data / f"t/small{number}", MIB - 1)
@@ -147,7 +148,7 @@ async def tight(hosts: Hosts, _: Disk) -> None:
 
 async def without_inodes(hosts: Hosts, there: Disk) -> None:
     """Check that a disk with free space that can hold no further file is reported as that."""
-    pull_attempt.POLL_INTERVAL_S = pull_attempt.FULL_DISK_RETRY_S = 0.05
+    hosts.pull_limits = PullLimits(space_poll_interval_s=0.05, full_disk_retry_s=0.05)
     for number in range(20):
         write_random(hosts.data / f"t/small{number}", 1000)
     there.limit_inodes(to_those_in_use=True)
@@ -179,8 +180,7 @@ async def read_only(hosts: Hosts, there: Disk) -> None:
 
 async def full_state(hosts: Hosts, _: Disk) -> None:
     """Check that a hop pauses while the disk of the state directory is full."""
-    pull_attempt.POLL_INTERVAL_S = 0.05
-    pull_attempt.FULL_DISK_RETRY_S = 0.3
+    hosts.pull_limits = PullLimits(space_poll_interval_s=0.05, full_disk_retry_s=0.3)
     for number in range(6_000):
         (hosts.data / f"t/{number % 50}").mkdir(parents=True, exist_ok=True)
         (hosts.data / f"t/{number % 50}/{number}").touch()

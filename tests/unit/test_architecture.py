@@ -1,4 +1,4 @@
-"""The paths in docs/architecture.md name functions that exist in the files beside them."""
+"""The paths in docs/architecture.md name functions that exist, and tests change no constants."""
 
 import ast
 import re
@@ -50,3 +50,55 @@ def test_each_step_is_where_the_document_says(files, functions):
 def test_there_are_four_paths():
     assert PATHS.count("\n### ") == 4
     assert len(ROWS) > 35
+
+
+CONSTANT = re.compile(r"_?[A-Z][A-Z0-9_]+")
+
+
+def changed_constants(tree: ast.AST) -> list[int]:
+    """Return the lines of a test that set a constant of a module: `setattr`, `patch` or an assignment."""
+    lines = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            function = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
+            named = [part.value for part in node.args[:2] if isinstance(part, ast.Constant)]
+            names = [str(name).rpartition(".")[2] for name in named] if function in SETTERS else []
+        elif isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = [target.attr for target in targets if isinstance(target, ast.Attribute)]
+        else:
+            continue
+        lines += [node.lineno for name in names if CONSTANT.fullmatch(name)]
+    return lines
+
+
+SETTERS = {"setattr", "patch", "object"}
+
+
+def test_no_test_changes_a_constant():
+    """What is tuned in tests is injected (`LaneLimits`, `PullLimits`, `Timing`, or a parameter).
+
+    A changed constant is changed for the whole process, and a test of one that was renamed tests nothing.
+    """
+    found = {
+        f"{file.relative_to(ROOT)}:{line}"
+        for file in (ROOT / "tests").rglob("*.py")
+        for line in changed_constants(ast.parse(file.read_text()))
+    }
+    assert found == set()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'monkeypatch.setattr(listener, "BACKOFF_S", 0)',
+        'patch.setattr("agent.lane.listener._BACKOFF_S", 0)',
+        'mock.patch.object(listener, "BACKOFF_S", 0)',
+        'mock.patch("agent.lane.listener.BACKOFF_S", 0)',
+        "listener.BACKOFF_S = other.BACKOFF_S = 0",
+        "listener.BACKOFF_S: int = 0",
+    ],
+)
+def test_every_way_to_change_a_constant_is_found(line):
+    assert set(changed_constants(ast.parse(line))) == {1}
+    assert changed_constants(ast.parse(line.replace("BACKOFF_S", "backoff_s"))) == []

@@ -1252,6 +1252,11 @@ export interface components {
              */
             browses_remotes: boolean;
             /**
+             * Congestion Control
+             * @default null
+             */
+            congestion_control: string | null;
+            /**
              * Movers
              * @default [
              *       "lane",
@@ -1324,6 +1329,11 @@ export interface components {
              * @default null
              */
             address: string | null;
+            /**
+             * Congestion Control
+             * @default null
+             */
+            congestion_control: string | null;
             /**
              * Dialed By
              * @default null

@@ -148,6 +148,7 @@ def _details(agent: "AgentView") -> None:
         ("heartbeat", ago(agent.last_heartbeat)),
         ("transfers", f"{agent.open_transfers or 0} open"),
         ("keys", f"in use since {_keys(agent)}"),
+        ("congestion", agent.capabilities.congestion_control or "unknown"),
     ]
     for label, value in fields:
         output.say(f"  {label:<10} {clean(value)}")

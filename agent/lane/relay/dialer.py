@@ -6,12 +6,11 @@ from collections.abc import Callable
 
 from agent.lane.client import LaneClient
 from agent.lane.dialer import Dialer, describe_error
+from agent.lane.limits import LaneLimits
 from agent.lane.relay.bucket import RelayBucket
 from agent.lane.relay.tunnel import NAME_SEPARATOR, Tunnel, stop_all
 from agent.pull.source import SourceConnectionError
 
-ANSWER_TIMEOUT_S = 30.0
-"""Seconds for a connection's handshake and its first request: the source polls for new connections."""
 CLOSE_TIMEOUT_S = 5.0
 """Seconds in which the source is told that all connections have ended."""
 ADDRESS = "relay"
@@ -25,6 +24,7 @@ class RelayDialer:
         make_bucket: Callable[[], RelayBucket],
         dialer: Dialer,
         make_client: Callable[..., LaneClient],
+        limits: LaneLimits,
     ) -> None:
         """`make_bucket` is called at the first connection.
 
@@ -33,6 +33,7 @@ class RelayDialer:
         self._make_bucket = make_bucket
         self._dialer = dialer
         self._make_client = make_client
+        self._answer_timeout_s = limits.relay_answer_timeout_s
         self._prefix = secrets.token_hex(4)
         """Prefix of its connections' names, so that the source can tell them from an earlier process's."""
         self._lock = threading.Lock()
@@ -55,7 +56,7 @@ class RelayDialer:
         self._open_bucket().open()
         client = self.connect_again()
         try:
-            client.probe(ANSWER_TIMEOUT_S)
+            client.probe(self._answer_timeout_s)
         except OSError as error:
             client.close()
             raise SourceConnectionError(describe_error(error)) from error
@@ -68,7 +69,7 @@ class RelayDialer:
         """Return a further connection. Raise SourceConnectionError if that fails."""
         tunnel = self._open_tunnel(self._open_bucket())
         try:
-            tunnel.socket.settimeout(ANSWER_TIMEOUT_S)
+            tunnel.socket.settimeout(self._answer_timeout_s)
             return self._make_client(self._dialer.wrap(tunnel.socket), ADDRESS)
         except (OSError, ValueError) as error:
             tunnel.end_connection()

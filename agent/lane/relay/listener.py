@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable
 
 from agent.errors import HopError
-from agent.lane.dialer import DIAL_TIMEOUT_S
-from agent.lane.pending_connections import HANDSHAKE_TIMEOUT_S
 from agent.lane.relay.bucket import RelayBucket, delete_objects
 from agent.lane.relay.tunnel import GONE, Tunnel, stop_all
 from agent.pull.mover import Credentials
@@ -42,20 +40,19 @@ class RelayListener:
         credentials: Credentials,
         serve: ServeRelayed,
         is_connected_directly: Callable[[str], bool],
-        *,
-        start_at_once: bool = False,
+        first_poll_delay_s: float,
     ) -> None:
         """Prepare; `start` begins to listen.
 
         `is_connected_directly` says whether the destination has a direct connection; then the bucket is not
-        polled. `start_at_once` if the relay was used last time: the destination then uses it without waiting.
+        polled. `first_poll_delay_s` is the time that the destination has to find a direct way.
         """
         self._hop_id = hop_id
         self._relay = relay
         self._credentials = credentials
         self._serve = serve
         self._is_connected_directly = is_connected_directly
-        self._start_at_once = start_at_once
+        self._first_poll_delay_s = first_poll_delay_s
         self._tunnels: dict[str, Tunnel] = {}
         """By name: all connections so far, including those that have ended."""
         self._stopped = threading.Event()
@@ -79,12 +76,9 @@ class RelayListener:
         self._thread.join(CLOSE_TIMEOUT_S)
 
     def _run(self) -> None:
-        """Poll for connections until `stop`.
-
-        At first, leave the destination DIAL_TIMEOUT_S to find a direct way.
-        """
+        """Poll for connections until `stop`."""
         bucket: RelayBucket | None = None
-        delay_s = 0.0 if self._start_at_once else DIAL_TIMEOUT_S
+        delay_s = self._first_poll_delay_s
         try:
             while not self._stopped.wait(delay_s):
                 delay_s = max(delay_s, MIN_POLL_INTERVAL_S)
@@ -139,7 +133,6 @@ class RelayListener:
         A connection to an earlier process of this agent, or from a stranger, fails in the handshake, and its
         other end is told.
         """
-        tunnel.socket.settimeout(HANDSHAKE_TIMEOUT_S)
         try:
             with tunnel.socket:
                 self._serve(self._hop_id, tunnel.socket, lambda: self._stop_older(tunnel.name))

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from agent.cloud.messages import BrokerEndpoint
+from agent.lane.limits import LaneLimits
 from tests.support.fakes_agent import THING
 from tests.support.hosts import Hosts
 from tests.support.waiting import HANG_TIMEOUT_S
@@ -83,8 +84,14 @@ class Cloud:
 
 
 @pytest.fixture
-def hosts(tmp_path):
-    hosts = Hosts(tmp_path)
+def lane_limits() -> LaneLimits:
+    """Return the limits of both hosts' lanes: `with_lane_limits` replaces them for one test."""
+    return LaneLimits()
+
+
+@pytest.fixture
+def hosts(tmp_path, lane_limits):
+    hosts = Hosts(tmp_path, lane_limits=lane_limits)
     yield hosts
     hosts.close()
 

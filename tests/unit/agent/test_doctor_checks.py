@@ -6,6 +6,7 @@ import ssl
 import threading
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
@@ -228,3 +229,35 @@ def test_status_of_an_agent_that_does_not_run(host):
     assert '"running": false' in result.output
     result = CliRunner().invoke(app, ["status", "--config", str(host.config)])
     assert "not running" in result.output
+
+
+@pytest.mark.parametrize(
+    ("allowed", "loaded", "is_root", "has_bbr"),
+    [
+        ("reno cubic", "reno cubic", False, False),
+        ("reno cubic bbr", "reno cubic bbr", False, True),
+        ("reno cubic", "reno cubic bbr", False, False),
+        ("reno cubic", "reno cubic bbr", True, True),
+    ],
+    ids=["not loaded", "allowed", "not allowed", "root needs no permission"],
+)
+def test_the_doctor_says_how_to_enable_bbr_where_the_agent_s_user_may_not_use_it(
+    tmp_path, monkeypatch, allowed, loaded, is_root, has_bbr
+):
+    (tmp_path / "tcp_allowed_congestion_control").write_text(f"{allowed}\n")
+    (tmp_path / "tcp_available_congestion_control").write_text(f"{loaded}\n")
+    (tmp_path / "tcp_congestion_control").write_text("cubic\n")
+    owner = SimpleNamespace(stat=lambda: SimpleNamespace(st_uid=0 if is_root else 990))
+    check = doctor.congestion_control(owner, tmp_path)
+    assert check.ok, "no host needs it"
+    assert check.found.startswith("bbr" if has_bbr else "cubic; ")
+    if has_bbr:
+        assert check.advice == ""
+    else:
+        assert "modprobe tcp_bbr" in check.advice
+        assert "net.ipv4.tcp_allowed_congestion_control = reno cubic bbr" in check.advice
+
+
+def test_a_kernel_that_does_not_tell_its_algorithms_is_no_fault(tmp_path):
+    check = doctor.congestion_control(tmp_path, tmp_path)
+    assert (check.ok, check.found) == (True, "unknown: No such file or directory")

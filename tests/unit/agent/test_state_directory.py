@@ -167,7 +167,7 @@ class Host:
         Broker.hellos = self.hellos
         self.hellos.clear()
         try:
-            run.run(self.config)
+            run.run(self.config, space_poll_interval_s=0.001)
         except HostError as error:
             return error
         assert len(self.hellos) == 1
@@ -312,7 +312,6 @@ def failing(number: int) -> OSError:
 def test_a_start_waits_for_space_on_a_full_disk_instead_of_ending(host, monkeypatch, tmp_path):
     answers = [failing(errno.ENOSPC), failing(errno.EDQUOT), None]
     monkeypatch.setattr(state_disk, "write_error", lambda _: answers.pop(0) if answers else None)
-    monkeypatch.setattr(run, "SPACE_POLL_INTERVAL_S", 0.001)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
@@ -350,7 +349,6 @@ def fail_first(monkeypatch, *errors: Exception) -> list[Exception]:
         return Journal(*args)
 
     monkeypatch.setattr("agent.run.Journal", open_journal)
-    monkeypatch.setattr(run, "SPACE_POLL_INTERVAL_S", 0.001)
     return left
 
 

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from agent.cli import session
 from agent.cli.main import app
 from agent.cli.session import Session
+from agent.cli.timing import Timing
 from tests.support.fakes_api import FakeApi, fake_api
 
 Run = Callable[..., "CommandResult"]
@@ -39,9 +40,15 @@ def api() -> Iterator[FakeApi]:
 
 
 @pytest.fixture
-def run() -> Run:
+def timing() -> Timing:
+    """Return how long the commands of a test wait."""
+    return Timing()
+
+
+@pytest.fixture
+def run(timing: Timing) -> Run:
     def run_(*arguments: str, given: str = "") -> CommandResult:
-        done = CliRunner().invoke(app, arguments, input=given)
+        done = CliRunner().invoke(app, arguments, input=given, obj=timing)
         if done.exception and not isinstance(done.exception, SystemExit):
             raise done.exception
         return CommandResult(done.exit_code, done.stdout, done.stderr)

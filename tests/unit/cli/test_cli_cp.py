@@ -1,6 +1,7 @@
 """`cp`: start a transfer and watch it to its end."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +9,7 @@ from agent.cli import bandwidth, waiting, watch
 from agent.cli.errors import CliError, Exit
 from agent.cli.progress import TransferSnapshot, fraction, share
 from agent.cli.screen import render
+from agent.cli.timing import Timing
 from agent.cli.waiting import AgentLookup
 from events import views
 from events.options import Options
@@ -21,10 +23,12 @@ from tests.unit.cli.conftest import Run
 ENDS = ("server-b:/data/raw/", "server-c:/archive/")
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "_POLL_INTERVAL_S", 0.01)
-    monkeypatch.setattr("agent.cli.api._RETRY_DELAYS_S", (0.0, 0.0))
+QUICK = Timing(retry_delays_s=(0.0, 0.0), poll_interval_s=0.01)
+
+
+@pytest.fixture
+def timing() -> Timing:
+    return QUICK
 
 
 def test_cp_asks_and_tells_what_to_do_next(signed_in: FakeApi, run: Run) -> None:
@@ -330,8 +334,8 @@ def test_a_watch_survives_an_api_that_is_away_for_a_while(signed_in: FakeApi, ru
     assert result.err.count("the API does not answer") == 1
 
 
-def test_a_watch_gives_up_in_the_end(signed_in: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "_API_TIMEOUT_S", 0.05)
+@pytest.mark.parametrize("timing", [replace(QUICK, api_timeout_s=0.05)], ids=["short"])
+def test_a_watch_gives_up_in_the_end(signed_in: FakeApi, run: Run) -> None:
     signed_in.stories[TRANSFER] = [transfer_view(TransferState.RUNNING)]
     signed_in.problems = [problem(500, "away")] * 10_000
     result = run("show", TRANSFER, "--watch")

@@ -82,6 +82,14 @@ def test_enroll_refuses_what_is_typed_wrongly_before_it_asks(signed_in: FakeApi,
     assert signed_in.asked == []
 
 
+def test_show_tells_by_which_algorithm_the_agent_sends(signed_in: FakeApi, run: Run) -> None:
+    assert "congestion bbr" in run("agents", "show", "server-b").out
+    known = signed_in.agents[0]
+    older = known.capabilities.model_copy(update={"congestion_control": None})
+    signed_in.agents = [known.model_copy(update={"capabilities": older})]
+    assert "congestion unknown" in run("agents", "show", "server-b").out
+
+
 def test_show_names_roots_and_remotes(signed_in: FakeApi, run: Run) -> None:
     result = run("agents", "show", "server-b")
     assert result.code == 0, result

@@ -202,11 +202,10 @@ def test_what_is_no_manifest_is_not_printed(bucket: Bucket, run: Run, content: b
 
 @pytest.mark.parametrize("failed", [[], ["--failed"]])
 def test_a_manifest_that_unpacks_to_gigabytes_ends_early(
-    bucket: Bucket, run: Run, tmp_path: Path, failed: list[str], monkeypatch: pytest.MonkeyPatch
+    bucket: Bucket, run: Run, tmp_path: Path, failed: list[str]
 ) -> None:
-    monkeypatch.setattr("agent.cli.commands.manifest._FREE_BYTES", 1024**2)
-    packer, line = zlib.compressobj(9, wbits=31), sent("a" * 4000).model_dump_json().encode() + b"\n"
-    pieces = [packer.compress(line * 1000) for _ in range(15)]
+    packer, line = zlib.compressobj(9, wbits=31), sent("a" * 900_000).model_dump_json().encode() + b"\n"
+    pieces = [packer.compress(line) for _ in range(120)]
     bucket.has = b"".join([*pieces, packer.flush()])
     assert len(bucket.has) < 150_000
     result = run("manifest", TRANSFER, "--output", str(tmp_path / "manifest"), *failed)

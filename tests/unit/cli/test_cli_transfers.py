@@ -10,9 +10,8 @@ from events.base import Problem
 from events.progress import Losses
 from events.states import TransferState
 from events.views import Approval
-from tests.support import fakes_api
 from tests.support.fakes import a_person
-from tests.support.fakes_api import TRANSFER, FakeApi, problem, transfer_view
+from tests.support.fakes_api import ROUTES, TRANSFER, FakeApi, problem, transfer_view
 from tests.unit.cli.conftest import Run
 
 TEMPLATES = """\
@@ -108,7 +107,7 @@ def test_show_tells_all(signed_in: FakeApi, run: Run) -> None:
         "to    server-c:/archive/processed/",
         "requested by ana@example.org",
         "Hop 1  failed",
-        "direct, server-c dialed 10.0.0.2:4460, attempt 3",
+        "direct, server-c dialed 10.0.0.2:4460, congestion control bbr, attempt 3",
         "75%, 768.0 MiB of 1.0 GiB, 2,100 of 3,002 files (12 unchanged)",
         "server-c has no room left in /archive",
         "→ Free some space there",
@@ -236,9 +235,7 @@ def test_apply_survives_what_breaks_the_yaml_parser(
     assert run("templates", "apply", str(file)).code == Exit.USAGE
 
 
-def test_apply_that_stops_half_way_says_what_is_applied(
-    signed_in: FakeApi, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_apply_that_stops_half_way_says_what_is_applied(signed_in: FakeApi, run: Run, tmp_path: Path) -> None:
     create = FakeApi.create_template
 
     def refuse_stills(self: FakeApi, query: dict[str, str], body: dict[str, str]) -> tuple[int, object]:
@@ -246,8 +243,7 @@ def test_apply_that_stops_half_way_says_what_is_applied(
             return 422, problem(422, "There is no bucket media.", "Correct it.")
         return create(self, query, body)
 
-    routes = [(m, p, refuse_stills if h is create else h) for m, p, h in fakes_api.ROUTES]
-    monkeypatch.setattr(fakes_api, "ROUTES", routes)
+    signed_in.routes = [(m, p, refuse_stills if h is create else h) for m, p, h in ROUTES]
     file = tmp_path / "templates.yaml"
     third = TEMPLATES.partition("---")[0].replace("new-videos", "new-sounds")
     file.write_text(TEMPLATES + third)

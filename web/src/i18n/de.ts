@@ -359,6 +359,7 @@ export const de: Messages = {
     speedNone: "Das Diagramm beginnt mit der ersten Meldung des Agenten.",
     again: "Neue Übertragung wie diese",
     dialed: (agent, address) => `${agent} hat sich mit ${address} verbunden`,
+    congestion: (algorithm) => `Staukontrolle ${algorithm}`,
     routes: {
       direct: "Direkt zwischen Servern",
       s3: "Zwischen Server und S3",
@@ -728,6 +729,9 @@ export const de: Messages = {
     commandKeyMissing: "lehnt alle Befehle ab: neu registrieren",
     endpoints: "Erreichbar unter",
     noEndpoints: "nichts gemeldet",
+    congestion: "TCP-Staukontrolle",
+    withoutBbr: (algorithm) =>
+      `${algorithm}: langsam auf langen Strecken, die Pakete verlieren. Auf dem Server zeigt „crosshaul agent doctor“, wie man bbr einschaltet.`,
     capabilities: "Kann übertragen",
     roots: "Freigaben",
     remotes: "Remotes",

@@ -363,6 +363,7 @@ export const en = {
     speedNone: "The chart starts with the first report from the agent.",
     again: "New transfer like this",
     dialed: (agent: string, address: string) => `${agent} connected to ${address}`,
+    congestion: (algorithm: string) => `congestion control ${algorithm}`,
     routes: {
       direct: "Directly between servers",
       s3: "Between server and S3",
@@ -723,6 +724,9 @@ export const en = {
     commandKeyMissing: "rejects all commands: register it again",
     endpoints: "Reachable at",
     noEndpoints: "none reported",
+    congestion: "TCP congestion control",
+    withoutBbr: (algorithm: string) =>
+      `${algorithm}: slow on long lines that lose packets. On the server, "crosshaul agent doctor" prints how to enable bbr.`,
     capabilities: "Can move",
     roots: "Roots",
     remotes: "Remotes",

@@ -7,7 +7,6 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.files import digests
 from agent.files.digests import (
     RANGE_BYTES,
     HopDigest,
@@ -59,11 +58,12 @@ def digest_in(path, size: int) -> bytes:
         os.close(descriptor)
 
 
-def test_a_longer_file_has_the_digest_of_its_ranges_digests(tmp_path, monkeypatch):
-    monkeypatch.setattr(digests, "RANGE_BYTES", 4)
-    (tmp_path / "file").write_bytes(b"abcdefghij")
-    parts = [digest_of(part) for part in (b"abcd", b"efgh", b"ij")]
-    assert digest_in(tmp_path / "file", 10) == file_digest(parts) == digest_of(b"".join(parts))
+def test_a_longer_file_has_the_digest_of_its_ranges_digests(tmp_path):
+    ranges = [b"a".ljust(RANGE_BYTES, b"b"), b"c".rjust(RANGE_BYTES, b"d"), b"ef"]
+    (tmp_path / "file").write_bytes(b"".join(ranges))
+    parts = [digest_of(each) for each in ranges]
+    assert digest_in(tmp_path / "file", 2 * RANGE_BYTES + 2) == file_digest(parts)
+    assert file_digest(parts) == digest_of(b"".join(parts))
 
 
 def test_a_file_that_has_become_shorter_has_another_digest(tmp_path):

@@ -116,11 +116,10 @@ async def test_another_disk_below_the_destination_is_written_to(hosts):
         (["8:1 / /", r"8:1 /srv/t/x\040y /srv/t/b\012\134c"], {"b\n\\c": "x y"}),
     ],
 )
-def test_which_mounts_are_aliases(tmp_path, monkeypatch, lines, found):
+def test_which_mounts_are_aliases(tmp_path, lines, found):
     """Parse lines in the format of proc_pid_mountinfo(5)."""
     mountinfo = [
         f"{20 + number} 1 {line} rw shared:1 - ext4 /dev/x rw\n" for number, line in enumerate(lines)
     ]
     (tmp_path / "mountinfo").write_text("".join(mountinfo))
-    monkeypatch.setattr(mounts, "MOUNTINFO", tmp_path / "mountinfo")
-    assert mounts.aliases("/srv/t") == found
+    assert mounts.aliases("/srv/t", tmp_path / "mountinfo") == found

@@ -16,6 +16,7 @@ from agent.config import RootConfig
 from agent.errors import HopError, InTheWayError
 from agent.files import directory_cache
 from agent.files import roots as roots_module
+from agent.files.boundary import CHECK_TTL_S
 from agent.files.paths import is_below
 from agent.files.roots import Roots, Tree
 
@@ -29,8 +30,16 @@ def root(tmp_path):
     return tmp_path / "root"
 
 
-def tree(root: Path, path: str = "/data", access: str = "rw", *, writing: bool = False):
-    return Roots([RootConfig(path="/data", access=access, directory=root)]).tree(path, writing=writing)
+def tree(
+    root: Path,
+    path: str = "/data",
+    access: str = "rw",
+    *,
+    writing: bool = False,
+    check_ttl_s: float = CHECK_TTL_S,
+):
+    roots = Roots([RootConfig(path="/data", access=access, directory=root)], check_ttl_s=check_ttl_s)
+    return roots.tree(path, writing=writing)
 
 
 def following(root: Path, path: str = "/data", *, links: bool = False, writing: bool = False):
@@ -152,10 +161,9 @@ def test_a_link_beside_the_location_is_followed_only_if_the_root_allows_it(root)
         os.close(opened.open_followed("leak", os.O_RDONLY))
 
 
-def test_a_directory_moved_out_of_the_location_is_not_followed_there(root, monkeypatch):
-    monkeypatch.setattr(directory_cache, "DIRECTORY_CHECK_TTL_S", 0)
+def test_a_directory_moved_out_of_the_location_is_not_followed_there(root):
     (root / "place/deep").mkdir(parents=True)
-    with tree(root, "/data/place") as opened:
+    with tree(root, "/data/place", check_ttl_s=0) as opened:
         opened.open_directory("deep")
         (root / "place/deep").rename(root / "moved")
         (root / "moved/late").touch()
@@ -178,10 +186,9 @@ def test_a_directory_swapped_for_a_link_after_the_check_leads_nowhere(root, tmp_
         assert refused(lambda: opened.open("sub/file", os.O_RDONLY)) in {errno.ELOOP, errno.ENOTDIR}
 
 
-def test_a_directory_moved_out_of_the_root_is_not_followed_there(root, tmp_path, monkeypatch):
+def test_a_directory_moved_out_of_the_root_is_not_followed_there(root, tmp_path):
     """The path is resolved again; the descriptor that was kept open is not used."""
-    monkeypatch.setattr(directory_cache, "DIRECTORY_CHECK_TTL_S", 0)
-    with tree(root) as opened:
+    with tree(root, check_ttl_s=0) as opened:
         opened.open_directory("sub")
         (root / "sub").rename(tmp_path / "moved")
         (tmp_path / "moved/late").write_text("outside now")
@@ -297,9 +304,9 @@ class TestADestination:
             assert refused(lambda: opened.open_directory("real")) == errno.EACCES
         assert (root / "place/real/deep/x").is_symlink()
 
-    def test_a_directory_swapped_for_a_link_is_not_used_after_the_next_check(self, place, root, monkeypatch):
-        monkeypatch.setattr(directory_cache, "DIRECTORY_CHECK_TTL_S", 0)
-        with place.destination("/data/place") as opened:
+    def test_a_directory_swapped_for_a_link_is_not_used_after_the_next_check(self, place, root):
+        roots = Roots([RootConfig(path="/data", access="rw", directory=root, links=True)], check_ttl_s=0)
+        with roots.destination("/data/place") as opened:
             opened.make_directory("real/deep")
             (root / "place/real").rename(root / "aside")
             (root / "place/real").symlink_to("../aside")
@@ -404,10 +411,9 @@ class TestRootsInRoots:
             assert opened.stat("sub/file").st_size == 6
 
 
-def test_a_directory_that_was_replaced_is_not_written_to(root, monkeypatch):
+def test_a_directory_that_was_replaced_is_not_written_to(root):
     """After a directory was replaced, files go to the new one."""
-    monkeypatch.setattr(directory_cache, "DIRECTORY_CHECK_TTL_S", 0)
-    with tree(root, writing=True) as opened:
+    with tree(root, writing=True, check_ttl_s=0) as opened:
         opened.open_parent("sub/new")
         (root / "sub").rename(root / "aside")
         opened.open_parent("sub/new")
@@ -416,9 +422,8 @@ def test_a_directory_that_was_replaced_is_not_written_to(root, monkeypatch):
     assert not (root / "aside/new").is_symlink()
 
 
-def test_a_directory_that_was_removed_is_made_again(root, monkeypatch):
-    monkeypatch.setattr(directory_cache, "DIRECTORY_CHECK_TTL_S", 0)
-    with tree(root, writing=True) as opened:
+def test_a_directory_that_was_removed_is_made_again(root):
+    with tree(root, writing=True, check_ttl_s=0) as opened:
         opened.make_directory("gone/deep")
         (root / "gone/deep").rmdir()
         opened.open_parent("gone/deep/file")

@@ -212,7 +212,7 @@ async def test_a_running_hop_keeps_its_lane_certificate(tmp_path, dials):
         hosts.close()
 
 
-def test_old_lane_certificates_are_deleted_when_unused(host, tmp_path, monkeypatch):
+def test_old_lane_certificates_are_deleted_when_unused(host):
     for _ in range(2):
         host.ring.use(host.authority.renew(host.ring))
         host.authority.hello(host.ring.current.fingerprint)
@@ -220,12 +220,12 @@ def test_old_lane_certificates_are_deleted_when_unused(host, tmp_path, monkeypat
     first, second, third = [generation.lane_fingerprint for generation in host.ring._all()]
     host.ring.tidy({second})
     assert host.ring.named(first) != host.ring.current.lane, "commands in transit may name it"
-    monkeypatch.setattr("agent.identity.keys.OLD_KEY_RETENTION", timedelta(0))
-    host.ring.tidy({second})
+    later = Keyring(host.folder, old_key_retention=timedelta(0))
+    later.tidy({second})
     assert host.ring.named(first) == host.ring.current.lane
     assert host.ring.named(second) != host.ring.current.lane
     assert host.ring.named(third) == host.ring.named(None) == host.ring.current.lane
-    host.ring.tidy(set())
+    later.tidy(set())
     assert [path.name for path in host.folder.glob("keys-*")] == [host.ring.current.folder.name]
 
 

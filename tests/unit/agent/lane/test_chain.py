@@ -11,12 +11,12 @@ import pytest
 from agent.config import RootConfig
 from agent.errors import HopError
 from agent.files.digests import RANGE_BYTES
-from agent.lane import client, incremental_listing
+from agent.lane import client
 from agent.pull.progress import ProgressCounter
 from agent.pull.source import LocalReader
 from events.reports import PREVIOUS_HOP_NOT_RUNNING
 from infra.local.demo_files import MIB, differences, listing, write_random
-from tests.support.hosts import Hosts, RecordingObserver
+from tests.support.hosts import Hosts, RecordingObserver, with_lane_limits
 from tests.support.waiting import HANG_TIMEOUT_S, until
 
 
@@ -62,8 +62,8 @@ class Chain:
 
 
 @pytest.fixture(params=["destination", "source"])
-def hosts(tmp_path, request):
-    hosts = Hosts(tmp_path, dials=request.param)
+def hosts(tmp_path, request, lane_limits):
+    hosts = Hosts(tmp_path, dials=request.param, lane_limits=lane_limits)
     yield hosts
     hosts.close()
 
@@ -124,8 +124,8 @@ class TestChain:
         await hosts.move(chain.second)
         assert differences(listing(chain.inbox), listing(chain.target)) == []
 
+    @with_lane_limits(keepalive_interval_s=0.0)
     async def test_sends_keepalives_while_nothing_arrives(self, hosts, chain, monkeypatch):
-        monkeypatch.setattr(incremental_listing, "KEEPALIVE_INTERVAL_S", 0.0)
         received = []
         parsed = client._parse_lines
         monkeypatch.setattr(
@@ -156,8 +156,8 @@ class TestChain:
 
 
 class TestInterruptedChain:
-    async def test_does_not_succeed_when_the_first_hop_did_not(self, hosts, chain, monkeypatch):
-        monkeypatch.setattr(incremental_listing, "UPSTREAM_TIMEOUT_S", 0.3)
+    @with_lane_limits(upstream_timeout_s=0.3)
+    async def test_does_not_succeed_when_the_first_hop_did_not(self, hosts, chain):
         first, second = chain.start_first(), hosts.begin(chain.second)
         await chain.wait_for("big")
         first.cancel()

@@ -13,23 +13,24 @@ from agent.backoff import Backoff
 from agent.errors import HopError
 from agent.files.digests import RANGE_BYTES
 from agent.identity import lane_certificate
-from agent.lane import connection_race, connector, inbound, reverse_dialer, sockets
+from agent.lane import inbound, reverse_dialer, sockets
 from agent.lane.connection_race import ConnectionRace
 from agent.lane.grants import client_context
 from agent.lane.inbound import reverse_request
+from agent.lane.limits import LaneLimits
 from agent.lane.peer_paths import MAX_PEERS, PeerPath, PeerPathCache
 from agent.pull.source import SourceConnectionError
 from infra.local.demo_files import MIB, differences, listing, write_random
 from tests.support.held_progress import pause
-from tests.support.hosts import TOKEN, TRANSFER, Hosts, closed_port
+from tests.support.hosts import TOKEN, TRANSFER, Hosts, closed_port, with_lane_limits
 from tests.support.network_proxy import NetworkProxy
 from tests.support.waiting import HANG_TIMEOUT_S, until
 
 HOP = f"{TRANSFER}-700"
 
 
-def make_hosts(tmp_path, dials):
-    return contextlib.closing(Hosts(tmp_path, dials=dials))
+def make_hosts(tmp_path, dials, lane_limits=LaneLimits()):
+    return contextlib.closing(Hosts(tmp_path, dials, lane_limits))
 
 
 class TestWhenBothCanDial:
@@ -94,9 +95,8 @@ class TestWhenNeitherCanDial:
             assert f"server-b, dialing {hosts.c_endpoints[0]} itself: did not connect" in problem.message
 
     async def test_the_source_reports_its_errors_once(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(reverse_dialer, "DIAL_TIMEOUT_S", 0.2)
-        monkeypatch.setattr(reverse_dialer, "RETRY_BACKOFF", Backoff(0.01, 30.0))
-        with make_hosts(tmp_path, "neither") as hosts:
+        limits = LaneLimits(dial_timeout_s=0.2, redial_backoff=Backoff(0.01, 30.0))
+        with make_hosts(tmp_path, "neither", limits) as hosts:
             reported, reports = [], []
             hosts.server.on_unreachable(lambda serve, answers: reported.append((serve.hop_id, answers)))
             original = reverse_dialer.ReverseDialer._report_failure
@@ -119,9 +119,8 @@ class TestWhenNeitherCanDial:
             await hosts.move(order)
             assert reported == []
 
-    async def test_a_pause_interrupts_dialing(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 3600)
-        with make_hosts(tmp_path, "neither") as hosts:
+    async def test_a_pause_interrupts_dialing(self, tmp_path):
+        with make_hosts(tmp_path, "neither", LaneLimits(dial_timeout_s=3600)) as hosts:
             moving = asyncio.create_task(hosts.move(hosts.order("/data/x", "/archive/")))
             await until(lambda: "dial" in {thread.name for thread in threading.enumerate()})
             moving.cancel()
@@ -211,8 +210,8 @@ def record_inbound(monkeypatch) -> list[object]:
 
 class TestDialingSource:
     @pytest.fixture
-    def hosts(self, tmp_path):
-        with make_hosts(tmp_path, "source") as hosts:
+    def hosts(self, tmp_path, lane_limits):
+        with make_hosts(tmp_path, "source", lane_limits) as hosts:
             yield hosts
 
     async def test_is_accepted_only_while_its_hop_runs(self, hosts):
@@ -267,13 +266,13 @@ class TestDialingSource:
             with pytest.raises(SourceConnectionError):
                 inbound_connections.wait_for_connection(0)
 
-    def test_that_sends_nothing_is_cut_off(self, hosts, monkeypatch):
-        monkeypatch.setattr(inbound, "REQUEST_TIMEOUT_S", 0.05)
+    @with_lane_limits(upgrade_timeout_s=0.05)
+    def test_that_sends_nothing_is_cut_off(self, hosts):
         with expected_inbound(hosts), dial(hosts, HOP) as connection:
             assert connection.recv(1) == b""
 
-    def test_has_a_maximum_of_idle_connections(self, hosts, monkeypatch):
-        monkeypatch.setattr(inbound, "MAX_IDLE_CONNECTIONS", 2)
+    @with_lane_limits(max_idle_inbound=2)
+    def test_has_a_maximum_of_idle_connections(self, hosts):
         with expected_inbound(hosts) as inbound_connections, contextlib.ExitStack() as stack:
             for _ in range(3):
                 connection = stack.enter_context(dial(hosts, HOP))
@@ -291,9 +290,9 @@ class TestDialingSource:
             with pytest.raises(SourceConnectionError):
                 inbound_connections.wait_for_connection(0)
 
-    async def test_sends_nothing_to_another_agent_at_that_address(self, hosts, tmp_path, monkeypatch):
+    @with_lane_limits(dial_timeout_s=0.5)
+    async def test_sends_nothing_to_another_agent_at_that_address(self, hosts, tmp_path):
         """Not even the token."""
-        monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 0.5)
         write_random(hosts.data / "secret", 100)
         (tmp_path / "mallory").mkdir()
         hosts.destination_server.grants._identities = lane_certificate.ensure(tmp_path / "mallory")
@@ -353,13 +352,12 @@ def send_request(connection: ssl.SSLSocket, request: bytes) -> int:
 
 class TestPathThatWorked:
     @pytest.mark.parametrize("dials", ["destination", "source"])
-    async def test_is_tried_first_the_next_time(self, tmp_path, dials, monkeypatch):
-        with make_hosts(tmp_path, dials) as hosts:
+    async def test_is_tried_first_the_next_time(self, tmp_path, dials):
+        with make_hosts(tmp_path, dials, LaneLimits(head_start_s=3600)) as hosts:
             write_random(hosts.data / "x", 10)
             order = hosts.order("/data/x", "/archive/1")
             await hosts.move(order)
             hosts.release(order)
-            monkeypatch.setattr(connection_race, "HEAD_START_S", 3600)
             other = NetworkProxy(int(closed_port().rpartition(":")[2]), "from target")
             if dials == "source":
                 hosts.b_endpoints = (other.endpoint,)

@@ -7,16 +7,16 @@ from ipaddress import ip_address
 import pytest
 from pydantic import ValidationError
 
-from agent.lane import reverse_dialer
 from agent.lane.connection_race import ConnectionRace
 from agent.lane.dialer import MAX_ADDRESSES, Dialer
+from agent.lane.limits import LaneLimits
 from agent.lane.server import LaneServer
 from agent.pull.mover import HostResources
 from agent.pull.source import SourceConnectionError
 from events.addresses import dialable, may_be_dialed
 from events.commands import DirectRoute, Peer
 from infra.local.demo_files import MIB, write_random
-from tests.support.hosts import closed_port
+from tests.support.hosts import closed_port, with_lane_limits
 
 NEVER = [
     "0.0.0.0",
@@ -55,7 +55,7 @@ def test_endpoints_that_name_such_an_address_are_left_out():
 
 def dialer(hosts, *, loopback: bool) -> Dialer:
     peer = Peer(agent_id="server-b", certificate=hosts.b.certificate.read_text())
-    return Dialer(hosts.c, peer, "hop", loopback=loopback)
+    return Dialer(hosts.c, peer, "hop", LaneLimits(), loopback=loopback)
 
 
 @pytest.mark.parametrize("endpoint", ["127.0.0.1:{port}", "localhost:{port}", "[::1]:{port}", *DISGUISED])
@@ -119,9 +119,9 @@ def test_a_command_has_at_most_sixteen_addresses(hosts):
         DirectRoute.model_validate(route.model_dump() | {"endpoints": ["10.0.0.5:1"] * 17})
 
 
-async def test_however_many_hops_are_served_the_threads_that_dial_are_bounded(hosts, monkeypatch):
+@with_lane_limits(max_dialing_threads=20)
+async def test_however_many_hops_are_served_the_threads_that_dial_are_bounded(hosts):
     """A hostile destination names sixteen addresses that never answer, for each of its hops."""
-    monkeypatch.setattr(reverse_dialer, "_THREADS", threading.BoundedSemaphore(20))
     write_random(hosts.data / "file", MIB)
     hosts.c_endpoints = tuple(closed_port() for _ in range(16))
     orders = [hosts.order("/data/", f"/archive/{number}/") for number in range(10)]

@@ -22,13 +22,14 @@ from agent.errors import HopError
 from agent.files.digests import DIGEST_BYTES, MAX_PACK_FILES, RANGE_BYTES, digest_of
 from agent.files.same_place import new_mark
 from agent.identity import lane_certificate
-from agent.lane import listener, pending_connections, request_handler, server, wire
+from agent.lane import pending_connections, request_handler, wire
 from agent.lane.grants import client_context
+from agent.lane.limits import LaneLimits
 from agent.lane.listener import Listener
 from events.commands import Peer, Serve
 from events.options import Options
 from infra.local.demo_files import MIB, write_random
-from tests.support.hosts import TOKEN, TRANSFER, Hosts
+from tests.support.hosts import TOKEN, TRANSFER, Hosts, with_lane_limits
 from tests.support.waiting import HANG_TIMEOUT_S, until
 
 HOP, OTHER = f"{TRANSFER}-500", f"{TRANSFER}-501"
@@ -36,8 +37,8 @@ ALL: dict[str, object] = {}
 
 
 @pytest.fixture
-def hosts(tmp_path):
-    hosts = Hosts(tmp_path)
+def hosts(tmp_path, lane_limits):
+    hosts = Hosts(tmp_path, lane_limits=lane_limits)
     hosts.serve(HOP, "/data/")
     yield hosts
     hosts.close()
@@ -564,21 +565,21 @@ def test_holes_are_read_as_zeros(hosts):
 
 
 class TestSlowPeer:
-    async def test_may_receive_slowly(self, hosts, monkeypatch):
+    async def test_may_receive_slowly(self, hosts, lane_limits):
         """A bandwidth limit may delay it for longer than the idle timeout."""
         write_random(hosts.data / "big", RANGE_BYTES)
         with dial(hosts) as connection:
             connection.sendall(range_request(hosts.data / "big"))
             assert connection.recv(1)
             [other] = hosts.server._connections[HOP]
-            assert other.gettimeout() == request_handler.SEND_TIMEOUT_S
+            assert other.gettimeout() == lane_limits.send_timeout_s
             got = 1
             while got < RANGE_BYTES:
                 got += len(connection.recv(MIB))
-            await until(lambda: other.gettimeout() == request_handler.IDLE_TIMEOUT_S)
+            await until(lambda: other.gettimeout() == lane_limits.idle_timeout_s)
 
-    async def test_that_receives_nothing_is_cut_off(self, hosts, monkeypatch, caplog):
-        monkeypatch.setattr(request_handler, "SEND_TIMEOUT_S", 0.05)
+    @with_lane_limits(send_timeout_s=0.05)
+    async def test_that_receives_nothing_is_cut_off(self, hosts, caplog):
         write_random(hosts.data / "big", RANGE_BYTES)
         with dial(hosts) as connection:
             connection.sendall(range_request(hosts.data / "big"))
@@ -587,8 +588,8 @@ class TestSlowPeer:
         assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
     @pytest.mark.parametrize("said", [b"", b"POST /ho", b"POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\n{"])
-    def test_that_sends_no_whole_request_is_cut_off(self, hosts, monkeypatch, said):
-        monkeypatch.setattr(request_handler, "IDLE_TIMEOUT_S", 0.05)
+    @with_lane_limits(idle_timeout_s=0.05)
+    def test_that_sends_no_whole_request_is_cut_off(self, hosts, said):
         with dial(hosts) as connection:
             connection.sendall(said)
             assert read_to_end(connection) == b""
@@ -607,8 +608,8 @@ class TestSlowPeer:
             assert read_to_end(silent) == b""
         await until(lambda: not hosts.server._connections)
 
-    def test_that_does_not_finish_its_handshake_is_cut_off(self, hosts, monkeypatch):
-        monkeypatch.setattr(pending_connections, "HELLO_TIMEOUT_S", 0.05)
+    @with_lane_limits(hello_timeout_s=0.05)
+    def test_that_does_not_finish_its_handshake_is_cut_off(self, hosts):
         with socket.create_connection(("127.0.0.1", hosts.server.port)) as silent:
             silent.sendall(b"\x16\x03")
             assert has_ended(silent)
@@ -642,8 +643,8 @@ class TestStrangers:
             session = client.http.sock.session
             assert session is None or not session.has_ticket
 
-    async def test_are_bound_for_each_address_and_the_oldest_makes_room(self, hosts, monkeypatch):
-        monkeypatch.setattr(pending_connections, "MAX_PENDING_PER_ADDRESS", 3)
+    @with_lane_limits(max_pending_per_address=3)
+    async def test_are_bound_for_each_address_and_the_oldest_makes_room(self, hosts):
         with contextlib.ExitStack() as stack:
             crowd = [stack.enter_context(stranger(hosts)) for _ in range(4)]
             assert has_ended(crowd[0])
@@ -653,10 +654,10 @@ class TestStrangers:
             assert is_open(beside)
             assert all(map(is_open, crowd[1:]))
 
-    def test_speak_and_make_room_in_the_same_moment(self, hosts, monkeypatch):
+    def test_speak_and_make_room_in_the_same_moment(self, hosts):
         """The port goes on, without an error for a connection that it has just closed."""
-        monkeypatch.setattr(pending_connections, "MAX_PENDING_PER_ADDRESS", 1)
-        port = Listener(("127.0.0.1", 0), hosts.server.grants.context, lambda *_: None)
+        limits = LaneLimits(max_pending_per_address=1)
+        port = Listener(("127.0.0.1", 0), hosts.server.grants.context, lambda *_: None, limits)
         address = ("127.0.0.1", port.port)
         with socket.create_connection(address) as first:
             port._accept_and_read()
@@ -667,9 +668,9 @@ class TestStrangers:
         port.listen()
         port.close_port()
 
-    async def test_make_room_for_a_peer_that_has_said_hello(self, hosts, monkeypatch):
+    @with_lane_limits(max_pending_per_address=3)
+    async def test_make_room_for_a_peer_that_has_said_hello(self, hosts):
         """Idle connections that come later do not end a handshake that goes on."""
-        monkeypatch.setattr(pending_connections, "MAX_PENDING_PER_ADDRESS", 3)
         hello = client_hello(hosts)
         with contextlib.ExitStack() as stack:
             slow = stack.enter_context(stranger(hosts))
@@ -680,8 +681,8 @@ class TestStrangers:
                 assert has_ended(dropped)
             assert slow.recv(1)
 
-    async def test_make_room_for_an_address_that_was_authenticated(self, hosts, monkeypatch):
-        monkeypatch.setattr(pending_connections, "MAX_PENDING", 3)
+    @with_lane_limits(max_pending=3)
+    async def test_make_room_for_an_address_that_was_authenticated(self, hosts):
         with LaneTestClient(hosts) as client:
             assert client.request("manifest", ALL)[0] == 200
         with contextlib.ExitStack() as stack:
@@ -692,7 +693,7 @@ class TestStrangers:
                 assert has_ended(dropped)
             assert is_open(known)
 
-    def test_have_two_seconds_to_say_hello(self, hosts):
+    def test_have_two_seconds_to_say_hello(self, hosts, lane_limits):
         """However they pass the time, and without a thread each."""
         began, threads = time.monotonic(), threading.active_count()
         with stranger(hosts) as silent, stranger(hosts) as slow:
@@ -700,10 +701,10 @@ class TestStrangers:
             assert threading.active_count() == threads
             for one in (silent, slow):
                 assert has_ended(one)
-        assert pending_connections.HELLO_TIMEOUT_S == 2
+        assert lane_limits.hello_timeout_s == 2
         assert 2 <= time.monotonic() - began < HANG_TIMEOUT_S
 
-    async def test_two_thousand_from_one_address_leave_hops_as_fast_as_before(self, hosts):
+    async def test_two_thousand_from_one_address_leave_hops_as_fast_as_before(self, hosts, lane_limits):
         """The address is the peer's own, and the strangers come again as soon as they are dropped."""
         write_random(hosts.data / "file", 10)
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -728,7 +729,7 @@ class TestStrangers:
             began = time.monotonic()
             for number in range(5):
                 await hosts.move(hosts.order("/data/", f"/archive/{number}/"))
-                assert hosts.server._server.pending_count <= pending_connections.MAX_PENDING_PER_ADDRESS
+                assert hosts.server._server.pending_count <= lane_limits.max_pending_per_address
             assert time.monotonic() - began < HANG_TIMEOUT_S
         finally:
             over.set()
@@ -781,8 +782,8 @@ def client_hello(hosts) -> bytes:
     return outgoing.read()
 
 
-def test_a_hop_has_a_maximum_of_connections(hosts, monkeypatch):
-    monkeypatch.setattr(server, "MAX_CONNECTIONS_PER_HOP", 2)
+@with_lane_limits(max_connections_per_hop=2)
+def test_a_hop_has_a_maximum_of_connections(hosts):
     with LaneTestClient(hosts) as one, LaneTestClient(hosts) as two:
         for client in (one, two):
             assert client.request("manifest", ALL)[0] == 200
@@ -844,8 +845,8 @@ def test_a_connection_reset_before_the_handshake_is_closed(hosts, server_side):
     assert reset.value.errno == errno.ECONNRESET
 
 
+@with_lane_limits(accept_backoff_s=0)
 async def test_without_descriptors_it_pauses_and_continues(hosts, monkeypatch, caplog):
-    monkeypatch.setattr(listener, "ACCEPT_BACKOFF_S", 0)
     original, left = socket.socket.accept, [3]
 
     def exhausted(self):

@@ -10,27 +10,27 @@ from typing import Any
 import pytest
 
 from agent.files.digests import RANGE_BYTES
-from agent.lane import connector
+from agent.lane.limits import LaneLimits
 from agent.lane.peer_paths import PeerPath
-from agent.lane.relay import listener
 from agent.lane.relay.bucket import RelayBucket
 from events.commands import Move, Relay
 from events.views import CredentialsView
 from infra.local.demo_files import MIB, differences, listing, write_random
-from tests.support.hosts import Hosts, closed_port
+from tests.support.hosts import Hosts, closed_port, with_lane_limits
 from tests.support.network_proxy import NetworkProxy
 from tests.support.waiting import HANG_TIMEOUT_S, until
 
 BUCKET = "relay"
+RELAYED = PeerPath(dialed=False, relayed=True)
 
 
 class RelayedHosts(Hosts):
     """server-b and server-c, which cannot dial each other, and a bucket between them."""
 
-    def __init__(self, folder: Path, cloud: Any) -> None:
+    def __init__(self, folder: Path, cloud: Any, lane_limits: LaneLimits) -> None:
         self.url = cloud.url
         self.relay_allowed = True
-        super().__init__(folder, dials="neither")
+        super().__init__(folder, "neither", lane_limits)
         self.s3 = cloud.client("s3")
         self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
 
@@ -68,13 +68,19 @@ class RelayedHosts(Hosts):
         self.server.listen()
 
 
+LIMITS = LaneLimits(
+    dial_timeout_s=0.5, handshake_timeout_s=HANG_TIMEOUT_S, relay_answer_timeout_s=HANG_TIMEOUT_S
+)
+
+
 @pytest.fixture
-def hosts(tmp_path, cloud, monkeypatch) -> Iterator[RelayedHosts]:
-    monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(listener, "DIAL_TIMEOUT_S", 0.1)
-    monkeypatch.setattr(listener, "HANDSHAKE_TIMEOUT_S", HANG_TIMEOUT_S)
-    monkeypatch.setattr("agent.lane.relay.dialer.ANSWER_TIMEOUT_S", HANG_TIMEOUT_S)
-    made = RelayedHosts(tmp_path, cloud)
+def lane_limits() -> LaneLimits:
+    return LIMITS
+
+
+@pytest.fixture
+def hosts(tmp_path, cloud, lane_limits) -> Iterator[RelayedHosts]:
+    made = RelayedHosts(tmp_path, cloud, lane_limits)
     yield made
     made.close()
 
@@ -96,6 +102,8 @@ class TestRelayedHop:
 
         assert hosts.observer.connections == ["relay"]
         assert differences(listing(hosts.data), listing(hosts.archive)) == []
+        assert hosts.server.peer_paths.recall("server-c") == RELAYED
+        assert hosts.destination_server.peer_paths.recall("server-b") == RELAYED
         hosts.release(order)
         await bucket_is_empty(hosts)
 
@@ -243,26 +251,23 @@ class TestKilledDestination:
 
 
 class TestRelayedLastTime:
-    async def test_uses_the_relay_at_once(self, hosts, monkeypatch):
+    @with_lane_limits(**vars(LIMITS) | {"dial_timeout_s": 3600})
+    async def test_uses_the_relay_at_once(self, hosts):
         """Neither side waits for a direct connection: the hop ends long before the search for one."""
         write_random(hosts.data / "x", 10)
-        await hosts.move(hosts.order("/data/x", "/archive/1"))
-        last_path = PeerPath(dialed=False, relayed=True)
-        await until(lambda: hosts.server.peer_paths.recall("server-c") == last_path)
-        assert hosts.destination_server.peer_paths.recall("server-b") == last_path
+        hosts.server.peer_paths.remember("server-c", RELAYED)
+        hosts.destination_server.peer_paths.remember("server-b", RELAYED)
+        order = hosts.order("/data/x", "/archive/x")
 
-        for module in (connector, listener):
-            monkeypatch.setattr(module, "DIAL_TIMEOUT_S", 3600)
-        order = hosts.order("/data/x", "/archive/2")
         await hosts.move(order)
 
         assert hosts.observer.connections == ["relay"]
-        assert (hosts.archive / "2").read_bytes() == (hosts.data / "x").read_bytes()
+        assert (hosts.archive / "x").read_bytes() == (hosts.data / "x").read_bytes()
         hosts.release(order)
 
     async def test_connects_directly_once_that_works(self, hosts):
         write_random(hosts.data / "x", 10)
-        hosts.destination_server.peer_paths.remember("server-b", PeerPath(dialed=False, relayed=True))
+        hosts.destination_server.peer_paths.remember("server-b", RELAYED)
         line = NetworkProxy(hosts.server.port, "from target")
         hosts.b_endpoints = (line.endpoint,)
 
@@ -277,7 +282,7 @@ class TestRelayedLastTime:
 
     async def test_connects_directly_without_the_bucket(self, hosts):
         write_random(hosts.data / "x", 10)
-        hosts.destination_server.peer_paths.remember("server-b", PeerPath(dialed=False, relayed=True))
+        hosts.destination_server.peer_paths.remember("server-b", RELAYED)
         line = NetworkProxy(hosts.server.port, "from target")
         hosts.b_endpoints = (line.endpoint,)
         order = hosts.order("/data/x", "/archive/x")
@@ -299,8 +304,8 @@ class TestRelayFailure:
         assert "relay" not in error.problem.message
         assert hosts.objects() == {}
 
-    async def test_without_an_answer_is_named_after_all_addresses(self, hosts, monkeypatch):
-        monkeypatch.setattr("agent.lane.relay.dialer.ANSWER_TIMEOUT_S", 1.0)
+    @with_lane_limits(**vars(LIMITS) | {"relay_answer_timeout_s": 1.0})
+    async def test_without_an_answer_is_named_after_all_addresses(self, hosts):
         write_random(hosts.data / "x", 10)
         order = hosts.order("/data/x", "/archive/")
         hosts.release(order)

@@ -160,9 +160,8 @@ def running_workers() -> int:
 @pytest.mark.parametrize(("most", "settles"), [(10**9, worker_pool.MAX_WORKERS), (2_000_000, 2)])
 def test_pool_grows_only_while_throughput_grows(monkeypatch, most: int, settles: int) -> None:
     pipe = FakeNetwork(1_000_000, most)
-    monkeypatch.setattr(worker_pool, "SCALE_INTERVAL_S", 0.01)
     monkeypatch.setattr(worker_pool, "time", pipe)
-    crowd = WorkerPool(pipe.fetch, pipe.moved, 2, worker_pool.MAX_WORKERS)
+    crowd = WorkerPool(pipe.fetch, pipe.moved, 2, worker_pool.MAX_WORKERS, sample_s=0.01)
     crowd.spawn_workers()
     with pipe.changed:
         assert pipe.changed.wait_for(lambda: pipe.peak > 2 and pipe.working == settles, HANG_TIMEOUT_S)

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from agent.files.digests import DIGEST_BYTES, RANGE_BYTES, digest_of
-from agent.lane import client, sparse_ranges
+from agent.lane import sparse_ranges
 from agent.pull.destination import PARTIAL_PREFIX
 from infra.local.demo_files import MIB
-from tests.support.hosts import Hosts
+from tests.support.hosts import Hosts, with_lane_limits
 from tests.support.waiting import until
 
 Respond = Callable[[ssl.SSLSocket, str, dict], None]
@@ -191,8 +191,8 @@ def of_range(body: dict) -> bytes:
     ],
     ids=["more", "less", "little", "chunks", "negative", "no digest"],
 )
-async def test_range_of_wrong_length_is_rejected(hosts, hostile, answer, monkeypatch):
-    monkeypatch.setattr(client, "READ_TIMEOUT_S", 0.5)
+@with_lane_limits(read_timeout_s=0.5)
+async def test_range_of_wrong_length_is_rejected(hosts, hostile, answer):
     hostile(serving(2 * MIB, answer))
     assert await ends(hosts) == "source-unreachable"
 

@@ -3,19 +3,16 @@
 import threading
 import time
 
-import pytest
-
 from agent.files.listing import FileEntry
-from agent.pull.job_queue import BATCH_LINGER_S, JobQueue, PackJob
+from agent.pull.job_queue import JobQueue, PackJob
+from agent.pull.limits import PullLimits
 from tests.support.waiting import HANG_TIMEOUT_S
 
 HOUR = 3600.0
 
 
-@pytest.fixture
-def endless_linger(monkeypatch):
-    """Make the linger so long that no batch is ever ready by time alone."""
-    monkeypatch.setattr("agent.pull.job_queue.BATCH_LINGER_S", HOUR)
+ENDLESS = PullLimits(batch_linger_s=HOUR)
+"""The linger is so long that no batch is ever ready by time alone."""
 
 
 def small(number: int) -> FileEntry:
@@ -29,8 +26,8 @@ def take_in_thread(jobs: JobQueue) -> tuple[threading.Thread, list[object]]:
     return thread, taken
 
 
-def test_files_added_together_are_one_pack(endless_linger):
-    jobs = JobQueue(pack_files=3)
+def test_files_added_together_are_one_pack():
+    jobs = JobQueue(3, ENDLESS)
     thread, taken = take_in_thread(jobs)
     for number in range(3):
         assert taken == []
@@ -39,8 +36,8 @@ def test_files_added_together_are_one_pack(endless_linger):
     assert taken == [PackJob((small(0), small(1), small(2)))]
 
 
-def test_end_of_planning_releases_an_open_batch(endless_linger):
-    jobs = JobQueue(pack_files=3)
+def test_end_of_planning_releases_an_open_batch():
+    jobs = JobQueue(3, ENDLESS)
     threads = [take_in_thread(jobs) for _ in range(3)]
     jobs.add(small(0))
     jobs.planning_done()
@@ -56,15 +53,15 @@ def test_end_of_planning_releases_an_open_batch(endless_linger):
 
 
 def test_single_file_is_taken_after_the_linger():
-    jobs = JobQueue(pack_files=3)
+    jobs = JobQueue(3, PullLimits())
     started = time.monotonic()
     jobs.add(small(0))
     assert jobs.take() == PackJob((small(0),))
-    assert time.monotonic() - started >= BATCH_LINGER_S
+    assert time.monotonic() - started >= PullLimits().batch_linger_s
 
 
-def test_file_queued_again_after_planning_is_taken_at_once(endless_linger):
-    jobs = JobQueue(pack_files=3)
+def test_file_queued_again_after_planning_is_taken_at_once():
+    jobs = JobQueue(3, PullLimits())
     jobs.planning_done()
     jobs.add(small(0), block=False)
     assert jobs.take() == PackJob((small(0),))

@@ -18,21 +18,21 @@ from agent.files.digests import RANGE_BYTES
 from agent.files.listing import FileEntry
 from agent.files.paths import PARTIAL_PREFIX
 from agent.identity import lane_certificate
-from agent.lane import connector
 from agent.lane.client import LaneClient
-from agent.pull import destination, ledger, pull, spool, worker_context
+from agent.pull import destination, ledger, pull, worker_context
 from agent.pull.bandwidth import BandwidthSchedule, SharedBandwidth
 from agent.pull.job_queue import JobQueue, RangeJob
+from agent.pull.limits import PullLimits
 from agent.pull.source import LocalReader, SourceConnectionError
 from infra.local.demo_files import MIB, differences, listing, write_random
-from tests.support.hosts import Hosts
+from tests.support.hosts import Hosts, with_lane_limits
 from tests.support.waiting import HANG_TIMEOUT_S, until
 
 
 @pytest.fixture(params=["destination", "source"])
-def hosts(tmp_path, request):
+def hosts(tmp_path, request, lane_limits):
     """Run each test with either agent dialing."""
-    hosts = Hosts(tmp_path, dials=request.param)
+    hosts = Hosts(tmp_path, request.param, lane_limits)
     yield hosts
     hosts.close()
 
@@ -121,8 +121,8 @@ class TestTree:
         assert hosts.progress.files_unchanged == hosts.progress.files_total  # links, too
         assert hosts.progress.bytes_done == hosts.progress.bytes_total == hosts.progress.bytes_unchanged
 
-    async def test_long_listing_spills_to_disk(self, hosts, monkeypatch):
-        monkeypatch.setattr(spool, "MAX_IN_MEMORY", 7)
+    async def test_long_listing_spills_to_disk(self, hosts):
+        hosts.pull_limits = PullLimits(max_spooled_in_memory=7)
         odd_tree(hosts.data / "tree")
         await hosts.move(hosts.order("/data/tree/", "/archive/"))
         assert differences(listing(hosts.data / "tree"), listing(hosts.archive)) == []
@@ -186,8 +186,8 @@ class TestBrokenConnection:
 
         assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
 
-    async def test_permanent_failure_lists_each_address(self, hosts, monkeypatch):
-        monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 0.5)
+    @with_lane_limits(dial_timeout_s=0.5)
+    async def test_permanent_failure_lists_each_address(self, hosts):
         write_random(hosts.data / "x", 10)
         order = hosts.order("/data/x", "/archive/")
         hosts.server.shut_down()
@@ -198,8 +198,8 @@ class TestBrokenConnection:
         assert error.problem.retryable
         assert hosts.proxy.endpoint in error.problem.message
 
-    async def test_other_agent_at_the_address_is_rejected(self, hosts, tmp_path, monkeypatch):
-        monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 0.5)
+    @with_lane_limits(dial_timeout_s=0.5)
+    async def test_other_agent_at_the_address_is_rejected(self, hosts, tmp_path):
         write_random(hosts.data / "x", 10)
         order = hosts.order("/data/x", "/archive/")
         (tmp_path / "mallory").mkdir()
@@ -434,7 +434,7 @@ class TestDamage:
 
 def test_workers_wait_for_a_requeued_file():
     """A worker that waits for a job during the last range is not told that all jobs are done."""
-    jobs = JobQueue(10)
+    jobs = JobQueue(10, PullLimits())
     jobs.add(FileEntry("f", "a", MIB), tries=1)
     jobs.planning_done()
     last = jobs.take()
@@ -516,11 +516,10 @@ async def test_path_outside_the_roots_is_refused(hosts):
     assert error.problem.code == "outside-roots"
 
 
-async def test_hop_that_is_no_longer_served_fails(hosts, monkeypatch):
+async def test_hop_that_is_no_longer_served_fails(hosts):
     write_random(hosts.data / "big", 4 * RANGE_BYTES)
     order = hosts.order("/data/big", "/archive/big")
     async with hosts.held(order, lambda progress: progress.bytes_done, no_progress_timeout_s=0.3) as moving:
-        monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 0.3)
         hosts.server.revoke(order.hop_id)
     with pytest.raises(HopError) as caught:
         await moving

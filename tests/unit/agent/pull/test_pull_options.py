@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from agent.files.listing import FileEntry
-from agent.pull import destination, pull_attempt
+from agent.pull import destination
 from agent.pull.job_queue import JobQueue
+from agent.pull.limits import PullLimits
 from tests.support.hosts import ways
 from tests.support.waiting import until
 
@@ -187,9 +188,8 @@ class TestChecksum:
         await hosts.move(hosts.order("/data/", "/archive/", compare="checksum"))
         assert tree(hosts.archive) == tree(hosts.data)
 
-    async def test_many_comparisons_do_not_deadlock(self, hosts, monkeypatch):
-        monkeypatch.setattr("agent.pull.job_queue.MAX_QUEUED_PACKS", 1)
-        monkeypatch.setattr("agent.pull.job_queue.MAX_CHECKSUM_FILES", 2)
+    async def test_many_comparisons_do_not_deadlock(self, hosts):
+        hosts.pull_limits = PullLimits(max_queued_packs=1, max_checksum_files=2)
         for number in range(100):
             fill(hosts.data, **{f"f{number}": f"{number:03}"})
             fill(hosts.archive, **{f"f{number}": f"{number % 50:03}"})
@@ -323,8 +323,7 @@ def full(descriptor: int, size: int) -> None:
 
 class TestFullDisk:
     async def test_hop_waits_for_space_and_resumes(self, hosts, monkeypatch):
-        monkeypatch.setattr(pull_attempt, "POLL_INTERVAL_S", 0.01)
-        monkeypatch.setattr(pull_attempt, "FULL_DISK_RETRY_S", 0.2)
+        hosts.pull_limits = PullLimits(space_poll_interval_s=0.01, full_disk_retry_s=0.2)
         fill(hosts.data, a=b"a" * BIG, b=b"b" * BIG)
         with monkeypatch.context() as patch:
             patch.setattr(destination.disk, "preallocate", full)
@@ -346,7 +345,7 @@ class TestFullDisk:
 
 
 def test_finished_big_files_are_released():
-    jobs = JobQueue(512)
+    jobs = JobQueue(512, PullLimits())
     jobs.add(FileEntry("f", "big", BIG))
     jobs.planning_done()
     job = jobs.take()

@@ -13,7 +13,7 @@ import pytest
 
 from agent.backoff import Backoff
 from agent.files.paths import PARTIAL_PREFIX
-from agent.pull import pull_attempt, worker_context
+from agent.pull.limits import PullLimits
 from infra.local.demo_files import MIB, differences, listing
 from tests.support.hosts import Hosts
 from tests.support.waiting import until
@@ -25,10 +25,9 @@ KILLS = 4
 
 
 @pytest.fixture
-def hosts(tmp_path, monkeypatch) -> Iterator[Hosts]:
-    monkeypatch.setattr(worker_context, "RETRY_BACKOFF", Backoff(0.01, 0.02))
-    monkeypatch.setattr(pull_attempt, "RETRY_BACKOFF", Backoff(0.01, 0.01))
+def hosts(tmp_path) -> Iterator[Hosts]:
     hosts = Hosts(tmp_path)
+    hosts.pull_limits = PullLimits(pass_backoff=Backoff(0.01, 0.01), request_backoff=Backoff(0.01, 0.02))
     yield hosts
     hosts.close()
 

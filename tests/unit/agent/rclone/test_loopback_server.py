@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import threading
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -90,7 +91,8 @@ def test_a_real_other_user_gets_nothing(server, monkeypatch):
 
 
 def test_what_the_kernel_does_not_tell_is_refused(server, monkeypatch, tmp_path):
-    monkeypatch.setattr(loopback_server, "_SOCKETS", tmp_path / "none")
+    without_list = partial(user_of, sockets=tmp_path / "none")
+    monkeypatch.setattr(loopback_server, "user_of", without_list)
     with pytest.raises((ConnectionError, http.client.RemoteDisconnected)):
         status(server)
 

@@ -4,11 +4,13 @@ import asyncio
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,6 +27,7 @@ from agent.host_info import find_rclone
 from agent.movers import mover_for
 from agent.pull import manifest_outbox
 from agent.pull.bandwidth import RateLimiter
+from agent.pull.limits import PullLimits
 from agent.pull.manifest_outbox import ManifestOutbox
 from agent.pull.mover import HopResult, HostResources
 from agent.pull.progress import ProgressCounter
@@ -110,9 +113,12 @@ class Host:
         )
         roots = Roots([RootConfig(path="/data", access="rw", directory=self.data)])
         host = HostResources(roots, self.state, remotes=self.remotes, manifests=self.manifests)
-        mover = mover_for(order, host=host, identities=None, credentials=no_credentials_expected)
+        limits = PullLimits()
         if no_progress_timeout_s is not None:
-            mover._no_progress_timeout_s = no_progress_timeout_s
+            limits = replace(limits, no_progress_timeout_s=no_progress_timeout_s)
+        mover = mover_for(
+            order, host=host, identities=None, credentials=no_credentials_expected, limits=limits
+        )
         return await mover.move(order, self.progress_counter, self.observer)
 
     def held(
@@ -587,7 +593,8 @@ class TestUnsizedFiles:
         assert [path.name for path in (host.data / "got").iterdir()] == ["good"]
 
     async def test_too_little_space_is_reported(self, host, documents, monkeypatch):
-        monkeypatch.setattr(unsized_files, "RESERVED_FREE_BYTES", 2**62)
+        usage = shutil.disk_usage(host.state)._replace(free=unsized_files.RESERVED_FREE_BYTES)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
         write_random(documents / "deep/notes", 500)
         error = await host.fails("web:", "/data/got/")
         assert [one.code for one in error.failures] == ["size-unknown"]

@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,11 @@ from agent.files.paths import PARTIAL_PREFIX
 from agent.files.roots import Roots
 from agent.identity import lane_certificate
 from agent.movers import mover_for
+from agent.pull.limits import PullLimits
 from agent.pull.mover import HopResult, HostResources
 from agent.pull.progress import ProgressCounter
 from agent.rclone import s3_process
+from agent.rclone.push import rclone_push
 from agent.rclone.upload_list import UploadList
 from events.commands import Move, S3Route
 from events.locations import AgentLocation, S3Location
@@ -96,16 +99,20 @@ class Host:
         self, order: Move, no_progress_timeout_s: float | None = None, progress: ProgressCounter | None = None
     ) -> HopResult:
         self.progress_counter, self.observer = progress or ProgressCounter(), RecordingObserver()
-        roots = Roots([RootConfig(path="/data", access="rw", directory=self.data)])
+        limits = PullLimits()
+        if no_progress_timeout_s is not None:
+            limits = replace(limits, no_progress_timeout_s=no_progress_timeout_s)
         mover = mover_for(
             order,
-            host=HostResources(roots, self.state),
+            host=self.resources(),
             identities=self._identity,
             credentials=self.credentials,
+            limits=limits,
         )
-        if no_progress_timeout_s is not None:
-            mover._no_progress_timeout_s = no_progress_timeout_s
         return await mover.move(order, self.progress_counter, self.observer)
+
+    def resources(self) -> HostResources:
+        return HostResources(Roots([RootConfig(path="/data", access="rw", directory=self.data)]), self.state)
 
     def held(self, order: Move, reached: Reached) -> AbstractAsyncContextManager[asyncio.Task[HopResult]]:
         """Run the move, held once `reached` until the end of the block, and return its task."""
@@ -514,12 +521,15 @@ class TestPushToS3:
         assert set(host.keys()) == {"kept/kept"}
         assert host.progress().files_unchanged == 0
 
-    async def test_more_failures_than_are_logged_lines_kept_are_all_named(self, host, monkeypatch):
-        monkeypatch.setattr("agent.rclone.push.MAX_LOG_LINES", 3)
+    async def test_more_failures_than_are_logged_lines_kept_are_all_named(self, host):
         for number in range(12):
             write_random(host.data / f"t/{number}", 5)
         host.stand_before(lambda method, *_: S3Error(403, "AccessDenied") if method == "PUT" else None)
-        error = await host.fails(host.order("/data/t/", f"s3://{BUCKET}/kept/"))
+        order = host.order("/data/t/", f"s3://{BUCKET}/kept/")
+        push = rclone_push(order, host.resources(), host.credentials, max_log_lines=3)
+        with pytest.raises(HopError) as caught:
+            await push.move(order, ProgressCounter(), RecordingObserver())
+        error = caught.value
         assert error.failures_total == 12
         assert {one.code for one in error.failures} == {"s3-denied"}
 

@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import platform
+import re
 import subprocess
 import tarfile
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.doctor import enable_bbr
 from infra.kit import make
 from tests.support.kits import dependencies
 from tests.support.waiting import HANG_TIMEOUT_S
@@ -165,3 +167,20 @@ def test_rclone_of_its_own_release_takes_the_place_of_the_packaged_one(tmp_path,
 
 def test_the_script_is_valid_bash():
     subprocess.run(["bash", "-n", SCRIPT], check=True)
+
+
+@pytest.mark.parametrize(("allowed", "offered"), [("reno cubic", True), ("reno bbr", False), (None, False)])
+def test_bbr_is_offered_where_the_agent_may_not_use_it(tmp_path, allowed, offered):
+    """By the commands that the doctor names, too."""
+    if allowed:
+        (tmp_path / "allowed").write_text(f"{allowed}\n")
+    functions = re.findall(r"^(?:say|offer_bbr)\(\) \{.*?\}$", SCRIPT.read_text(), re.DOTALL | re.MULTILINE)
+    process = subprocess.run(
+        ["bash", "-euc", "\n".join([*functions, 'offer_bbr "$1"']), "bash", tmp_path / "allowed"],
+        capture_output=True,
+        text=True,
+        timeout=HANG_TIMEOUT_S,
+        check=True,
+    )
+    commands = [line.removeprefix("·   ") for line in process.stderr.splitlines()[1:]]
+    assert commands == (enable_bbr(allowed.split()).splitlines() if offered else [])

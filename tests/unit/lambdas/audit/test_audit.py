@@ -383,19 +383,17 @@ class TestSizes:
         assert len(large_ones) == len(set(large_ones)) == 25
         assert seen == sorted(seen, reverse=True)
 
-    def test_a_page_of_large_links_ends_early_too(self, fleet, monkeypatch):
-        monkeypatch.setattr("lambdas.store.audit.MAX_PAGE_BYTES", 1_000)
+    def test_a_page_of_large_links_ends_early_too(self, fleet):
         for _ in range(6):
             fleet.post("/transfers", RAW)
             stream()
-        day, numbers, cursor = f"{datetime.now(UTC):%Y-%m-%d}", [], {}
-        while True:
-            page = fleet.get(f"/audit/chain/{day}", limit="200", **cursor).body
-            numbers += [link["number"] for link in page["links"]]
-            if not page["next"]:
-                break
-            assert len(page["links"]) < 6
-            cursor = {"after": page["next"]}
+        numbers, after = [], 0
+        while after is not None:
+            links, after = adapters.audit_store().links(
+                f"{datetime.now(UTC):%Y-%m-%d}", after, 200, max_bytes=1_000
+            )
+            assert len(links) < 6
+            numbers += [link.number for link in links]
         assert numbers == [1, 2, 3, 4, 5, 6]
 
 

@@ -1,12 +1,12 @@
 """Totals of today and of the last 30 days, for the console's first page."""
 
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.client import BaseClient
 
-from lambdas.store import transfer_totals
+from lambdas.store.transfer_totals import totals
 
 RAW = {"source": "server-b:/data/raw/", "destinations": ["server-c:/primary/"]}
 
@@ -57,12 +57,12 @@ def test_today_begins_where_the_caller_s_day_begins(fleet):
     assert fleet.get("/overview", midnight="yesterday").status == 400
 
 
-def test_only_the_newest_are_counted_and_marked_incomplete(fleet, monkeypatch):
-    monkeypatch.setattr(transfer_totals, "MAX_COUNTED", 2)
+def test_only_the_newest_are_counted_and_marked_incomplete(fleet):
     for _ in range(3):
         asked(fleet)
-    month = fleet.get("/overview").body["month"]
-    assert (month["transfers"], month["complete"]) == (2, False)
+    until = datetime.now(UTC) + timedelta(minutes=1)
+    [month] = totals((until - timedelta(days=30),), until, max_counted=2)
+    assert (month.transfers, month.complete) == (2, False)
 
 
 def test_it_costs_no_scan_and_a_fixed_number_of_reads(fleet, monkeypatch):

@@ -20,6 +20,7 @@ import { TagBadges } from "../../components/TagBadges";
 import { ClockSkew, Name, State, When } from "../../components/text";
 import { transferColumns } from "../../components/transferColumns";
 import { UpdateAgents } from "../../components/UpdateAgents";
+import { safeText } from "../../format/names";
 import { bytes, decimal } from "../../format/sizes";
 import { useAgent, useTransfers } from "../../hooks/queries";
 import { useNarrow } from "../../hooks/useMedia";
@@ -110,7 +111,7 @@ function Actions({ agent }: { agent: Agent }) {
 function facts(agent: Agent) {
   const labels = t().agent;
   const { hostname, ip_address, last_heartbeat, connected_at, load, skew, tags } = agent;
-  const { remotes } = agent.capabilities;
+  const { remotes, congestion_control } = agent.capabilities;
   return [
     { label: labels.server, value: <Name>{[hostname, ip_address].filter(Boolean).join(" · ")}</Name> },
     {
@@ -127,9 +128,15 @@ function facts(agent: Agent) {
     { label: labels.version, value: agent.version },
     { label: labels.certificate, value: <Keys agent={agent} /> },
     { label: labels.endpoints, value: agent.endpoints.join(", ") || labels.noEndpoints },
+    ...(congestion_control ? [{ label: labels.congestion, value: congestionText(congestion_control) }] : []),
     ...(remotes.length ? [{ label: labels.remotes, value: <Remotes remotes={remotes} /> }] : []),
     ...(Object.keys(tags).length ? [{ label: t().common.tags, value: <TagBadges tags={tags} /> }] : []),
   ];
+}
+
+function congestionText(algorithm: string): string {
+  const name = safeText(algorithm);
+  return name === "bbr" ? name : t().agent.withoutBbr(name);
 }
 
 /** rclone remotes of the host: `archive: s3, read only`. */

@@ -108,11 +108,13 @@ function HopSummary({ hop }: { hop: Hop }) {
 }
 
 /** Return the route as text, with the connection that was used; old agents describe it in `via`. */
-function routeText({ route, connection: way, via }: Hop): string {
+export function routeText({ route, connection: way, via }: Hop): string {
   const known: Record<string, string> = t().transfer.routes;
   const really = way?.kind ?? route;
   const kind = known[really] ?? really;
-  const how = way?.dialed_by && way.address ? t().transfer.dialed(way.dialed_by, way.address) : via;
+  const dialed = way?.dialed_by && way.address ? t().transfer.dialed(way.dialed_by, way.address) : via;
+  const congestion = way?.congestion_control ? t().transfer.congestion(way.congestion_control) : "";
+  const how = [dialed, congestion].filter(Boolean).join(", ");
   return how && how !== really ? `${safeText(kind)} (${safeText(how)})` : safeText(kind);
 }
 
