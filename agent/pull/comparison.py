@@ -14,7 +14,7 @@ from agent.files import kept_times
 from agent.files.digests import read_digest
 from agent.files.kept_times import KeptTimes
 from agent.files.listing import MAX_NUMBER, READ_FLAGS, FileEntry, stored_ns
-from agent.files.paths import PARTIAL_PREFIX
+from agent.files.paths import new_probe
 from agent.files.roots import Tree
 from agent.pull.ledger import Ledger
 from events.options import Options
@@ -186,7 +186,7 @@ class Comparer:
     def _probe_beside(self, path: str) -> KeptTimes | None:
         """Try with a file that has no name, or else only for a moment: a dry run shows nothing.
 
-        Raises OSError.
+        Raises OSError, or HopError if the state directory takes no more.
         """
         unnamed, named = _PROBE_FLAGS
         try:
@@ -194,7 +194,8 @@ class Comparer:
         except OSError:
             if self._options.dry_run:
                 raise
-            name = f"{PARTIAL_PREFIX}{os.urandom(8).hex()}"
+            name = new_probe(self._ledger.hop_id)
+            self._ledger.partial_directories.add(self._tree.name(path).rpartition("/")[0] or "/")
             descriptor = self._tree.open_beside(path, name, named, 0o600)
             self._tree.unlink_beside(path, name)
         try:
