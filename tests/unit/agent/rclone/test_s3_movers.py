@@ -385,6 +385,22 @@ class TestPullFromS3:
         await host.move(order)
         assert (host.progress().files_unchanged, host.progress_counter.bytes_moved) == (1, 0)
 
+    @pytest.mark.parametrize("overwrite", ["always", "newer"])
+    @pytest.mark.parametrize("size", [5, RANGE_BYTES + 1])
+    async def test_an_event_brings_the_version_that_it_tells_of_to_a_host_whose_clock_is_ahead(
+        self, host, monkeypatch, overwrite, size
+    ):
+        """A template's run; for a clock that is a minute ahead, each version seems to have settled."""
+        written = datetime.now(UTC).replace(microsecond=0)
+        host.stand_before(lambda *_: None, written)
+        monkeypatch.setattr("agent.rclone.source.time.time_ns", lambda: int((written.timestamp() + 60) * 1e9))
+        order = host.order(f"s3://{BUCKET}/in/", "/data/", overwrite=overwrite, selection=("a",))
+        for version in (b"1", b"2", b"2"):
+            host.put("in/a", version * size)
+            await host.move(order)
+            assert (host.data / "a").read_bytes() == version * size
+        assert host.progress().files_unchanged == 1
+
     async def test_a_pause_loses_only_objects_in_progress(self, host):
         host.put("in/big", os.urandom(4 * RANGE_BYTES))
         order = host.order(f"s3://{BUCKET}/in/", "/data/", streams=1)
