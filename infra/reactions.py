@@ -11,6 +11,7 @@ from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.stage import Stage
 from infra.store import AUDIT, STREAMED, Tables
 from infra.suppressions import suppress_finding, suppress_wildcards
 from lambdas.store.transfer_rows import TIMELINE
@@ -92,12 +93,13 @@ class Retries(Construct):
     a schedule to create and to delete.
     """
 
-    def __init__(self, scope: Construct, name: str, on_retry: lambda_.Function) -> None:
+    def __init__(self, scope: Construct, name: str, stage: Stage, on_retry: lambda_.Function) -> None:
         super().__init__(scope, name)
         self.dead = queue(self, "Dead")
         self.waiting = queue(
             self,
             "Waiting",
+            enforce_ssl=stage.protected,  # functions of the embedded cloud call it over plain HTTP
             visibility_timeout=Duration.seconds(6 * 60),
             retention_period=Duration.hours(1),  # the sweep has long made up for what is older
             dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=_MAX_ATTEMPTS, queue=self.dead),

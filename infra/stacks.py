@@ -33,7 +33,7 @@ class Control(cdk.Stack):
         self._buckets = [state.media.bucket_name, *stage.buckets]
         self.failures = reactions.queue(self, "Failures")
         self.functions = Functions(self, "Functions", stage, failures=self.failures)
-        self.retries = reactions.Retries(self, "Retries", self.functions.by_name["OnRetry"])
+        self.retries = reactions.Retries(self, "Retries", stage, self.functions.by_name["OnRetry"])
         self.bus = events.EventBus(self, "Facts", event_bus_name=f"crosshaul-{stage.name}")
         self.api = Api(self, "Api", stage, function=self.functions.by_name["Api"], people=state.sign_in.pool)
         self.relay = relay_bucket(self, stage)

@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas import wiring
 from lambdas.domain.due_retry import DueRetry
-from lambdas.telemetry import entry
+from lambdas.telemetry import entry, logger
 
 processor = BatchProcessor(event_type=EventType.SQS)
 
@@ -25,3 +25,4 @@ def handle_record(record: SQSRecord) -> None:
     """Check one hop, as the sweep does; raises ValidationError for another message."""
     due = DueRetry.model_validate_json(record.body)
     wiring.lease_sweeper().check(due.transfer_id, due.number)
+    logger.info("retry was due", extra={"hop_id": due.hop_id})

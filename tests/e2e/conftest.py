@@ -130,6 +130,14 @@ class Fleet:
         finally:
             client.enable_rule(Name=name)
 
+    def log_of(self, function: str) -> str:
+        """Return what the function whose name has this in it has logged."""
+        client = boto3.client("logs", **embedded.client_settings(self.here.cloud))
+        groups = [one["logGroupName"] for one in client.describe_log_groups()["logGroups"]]
+        [group] = [name for name in groups if function in name]
+        pages = client.get_paginator("filter_log_events").paginate(logGroupName=group)
+        return "\n".join(event["message"] for page in pages for event in page["events"])
+
     @cached_property
     def _each_minute(self) -> str:
         [name] = [one for one in functions.reactions(self.here.cloud) if "OnSchedule" in one]

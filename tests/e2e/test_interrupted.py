@@ -142,6 +142,7 @@ def test_two_agents_that_cannot_dial_each_other_say_so_and_go_on_when_one_can(fl
             with fleet.without_sweeps():
                 seen = len(waits(fleet.transfer(moving)))
                 until("a retry to start when it is due", lambda: len(waits(fleet.transfer(moving))) > seen)
+                until("its own function to have started it", lambda: f"{moving}-0" in fleet.log_of("OnRetry"))
             assert waits(fleet.transfer(moving))[0] >= 10
         ended = fleet.until_ended(moving, timeout_s=180)
     assert ended["state"] == "succeeded", ended["problem"]
