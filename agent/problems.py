@@ -134,10 +134,11 @@ RESERVED_NAME = ProblemType(
 )
 LINK_LOOP = ProblemType(
     "link-loop",
-    title="A symbolic link leads to a directory that contains it",
+    title="A symbolic link leads in a circle",
     message="{path} is a symbolic link to a directory that contains it.",
     advice="Transfer with --symlinks keep or --symlinks skip.",
 )
+LINKS_IN_A_CIRCLE = replace(LINK_LOOP, message="{path} is a symbolic link that leads back to itself.")
 NAME_TOO_LONG = ProblemType(
     "name-too-long",
     title="A name is too long for the file system",
