@@ -307,6 +307,23 @@ class TestPullFromS3:
         assert "connection refused" in error.problem.message
         assert "lane" not in error.problem.advice
 
+    @pytest.mark.parametrize(
+        ("answer", "code", "words"),
+        [
+            (S3Error(404, "NoSuchBucket"), "source-missing", "The bucket of s3://media/up/u does not exist"),
+            (S3Error(301, "PermanentRedirect"), "s3-object-refused", "not in the region of the stage"),
+        ],
+        ids=lambda one: getattr(one, "code", ""),
+    )
+    async def test_a_bucket_that_cannot_be_used_fails_an_upload_at_once(self, host, answer, code, words):
+        (host.data / "u").write_text("u")
+        host.stand_before(lambda *_: answer)
+        error = await host.fails(host.order("/data/u", f"s3://{BUCKET}/up/u"))
+        [failure] = error.failures
+        assert (failure.code, failure.retryable) == (code, False)
+        assert words in failure.message
+        assert failure.advice
+
     async def test_credentials_that_s3_refuses_are_discarded_once(self, host):
         """A role whose sessions were revoked: the agent asks for others instead of waiting an hour."""
         host.put("in/x", b"x")
