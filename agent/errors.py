@@ -137,3 +137,7 @@ class HostError(Exception):
         super().__init__(message)
         self.message = message
         self.advice = advice
+
+
+class PassingHostError(HostError):
+    """A fault of this host that may pass by itself, such as one of a disk: a later start may succeed."""

@@ -19,6 +19,9 @@ SOURCE_MISSING = ProblemType(
     advice="Check the path.",
 )
 S3_SOURCE_MISSING = replace(SOURCE_MISSING, advice="Check the bucket and the prefix.")
+S3_BUCKET_MISSING = replace(
+    SOURCE_MISSING, message="The bucket of {path} does not exist.", advice="Check the name of the bucket."
+)
 REMOTE_SOURCE_MISSING = replace(SOURCE_MISSING, advice="Check the remote and the path.")
 OBJECTS_MISSING = replace(
     SOURCE_MISSING,
@@ -134,10 +137,11 @@ RESERVED_NAME = ProblemType(
 )
 LINK_LOOP = ProblemType(
     "link-loop",
-    title="A symbolic link leads to a directory that contains it",
+    title="A symbolic link leads in a circle",
     message="{path} is a symbolic link to a directory that contains it.",
     advice="Transfer with --symlinks keep or --symlinks skip.",
 )
+LINKS_IN_A_CIRCLE = replace(LINK_LOOP, message="{path} is a symbolic link that leads back to itself.")
 NAME_TOO_LONG = ProblemType(
     "name-too-long",
     title="A name is too long for the file system",
@@ -482,6 +486,11 @@ S3_OBJECT_REFUSED = ProblemType(
     title="S3 does not give out the object",
     message="S3 refuses the request for {path}: {reason}.",
     advice="Check how it is encrypted: Crosshaul has no key that a customer provides (SSE-C).",
+)
+S3_OTHER_REGION = replace(
+    S3_OBJECT_REFUSED,
+    message="The bucket of {path} is not in the region of the stage.",
+    advice="Use a bucket in that region: `python -m infra.buckets check` shows the regions of all.",
 )
 S3_CREDENTIALS_REFUSED = ProblemType(
     "s3-credentials-refused",

@@ -90,7 +90,7 @@ def register(
 def run(config_path: Path, space_poll_interval_s: float = SPACE_POLL_INTERVAL_S) -> None:
     """Run the agent until it is stopped or removed.
 
-    Raises HostError, which says what to correct.
+    Raises HostError, which says what to correct; PassingHostError if nothing has to be.
     """
     _leave_no_core()
     interpreter.tune()
@@ -114,8 +114,8 @@ def _open_state(
     It waits for space on a full disk, since that may come at any time.
 
     Raises:
+        PassingHostError: a fault that may pass, such as one of the disk: a later start may succeed.
         HostError: somebody must put the state directory right; until then no start can succeed.
-        OSError, sqlite3.Error: a fault that may pass, such as one of the disk: a later start may succeed.
     """
     is_reported = False
     while True:
@@ -135,7 +135,7 @@ def _open_state(
             elif lasting := state_disk.lasting_fault(error, files.folder, files.journal):
                 raise state_disk.host_error(lasting, files.folder) from error
             else:
-                raise
+                raise state_disk.passing_error(error, files.folder) from error
 
 
 def _report_full_disk(folder: Path) -> None:

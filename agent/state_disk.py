@@ -12,7 +12,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from agent.errors import HopError, HostError, problem_of
+from agent.errors import HopError, HostError, PassingHostError, problem_of
 from agent.files import disk
 from agent.problems import STATE_DISK_FULL
 from events.base import Problem
@@ -107,6 +107,28 @@ def host_error(error: OSError, folder: Path) -> HostError:
         f"{error.filename or folder} cannot be used: {error.strerror}",
         "check that disk (dmesg), and who owns the file; then start the agent",
     )
+
+
+def passing_error(error: OSError | sqlite3.Error, folder: Path) -> PassingHostError:
+    """Return what to say of a fault of the state directory that may pass by itself."""
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    place = (isinstance(error, OSError) and error.filename) or folder
+    return PassingHostError(
+        f"{place} cannot be used: {reason}",
+        "systemd starts the agent again; if this repeats, check that disk (dmesg)",
+    )
+
+
+def read_error(error: OSError, path: Path) -> HostError:
+    """Return why a file that every start needs cannot be read, and what to do."""
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return HostError(f"{path} may not be read", "run as root or as the agent's user, who must own it")
+    if error.errno in _LASTING:
+        return HostError(
+            f"{path} cannot be read: {error.strerror}",
+            "move away what is in its place, then register again with `crosshaul agent register --force`",
+        )
+    return passing_error(OSError(error.errno, error.strerror, str(path)), path.parent)
 
 
 class Reserve:

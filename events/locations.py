@@ -39,12 +39,14 @@ def clean_path(path: str) -> str:
 
 
 def clean_key(key: str) -> str:
-    """Normalize an object key or prefix; raise ValueError if it is too long or not safe."""
+    """Return an object key or prefix as it is; raise ValueError if it is too long or not safe."""
     if len(key.encode("utf-8", "surrogateescape")) > 1024:
         raise ValueError("an S3 key has at most 1,024 bytes")
     if ".." in key.split("/"):
         raise ValueError("the prefix has '..' in it")
-    return key.lstrip("/")
+    if key.startswith("/"):  # S3 has such keys, which rclone and a path cannot name
+        raise ValueError("the prefix begins with '/': write s3://bucket/prefix with a single slash")
+    return key
 
 
 def clean_remote_path(path: str) -> str:

@@ -8,6 +8,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from events.topics import Topics
@@ -50,6 +51,8 @@ class Access:
     """ARNs of the buckets that transfers may read and write."""
     roles: tuple[iam.Role, ...]
     """The object and live roles, assumed by the function that issues their credentials."""
+    retries: sqs.Queue
+    """Delivers a message for each retry when it is due."""
 
     def grant(self, plan: Plan, function: lambda_.Function) -> None:
         """Add the statements of the plan to the function's role."""
@@ -57,6 +60,7 @@ class Access:
         role = cast("iam.IRole", function.role)
         statements += self._commands(role) if plan.signs_commands else []
         statements += self._change_notices(role) if plan.notifies_consoles else []
+        statements += [_allow(["sqs:SendMessage"], self.retries.queue_arn)] if plan.schedules_retries else []
         statements += self._enrollment(role) if plan.enrolls else []
         statements += (
             [_allow(["kms:GetPublicKey"], *self.state.command_keys.arns)] if plan.reads_public_keys else []

@@ -20,6 +20,8 @@ class Plan:
     """Tells open consoles which transfers have changed."""
     publishes_events: bool = False
     """Publishes events to the event bus."""
+    schedules_retries: bool = False
+    """Sends a delayed message for each retry."""
     reads_public_keys: bool = False
     """Reads the public halves of the current and next command keys."""
     enrolls: bool = False
@@ -128,7 +130,20 @@ PLANS: dict[str, Plan] = {
         reads_users=True,
         notifies_consoles=True,
         publishes_events=True,
+        schedules_retries=True,
         reserved=20,
+    ),
+    "OnRetry": Plan(
+        "lambdas.on_retry.handler",
+        60,
+        {
+            "transfers_table": "get query put update",
+            "agents_table": "get batch",
+            "policies_table": "get query",
+            "audit_table": "put-records",
+        },
+        signs_commands=True,
+        reads_users=True,
     ),
     "OnSchedule": Plan(
         "lambdas.on_schedule.handler",

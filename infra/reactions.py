@@ -1,4 +1,4 @@
-"""Event sources of the functions: uploads, table streams and the schedule."""
+"""Event sources of the functions: uploads, due retries, table streams and the schedule."""
 
 from typing import cast
 
@@ -11,6 +11,7 @@ from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.stage import Stage
 from infra.store import AUDIT, STREAMED, Tables
 from infra.suppressions import suppress_finding, suppress_wildcards
 from lambdas.store.transfer_rows import TIMELINE
@@ -81,6 +82,31 @@ class Uploads(Construct):
                 max_batching_window=Duration.seconds(1),
                 report_batch_item_failures=True,
                 max_concurrency=2,
+            )
+        )
+
+
+class Retries(Construct):
+    """SQS, where a message waits until its retry is due, with a dead-letter queue → on_retry.
+
+    EventBridge Scheduler would call at a given time, too, but within a minute of it, and each retry would be
+    a schedule to create and to delete.
+    """
+
+    def __init__(self, scope: Construct, name: str, stage: Stage, on_retry: lambda_.Function) -> None:
+        super().__init__(scope, name)
+        self.dead = queue(self, "Dead")
+        self.waiting = queue(
+            self,
+            "Waiting",
+            enforce_ssl=stage.protected,  # functions of the embedded cloud call it over plain HTTP
+            visibility_timeout=Duration.seconds(6 * 60),
+            retention_period=Duration.hours(1),  # the sweep has long made up for what is older
+            dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=_MAX_ATTEMPTS, queue=self.dead),
+        )
+        on_retry.add_event_source(
+            sources.SqsEventSource(
+                self.waiting, batch_size=10, report_batch_item_failures=True, max_concurrency=10
             )
         )
 

@@ -33,6 +33,7 @@ class Control(cdk.Stack):
         self._buckets = [state.media.bucket_name, *stage.buckets]
         self.failures = reactions.queue(self, "Failures")
         self.functions = Functions(self, "Functions", stage, failures=self.failures)
+        self.retries = reactions.Retries(self, "Retries", stage, self.functions.by_name["OnRetry"])
         self.bus = events.EventBus(self, "Facts", event_bus_name=f"crosshaul-{stage.name}")
         self.api = Api(self, "Api", stage, function=self.functions.by_name["Api"], people=state.sign_in.pool)
         self.relay = relay_bucket(self, stage)
@@ -57,6 +58,7 @@ class Control(cdk.Stack):
             region=self.region,
             version=stage.version,
             bus_name=self.bus.event_bus_name,
+            retry_queue_url=self.retries.waiting.queue_url,
             signing_key_id=state.command_keys.now.key_arn,
             next_signing_key_id=state.command_keys.following.key_arn,
             audit_key_id=state.audit_key.key_arn,
@@ -73,7 +75,8 @@ class Control(cdk.Stack):
             sign_in_client_id=state.sign_in.client.user_pool_client_id,
             **stage.endpoints(),
         )
-        functions.give(settings, Access(stage, state, self.bus, buckets, roles=(objects, live)))
+        access = Access(stage, state, self.bus, buckets, (objects, live), self.retries.waiting)
+        functions.give(settings, access)
 
     def _add_event_sources(self) -> None:
         stage, state, functions = self._stage, self._state, self.functions.by_name
@@ -89,7 +92,7 @@ class Control(cdk.Stack):
             on_presence=functions["OnPresence"],
             failures=self.failures,
         )
-        dead = {"Failures": self.failures, "Uploads": uploads.dead}
+        dead = {"Failures": self.failures, "Uploads": uploads.dead, "Retries": self.retries.dead}
         self.watch = Watch(self, "Watch", stage, queues=dead, functions=functions)
 
     def _outputs(self) -> None:

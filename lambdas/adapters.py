@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lambdas.aws.iot_jobs import IotJobs
     from lambdas.aws.iot_registry import IotRegistry
     from lambdas.aws.live_urls import LiveUrls
+    from lambdas.aws.retry_queue import RetryQueue
     from lambdas.aws.user_directory import CognitoDirectory
     from lambdas.store.agents import AgentStore
     from lambdas.store.audit import AuditStore
@@ -113,6 +114,13 @@ def event_bus() -> "EventBus":
     from lambdas.aws.event_bus import EventBus
 
     return EventBus(client("events"), settings().bus_name)
+
+
+@cache
+def retry_queue() -> "RetryQueue":
+    from lambdas.aws.retry_queue import RetryQueue
+
+    return RetryQueue(client("sqs"), settings().retry_queue_url, clock)
 
 
 @cache

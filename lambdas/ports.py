@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from events.base import Actor, AgentId, Problem, TransferId
+from events.base import Actor, AgentId, HopId, Problem, TransferId
 from events.commands import Command
 from events.facts import AgentWentSilent, TransferFinished, TransferRequested
 from events.views import StartDecision
@@ -109,6 +109,13 @@ class ChangeNotifier(Protocol):
 
     def announce(self, transfer_id: TransferId) -> None:
         """Notify consoles that a transfer has changed."""
+
+
+class RetryTimer(Protocol):
+    """Has a hop checked when its retry is due."""
+
+    def check_at(self, hop_id: HopId, when: datetime) -> None:
+        """Have the hop checked at this time, or soon if that has passed."""
 
 
 class EventPublisher(Protocol):

@@ -83,15 +83,15 @@ def dispatcher() -> "Dispatcher":
 @cache
 def stream_handler() -> "StreamHandler":
     """Return the handler of changes in the transfers table."""
-    from lambdas.transfers.stream_handler import StreamHandler
+    from lambdas.transfers.stream_handler import StreamHandler, StreamOutputs
 
+    outputs = StreamOutputs(adapters.event_bus(), adapters.change_notifier(), adapters.retry_queue())
     return StreamHandler(
         adapters.transfer_store(),
         transfer_writer(),
         dispatcher(),
         adapters.command_publisher(),
-        adapters.event_bus(),
-        adapters.change_notifier(),
+        outputs,
     )
 
 
@@ -111,7 +111,7 @@ def report_handler() -> "ReportHandler":
 
 @cache
 def lease_sweeper() -> "LeaseSweeper":
-    """Return the sweeper of expired leases, run by the schedule."""
+    """Return the sweeper of expired leases and due retries, run by the schedule and for single hops."""
     from lambdas.transfers.lease_sweeper import LeaseSweeper
 
     return LeaseSweeper(adapters.transfer_store(), transfer_writer(), stream_handler(), adapters.clock)

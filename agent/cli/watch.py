@@ -7,7 +7,7 @@ import httpx
 
 from agent.cli import output
 from agent.cli.api import ApiClient
-from agent.cli.details import amounts, print_preview, print_problems
+from agent.cli.details import amounts, not_kept, print_preview, print_problems
 from agent.cli.errors import CliError, Exit, exit_code
 from agent.cli.live import LiveFeed, live_feed
 from agent.cli.progress import TransferSnapshot
@@ -140,6 +140,7 @@ def conclude(view: TransferView, *, quiet: bool) -> None:
             _print_success(view)
         return
     if not quiet:
+        _print_losses(view)
         for hop in view.hops:
             print_problems(hop)
     raise CliError(f"transfer {view.transfer_id} {_ENDS[view.state]}", _advice(view), Exit.FAILED)
@@ -147,7 +148,10 @@ def conclude(view: TransferView, *, quiet: bool) -> None:
 
 def _print_success(view: TransferView) -> None:
     if not view.options.dry_run:
-        return output.say(f"Everything arrived: {amounts(TransferSnapshot(view).total)}.", style="green")
+        total = TransferSnapshot(view).total
+        what = "Everything but files with reserved names" if total.lost.name else "Everything"
+        output.say(f"{what} arrived: {amounts(total)}.", style="green")
+        return _print_losses(view)
     output.say("Dry run: nothing was written.", style="green")
     if view.real_start and view.real_start.needs_approval:
         policies = clean(", ".join(view.real_start.policies))
@@ -160,6 +164,14 @@ def _print_success(view: TransferView) -> None:
         if hop.preview:
             print_preview(hop.preview)
     return None
+
+
+def _print_losses(view: TransferView) -> None:
+    """Say what the destination does not have, or not entirely, although nothing failed."""
+    if lost := not_kept(TransferSnapshot(view).total.lost):
+        output.say(
+            f"Not kept: {lost}. `crosshaul manifest {view.transfer_id}` names each file.", style="yellow"
+        )
 
 
 _ENDS = {

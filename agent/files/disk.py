@@ -36,6 +36,12 @@ def last_error() -> OSError:
     return OSError(number, os.strerror(number))
 
 
+def file_system_type(descriptor: int) -> int:
+    """Return the type of a file's file system, a number from statfs(2); 0 if it is not known."""
+    status = (ctypes.c_long * 32)()  # `struct statfs` takes half of it, and begins with the type
+    return status[0] if _libc.fstatfs(descriptor, status) == 0 else 0
+
+
 def preallocate(descriptor: int, size: int) -> None:
     """Set the file's size and reserve its space, where the file system supports that.
 

@@ -19,7 +19,7 @@ from agent.files.owners import Owner, owner_of
 from agent.files.paths import PARTIAL_PREFIX, is_own_name, is_reserved
 from agent.files.roots import Tree
 from agent.files.same_place import MarkedLocation, require_apart
-from agent.problems import LINK_LOOP, RESERVED_NAME, SAME_PLACE, SPECIAL_FILE
+from agent.problems import LINK_LOOP, LINKS_IN_A_CIRCLE, RESERVED_NAME, SAME_PLACE, SPECIAL_FILE
 from events.base import Problem
 from events.filters import Filters
 from events.options import Symlinks
@@ -309,7 +309,10 @@ def _inspect(tree: Tree, path: str, selection: Selection, names: LinkedNames) ->
     try:
         return _entry(tree, path, found, selection, names)
     except OSError as error:  # a dangling link is reported
-        return unreadable_entry(path, problem_of(error, tree.name(path)))
+        name = tree.name(path)
+        leads_back = stat.S_ISLNK(found.st_mode) and error.errno == errno.ELOOP
+        problem = LINKS_IN_A_CIRCLE.problem(path=name) if leads_back else problem_of(error, name)
+        return unreadable_entry(path, problem)
 
 
 def _entry(

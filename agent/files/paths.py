@@ -1,6 +1,7 @@
 """What paths tell by their names alone."""
 
 import hashlib
+import os
 import re
 
 PARTIAL_PREFIX = ".crosshaul-"
@@ -14,13 +15,18 @@ def mark_prefix(hop_id: str) -> str:
     return f"{MARK_PREFIX}{hashlib.sha256(hop_id.encode()).hexdigest()[:16]}"
 
 
+def new_probe(hop_id: str) -> str:
+    """Return a new name for a file with which a hop tries what a disk keeps; it is removed at once."""
+    return f"{PARTIAL_PREFIX}{hop_id}-{os.urandom(8).hex()}"
+
+
 def temporary_prefixes(hop_id: str) -> tuple[str, ...]:
     """Return the prefixes of the names of a hop's temporary files, of every kind."""
     return f"{PARTIAL_PREFIX}{hop_id}-", mark_prefix(hop_id)
 
 
 _OWN_NAME = re.compile(
-    re.escape(PARTIAL_PREFIX) + r"(?:mark-[0-9a-f]{32}|[0-9a-f]{16}|[a-z0-9]{20}-[0-9]{1,3}(?:-.*)?)",
+    re.escape(PARTIAL_PREFIX) + r"(?:mark-[0-9a-f]{32}|[a-z0-9]{20}-[0-9]{1,3}(?:-.*)?)",
     re.DOTALL,
 )
 

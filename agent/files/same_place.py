@@ -11,8 +11,11 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 from agent.errors import HopError
+from agent.files import disk
 from agent.files.paths import MARK_PREFIX, mark_prefix
 from agent.files.roots import Tree
 from agent.problems import SAME_PLACE
@@ -86,7 +89,7 @@ class MarkedLocation:
         if not self.identity:
             return shows(tree, directory, self.mark)
         try:
-            return identity_of(os.fstat(tree.open_directory(directory))) == self.identity
+            return _is_same(identity_of(tree.open_directory(directory)), self.identity)
         except (FileNotFoundError, NotADirectoryError):
             return False
 
@@ -95,20 +98,63 @@ class MarkedLocation:
         if not self.identity:
             return os.path.lexists(f"{path.rstrip('/')}/{self.mark}")
         try:
-            return identity_of(os.lstat(path or "/")) == self.identity
+            descriptor = os.open(path or "/", _PATH_FLAGS)
+            try:
+                return _is_same(identity_of(descriptor), self.identity)
+            finally:
+                os.close(descriptor)
         except OSError:
             return False
 
 
-_IDENTITY = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+_PATH_FLAGS = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_IDENTITY = re.compile(r"[0-9]{1,20}-[0-9]{1,20}(-[0-9a-f]{32})?")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def identity_of(found: os.stat_result) -> str:
+def identity_of(directory: int) -> str:
     """Return what identifies a directory on any host that shows it: its inode, and when that last changed.
 
-    Device numbers differ between hosts.
+    Device numbers differ between hosts. Hosts that were made from one disk image share even inodes and times.
+    So the running kernel belongs to it where the file system is of a kind that only one kernel has mounted.
+    Raises OSError.
     """
-    return f"{found.st_ino}-{abs(found.st_ctime_ns)}"
+    found = os.fstat(directory)
+    identity = f"{found.st_ino}-{abs(found.st_ctime_ns)}"
+    if disk.file_system_type(directory) in _OF_ONE_KERNEL and (kernel := _kernel()):
+        return f"{identity}-{kernel}"
+    return identity
+
+
+_OF_ONE_KERNEL = {
+    0xEF53,  # ext2, ext3, ext4
+    0x58465342,  # XFS
+    0x9123683E,  # Btrfs
+    0xF2F52010,  # F2FS
+    0x01021994,  # tmpfs
+}
+"""Types of file systems, from statfs(2)."""
+
+
+@cache
+def _kernel() -> str:
+    """Return what the kernel has drawn at its start, as hexadecimal digits; empty if it shows nothing."""
+    try:
+        found = _BOOT_ID.read_text().strip().replace("-", "")
+    except OSError:
+        return ""
+    return found if re.fullmatch("[0-9a-f]{32}", found) else ""
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Return whether two identities may be those of one directory."""
+    (*place, kernel), (*other_place, other_kernel) = (_parts(identity) for identity in (one, other))
+    return place == other_place and (not kernel or not other_kernel or kernel == other_kernel)
+
+
+def _parts(identity: str) -> tuple[str, str, str]:
+    inode, changed, *kernel = identity.split("-")
+    return inode, changed, "".join(kernel)
 
 
 def is_identity(value: object) -> bool:

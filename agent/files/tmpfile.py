@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
-from agent.files.disk import last_error
+from agent.files.disk import file_system_type, last_error
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.linkat.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int]
@@ -26,8 +26,7 @@ def is_faster(directory: int) -> bool:
     Measured as in `write`. In memory (tmpfs) unnamed files take 4 % more processor time; on XFS and Btrfs
     there is hardly a difference, and ZFS waits for its disks.
     """
-    status = (ctypes.c_long * 32)()  # `struct statfs` takes half of it, and begins with the type
-    return _libc.fstatfs(directory, status) == 0 and status[0] == _EXT4
+    return file_system_type(directory) == _EXT4
 
 
 def write(

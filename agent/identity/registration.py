@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from agent import state_disk
 from agent.errors import HostError
 from agent.identity.keys import in_use
 from events.base import AgentId, Instant, Message, ThingName
@@ -111,15 +112,17 @@ def is_registered(files: Files) -> bool:
 def read_registration(files: Files) -> Registration:
     """Return this host's registration.
 
-    Raises HostError if it is not registered or its record cannot be used.
+    Raises:
+        PassingHostError: a fault of the disk, which may pass.
+        HostError: it is not registered, or its record cannot be used until a person does something.
     """
     record = files.registration_file
-    if record.exists() and not record.is_file():
-        raise HostError(
-            f"{record} is not a file",
-            "move it away, then register again with `crosshaul agent register --force`",
-        )
     try:
+        if record.exists() and not record.is_file():
+            raise HostError(
+                f"{record} is not a file",
+                "move it away, then register again with `crosshaul agent register --force`",
+            )
         return Registration.model_validate_json(record.read_bytes())
     except FileNotFoundError:
         raise HostError(
@@ -127,10 +130,7 @@ def read_registration(files: Files) -> Registration:
             "ask an administrator for a token, then run `crosshaul agent register --api URL`",
         ) from None
     except OSError as error:
-        raise HostError(
-            f"{files.registration_file} cannot be read: {error.strerror}",
-            "run as root or as the agent's user",
-        ) from error
+        raise state_disk.read_error(error, record) from error
     except ValidationError as error:
         if [detail["loc"] for detail in error.errors() if detail["type"] == "missing"] == [("thing",)]:
             raise RegistrationOutdatedError(files.registration_file) from error

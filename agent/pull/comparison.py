@@ -14,7 +14,7 @@ from agent.files import kept_times
 from agent.files.digests import read_digest
 from agent.files.kept_times import KeptTimes
 from agent.files.listing import MAX_NUMBER, READ_FLAGS, FileEntry, stored_ns
-from agent.files.paths import PARTIAL_PREFIX
+from agent.files.paths import new_probe
 from agent.files.roots import Tree
 from agent.pull.ledger import Ledger
 from events.options import Options
@@ -60,8 +60,13 @@ class Comparison(StrEnum):
 class Comparer:
     """Compares with the destination of a hop. For one thread."""
 
-    def __init__(self, tree: Tree, options: Options, ledger: Ledger) -> None:
-        """Use `tree`, the destination, without closing it."""
+    def __init__(self, tree: Tree, options: Options, ledger: Ledger, *, just_written: bool = False) -> None:
+        """Use `tree`, the destination, without closing it.
+
+        `just_written`: that its files were written has started the hop. One that looks unchanged may be
+        another version of the same second then, whatever the two clocks say about its age.
+        """
+        self._just_written = just_written
         self._tree = tree
         self._options = options
         self._ledger = ledger
@@ -186,7 +191,7 @@ class Comparer:
     def _probe_beside(self, path: str) -> KeptTimes | None:
         """Try with a file that has no name, or else only for a moment: a dry run shows nothing.
 
-        Raises OSError.
+        Raises OSError, or HopError if the state directory takes no more.
         """
         unnamed, named = _PROBE_FLAGS
         try:
@@ -194,7 +199,8 @@ class Comparer:
         except OSError:
             if self._options.dry_run:
                 raise
-            name = f"{PARTIAL_PREFIX}{os.urandom(8).hex()}"
+            name = new_probe(self._ledger.hop_id)
+            self._ledger.partial_directories.add(self._tree.name(path).rpartition("/")[0] or "/")
             descriptor = self._tree.open_beside(path, name, named, 0o600)
             self._tree.unlink_beside(path, name)
         try:
@@ -211,7 +217,8 @@ class Comparer:
 
     def _compare_identical(self, entry: FileEntry) -> Comparison:
         known = self._ledger.earlier_state(entry)
-        if known is None and (self._options.compare == "checksum" or self._options.move):
+        proves_nothing = self._options.compare == "checksum" or self._options.move or self._just_written
+        if known is None and proves_nothing:
             return Comparison.NEEDS_CHECKSUM
         if known == "done" and self._options.move and not self._ledger.completed_this_run(entry.path):
             return Comparison.NEEDS_CHECKSUM
@@ -230,7 +237,8 @@ class Comparer:
                 return Comparison.DIFFERENT
             case "newer":
                 is_newer = entry.mtime_ns > found.st_mtime_ns or self._may_be_earlier_version(entry, found)
-                return Comparison.DIFFERENT if is_newer else Comparison.SKIP
+                is_version = self._just_written and _same_size(entry, found) and _is_same_second(entry, found)
+                return Comparison.DIFFERENT if is_newer or is_version else Comparison.SKIP
             case "never":
                 return Comparison.SKIP
             case "fail":

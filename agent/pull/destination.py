@@ -46,12 +46,15 @@ class _Directory(NamedTuple):
 class Destination:
     """The destination of a hop, for one thread."""
 
-    def __init__(self, tree: Tree, hop_id: str, options: Options, ledger: Ledger) -> None:
+    def __init__(
+        self, tree: Tree, hop_id: str, options: Options, ledger: Ledger, *, just_written: bool = False
+    ) -> None:
+        """Use `tree` and close it at the end. `just_written`: see `Comparer`."""
         self._tree = tree
         self._hop_id = hop_id
         self._options = options
         self._ledger = ledger
-        self.comparer = Comparer(tree, options, ledger)
+        self.comparer = Comparer(tree, options, ledger, just_written=just_written)
         self._directory = _Directory(None, prefers_tmpfile=False, has_default_acl=True)
         """The directory of the small file that was written last."""
         self._recorded_directory: str | None = None

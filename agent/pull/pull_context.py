@@ -46,4 +46,11 @@ class PullContext:
 
     def open_destination(self, ledger: Ledger) -> Destination:
         """Open the destination for one thread; the caller closes it. Raises HopError."""
-        return Destination(self.open_tree(), self.command.hop_id, self.command.options, ledger)
+        command = self.command
+        return Destination(
+            self.open_tree(),
+            command.hop_id,
+            command.options,
+            ledger,
+            just_written=command.selection is not None,  # a template's: the objects' events have started it
+        )

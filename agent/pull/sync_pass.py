@@ -3,7 +3,6 @@
 The threads end together: the first to fail stops the others, and its error is the error of the pass.
 """
 
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -152,7 +151,7 @@ class SyncPass:
             suppress(OSError),
         ):
             _, above, below = tree.nearest_place()
-            identity = identity_of(os.fstat(tree.nearest_existing()))
+            identity = identity_of(tree.nearest_existing())
             return replace(self._selection, destination=MarkedLocation("", above, below, identity))
         return self._selection
 

@@ -23,7 +23,9 @@ ProblemTable = Iterable[tuple[tuple[str, ...], ProblemType]]
 _S3_DENIED = ("AccessDenied", "Access Denied", "SignatureDoesNotMatch", "StatusCode: 403")
 _S3_ARCHIVED = ("InvalidObjectState", "restore first")
 _S3_REFUSED = ("StatusCode: 400", "InvalidRequest", "InvalidArgument", "KMS.")
-_S3_MISSING = ("NoSuchBucket", "NoSuchKey", "directory not found", "object not found")
+_S3_NO_BUCKET = ("NoSuchBucket",)
+_S3_OTHER_REGION = ("PermanentRedirect", "StatusCode: 301")
+_S3_MISSING = ("NoSuchKey", "directory not found", "object not found")
 _CLOCK_SKEW = ("RequestTimeTooSkewed",)
 DESTINATION_EXISTS_TEXT = "immutable file modified"
 """rclone's error for a file that must not be replaced."""
@@ -90,6 +92,8 @@ _S3_TABLE = (
     (_S3_ARCHIVED, problems.S3_ARCHIVED),
     (_CLOCK_SKEW, problems.S3_CLOCK_SKEW),
     (_S3_DENIED, problems.S3_DENIED),
+    (_S3_NO_BUCKET, problems.S3_BUCKET_MISSING),
+    (_S3_OTHER_REGION, problems.S3_OTHER_REGION),
     (_S3_MISSING, problems.S3_SOURCE_MISSING),
     (_S3_REFUSED, problems.S3_OBJECT_REFUSED),
     ((DESTINATION_EXISTS_TEXT,), problems.DESTINATION_OBJECT_EXISTS),

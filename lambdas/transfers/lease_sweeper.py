@@ -1,6 +1,7 @@
 """Once a minute, handle expired leases, due retries, and hops that were not checked for long.
 
-They are found by the sparse index `due`, so an idle table costs one empty query.
+They are found by the sparse index `due`, so an idle table costs one empty query. A retry does not wait for
+the minute: its hop is checked when it is due. The sweep finds those whose message was lost.
 """
 
 from datetime import timedelta
@@ -52,16 +53,21 @@ class LeaseSweeper:
 
     def _try(self, key: HopKey) -> Exception | None:
         try:
-            self._handle(*key)
-        except (StaleError, TransferUnknownError):
-            # Another request is changing it, or it was deleted and the index lags.
-            return None
+            self.check(*key)
         except Exception as failure:
             logger.exception("hop not swept", extra={"transfer_id": key[0], "hop": key[1]})
             return failure
         return None
 
-    def _handle(self, transfer_id: str, number: int) -> None:
+    def check(self, transfer_id: str, number: int) -> None:
+        """Do what is due for one hop; nothing if it is early, repeated, or already done."""
+        try:
+            self._advance(transfer_id, number)
+        except (StaleError, TransferUnknownError):
+            # Another request is changing it, or it was deleted and the index, or a message, lags.
+            return
+
+    def _advance(self, transfer_id: str, number: int) -> None:
         result = self._writer.change(transfer_id, one_hop(number, lease_expired, CROSSHAUL))
         if result.changed:
             logger.info("lease ran out", extra={"transfer_id": transfer_id, "hop": number})

@@ -4,6 +4,7 @@ Everything is decided from the current table, not from the entry: handling it tw
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,13 +18,22 @@ from lambdas.domain.hop_changes import failed_by_upstream, released
 from lambdas.domain.problems import FORBIDDEN, PREVIOUS_HOP_ENDED
 from lambdas.domain.timeline import CROSSHAUL, became
 from lambdas.domain.transfer import Transfer
-from lambdas.ports import ChangeNotifier, CommandSender, EventPublisher
+from lambdas.ports import ChangeNotifier, CommandSender, EventPublisher, RetryTimer
 from lambdas.store.transfers import TimelineRow, TransferStore
 from lambdas.telemetry import logger
 from lambdas.transfers.dispatcher import Dispatcher
 from lambdas.transfers.writer import Change, TransferWriter
 
 AddressedCommand = tuple[AgentId, Pause | Cancel | Release]
+
+
+@dataclass(frozen=True)
+class StreamOutputs:
+    """Where the changes that the stream shows are told, besides the agents."""
+
+    events: EventPublisher
+    notifier: ChangeNotifier
+    retries: RetryTimer
 
 
 class StreamHandler:
@@ -35,15 +45,13 @@ class StreamHandler:
         writer: TransferWriter,
         dispatcher: Dispatcher,
         commands: CommandSender,
-        events: EventPublisher,
-        notifier: ChangeNotifier,
+        outputs: StreamOutputs,
     ) -> None:
         self._store = store
         self._writer = writer
         self._dispatcher = dispatcher
         self._commands = commands
-        self._events = events
-        self._notifier = notifier
+        self._outputs = outputs
 
     def handle(self, image: Mapping[str, Any]) -> None:
         """Handle a row that the stream shows as new; only timeline entries matter."""
@@ -55,10 +63,11 @@ class StreamHandler:
         except TransferUnknownError:
             logger.warning("timeline entry of a deleted transfer", extra={"transfer_id": row.transfer_id})
             return
-        self._notifier.announce(transfer.transfer_id)
+        self._outputs.notifier.announce(transfer.transfer_id)
         for agent_id, command in commands_for(transfer, row):
             self._commands.send_command(agent_id, command)
         self.advance(transfer)
+        self._schedule_retry(transfer, row)
         self._publish(transfer, row)
 
     def advance(self, transfer: Transfer) -> None:
@@ -73,15 +82,23 @@ class StreamHandler:
         for transfer_id in self._store.open_transfers(agent_id):
             self.advance(self._store.get(transfer_id))
 
+    def _schedule_retry(self, transfer: Transfer, row: TimelineRow) -> None:
+        """Have the entry's hop checked when its retry is due, if it waits for that."""
+        if row.entry.hop_id is None or row.entry.state != HopState.QUEUED:
+            return
+        hop = transfer.hops[hop_number(row.entry.hop_id)]
+        if hop.state == HopState.QUEUED and hop.retry_at:
+            self._outputs.retries.check_at(hop.hop_id, hop.retry_at)
+
     def _publish(self, transfer: Transfer, row: TimelineRow) -> None:
         if row.fact == "requested":
             logger.info("transfer requested", extra={"transfer_id": transfer.transfer_id})
-            self._events.publish(_requested(transfer))
+            self._outputs.events.publish(_requested(transfer))
         if row.fact == "finished" and transfer.ended_at:
             logger.info(
                 "transfer finished", extra={"transfer_id": transfer.transfer_id, "state": transfer.state}
             )
-            self._events.publish(_finished(transfer, transfer.ended_at))
+            self._outputs.events.publish(_finished(transfer, transfer.ended_at))
 
 
 def commands_for(transfer: Transfer, row: TimelineRow) -> Iterator[AddressedCommand]:

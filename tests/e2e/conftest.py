@@ -119,6 +119,25 @@ class Fleet:
         answer = client.invoke(FunctionName=self._each_minute, Payload=b"{}")
         assert "FunctionError" not in answer, answer["Payload"].read()
 
+    @contextmanager
+    def without_sweeps(self) -> Iterator[None]:
+        """Disable the scheduled function: what happens now does not happen because of it."""
+        client = boto3.client("events", **embedded.client_settings(self.here.cloud))
+        [name] = [rule["Name"] for rule in client.list_rules()["Rules"] if "EachMinute" in rule["Name"]]
+        client.disable_rule(Name=name)
+        try:
+            yield
+        finally:
+            client.enable_rule(Name=name)
+
+    def log_of(self, function: str) -> str:
+        """Return what the function whose name has this in it has logged."""
+        client = boto3.client("logs", **embedded.client_settings(self.here.cloud))
+        groups = [one["logGroupName"] for one in client.describe_log_groups()["logGroups"]]
+        [group] = [name for name in groups if function in name]
+        pages = client.get_paginator("filter_log_events").paginate(logGroupName=group)
+        return "\n".join(event["message"] for page in pages for event in page["events"])
+
     @cached_property
     def _each_minute(self) -> str:
         [name] = [one for one in functions.reactions(self.here.cloud) if "OnSchedule" in one]

@@ -1,5 +1,6 @@
 """Interrupted transfers resume: pause, cancel, offline agent, killed agent, control plane unavailable."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,19 @@ def test_a_source_that_nobody_can_dial_dials_and_a_kill_changes_nothing(fleet: F
     arrived(fleet, ended, source, f"server-c:/archive/{name}")
 
 
+def waits(transfer: dict[str, Any]) -> list[float]:
+    """Return how many seconds passed from each return to the queue to the next offer."""
+    seconds, queued_at = [], None
+    for entry in transfer["timeline"]:
+        at = datetime.fromisoformat(entry["at"])
+        if "queued again" in entry["what"]:
+            queued_at = at
+        elif "offered" in entry["what"] and queued_at:
+            seconds.append((at - queued_at).total_seconds())
+            queued_at = None
+    return seconds
+
+
 def test_two_agents_that_cannot_dial_each_other_say_so_and_go_on_when_one_can(fleet: Fleet) -> None:
     source = big_file(fleet, "apart", MIB)
     with fleet.walled("server-b"):
@@ -125,6 +139,11 @@ def test_two_agents_that_cannot_dial_each_other_say_so_and_go_on_when_one_can(fl
                 return all(f"{one}: connection refused" in problem["message"] for one in addresses)
 
             until("both sides' answers to be reported", both_answered)
+            with fleet.without_sweeps():
+                seen = len(waits(fleet.transfer(moving)))
+                until("a retry to start when it is due", lambda: len(waits(fleet.transfer(moving))) > seen)
+                until("its own function to have started it", lambda: f"{moving}-0" in fleet.log_of("OnRetry"))
+            assert waits(fleet.transfer(moving))[0] >= 10
         ended = fleet.until_ended(moving, timeout_s=180)
     assert ended["state"] == "succeeded", ended["problem"]
     assert differences(listing(source), listing(fleet.folder("server-c:/archive/apart"))) == []

@@ -116,6 +116,24 @@ class FakeChangeNotifier:
         self.announced.append(transfer_id)
 
 
+@dataclass
+class FakeRetryTimer:
+    """Keeps the times at which hops are to be checked."""
+
+    clock: FakeClock
+    times: dict[str, datetime] = field(default_factory=dict)
+
+    def check_at(self, hop_id: str, when: datetime) -> None:
+        self.times[hop_id] = when
+
+    def due(self) -> list[str]:
+        """Return the hops whose time has come, and forget them."""
+        due = [hop_id for hop_id, when in self.times.items() if when <= self.clock()]
+        for hop_id in due:
+            del self.times[hop_id]
+        return due
+
+
 def an_agent(agent_id: str, **differently: object) -> Agent:
     """Return an agent that is online and has /data to read and /archive to write."""
     agent = Agent(

@@ -29,7 +29,7 @@ from lambdas.transfers.dispatcher import Dispatcher, DispatchSettings
 from lambdas.transfers.lease_sweeper import LeaseSweeper
 from lambdas.transfers.report_handler import ReportHandler
 from lambdas.transfers.service import TransferService
-from lambdas.transfers.stream_handler import StreamHandler
+from lambdas.transfers.stream_handler import StreamHandler, StreamOutputs
 from lambdas.transfers.writer import TransferWriter
 from tests.support.fakes import (
     ADA,
@@ -38,6 +38,7 @@ from tests.support.fakes import (
     FakeClock,
     FakeCommandSender,
     FakeEventPublisher,
+    FakeRetryTimer,
     an_agent,
 )
 
@@ -54,6 +55,7 @@ class ControlPlaneFixture:
         self.fleet = fleet or FakeCommandSender()
         self.facts = FakeEventPublisher()
         self.notifier = FakeChangeNotifier()
+        self.retries = FakeRetryTimer(self.clock)
         self.agents = FakeAgents(*(an_agent(name) for name in "abcd"))
         self.store = TransferStore(TABLE, REGION)
         TransferRow.create_table(billing_mode="PAY_PER_REQUEST")
@@ -66,9 +68,8 @@ class ControlPlaneFixture:
             allow_all,
             self.clock,
         )
-        self.stream_handler = StreamHandler(
-            self.store, self.writer, self.dispatcher, self.fleet, self.facts, self.notifier
-        )
+        outputs = StreamOutputs(self.facts, self.notifier, self.retries)
+        self.stream_handler = StreamHandler(self.store, self.writer, self.dispatcher, self.fleet, outputs)
         self.transfer_service = TransferService(self.store, self.writer, self.agents, self.clock)
         self.report_handler = ReportHandler(
             self.store, self.writer, self.stream_handler, self.fleet, self.clock

@@ -6,18 +6,24 @@ Only the hop's two agents can read their content: it is the records of a TLS con
 import http.client
 import json
 import secrets
+import time
 from contextlib import closing
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from agent.problems import S3_CREDENTIALS_REFUSED
 from agent.pull.mover import Credentials
 from agent.pull.source import SourceConnectionError
+from agent.rclone.errors import are_credentials_refused, hides_reason
 from agent.rclone.rc_server import RcServer
 from agent.rclone.s3_process import REMOTE, S3RcloneProcess
 from events.commands import Relay, S3Route
 
 SINGLE_UPLOAD_MIB = 16
 """MiB up to which rclone uploads an object in one request, so that it appears at once or not at all."""
+
+CHECK_INTERVAL_S = 5.0
+"""Seconds between two listings that tell whether S3 still accepts the credentials."""
 
 
 class RelayBucket:
@@ -30,6 +36,7 @@ class RelayBucket:
         self._server = RcServer(self._rclone, f"--streaming-upload-cutoff={SINGLE_UPLOAD_MIB}M")
         self._bucket = f"{REMOTE}:{relay.bucket}"
         self._prefix = relay.prefix.strip("/")
+        self._checked_at = time.monotonic()
 
     def open(self) -> None:
         """Start rclone with credentials.
@@ -52,15 +59,17 @@ class RelayBucket:
         """Return an object's content; None if it does not exist.
 
         S3 answers "forbidden" for a missing object if the credentials may list only a part of the bucket, so
-        None is also returned for that.
+        None is also returned for that. It answers the same if it does not accept them any more, which only a
+        listing tells.
 
         Raises:
             SourceConnectionError: the bucket cannot be read now.
         """
         status, body = self._request("GET", quote(f"/[{self._bucket}]/{self._prefix}/{name}"))
-        if status == http.HTTPStatus.NOT_FOUND or (
-            status >= http.HTTPStatus.BAD_REQUEST and _is_forbidden(body)
-        ):
+        if status == http.HTTPStatus.NOT_FOUND:
+            return None
+        if status >= http.HTTPStatus.BAD_REQUEST and _is_forbidden(body):
+            self._check_credentials()
             return None
         return self._require_ok((status, body))
 
@@ -105,7 +114,21 @@ class RelayBucket:
             return body
         if refusal := self._rclone.refusal:
             raise SourceConnectionError(f"the relay bucket: {refusal}")
+        text = body.decode("utf-8", "replace")
+        if are_credentials_refused(text):
+            self._rclone.discard_credentials()
+            problem = S3_CREDENTIALS_REFUSED.problem(path="the relay bucket")
+            raise SourceConnectionError(problem.message, problem)
+        if hides_reason(text):
+            self._check_credentials()
         raise SourceConnectionError(f"the relay bucket: {_error_text(body) or f'HTTP status {status}'}")
+
+    def _check_credentials(self) -> None:
+        """Raise SourceConnectionError if S3 no longer accepts the credentials, which are then discarded."""
+        now = time.monotonic()
+        if now - self._checked_at >= CHECK_INTERVAL_S:
+            self._checked_at = now
+            self.list_names()
 
 
 def _multipart_form(name: str, data: bytes) -> tuple[str, bytes]:

@@ -18,9 +18,10 @@ from pathlib import Path
 import pytest
 
 from agent import doctor, host_info, interpreter, logs, run, state_disk
-from agent.cli.errors import Exit
+from agent.cli.commands.host import with_plain_errors
+from agent.cli.errors import CliError, Exit
 from agent.cloud import mqtt_link
-from agent.errors import HostError
+from agent.errors import HostError, PassingHostError
 from agent.files.listing import FileEntry
 from agent.files.roots import Roots
 from agent.hops.journal import Journal
@@ -339,6 +340,13 @@ def test_a_state_directory_that_cannot_be_written_ends_the_start_with_advice(
     assert (check.ok, check.found) == (False, error.message)
 
 
+def exit_code(host: Host) -> Exit:
+    """Return the exit code of `crosshaul agent run`."""
+    with pytest.raises(CliError) as ended:
+        with_plain_errors(run.run)(host.config)
+    return ended.value.code
+
+
 def fail_first(monkeypatch, *errors: Exception) -> list[Exception]:
     """Let opening the journal fail with these errors, one at a time, then succeed."""
     left = list(errors)
@@ -377,10 +385,46 @@ def test_a_disk_that_fills_up_while_the_journal_is_opened_is_waited_for(host, mo
     ids=str,
 )
 def test_a_fault_that_may_pass_ends_the_start_so_that_systemd_repeats_it(host, monkeypatch, error):
-    fail_first(monkeypatch, error)
-    with pytest.raises(type(error)) as raised:  # no HostError, whose exit code systemd takes as final
-        host.start()
-    assert raised.value is error
+    fail_first(monkeypatch, error, error)
+    assert exit_code(host) == Exit.FAILED  # the other one, systemd takes as final
+    found = host.start()
+    assert isinstance(found, PassingHostError)
+    assert found.__cause__ is error
+    assert str(host.state) in found.message
+    assert "dmesg" in found.advice
+    assert host.start() is None
+
+
+@pytest.mark.parametrize(
+    ("number", "is_passing", "advice"),
+    [
+        (errno.EIO, True, "dmesg"),
+        (errno.ESTALE, True, "dmesg"),
+        (errno.EMFILE, True, "dmesg"),
+        (errno.EACCES, False, "the agent's user"),
+        (errno.ELOOP, False, "register again"),
+    ],
+)
+def test_a_registration_that_cannot_be_read_ends_the_start_as_its_fault_asks(
+    host, monkeypatch, number, is_passing, advice
+):
+    """A disk that answers with an error for a moment does not end the agent for good."""
+    record, really = host.state / "registration.json", Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path == record:
+            raise failing(number)
+        return really(path)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "read_bytes", refuse)
+        error = host.start()
+        assert isinstance(error, PassingHostError) == is_passing
+        assert str(record) in error.message
+        assert advice in error.advice
+        assert exit_code(host) == (Exit.FAILED if is_passing else Exit.REFUSED)
+        [check] = [check for check in doctor.examine(host.config) if check.name == "registration"]
+        assert (check.ok, check.found) == (False, error.message)
     assert host.start() is None
 
 

@@ -13,7 +13,7 @@ from agent.cli.timing import Timing
 from agent.cli.waiting import AgentLookup
 from events import views
 from events.options import Options
-from events.progress import Live, Progress, SpaceShortage
+from events.progress import Live, Losses, Progress, SpaceShortage
 from events.reports import Amount, DryRunResult
 from events.states import HopState, TransferState
 from tests.support.fakes import a_person
@@ -118,6 +118,30 @@ def test_watching_to_a_good_end(signed_in: FakeApi, run: Run) -> None:
     assert len(lines) == 4
     assert "no live connection" in result.err
     assert "\x1b" not in result.out + result.err
+
+
+@pytest.mark.parametrize(
+    ("lost", "first", "second"),
+    [
+        (
+            {"name": 2},
+            "Everything but files with reserved names arrived: ",
+            "Not kept: reserved names of 2. ",
+        ),
+        ({"xattr": 1}, "Everything arrived: ", "Not kept: extended attributes of 1. "),
+    ],
+)
+def test_watching_to_a_good_end_says_what_is_not_there(
+    signed_in: FakeApi, run: Run, lost: dict[str, int], first: str, second: str
+) -> None:
+    view = transfer_view(TransferState.SUCCEEDED, 1)
+    progress = view.hops[0].progress.model_copy(update={"lost": Losses(**lost)})
+    hop = view.hops[0].model_copy(update={"progress": progress})
+    signed_in.stories[TRANSFER] = [view.model_copy(update={"hops": (hop,)})]
+    result = run("cp", *ENDS, "--watch")
+    assert result.code == 0
+    assert result.out.splitlines()[-2].startswith(first)
+    assert result.out.splitlines()[-1] == f"{second}`crosshaul manifest {TRANSFER}` names each file."
 
 
 def test_watching_to_a_bad_end_shows_the_problem_with_its_advice(signed_in: FakeApi, run: Run) -> None:

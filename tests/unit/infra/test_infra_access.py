@@ -117,7 +117,7 @@ def test_who_hears_reports_writes_neither_what_is_published_nor_what_is_to_be_in
 @pytest.mark.parametrize(
     ("partition", "writers"),
     [
-        ("2026-11-24", {"Api", "OnChange", "OnObject", "OnReport", "OnSchedule"}),
+        ("2026-11-24", {"Api", "OnChange", "OnObject", "OnReport", "OnRetry", "OnSchedule"}),
         ("chain#2026-11-24", {"OnAudit"}),
         ("agent#server-b", {"OnAudit"}),
         ("agent#2b-c", {"OnAudit"}),
@@ -157,7 +157,20 @@ def test_who_sends_no_command_signs_none(real: Synthesized) -> None:
         for one in policy["PolicyDocument"]["Statement"]
         if "kms:Sign" in as_list(one["Action"]) and "Commands" in json.dumps(one["Resource"])
     }
-    assert signing == {"Api", "OnReport", "OnChange", "OnSchedule"}
+    assert signing == {"Api", "OnReport", "OnChange", "OnRetry", "OnSchedule"}
+
+
+def test_only_the_stream_has_retries_looked_at_and_only_their_function_takes_the_messages(
+    real: Synthesized,
+) -> None:
+    users: dict[str, set[str]] = {"sqs:SendMessage": set(), "sqs:ReceiveMessage": set()}
+    for policy in real.properties("AWS::IAM::Policy"):
+        for one in policy["PolicyDocument"]["Statement"]:
+            for action in users.keys() & set(as_list(one["Action"])):
+                if "RetriesWaiting" in json.dumps(one["Resource"]):
+                    role = json.dumps(policy["Roles"])
+                    users[action] |= {name for name in PLANS if f"Functions{name}Role" in role}
+    assert users == {"sqs:SendMessage": {"OnChange"}, "sqs:ReceiveMessage": {"OnRetry"}}
 
 
 def test_no_managed_policy_widens_a_role(real: Synthesized) -> None:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lambdas.aws.retry_queue import MAX_DELAY_S
 from tests.unit.infra.conftest import Synthesized
 
 
@@ -75,6 +76,14 @@ def test_every_queue_that_is_read_has_a_dead_letter_queue(real: Synthesized) -> 
     read = [m for m in real.properties("AWS::Lambda::EventSourceMapping") if "StartingPosition" not in m]
     queues = real.of_type("AWS::SQS::Queue")
     assert [queues[reference(m["EventSourceArn"])]["Properties"]["RedrivePolicy"] for m in read]
+
+
+def test_a_retrys_message_is_not_lost_before_the_function_has_had_every_try_at_it(real: Synthesized) -> None:
+    [retries] = [
+        one["Properties"] for name, one in real.of_type("AWS::SQS::Queue").items() if "RetriesWaiting" in name
+    ]
+    tries_s = retries["VisibilityTimeout"] * retries["RedrivePolicy"]["maxReceiveCount"]
+    assert retries["MessageRetentionPeriod"] > MAX_DELAY_S + tries_s
 
 
 def test_queues_are_encrypted_and_refuse_plain_http(real: Synthesized) -> None:

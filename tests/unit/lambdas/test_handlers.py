@@ -8,7 +8,7 @@ import pytest
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 
 from events.topics import Topics
-from lambdas import adapters, on_change, on_presence, on_report, on_schedule, wiring
+from lambdas import adapters, on_change, on_presence, on_report, on_retry, on_schedule, wiring
 from lambdas.domain.errors import AgentUnknownError, StaleError
 from tests.support.fakes import FakeEventPublisher, an_agent
 
@@ -221,6 +221,25 @@ def test_a_line_that_fails_is_given_back_and_the_others_are_not(spies, monkeypat
     assert answer == {"batchItemFailures": [{"itemIdentifier": "2"}]}
     with pytest.raises(BatchProcessingError):
         on_change.handler({"Records": [record(2)]}, Context())
+
+
+def message(name: str, body: str) -> dict:
+    return {"messageId": name, "body": body, "eventSource": "aws:sqs"}
+
+
+def test_a_retry_that_is_due_is_looked_at(spies):
+    hop_id = f"{'x' * 20}-12"
+    answer = on_retry.handler({"Records": [message("1", json.dumps({"hop_id": hop_id}))]}, Context())
+    assert answer == {"batchItemFailures": []}
+    assert spies["lease_sweeper"].calls == [("check", ("x" * 20, 12))]
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"hop_id": "x"}', '{"hop_id": 7}', "[" * 60_000])
+def test_a_message_that_names_no_hop_is_given_back_and_the_others_are_not(spies, body):
+    good = message("good", json.dumps({"hop_id": f"{'x' * 20}-0"}))
+    answer = on_retry.handler({"Records": [message("bad", body), good]}, Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
+    assert len(spies["lease_sweeper"].calls) == 1
 
 
 MINUTE = {

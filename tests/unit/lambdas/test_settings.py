@@ -45,7 +45,9 @@ def test_a_missing_one_is_named():
         Settings.from_env(env)
 
 
-@pytest.mark.parametrize("module", ["on_report", "on_presence", "on_change", "on_schedule", "on_audit"])
+@pytest.mark.parametrize(
+    "module", ["on_report", "on_presence", "on_change", "on_retry", "on_schedule", "on_audit"]
+)
 def test_importing_a_function_does_nothing_and_loads_no_sdk(module):
     loaded = "[name for name in ('boto3', 'pynamodb') if name in sys.modules]"
     program = f"import sys, lambdas.{module}; print({loaded})"

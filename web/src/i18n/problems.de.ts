@@ -110,7 +110,7 @@ const PROBLEMS: Record<ProblemCode, readonly [what: string, advice?: string]> = 
     "Der nächste Versuch vergleicht mit den Dateien am Ziel. Die Platte dieses Servers prüfen.",
   ],
   "link-loop": [
-    "Ein symbolischer Link führt in ein Verzeichnis, in dem er selbst liegt",
+    "Ein symbolischer Link führt im Kreis",
     "Links behalten oder überspringen.",
   ],
   "link-without-file": ["Die Datei zu diesem Hardlink fehlt"],

@@ -99,6 +99,17 @@ def test_links_are_followed_inside_the_root_and_not_in_a_loop(root):
     assert len(found) < 20
 
 
+def test_links_that_lead_back_to_themselves_are_reported_as_that(root):
+    for name, target in (("one", "two"), ("two", "three"), ("three", "one"), ("alone", "alone")):
+        (root / name).symlink_to(target)
+    for name, entry in listed(root, "follow").items():
+        if name:
+            assert (entry.problem.code, entry.problem.message) == (
+                "link-loop",
+                f"/data/{name} is a symbolic link that leads back to itself.",
+            )
+
+
 def linked(root: Path) -> None:
     (root / "dir").mkdir()
     (root / "dir/inside").touch()
@@ -137,14 +148,14 @@ def test_an_unreadable_directory_is_reported_and_the_rest_is_listed(root, monkey
 
 
 def test_temporary_files_are_not_listed(root):
-    (root / ".crosshaul-0123456789abcdef").touch()
+    (root / ".crosshaul-abcdefghij0123456789-0-0123456789abcdef").touch()
     (root / ".crosshaul").touch()
     assert set(listed(root)) == {"", ".crosshaul"}
 
 
 def test_temporary_files_are_not_listed_in_a_store_or_while_they_arrive(root):
     fields = {"Size": 1, "ModTime": "2026-01-01T00:00:00Z", "IsDir": False}
-    own = ".crosshaul-0123456789abcdef"
+    own = ".crosshaul-abcdefghij0123456789-0-0123456789abcdef"
     paths = (own, f"{own}/file", f"d/{own}", f"d{own}", ".crosshaul-of-a-user")
     lines = [json.dumps({"Path": path, **fields}).encode() for path in paths]
     found = [(entry.kind, entry.path) for entry in lsjson.parse_listing(lines)]

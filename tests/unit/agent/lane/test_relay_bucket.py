@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from events.views import CredentialsView
 from infra.local.demo_files import MIB, differences, listing, write_random
 from tests.support.hosts import Hosts, closed_port, with_lane_limits
 from tests.support.network_proxy import NetworkProxy
+from tests.support.s3_front import EXPIRED, S3Error, S3Front
 from tests.support.waiting import HANG_TIMEOUT_S, until
 
 BUCKET = "relay"
@@ -29,6 +31,8 @@ class RelayedHosts(Hosts):
 
     def __init__(self, folder: Path, cloud: Any, lane_limits: LaneLimits) -> None:
         self.url = cloud.url
+        self.key_ids = ["FIRST", "SECOND", "THIRD"]
+        """Access keys; the first is current until S3 refuses it."""
         self.relay_allowed = True
         super().__init__(folder, "neither", lane_limits)
         self.s3 = cloud.client("s3")
@@ -41,9 +45,11 @@ class RelayedHosts(Hosts):
         self.relay = relay if self.relay_allowed else None
         return super().order(source, destination, **options)
 
-    def credentials(self, _hop_id: str) -> CredentialsView:
+    def credentials(self, _hop_id: str, refused: CredentialsView | None = None) -> CredentialsView:
+        if refused and refused.access_key_id == self.key_ids[0]:
+            self.key_ids.pop(0)
         return CredentialsView(
-            access_key_id="test",
+            access_key_id=self.key_ids[0],
             secret_access_key="test",
             session_token="token",
             expires_at=datetime.now(UTC) + timedelta(hours=1),
@@ -178,6 +184,32 @@ class TestPathChange:
         assert hosts.progress_counter.bytes_moved <= 4 * RANGE_BYTES
         hosts.release(order)
         await bucket_is_empty(hosts)
+
+    @pytest.mark.parametrize(
+        "refusal", [EXPIRED, S3Error(403, "InvalidAccessKeyId")], ids=lambda one: one.code
+    )
+    async def test_credentials_that_s3_no_longer_accepts_are_replaced_in_the_middle(
+        self, hosts, monkeypatch, refusal
+    ):
+        """A role whose sessions are revoked: HEAD of the next object is refused as if it did not exist."""
+        monkeypatch.setattr("agent.lane.relay.bucket.CHECK_INTERVAL_S", 0.2)
+        first, revoked = hosts.key_ids[0], threading.Event()
+        front = S3Front(
+            hosts.url, lambda _method, _key, signed: refusal if revoked.is_set() and first in signed else None
+        )
+        hosts.url = front.url
+        write_random(hosts.data / "big.bin", 2 * RANGE_BYTES)
+        order = hosts.order("/data/big.bin", "/archive/big.bin", streams=1)
+        try:
+            async with hosts.held(order, lambda progress: progress.bytes_done >= RANGE_BYTES) as moving:
+                revoked.set()
+            await moving
+            assert hosts.key_ids == ["SECOND", "THIRD"]
+            assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
+            hosts.release(order)
+            await bucket_is_empty(hosts)
+        finally:
+            front.close()
 
     async def test_from_direct_to_relay_sends_nothing_twice(self, hosts):
         line = NetworkProxy(hosts.server.port, "from target")

@@ -2,16 +2,37 @@
 
 import os
 import stat
+import struct
 from pathlib import Path
 
 import pytest
 
 import agent
+from agent.files.digests import MAX_PACKED_FILE_BYTES
 from events.progress import Losses
 from tests.support.hosts import ways
 
 OTHER = 54_321
 """A user, and a group, who is not the agent."""
+COLLEAGUE = 54_322
+_ENTRY = struct.Struct("<HHI")
+_NAMED_USER = 2
+FOR_A_COLLEAGUE = struct.pack("<I", 2) + b"".join(
+    _ENTRY.pack(tag, permissions, who)
+    for tag, permissions, who in (
+        (1, 7, 2**32 - 1),  # the owner
+        (_NAMED_USER, 7, COLLEAGUE),
+        (4, 5, 2**32 - 1),  # the group
+        (16, 7, 2**32 - 1),  # the mask
+        (32, 5, 2**32 - 1),  # others
+    )
+)
+"""A default ACL: acl(5), in the format of Linux."""
+
+
+def named_users(acl: bytes) -> set[int]:
+    """Return the users whom an access control list names."""
+    return {who for tag, _, who in _ENTRY.iter_unpack(acl[4:]) if tag == _NAMED_USER}
 
 
 @pytest.fixture
@@ -77,6 +98,28 @@ async def test_group_of_a_setgid_directory_is_inherited_by_this_and_the_next_tra
         found = (hosts.archive / name).stat()
         assert found.st_gid == OTHER
         assert bool(found.st_mode & stat.S_ISGID) == stat.S_ISDIR(found.st_mode)
+
+
+@ways
+async def test_default_acl_of_a_directory_is_inherited_by_this_and_the_next_transfer(hosts, way):
+    """A colleague who was let into the destination's directory is let into what arrives there, too."""
+    try:
+        os.setxattr(hosts.archive, "system.posix_acl_default", FOR_A_COLLEAGUE)
+    except OSError:
+        pytest.skip("this disk has no access control lists")
+    (hosts.data / "sub/deeper").mkdir(parents=True)
+    (hosts.data / "sub/small").write_text("1")
+    (hosts.data / "sub/name").hardlink_to(hosts.data / "sub/small")
+    (hosts.data / "sub/big").write_bytes(os.urandom(2 * MAX_PACKED_FILE_BYTES))
+    await hosts.move(getattr(hosts, way)("/data/", "/archive/"))
+    (hosts.data / "sub/deeper/later").write_text("2")
+    await hosts.move(getattr(hosts, way)("/data/", "/archive/"))
+    for path in hosts.archive.rglob("*"):
+        assert named_users(os.getxattr(path, "system.posix_acl_access")) == {COLLEAGUE}, path
+        if path.is_dir():
+            assert os.getxattr(path, "system.posix_acl_default") == FOR_A_COLLEAGUE
+        assert path.stat().st_mode == (hosts.data / path.relative_to(hosts.archive)).stat().st_mode
+    assert len(list(hosts.archive.rglob("*"))) == 6
 
 
 async def test_a_setgid_directory_keeps_the_source_s_time_where_its_mode_may_not_be_set(hosts, monkeypatch):

@@ -190,12 +190,19 @@ async def test_a_damaged_record_of_the_directories_does_not_stop_the_hop(hosts, 
 _KILLED_IN = """
 import os, signal, sys, runpy
 from pkgutil import resolve_name
+opened = os.open
+def open_named(path, flags, *args, **options):
+    if flags & os.O_TMPFILE == os.O_TMPFILE:
+        raise OSError(95, "Operation not supported")
+    return opened(path, flags, *args, **options)
+os.open = open_named
 owner, _, name = sys.argv[1].rpartition(".")
 setattr(resolve_name(owner), name, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
 del sys.argv[1]
 runpy.run_module("tests.support.mover_process", run_name="__main__")
 """
-"""A mover that is killed when it calls the method that its first argument names."""
+"""A mover that is killed when it calls the method that its first argument names, on a disk where each file
+has a name."""
 
 
 async def kill_in(method: str, folder: Path, order) -> None:
@@ -247,6 +254,18 @@ class TestKilled:
         await hosts.move(second(order))
         assert differences(listing(tree), listing(hosts.archive / "t")) == []
         assert left_behind(hosts.archive) == []
+
+    async def test_a_probe_of_the_disks_clock(self, hosts, tmp_path, tree):
+        for folder, mtime in ((tree, 10**18), (hosts.archive / "t", 10**18 + 10**9)):
+            folder.mkdir(exist_ok=True)
+            (folder / "file").write_bytes(b"file")
+            os.utime(folder / "file", ns=(mtime, mtime))
+        order = hosts.order("/data/t/", "/archive/t/")
+        await kill_in("agent.files.roots.Tree.unlink_beside", tmp_path, order)
+        assert left_behind(hosts.archive) != []
+        await hosts.move(second(order))
+        assert left_behind(hosts.archive) == []
+        assert records(hosts) == []
 
     @pytest.mark.parametrize("is_canceled", [True, False])
     async def test_a_marker_file_is_removed_although_the_ledger_is_lost(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import RootConfig
+from agent.files.same_place import identity_of
 from agent.lane import requests
 from agent.lane.request_handler import HopRequestHandler
 from tests.support.hosts import Hosts, ways
@@ -234,10 +235,36 @@ class TestMarks:
                     "manifest": requests.parse_marked_place,
                 }[verb](body)
 
-    @pytest.mark.parametrize("identity", ["../etc", "7", "7-", "-7-8", 7, ["7-8"], f"{'1' * 21}-8"])
+    @pytest.mark.parametrize(
+        "identity", ["../etc", "7", "7-", "-7-8", 7, ["7-8"], f"{'1' * 21}-8", "7-8-", "7-8-9"]
+    )
     def test_only_identities_are_compared(self, identity):
         with pytest.raises(requests.LaneRequestError):
             requests.parse_marked_place({"mark": "", "above": "", "below": "", "identity": identity})
+
+
+class TestDryRunOfHosts:
+    """Two hosts were made from one disk image: a directory has the same inode and times at both."""
+
+    @pytest.mark.parametrize(
+        ("other", "is_refused"),
+        [
+            (lambda own: own, True),
+            (lambda own: own[:-32] + "0" * 32, False),  # another kernel: another disk with the same content
+            (lambda own: own[:-33], True),  # over a network, from which any kernel may have mounted it
+        ],
+        ids=["one host", "a clone", "a network disk"],
+    )
+    async def test_only_one_directory_is_the_same_place(self, shared, monkeypatch, other, is_refused):
+        fill(shared.data, a="a")
+        monkeypatch.setattr(
+            "agent.pull.sync_pass.identity_of", lambda directory: other(identity_of(directory))
+        )
+        order = shared.order("/data/", "/archive/", dry_run=True)
+        if is_refused:
+            assert (await shared.fails(order)).problem.code == "same-place"
+        else:
+            assert (await shared.move(order)).preview is not None
 
 
 class TestEqualSizeAndTime:

@@ -314,6 +314,23 @@ class TestPullFromS3:
         assert "connection refused" in error.problem.message
         assert "lane" not in error.problem.advice
 
+    @pytest.mark.parametrize(
+        ("answer", "code", "words"),
+        [
+            (S3Error(404, "NoSuchBucket"), "source-missing", "The bucket of s3://media/up/u does not exist"),
+            (S3Error(301, "PermanentRedirect"), "s3-object-refused", "not in the region of the stage"),
+        ],
+        ids=lambda one: getattr(one, "code", ""),
+    )
+    async def test_a_bucket_that_cannot_be_used_fails_an_upload_at_once(self, host, answer, code, words):
+        (host.data / "u").write_text("u")
+        host.stand_before(lambda *_: answer)
+        error = await host.fails(host.order("/data/u", f"s3://{BUCKET}/up/u"))
+        [failure] = error.failures
+        assert (failure.code, failure.retryable) == (code, False)
+        assert words in failure.message
+        assert failure.advice
+
     async def test_credentials_that_s3_refuses_are_discarded_once(self, host):
         """A role whose sessions were revoked: the agent asks for others instead of waiting an hour."""
         host.put("in/x", b"x")
@@ -391,6 +408,22 @@ class TestPullFromS3:
         assert (host.data / "a").stat().st_mtime == written.timestamp()
         await host.move(order)
         assert (host.progress().files_unchanged, host.progress_counter.bytes_moved) == (1, 0)
+
+    @pytest.mark.parametrize("overwrite", ["always", "newer"])
+    @pytest.mark.parametrize("size", [5, RANGE_BYTES + 1])
+    async def test_an_event_brings_the_version_that_it_tells_of_to_a_host_whose_clock_is_ahead(
+        self, host, monkeypatch, overwrite, size
+    ):
+        """A template's run; for a clock that is a minute ahead, each version seems to have settled."""
+        written = datetime.now(UTC).replace(microsecond=0)
+        host.stand_before(lambda *_: None, written)
+        monkeypatch.setattr("agent.rclone.source.time.time_ns", lambda: int((written.timestamp() + 60) * 1e9))
+        order = host.order(f"s3://{BUCKET}/in/", "/data/", overwrite=overwrite, selection=("a",))
+        for version in (b"1", b"2", b"2"):
+            host.put("in/a", version * size)
+            await host.move(order)
+            assert (host.data / "a").read_bytes() == version * size
+        assert host.progress().files_unchanged == 1
 
     async def test_a_pause_loses_only_objects_in_progress(self, host):
         host.put("in/big", os.urandom(4 * RANGE_BYTES))

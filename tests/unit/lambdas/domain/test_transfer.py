@@ -65,6 +65,18 @@ def test_state_follows_from_the_hops(states, state):
     assert derived_state(states) == state
 
 
+@pytest.mark.parametrize("text", ["s3://media//raw/", "s3://media//", "s3://media///x"])
+def test_a_prefix_that_begins_with_a_slash_is_refused_and_not_taken_for_another(text):
+    """`raw/` and `/raw/` are two prefixes of a bucket; nothing of the first may arrive for the second."""
+    with pytest.raises(ValidationError, match="single slash"):
+        place(text)
+
+
+@pytest.mark.parametrize("key", ["raw/", "a//b", "x", ""])
+def test_every_other_key_is_kept_as_it_is(key):
+    assert place(f"s3://media/{key}").prefix == key
+
+
 def test_totals_are_known_when_every_hops_is():
     one, two = Progress(bytes_done=1, bytes_total=4, files_total=1), Progress(bytes_done=2, bytes_total=6)
     assert summed([one, two]) == Progress(bytes_done=3, bytes_total=10)

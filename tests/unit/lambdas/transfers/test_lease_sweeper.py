@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from events.reports import Started, Succeeded
+from events.base import Problem
+from events.reports import Failed, Started, Succeeded
 from events.states import HopState
 from lambdas.domain import problems
 from lambdas.domain.errors import StaleError
@@ -44,6 +45,64 @@ def test_a_lapsed_lease_offers_again_under_a_new_attempt(world: ControlPlaneFixt
     hop = world.hop(transfer_id)
     assert (hop.state, hop.attempt, hop.problem.code) == (HopState.QUEUED, 2, problems.AGENT_SILENT.code)
     assert hop.retry_at - hop.changed_at == timedelta(seconds=10)
+
+
+def a_failed_attempt(world: ControlPlaneFixture) -> str:
+    """Return a transfer of one hop whose first attempt has failed, and which is due again in 10 s."""
+    transfer_id = world.request("a:/data/", "b:/archive/")
+    world.stream()
+    world.report(Started, world.hop(transfer_id))
+    broken = Problem(code="connection-lost", message="The line was cut.", retryable=True)
+    world.report(Failed, world.hop(transfer_id), seq=2, problem=broken)
+    world.stream()
+    assert world.hop(transfer_id).state == HopState.QUEUED
+    return transfer_id
+
+
+def test_a_retry_starts_when_it_is_due_and_not_with_the_next_sweep(world: ControlPlaneFixture):
+    transfer_id = a_failed_attempt(world)
+    world.clock.forward(seconds=9)
+    assert not world.retries.due()
+    world.clock.forward(seconds=1)
+    assert world.retries.due() == [f"{transfer_id}-0"]
+    world.lease_sweeper.check(transfer_id, 0)
+    hop = world.hop(transfer_id)
+    assert (hop.state, hop.attempt, hop.offered_at) == (HopState.OFFERED, 2, world.clock())
+
+
+@pytest.mark.parametrize("checks", [1, 3])
+def test_a_check_that_comes_early_or_again_changes_nothing(world: ControlPlaneFixture, checks):
+    transfer_id = a_failed_attempt(world)
+    before = world.hop(transfer_id)
+    world.clock.forward(seconds=5)
+    for _ in range(checks):
+        world.lease_sweeper.check(transfer_id, 0)
+    assert world.hop(transfer_id) == before  # the sweep still finds it at its time
+    world.clock.forward(seconds=5)
+    for _ in range(checks):
+        world.lease_sweeper.check(transfer_id, 0)
+    assert world.hop(transfer_id).attempt == 2
+    assert world.fleet.kinds() == [("a", "serve"), ("b", "move")] * 2
+
+
+def test_a_retry_of_a_paused_or_deleted_transfer_does_not_start(world: ControlPlaneFixture):
+    transfer_id = a_failed_attempt(world)
+    world.transfer_service.pause(transfer_id, ADA)
+    world.clock.forward(seconds=10)
+    world.lease_sweeper.check(transfer_id, 0)
+    world.lease_sweeper.check("0" * 20, 0)
+    assert world.hop(transfer_id).state == HopState.PAUSED
+
+
+def test_only_hops_that_wait_for_a_time_are_checked_at_one(world: ControlPlaneFixture):
+    transfer_id = world.request("a:/data/", "b:/archive/")
+    world.stream()
+    world.report(Started, world.hop(transfer_id))
+    world.transfer_service.pause(transfer_id, ADA)
+    world.stream()
+    world.transfer_service.resume(transfer_id, ADA)
+    world.stream()
+    assert world.retries.times == {}
 
 
 def test_hops_of_absent_agents_are_looked_at_less_and_less_often(world: ControlPlaneFixture):

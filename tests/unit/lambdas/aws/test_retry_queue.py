@@ -1,0 +1,41 @@
+"""A retry's message comes when it is due, never before it."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambdas.aws.retry_queue import RetryQueue
+from tests.support.fakes import FakeClock
+
+HOP = "0123456789abcdefghij-4"
+
+
+@dataclass
+class FakeSqs:
+    """Takes the delays that SQS takes."""
+
+    sent: list[dict[str, Any]] = field(default_factory=list)
+
+    def send_message(self, **message: Any) -> None:
+        assert 0 <= message["DelaySeconds"] <= 900
+        self.sent.append(message)
+
+
+@given(wait=st.timedeltas(timedelta(seconds=-60), timedelta(seconds=900)))
+def test_a_message_comes_within_a_second_of_its_time_and_never_early(wait: timedelta) -> None:
+    sqs, clock = FakeSqs(), FakeClock()
+    RetryQueue(sqs, "https://sqs/queue", clock).check_at(HOP, clock() + wait)  # type: ignore[arg-type]
+    [message] = sqs.sent
+    early = max(wait, timedelta()) - timedelta(seconds=message["DelaySeconds"])
+    assert timedelta(seconds=-1) < early <= timedelta()
+    assert json.loads(message["MessageBody"]) == {"hop_id": HOP}
+
+
+def test_what_is_later_than_sqs_can_wait_is_left_to_the_sweep() -> None:
+    sqs, clock = FakeSqs(), FakeClock()
+    RetryQueue(sqs, "https://sqs/queue", clock).check_at(HOP, clock() + timedelta(days=400))  # type: ignore[arg-type]
+    assert sqs.sent[0]["DelaySeconds"] == 900
