@@ -49,14 +49,14 @@ class _Refused(Exception):  # noqa: N818  # Cognito's answer
 class FakeCognito:
     """One user pool with one client; `issue` makes its id tokens."""
 
-    def __init__(self, issue: Callable[[], str]) -> None:
+    def __init__(self, issue: Callable[[], str], pool_id: str = POOL_ID) -> None:
         self.users = {"ana": User("right")}
         self.required = False
         """Whether the stage requires a second factor."""
         self.refresh_tokens = {"refresh-1": "ana"}
         self.asked: list[tuple[str, dict[str, Any]]] = []
         """Requests: (action, body)."""
-        self._issue = issue
+        self._issue, self._pool_id = issue, pool_id
         self._verifiers: dict[str, Verifier] = {}
         self._sessions: dict[str, str] = {}
         self._access: dict[str, str] = {}
@@ -83,7 +83,7 @@ class FakeCognito:
             raise _Refused("InvalidParameterException", "Auth flow not enabled for this client")
         name = given["USERNAME"]
         user = self.users.get(name, User(""))
-        self._verifiers[name] = Verifier(POOL_ID, name, user.password, given["SRP_A"])
+        self._verifiers[name] = Verifier(self._pool_id, name, user.password, given["SRP_A"])
         return self._challenge("PASSWORD_VERIFIER", name, self._verifiers[name].asked)
 
     def _RespondToAuthChallenge(self, body: dict[str, Any]) -> Any:  # noqa: N802
