@@ -13,7 +13,8 @@ interface StoredTokens {
   refreshToken: string | null;
 }
 
-export type Ending = "signed-out" | "expired";
+/** `password-changed-here`: the sessions on other devices could not be ended. */
+export type Ending = "signed-out" | "expired" | "password-changed" | "password-changed-here";
 
 export interface Snapshot {
   claims: Claims | null;
