@@ -11,8 +11,33 @@ const POOL = {
 };
 const said = vi.fn<(action: string, body: Record<string, unknown>) => [number, unknown]>();
 
+/** Tabs of one browser. */
+class Channel {
+  static open = new Set<Channel>();
+  onmessage: ((event: { data: unknown }) => void) | null = null;
+  constructor() {
+    Channel.open.add(this);
+  }
+  postMessage(data: unknown) {
+    for (const other of Channel.open) if (other !== this) other.onmessage?.({ data: structuredClone(data) });
+  }
+}
+
+/** A tab has a sessionStorage of its own. */
+function tab() {
+  const kept = new Map<string, string>();
+  const storage = {
+    getItem: (key: string) => kept.get(key) ?? null,
+    setItem: (key: string, value: string) => void kept.set(key, value),
+    removeItem: (key: string) => void kept.delete(key),
+  } as Storage;
+  return createSession(POOL, storage);
+}
+
 beforeEach(() => {
   said.mockReset();
+  Channel.open.clear();
+  vi.stubGlobal("BroadcastChannel", Channel);
   vi.stubGlobal("fetch", async (address: string, init: RequestInit) => {
     expect(address).toBe("https://cognito-idp.eu-central-1.amazonaws.com/");
     const action = new Headers(init.headers).get("X-Amz-Target")?.split(".")[1] ?? "";
@@ -154,5 +179,48 @@ describe("a session", () => {
   it("ignores invalid data in the storage", () => {
     sessionStorage.setItem("crosshaul.session", '{"idToken": "x"}');
     expect(createSession(POOL).snapshot().claims).toBeNull();
+  });
+});
+
+describe("several tabs", () => {
+  const tokens = (sub: string) => ({
+    idToken: idToken({ sub }),
+    refreshToken: "refresh",
+    accessToken: "access",
+  });
+  const [ANA, BO] = ["5f2b7a1e-0c4e-4b55-8d3f-2d8d6c1c9f10", "6a3c8b2f-0c4e-4b55-8d3f-2d8d6c1c9f11"];
+
+  beforeEach(() => said.mockReturnValue([200, {}]));
+
+  it("share one sign-in, with the tab that opens later and the one that waits", () => {
+    const waits = tab();
+    const first = tab();
+    first.begin(tokens(ANA));
+    const later = tab();
+    expect([waits, later].map((one) => one.snapshot().claims?.id)).toEqual([ANA, ANA]);
+    expect(localStorage.length).toBe(0);
+  });
+
+  it("are signed out together", () => {
+    const [first, second] = [tab(), tab()];
+    first.begin(tokens(ANA));
+    second.end("signed-out");
+    expect(first.snapshot()).toEqual({ claims: null, ending: "signed-out" });
+    expect(tab().snapshot().claims).toBeNull();
+  });
+
+  it("leave another person's tab alone", () => {
+    const first = tab();
+    first.begin(tokens(ANA));
+    const second = tab();
+    second.begin(tokens(BO));
+    second.end("signed-out");
+    expect(first.snapshot().claims?.id).toBe(ANA);
+  });
+
+  it("ignore what is not a session", () => {
+    const here = tab();
+    new Channel().postMessage({ kind: "signed-in", tokens: { idToken: "x" } });
+    expect(here.snapshot().claims).toBeNull();
   });
 });
