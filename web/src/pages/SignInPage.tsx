@@ -75,7 +75,7 @@ function Brand() {
   const { language } = useLanguage();
   return (
     <div className="brand">
-      <img src="./favicon.svg" alt={t().nav.logo} />
+      <img src="./favicon.svg" alt={t().nav.logo} width={40} height={40} />
       <SegmentedControl
         label={t().nav.language}
         selectedId={language}
