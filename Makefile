@@ -1,5 +1,6 @@
 # make demo          run two use cases on real files, then stay up until Ctrl-C   (ONCE=1 stops instead)
 # make test          install what the tests need and run all of them
+# make e2e           run the twelve stories that accept a deployment: in the embedded cloud, or with STAGE=trial
 # make bench         compare the lane with rsync, scp, rclone, Syncthing and others   (ARGS="--scale 0.1 --case small")
 # make lint          run ruff, mypy, import-linter, the check for banned words and the console's checks
 # make audit         check every dependency for known vulnerabilities (asks the registries) and its license
@@ -13,10 +14,11 @@ unexport PYTHONDONTWRITEBYTECODE
 SETUP := infra/local/setup.sh
 BIN   := .crosshaul/env/bin
 ONCE  ?=
+STAGE ?=
 # Three workers run end-to-end tests, which mostly wait (tests/support/scheduling.py), and one only others.
 WORKERS ?= $(shell echo $$(($$(nproc) + 2)))
 
-.PHONY: demo test bench lint audit licences format wire locks clean
+.PHONY: demo test e2e bench lint audit licences format wire locks clean
 
 demo:
 	@$(SETUP) env cloud node web
@@ -26,6 +28,10 @@ test:
 	@$(SETUP) env cloud node web browser
 	@cd web && npm run --silent test
 	@$(BIN)/pytest -n $(WORKERS) --durations=15 --durations-min=10
+
+e2e:
+	@$(SETUP) env browser $(if $(STAGE),,cloud node web)
+	@CROSSHAUL_E2E_STAGE=$(STAGE) $(BIN)/pytest tests/e2e -m acceptance -v
 
 bench:
 	@$(SETUP) env cloud node web bench

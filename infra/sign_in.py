@@ -17,6 +17,16 @@ GROUPS = {
     "viewer": "Looks at everything, changes nothing",
 }
 
+_INVITATION = (
+    "You have been invited to Crosshaul. Open the address of the console that you were given, sign in as "
+    "{username} with the password {####} within three days, and choose your own password."
+)
+_CODE = (
+    "Your code is {####}. If you did not ask for one, somebody else has entered your address: do nothing, "
+    "and pass the code on to nobody."
+)
+"""Cognito puts name, password and code into the braces."""
+
 
 class UserPool(Construct):
     """The user pool, its groups and the one client that console and command line share."""
@@ -32,8 +42,14 @@ class UserPool(Construct):
             auto_verify=cognito.AutoVerifiedAttrs(email=True),
             keep_original=cognito.KeepOriginalAttrs(email=True),
             account_recovery=cognito.AccountRecovery.EMAIL_ONLY,
-            mfa=cognito.Mfa.OPTIONAL,
+            mfa=cognito.Mfa.REQUIRED if stage.second_factor_required else cognito.Mfa.OPTIONAL,
             mfa_second_factor=cognito.MfaSecondFactor(sms=False, otp=True),
+            user_invitation=cognito.UserInvitationConfig(
+                email_subject=f"Your account for Crosshaul {stage.name}", email_body=_INVITATION
+            ),
+            user_verification=cognito.UserVerificationConfig(
+                email_subject=f"Your code for Crosshaul {stage.name}", email_body=_CODE
+            ),
             password_policy=cognito.PasswordPolicy(
                 min_length=14,
                 require_digits=True,
@@ -53,11 +69,12 @@ class UserPool(Construct):
                 group_name=group,
                 description=description,
             )
-        suppress_finding(
-            self.pool,
-            "Whoever sets a second factor up is asked for it; programs have a password alone",
-            "COG2",
-        )
+        if not stage.second_factor_required:
+            suppress_finding(
+                self.pool,
+                "Whoever sets a second factor up is asked for it; -c secondFactor=required asks everybody",
+                "COG2",
+            )
         suppress_finding(
             self.pool,
             "Threat protection is a plan that is paid for by the person: the company's choice",
@@ -72,6 +89,7 @@ class UserPool(Construct):
             id_token_validity=Duration.hours(1),
             access_token_validity=Duration.hours(1),
             refresh_token_validity=Duration.days(7),
+            auth_session_validity=Duration.minutes(15),  # an authenticator app may have to be installed first
             enable_token_revocation=True,
             read_attributes=cognito.ClientAttributes().with_standard_attributes(
                 email=True, email_verified=True

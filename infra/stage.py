@@ -124,6 +124,17 @@ def _yes_or_no(text: str) -> bool:
     return text == "yes"
 
 
+def _second_factor(text: str) -> bool:
+    """Parse whether a second factor is required to sign in.
+
+    Raises:
+        ValueError: It is neither optional nor required.
+    """
+    if text not in {"optional", "required"}:
+        raise ValueError(f"{text!r} is neither optional nor required: write -c secondFactor=required, say")
+    return text == "required"
+
+
 def _requests(text: str) -> int | None:
     """Parse a rate for AWS WAF, in requests per five minutes; '' means no firewall.
 
@@ -226,6 +237,8 @@ class Stage:
     requests_per_address: int | None = None
     """Requests of one address in five minutes, beyond which AWS WAF blocks it: `-c requestsPerAddress=3000`.
     None: no firewall."""
+    second_factor_required: bool = False
+    """Whether everybody needs an authenticator app to sign in: `-c secondFactor=required`."""
 
     @classmethod
     def from_context(cls, scope: Construct) -> "Stage":
@@ -245,6 +258,7 @@ class Stage:
             concurrency=_concurrency(str(context("concurrency") or "")),
             access_log=_yes_or_no(str(context("accessLog") or "no")),
             requests_per_address=_requests(str(context("requestsPerAddress") or "")),
+            second_factor_required=_second_factor(str(context("secondFactor") or "optional")),
         )
 
     @property

@@ -16,11 +16,16 @@ from agent.cloud import http
 Ask = Callable[[str, str], str]
 """(question, name of the challenge's answer) → the answer, which is never echoed."""
 
+SetUp = Callable[[str], str]
+"""Key of a new second factor, in base32 → the first code of the authenticator that has it."""
+
 
 @dataclass(frozen=True)
 class Tokens:
     id_token: str
     refresh_token: str | None
+    access_token: str
+    """Changes one's own account in Cognito; never stored."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +51,31 @@ _CHALLENGES = {
 }
 """Cognito's further challenges: the question to ask, and the name of the answer in the response."""
 
+_WRONG_CODE = CliError("wrong code", "Run the command again with the current code.", Exit.FORBIDDEN)
 _ERRORS = {
     "NotAuthorizedException": CliError("wrong user or password", "Try again.", Exit.FORBIDDEN),
     "UserNotFoundException": CliError("wrong user or password", "Try again.", Exit.FORBIDDEN),
-    "CodeMismatchException": CliError("wrong code", "Sign in again.", Exit.FORBIDDEN),
+    "CodeMismatchException": _WRONG_CODE,
+    "EnableSoftwareTokenMFAException": _WRONG_CODE,
+    "ExpiredCodeException": CliError(
+        "this code has expired, or was used before", "Run the command again with a new code.", Exit.FORBIDDEN
+    ),
+    "InvalidPasswordException": CliError(
+        "the new password is too weak, or was used before",
+        "Choose one of 14 characters or more, with lowercase and uppercase letters, a digit and a symbol.",
+        Exit.USAGE,
+    ),
+    "LimitExceededException": CliError("too many attempts", "Wait an hour, then try again.", Exit.REFUSED),
+    "TooManyFailedAttemptsException": CliError(
+        "too many wrong codes", "Wait an hour, then request a new code.", Exit.REFUSED
+    ),
+    "CodeDeliveryFailureException": CliError(
+        "the e-mail with the code could not be sent", "Ask an administrator for help.", Exit.UNREACHABLE
+    ),
     "PasswordResetRequiredException": CliError(
-        "the password has to be reset", "Ask an administrator for a new one.", Exit.FORBIDDEN
+        "the password has to be reset",
+        "Choose a new one with `crosshaul account reset-password URL`.",
+        Exit.FORBIDDEN,
     ),
     "UserNotConfirmedException": CliError(
         "this user is not confirmed yet", "Ask an administrator to confirm it.", Exit.FORBIDDEN
@@ -62,10 +86,11 @@ _ERRORS = {
 }
 
 
-def sign_in(pool: Pool, user: str, password: str, ask: Ask) -> Tokens:
+def sign_in(pool: Pool, user: str, password: str, ask: Ask, set_up: SetUp) -> Tokens:
     """Sign a user in and return the tokens; the password itself is never sent.
 
-    `ask` answers Cognito's further challenges: a new password, a code.
+    `ask` answers Cognito's further challenges: a new password, a code. `set_up` is called if the stage
+    requires a second factor and the user has none yet.
 
     Raises:
         CliError: Cognito refuses, or asks for something this command cannot answer.
@@ -75,6 +100,8 @@ def sign_in(pool: Pool, user: str, password: str, ask: Ask) -> Tokens:
     while challenge := answer.get("ChallengeName"):
         if challenge == "PASSWORD_VERIFIER":
             responses = _password_responses(pool, proof, answer, password)
+        elif challenge == "MFA_SETUP":
+            answer, responses = _set_up_second_factor(pool, answer, user, set_up)
         else:
             responses = _challenge_responses(challenge, answer, user, ask)
         answer = _respond(pool, challenge, answer, responses)
@@ -97,7 +124,7 @@ def refresh(pool: Pool, refresh_token: str) -> Tokens:
 
 def _initiate(pool: Pool, flow: str, parameters: dict[str, str]) -> dict[str, Any]:
     body = {"ClientId": pool.client_id, "AuthFlow": flow, "AuthParameters": parameters}
-    return _call(pool, "InitiateAuth", body)
+    return call(pool, "InitiateAuth", body)
 
 
 def _password_responses(
@@ -115,8 +142,33 @@ def _challenge_responses(challenge: str, answer: dict[str, Any], user: str, ask:
         advice = "Ask an administrator for a user that signs in with a password."
         raise CliError(f"this command cannot answer Cognito's {challenge}", advice, Exit.FORBIDDEN)
     question, name = _CHALLENGES[challenge]
-    user_id = answer.get("ChallengeParameters", {}).get("USER_ID_FOR_SRP", user)
-    return {"USERNAME": user_id, name: ask(question, name)}
+    return {"USERNAME": _user_id(answer, user), name: ask(question, name)}
+
+
+def _set_up_second_factor(
+    pool: Pool, answer: dict[str, Any], user: str, set_up: SetUp
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Add the second factor that the stage requires; return the answer with a new session, and responses."""
+    given = call(pool, "AssociateSoftwareToken", {"Session": answer.get("Session")})
+    verified = verify_second_factor(pool, {"Session": given.get("Session")}, set_up(given["SecretCode"]))
+    return answer | {"Session": verified.get("Session")}, {"USERNAME": _user_id(answer, user)}
+
+
+def verify_second_factor(pool: Pool, access: dict[str, Any], code: str) -> dict[str, Any]:
+    """Show Cognito the first code of a new authenticator; `access` has a session or an access token.
+
+    Raises:
+        CliError: The code is wrong.
+    """
+    answer = call(pool, "VerifySoftwareToken", access | {"UserCode": code})
+    if answer.get("Status") != "SUCCESS":
+        raise CliError(_WRONG_CODE.what, _WRONG_CODE.advice, _WRONG_CODE.code)
+    return answer
+
+
+def _user_id(answer: dict[str, Any], user: str) -> str:
+    """Return the name by which Cognito wants to be answered."""
+    return str(answer.get("ChallengeParameters", {}).get("USER_ID_FOR_SRP", user))
 
 
 def _respond(pool: Pool, challenge: str, answer: dict[str, Any], responses: dict[str, str]) -> dict[str, Any]:
@@ -126,15 +178,20 @@ def _respond(pool: Pool, challenge: str, answer: dict[str, Any], responses: dict
         "Session": answer.get("Session"),
         "ChallengeResponses": responses,
     }
-    return _call(pool, "RespondToAuthChallenge", body)
+    return call(pool, "RespondToAuthChallenge", body)
 
 
 def _tokens(answer: dict[str, Any]) -> Tokens:
     result = answer["AuthenticationResult"]
-    return Tokens(id_token=result["IdToken"], refresh_token=result.get("RefreshToken"))
+    return Tokens(result["IdToken"], result.get("RefreshToken"), result["AccessToken"])
 
 
-def _call(pool: Pool, action: str, body: dict[str, Any]) -> dict[str, Any]:
+def call(pool: Pool, action: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Call Cognito and return its answer.
+
+    Raises:
+        CliError: Cognito refuses, or fails.
+    """
     headers = {
         "Content-Type": "application/x-amz-json-1.1",
         "X-Amz-Target": f"AWSCognitoIdentityProviderService.{action}",

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 from agent import VERSION
 from agent.cli import output, streams, timing
 from agent.cli.commands import (
+    account,
     agents,
     audit,
     browse,
@@ -124,6 +125,7 @@ for command in (
 ):
     app.command()(command)
 app.command("ls", help="List a directory: another name of `browse`.")(browse.browse)
+app.add_typer(account.app, name="account")
 app.add_typer(agents.app, name="agents")
 app.add_typer(templates.app, name="templates")
 app.add_typer(policies.app, name="policies")

@@ -11,7 +11,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,18 @@ class Outputs:
     relay_bucket: str
     """The bucket for the relay between agents that cannot reach each other."""
 
+    @classmethod
+    def of(cls, found: Mapping[str, str]) -> "Outputs":
+        """Read the outputs of both stacks."""
+        return cls(
+            api_url=found["ApiUrl"],
+            console_url=found["ConsoleUrl"],
+            user_pool_id=found["UserPoolId"],
+            client_id=found["ClientId"],
+            bucket=found["MediaBucket"],
+            relay_bucket=found["RelayBucket"],
+        )
+
 
 def deploy(cloud: Cloud, home: Path, command_key: int = 1) -> Outputs:
     """Deploy what has changed since the last deployment of this home.
@@ -92,9 +104,11 @@ def deploy(cloud: Cloud, home: Path, command_key: int = 1) -> Outputs:
     return outputs
 
 
-def create_user(cloud: Cloud, outputs: Outputs, name: str, password: str, group: str) -> None:
-    """Create a user who can sign in at once; an existing one gets this password and group."""
-    cognito = boto3.client("cognito-idp", **embedded.client_settings(cloud))
+def create_user(cognito: Any, outputs: Outputs, name: str, password: str, group: str) -> None:
+    """Create a user who can sign in at once; an existing one gets this password and group.
+
+    `cognito` is boto3's client `cognito-idp`.
+    """
     pool: dict[str, Any] = {"UserPoolId": outputs.user_pool_id, "Username": name}
     with contextlib.suppress(cognito.exceptions.UsernameExistsException):
         cognito.admin_create_user(
@@ -130,14 +144,7 @@ def _publish(cloud: Cloud, home: Path) -> Outputs:
         logger.warning("no console: %s", reason)
     signer = stage_signer(home)
     publish_kit(found, clients, make_kit(found["ConsoleUrl"], signer.public_keys), signer)
-    return Outputs(
-        api_url=found["ApiUrl"],
-        console_url=found["ConsoleUrl"],
-        user_pool_id=found["UserPoolId"],
-        client_id=found["ClientId"],
-        bucket=found["MediaBucket"],
-        relay_bucket=found["RelayBucket"],
-    )
+    return Outputs.of(found)
 
 
 def _stamp(home: Path) -> Path:

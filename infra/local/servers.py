@@ -23,6 +23,8 @@ class Server:
     folder: Path
     roots: Mapping[str, str]
     """Access by root, as locations name it: {"/data": "rw"}."""
+    host: str = "127.0.0.1"
+    """The address at which other servers reach it."""
 
     @property
     def config(self) -> Path:
@@ -63,7 +65,7 @@ def configure(server: Server) -> None:
     remembered.write_text(str(port))
     for root in server.roots:
         server.path(root).mkdir(parents=True, exist_ok=True)
-    address = json.dumps(f"127.0.0.1:{port}")
+    address = json.dumps(f"{server.host}:{port}")
     blocks = [
         f"state = {json.dumps(str(server.state))}",
         f"[lane]\nlisten = {address}\nadvertise = [{address}]",

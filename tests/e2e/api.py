@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from agent.cli import cognito
+from agent.cli.service import find
 from agent.cloud.http import client
 from infra.local.environment import Environment
 
@@ -32,10 +33,9 @@ class Api:
 
     @classmethod
     def signed_in(cls, here: Environment, user: str, password: str) -> "Api":
-        pool = cognito.Pool(
-            here.cloud.region, here.outputs.client_id, here.cloud.endpoint, here.outputs.user_pool_id
-        )
-        return cls(here.outputs.api_url, cognito.sign_in(pool, user, password, _no_question).id_token)
+        service = find(here.outputs.api_url)
+        tokens = cognito.sign_in(service.pool, user, password, _no_question, _no_question)
+        return cls(service.url, tokens.id_token)
 
     def send(self, method: str, path: str, body: Any = None, key: str | None = None) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
@@ -70,7 +70,7 @@ class Api:
         return _answer(self.send("DELETE", path))
 
 
-def _no_question(question: str, _name: str) -> str:
+def _no_question(question: str, _name: str = "") -> str:
     raise AssertionError(f"a test's user is asked for more than the password: {question}")
 
 

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import re
 import shutil
 import signal
@@ -19,9 +20,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from agent.identity.keys import Keyring
 from infra.local import cloud as embedded
-from infra.local import functions
-from infra.local.deploy import create_user
-from infra.local.environment import Environment, running_environment, until
+from infra.local.environment import Environment, running_environment, until, visited_stage
 from infra.local.servers import RunningAgent, Server, free_port
 from tests.e2e.api import Api
 from tests.support.waiting import HANG_TIMEOUT_S
@@ -31,6 +30,8 @@ SERVERS = {
     "server-c": {"/archive": "rw", "/glacier": "ro"},
     "server-d": {"/backup": "rw"},
 }
+NAMES = (*SERVERS, "server-e", "up-1", "up-2", "up-3")
+"""All agents that the acceptance of a stage enrolls."""
 ENDED = {"succeeded", "failed", "partially_failed", "cancelled"}
 
 
@@ -47,7 +48,7 @@ class Fleet:
 
     def s3(self) -> Any:
         """Return an S3 client with the account administrator's rights."""
-        return boto3.client("s3", **embedded.client_settings(self.here.cloud))
+        return self.here.client("s3")
 
     def keys(self, name: str) -> Path:
         """Return the folder of an agent's current keys."""
@@ -81,7 +82,7 @@ class Fleet:
         config = self.servers[name].config
         plain = config.read_text()
         self.stop(name)
-        changed = re.sub(r"advertise = .*", f'advertise = ["127.0.0.1:{free_port()}"]', plain)
+        changed = re.sub(r"advertise = .*", f'advertise = ["{self.here.access.host}:{free_port()}"]', plain)
         config.write_text(changed)
         try:
             self.start(name)
@@ -115,7 +116,7 @@ class Fleet:
 
     def minute(self) -> None:
         """Invoke the scheduled function now, instead of waiting for the next minute."""
-        client = boto3.client("lambda", **embedded.client_settings(self.here.cloud))
+        client = self.here.client("lambda")
         answer = client.invoke(FunctionName=self._each_minute, Payload=b"{}")
         assert "FunctionError" not in answer, answer["Payload"].read()
 
@@ -140,7 +141,10 @@ class Fleet:
 
     @cached_property
     def _each_minute(self) -> str:
-        [name] = [one for one in functions.reactions(self.here.cloud) if "OnSchedule" in one]
+        pages = self.here.client("lambda").get_paginator("list_functions").paginate()
+        names = [str(one["FunctionName"]) for page in pages for one in page["Functions"]]
+        ours = re.compile(rf"Crosshaul-{self.here.stage}-Functions\w*OnSchedule")
+        [name] = [one for one in names if ours.match(one)]
         return name
 
     def ensure(self) -> None:
@@ -200,7 +204,10 @@ def _holds_bytes(path: Path) -> bool:
 
 @pytest.fixture(scope="session")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
-    with running_environment(tmp_path_factory.mktemp("world")) as built:
+    """Yield the environment: at the embedded cloud, or at the stage that CROSSHAUL_E2E_STAGE names."""
+    home = tmp_path_factory.mktemp("world")
+    stage = os.environ.get("CROSSHAUL_E2E_STAGE")
+    with visited_stage(home, stage, NAMES) if stage else running_environment(home) as built:
         yield built
 
 
@@ -214,7 +221,7 @@ def api(here: Environment) -> Api:
 def viewer(here: Environment) -> Api:
     """Return the API as a user who may only read."""
     password = "Look-only-7-times"
-    create_user(here.cloud, here.outputs, "viewer@crosshaul.test", password, "viewer")
+    here.create_user("viewer@crosshaul.test", password, "viewer")
     return Api.signed_in(here, "viewer@crosshaul.test", password)
 
 

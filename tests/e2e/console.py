@@ -27,6 +27,7 @@ PAGES = {
     "policies": "policies",
     "new-policy": "policies/new",
     "audit": "audit",
+    "account": "account",
     "not-found": "nowhere",
 }
 """Path after the `#/` by page name; tests add pages of single items."""

@@ -17,9 +17,9 @@ _POLL_INTERVAL_S = 0.1
 """Seconds."""
 
 
-def installed_server(name: str, prefix: Path, roots: Mapping[str, str]) -> "InstalledServer":
+def installed_server(name: str, prefix: Path, roots: Mapping[str, str], host: str) -> "InstalledServer":
     """Return a server with the agent.toml that the script would write, with roots below the folder, too."""
-    server = InstalledServer(name, prefix, roots)
+    server = InstalledServer(name, prefix, roots, host)
     server.config.parent.mkdir(parents=True, exist_ok=True)
     configure(server)
     return server

@@ -4,13 +4,11 @@ import os
 import shlex
 import subprocess
 from pathlib import Path
-
-import boto3
+from typing import Any
 
 from infra import REPOSITORY
 from infra.kit import Kit, make
-from infra.local import cloud as embedded
-from infra.local.deploy import STAGE, stage_signer
+from infra.local.deploy import stage_signer
 from infra.local.servers import free_port
 from infra.publish import publish_kit, stage_outputs
 from tests.e2e.conftest import Fleet
@@ -29,9 +27,10 @@ class Publisher:
     def __init__(self, fleet: Fleet, folder: Path) -> None:
         self.folder, self.fleet = folder, fleet
         self.lock = dependencies(folder)
-        settings = embedded.client_settings(fleet.here.cloud)
-        self.clients = {name: boto3.client(name, **settings) for name in ("s3", "dynamodb", "cloudformation")}
-        self.outputs = stage_outputs(self.clients["cloudformation"], STAGE)
+        here = fleet.here
+        self.clients = {name: here.client(name) for name in ("s3", "dynamodb", "cloudformation")}
+        self.outputs = stage_outputs(self.clients["cloudformation"], here.stage)
+        self._found = self._releases()
 
     def publish(self, version: str | None = None, broken: dict[str, tuple[str, str]] | None = None) -> Kit:
         source = REPOSITORY if version is None else sources(version, self.folder, broken)
@@ -39,6 +38,18 @@ class Publisher:
         kit = make(self.fleet.here.outputs.console_url, signer.public_keys, self.lock, source)
         publish_kit(self.outputs, self.clients, kit, signer)
         return kit
+
+    def restore(self) -> None:
+        """Offer the releases again that were offered before."""
+        table = {"TableName": self.outputs["ReleasesTable"]}
+        for name in self._releases().keys() - self._found.keys():
+            self.clients["dynamodb"].delete_item(**table, Key={"release_id": {"S": name}})
+        for row in self._found.values():
+            self.clients["dynamodb"].put_item(**table, Item=row)
+
+    def _releases(self) -> dict[str, Any]:
+        rows = self.clients["dynamodb"].scan(TableName=self.outputs["ReleasesTable"])["Items"]
+        return {row["release_id"]["S"]: row for row in rows}
 
     @property
     def env(self) -> dict[str, str]:

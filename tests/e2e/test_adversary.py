@@ -16,7 +16,7 @@ from agent.cloud.http import client
 from events.commands import Browse, CommandEnvelope
 from events.topics import Topics
 from infra.local import cloud as embedded
-from infra.local.deploy import STAGE, create_user
+from infra.local.deploy import STAGE
 from infra.local.environment import until
 from lambdas.api.app import OPEN_ROUTES, ROUTES
 from lambdas.aws.command_publisher import CommandPublisher as Orders
@@ -35,7 +35,7 @@ NOBODYS_HOP = "a" * 20 + "-0"
 def operator(enrolled: Fleet) -> Api:
     """Return the API as an operator, who may move files and no more."""
     here, password = enrolled.here, "Moves-files-9-to-5"
-    create_user(here.cloud, here.outputs, "operator@crosshaul.test", password, "operator")
+    here.create_user("operator@crosshaul.test", password, "operator")
     return Api.signed_in(here, "operator@crosshaul.test", password)
 
 
@@ -130,7 +130,7 @@ def test_an_operator_moves_nothing_that_a_policy_forbids(fleet: Fleet, operator:
 def test_who_takes_an_administrators_address_stays_who_they_were(fleet: Fleet) -> None:
     """Cognito keeps addresses unique; an administrator of the pool might still make a mistake."""
     here, password, eve = fleet.here, "Moves-files-9-to-5", "eve@crosshaul.test"
-    create_user(here.cloud, here.outputs, eve, password, "operator")
+    here.create_user(eve, password, "operator")
     text = 'forbid (principal == User::"eve@crosshaul.test", action == Action::"transfer", resource);'
     before = in_force(fleet)
     body = {"source": "server-b:/data/x", "destinations": ["server-c:/archive/"]}

@@ -48,6 +48,7 @@ def everything_arrives(fleet: Fleet, chain: str, name: str, folder: Path) -> dic
     return ended
 
 
+@pytest.mark.acceptance("chain")
 def test_each_file_goes_on_while_the_others_still_come(fleet: Fleet, tmp_path: Path) -> None:
     chain = begun(fleet, "streamed", tmp_path)
     small_files_pass_on(fleet, "streamed")

@@ -9,7 +9,6 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from infra.local.demo_files import MIB, differences, listing, write_random
-from infra.local.deploy import create_user
 from infra.local.environment import until
 from tests.e2e.api import Api
 from tests.e2e.conftest import Fleet
@@ -409,7 +408,7 @@ def test_a_viewer_sees_everything_and_is_offered_nothing(door: Page, fleet: Flee
 
 
 def test_an_operator_is_offered_to_move_files_and_not_to_manage_who_may(door: Page, fleet: Fleet) -> None:
-    create_user(fleet.here.cloud, fleet.here.outputs, "otto@crosshaul.test", "Move-only-7-times", "operator")
+    fleet.here.create_user("otto@crosshaul.test", "Move-only-7-times", "operator")
     sign_in(door, fleet, "otto@crosshaul.test", "Move-only-7-times")
     expect(door.get_by_role("link", name="Policies")).to_have_count(0)
     for address, offer in (

@@ -6,7 +6,6 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from infra.local.demo_files import write_random
-from infra.local.deploy import create_user
 from tests.e2e.api import Api
 from tests.e2e.conftest import Fleet, tab
 from tests.e2e.console import choose, picture, table_rows, violations, visit
@@ -163,7 +162,7 @@ def test_what_a_policy_wants_two_people_for_is_approved_by_a_second_one(
     page: Page, browser: Browser, fleet: Fleet
 ) -> None:
     password = "Second-person-2-agree"
-    create_user(fleet.here.cloud, fleet.here.outputs, "bo@crosshaul.test", password, "operator")
+    fleet.here.create_user("bo@crosshaul.test", password, "operator")
     write_random(fleet.folder("server-b:/data/secret/plan.bin"), 1000)
     fleet.api.put("/policies/four-eyes", {"text": FOUR_EYES, "why": "Two for the vault"})
     try:

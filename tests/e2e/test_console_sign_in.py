@@ -1,21 +1,30 @@
 """First sign-in, in a real browser."""
 
-import boto3
+from collections.abc import Iterator
+
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from infra.local import cloud as embedded
 from tests.e2e.conftest import Fleet
 from tests.e2e.console import picture
 
 pytestmark = pytest.mark.e2e
 
+NINA = "nina@crosshaul.test"
 FOR_ONCE, LASTING = "For-once-and-7-days", "Lasting-for-9-years"
+
+
+@pytest.fixture(autouse=True)
+def gone(fleet: Fleet) -> Iterator[None]:
+    """Delete the account at the end, since a stage that is accepted goes on."""
+    yield
+    pool = {"UserPoolId": fleet.here.outputs.user_pool_id, "Username": NINA}
+    fleet.here.client("cognito-idp").admin_delete_user(**pool)
 
 
 def invite(fleet: Fleet, user: str) -> None:
     """Invite a user like an administrator in Cognito, with a one-time password."""
-    boto3.client("cognito-idp", **embedded.client_settings(fleet.here.cloud)).admin_create_user(
+    fleet.here.client("cognito-idp").admin_create_user(
         UserPoolId=fleet.here.outputs.user_pool_id,
         Username=user,
         MessageAction="SUPPRESS",
@@ -24,8 +33,9 @@ def invite(fleet: Fleet, user: str) -> None:
     )
 
 
+@pytest.mark.acceptance("sign-in with a new password")
 def test_who_was_invited_chooses_a_password_and_the_first_one_is_never_sent(door: Page, fleet: Fleet) -> None:
-    invite(fleet, "nina@crosshaul.test")
+    invite(fleet, NINA)
     sent: list[str] = []
 
     def note(request: Request) -> None:

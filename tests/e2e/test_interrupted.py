@@ -9,7 +9,7 @@ import pytest
 from infra.local import cloud as embedded
 from infra.local import functions
 from infra.local.demo_files import MIB, differences, listing, write_random
-from infra.local.environment import until
+from infra.local.environment import StageAccess, until
 from tests.e2e.conftest import Fleet
 
 pytestmark = pytest.mark.e2e
@@ -53,6 +53,7 @@ def test_pause_and_resume(fleet: Fleet) -> None:
     assert differences(listing(source), listing(fleet.folder("server-c:/archive/pause"))) == []
 
 
+@pytest.mark.acceptance("cancel")
 def test_cancel_leaves_nothing_half_done(fleet: Fleet) -> None:
     big_file(fleet, "cancel")
     moving = fleet.copy("server-b:/data/cancel/", "server-c:/archive/cancel/", bandwidth_limit=SLOW)
@@ -149,6 +150,7 @@ def test_two_agents_that_cannot_dial_each_other_say_so_and_go_on_when_one_can(fl
     assert differences(listing(source), listing(fleet.folder("server-c:/archive/apart"))) == []
 
 
+@pytest.mark.acceptance("relay")
 def test_two_agents_that_cannot_dial_each_other_go_by_the_relay_bucket_and_a_kill_leaves_nothing(
     fleet: Fleet,
 ) -> None:
@@ -178,7 +180,7 @@ def test_the_control_plane_may_go_away_in_the_middle(fleet: Fleet) -> None:
     until(
         "the files to arrive all the same", lambda: differences(listing(source), listing(destination)) == []
     )
-    fleet.here.cloud = embedded.start(fleet.here.home)
+    fleet.here.access = StageAccess(cloud=embedded.start(fleet.here.home))
     functions.warm(fleet.here.cloud)
 
     ended = fleet.until_ended(moving)

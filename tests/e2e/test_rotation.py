@@ -2,15 +2,13 @@
 
 from typing import Any
 
-import boto3
 import pytest
 
 from events.certificates import fingerprint
 from events.topics import Topics
-from infra.local import cloud as embedded
 from infra.local import functions
 from infra.local.demo_files import MIB, differences, listing, write_random
-from infra.local.deploy import STAGE, deploy
+from infra.local.deploy import deploy
 from infra.local.environment import until
 from tests.e2e.conftest import Fleet
 
@@ -22,8 +20,8 @@ SLOW = 4 * MIB
 
 def certificates(fleet: Fleet, name: str) -> set[str]:
     """Return the agent's active certificates, according to IoT."""
-    principals = boto3.client("iot", **embedded.client_settings(fleet.here.cloud)).list_thing_principals(
-        thingName=Topics(STAGE).thing(name)
+    principals = fleet.here.client("iot").list_thing_principals(
+        thingName=Topics(fleet.here.stage).thing(name)
     )["principals"]
     return {arn.rpartition("/")[2] for arn in principals}
 
@@ -38,7 +36,9 @@ def rotated(fleet: Fleet, name: str) -> Any:
     return until(f"{name} to have new keys", ask)
 
 
-@pytest.mark.parametrize("name", ["server-c", "server-b"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("server-c", marks=pytest.mark.acceptance("rotate")), "server-b"]
+)
 def test_keys_are_replaced_in_the_middle_of_a_transfer(fleet: Fleet, name: str) -> None:
     source = fleet.folder(f"server-b:/data/rotate-{name}")
     write_random(source / "big.bin", 64 * MIB)

@@ -39,7 +39,9 @@ class Hosts:
             until(f"{name} to be online", lambda name=name: self.fleet.status(name) == "online")
 
     def _install(self, name: str, script: bytes) -> None:
-        server = installed_server(name, self.fleet.here.home / "servers" / name, {"/data": "rw"})
+        server = installed_server(
+            name, self.fleet.here.home / "servers" / name, {"/data": "rw"}, self.fleet.here.access.host
+        )
         body = {"agent_id": name, "tags": {"fleet": "installed"}}
         token = self.fleet.api.post("/agents/enrollments", body)["token"]
         manager = ServiceManager(server, self.publisher.env)
@@ -85,9 +87,10 @@ def hosts(enrolled: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield made
     finally:
         made.stop()
-        publisher.publish()
+        publisher.restore()
 
 
+@pytest.mark.acceptance("update")
 def test_an_update_goes_from_the_canary_to_all_while_a_transfer_goes_on(hosts: Hosts, fleet: Fleet) -> None:
     hosts.publisher.publish("7.1.0")
     source = hosts.servers["up-1"].path("/data/film")

@@ -11,6 +11,7 @@ from tests.e2e.conftest import Fleet
 pytestmark = pytest.mark.e2e
 
 
+@pytest.mark.acceptance("direct")
 def test_files_go_directly_from_one_server_to_another(fleet: Fleet) -> None:
     source = fleet.folder("server-b:/data/videos/raw")
     make_tree(source, 300 * MIB)
@@ -77,17 +78,39 @@ def test_an_upload_starts_a_template_and_goes_on_to_a_second_server(fleet: Fleet
         assert differences(sent, listing(fleet.folder(place))) == [], place
 
 
-def test_a_server_s_files_go_to_s3_and_come_back(fleet: Fleet) -> None:
-    bucket = fleet.here.outputs.bucket
-    source = fleet.folder("server-c:/archive/to s3")
+@pytest.fixture(scope="module")
+def pushed(enrolled: Fleet) -> Path:
+    """Push 90 files to S3, more than one page of anything, and return their folder."""
+    enrolled.ensure()
+    source = enrolled.folder("server-c:/archive/to s3")
     write_random(source / "sub dir/ünï.bin", 3 * MIB)
     (source / "empty.txt").touch()
+    for number in range(88):
+        (source / f"{number % 7}").mkdir(exist_ok=True)
+        (source / f"{number % 7}/{number}.txt").write_text(f"{number}")
+    transfer = enrolled.copy("server-c:/archive/to s3/", f"s3://{enrolled.here.outputs.bucket}/kept/")
+    up = enrolled.until_ended(transfer)
+    assert up["state"] == "succeeded", up["problem"]
+    assert up["progress"]["files_done"] == 90
+    return source
 
-    up = fleet.until_ended(fleet.copy("server-c:/archive/to s3/", f"s3://{bucket}/kept/"))
+
+@pytest.mark.acceptance("push")
+def test_a_server_s_files_go_to_s3(fleet: Fleet, pushed: Path) -> None:
+    pages = fleet.s3().get_paginator("list_objects_v2")
+    found = pages.paginate(Bucket=fleet.here.outputs.bucket, Prefix="kept/")
+    sizes = {one["Key"].removeprefix("kept/"): one["Size"] for page in found for one in page["Contents"]}
+    files = [path for path in pushed.rglob("*") if path.is_file()]
+    assert sizes == {str(path.relative_to(pushed)): path.stat().st_size for path in files}
+
+
+@pytest.mark.acceptance("S3 pull of 90 objects")
+def test_ninety_objects_of_s3_arrive_on_a_server(fleet: Fleet, pushed: Path) -> None:
+    bucket = fleet.here.outputs.bucket
     down = fleet.until_ended(fleet.copy(f"s3://{bucket}/kept/", "server-d:/backup/from s3/"))
-
-    assert (up["state"], down["state"]) == ("succeeded", "succeeded"), (up["problem"], down["problem"])
-    assert differences(listing(source), listing(fleet.folder("server-d:/backup/from s3"))) == []
+    assert down["state"] == "succeeded", down["problem"]
+    assert down["progress"]["files_done"] == 90
+    assert differences(listing(pushed), listing(fleet.folder("server-d:/backup/from s3"))) == []
 
 
 def test_from_one_root_to_another_on_the_same_server(fleet: Fleet) -> None:

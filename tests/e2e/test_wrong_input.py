@@ -133,6 +133,7 @@ def test_a_template_that_would_trigger_itself(fleet: Fleet) -> None:
     assert caught.value.problem["advice"]
 
 
+@pytest.mark.acceptance("browse")
 def test_browsing_shows_what_is_there_and_nothing_outside(fleet: Fleet) -> None:
     odd_tree(fleet)
     listed = fleet.api.post("/agents/server-b/browse", {"path": "/data/odd"})

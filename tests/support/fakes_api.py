@@ -21,12 +21,11 @@ from events.base import Message
 from events.policies import Effect
 from events.states import HopState, TransferState
 from tests.support.fakes import a_person
-from tests.support.fakes_srp import Verifier
+from tests.support.fakes_cognito import POOL_ID, FakeCognito
 
 M = TypeVar("M", bound=Message)
 NOW = datetime(2026, 11, 24, 1, 30, tzinfo=UTC)
 TRANSFER = "k3v9q0d7m2x8c5n1b6za"
-POOL_ID = "eu-central-1_Pool"
 
 
 def sample(model: type[M], **changes: Any) -> M:
@@ -59,10 +58,6 @@ def id_token(serial: int, ends_in: float, groups: list[str]) -> str:
     return f"e30.{body}.c2ln"
 
 
-def _challenge(name: str, parameters: dict[str, str]) -> dict[str, Any]:
-    return {"ChallengeName": name, "Session": "s", "ChallengeParameters": parameters}
-
-
 class FakeApi:
     """The fake API. A test may change what it holds at any time; `asked` records every request."""
 
@@ -71,13 +66,9 @@ class FakeApi:
         self.url = f"{self.cognito}/local"
         self.console_config: dict[str, str] | None = None
         """What the console publishes at /console/config.json."""
-        self.users = {"ana": "right"}
-        self.new_password_needed = False
-        self.verifier: Verifier | None = None
-        """The SRP verifier of the current sign-in attempt."""
+        self.people = FakeCognito(self.issue)
         self.token_life = 3600.0
         self.tokens: set[str] = set()
-        self.refresh_tokens = {"refresh-1"}
         self.agents = [sample(views.AgentView)]
         self.rollouts = [sample(rollouts.RolloutView)]
         self.updates = [sample(updates.UpdateDetails)]
@@ -108,35 +99,6 @@ class FakeApi:
 
     def named(self, method: str, path: str) -> list[tuple[str, str, Any, dict[str, str]]]:
         return [one for one in self.asked if one[0] == method and urlsplit(one[1]).path == path]
-
-    # Cognito
-
-    def sign_in(self, action: str, body: dict[str, Any]) -> tuple[int, Any]:
-        if action == "RespondToAuthChallenge":
-            return self._answered(body["ChallengeName"], body["ChallengeResponses"])
-        given = body["AuthParameters"]
-        if body["AuthFlow"] == "REFRESH_TOKEN_AUTH":
-            known = given["REFRESH_TOKEN"] in self.refresh_tokens
-            return (200, self._tokens(refresh=False)) if known else _NOT_AUTHORIZED
-        if body["AuthFlow"] != "USER_SRP_AUTH":
-            return 400, {"__type": "InvalidParameterException", "message": "Auth flow not enabled"}
-        user = given["USERNAME"]
-        self.verifier = Verifier(POOL_ID, user, self.users.get(user, ""), given["SRP_A"])
-        return 200, _challenge("PASSWORD_VERIFIER", self.verifier.asked)
-
-    def _answered(self, challenge: str, given: dict[str, str]) -> tuple[int, Any]:
-        if challenge == "NEW_PASSWORD_REQUIRED":
-            self.users[given["USERNAME"]] = given["NEW_PASSWORD"]
-            self.new_password_needed = False
-        elif not (self.verifier and self.verifier.is_right(given)):
-            return _NOT_AUTHORIZED
-        elif self.new_password_needed:
-            return 200, _challenge("NEW_PASSWORD_REQUIRED", {"USER_ID_FOR_SRP": given["USERNAME"]})
-        return 200, self._tokens()
-
-    def _tokens(self, *, refresh: bool = True) -> dict[str, Any]:
-        result = {"IdToken": self.issue()} | ({"RefreshToken": "refresh-1"} if refresh else {})
-        return {"AuthenticationResult": result}
 
     # The API
 
@@ -312,7 +274,6 @@ class FakeApi:
         return view
 
 
-_NOT_AUTHORIZED = (400, {"__type": "NotAuthorizedException", "message": "Incorrect username or password."})
 _ONE = "([^/]+)"
 ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("GET", "/health", FakeApi.health),
@@ -372,7 +333,7 @@ class _ApiHandler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(length) or b"null")
         if target := self.headers.get("X-Amz-Target"):
-            return self._answer(*self.fake.sign_in(target.rpartition(".")[2], body))
+            return self._answer(*self.fake.people.answer(target.rpartition(".")[2], body))
         if self.path == "/console/config.json" and self.fake.console_config is not None:
             return self._answer(200, self.fake.console_config)
         if self.path.startswith("/console/"):  # the console answers every other path with its page

@@ -27,7 +27,7 @@ class CommandResult:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("CROSSHAUL_PASSWORD", "CROSSHAUL_USER", "CROSSHAUL_NEW_PASSWORD"):
+    for name in ("CROSSHAUL_PASSWORD", "CROSSHAUL_USER", "CROSSHAUL_NEW_PASSWORD", "CROSSHAUL_RESET_CODE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CROSSHAUL_HOME", str(tmp_path / "home"))
     return tmp_path / "home"

@@ -9,6 +9,7 @@ import pytest
 from agent.cli import session
 from agent.cli.errors import CliError, Exit
 from tests.support.fakes_api import FakeApi
+from tests.support.fakes_cognito import User
 from tests.unit.cli.conftest import Run, sign_in
 
 
@@ -32,9 +33,9 @@ def test_a_new_session_replaces_a_readable_one_by_a_private_one(api: FakeApi, ho
 
 
 def test_the_password_does_not_leave_this_machine(api: FakeApi, run: Run) -> None:
-    api.users["ana"] = "Pässword that nobody else would choose"
+    api.people.users["ana"] = User("Pässword that nobody else would choose")
     assert run("login", api.url, "--user", "ana", given="Pässword that nobody else would choose\n").code == 0
-    assert "that nobody else" not in repr(api.asked)
+    assert "that nobody else" not in repr([api.asked, api.people.asked])
 
 
 def test_the_password_may_come_from_the_environment(
@@ -58,10 +59,10 @@ def test_no_password_at_all_is_told_from_a_wrong_one(api: FakeApi, run: Run) -> 
 
 
 def test_cognito_may_ask_for_a_new_password(api: FakeApi, run: Run) -> None:
-    api.new_password_needed = True
-    result = run("login", api.url, "--user", "ana", given="right\nbetter-one\n")
+    api.people.users["ana"] = User("right", temporary=True)
+    result = run("login", api.url, "--user", "ana", given="right\nLasting-for-9-years\n")
     assert result.code == 0, result
-    assert api.users["ana"] == "better-one"
+    assert api.people.users["ana"] == User("Lasting-for-9-years")
 
 
 def test_an_unencrypted_address_is_refused_unless_it_stays_on_this_machine(run: Run) -> None:
@@ -126,7 +127,7 @@ def test_a_token_that_the_api_refuses_is_renewed_once(signed_in: FakeApi, run: R
 
 def test_a_session_that_has_ended_for_good_asks_to_sign_in_again(api: FakeApi, run: Run) -> None:
     sign_in(api, ends_in=-5)
-    api.refresh_tokens.clear()
+    api.people.refresh_tokens.clear()
     result = run("agents")
     assert result.code == 3
     assert result.err.splitlines() == [

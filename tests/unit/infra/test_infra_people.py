@@ -1,8 +1,12 @@
 """The user pool: what users can change about themselves must not change who they are."""
 
+from pathlib import Path
 from typing import Any
 
-from tests.unit.infra.conftest import Synthesized
+import pytest
+
+from tests.unit.infra.conftest import Synthesized, synthesize
+from tests.unit.infra.test_infra_edge import stage_of
 
 
 def pools(*stages: Synthesized) -> list[dict[str, Any]]:
@@ -42,9 +46,51 @@ def test_only_the_pool_says_who_is_in_which_group(real: Synthesized, local: Synt
     """No trigger rewrites tokens, self sign-up is off, and no other provider adds claims."""
     for pool in pools(real, local):
         assert not pool.get("LambdaConfig")
-        assert pool["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
+        assert pool["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"] is True
     for client in clients(real, local):
         assert client["SupportedIdentityProviders"] == ["COGNITO"]
         assert client["EnableTokenRevocation"] is True
     for stage in (real, local):
         assert not stage.of_type("AWS::Cognito::UserPoolIdentityProvider")
+
+
+def test_who_has_an_authenticator_is_asked_for_it_and_a_message_by_phone_is_no_factor(
+    real: Synthesized, local: Synthesized
+) -> None:
+    for pool in pools(real, local):
+        assert (pool["MfaConfiguration"], pool["EnabledMfas"]) == ("OPTIONAL", ["SOFTWARE_TOKEN_MFA"])
+
+
+def test_a_stage_may_require_a_second_factor_of_everybody(tmp_path: Path) -> None:
+    strict = synthesize(tmp_path, {"stage": "prod", "secondFactor": "required"})
+    [pool] = pools(strict)
+    assert (pool["MfaConfiguration"], pool["EnabledMfas"]) == ("ON", ["SOFTWARE_TOKEN_MFA"])
+    assert strict.findings == []
+    assert not [rule for rule in strict.accepted if "COG2" in rule]
+
+
+@pytest.mark.parametrize("text", ["on", "yes", "Required"])
+def test_a_misspelt_second_factor_is_not_taken_for_optional(text: str) -> None:
+    with pytest.raises(ValueError, match="secondFactor"):
+        stage_of(secondFactor=text)
+
+
+def test_there_is_time_to_install_an_authenticator_app(real: Synthesized, local: Synthesized) -> None:
+    """Cognito forgets an attempt to sign in after three minutes by default."""
+    for client in clients(real, local):
+        assert client["AuthSessionValidity"] == 15
+
+
+def test_an_invitation_and_a_code_say_for_which_stage_they_are(real: Synthesized) -> None:
+    [pool] = pools(real)
+    invitation = pool["AdminCreateUserConfig"]["InviteMessageTemplate"]
+    assert "prod" in invitation["EmailSubject"]
+    assert {"{username}", "{####}"} <= set(invitation["EmailMessage"].replace(",", " ").split())
+    assert "prod" in pool["VerificationMessageTemplate"]["EmailSubject"]
+    assert "{####}" in pool["VerificationMessageTemplate"]["EmailMessage"]
+
+
+def test_a_forgotten_password_is_replaced_by_e_mail_only(real: Synthesized, local: Synthesized) -> None:
+    for pool in pools(real, local):
+        recovery = pool["AccountRecoverySetting"]["RecoveryMechanisms"]
+        assert [one["Name"] for one in recovery] == ["verified_email"]

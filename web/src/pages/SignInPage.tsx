@@ -5,13 +5,16 @@ import Form from "@cloudscape-design/components/form";
 import FormField from "@cloudscape-design/components/form-field";
 import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
+import SegmentedControl from "@cloudscape-design/components/segmented-control";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { type FormEvent, useState } from "react";
+import { ChallengeForm } from "../components/ChallengeForm";
 import { ProblemAlert } from "../components/ProblemAlert";
 import type { Settings } from "../config";
-import { t } from "../i18n";
-import { type Answer, answerChallenge, type Challenge, signIn } from "../session/cognito";
+import { useSignIn } from "../hooks/useSignIn";
+import { LANGUAGES, type Language, setLanguage, t, useLanguage } from "../i18n";
 import type { Ending, Session } from "../session/session";
+import { ForgotPassword } from "./ForgotPassword";
 
 interface Props {
   settings: Settings;
@@ -20,40 +23,46 @@ interface Props {
 }
 
 export function SignInPage({ settings, session, ending }: Props) {
-  const [challenge, setChallenge] = useState<Challenge | null>(null);
-  const [error, setError] = useState<unknown>(null);
-  const [busy, setBusy] = useState(false);
-
-  async function attempt(answering: Promise<Answer>): Promise<void> {
-    setBusy(true);
-    setError(null);
-    try {
-      const answer = await answering;
-      "tokens" in answer ? session.begin(answer.tokens) : setChallenge(answer.challenge);
-    } catch (refused) {
-      setError(refused);
-    } finally {
-      setBusy(false);
-    }
-  }
-
+  const [name, setName] = useState("");
+  const [forgotten, setForgotten] = useState(false);
+  const attempt = useSignIn(settings.signIn, session.begin);
+  const { challenge, error } = attempt;
   return (
     <main className="sign-in">
+      <Brand />
       <SpaceBetween size="m">
-        {ending === "expired" && !error && <Alert type="info">{t().signIn.ended}</Alert>}
+        {ending && !error && !challenge && <EndingAlert ending={ending} />}
         {error !== null && <ProblemAlert error={error} />}
         {challenge ? (
           <ChallengeForm
+            key={challenge.session}
+            attempt={attempt}
             challenge={challenge}
-            busy={busy}
-            onAnswer={(value) => attempt(answerChallenge(settings.signIn, challenge, value))}
-            onBack={() => setChallenge(null)}
+            user={name}
+            stage={settings.stage}
+          />
+        ) : forgotten ? (
+          <ForgotPassword
+            pool={settings.signIn}
+            name={name}
+            onReset={(user, password) => {
+              setForgotten(false);
+              setName(user);
+              attempt.start(user, password);
+            }}
+            onBack={() => setForgotten(false)}
           />
         ) : (
           <PasswordForm
             stage={settings.stage}
-            busy={busy}
-            onSignIn={(name, password) => attempt(signIn(settings.signIn, name, password))}
+            name={name}
+            onName={setName}
+            busy={attempt.busy}
+            onSignIn={(password) => attempt.start(name.trim(), password)}
+            onForgotten={() => {
+              attempt.cancel();
+              setForgotten(true);
+            }}
           />
         )}
       </SpaceBetween>
@@ -61,26 +70,66 @@ export function SignInPage({ settings, session, ending }: Props) {
   );
 }
 
-interface PasswordProps {
-  stage: string;
-  busy: boolean;
-  onSignIn(name: string, password: string): void;
+/** The logo and the choice of language, for people who cannot read the form yet. */
+function Brand() {
+  const { language } = useLanguage();
+  return (
+    <div className="brand">
+      <img src="./favicon.svg" alt={t().nav.logo} width={40} height={40} />
+      <SegmentedControl
+        label={t().nav.language}
+        selectedId={language}
+        options={Object.entries(LANGUAGES).map(([id, text]) => ({ id, text }))}
+        onChange={({ detail }) => {
+          // If it cannot be loaded, the page stays as it is; the choice is kept for the next visit.
+          setLanguage(detail.selectedId as Language, true).catch(() => undefined);
+        }}
+      />
+    </div>
+  );
 }
 
-function PasswordForm({ stage, busy, onSignIn }: PasswordProps) {
-  const [name, setName] = useState("");
+function EndingAlert({ ending }: { ending: Ending }) {
+  const words = t().signIn;
+  switch (ending) {
+    case "expired":
+      return <Alert type="info">{words.ended}</Alert>;
+    case "password-changed":
+      return <Alert type="success">{words.passwordChanged}</Alert>;
+    case "password-changed-here":
+      return <Alert type="warning">{words.passwordChangedHere}</Alert>;
+    default:
+      return null;
+  }
+}
+
+interface PasswordProps {
+  stage: string;
+  name: string;
+  onName(name: string): void;
+  busy: boolean;
+  onSignIn(password: string): void;
+  onForgotten(): void;
+}
+
+function PasswordForm({ stage, name, onName, busy, onSignIn, onForgotten }: PasswordProps) {
   const [password, setPassword] = useState("");
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (name && password && !busy) onSignIn(name.trim(), password);
+    if (name && password && !busy) onSignIn(password);
   };
   return (
     <form onSubmit={submit}>
       <Form
         actions={
-          <Button variant="primary" formAction="submit" loading={busy} disabled={!name || !password}>
-            {t().signIn.submit}
-          </Button>
+          <SpaceBetween direction="horizontal" size="xs">
+            <Button variant="link" formAction="none" onClick={onForgotten}>
+              {t().signIn.forgot.link}
+            </Button>
+            <Button variant="primary" formAction="submit" loading={busy} disabled={!name || !password}>
+              {t().signIn.submit}
+            </Button>
+          </SpaceBetween>
         }
       >
         <Container
@@ -94,7 +143,7 @@ function PasswordForm({ stage, busy, onSignIn }: PasswordProps) {
             <FormField label={t().signIn.user}>
               <Input
                 value={name}
-                onChange={({ detail }) => setName(detail.value)}
+                onChange={({ detail }) => onName(detail.value)}
                 autoComplete="username"
                 name="username"
                 autoFocus
@@ -111,64 +160,6 @@ function PasswordForm({ stage, busy, onSignIn }: PasswordProps) {
               />
             </FormField>
           </SpaceBetween>
-        </Container>
-      </Form>
-    </form>
-  );
-}
-
-const CHALLENGES = {
-  NEW_PASSWORD_REQUIRED: {
-    words: () => t().signIn.newPassword,
-    complete: "new-password",
-    type: "password",
-  },
-  SOFTWARE_TOKEN_MFA: {
-    words: () => t().signIn.code,
-    complete: "one-time-code",
-    type: "text",
-  },
-} as const;
-
-interface ChallengeProps {
-  challenge: Challenge;
-  busy: boolean;
-  onAnswer(value: string): void;
-  onBack(): void;
-}
-
-function ChallengeForm({ challenge, busy, onAnswer, onBack }: ChallengeProps) {
-  const [value, setValue] = useState("");
-  const fields = CHALLENGES[challenge.name];
-  const words = fields.words();
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (value && !busy) onAnswer(value);
-  };
-  return (
-    <form onSubmit={submit}>
-      <Form
-        actions={
-          <SpaceBetween direction="horizontal" size="xs">
-            <Button variant="link" formAction="none" onClick={onBack}>
-              {t().common.back}
-            </Button>
-            <Button variant="primary" formAction="submit" loading={busy} disabled={!value}>
-              {t().signIn.next}
-            </Button>
-          </SpaceBetween>
-        }
-      >
-        <Container header={<Header variant="h1">{words.title}</Header>}>
-          <FormField label={words.label} constraintText={words.hint}>
-            <Input
-              value={value}
-              onChange={({ detail }) => setValue(detail.value)}
-              type={fields.type}
-              autoComplete={fields.complete}
-              autoFocus
-            />
-          </FormField>
         </Container>
       </Form>
     </form>

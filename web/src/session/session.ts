@@ -1,4 +1,8 @@
-/** The session: tokens in this tab's sessionStorage only, refreshed before they expire. */
+/**
+ * The session: tokens in each tab's sessionStorage only, refreshed before they expire. A new tab gets them from
+ * the open ones over a BroadcastChannel, which only pages of this origin hear and which keeps nothing: when the
+ * last tab is closed, the session is gone.
+ */
 import { ApiProblem, asProblem } from "../api/problem";
 import { t } from "../i18n";
 import type { SignIn } from "../types";
@@ -7,13 +11,21 @@ import * as cognito from "./cognito";
 
 const STORAGE_KEY = "crosshaul.session";
 const EXPIRY_MARGIN_MS = 60_000;
+const CHANNEL = "crosshaul.session";
+
+/** What tabs say to each other. */
+type Said =
+  | { kind: "who-is-signed-in" }
+  | { kind: "signed-in"; tokens: StoredTokens }
+  | { kind: "ended"; person: string; ending: Ending };
 
 interface StoredTokens {
   idToken: string;
   refreshToken: string | null;
 }
 
-export type Ending = "signed-out" | "expired";
+/** `password-changed-here`: the sessions on other devices could not be ended. */
+export type Ending = "signed-out" | "expired" | "password-changed" | "password-changed-here";
 
 export interface Snapshot {
   claims: Claims | null;
@@ -39,7 +51,9 @@ export function wasSignedIn(storage: Storage = sessionStorage): boolean {
 
 export function createSession(pool: SignIn, storage: Storage = sessionStorage): Session {
   const listeners = new Set<() => void>();
-  let tokens = restore(storage);
+  const tabs = new BroadcastChannel(CHANNEL);
+  const say = (said: Said) => tabs.postMessage(said);
+  let tokens = parse(storage.getItem(STORAGE_KEY));
   let current: Snapshot = { claims: tokens && claimsOf(tokens), ending: null };
   let refreshing: Promise<string> | null = null;
 
@@ -77,13 +91,30 @@ export function createSession(pool: SignIn, storage: Storage = sessionStorage): 
     return refreshing;
   }
 
+  tabs.onmessage = ({ data: said }: MessageEvent<Said>) => {
+    if (said.kind === "who-is-signed-in") {
+      if (tokens) say({ kind: "signed-in", tokens });
+    } else if (said.kind === "signed-in") {
+      // Another person who signs in elsewhere changes nothing in a tab where somebody is at work.
+      const theirs = tokens ? null : parse(JSON.stringify(said.tokens));
+      if (theirs) store(theirs, null);
+    } else if (said.person === current.claims?.id) {
+      store(null, said.ending);
+    }
+  };
+  if (!tokens) say({ kind: "who-is-signed-in" });
+
   return {
     snapshot: () => current,
     subscribe(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    begin: ({ idToken, refreshToken }) => store({ idToken, refreshToken: refreshToken ?? null }, null),
+    begin({ idToken, refreshToken }) {
+      const begun = { idToken, refreshToken: refreshToken ?? null };
+      store(begun, null);
+      say({ kind: "signed-in", tokens: begun });
+    },
     async token() {
       if (!tokens || !current.claims) throw signedOut();
       return current.claims.expiresAt - EXPIRY_MARGIN_MS > Date.now() ? tokens.idToken : freshToken();
@@ -91,15 +122,17 @@ export function createSession(pool: SignIn, storage: Storage = sessionStorage): 
     freshToken,
     end(ending) {
       const old = tokens?.refreshToken;
+      const person = current.claims?.id;
       store(null, ending);
+      if (person && ending !== "expired") say({ kind: "ended", person, ending });
       // Revoking the token in Cognito is best effort: this tab has already deleted it.
       if (old && ending === "signed-out") cognito.revoke(pool, old).catch(() => undefined);
     },
   };
 }
 
-function restore(storage: Storage): StoredTokens | null {
-  const text = storage.getItem(STORAGE_KEY);
+/** Return stored tokens; null if they are not valid. */
+function parse(text: string | null): StoredTokens | null {
   try {
     const kept = text ? (JSON.parse(text) as StoredTokens) : null;
     return kept && claimsOf(kept) ? kept : null;

@@ -18,12 +18,13 @@ import { LANGUAGES, type Language, setLanguage, t, useLanguage } from "../i18n";
 import { type CatchUp, useCatchUp } from "../live/useCatchUp";
 import { useChangeFeed } from "../live/useChangeFeed";
 import { NotFoundPage } from "../pages/NotFoundPage";
-import { href, type Route, useRoute } from "../router";
+import { go, href, type Route, useRoute } from "../router";
 import { type Claims, mayAct, type Role, roleOf } from "../session/claims";
 import type { Session } from "../session/session";
 import { Content, SkipLink } from "./SkipLink";
 import { useNavigation } from "./useNavigation";
 
+const AccountPage = lazyPage(() => import("../pages/account/AccountPage"));
 const AgentPage = lazyPage(() => import("../pages/agent/AgentPage"));
 const AgentsPage = lazyPage(() => import("../pages/agents/AgentsPage"));
 const AuditPage = lazyPage(() => import("../pages/audit/AuditPage"));
@@ -134,8 +135,12 @@ function TopBar() {
             text: safeText(claims.user),
             description: t().nav.roles[role],
             iconName: "user-profile",
-            items: [{ id: "sign-out", text: t().nav.signOut }],
-            onItemClick: () => session.end("signed-out"),
+            items: [
+              { id: "account", text: t().nav.account },
+              { id: "sign-out", text: t().nav.signOut },
+            ],
+            onItemClick: ({ detail }) =>
+              detail.id === "account" ? go(href("account")) : session.end("signed-out"),
           },
         ]}
       />
@@ -314,6 +319,8 @@ function pageOf({ path, query }: Route, role: Role): Page {
         type: "form",
         title: t().policy.tab(item ?? ""),
       };
+    case "account/":
+      return { page: <AccountPage />, type: "form", title: t().account.title };
     case "audit/":
       return { page: <AuditPage query={query} />, type: "default", title: t().audit.title };
     default:

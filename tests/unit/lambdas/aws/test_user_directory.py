@@ -55,14 +55,22 @@ COMMAND = re.compile(r"^aws cognito-idp ([a-z-]+) (.*)$", re.MULTILINE)
 """In the guide."""
 
 
-def test_the_guides_commands_create_a_user_who_can_sign_in(pool):
-    """The guide's commands create a user with a verified address and a group."""
+def test_the_guides_commands_do_what_it_says(pool):
+    """Ana is invited with a verified address, loses her phone, gets another address, and leaves."""
     pool.cognito.create_group(UserPoolId=pool.id, GroupName="admin")
-    for verb, options in COMMAND.findall(Path("docs/guides/deploy.md").read_text()):
-        getattr(pool.cognito, verb.replace("-", "_"))(**arguments(options.replace("POOL", pool.id)))
-    ana = Actor(id=pool.sub("ana@example.org"), name="somebody")
-    found = CognitoDirectory(pool.cognito, pool.id).find_user(ana)
-    assert (found.name, found.groups) == ("ana@example.org", ("admin",))
+    told = {}
+    for verb, options in COMMAND.findall(Path("docs/guides/people.md").read_text()):
+        if verb == "admin-disable-user":
+            ana = Actor(id=pool.sub("ana.b@example.org"), name="somebody")
+            told["before"] = CognitoDirectory(pool.cognito, pool.id).find_user(ana)
+        given = arguments(options.replace("POOL", pool.id))
+        if verb == "admin-create-user":
+            assert given["DesiredDeliveryMediums"] == ["EMAIL"], "Cognito's default is a text message"
+        getattr(pool.cognito, verb.replace("-", "_"))(**given)
+        told[verb] = given
+    assert (told["before"].name, told["before"].groups) == ("ana.b@example.org", ("admin",))
+    assert told["admin-set-user-mfa-preference"]["SoftwareTokenMfaSettings"]["Enabled"] is False
+    assert CognitoDirectory(pool.cognito, pool.id).find_user(ana).gone
 
 
 def arguments(options):
@@ -71,7 +79,11 @@ def arguments(options):
     for part in re.split(r"(?:^| )--", options)[1:]:
         name, *values = shlex.split(part)
         pairs = [dict(one.split("=", 1) for one in value.split(",")) for value in values if "=" in value]
-        given[name.title().replace("-", "")] = pairs or values[0]
+        key = name.title().replace("-", "")
+        if name.endswith("-settings"):
+            given[key] = {field: value == "true" for field, value in pairs[0].items()}
+        else:
+            given[key] = pairs or (values if name.endswith("mediums") else values[0])
     return given
 
 
