@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -245,3 +246,68 @@ def test_cfn_lint_finds_nothing(real: Synthesized) -> None:
     )
     assert done.stdout + done.stderr == ""
     assert done.returncode == 0
+
+
+IDENTITY = {
+    "AWS::Cognito::UserPool": ("AliasAttributes", "UsernameAttributes", "UsernameConfiguration"),
+    "AWS::Cognito::UserPoolClient": ("GenerateSecret", "UserPoolId"),
+    "AWS::DynamoDB::Table": ("KeySchema", "TableName"),
+    "AWS::KMS::Key": ("KeySpec", "KeyUsage", "MultiRegion", "Origin"),
+    "AWS::S3::Bucket": ("BucketName",),
+}
+"""Types that have state, and properties whose change makes CloudFormation replace it, or fail."""
+PINNED = Path(__file__).with_name("pinned_state.json")
+
+
+def pinned(stage: Synthesized) -> dict[str, Any]:
+    """Return what may never change: logical ids of state with their identity, and the exports in use."""
+    state = {
+        f"{stack}/{name}": {"Type": kind}
+        | {key: properties[key] for key in IDENTITY[kind] if key in properties}
+        for stack, template in stage.templates.items()
+        for name, resource in template["Resources"].items()
+        if (kind := resource["Type"]) in IDENTITY
+        for properties in [resource.get("Properties", {})]
+    }
+    exports = {
+        output["Export"]["Name"]: output["Value"]
+        for template in stage.templates.values()
+        for output in template.get("Outputs", {}).values()
+        if "Export" in output
+    }
+    return {"state": state, "exports": exports}
+
+
+def test_no_state_is_replaced_and_no_export_in_use_changes(real: Synthesized) -> None:
+    """A renamed construct is a new, empty table, and the old one stays behind; likewise for keys and buckets.
+
+    An export that the other stack uses can neither go nor change in one deployment: first the use, then the
+    export. What is added belongs into pinned_state.json with the same commit.
+    """
+    assert pinned(real) == json.loads(PINNED.read_text())
+
+
+def test_everything_with_state_is_kept_when_its_stack_goes(real: Synthesized) -> None:
+    """The relay and the console's files can be made again."""
+    made_again = {"Relay", "ConsoleFiles"}
+    for kind in set(IDENTITY) - {"AWS::Cognito::UserPoolClient"}:
+        for name, resource in real.of_type(kind).items():
+            if not any(name.startswith(one) for one in made_again):
+                assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain", name
+
+
+def test_what_one_stack_imports_the_other_exports(real: Synthesized) -> None:
+    exported = set(pinned(real)["exports"])
+    imported = set(imports(real.templates))
+    assert imported == exported
+
+
+def imports(value: Any) -> Iterator[str]:
+    """Yield the name of every import in a template."""
+    if isinstance(value, dict):
+        if "Fn::ImportValue" in value:
+            yield value["Fn::ImportValue"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for one in value:
+            yield from imports(one)
