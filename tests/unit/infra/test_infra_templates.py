@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lambdas.settings import Settings
+from tests.support.templates import REGION, Resolver
 from tests.unit.infra.conftest import Synthesized
 
 
@@ -220,8 +222,6 @@ def test_logs_end(real: Synthesized) -> None:
 
 
 def test_functions_are_told_every_setting(real: Synthesized, local: Synthesized) -> None:
-    from lambdas.settings import Settings
-
     for stage, name in ((real, "prod"), (local, "local")):
         for function in stage.properties("AWS::Lambda::Function"):
             variables = {key: str(one) for key, one in function["Environment"]["Variables"].items()}
@@ -311,3 +311,54 @@ def imports(value: Any) -> Iterator[str]:
     if isinstance(value, list):
         for one in value:
             yield from imports(one)
+
+
+def test_a_real_stage_has_the_addresses_of_aws_and_none_of_its_own(
+    real: Synthesized, local: Synthesized
+) -> None:
+    resolver = Resolver(real.templates)
+    outputs = {
+        name: resolver.value(stack, output["Value"])
+        for stack, template in real.templates.items()
+        for name, output in template.get("Outputs", {}).items()
+    }
+    api = f"https://a1b2c3d4e5.execute-api.{REGION}.amazonaws.com"
+    assert outputs["ApiUrl"] == f"{api}/v1"
+    assert outputs["ConsoleUrl"] == "https://E1A2B3C4D5E6F7.DomainName"
+    [(_, _, policy)] = resolver.resources("AWS::CloudFront::ResponseHeadersPolicy")
+    headers = policy["ResponseHeadersPolicyConfig"]["SecurityHeadersConfig"]
+    connections = [api, f"wss://*.iot.{REGION}.amazonaws.com", f"https://cognito-idp.{REGION}.amazonaws.com"]
+    assert " ".join(connections) in headers["ContentSecurityPolicy"]["ContentSecurityPolicy"]
+    [distribution] = real.properties("AWS::CloudFront::Distribution")
+    behavior = distribution["DistributionConfig"]["DefaultCacheBehavior"]
+    assert behavior["ViewerProtocolPolicy"] == "redirect-to-https"
+    for _, _, function in resolver.resources("AWS::Lambda::Function"):
+        told = Settings.from_env(
+            {name: str(one) for name, one in function["Environment"]["Variables"].items()}
+        )
+        assert (told.mqtt_host, told.mqtt_port, told.mqtt_ca) == ("", 8883, "")
+        assert (told.s3_endpoint, told.sign_in_endpoint, told.loopback_lanes) == ("", "", 0)
+    assert "127.0.0.1" not in json.dumps(real.templates)
+    assert "127.0.0.1" in json.dumps(local.templates)
+
+
+def test_a_real_stage_is_deployed_by_the_roles_of_the_bootstrap(
+    real: Synthesized, local: Synthesized
+) -> None:
+    """Its version is checked first; the embedded cloud is deployed into with the caller's own rights."""
+    for stage, checked in ((real, True), (local, False)):
+        for template in stage.templates.values():
+            assert ("CheckBootstrapVersion" in template.get("Rules", {})) is checked
+
+
+def test_certificates_get_the_device_policy_by_their_own_name(real: Synthesized) -> None:
+    found = [
+        statement["Resource"]
+        for _, _, policy in Resolver(real.templates).resources("AWS::IAM::Policy")
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "iot:AttachPolicy" in statement["Action"]
+    ]
+    assert found
+    assert {text for one in found for text in (one if isinstance(one, list) else [one])} <= {
+        f"arn:aws:iot:{REGION}:111122223333:cert/*"
+    }
