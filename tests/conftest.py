@@ -1,16 +1,29 @@
 """What holds for every test."""
 
+import os
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 from xdist.remote import Producer
 
+from infra.local.function_hooks import aws_rules
 from tests.support.scheduling import Scheduling, longest_first
 
 settings.register_profile("crosshaul", deadline=None)
 settings.load_profile("crosshaul")
 """A property is true or not, however busy the machine is: no example has a deadline."""
+
+os.environ[aws_rules.PLUGINS_VARIABLE] = f"aws_rules={aws_rules.__name__}"
+
+
+@pytest.fixture(autouse=True)
+def no_call_that_aws_would_refuse() -> Iterator[None]:
+    """Fail a test whose calls AWS would have refused, even if what it tests caught that."""
+    aws_rules.refused.clear()
+    yield
+    assert aws_rules.refused == []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

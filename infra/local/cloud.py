@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from infra import REPOSITORY
-from infra.local import processes
+from infra.local import function_hooks, processes
+from infra.local.function_hooks import aws_rules
+from infra.local.function_hooks.aws_rules import throttling
 from infra.local.saved_state import forget_stream_positions
 
 PROGRAM = REPOSITORY / ".crosshaul/cloud-env/bin/ministack"
@@ -51,6 +53,16 @@ class Cloud:
     account: str = ACCOUNT
     access_key_id: str = "test"
     secret_access_key: str = "test"  # noqa: S105  # ministack's root: reachable on loopback only
+
+    @property
+    def refused_calls(self) -> Path:
+        """Return the file with the calls of functions that AWS would have refused, one a line."""
+        return _refused_calls(_folder(self.home))
+
+    @property
+    def throttling(self) -> Path:
+        """Return the file that, while it exists, throttles a share of all functions' calls."""
+        return _throttling(_folder(self.home))
 
 
 def start(home: Path, timeout_s: float = 60) -> Cloud:
@@ -140,6 +152,14 @@ def _folder(home: Path) -> Path:
     return home / "cloud"
 
 
+def _refused_calls(folder: Path) -> Path:
+    return folder / "refused-calls.log"
+
+
+def _throttling(folder: Path) -> Path:
+    return folder / "throttling.json"
+
+
 def _log(home: Path) -> Path:
     return _folder(home) / "cloud.log"
 
@@ -180,12 +200,19 @@ def _spawn(folder: Path, port: int, mqtt_port: int) -> int:
 
 
 def _settings(folder: Path, port: int, mqtt_port: int) -> dict[str, str]:
-    """Return ministack's whole environment, without the caller's account, proxy or Docker settings."""
+    """Return ministack's whole environment, without the caller's account, proxy or Docker settings.
+
+    Functions inherit it, and with it the rules for calls that AWS would refuse.
+    """
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL", "TZ") if name in os.environ}
     return kept | {
         "AUTH": "true",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
+        aws_rules.PLUGINS_VARIABLE: f"aws_rules={aws_rules.__name__.rpartition('.')[2]}",
+        aws_rules.FILE_VARIABLE: str(_refused_calls(folder)),
+        throttling.FILE_VARIABLE: str(_throttling(folder)),
+        "PYTHONPATH": str(Path(function_hooks.__file__).parent),
         "BIND_HOST": "127.0.0.1",
         "DOCKER_HOST": f"unix://{folder}/no-docker",
         "GATEWAY_PORT": str(port),

@@ -11,6 +11,7 @@ from math import ceil
 from typing import Literal
 
 from events.base import Actor, AgentId
+from events.sizes import json_bytes
 from events.updates import FAILED, MemberState, UpdateState
 from lambdas.domain.errors import UpdateOverError
 
@@ -24,6 +25,8 @@ ENDED: frozenset[MemberState] = frozenset({"succeeded", "failed", "returned", "t
 
 MAX_REASON_CHARS = 200
 """Characters of a member's reason that are stored."""
+MAX_REASONS_BYTES = 100 * 1024
+"""Bytes of the reasons of all members: they share one row, and DynamoDB accepts 400 KB for an item."""
 
 Next = Literal["wait", "stage", "abort", "end", "expire"]
 
@@ -133,15 +136,13 @@ def with_statuses(
         members=tuple(
             member
             if member.stage > update.stage or member.state in ENDED
-            else _with_status(
-                member, statuses.get(member.agent_id), versions.get(member.agent_id), update.version
-            )
+            else _with_status(member, statuses.get(member.agent_id), versions.get(member.agent_id), update)
             for member in update.members
         ),
     )
 
 
-def _with_status(member: Member, job: JobStatus | None, version: str | None, wanted: str) -> Member:
+def _with_status(member: Member, job: JobStatus | None, version: str | None, update: Update) -> Member:
     if version is None:
         return replace(member, state="cancelled", reason="The agent was removed.")
     if job is None:
@@ -149,20 +150,28 @@ def _with_status(member: Member, job: JobStatus | None, version: str | None, wan
     match job.status:
         case "QUEUED":
             return replace(member, state="queued")
-        case "SUCCEEDED" if version == wanted:
+        case "SUCCEEDED" if version == update.version:
             return replace(member, state="succeeded", reason="")
         case "SUCCEEDED" | "IN_PROGRESS":
             return replace(member, state="in_progress")
         case "TIMED_OUT":
             return replace(member, state="timed_out", reason="The agent did not report in time.")
         case "FAILED" | "REJECTED":
-            return replace(member, state="returned" if job.returned else "failed", reason=_short(job))
-    return replace(member, state="cancelled", reason=_short(job))
+            return replace(
+                member, state="returned" if job.returned else "failed", reason=_short(job.reason, update)
+            )
+    return replace(member, state="cancelled", reason=_short(job.reason, update))
 
 
-def _short(job: JobStatus) -> str:
-    """Return the reason, shortened, since all members share one row; IoT Jobs keeps the full text."""
-    return job.reason if len(job.reason) <= MAX_REASON_CHARS else f"{job.reason[: MAX_REASON_CHARS - 1]}…"
+def _short(reason: str, update: Update) -> str:
+    """Return a member's reason, shortened to its share of the row; IoT Jobs keeps the full text."""
+    share = MAX_REASONS_BYTES // len(update.members)
+    if len(reason) <= MAX_REASON_CHARS and json_bytes(reason) <= share:
+        return reason
+    cut = reason[: MAX_REASON_CHARS - 1]
+    while json_bytes(f"{cut}…") > share:
+        cut = cut[:-1]
+    return f"{cut}…"
 
 
 def following(update: Update, away: frozenset[AgentId], now: datetime) -> Next:
@@ -192,8 +201,11 @@ def _queued_offline(members: Iterable[Member], away: frozenset[AgentId]) -> set[
 
 def ended(update: Update, state: UpdateState, reason: str, by: Actor | None, now: datetime) -> Update:
     """Return the ended update; members that had not started are cancelled."""
+    cancelled = _short(reason, update)
     members = tuple(
-        replace(member, state="cancelled", reason=reason) if member.state in {"waiting", "queued"} else member
+        replace(member, state="cancelled", reason=cancelled)
+        if member.state in {"waiting", "queued"}
+        else member
         for member in update.members
     )
     return replace(update, state=state, reason=reason, ended_at=now, ended_by=by, members=members)

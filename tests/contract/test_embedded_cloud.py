@@ -64,6 +64,34 @@ def test_a_function_may_do_only_what_its_role_says(cloud: Cloud) -> None:
     assert b"AccessDenied" in refused["Payload"].read()
 
 
+def test_a_call_that_aws_would_refuse_is_refused_inside_a_function_and_kept(cloud: Cloud) -> None:
+    """The cloud itself takes it."""
+    queue = new_queue(cloud, "too-small")
+    new_forwarder(cloud, "talkative", queue)
+    event = json.dumps({"text": "x" * 256 * 1024}).encode()
+    answer = client(cloud, "lambda").invoke(FunctionName="talkative", Payload=event)
+    assert answer["FunctionError"] == "Unhandled"
+    said = f"AWS would refuse sqs SendMessage: MessageBody has {len(event):,} bytes, 262,144 are the limit"
+    assert said in json.loads(answer["Payload"].read())["errorMessage"]
+    assert said in cloud.refused_calls.read_text()
+
+
+def test_functions_are_throttled_while_a_test_says_so(cloud: Cloud) -> None:
+    queue = new_queue(cloud, "throttled")
+    new_forwarder(cloud, "eager", queue)
+
+    def sent() -> bool:
+        return "FunctionError" not in client(cloud, "lambda").invoke(FunctionName="eager", Payload=b"{}")
+
+    cloud.throttling.write_text(json.dumps({"share": 1.0, "seed": 1}))
+    try:
+        until(lambda: not sent())
+    finally:
+        cloud.throttling.unlink()
+    assert sent()
+    assert "sqs SendMessage" in cloud.throttling.with_name("throttling.json.log").read_text()
+
+
 def test_a_stream_starts_a_function_only_for_what_its_filter_lets_through(cloud: Cloud) -> None:
     queue = new_queue(cloud, "changes")
     table = client(cloud, "dynamodb").create_table(

@@ -211,6 +211,19 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
         yield built
 
 
+@pytest.fixture(autouse=True)
+def no_call_of_a_function_that_aws_would_refuse(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test if a function made a call that AWS would have refused, even if the function caught that."""
+    if "here" not in request.fixturenames:
+        yield
+        return
+    kept: Path = request.getfixturevalue("here").cloud.refused_calls
+    yield
+    found = kept.read_text() if kept.exists() else ""
+    kept.unlink(missing_ok=True)
+    assert found == ""
+
+
 @pytest.fixture(scope="session")
 def api(here: Environment) -> Api:
     """Return the API as an administrator."""

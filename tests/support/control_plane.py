@@ -19,6 +19,7 @@ from moto import mock_aws
 from events.commands import Command
 from events.problem_type import ProblemType
 from events.reports import Capabilities, Hello, RootState
+from infra.local.function_hooks.aws_rules.limits import response_violation
 from lambdas import adapters, wiring
 from lambdas.api.app import app
 from lambdas.api.handler import handler
@@ -155,6 +156,7 @@ class ControlPlane:
             "isBase64Encoded": False,
         }
         answer = handler(event, Context())  # type: ignore[arg-type]
+        assert response_violation(answer) is None
         return Answer(answer["statusCode"], answer["headers"], answer["body"])
 
     def get(self, path: str, **how: Any) -> Answer:

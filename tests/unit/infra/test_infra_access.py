@@ -2,13 +2,22 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from events.locations import S3Location
+from events.topics import Topics
+from infra import device
 from infra.plans import PLANS
+from lambdas.domain.hop import Hop
+from lambdas.domain.session_policy import relay_policy, session_policy
+from tests.support.iam_reference import Statement, objections
+from tests.support.templates import PARTITION, REGION, Resolver
+from tests.support.world import a_transfer
 from tests.unit.infra.conftest import Synthesized, synthesize
 
 READS = {"GetItem", "Query", "BatchGetItem"}
@@ -298,3 +307,67 @@ def whole(stage: Synthesized) -> str:
 
 def signing(stage: Synthesized) -> str:
     return json.dumps([one for one in statements(stage) if as_list(one["Action"]) == ["kms:Sign"]])
+
+
+def documents(stage: Synthesized) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each policy of the templates with where it is."""
+    for name, kind, properties in Resolver(stage.templates).resources():
+        for key, value in properties.items():
+            if isinstance(value, dict) and "Statement" in value:
+                yield f"{kind} {name} {key}", value
+            if key == "ResourcePolicy":
+                yield f"{kind} {name} {key}", value["PolicyDocument"]
+            if key == "Policies" and kind == "AWS::IAM::Role":
+                yield from ((f"{kind} {name} {key}", one["PolicyDocument"]) for one in value)
+
+
+@pytest.mark.parametrize("name", ["real", "local"])
+def test_every_statement_of_the_templates_says_something_to_aws(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    stage: Synthesized = request.getfixturevalue(name)
+    found = list(documents(stage))
+    assert len(found) > 30
+    against = [
+        f"{where}: {objection}"
+        for where, document in found
+        for statement in document["Statement"]
+        for objection in objections(statement)
+    ]
+    assert "\n".join(against) == ""
+
+
+def test_every_statement_that_is_made_at_run_time_says_something_to_aws() -> None:
+    """Session policies of hops, and the policy of devices."""
+    iot = f"arn:{PARTITION}:iot:{REGION}:111122223333"
+    made = [device.document(Topics("prod"), iot)]
+    hop = a_transfer("b").hops[0]
+    made += [relay_policy(hop, "relay"), *(session_policy(one) for one in hops_of_s3(hop))]
+    against = [text for document in made for one in document["Statement"] for text in objections(one)]
+    assert against == []
+
+
+def hops_of_s3(hop: Hop) -> Iterator[Hop]:
+    bucket = S3Location(bucket="media", prefix="videos/")
+    yield replace(hop, source=bucket)
+    yield replace(hop, destination=bucket)
+
+
+def test_what_nothing_can_be_granted_by_would_be_found() -> None:
+    bucket, key = "arn:aws:s3:::media", "arn:aws:kms:eu-central-1:111122223333:key/1"
+    wrong: list[tuple[Statement, str]] = [
+        ({"Action": "s3:ReadObject", "Resource": f"{bucket}/*"}, "s3:ReadObject is not an action"),
+        ({"Action": "s3:GetObject", "Resource": bucket}, "s3:GetObject is for"),
+        ({"Action": ["s3:GetObject"], "Resource": [f"{bucket}/*", key]}, f"no action is for {key}"),
+        ({"Action": "iot:CreateCertificateFromCsr", "Resource": "arn:aws:iot:::cert/1"}, "anything, so *"),
+        (
+            {
+                "Action": "s3:GetObject",
+                "Resource": f"{bucket}/*",
+                "Condition": {"StringLike": {"s3:prefix": "videos/*"}},
+            },
+            "s3:GetObject has no condition key s3:prefix",
+        ),
+    ]
+    for statement, said in wrong:
+        assert said in "\n".join(objections({"Effect": "Allow", **statement})), json.dumps(statement)

@@ -2,13 +2,16 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 
 from events.topics import Topics
+from tests.support import quotas
+from tests.support.quotas import PER_RESOURCE, Properties, environment
+from tests.support.templates import Resolver, size
 from tests.unit.infra.conftest import Synthesized, synthesize
 from tests.unit.infra.test_infra_access import as_list, statements, text
 
@@ -37,7 +40,17 @@ LIMITS = {
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
-    return synthesize(tmp_path_factory.mktemp("other"), {"stage": LONGEST, "buckets": "archive-of-acme"})
+    """Return a stage whose settings are all as long as they may be."""
+    settings = {
+        "stage": LONGEST,
+        "buckets": ",".join(f"{'b' * 60}{number:03d}" for number in range(23)),
+        "zone": "America/Argentina/ComodRivadavia",
+        "alarmEmail": f"{'a' * 64}@{'.'.join(['b' * 60] * 3)}.org",
+        "concurrency": "1000",
+        "requestsPerAddress": "3000",
+        "accessLog": "yes",
+    }
+    return synthesize(tmp_path_factory.mktemp("other"), settings)
 
 
 def named(stage: Synthesized) -> Iterator[tuple[str, str, str]]:
@@ -113,6 +126,78 @@ def reached(stage: Synthesized, resources: set[str]) -> set[str]:
         if pattern != "*"
     }
     return {one for one in resources if any(fnmatchcase(one, pattern) for pattern in patterns)}
+
+
+@pytest.mark.parametrize(("kind", "what", "quota", "source", "measure"), PER_RESOURCE)
+def test_each_resource_is_within_its_quota(
+    other: Synthesized,
+    kind: str,
+    what: str,
+    quota: int,
+    source: str,
+    measure: Callable[[Properties], int],
+) -> None:
+    sizes = {name: measure(properties) for name, _, properties in Resolver(other.templates).resources(kind)}
+    assert sizes
+    assert {name: found for name, found in sizes.items() if found > quota} == {}, f"{what}: {source}"
+
+
+def test_the_policies_of_each_role_are_together_within_its_quota(other: Synthesized) -> None:
+    """10,240 characters without spaces: inline policies count together."""
+    resolver = Resolver(other.templates)
+    sizes: dict[str, int] = {}
+    for _, _, policy in resolver.resources("AWS::IAM::Policy"):
+        for role in policy["Roles"]:
+            sizes[role] = sizes.get(role, 0) + size(policy["PolicyDocument"])
+    assert sizes
+    assert {role: found for role, found in sizes.items() if found > 10_240} == {}, quotas.IAM
+
+
+def test_each_template_is_within_cloudformation_s_quotas(other: Synthesized) -> None:
+    for name, template in other.templates.items():
+        assert len(name) <= 128
+        assert len(json.dumps(template)) <= 1_048_576, quotas.CLOUDFORMATION
+        assert len(template["Resources"]) <= 500
+        assert len(template.get("Outputs", {})) <= 200
+        assert len(template.get("Parameters", {})) <= 200
+        assert all(re.fullmatch("[A-Za-z0-9]{1,255}", one) for one in template["Resources"])
+        exports = [one["Export"]["Name"] for one in template.get("Outputs", {}).values() if "Export" in one]
+        assert all(len(str(one)) <= 255 for one in exports)
+
+
+def test_the_api_has_no_more_resources_than_an_api_may(other: Synthesized) -> None:
+    assert len(other.of_type("AWS::ApiGateway::Resource")) <= 300, quotas.API
+
+
+def test_every_tag_is_within_its_limits(other: Synthesized) -> None:
+    found = 0
+    for _, _, properties in Resolver(other.templates).resources():
+        tags = properties.get("Tags", [])
+        pairs: Iterable[tuple[str, str]] = (
+            tags.items() if isinstance(tags, dict) else ((one["Key"], one["Value"]) for one in tags)
+        )
+        for key, value in pairs:
+            found += 1
+            assert len(key) <= 128
+            assert len(value) <= 256
+    assert found > 20
+
+
+def test_a_quota_that_is_exceeded_would_be_found() -> None:
+    """With sixty buckets, of which a stage may not have so many, the environment is too large."""
+    template = {
+        "Resources": {
+            "F": {
+                "Type": "AWS::Lambda::Function",
+                "Properties": {
+                    "Environment": {"Variables": {"BUCKETS": {"Fn::Join": [",", ["b" * 63] * 60]}}}
+                },
+            }
+        }
+    }
+    [(_, _, properties)] = Resolver({"Stack": template}).resources("AWS::Lambda::Function")
+    assert environment(properties) == len("BUCKETS") + 60 * 64 - 1
+    assert environment(properties) + 300 > 4096
 
 
 @pytest.mark.parametrize("name", ["prod", "dev", "p", "0", "prod-eu-2", LONGEST])

@@ -3,10 +3,13 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from lambdas.aws.retry_queue import MAX_DELAY_S
+from lambdas.settings import Settings
+from tests.support.templates import REGION, Resolver
 from tests.unit.infra.conftest import Synthesized
 
 
@@ -228,8 +231,6 @@ def test_logs_end(real: Synthesized) -> None:
 
 
 def test_functions_are_told_every_setting(real: Synthesized, local: Synthesized) -> None:
-    from lambdas.settings import Settings
-
     for stage, name in ((real, "prod"), (local, "local")):
         for function in stage.properties("AWS::Lambda::Function"):
             variables = {key: str(one) for key, one in function["Environment"]["Variables"].items()}
@@ -254,3 +255,119 @@ def test_cfn_lint_finds_nothing(real: Synthesized) -> None:
     )
     assert done.stdout + done.stderr == ""
     assert done.returncode == 0
+
+
+IDENTITY = {
+    "AWS::Cognito::UserPool": ("AliasAttributes", "UsernameAttributes", "UsernameConfiguration"),
+    "AWS::Cognito::UserPoolClient": ("GenerateSecret", "UserPoolId"),
+    "AWS::DynamoDB::Table": ("KeySchema", "TableName"),
+    "AWS::KMS::Key": ("KeySpec", "KeyUsage", "MultiRegion", "Origin"),
+    "AWS::S3::Bucket": ("BucketName",),
+}
+"""Types that have state, and properties whose change makes CloudFormation replace it, or fail."""
+PINNED = Path(__file__).with_name("pinned_state.json")
+
+
+def pinned(stage: Synthesized) -> dict[str, Any]:
+    """Return what may never change: logical ids of state with their identity, and the exports in use."""
+    state = {
+        f"{stack}/{name}": {"Type": kind}
+        | {key: properties[key] for key in IDENTITY[kind] if key in properties}
+        for stack, template in stage.templates.items()
+        for name, resource in template["Resources"].items()
+        if (kind := resource["Type"]) in IDENTITY
+        for properties in [resource.get("Properties", {})]
+    }
+    exports = {
+        output["Export"]["Name"]: output["Value"]
+        for template in stage.templates.values()
+        for output in template.get("Outputs", {}).values()
+        if "Export" in output
+    }
+    return {"state": state, "exports": exports}
+
+
+def test_no_state_is_replaced_and_no_export_in_use_changes(real: Synthesized) -> None:
+    """A renamed construct is a new, empty table, and the old one stays behind; likewise for keys and buckets.
+
+    An export that the other stack uses can neither go nor change in one deployment: first the use, then the
+    export. What is added belongs into pinned_state.json with the same commit.
+    """
+    assert pinned(real) == json.loads(PINNED.read_text())
+
+
+def test_everything_with_state_is_kept_when_its_stack_goes(real: Synthesized) -> None:
+    """The relay and the console's files can be made again."""
+    made_again = {"Relay", "ConsoleFiles"}
+    for kind in set(IDENTITY) - {"AWS::Cognito::UserPoolClient"}:
+        for name, resource in real.of_type(kind).items():
+            if not any(name.startswith(one) for one in made_again):
+                assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain", name
+
+
+def test_what_one_stack_imports_the_other_exports(real: Synthesized) -> None:
+    exported = set(pinned(real)["exports"])
+    imported = set(imports(real.templates))
+    assert imported == exported
+
+
+def imports(value: Any) -> Iterator[str]:
+    """Yield the name of every import in a template."""
+    if isinstance(value, dict):
+        if "Fn::ImportValue" in value:
+            yield value["Fn::ImportValue"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for one in value:
+            yield from imports(one)
+
+
+def test_a_real_stage_has_the_addresses_of_aws_and_none_of_its_own(
+    real: Synthesized, local: Synthesized
+) -> None:
+    resolver = Resolver(real.templates)
+    outputs = {
+        name: resolver.value(stack, output["Value"])
+        for stack, template in real.templates.items()
+        for name, output in template.get("Outputs", {}).items()
+    }
+    api = f"https://a1b2c3d4e5.execute-api.{REGION}.amazonaws.com"
+    assert outputs["ApiUrl"] == f"{api}/v1"
+    assert outputs["ConsoleUrl"] == "https://E1A2B3C4D5E6F7.DomainName"
+    [(_, _, policy)] = resolver.resources("AWS::CloudFront::ResponseHeadersPolicy")
+    headers = policy["ResponseHeadersPolicyConfig"]["SecurityHeadersConfig"]
+    connections = [api, f"wss://*.iot.{REGION}.amazonaws.com", f"https://cognito-idp.{REGION}.amazonaws.com"]
+    assert " ".join(connections) in headers["ContentSecurityPolicy"]["ContentSecurityPolicy"]
+    [distribution] = real.properties("AWS::CloudFront::Distribution")
+    behavior = distribution["DistributionConfig"]["DefaultCacheBehavior"]
+    assert behavior["ViewerProtocolPolicy"] == "redirect-to-https"
+    for _, _, function in resolver.resources("AWS::Lambda::Function"):
+        told = Settings.from_env(
+            {name: str(one) for name, one in function["Environment"]["Variables"].items()}
+        )
+        assert (told.mqtt_host, told.mqtt_port, told.mqtt_ca) == ("", 8883, "")
+        assert (told.s3_endpoint, told.sign_in_endpoint, told.loopback_lanes) == ("", "", 0)
+    assert "127.0.0.1" not in json.dumps(real.templates)
+    assert "127.0.0.1" in json.dumps(local.templates)
+
+
+def test_a_real_stage_is_deployed_by_the_roles_of_the_bootstrap(
+    real: Synthesized, local: Synthesized
+) -> None:
+    """Its version is checked first; the embedded cloud is deployed into with the caller's own rights."""
+    for stage, checked in ((real, True), (local, False)):
+        for template in stage.templates.values():
+            assert ("CheckBootstrapVersion" in template.get("Rules", {})) is checked
+
+
+def test_certificates_get_the_device_policy_by_their_own_name(real: Synthesized) -> None:
+    found = [
+        statement["Resource"]
+        for _, _, policy in Resolver(real.templates).resources("AWS::IAM::Policy")
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "iot:AttachPolicy" in statement["Action"]
+    ]
+    assert found
+    assert {text for one in found for text in (one if isinstance(one, list) else [one])} <= {
+        f"arn:aws:iot:{REGION}:111122223333:cert/*"
+    }
