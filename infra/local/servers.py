@@ -23,6 +23,8 @@ class Server:
     folder: Path
     roots: Mapping[str, str]
     """Access by root, as locations name it: {"/data": "rw"}."""
+    program: tuple[str, ...] = (CROSSHAUL,)
+    """Command that the agent is started with."""
 
     @property
     def config(self) -> Path:
@@ -105,7 +107,7 @@ class RunningAgent:
         end_stray(server)
         with server.log.open("ab") as log:
             process = subprocess.Popen(
-                [CROSSHAUL, "agent", "run", "--config", str(server.config)],
+                [*server.program, "agent", "run", "--config", str(server.config)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
