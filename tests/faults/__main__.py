@@ -9,7 +9,6 @@ import argparse
 import secrets
 import sys
 import tempfile
-import time
 import traceback
 from concurrent.futures import as_completed
 from pathlib import Path
@@ -31,7 +30,7 @@ def main() -> int:
     asked = parser.parse_args()
     first = secrets.randbelow(2**31) if asked.first is None else asked.first
     seeds = _seeds(first, asked.seeds, asked.only)
-    failed, begun = [], time.monotonic()
+    failed = []
     with (
         tempfile.TemporaryDirectory() as folder,
         running_environment(asked.home or Path(folder)) as here,
@@ -45,8 +44,7 @@ def main() -> int:
                 text = str(error) if isinstance(error, BrokenPromiseError) else _traceback(error)
                 print(f"seed {seed}: {text}\n{Schedule.of(seed)}", flush=True)
             else:
-                faults = ", ".join(event.fault for event in Schedule.of(seed).events)
-                print(f"seed {seed}: held, {time.monotonic() - begun:.1f} s ({faults})", flush=True)
+                print(f"seed {seed}: held; {trial.result()}", flush=True)
         try:
             campaign.verify_audit()
         except BrokenPromiseError as error:

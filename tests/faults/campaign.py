@@ -26,7 +26,9 @@ from tests.faults.team import Team
 from tests.faults.trees import DIRECTORY, SPECIAL, Tree, is_file, make_tree
 
 END_TIMEOUT_S = 300
-POLL_INTERVAL_S = 0.7
+POLL_INTERVAL_S = 1.0
+NEWEST = 20
+"""How many transfers are asked for: more than all teams have under way."""
 RETRIES = 3
 """How often a transfer that failed is retried, as an operator would."""
 UPSTREAM_CODES = {PREVIOUS_HOP_ENDED.code, PREVIOUS_HOP_INCOMPLETE.code}
@@ -49,7 +51,7 @@ class States:
     def of(self, transfer_id: str) -> str | None:
         with self._lock:
             if time.monotonic() > self._asked_at + POLL_INTERVAL_S:
-                transfers = self._api.get("/transfers?limit=100")["transfers"]
+                transfers = self._api.get(f"/transfers?limit={NEWEST}")["transfers"]
                 self._states = {one["transfer_id"]: one["state"] for one in transfers}
                 self._asked_at = time.monotonic()
             return self._states.get(transfer_id)
@@ -109,13 +111,14 @@ class Trial:
         self._schedule = Schedule.of(seed)
         self._reports: list[str] = []
 
-    def run(self) -> None:
-        """Run the schedule.
+    def run(self) -> str:
+        """Run the schedule, and return what happened in how many seconds.
 
         Raises:
             BrokenPromiseError: a promise is broken; the message says which, for which transfer.
         """
         transfers: list[Running] = []
+        begun = time.monotonic()
         try:
             transfers += [self._start(number, one) for number, one in enumerate(self._schedule.requests)]
             self._run(transfers)
@@ -123,6 +126,7 @@ class Trial:
             for transfer in transfers:
                 for place in (transfer.source, *transfer.destinations):
                     place.delete()
+        return f"{time.monotonic() - begun:.1f} s; {'; '.join(self._reports)}"
 
     def _run(self, transfers: list[Running]) -> None:
         for event in self._schedule.events:
@@ -312,17 +316,17 @@ class Campaign:
             opened.callback(campaign._pool.shutdown, cancel_futures=True)
             yield campaign
 
-    def start(self, seed: int) -> "Future[None]":
-        """Run a seed as soon as a team is free.
+    def start(self, seed: int) -> "Future[str]":
+        """Run a seed as soon as a team is free; the future gets what happened.
 
-        The future raises BrokenPromiseError if a promise is broken.
+        It raises BrokenPromiseError if a promise is broken.
         """
         return self._pool.submit(self._run, seed)
 
-    def _run(self, seed: int) -> None:
+    def _run(self, seed: int) -> str:
         team = self._free.get()
         try:
-            Trial(team, self._states, seed).run()
+            return Trial(team, self._states, seed).run()
         finally:
             self._free.put(team)
 

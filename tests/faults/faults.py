@@ -28,6 +28,7 @@ from tests.support.network_proxy import NetworkProxy
 
 PROTECTED = ("registration.json", "keys", ".key", ".pem", "lock")
 """State that a host cannot lose without a new registration: not damaged here."""
+LOOK_FOR_RCLONE_S = 2
 RELAY_AFTER_S = 6
 """Seconds without a connection after which agents turn to the relay, and a little more."""
 SKEWS_S = (-30 * 86400, -3600, -400, 400, 3600, 40 * 86400)
@@ -116,12 +117,14 @@ def _damage(state: Path, pattern: str, dice: random.Random) -> str:
 
 
 def _kill_rclone(team: Team, event: Event) -> str:
-    """Kill the agent's rclone processes, whenever there are any within the time."""
-    agent, killed = team.fleet.agent(team.name(event.server)), 0
-    end = time.monotonic() + event.lasts_s
-    while not (killed := _kill_children(agent.process.pid, "rclone")) and time.monotonic() < end:
-        time.sleep(0.05)
-    return f"({killed} processes)"
+    """Kill the rclone processes of the first agent that has any within the time."""
+    end = time.monotonic() + LOOK_FOR_RCLONE_S + event.lasts_s
+    while time.monotonic() < end:
+        for name in team.fleet.servers:
+            if killed := _kill_children(team.fleet.agent(name).process.pid, "rclone"):
+                return f"({killed} of {name})"
+        time.sleep(0.1)
+    return "(there was none)"
 
 
 def _kill_children(parent: int, name: str) -> int:

@@ -85,7 +85,7 @@ class Team:
                 here.enroll(server)
             fleet = Fleet(here, servers, api)
             fleet.ensure()
-            opened.callback(_stop, here, list(servers))
+            opened.callback(_remove, fleet)
             yield cls(number, fleet, lines, Functions.of(here))
 
     def name(self, letter: str) -> str:
@@ -192,6 +192,8 @@ def has_small_disk(server: Server) -> bool:
     return os.path.ismount(server.path(ROOTS["c"]))
 
 
-def _stop(here: Environment, names: list[str]) -> None:
-    for name in names:
-        here.agents.pop(name).stop()
+def _remove(fleet: Fleet) -> None:
+    """Stop the agents and remove them from the control plane, which others may use afterwards."""
+    for name in fleet.servers:
+        fleet.here.agents.pop(name).stop()
+        fleet.api.delete(f"/agents/{name}")

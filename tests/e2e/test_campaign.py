@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.environment import running_environment
+from infra.local.environment import Environment
 from tests.faults.campaign import Campaign
 
 pytestmark = pytest.mark.e2e
 
+FAILED_SEEDS = Path(__file__).parents[1] / "faults/failed_seeds.txt"
 KEPT = [
     int(line.split()[0])
-    for line in (Path(__file__).parent / "failed_seeds.txt").read_text().splitlines()
+    for line in FAILED_SEEDS.read_text().splitlines()
     if line.strip() and not line.startswith("#")
 ]
 NEW = int(os.environ.get("FAULT_SEEDS", "20"))
@@ -26,12 +27,12 @@ NEW = int(os.environ.get("FAULT_SEEDS", "20"))
 @dataclass(frozen=True)
 class Trial:
     seed: int
-    outcome: "Future[None]"
+    outcome: "Future[str]"
 
 
 @pytest.fixture(scope="module")
-def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
-    with running_environment(tmp_path_factory.mktemp("faults")) as here, Campaign.running(here) as running:
+def campaign(here: Environment) -> Iterator[Campaign]:
+    with Campaign.running(here) as running:
         yield running
 
 
