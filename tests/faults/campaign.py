@@ -16,7 +16,7 @@ from agent.cloud import http
 from agent.files.paths import PARTIAL_PREFIX
 from events.manifest import NOT_ARRIVED, ManifestLine
 from infra.local.environment import Environment, until
-from lambdas.domain.problems import AGENT_REMOVED, PREVIOUS_HOP_ENDED, PREVIOUS_HOP_INCOMPLETE
+from lambdas.domain.problems import AGENT_REMOVED, AGENT_UNKNOWN, PREVIOUS_HOP_ENDED, PREVIOUS_HOP_INCOMPLETE
 from tests.e2e.api import Api, Refusal
 from tests.e2e.conftest import ENDED
 from tests.faults.faults import ImpossibleHereError, happen
@@ -32,6 +32,8 @@ NEWEST = 20
 RETRIES = 3
 """How often a transfer that failed is retried, as an operator would."""
 UPSTREAM_CODES = {PREVIOUS_HOP_ENDED.code, PREVIOUS_HOP_INCOMPLETE.code}
+CODES_WITHOUT_MANIFEST = UPSTREAM_CODES | {AGENT_REMOVED.code, AGENT_UNKNOWN.code}
+"""Of hops that the control plane has ended."""
 EXTRA = b"extra"
 """A file that only the destination of a mirror has."""
 
@@ -212,7 +214,7 @@ class Trial:
     def _ends(self, transfer: Running) -> list[HopEnd]:
         hops = self._team.fleet.transfer(transfer.transfer_id)["hops"]
         codes = {hop["hop_id"]: (hop["problem"] or {}).get("code") for hop in hops}
-        without = {hop_id for hop_id, code in codes.items() if code in UPSTREAM_CODES | {AGENT_REMOVED.code}}
+        without = {hop_id for hop_id, code in codes.items() if code in CODES_WITHOUT_MANIFEST}
 
         def ask() -> Any:
             answer = self._team.fleet.api.get(f"/transfers/{transfer.transfer_id}/manifest")
