@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from pathlib import Path
 
 from events.certificates import fingerprint
-from infra.local.servers import Server, register
+from infra.local.servers import Server
 from tests.faults.faulty_agent import LATE_SUFFIX
 from tests.faults.schedule import ROOTS, Event, Fault
 from tests.faults.team import (
@@ -19,6 +19,7 @@ from tests.faults.team import (
     TRUE_TIME,
     Team,
     clock_of,
+    enroll,
     has_compiler,
     has_small_disk,
     messages_of,
@@ -295,9 +296,7 @@ def _revoke(team: Team, event: Event) -> str:
     fleet.api.delete(f"/agents/{name}")
     time.sleep(event.lasts_s)
     fleet.agent(name).stop()
-    token = fleet.api.post("/agents/enrollments", {"agent_id": name})["token"]
-    server = team.server(event.server)
-    register(server, fleet.here.outputs.api_url, token)
+    enroll(fleet, team.server(event.server))
     fleet.start(name)
     return ""
 

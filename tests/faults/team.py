@@ -16,8 +16,8 @@ import boto3
 
 from infra import REPOSITORY
 from infra.local import cloud as embedded
-from infra.local.environment import Environment
-from infra.local.servers import Server
+from infra.local.environment import Environment, until
+from infra.local.servers import Server, register
 from tests.e2e.api import Api
 from tests.e2e.conftest import Fleet
 from tests.faults.places import Folder, Place, Prefix
@@ -81,11 +81,15 @@ class Team:
                 opened.callback(line.close)
             _offer_remote(servers[names["b"]])
             opened.enter_context(_small_disk(servers[names["c"]].path(ROOTS["c"])))
-            for server in servers.values():
-                here.enroll(server)
             fleet = Fleet(here, servers, api)
-            fleet.ensure()
+            for name in {one["agent_id"] for one in api.get("/agents")["agents"]} & servers.keys():
+                api.delete(f"/agents/{name}")  # left by a run that was killed
+            for server in servers.values():
+                enroll(fleet, server)
+                here.start_agent(server)
             opened.callback(_remove, fleet)
+            for name in servers:
+                until(f"{name} to be online", lambda name=name: fleet.status(name) == "online")
             yield cls(number, fleet, lines, Functions.of(here))
 
     def name(self, letter: str) -> str:
@@ -190,6 +194,12 @@ def mount(folder: Path, options: str) -> "subprocess.CompletedProcess[bytes]":
 
 def has_small_disk(server: Server) -> bool:
     return os.path.ismount(server.path(ROOTS["c"]))
+
+
+def enroll(fleet: Fleet, server: Server) -> None:
+    """Make a server an agent, which the control plane must not know."""
+    token = fleet.api.post("/agents/enrollments", {"agent_id": server.name})["token"]
+    register(server, fleet.here.outputs.api_url, token)
 
 
 def _remove(fleet: Fleet) -> None:
