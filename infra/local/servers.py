@@ -25,6 +25,8 @@ class Server:
     """Access by root, as locations name it: {"/data": "rw"}."""
     host: str = "127.0.0.1"
     """The address at which other servers reach it."""
+    program: tuple[str, ...] = (CROSSHAUL,)
+    """Command that the agent is started with."""
 
     @property
     def config(self) -> Path:
@@ -107,7 +109,7 @@ class RunningAgent:
         end_stray(server)
         with server.log.open("ab") as log:
             process = subprocess.Popen(
-                [CROSSHAUL, "agent", "run", "--config", str(server.config)],
+                [*server.program, "agent", "run", "--config", str(server.config)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -2,290 +2,360 @@
 
 import contextlib
 import gzip
-import os
 import random
-import shutil
-import signal
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any
 
 from agent.cloud import http
 from agent.files.paths import PARTIAL_PREFIX
 from events.manifest import NOT_ARRIVED, ManifestLine
 from infra.local.environment import Environment, until
-from infra.local.servers import Server
+from lambdas.domain.problems import AGENT_REMOVED, AGENT_UNKNOWN, PREVIOUS_HOP_ENDED, PREVIOUS_HOP_INCOMPLETE
 from tests.e2e.api import Api, Refusal
-from tests.e2e.conftest import ENDED, Fleet
-from tests.faults.schedule import AGENTS, ROOTS, Event, Request, Schedule
-from tests.faults.trees import SPECIAL, make_tree, snapshot
-from tests.support.network_proxy import NetworkProxy
+from tests.e2e.conftest import ENDED
+from tests.faults.faults import ImpossibleHereError, happen
+from tests.faults.places import Folder, Place
+from tests.faults.schedule import Event, Request, Schedule
+from tests.faults.team import Team
+from tests.faults.trees import DIRECTORY, SPECIAL, Tree, is_file, make_tree
 
-PROTECTED = ("registration.json", "keys", ".key", ".pem", "lock")
-"""State that a host cannot lose without a new registration: not damaged here."""
-END_TIMEOUT_S = 240
+END_TIMEOUT_S = 300
+POLL_INTERVAL_S = 1.0
+NEWEST = 20
+"""How many transfers are asked for: more than all teams have under way."""
 RETRIES = 3
 """How often a transfer that failed is retried, as an operator would."""
+UPSTREAM_CODES = {PREVIOUS_HOP_ENDED.code, PREVIOUS_HOP_INCOMPLETE.code}
+CODES_WITHOUT_MANIFEST = UPSTREAM_CODES | {AGENT_REMOVED.code, AGENT_UNKNOWN.code}
+"""Of hops that the control plane has ended."""
+EXTRA = b"extra"
+"""A file that only the destination of a mirror has."""
 
 
 class BrokenPromiseError(AssertionError):
     """Something is lost, wrong, doubled or left half-done."""
 
 
+class States:
+    """The states of the newest transfers, from one request for all who wait."""
+
+    def __init__(self, api: Api) -> None:
+        self._api, self._lock = api, threading.Lock()
+        self._states: dict[str, str] = {}
+        self._asked_at = 0.0
+
+    def of(self, transfer_id: str) -> str | None:
+        with self._lock:
+            if time.monotonic() > self._asked_at + POLL_INTERVAL_S:
+                transfers = self._api.get(f"/transfers?limit={NEWEST}")["transfers"]
+                self._states = {one["transfer_id"]: one["state"] for one in transfers}
+                self._asked_at = time.monotonic()
+            return self._states.get(transfer_id)
+
+
 @dataclass
 class Running:
-    """A transfer under way, and what its source was."""
+    """A transfer under way, and what its ends were before."""
 
     request: Request
-    source: Path
-    destinations: list[Path]
-    before: dict[bytes, str]
+    source: Place
+    destinations: list[Place]
+    before: Tree
+    before_there: Tree
     transfer_id: str
     retries: int = 0
 
+    def can_arrive(self, number: int, path: bytes, content: str) -> bool:
+        """Return whether an entry of the source can be at the destination of this number."""
+        passed = (
+            self.destinations[: number + 1] if self.request.shape == "chain" else [self.destinations[number]]
+        )
+        if any(place.holds_only_files for place in passed):
+            return is_file(path, content)
+        return content != SPECIAL
 
-@dataclass
-class Campaign:
-    """The servers of one environment, with a network between them that can be cut."""
+    def lasting(self) -> set[bytes]:
+        """Return the paths that cannot arrive at every destination, and have to be named."""
+        return {
+            path
+            for path, content in self.before.items()
+            for number in range(len(self.destinations))
+            if content != DIRECTORY and not self.can_arrive(number, path, content)
+        }
 
-    fleet: Fleet
-    lines: dict[str, NetworkProxy]
-    reports: list[str] = field(default_factory=list)
 
-    @classmethod
-    @contextmanager
-    def running(cls, here: Environment) -> Iterator["Campaign"]:
-        """Enroll and start the servers, each behind a proxy, and end the proxies afterwards."""
-        servers = {name: here.server(name, {root: "rw"}) for name, root in ROOTS.items()}
-        lines = {name: _behind_proxy(server) for name, server in servers.items()}
-        for server in servers.values():
-            here.enroll(server)
-        fleet = Fleet(here, servers, Api.signed_in(here, here.user, here.password))
-        fleet.ensure()
-        try:
-            yield cls(fleet, lines)
-        finally:
-            for line in lines.values():
-                line.close()
+@dataclass(frozen=True)
+class HopEnd:
+    """How a hop has ended: the paths that it has not transferred, and why."""
 
-    def run(self, seed: int) -> None:
-        """Run the schedule of one seed.
+    failures: dict[bytes, str | None]
+    state: str
+    code: str | None
+    """Code of the problem of the whole hop."""
+
+    @property
+    def follows_from_other(self) -> bool:
+        """Return whether it failed only because the hop before it did."""
+        return self.code in UPSTREAM_CODES
+
+
+class Trial:
+    """One seed, run by one team."""
+
+    def __init__(self, team: Team, states: States, seed: int) -> None:
+        self._team, self._states, self._seed = team, states, seed
+        self._schedule = Schedule.of(seed)
+        self._reports: list[str] = []
+
+    def run(self) -> str:
+        """Run the schedule, and return what happened in how many seconds.
 
         Raises:
             BrokenPromiseError: a promise is broken; the message says which, for which transfer.
         """
-        schedule = Schedule.of(seed)
-        self.reports = []
-        transfers = [self._start(seed, number, request) for number, request in enumerate(schedule.requests)]
-        for event in schedule.events:
+        transfers: list[Running] = []
+        begun = time.monotonic()
+        try:
+            transfers += [self._start(number, one) for number, one in enumerate(self._schedule.requests)]
+            self._run(transfers)
+        finally:
+            for transfer in transfers:
+                for place in (transfer.source, *transfer.destinations):
+                    place.delete()
+        return f"{time.monotonic() - begun:.1f} s; {'; '.join(self._reports)}"
+
+    def _run(self, transfers: list[Running]) -> None:
+        for event in self._schedule.events:
             self._happen(event, transfers)
-        self.fleet.ensure()
+        self._team.fleet.ensure()
         for transfer in transfers:
             self._finish(transfer)
             self._check(transfer)
-        for name in AGENTS:
-            if self.fleet.agent(name).process.poll() is not None:
+        for name in self._team.fleet.servers:
+            if self._team.fleet.agent(name).process.poll() is not None:
                 raise BrokenPromiseError(f"{name} has ended")
-        for transfer in transfers:
-            for folder in (transfer.source, *transfer.destinations):
-                _delete(folder)
 
-    def _start(self, seed: int, number: int, request: Request) -> Running:
-        name = f"{seed}-{number}"
-        source = self.fleet.folder(f"{request.source}:{ROOTS[request.source]}/out-{name}")
-        make_tree(source, random.Random(request.tree_seed))
-        places = [f"{agent}:{ROOTS[agent]}/in-{name}" for agent in request.destinations]
-        before = snapshot(source)
-        transfer_id = self.fleet.copy(
-            f"{request.source}:{ROOTS[request.source]}/out-{name}/",
-            *(f"{place}/" for place in places),
-            shape=request.shape,
-            **request.options,
-        )
-        return Running(request, source, [self.fleet.folder(place) for place in places], before, transfer_id)
+    def _start(self, number: int, request: Request) -> Running:
+        name = f"{self._seed}-{number}"
+        source = self._team.place(request.source, f"out-{name}")
+        destinations = [self._team.place(where, f"in-{name}") for where in request.destinations]
+        without = frozenset(place.does_not_take for place in (source, *destinations)) - {b""}
+        source.fill(lambda folder: make_tree(folder, random.Random(request.tree_seed), without))
+        if request.options.get("delete_extra"):
+            _prepare_mirror(destinations[0])
+        body = {
+            "source": source.location,
+            "destinations": [place.location for place in destinations],
+            "shape": request.shape,
+            "options": request.options,
+        }
+        before, there = source.content(), destinations[0].content()
+        transfer_id = str(self._team.fleet.api.post("/transfers", body)["transfer_id"])
+        return Running(request, source, destinations, _with_parents(before), there, transfer_id)
 
     def _happen(self, event: Event, transfers: list[Running]) -> None:
-        """Let one fault happen and end."""
-        time.sleep(event.after_s)  # the schedule's own time; nothing is waited for
-        self.reports.append(f"{event.fault} {event.agent} for {event.lasts_s} s")
-        agent, line = self.fleet.agent(event.agent), self.lines[event.agent]
-        match event.fault:
-            case "kill" | "restart" | "damage state":
-                self._start_again(event)
-            case "kill rclone":
-                _kill_children(agent.process.pid, "rclone")
-            case "freeze":
-                with self.fleet.frozen(event.agent):
-                    time.sleep(event.lasts_s)
-            case "cut line":
-                with _down(line):
-                    time.sleep(event.lasts_s)
-            case "stall line":
-                with line.held_after(random.Random(event.noise).randrange(2**20)):
-                    time.sleep(event.lasts_s)
-            case "freeze cloud":
-                with _stopped(self.fleet.here.cloud.pid):
-                    time.sleep(event.lasts_s)
-            case "pause":
-                self._steer(transfers, "pause")
-                time.sleep(event.lasts_s)
-                self._steer(transfers, "resume")
+        if event.fault == "pause":
+            self._pause(event, transfers)
+            return
+        try:
+            self._reports.append(happen(self._team, event))
+        except ImpossibleHereError as error:
+            self._reports.append(f"no {event.fault}: {error}")
 
-    def _start_again(self, event: Event) -> None:
-        agent = self.fleet.agent(event.agent)
-        if event.fault == "restart":
-            agent.stop()
-        else:
-            agent.kill()
-        if event.fault == "damage state":
-            self.reports.append(_damage(agent.server.state, random.Random(event.noise)))
-        self.fleet.here.start_agent(agent.server)
-
-    def _steer(self, transfers: list[Running], action: str) -> None:
-        for transfer in transfers:
-            with contextlib.suppress(Refusal):  # it has ended already
-                self.fleet.api.post(f"/transfers/{transfer.transfer_id}/{action}")
+    def _pause(self, event: Event, transfers: list[Running]) -> None:
+        for action in ("pause", "resume"):
+            time.sleep(event.lasts_s)
+            for transfer in transfers:
+                with contextlib.suppress(Refusal):  # it has ended already
+                    self._team.fleet.api.post(f"/transfers/{transfer.transfer_id}/{action}")
+        self._reports.append(f"pause for {event.lasts_s} s")
 
     def _finish(self, transfer: Running) -> None:
         """Wait for the end of a transfer; retry it while something that may pass has failed."""
         while True:
-            state = self.fleet.until_state(transfer.transfer_id, *ENDED, timeout_s=END_TIMEOUT_S)
-            if state["state"] == "succeeded" or transfer.retries == RETRIES or not self._may_pass(transfer):
+            state = self._until_ended(transfer)
+            if state == "succeeded" or transfer.retries == RETRIES or not self._may_pass(transfer):
                 return
             transfer.retries += 1
-            self.fleet.api.post(f"/transfers/{transfer.transfer_id}/retry")
+            self._team.fleet.api.post(f"/transfers/{transfer.transfer_id}/retry")
+
+    def _until_ended(self, transfer: Running) -> str:
+        def ask() -> str | None:
+            state = self._states.of(transfer.transfer_id)
+            return state if state in ENDED else None
+
+        try:
+            until("an end", ask, END_TIMEOUT_S)
+        except TimeoutError:
+            raise BrokenPromiseError(self._describe(transfer, ["it does not end"])) from None
+        # the list may be older than a retry
+        return str(
+            self._team.fleet.until_state(transfer.transfer_id, *ENDED, timeout_s=END_TIMEOUT_S)["state"]
+        )
 
     def _may_pass(self, transfer: Running) -> bool:
         """Return whether more has failed than what can never be transferred."""
-        special = {path for path, content in transfer.before.items() if content == SPECIAL}
-        return any(set(failed) != special for failed in self._failures(transfer).values())
+        if transfer.request.options.get("dry_run"):  # it leaves no manifest
+            return bool(self._team.fleet.transfer(transfer.transfer_id)["state"] == "failed")
+        lasting = transfer.lasting()
+        return any(
+            hop.state == "failed"
+            and not hop.follows_from_other
+            and (not hop.failures or not hop.failures.keys() <= lasting)
+            for hop in self._ends(transfer)
+        )
 
-    def _failures(self, transfer: Running) -> dict[str, dict[bytes, str | None]]:
-        """Return, by hop, the paths that the manifest calls not arrived, and why."""
+    def _ends(self, transfer: Running) -> list[HopEnd]:
+        hops = self._team.fleet.transfer(transfer.transfer_id)["hops"]
+        codes = {hop["hop_id"]: (hop["problem"] or {}).get("code") for hop in hops}
+        without = {hop_id for hop_id, code in codes.items() if code in CODES_WITHOUT_MANIFEST}
 
-        def ask() -> list[dict[str, Any]] | None:
-            answer = self.fleet.api.get(f"/transfers/{transfer.transfer_id}/manifest")
-            return None if answer["missing"] else list(answer["hops"])
+        def ask() -> Any:
+            answer = self._team.fleet.api.get(f"/transfers/{transfer.transfer_id}/manifest")
+            return answer if set(answer["missing"]) <= without else None
 
-        hops = until("the manifests", ask, timeout_s=END_TIMEOUT_S)
-        failures = {}
-        for hop in hops:
-            with http.client(hop["url"]) as client:
-                content = gzip.decompress(client.get(hop["url"]).content)
-            lines = map(ManifestLine.model_validate_json, content.splitlines())
-            failures[hop["hop_id"]] = {
-                line.decoded_path: line.reason for line in lines if line.outcome in NOT_ARRIVED
-            }
-        return failures
+        try:
+            answer = until("the manifests", ask, END_TIMEOUT_S, POLL_INTERVAL_S)
+        except TimeoutError:
+            raise BrokenPromiseError(self._describe(transfer, ["its manifests do not come"])) from None
+        urls = {one["hop_id"]: one["url"] for one in answer["hops"]}
+        return [
+            HopEnd(
+                _failures(urls[hop["hop_id"]]) if hop["hop_id"] in urls else {},
+                hop["state"],
+                codes[hop["hop_id"]],
+            )
+            for hop in hops
+        ]
 
     def _check(self, transfer: Running) -> None:
-        failures = self._failures(transfer)
-        named = {path for failed in failures.values() for path in failed}
+        if transfer.request.options.get("dry_run"):
+            wrong = self._wrong_after_dry_run(transfer)
+        else:
+            wrong = self._wrong(transfer)
+        if wrong:
+            raise BrokenPromiseError(self._describe(transfer, wrong))
+
+    def _wrong_after_dry_run(self, transfer: Running) -> list[str]:
+        state = self._team.fleet.transfer(transfer.transfer_id)["state"]
+        expected = {"succeeded", "partially_failed"} if transfer.lasting() else {"succeeded"}
+        wrong = [] if state in expected else [f"the dry run ended {state}"]
+        if transfer.destinations[0].content() != transfer.before_there:
+            wrong.append("the dry run has written")
+        if _with_parents(transfer.source.content()) != transfer.before:
+            wrong.append("the source has changed")
+        return wrong
+
+    def _wrong(self, transfer: Running) -> list[str]:
+        ends = self._ends(transfer)
+        named = {path for hop in ends for path in hop.failures}
         wrong = [
             f"{path!r} failed without a reason"
-            for failed in failures.values()
-            for path, why in failed.items()
+            for hop in ends
+            for path, why in hop.failures.items()
             if not why
         ]
+        left = transfer.source.content()
         moved = bool(transfer.request.options.get("move"))
-        left = snapshot(transfer.source)
-        for folder in transfer.destinations:
-            there = snapshot(folder) if folder.exists() else {}
-            wrong += [
-                f"{path!r} is left in {folder.name}" for path in there if PARTIAL_PREFIX.encode() in path
-            ]
-            wrong += [f"{path!r} is extra in {folder.name}" for path in set(there) - set(transfer.before)]
-            for path, content in transfer.before.items():
-                if there.get(path) == content:
-                    continue
-                if path not in named:
-                    wrong.append(
-                        f"{path!r} ({content}) is {there.get(path)} in {folder.name}, and nothing says why"
-                    )
-                if moved and left.get(path) != content:
-                    wrong.append(f"{path!r} is lost: neither at the source nor at the destination")
-        if not moved and left != transfer.before:
+        for number, place in enumerate(transfer.destinations):
+            there = place.content()
+            excused = set(transfer.before) if ends[number].follows_from_other else named
+            wrong += self._wrong_at(transfer, number, there, excused)
+            if moved:
+                wrong += [
+                    f"{path!r} is lost: neither at the source nor at the destination"
+                    for path, content in transfer.before.items()
+                    if content not in (there.get(path), left.get(path))
+                ]
+        if not moved and _with_parents(left) != transfer.before:
             wrong.append("the source has changed")
-        if wrong:
-            state = self.fleet.transfer(transfer.transfer_id)
-            raise BrokenPromiseError(
-                "\n".join(
-                    [f"{transfer.request}: {state['state']} {state['problem']}", *self.reports, *wrong[:20]]
-                )
+        return wrong
+
+    def _wrong_at(self, transfer: Running, number: int, there: Tree, excused: set[bytes]) -> list[str]:
+        where = transfer.destinations[number].location
+        wrong = [f"{path!r} is left in {where}" for path in there if PARTIAL_PREFIX.encode() in path]
+        kept = {EXTRA} if excused else set()
+        wrong += [f"{path!r} is extra in {where}" for path in there.keys() - transfer.before.keys() - kept]
+        for path, content in transfer.before.items():
+            if there.get(path) == content or path in excused:
+                continue
+            if content != DIRECTORY or transfer.can_arrive(number, path, content):
+                wrong.append(f"{path!r} ({content}) is {there.get(path)} in {where}, and nothing says why")
+        return wrong
+
+    def _describe(self, transfer: Running, wrong: Sequence[str]) -> str:
+        view = self._team.fleet.transfer(transfer.transfer_id)
+        lines = [f"{transfer.request}: {view['state']}, {transfer.retries} retries, {view['problem']}"]
+        lines += [f"hop {hop['hop_id']}: {hop['state']}, {hop['problem']}" for hop in view["hops"]]
+        return "\n".join([*lines, *self._reports, *wrong[:20]])
+
+
+class Campaign:
+    """Teams of servers in one environment, each of which runs one seed at a time."""
+
+    def __init__(self, here: Environment, teams: Sequence[Team], api: Api) -> None:
+        self._here, self._states = here, States(api)
+        self._free: SimpleQueue[Team] = SimpleQueue()
+        for team in teams:
+            self._free.put(team)
+        self._pool = ThreadPoolExecutor(len(teams))
+
+    @classmethod
+    @contextmanager
+    def running(cls, here: Environment, teams: int = 2) -> Iterator["Campaign"]:
+        """Enroll and start the servers, and end them afterwards."""
+        api = Api.signed_in(here, here.user, here.password)
+        with ExitStack() as opened:
+            campaign = cls(
+                here, [opened.enter_context(Team.running(number, here, api)) for number in range(teams)], api
             )
+            opened.callback(campaign._pool.shutdown, cancel_futures=True)
+            yield campaign
+
+    def start(self, seed: int) -> "Future[str]":
+        """Run a seed as soon as a team is free; the future gets what happened.
+
+        It raises BrokenPromiseError if a promise is broken.
+        """
+        return self._pool.submit(self._run, seed)
+
+    def _run(self, seed: int) -> str:
+        team = self._free.get()
+        try:
+            return Trial(team, self._states, seed).run()
+        finally:
+            self._free.put(team)
+
+    def verify_audit(self) -> None:
+        """Check that the audit has every change. Raises BrokenPromiseError."""
+        done = self._here.operator.try_("audit", "verify")
+        if done.returncode:
+            raise BrokenPromiseError(f"the audit does not verify: {done.stdout}{done.stderr}")
 
 
-def _behind_proxy(server: Server) -> NetworkProxy:
-    """Let an agent announce a proxy in front of its lane's port."""
-    port = int((server.folder / "lane.port").read_text())
-    line = NetworkProxy(port)
-    text = server.config.read_text()
-    server.config.write_text(
-        text.replace(f'advertise = ["127.0.0.1:{port}"]', f'advertise = ["{line.endpoint}"]')
-    )
-    return line
+def _prepare_mirror(place: Place) -> None:
+    """Put something at a destination that a mirror replaces or removes."""
+    if isinstance(place, Folder):
+        place.path.mkdir(parents=True)
+        (place.path / EXTRA.decode()).write_bytes(b"extra")
+        (place.path / "big0").write_bytes(b"old")
 
 
-def _damage(state: Path, dice: random.Random) -> str:
-    """Truncate, empty or overwrite one file of a stopped agent's state, and say what was done."""
-    files = sorted(
-        path
-        for path in state.rglob("*")
-        if path.is_file() and not any(part in str(path.relative_to(state)) for part in PROTECTED)
-    )
-    if not files:
-        return "there was nothing to damage"
-    path = dice.choice(files)
-    size = path.stat().st_size
-    how = dice.choice(("truncate", "empty", "noise"))
-    with path.open("r+b") as file:
-        match how:
-            case "truncate":
-                file.truncate(size // 2)
-            case "empty":
-                file.truncate(0)
-            case "noise":
-                file.seek(dice.randrange(max(size, 1)))
-                file.write(dice.randbytes(4096))
-    return f"{how} of {path.relative_to(state)}"
+def _with_parents(tree: Tree) -> Tree:
+    """Return the tree with the directories that its files are in: S3 has none of its own."""
+    parents = {path[:end] for path in tree for end, byte in enumerate(path) if byte == ord("/")}
+    return dict.fromkeys(parents, DIRECTORY) | tree
 
 
-def _kill_children(parent: int, name: str) -> None:
-    """Kill the processes of this name whose session is that of `parent`."""
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        with contextlib.suppress(OSError, ValueError, ProcessLookupError):
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[3]) == parent and (folder / "comm").read_text().strip() == name:
-                os.kill(int(folder.name), signal.SIGKILL)
-
-
-@contextmanager
-def _down(line: NetworkProxy) -> Iterator[None]:
-    line.down()
-    try:
-        yield
-    finally:
-        line.up()
-
-
-@contextmanager
-def _stopped(pid: int) -> Iterator[None]:
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
-
-
-def _delete(folder: Path) -> None:
-    if not folder.exists():
-        return
-    for path in folder.rglob("*"):
-        if path.is_dir() and not path.is_symlink():
-            path.chmod(0o700)
-    shutil.rmtree(folder)
+def _failures(url: str) -> dict[bytes, str | None]:
+    """Return the paths that a manifest calls not arrived, and why."""
+    with http.client(url) as client:
+        content = gzip.decompress(client.get(url).content)
+    lines = map(ManifestLine.model_validate_json, content.splitlines())
+    return {line.decoded_path: line.reason for line in lines if line.outcome in NOT_ARRIVED}

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 MIB = 1024 * 1024
-AGENTS = ("server-b", "server-c", "server-d")
+ROOTS = {"b": "/data", "c": "/archive", "d": "/backup"}
+"""Servers of a team, and the root of each. The disk of `c` is small, and `b` has a remote."""
+S3, REMOTE = "s3", "remote"
 Fault = Literal[
     "kill",
     "restart",
@@ -13,19 +15,32 @@ Fault = Literal[
     "kill rclone",
     "cut line",
     "stall line",
+    "cut all lines",
     "freeze cloud",
     "damage state",
+    "damage database",
     "pause",
+    "full disk",
+    "no inodes",
+    "skew clock",
+    "disturb messages",
+    "throttle",
+    "revoke",
+    "kill in rotation",
 ]
 FAULTS: tuple[Fault, ...] = (
-    "kill", "kill", "restart", "freeze", "kill rclone", "cut line", "cut line", "stall line", "freeze cloud",
-    "damage state", "pause",
+    "kill", "kill", "restart", "freeze", "kill rclone", "kill rclone", "cut line", "cut line", "stall line",
+    "cut all lines", "freeze cloud", "damage state", "damage database", "pause", "full disk", "no inodes",
+    "skew clock", "disturb messages", "disturb messages", "throttle", "revoke", "kill in rotation",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Request:
-    """One transfer: a tree of its own, from one root to others."""
+    """One transfer: a tree of its own, from one place to others.
+
+    A place is a server of the team, S3, or the remote of `b`.
+    """
 
     tree_seed: int
     source: str
@@ -39,7 +54,7 @@ class Event:
     """One fault, some time after the one before it, and its end some time later."""
 
     fault: Fault
-    agent: str
+    server: str
     after_s: float
     lasts_s: float
     noise: int
@@ -62,29 +77,49 @@ class Schedule:
         return cls(seed, requests, events)
 
 
-ROOTS = {"server-b": "/data", "server-c": "/archive", "server-d": "/backup"}
-
-
 def _request(dice: random.Random) -> Request:
-    source, *others = dice.sample(AGENTS, 3)
-    shape: Literal["fan_out", "chain"] = dice.choice(("fan_out", "chain"))
+    source, *others = dice.sample(tuple(ROOTS), 3)
     options: dict[str, Any] = {
         "streams": dice.choice((1, 2, 4)),
-        "bandwidth_limit": dice.choice((2 * MIB, 4 * MIB, 16 * MIB)),
+        "bandwidth_limit": dice.choice((MIB, 4 * MIB, 16 * MIB)),
         "verify": dice.choice(("transfer", "transfer", "reread")),
+        "relay": dice.choice(("never", "allowed")),
     }
-    destinations = tuple(others[: dice.choice((1, 1, 2))])
-    if len(destinations) == 1:
-        shape = "fan_out"
-        if extra := dice.choice((None, None, "move", "delete_extra")):
-            options[extra] = True
-    return Request(dice.randrange(2**32), source, destinations, shape, options)
+    tree_seed = dice.randrange(2**32)
+    shape: Literal["fan_out", "chain"] = "fan_out"
+    match dice.choice(("lane", "lane", "lane", "fan out", "chain", "chain", "s3", "s3", "remote", "remote")):
+        case "lane":
+            destinations: tuple[str, ...] = (others[0],)
+            if extra := dice.choice((None, "move", "delete_extra", "dry_run")):
+                options[extra] = True
+        case "fan out":
+            destinations = tuple(others)
+        case "chain":
+            shape, destinations = "chain", tuple(others)
+        case "s3":
+            shape, (source, *ends) = _shaped(
+                dice, (S3, others[0]), (source, S3), (S3, *others), (source, S3, others[0])
+            )
+            destinations = tuple(ends)
+        case _:
+            shape, (source, *ends) = _shaped(
+                dice, (REMOTE, "b"), ("b", REMOTE), (REMOTE, "b", "c"), ("d", "b", REMOTE)
+            )
+            destinations = tuple(ends)
+    return Request(tree_seed, source, destinations, shape, options)
+
+
+def _shaped(
+    dice: random.Random, *routes: tuple[str, ...]
+) -> tuple[Literal["fan_out", "chain"], tuple[str, ...]]:
+    route = dice.choice(routes)
+    return "chain" if len(route) > 2 else "fan_out", route
 
 
 def _event(dice: random.Random) -> Event:
     return Event(
         dice.choice(FAULTS),
-        dice.choice(AGENTS),
+        dice.choice(tuple(ROOTS)),
         dice.uniform(0.05, 1.5),
         dice.choice((0.1, 0.5, 1.5)),
         dice.randrange(2**32),

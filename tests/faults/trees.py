@@ -35,21 +35,31 @@ NAMES = (
 )
 SPECIAL = "special"
 """What an entry is that cannot be transferred: a FIFO or a socket."""
+DIRECTORY = "directory"
+Tree = dict[bytes, str]
+"""Path → content, which is a digest, a link's target, `directory` or `special`. Names are bytes."""
 
 
-def make_tree(folder: Path, dice: random.Random) -> None:
-    """Fill a new directory with some dozens of entries of every kind, 2 to 12 MiB in all."""
+def make_tree(folder: Path, dice: random.Random, without: frozenset[bytes] = frozenset()) -> None:
+    """Fill a new directory with some dozens of entries of every kind, 1 to 5 MiB in all.
+
+    No name has one of the characters `without`.
+    """
     folder.mkdir(parents=True)
     directories = [folder]
+    names = [name for name in NAMES if not any(one in name for one in without)]
     for number in range(dice.randrange(1, 8)):
-        inner = dice.choice(directories) / _name(dice, number)
+        inner = dice.choice(directories) / _name(dice, names, number)
         if _fits(inner, folder):
             inner.mkdir(exist_ok=True)
             directories.append(inner)
-    for number in range(dice.randrange(5, 40)):
-        _write(dice.choice(directories) / _name(dice, 100 + number), dice.randbytes(dice.randrange(20_000)))
-    for number in range(dice.randrange(1, 4)):
-        _write(folder / f"big{number}", dice.randbytes(dice.randrange(MIB, 4 * MIB)))
+    for number in range(dice.randrange(5, 30)):
+        _write(
+            dice.choice(directories) / _name(dice, names, 100 + number),
+            dice.randbytes(dice.randrange(20_000)),
+        )
+    for number in range(dice.randrange(1, 3)):
+        _write(folder / f"big{number}", dice.randbytes(dice.randrange(MIB // 2, 2 * MIB)))
     _make_odd(folder, directories, dice)
     for path in sorted(folder.rglob("*"), reverse=True):
         if not path.is_symlink() and dice.random() < 0.3:
@@ -58,7 +68,7 @@ def make_tree(folder: Path, dice: random.Random) -> None:
 
 def _make_odd(folder: Path, directories: list[Path], dice: random.Random) -> None:
     with (folder / "sparse").open("wb") as file:
-        file.truncate(dice.randrange(MIB, 40 * MIB))
+        file.truncate(dice.randrange(MIB, 10 * MIB))
         file.seek(dice.randrange(MIB))
         file.write(dice.randbytes(10_000))
     os.link(folder / "big0", dice.choice(directories) / "another name of big0")
@@ -85,9 +95,9 @@ def _make_odd(folder: Path, directories: list[Path], dice: random.Random) -> Non
             listener.bind(str(folder / "socket"))
 
 
-def _name(dice: random.Random, number: int) -> str:
-    """Return an odd name, or one with this number."""
-    return os.fsdecode(dice.choice(NAMES)) if dice.random() < 0.4 else f"entry {number}"
+def _name(dice: random.Random, names: list[bytes], number: int) -> str:
+    """Return one of the odd names, or one with this number."""
+    return os.fsdecode(dice.choice(names)) if dice.random() < 0.4 else f"entry {number}"
 
 
 def _fits(path: Path, folder: Path) -> bool:
@@ -105,11 +115,17 @@ def _set_time(path: Path, dice: random.Random) -> None:
         os.utime(path, ns=(0, seconds * 10**9 + dice.randrange(10**9)), follow_symlinks=False)
 
 
-def snapshot(folder: Path) -> dict[bytes, str]:
-    """Return path → content of everything below a directory.
+def is_file(path: bytes, content: str) -> bool:
+    """Return whether an entry is a file whose name is UTF-8: S3 and remotes hold nothing else."""
+    try:
+        path.decode()
+    except UnicodeDecodeError:
+        return False
+    return " bytes " in content
 
-    The content is a digest, a link's target, `directory` or `special`. Names are bytes.
-    """
+
+def snapshot(folder: Path) -> Tree:
+    """Return everything below a directory."""
     return {os.fsencode(path.relative_to(folder)): _content(path) for path in _walk(folder)}
 
 
@@ -124,7 +140,7 @@ def _content(path: Path) -> str:
     if stat.S_ISLNK(mode):
         return f"link to {path.readlink()}"
     if stat.S_ISDIR(mode):
-        return "directory"
+        return DIRECTORY
     if not stat.S_ISREG(mode):
         return SPECIAL
     with path.open("rb") as file:

@@ -34,7 +34,7 @@ LONGEST_FIRST = (
 
 
 def is_e2e(path: str) -> bool:
-    return PurePosixPath(path).parts[1] in {"e2e", "faults"}
+    return PurePosixPath(path).parts[1] == "e2e"
 
 
 def longest_first(items: Iterable[pytest.Item]) -> list[pytest.Item]:

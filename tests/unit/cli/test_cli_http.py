@@ -1,5 +1,7 @@
 """The HTTP client: names under .localhost, and problems of any shape."""
 
+import ssl
+
 import httpx
 import pytest
 
@@ -27,6 +29,17 @@ def test_this_machine_is_never_asked_through_a_proxy(api: FakeApi, monkeypatch: 
     monkeypatch.delenv("NO_PROXY", raising=False)
     with client(api.url) as http:
         assert http.get("health").is_success
+
+
+def test_the_authorities_are_read_once_however_many_requests_a_program_sends(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with client(api.url) as http:
+        assert http.get("health").is_success
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", pytest.fail)
+    for address in (api.url, "https://api.example"):
+        with client(address) as http:
+            assert str(http.base_url).rstrip("/") == address
 
 
 def raised(status: int, body: str, **headers: str) -> ApiProblem:
