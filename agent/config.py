@@ -29,7 +29,7 @@ directory = "team/media"              # default: all of it
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
@@ -40,6 +40,8 @@ from events.options import BandwidthWindow, Rate
 from events.validation_messages import describe_error, innermost_errors
 
 DEFAULT_PATH = Path("/etc/crosshaul/agent.toml")
+_MAX_DOTS = 1000
+"""Dots in a line of the file: a dotted key takes memory with the square of its parts while it is parsed."""
 
 
 def split_endpoint(text: str) -> tuple[str, int]:
@@ -153,7 +155,7 @@ def read_config(path: Path) -> Config:
     Raises HostError, which names the file, the key and what to do.
     """
     try:
-        return Config.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return Config.model_validate(_toml(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise HostError(
             f"{path} does not exist", "write it (see docs/guides/agent.md) or name another one with --config"
@@ -164,12 +166,21 @@ def read_config(path: Path) -> Config:
         raise HostError(
             f"{path} cannot be read: {error.strerror}", "name a readable file with --config"
         ) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise HostError(f"{path} is not TOML: {error}", "correct that line") from error
     except ValidationError as error:
         raise HostError(
             f"{path}: {_describe(error)}", "correct these keys (see docs/guides/agent.md)"
         ) from error
+    except ValueError as error:  # not UTF-8, not TOML, or a number of more digits than Python converts
+        raise HostError(f"{path} is not TOML: {error}", "correct that line") from error
+    except RecursionError as error:
+        raise HostError(f"{path} is nested too deeply", "correct the file") from error
+
+
+def _toml(text: str) -> dict[str, Any]:
+    """Return the tables of a file. Raise ValueError or RecursionError if it is not TOML."""
+    if any(line.count(".") > _MAX_DOTS for line in text.splitlines()):
+        raise ValueError(f"a line has more than {_MAX_DOTS} dots")
+    return tomllib.loads(text)
 
 
 def _describe(error: ValidationError) -> str:

@@ -9,9 +9,11 @@ from hypothesis import settings
 from xdist.remote import Producer
 
 from infra.local.function_hooks import aws_rules
+from tests.support.fuzzing import CAMPAIGN
 from tests.support.scheduling import Scheduling, longest_first
 
 settings.register_profile("crosshaul", deadline=None)
+settings.register_profile(CAMPAIGN, deadline=None)
 settings.load_profile("crosshaul")
 """A property is true or not, however busy the machine is: no example has a deadline."""
 

@@ -1,7 +1,6 @@
 """The operator's session: the API's address and Cognito's tokens, readable by this user only."""
 
 import base64
-import binascii
 import json
 import os
 import tempfile
@@ -35,15 +34,20 @@ class Session:
         try:
             body = self.id_token.split(".")[1]
             claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-        except (IndexError, ValueError, binascii.Error):
+        except (IndexError, ValueError, RecursionError):
             return {}
         return claims if isinstance(claims, dict) else {}
 
     @property
     def groups(self) -> tuple[str, ...]:
         """The user's groups; Cognito writes them as a list or as one comma-separated string."""
-        groups = self.claims.get("cognito:groups", [])
-        return tuple(groups.split(",")) if isinstance(groups, str) else tuple(map(str, groups))
+        match self.claims.get("cognito:groups"):
+            case str(text):
+                return tuple(text.split(","))
+            case list(names):
+                return tuple(map(str, names))
+            case _:
+                return ()
 
     def is_stale(self, now: float | None = None) -> bool:
         expires = self.claims.get("exp", 0)
@@ -70,13 +74,23 @@ def load() -> Session:
         CliError: The file cannot be read.
     """
     try:
-        return Session(**json.loads(session_file().read_text()))
+        return _parse(session_file().read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise LoginRequiredError from None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise LoginRequiredError(f"{session_file()} is damaged, so you are not signed in") from None
     except OSError as error:
         raise CliError(f"cannot read the session: {error}", "Check the file's owner and mode.") from error
+
+
+def _parse(text: str) -> Session:
+    """Return the session in a file's text; raises ValueError, TypeError or RecursionError if it has none."""
+    session = Session(**json.loads(text))
+    values = asdict(session)
+    values["endpoint"] = session.endpoint or ""
+    if not all(isinstance(value, str) for value in values.values()):
+        raise TypeError("a field is not text")
+    return session
 
 
 def save(session: Session) -> None:

@@ -77,18 +77,18 @@ class LaneClient:
         self._socket.settimeout(timeout_s)
         try:
             answer = self._send_request("pack", wire.pack_request(()))
+            if answer.status == _NOT_SERVED:
+                raise SourceConnectionError(self._problem_of(answer).message)
+            if answer.status != http.HTTPStatus.OK:
+                raise HopError(self._problem_of(answer))
+            if answer.read(1):
+                raise HopError(
+                    problems.SOURCE_MISBEHAVED.problem(
+                        endpoint=self.endpoint, reason="a non-empty answer to an empty request"
+                    )
+                )
         except http.client.HTTPException as error:
             raise SourceConnectionError(describe_error(error)) from error
-        if answer.status == _NOT_SERVED:
-            raise SourceConnectionError(self._problem_of(answer).message)
-        if answer.status != http.HTTPStatus.OK:
-            raise HopError(self._problem_of(answer))
-        if answer.read(1):
-            raise HopError(
-                problems.SOURCE_MISBEHAVED.problem(
-                    endpoint=self.endpoint, reason="a non-empty answer to an empty request"
-                )
-            )
         self._socket.settimeout(self._read_timeout_s)
         self.congestion_control = _algorithm(answer.getheader(wire.CONGESTION_CONTROL))
 
@@ -320,6 +320,13 @@ class _DirectResponse(http.client.HTTPResponse):
     def __init__(self, sock: Any, *more: Any, **named: Any) -> None:
         super().__init__(sock, *more, **named)
         self.fp = io.BufferedReader(_TlsReader(sock, self.fp))
+
+    def _read_next_chunk_size(self) -> int:
+        """Return the length of the next chunk; http.client itself would also take a negative one."""
+        length: int = super()._read_next_chunk_size()  # type: ignore[misc]
+        if length < 0:
+            raise ValueError(f"a chunk of {length} bytes")  # as for one that is not a number
+        return length
 
 
 class _TlsReader(io.RawIOBase):

@@ -10,6 +10,7 @@ from events.base import WIRE
 from events.views import ProblemDetails
 from lambdas.api.problems import MEDIA_TYPE
 from lambdas.api.routing import Route
+from lambdas.domain.authorization import MANAGE_POLICY
 from lambdas.domain.problems import CATALOGUE
 
 Mode = Literal["validation", "serialization"]
@@ -28,6 +29,8 @@ SECURITY_SCHEMES = {
 _AGENT_KEY_PATHS = {
     f"/agents/{{agent_id}}/{path}" for path in ("certificates", "credentials", "manifests", "update")
 }
+_PERSON_PATHS = {"/audit", "/policies/test"}
+"""Routes whose request may name a person, who may be unknown."""
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -149,7 +152,9 @@ def _statuses(route: Route) -> list[int]:
     statuses |= (
         {404} if _path_parameters(route) or route.path.startswith(("/transfers", "/updates")) else set()
     )
-    statuses |= {409} if route.method in {"POST", "PUT", "PATCH"} else set()
+    statuses |= {404} if route.path in _PERSON_PATHS else set()
+    statuses |= {409} if route.method != "GET" else set()
+    statuses |= {422} if route.action == MANAGE_POLICY and route.method == "DELETE" else set()  # a lock-out
     statuses |= {400, 422} if route.idempotent else set()
     statuses |= {504} if route.path.endswith("/browse") else set()
     return sorted(statuses)
