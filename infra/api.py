@@ -78,10 +78,10 @@ class Api(Construct):
         _problems(self.rest)
         for rule, why in _SUPPRESSED.items():
             suppress_finding(self.rest, why, rule)
-        if not stage.access_log:
+        if not stage.settings.access_log:
             suppress_finding(self.rest, _NO_ACCESS_LOG, "APIG1")
-        if stage.requests_per_address:
-            self._firewall(stage.name, stage.requests_per_address)
+        if stage.settings.requests_per_address:
+            self._firewall(stage.name, stage.settings.requests_per_address)
         else:
             suppress_finding(self.rest, _NO_FIREWALL, "APIG3")
         self.url = stage.api_url(self.rest.rest_api_id, STAGE, Stack.of(self).region)
@@ -106,7 +106,7 @@ class Api(Construct):
         API Gateway logs by one role of the whole account and region. The stage does not set it, since that
         would replace the role of others.
         """
-        if not stage.access_log:
+        if not stage.settings.access_log:
             return {}
         log = logs.LogGroup(self, "AccessLog", retention=stage.log_retention, removal_policy=stage.removal)
         fields = {
@@ -240,10 +240,10 @@ _SUPPRESSED = {
 }
 """Reasons of accepted findings, by rule."""
 _NO_ACCESS_LOG = (
-    "It is switched on by -c accessLog, if the account has the role for it; the function logs every answer"
+    "It is switched on by accessLog, if the account has the role for it; the function logs every answer"
 )
 _NO_FIREWALL = (
-    "AWS WAF is switched on by -c requestsPerAddress; without it every open route has a throttle of its own"
+    "AWS WAF is switched on by requestsPerAddress; without it every open route has a throttle of its own"
 )
 
 _FORBIDDEN_ADVICE = "Ask an administrator for the right group."

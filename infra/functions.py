@@ -61,7 +61,7 @@ class Functions(Construct):
             logging_format=lambda_.LoggingFormat.JSON,
             log_group=log_group,
             role=role,
-            reserved_concurrent_executions=plan.reserved if self._stage.concurrency else None,
+            reserved_concurrent_executions=plan.reserved if self._stage.settings.concurrency else None,
         )
         if plan.asynchronous:
             age = plan.max_event_age_s

@@ -152,7 +152,7 @@ def manifest_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
         enforce_ssl=stage.protected,
         versioned=True,
         object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-        lifecycle_rules=[_tidy(), s3.LifecycleRule(expiration=Duration.days(stage.manifest_days))],
+        lifecycle_rules=[_tidy(), s3.LifecycleRule(expiration=Duration.days(stage.settings.manifest_days))],
         removal_policy=stage.removal,
     )
     suppress_finding(bucket, "Only the API signs addresses for it, and logs each answer", "S1")

@@ -46,15 +46,23 @@ def synthesize(folder: Path, context: dict[str, Any]) -> Synthesized:
     import aws_cdk as cdk
 
     from infra.stacks import compose
-    from infra.stage import Stage
 
     flags = json.loads((REPOSITORY / "cdk.json").read_text())["context"]
     app = cdk.App(outdir=str(folder), context=flags | {"aws:cdk:bundling-stacks": []} | context)
-    compose(app, Stage.from_context(app))
+    compose(app, stage_in(app, folder.with_name(f"{folder.name}-stages")))
     findings, accepted = _findings(app), _accepted(app)
     stacks = app.synth().stacks
     templates = {stack.stack_name: stack.template for stack in stacks}
     return Synthesized(folder, templates, findings, accepted)
+
+
+def stage_in(app: Any, folder: Path) -> Any:
+    """Return the stage that the app's context names, from an empty file in this folder."""
+    from infra.stage import Stage
+
+    folder.mkdir(exist_ok=True)
+    (folder / f"{app.node.get_context('stage')}.toml").touch()
+    return Stage.of(app, folder)
 
 
 def _findings(app: Any) -> list[str]:

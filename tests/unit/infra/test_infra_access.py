@@ -270,7 +270,7 @@ class TestTheKeysThatSignCommands:
 
     @pytest.mark.parametrize("number", ["0", "-1", "two", "1.5", "10000"])
     def test_only_a_number_is_one(self, tmp_path: Path, number: str) -> None:
-        with pytest.raises(ValueError, match="not a command key's number"):
+        with pytest.raises(ValueError, match=r"-c commandKey: commandKey: "):
             synthesize(tmp_path, {"stage": "prod", "commandKey": number})
 
 
