@@ -17,7 +17,7 @@ try:
     stage = Stage.of(app)
     for line in check_stage(stage, app.node.get_all_context()):
         print(line, file=sys.stderr)
+    compose(app, stage)
 except StageError as error:
     sys.exit(str(error))
-compose(app, stage)
 app.synth()

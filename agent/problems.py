@@ -459,7 +459,7 @@ S3_DENIED = ProblemType(
     "s3-denied",
     title="S3 denies the agent access",
     message="S3 denies this agent access to {path}.",
-    advice="Deploy the control plane with this bucket (-c buckets=…), and check the bucket policy.",
+    advice="Add the bucket to the stage's file (stages/NAME.toml), deploy, and check the bucket policy.",
 )
 S3_OBJECT_DENIED = replace(
     S3_DENIED,

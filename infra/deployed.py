@@ -104,7 +104,9 @@ def _of_setting(setting: str, before: Any, after: Any) -> Iterator[Difference]:
 
 
 def _of_buckets(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> Iterator[Difference]:
-    old, new = ({str(one.get("name")): one for one in buckets} for buckets in (before, after))
+    old, new = (
+        {str(one.get("name")): _without_defaults(one) for one in buckets} for buckets in (before, after)
+    )
     for name in dict.fromkeys((*old, *new)):
         if name not in new:
             loss = f"Transfers and templates of {name} would fail from then on."
@@ -113,6 +115,10 @@ def _of_buckets(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> It
             yield Difference("buckets", "none", name)
         elif old[name] != new[name]:
             yield Difference("buckets", _shown(old[name]), _shown(new[name]))
+
+
+def _without_defaults(bucket: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in bucket.items() if value is not None}
 
 
 def _loss(setting: str, before: Any, after: Any) -> str | None:

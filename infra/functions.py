@@ -35,7 +35,8 @@ class Functions(Construct):
         """Give every function its settings and the access that its plan asks for."""
         for name, function in self.by_name.items():
             plan = PLANS[name]
-            here = settings if plan.browses else replace(settings, buckets="")  # the list may be long
+            # The lists may be long, and a function's environment has 4 KB.
+            here = settings if plan.browses else replace(settings, buckets="", distant_buckets="")
             for variable, value in here.as_env().items():
                 function.add_environment(variable, value)
             access.grant(plan, function)

@@ -6,7 +6,9 @@ from typing import Any
 import boto3
 
 from infra import deployed
+from infra.buckets import DeniedError, ExistingBucket, inspect
 from infra.deployed import UNREAD
+from infra.settings import StageError
 from infra.stage import Stage
 
 
@@ -22,6 +24,7 @@ def check_stage(stage: Stage, context: Mapping[str, Any]) -> Iterator[str]:
         yield f"No credentials: the settings of {stage.name} are not compared with its last deployment."
         return
     yield from _compared(session, stage, accepted)
+    yield from check_buckets(session, stage)
 
 
 def _compared(session: boto3.Session, stage: Stage, accepted: frozenset[str]) -> Iterator[str]:
@@ -34,3 +37,25 @@ def _compared(session: boto3.Session, stage: Stage, accepted: frozenset[str]) ->
     lines = deployed.check(before, stage.settings, accepted)
     yield f"Settings of {stage.name} that change:" if lines else f"Settings of {stage.name}: unchanged."
     yield from lines
+
+
+def check_buckets(session: boto3.Session, stage: Stage) -> Iterator[str]:
+    """Yield what could not be checked about existing buckets, as text.
+
+    Raises:
+        StageError: Transfers cannot use one of them.
+    """
+    if not stage.settings.buckets:
+        return
+    account = session.client("sts").get_caller_identity()["Account"]
+    s3, stops = session.client("s3"), []
+    for settings in stage.settings.buckets:
+        report = inspect(ExistingBucket(s3, settings, account), str(session.region_name))
+        yield from (f"Bucket {report.name}: {note}" for note in report.notes)
+        for obstacle in report.obstacles:
+            if isinstance(obstacle, DeniedError):
+                yield f"Bucket {report.name} is not checked: {obstacle.why}."
+            else:
+                stops.append(f"  {report.name}: {obstacle.why}.\n    {obstacle.advice}")
+    if stops:
+        raise StageError("\n".join(["Transfers could not use these buckets:", *stops]))

@@ -40,6 +40,8 @@ MAX_BUCKET_CHARS = 1500
 
 _BUCKET = re.compile(r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9]([a-z0-9-]|\.(?!\.)){1,61}[a-z0-9]")
 _IP_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
+_KEY = re.compile(r"arn:aws[a-z-]*:kms:[a-z]{2}(-[a-z]+)+-[0-9]:[0-9]{12}:key/(mrk-)?[0-9a-f-]{32,36}")
 _EMAIL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@([A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}")
 _PLAIN_CONTEXT = re.compile(r"[A-Za-z]+")
 """Context keys that a person writes; those of CDK and its feature flags have other characters."""
@@ -63,6 +65,36 @@ def _bucket_name(text: str) -> str:
             "without s3:// and without a prefix"
         )
     return text
+
+
+def _region(text: str) -> str:
+    if not _REGION.fullmatch(text):
+        raise ValueError(f"{text!r} is not a region: write, say, eu-west-1")
+    return text
+
+
+def _account(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{12}", text):
+        raise ValueError(f"{text!r} is not an account's number: write its 12 digits, between quotes")
+    return text
+
+
+def _key(text: str) -> str:
+    """Check a key's ARN. An alias cannot be named in a policy, and may name another key tomorrow.
+
+    Raises:
+        ValueError: It is not the ARN of a key.
+    """
+    if not _KEY.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is not the ARN of a KMS key, and an alias is not enough: write what `aws kms "
+            "describe-key --key-id … --query KeyMetadata.Arn` shows, arn:aws:kms:eu-west-1:111122223333:key/…"
+        )
+    return text
+
+
+def _key_region(arn: str) -> str:
+    return arn.split(":")[3]
 
 
 def _zone(name: str) -> str:
@@ -137,6 +169,30 @@ class BucketSettings(_Table):
     """An existing bucket that transfers may read and write."""
 
     name: Annotated[str, AfterValidator(_bucket_name)]
+    region: Annotated[str, AfterValidator(_region)] | None = None
+    """The bucket's region; None: the stage's."""
+    account: Annotated[str, AfterValidator(_account)] | None = None
+    """The account that the bucket belongs to; None: the stage's."""
+    key: Annotated[str, AfterValidator(_key)] | None = None
+    """ARN of the KMS key that encrypts its objects; None: SSE-S3, or the account's own key for S3."""
+
+    @model_validator(mode="after")
+    def _check_key(self) -> Self:
+        if self.key and self.region and _key_region(self.key) != self.region:
+            raise ValueError(
+                f"{self.name} is in {self.region}, and its key in {_key_region(self.key)}: S3 encrypts with "
+                "keys of the bucket's region only"
+            )
+        return self
+
+    @property
+    def distant(self) -> bool:
+        """Return whether it is in another region or account, so that its events do not come by themselves."""
+        return bool(self.region or self.account)
+
+    def key_region(self) -> str:
+        """Return the region of its key; '' if it has none."""
+        return _key_region(self.key) if self.key else ""
 
 
 class StageSettings(_Table):
@@ -166,16 +222,26 @@ class StageSettings(_Table):
         names = self.bucket_names
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"buckets has {', '.join(twice)} more than once")
-        if (chars := len(",".join(names))) > MAX_BUCKET_CHARS:
+        if (chars := len(",".join((*names, self.bucket_regions, self.distant_buckets)))) > MAX_BUCKET_CHARS:
             raise ValueError(
-                f"buckets has names of {chars:,} characters together, and a function has room for "
-                f"{MAX_BUCKET_CHARS:,}: deploy a second stage for the others"
+                f"buckets has names and regions of {chars:,} characters together, and a function has room "
+                f"for {MAX_BUCKET_CHARS:,}: deploy a second stage for the others"
             )
         return self
 
     @property
     def bucket_names(self) -> tuple[str, ...]:
         return tuple(bucket.name for bucket in self.buckets)
+
+    @property
+    def bucket_regions(self) -> str:
+        """Return the regions of buckets that have their own, as the functions read them."""
+        return ",".join(f"{bucket.name}={bucket.region}" for bucket in self.buckets if bucket.region)
+
+    @property
+    def distant_buckets(self) -> str:
+        """Return the buckets in another region or account, as the functions read them."""
+        return ",".join(bucket.name for bucket in self.buckets if bucket.distant)
 
     def shown(self) -> dict[str, Any]:
         """Return all settings as the file would have them, also those that have their default."""

@@ -68,6 +68,8 @@ class Control(cdk.Stack):
             things=fleet.iot_arn(self, "thing/"),
             manifests_bucket=state.manifests.bucket_name,
             buckets=",".join(self._buckets),
+            bucket_regions=stage.settings.bucket_regions,
+            distant_buckets=stage.settings.distant_buckets,
             object_role_arn=objects.role_arn,
             relay_bucket=self.relay.bucket_name,
             live_role_arn=live.role_arn,
@@ -77,6 +79,7 @@ class Control(cdk.Stack):
             sign_in_client_id=state.sign_in.client.user_pool_client_id,
             **stage.endpoints(),
         )
+        self._objects = objects
         functions.give(settings, Access(stage, state, self.bus, buckets, roles=(objects, live)))
 
     def _add_event_sources(self) -> None:
@@ -111,6 +114,8 @@ class Control(cdk.Stack):
         outputs = {
             "ApiUrl": self.api.url,
             "ConsoleUrl": self.console.url,
+            "ObjectRole": self._objects.role_arn,
+            "ApiRole": self.functions.role("Api").role_arn,
             "RelayBucket": self.relay.bucket_name,
             "ConsoleBucket": self.console.bucket.bucket_name,
             "ConsoleDistribution": self.console.distribution.distribution_id,

@@ -15,7 +15,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra import REPOSITORY
-from infra.settings import STAGES, StageSettings, read
+from infra.settings import STAGES, StageError, StageSettings, read
 from infra.suppressions import suppress_finding
 
 
@@ -99,6 +99,26 @@ class Stage:
         return cdk.Environment(
             account=os.environ.get("CDK_DEFAULT_ACCOUNT"), region=os.environ.get("CDK_DEFAULT_REGION")
         )
+
+    def bucket_keys(self, scope: Construct) -> dict[str, list[str]]:
+        """Return the KMS keys of existing buckets by region.
+
+        Raises:
+            StageError: A key is in another region than its bucket.
+        """
+        keys: dict[str, list[str]] = {}
+        own = cdk.Stack.of(scope).region
+        for bucket in self.settings.buckets:
+            if not bucket.key:
+                continue
+            if not cdk.Token.is_unresolved(own) and bucket.key_region() != (bucket.region or own):
+                raise StageError(
+                    f"The key of {bucket.name} is in {bucket.key_region()}, and the bucket in "
+                    f"{bucket.region or own}: S3 encrypts with keys of the bucket's region only. If that is "
+                    f'the bucket\'s region, write region = "{bucket.key_region()}" beside its key.'
+                )
+            keys.setdefault(bucket.key_region(), []).append(bucket.key)
+        return {region: list(dict.fromkeys(found)) for region, found in keys.items()}
 
     def synthesizer(self) -> cdk.IStackSynthesizer:
         """Return the synthesizer: one without roles in the embedded cloud, where the bootstrap's fail."""

@@ -68,7 +68,7 @@ def dispatcher() -> "Dispatcher":
 
     config = adapters.settings()
     settings = DispatchSettings(
-        config.region, config.s3_endpoint or None, config.relay_bucket or None, bool(config.loopback_lanes)
+        config.region_of, config.s3_endpoint or None, config.relay_bucket or None, bool(config.loopback_lanes)
     )
     return Dispatcher(
         writer=transfer_writer(),
@@ -241,7 +241,7 @@ def s3_credentials() -> "S3CredentialsService":
         transfers=transfer_service(),
         sts=sts,
         role_arn=config.object_role_arn,
-        region=config.region,
+        region_of=config.region_of,
         endpoint=config.s3_endpoint or None,
         relay_bucket=config.relay_bucket or None,
     )
@@ -259,7 +259,11 @@ def template_service() -> "TemplateService":
     from lambdas.templates.service import TemplateService
 
     return TemplateService(
-        adapters.template_store(), adapters.agent_store(), adapters.settings().bucket_names, adapters.clock
+        adapters.template_store(),
+        adapters.agent_store(),
+        adapters.settings().bucket_names,
+        adapters.clock,
+        distant=adapters.settings().distant_bucket_names,
     )
 
 

@@ -19,6 +19,7 @@ from infra.stage import Stage
 from tests.unit.infra.conftest import Synthesized
 
 REGION = "eu-central-1"
+KEY = "arn:aws:kms:eu-west-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef"
 
 
 @pytest.fixture
@@ -74,6 +75,13 @@ def test_the_command_line_overrides_a_setting_and_nothing_else(stages: Path) -> 
         ("[[buckets]]\nname = 's3://mine'", "cannot be a bucket's name"),
         ("[[buckets]]\nname = 'my-media'\n[[buckets]]\nname = 'my-media'", "my-media more than once"),
         ("[[buckets]]\nregion = 'eu-west-1'", "buckets.0.name: Field required"),
+        ("[[buckets]]\nname = 'b-1'\nregion = 'Dublin'", "'Dublin' is not a region"),
+        ("[[buckets]]\nname = 'b-1'\naccount = '12'", "'12' is not an account's number"),
+        ("[[buckets]]\nname = 'b-1'\nkey = 'alias/mine'", "an alias is not enough"),
+        (
+            f"[[buckets]]\nname = 'b-1'\nregion = 'eu-west-2'\nkey = '{KEY}'",
+            "b-1 is in eu-west-2, and its key in eu-west-1",
+        ),
         ("manifestDays = ", "cannot be read"),
         ("\n".join(f"[[buckets]]\nname = '{n:060}'" for n in range(30)), "deploy a second stage"),
     ],
@@ -121,13 +129,27 @@ def is_toml(line: str) -> bool:
     return text.startswith("[[") or text.partition(" = ")[1] != ""
 
 
+def test_a_key_without_its_bucket_s_region_is_found_out_where_the_stage_s_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CDK_DEFAULT_REGION", REGION)
+    write(tmp_path, f"[[buckets]]\nname = 'b-1'\nkey = '{KEY}'")
+    app = cdk.App(context={"stage": "prod"})
+    stage = Stage.of(app, tmp_path)
+    with pytest.raises(StageError, match='write region = "eu-west-1" beside its key'):
+        stage.bucket_keys(cdk.Stack(app, "Any", env=stage.environment))
+
+
 @pytest.fixture
-def deployed(stages: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def deployed(stages: Path, monkeypatch: pytest.MonkeyPatch, request: Any) -> Iterator[Any]:
     """Yield SSM of an account to which `prod` was deployed."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("CDK_DEFAULT_REGION", REGION)
     with mock_aws():
+        for name in ("my-media", "my.archive", "new-one"):
+            if request.cls is not TestBucketsBeforeADeployment:
+                make_bucket(name)
         ssm = boto3.client("ssm", region_name=REGION)
         remember(ssm, settings(stages))
         yield ssm
@@ -201,6 +223,39 @@ class TestAgainstTheLastDeployment:
 def test_a_first_deployment_has_nothing_to_compare(stages: Path, deployed: Any) -> None:
     deployed.delete_parameter(Name=parameter_name("prod"))
     assert review(stages) == ["First deployment of prod."]
+
+
+@pytest.mark.usefixtures("deployed")
+class TestBucketsBeforeADeployment:
+    """A bucket that transfers cannot use is found before the deployment, not by the first transfer."""
+
+    def test_one_that_is_not_there_stops_it(self, stages: Path) -> None:
+        make_bucket("my.archive")
+        with pytest.raises(StageError, match="my-media: there is no bucket of this name"):
+            review_buckets(stages)
+
+    def test_one_elsewhere_stops_it_until_the_file_says_so(self, tmp_path: Path) -> None:
+        make_bucket("in-dublin", "eu-west-1")
+        write(tmp_path, "[[buckets]]\nname = 'in-dublin'")
+        with pytest.raises(StageError, match='Write region = "eu-west-1"'):
+            review_buckets(tmp_path)
+        write(tmp_path, "[[buckets]]\nname = 'in-dublin'\nregion = 'eu-west-1'")
+        (note,) = review_buckets(tmp_path)
+        assert "forwards its events" in note
+
+
+def make_bucket(name: str, region: str = REGION) -> None:
+    boto3.client("s3", region_name=region).create_bucket(
+        Bucket=name,
+        CreateBucketConfiguration={"LocationConstraint": region},
+        ObjectOwnership="BucketOwnerEnforced",
+    )
+
+
+def review_buckets(folder: Path) -> list[str]:
+    app = cdk.App(context={"stage": "prod"})
+    session = boto3.Session(region_name=REGION)
+    return list(preflight.check_buckets(session, Stage.of(app, folder)))
 
 
 def test_without_credentials_nothing_is_asked(stages: Path, monkeypatch: pytest.MonkeyPatch) -> None:

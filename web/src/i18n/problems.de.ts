@@ -207,7 +207,7 @@ const PROBLEMS: Record<ProblemCode, readonly [what: string, advice?: string]> = 
   ],
   "s3-denied": [
     "S3 verweigert dem Agenten den Zugriff",
-    "Den Bucket beim Deployment angeben (-c buckets=…) und seine Bucket-Richtlinie prüfen.",
+    "Den Bucket in die Datei der Stage (stages/NAME.toml) eintragen, neu deployen und seine Richtlinie prüfen.",
   ],
   "s3-object-refused": [
     "S3 gibt das Objekt nicht heraus",
