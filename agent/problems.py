@@ -677,6 +677,13 @@ STATE_DAMAGED = ProblemType(
     advice="The agent works without them. See its log for the reasons, have the disk checked,"
     " then delete them.",
 )
+API_ADDRESS_KEPT = ProblemType(
+    "api-address-kept",
+    title="The API's new address does not answer",
+    message="The API has moved to {new}, which this host cannot use: {reason}. The agent stays at {old}.",
+    advice="Check name resolution and the firewall from this host to the new address. The agent tries again.",
+    retryable=True,
+)
 API_REFUSED = ProblemType("api-refused", title="The API refused the agent's request", advice="{advice}")
 
 CATALOGUE = catalogue(globals().values())

@@ -6,6 +6,7 @@ from typing import Any
 
 from aws_cdk import Aws, Duration, Stack
 from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_cognito as cognito
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -84,7 +85,8 @@ class Api(Construct):
             self._firewall(stage.name, stage.settings.requests_per_address)
         else:
             suppress_finding(self.rest, _NO_FIREWALL, "APIG3")
-        self.url = stage.api_url(self.rest.rest_api_id, STAGE, Stack.of(self).region)
+        self.url, *self.former_urls = stage.api_urls(self.rest.rest_api_id, STAGE, Stack.of(self).region)
+        self.dns_targets = self._domains(stage)
         self.origin = stage.api_origin(self.rest.rest_api_id, Stack.of(self).region)
 
     def _add_route(self, path: str, methods: list[str]) -> None:
@@ -123,6 +125,25 @@ class Api(Construct):
             "access_log_destination": apigateway.LogGroupLogDestination(log),
             "access_log_format": apigateway.AccessLogFormat.custom(json.dumps(fields)),
         }
+
+    def _domains(self, stage: Stage) -> dict[str, str]:
+        """Let the API answer under the company's own names; return the DNS target of each."""
+        stage.check_certificates(self)
+        targets = {}
+        for domain in stage.settings.api_domains:
+            made = apigateway.DomainName(
+                self,
+                f"Domain-{domain.name}",
+                domain_name=domain.name,
+                certificate=acm.Certificate.from_certificate_arn(
+                    self, f"Certificate-{domain.name}", domain.certificate
+                ),
+                endpoint_type=apigateway.EndpointType.REGIONAL,
+                security_policy=apigateway.SecurityPolicy.TLS_1_2,
+            )
+            made.add_base_path_mapping(self.rest)
+            targets[domain.name] = made.domain_name_alias_domain_name
+        return targets
 
     def _firewall(self, stage_name: str, requests_per_address: int) -> None:
         """Block addresses that send more than so many requests in five minutes."""

@@ -97,24 +97,31 @@ def accepted_losses(context: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _of_setting(setting: str, before: Any, after: Any) -> Iterator[Difference]:
-    if setting == "buckets":
-        yield from _of_buckets(before or [], after)
+    if setting in _LISTS:
+        yield from _of_list(setting, before or [], after)
     elif before != after:
         yield Difference(setting, _shown(before), _shown(after), _loss(setting, before, after))
 
 
-def _of_buckets(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> Iterator[Difference]:
+_LISTS = {
+    "buckets": "Transfers and templates of {name} would fail from then on.",
+    "apiDomains": "Agents and people that still use https://{name} could not reach the API. Agents move to "
+    "apiDomain within an hour after a deployment that still has both.",
+}
+"""Settings that are lists of tables, and what is lost with one of these."""
+
+
+def _of_list(setting: str, before: list[dict[str, Any]], after: list[dict[str, Any]]) -> Iterator[Difference]:
     old, new = (
         {str(one.get("name")): _without_defaults(one) for one in buckets} for buckets in (before, after)
     )
     for name in dict.fromkeys((*old, *new)):
         if name not in new:
-            loss = f"Transfers and templates of {name} would fail from then on."
-            yield Difference("buckets", name, "none", loss)
+            yield Difference(setting, name, "none", _LISTS[setting].format(name=name))
         elif name not in old:
-            yield Difference("buckets", "none", name)
+            yield Difference(setting, "none", name)
         elif old[name] != new[name]:
-            yield Difference("buckets", _shown(old[name]), _shown(new[name]))
+            yield Difference(setting, _shown(old[name]), _shown(new[name]))
 
 
 def _without_defaults(bucket: dict[str, Any]) -> dict[str, Any]:
@@ -127,6 +134,8 @@ def _loss(setting: str, before: Any, after: Any) -> str | None:
             return f"S3 would delete all manifests that are older than {after} days."
         case "alarmEmail" if before:
             return f"{before} would get no more alarms."
+        case "consoleDomain" if before and (after or {}).get("name") != before["name"]:
+            return f"Install commands, bookmarks and sign-ins by https://{before['name']} would fail."
         case "commandKey" if after not in {before, before + 1}:
             return f"Agents know keys {before} and {before + 1} only, and would reject every command."
     return None

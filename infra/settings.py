@@ -35,6 +35,10 @@ MIN_WAF_REQUESTS, MAX_WAF_REQUESTS = 100, 2_000_000_000
 """Limits of a WAF rate. AWS takes 10 and more, but one console sends more than that in five minutes."""
 MAX_EMAIL_CHARS = 254
 """Longest e-mail address, in characters (RFC 5321)."""
+MAX_DOMAIN_CHARS = 64
+"""Longest domain name, in characters: that of a certificate's common name."""
+CLOUDFRONT_REGION = "us-east-1"
+"""The region of CloudFront's certificates."""
 MAX_BUCKET_CHARS = 1500
 """Longest list of buckets, in characters. A function's whole environment may have 4 KB."""
 
@@ -42,6 +46,8 @@ _BUCKET = re.compile(r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9]([a-z0-9-]|\.(?!\.)
 _IP_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 _KEY = re.compile(r"arn:aws[a-z-]*:kms:[a-z]{2}(-[a-z]+)+-[0-9]:[0-9]{12}:key/(mrk-)?[0-9a-f-]{32,36}")
+_DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
+_CERTIFICATE = re.compile(r"arn:aws[a-z-]*:acm:[a-z]{2}(-[a-z]+)+-[0-9]:[0-9]{12}:certificate/[0-9a-f-]{36}")
 _EMAIL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@([A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}")
 _PLAIN_CONTEXT = re.compile(r"[A-Za-z]+")
 """Context keys that a person writes; those of CDK and its feature flags have other characters."""
@@ -89,6 +95,21 @@ def _key(text: str) -> str:
         raise ValueError(
             f"{text!r} is not the ARN of a KMS key, and an alias is not enough: write what `aws kms "
             "describe-key --key-id … --query KeyMetadata.Arn` shows, arn:aws:kms:eu-west-1:111122223333:key/…"
+        )
+    return text
+
+
+def _domain(text: str) -> str:
+    if not _DOMAIN.fullmatch(text) or len(text) > MAX_DOMAIN_CHARS:
+        raise ValueError(f"{text!r} is not a domain name in small letters: write, say, api.example.com")
+    return text
+
+
+def _certificate(text: str) -> str:
+    if not _CERTIFICATE.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is not the ARN of a certificate in ACM: "
+            "arn:aws:acm:us-east-1:111122223333:certificate/…, as `aws acm list-certificates` shows it"
         )
     return text
 
@@ -195,6 +216,18 @@ class BucketSettings(_Table):
         return _key_region(self.key) if self.key else ""
 
 
+class DomainSettings(_Table):
+    """A domain name of the company's own, with its certificate."""
+
+    name: Annotated[str, AfterValidator(_domain)]
+    certificate: Annotated[str, AfterValidator(_certificate)]
+    """ARN of its certificate in ACM."""
+
+    @property
+    def certificate_region(self) -> str:
+        return self.certificate.split(":")[3]
+
+
 class StageSettings(_Table):
     """All settings of a stage, with their defaults."""
 
@@ -216,6 +249,28 @@ class StageSettings(_Table):
     """Whether API Gateway logs each request. The account must have a role for it."""
     requests_per_address: Annotated[StrictInt, Field(ge=MIN_WAF_REQUESTS, le=MAX_WAF_REQUESTS)] | None = None
     """Requests of one address in five minutes, beyond which AWS WAF blocks it. None: no firewall."""
+
+    api_domains: tuple[DomainSettings, ...] = ()
+    """Names under which the API answers, beside its own in AWS; certificates are in the stage's region."""
+    api_domain: str | None = None
+    """The one of them that people and agents use, and to which agents move. None: AWS's own address."""
+    console_domain: DomainSettings | None = None
+    """Name of the console; its certificate is in us-east-1, where CloudFront looks for it."""
+
+    @model_validator(mode="after")
+    def _check_domains(self) -> Self:
+        names = [domain.name for domain in self.api_domains]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"apiDomains has {', '.join(twice)} more than once")
+        if self.api_domain and self.api_domain not in names:
+            raise ValueError(f"apiDomain is {self.api_domain}, which needs a table [[apiDomains]] of its own")
+        if self.console_domain and self.console_domain.certificate_region != CLOUDFRONT_REGION:
+            raise ValueError(
+                f"the certificate of {self.console_domain.name} is in "
+                f"{self.console_domain.certificate_region}: CloudFront takes certificates from "
+                f"{CLOUDFRONT_REGION} only; request one there"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_buckets(self) -> Self:

@@ -68,6 +68,8 @@ class Control(cdk.Stack):
             things=fleet.iot_arn(self, "thing/"),
             manifests_bucket=state.manifests.bucket_name,
             buckets=",".join(self._buckets),
+            api_url=self.api.url,
+            former_api_urls=",".join(self.api.former_urls),
             bucket_regions=stage.settings.bucket_regions,
             distant_buckets=stage.settings.distant_buckets,
             object_role_arn=objects.role_arn,
@@ -121,6 +123,9 @@ class Control(cdk.Stack):
             "ConsoleDistribution": self.console.distribution.distribution_id,
             "AlarmTopic": self.watch.topic.topic_arn,
         }
+        targets = self.api.dns_targets | self.console.dns_targets
+        if targets:
+            outputs["DnsTargets"] = ", ".join(f"{name} = {target}" for name, target in targets.items())
         write_outputs(self, outputs)
 
 

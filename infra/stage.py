@@ -120,6 +120,16 @@ class Stage:
             keys.setdefault(bucket.key_region(), []).append(bucket.key)
         return {region: list(dict.fromkeys(found)) for region, found in keys.items()}
 
+    def check_certificates(self, scope: Construct) -> None:
+        """Raise StageError if API Gateway could not use a certificate: it must be in the stage's region."""
+        region = cdk.Stack.of(scope).region
+        for domain in self.settings.api_domains:
+            if not cdk.Token.is_unresolved(region) and domain.certificate_region != region:
+                raise StageError(
+                    f"The certificate of {domain.name} is in {domain.certificate_region}, and the API in "
+                    f"{region}: request one in {region}, and write its ARN into stages/{self.name}.toml."
+                )
+
     def synthesizer(self) -> cdk.IStackSynthesizer:
         """Return the synthesizer: one without roles in the embedded cloud, where the bootstrap's fail."""
         return cdk.CliCredentialsStackSynthesizer() if self.embedded else cdk.DefaultStackSynthesizer()
@@ -173,13 +183,22 @@ class Stage:
             "loopback_lanes": 1,
         }
 
-    def api_url(self, api_id: str, api_stage: str, region: str) -> str:
+    def api_urls(self, api_id: str, api_stage: str, region: str) -> tuple[str, ...]:
+        """Return all addresses of the API; the first is the one that people and agents use."""
+        aws = self._aws_api_url(api_id, api_stage, region)
+        own = {domain.name: f"https://{domain.name}" for domain in self.settings.api_domains}
+        current = own.get(self.settings.api_domain or "", aws)
+        return tuple(dict.fromkeys((current, aws, *own.values())))
+
+    def _aws_api_url(self, api_id: str, api_stage: str, region: str) -> str:
         if self.embedded:
             return f"{self.embedded.endpoint}/restapis/{api_id}/{api_stage}/_user_request_"
         return f"https://{api_id}.execute-api.{region}.{cdk.Aws.URL_SUFFIX}/{api_stage}"
 
     def api_origin(self, api_id: str, region: str) -> str:
-        """Return the API's origin: its URL without the path."""
+        """Return the origin of the API: its URL without the path."""
+        if self.settings.api_domain:
+            return f"https://{self.settings.api_domain}"
         if self.embedded:
             return self.embedded.endpoint
         return f"https://{api_id}.execute-api.{region}.{cdk.Aws.URL_SUFFIX}"
@@ -197,6 +216,8 @@ class Stage:
         ]
 
     def console_url(self, distribution: cloudfront.Distribution) -> str:
+        if self.settings.console_domain:
+            return f"https://{self.settings.console_domain.name}"
         if self.embedded:
             port = self.embedded.endpoint.rpartition(":")[2]
             label = cdk.Fn.select(0, cdk.Fn.split(".", distribution.distribution_domain_name))

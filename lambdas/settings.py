@@ -33,6 +33,10 @@ class Settings:
     """The ARN of the KMS key that signs commands after a rollover; agents trust it already."""
     audit_key_id: str = ""
     """The ARN of the KMS key that seals each day of the audit log."""
+    api_url: str = ""
+    """The address of the API that agents use, without a final slash. Empty: they keep theirs."""
+    former_api_urls: str = ""
+    """The other addresses of this API, separated by commas: agents that use them are moved."""
     device_policy: str = ""
     """The name of the IoT policy that is attached to every agent's certificate."""
     things: str = ""
@@ -77,6 +81,10 @@ class Settings:
     @property
     def distant_bucket_names(self) -> tuple[str, ...]:
         return _listed(self.distant_buckets)
+
+    @property
+    def former_urls(self) -> tuple[str, ...]:
+        return _listed(self.former_api_urls)
 
     def region_of(self, bucket: str) -> str:
         """Return the region of a bucket that transfers may use."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lambdas import adapters
 
 if TYPE_CHECKING:
+    from lambdas.agents.api_relocation import ApiRelocation
     from lambdas.agents.directory_browser import DirectoryBrowser
     from lambdas.agents.enrollment import EnrollmentService
     from lambdas.agents.enrollment_slots import EnrollmentSlots
@@ -197,6 +198,14 @@ def signing_key_rollover() -> "SigningKeyRollover":
     from lambdas.agents.signing_key_rollover import SigningKeyRollover
 
     return SigningKeyRollover(adapters.command_publisher())
+
+
+@cache
+def api_relocation() -> "ApiRelocation":
+    from lambdas.agents.api_relocation import ApiRelocation
+
+    config = adapters.settings()
+    return ApiRelocation(adapters.command_publisher(), config.api_url, config.former_urls)
 
 
 @cache

@@ -126,7 +126,7 @@ def test_each_stage_in_the_repository_is_valid_and_the_example_shows_every_defau
 
 def is_toml(line: str) -> bool:
     text = line.removeprefix("# ")
-    return text.startswith("[[") or text.partition(" = ")[1] != ""
+    return text.startswith("[") or text.partition(" = ")[1] != ""
 
 
 def test_a_key_without_its_bucket_s_region_is_found_out_where_the_stage_s_is_known(
@@ -199,6 +199,15 @@ class TestAgainstTheLastDeployment:
         with pytest.raises(StageError, match=r"ops@example\.com would get no more alarms"):
             review(stages)
 
+    def test_a_name_that_agents_use_is_not_dropped_unnoticed(self, stages: Path, deployed: Any) -> None:
+        arn = f"arn:aws:acm:eu-central-1:111122223333:certificate/{KEY[-36:]}"
+        named = settings(stages).shown() | {"apiDomains": [{"name": "api.example.com", "certificate": arn}]}
+        deployed.put_parameter(
+            Name=parameter_name("prod"), Value=json.dumps(named), Type="String", Overwrite=True
+        )
+        with pytest.raises(StageError, match=r"still use https://api\.example\.com could not reach"):
+            review(stages)
+
     def test_a_new_version_s_settings_count_as_their_defaults_before_it(
         self, stages: Path, deployed: Any
     ) -> None:
@@ -255,7 +264,7 @@ def make_bucket(name: str, region: str = REGION) -> None:
 def review_buckets(folder: Path) -> list[str]:
     app = cdk.App(context={"stage": "prod"})
     session = boto3.Session(region_name=REGION)
-    return list(preflight.check_buckets(session, Stage.of(app, folder)))
+    return list(preflight.check_buckets(session, Stage.of(app, folder).settings))
 
 
 def test_without_credentials_nothing_is_asked(stages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
