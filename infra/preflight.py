@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
@@ -22,6 +23,8 @@ from infra.buckets import DeniedError, ExistingBucket, inspect
 from infra.deployed import UNREAD
 from infra.plans import MIN_CONCURRENCY
 from infra.settings import DomainSettings, StageError, StageSettings, read
+from infra.stack_tables import deployed_tables
+from lambdas.store import TABLES
 
 if TYPE_CHECKING:
     from infra.stage import Stage
@@ -58,6 +61,7 @@ def check_stage(stage: "Stage", context: Mapping[str, Any]) -> Iterator[str]:
     yield from _compared(session, stage, accepted)
     yield from check_buckets(session, stage.settings)
     yield from check_concurrency(session, stage.settings)
+    check_indexes(session, stage.name)
 
 
 def _compared(session: boto3.Session, stage: "Stage", accepted: frozenset[str]) -> Iterator[str]:
@@ -116,6 +120,29 @@ def check_concurrency(session: boto3.Session, settings: StageSettings) -> Iterat
         )
 
 
+def check_indexes(session: boto3.Session, stage: str) -> None:
+    """Raise StageError if a table would get, or lose, more than one index: DynamoDB does one at a time.
+
+    CloudFormation would fail in the middle of the update and roll back.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html
+    """
+    stops = []
+    for setting, name in deployed_tables(session, stage):
+        table: Any = session.client("dynamodb").describe_table(TableName=name)["Table"]
+        there = {index["IndexName"] for index in table.get("GlobalSecondaryIndexes", [])}
+        schema = TABLES[setting]._get_schema()  # how pynamodb itself gets the indexes of a row class
+        wanted = {index["index_name"] for index in schema["global_secondary_indexes"]}
+        if len(there ^ wanted) > 1:
+            stops.append(f"  {setting}: {', '.join(sorted(there ^ wanted))}")
+    if stops:
+        raise StageError(
+            "DynamoDB adds or removes one index of a table at a time, and this version differs from the "
+            "deployed one by more:\n"
+            + "\n".join(stops)
+            + "\nDeploy the versions in between first, one after the other."
+        )
+
+
 _QUOTA_ADVICE = (
     f"Raise it in Service Quotas (Lambda, Concurrent executions) to {MIN_CONCURRENCY} or more, or leave "
     "concurrency out."
@@ -171,6 +198,7 @@ class Preflight:
             "bootstrap": self._bootstrap,
             "stacks": self._stacks,
             "settings": self._changes,
+            "indexes": self._indexes,
             "Lambda": self._lambda_quota,
             "IoT Core": self._iot_quota,
             "KMS": self._kms_quota,
@@ -233,7 +261,7 @@ class Preflight:
         if _exists(lambda: iot.get_policy(policyName=policy)):
             yield f"IoT policy {policy}"
         for rule in (topics.reports_rule, topics.presence_rule):
-            if _exists(lambda rule=rule: iot.get_topic_rule(ruleName=rule)):
+            if _exists(partial(iot.get_topic_rule, ruleName=rule)):
                 yield f"IoT rule {rule}"
         bus = f"crosshaul-{self._name}"
         if _exists(lambda: self._session.client("events").describe_event_bus(Name=bus)):
@@ -246,6 +274,10 @@ class Preflight:
             return
         lines = deployed.check(before, self._settings, frozenset())
         yield Finding("ok", "settings", "; ".join(line.strip() for line in lines) or "unchanged")
+
+    def _indexes(self) -> Iterator[Finding]:
+        check_indexes(self._session, self._name)
+        yield Finding("ok", "indexes", "at most one index of a table changes")
 
     def _lambda_quota(self) -> Iterator[Finding]:
         list(check_concurrency(self._session, self._settings))

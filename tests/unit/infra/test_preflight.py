@@ -1,5 +1,6 @@
 """What would make a first deployment fail is found before it, by reading alone."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,10 @@ from infra import preflight
 from infra.plans import MIN_CONCURRENCY
 from infra.preflight import BOOTSTRAP
 from infra.settings import StageError, StageSettings, read
+from infra.stack_tables import construct_name
+from lambdas.store import TABLES
+from lambdas.store.transfer_rows import TransferRow
+from tests.unit.infra.conftest import Synthesized
 
 REGION = "eu-central-1"
 CERTIFICATE = f"arn:aws:acm:{REGION}:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
@@ -192,3 +197,58 @@ def test_a_stage_without_a_file_and_an_account_out_of_reach(
     assert "AWS could not be queried" in capsys.readouterr().err
     monkeypatch.delenv("AWS_REGION")
     assert preflight.main(["prod"]) == 2
+
+
+def deploy_table(indexes: list[str]) -> None:
+    """Deploy a state stack whose table of transfers has these indexes."""
+    keys = [
+        {"AttributeName": "transfer_id", "KeyType": "HASH"},
+        {"AttributeName": "part", "KeyType": "RANGE"},
+    ]
+    names = ["transfer_id", "part", "month"]
+    table = {
+        "Type": "AWS::DynamoDB::Table",
+        "Properties": {
+            "TableName": "transfers",
+            "BillingMode": "PAY_PER_REQUEST",
+            "KeySchema": keys,
+            "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in names],
+            "GlobalSecondaryIndexes": [
+                {
+                    "IndexName": index,
+                    "KeySchema": [{"AttributeName": "month", "KeyType": "HASH"}],
+                    "Projection": {"ProjectionType": "KEYS_ONLY"},
+                }
+                for index in indexes
+            ],
+        },
+    }
+    boto3.client("cloudformation", REGION).create_stack(
+        StackName="Crosshaul-prod-State",
+        TemplateBody=json.dumps({"Resources": {"TablesTransfers0123ABCD": table}}),
+    )
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2])
+def test_a_version_that_adds_two_indexes_at_once_is_not_deployed(account: Account, missing: int) -> None:
+    """CloudFormation would fail in the middle of it."""
+    every = [index["index_name"] for index in TransferRow._get_schema()["global_secondary_indexes"]]
+    deploy_table(every[missing:])
+    session = boto3.Session(region_name=REGION)
+    if missing < 2:
+        preflight.check_indexes(session, "prod")
+        return
+    with pytest.raises(StageError, match=f"transfers_table: {', '.join(sorted(every[:2]))}"):
+        preflight.check_indexes(session, "prod")
+
+
+def test_one_index_may_not_be_replaced_by_another_either(account: Account) -> None:
+    every = [index["index_name"] for index in TransferRow._get_schema()["global_secondary_indexes"]]
+    deploy_table([*every[1:], "by_color"])
+    with pytest.raises(StageError, match="by_color"):
+        preflight.check_indexes(boto3.Session(region_name=REGION), "prod")
+
+
+def test_every_table_is_recognized_by_its_logical_id(real: Synthesized) -> None:
+    found = {name[:-8] for name in real.of_type("AWS::DynamoDB::Table")}
+    assert found == {f"Tables{construct_name(setting)}" for setting in TABLES}
