@@ -1,13 +1,23 @@
-"""The CDK app: reads the stage and composes its two stacks.
+"""The CDK app: reads the stage, checks it against its account, and composes its two stacks.
 
-cdk deploy --all -c stage=prod [-c buckets=one,two]
+cdk deploy --all -c stage=prod
 """
+
+import sys
 
 import aws_cdk as cdk
 
+from infra.preflight import check_stage
+from infra.settings import StageError
 from infra.stacks import compose
 from infra.stage import Stage
 
 app = cdk.App()
-compose(app, Stage.from_context(app))
+try:
+    stage = Stage.of(app)
+    for line in check_stage(stage, app.node.get_all_context()):
+        print(line, file=sys.stderr)
+    compose(app, stage)
+except StageError as error:
+    sys.exit(str(error))
 app.synth()

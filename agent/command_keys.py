@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from agent.cloud.command_verifier import CommandVerifier
 from agent.errors import HostError
 from agent.files.disk import atomic_write
-from agent.identity.registration import SECRET, Files, Registration
+from agent.identity.registration import SECRET, Files, Registration, amend
 from agent.updating import pinned_keys
 from agent.updating.state_files import UpdateFiles
 from events.base import KeyId
@@ -67,11 +67,8 @@ class CommandKeys:
         """
         keys = tuple(key.model_dump() for key in command.keys)
         self.verifier.trust(keys)
-        registration = self._registration.model_copy(update={"verification_keys": keys})
         try:
-            atomic_write(
-                self._files.registration_file, registration.model_dump_json(indent=2).encode(), SECRET
-            )
+            registration = amend(self._files, self._registration, verification_keys=keys)
             self._submit_to_updater(keys, token)
         except OSError as error:
             log.warning("keys not saved", extra={"reason": str(error)})

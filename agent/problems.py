@@ -468,7 +468,7 @@ S3_DENIED = ProblemType(
     "s3-denied",
     title="S3 denies the agent access",
     message="S3 denies this agent access to {path}.",
-    advice="Deploy the control plane with this bucket (-c buckets=…), and check the bucket policy.",
+    advice="Add the bucket to the stage's file (stages/NAME.toml), deploy, and check the bucket policy.",
 )
 S3_OBJECT_DENIED = replace(
     S3_DENIED,
@@ -690,6 +690,13 @@ STATE_DAMAGED = ProblemType(
     message="The agent could not use {count} of its state, now set aside in {path}: {names}",
     advice="The agent works without them. See its log for the reasons, have the disk checked,"
     " then delete them.",
+)
+API_ADDRESS_KEPT = ProblemType(
+    "api-address-kept",
+    title="The API's new address does not answer",
+    message="The API has moved to {new}, which this host cannot use: {reason}. The agent stays at {old}.",
+    advice="Check name resolution and the firewall from this host to the new address. The agent tries again.",
+    retryable=True,
 )
 API_REFUSED = ProblemType("api-refused", title="The API refused the agent's request", advice="{advice}")
 

@@ -26,6 +26,7 @@ from agent.files.roots import Roots
 from agent.hops.attempt import Movers
 from agent.hops.journal import Journal
 from agent.identity import lane_certificate
+from agent.identity.api_address import ApiAddress
 from agent.identity.key_files import KeyFileError, require_authorities
 from agent.identity.keys import REPLACE_KEYS, Generation, Keyring
 from agent.identity.registration import Files, Registration, read_registration
@@ -202,8 +203,9 @@ async def _serve(
     browser = Browser(config.roots, files.folder, browse_remote)
     keyring = Keyring(files.folder)
     endpoint = partial(_endpoint, files, registration)
-    credentials = _lazily(partial(_credentials, keyring, registration))
-    upload_manifest = _lazily(partial(_manifest_api, keyring, registration))
+    api_address = ApiAddress(registration, files)
+    credentials = _lazily(partial(_credentials, keyring, registration, api_address))
+    upload_manifest = _lazily(partial(_manifest_api, keyring, registration, api_address))
     with _lane(config, files, keyring, host, credentials) as lane:
         async with MqttLink(endpoint(keyring.current), *_subscriptions(registration)) as link:
             service = Service(
@@ -220,12 +222,19 @@ async def _serve(
                         keyring,
                         link,
                         endpoint=endpoint,
-                        renew=partial(_renew, registration),
+                        renew=partial(_renew, registration, api_address),
                         registered_at=registration.registered_at,
                         schedule=RotationSchedule(max_age=timedelta(days=config.rotate_after_days)),
                     ),
                     command_keys=CommandKeys(registration, files, config_path),
-                    updates=_update_jobs(config_path, files, keyring, registration, link),
+                    api_address=api_address,
+                    updates=_update_jobs(
+                        config_path,
+                        files,
+                        link,
+                        registration,
+                        partial(_fetch_order, registration, keyring, api_address),
+                    ),
                     capabilities=await asyncio.to_thread(host_info.capabilities, config),
                     active_pulls=host.active_pulls,
                     deliver_manifests=ManifestUploader(manifests, upload_manifest).upload_manifests,
@@ -346,20 +355,16 @@ def _lazily(make: Callable[[], Callable[P, Result]]) -> Callable[P, Result]:
     return call
 
 
-def _credentials(keyring: Keyring, registration: Registration) -> "HopCredentials":
-    from agent.cloud import http
+def _credentials(keyring: Keyring, registration: Registration, api: ApiAddress) -> "HopCredentials":
     from agent.cloud.api import HopCredentials
 
-    client = http.client(registration.api_url)
-    return HopCredentials(registration.agent_id, lambda: keyring.api_keys, client)
+    return HopCredentials(registration.agent_id, lambda: keyring.api_keys, api.client())
 
 
-def _manifest_api(keyring: Keyring, registration: Registration) -> "ManifestApi":
-    from agent.cloud import http
+def _manifest_api(keyring: Keyring, registration: Registration, api: ApiAddress) -> "ManifestApi":
     from agent.cloud.manifest_upload import ManifestApi
 
-    client = http.client(registration.api_url)
-    return ManifestApi(registration.agent_id, lambda: keyring.api_keys, client)
+    return ManifestApi(registration.agent_id, lambda: keyring.api_keys, api.client())
 
 
 def _remote_browser(registration: Registration, remotes: Remotes) -> "RemoteBrowser":
@@ -369,7 +374,11 @@ def _remote_browser(registration: Registration, remotes: Remotes) -> "RemoteBrow
 
 
 def _update_jobs(
-    config: Path, files: Files, keyring: Keyring, registration: Registration, link: BrokerConnection
+    config: Path,
+    files: Files,
+    link: BrokerConnection,
+    registration: Registration,
+    fetch_order: Callable[[UpdateId], UpdateOrderView],
 ) -> UpdateJobs:
     """Return the agent's side of updates; the doctor and HTTP are imported when an update arrives."""
 
@@ -378,22 +387,22 @@ def _update_jobs(
 
         return {f"{check.name}: {check.found}" for check in examine(config) if not check.ok}
 
-    def fetch_order(update_id: UpdateId) -> UpdateOrderView:
-        from agent.cloud import api
-
-        return api.fetch_update_order(
-            registration.api_url, registration.agent_id, keyring.api_keys, update_id
-        )
-
     host = Installation(Releases.here(), UpdateFiles(files.folder), failing_checks)
     return UpdateJobs(link, registration.thing, Topics(registration.stage), host, fetch_order)
 
 
-def _renew(registration: Registration, keyring: Keyring) -> Generation:
-    from agent.cloud import http
+def _fetch_order(
+    registration: Registration, keyring: Keyring, address: ApiAddress, update_id: UpdateId
+) -> UpdateOrderView:
+    from agent.cloud import api
+
+    return api.fetch_update_order(address.url, registration.agent_id, keyring.api_keys, update_id)
+
+
+def _renew(registration: Registration, api: ApiAddress, keyring: Keyring) -> Generation:
     from agent.identity import enrollment  # imported only when needed
 
-    with http.client(registration.api_url) as client:
+    with api.client() as client:
         return enrollment.renew(keyring, registration.agent_id, client)
 
 

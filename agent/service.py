@@ -22,6 +22,7 @@ from agent.hops.commands import CommandHandlers, Commands, Lane
 from agent.hops.journal import Journal
 from agent.hops.manager import HopManager, Spawn
 from agent.hops.report_outbox import ReportOutbox, now
+from agent.identity.api_address import ApiAddress
 from agent.identity.registration import Registration
 from agent.identity.rotation import Rotation
 from agent.lane.peer_paths import PeerPathCache
@@ -67,6 +68,7 @@ class Dependencies:
     status: Status
     rotation: Rotation
     command_keys: CommandKeys
+    api_address: ApiAddress
     updates: UpdateJobs
     capabilities: Capabilities
     active_pulls: ActivePulls = field(default_factory=ActivePulls)
@@ -139,6 +141,7 @@ class Service:
             "housekeeping": lambda: self._housekeeping_loop(commands),
             "key rotation": self._deps.rotation.rotate_when_due,
             "updates": self._deps.updates.process_jobs,
+            "move of the API": self._deps.api_address.relocate_when_asked,
         }
         if self._deps.deliver_manifests:
             helpers["delivery of manifests"] = self._deps.deliver_manifests
@@ -190,6 +193,7 @@ class Service:
                 browse=deps.browse,
                 rotate=deps.rotation.request,
                 trust=deps.command_keys.replace,
+                relocate=deps.api_address.request,
                 retire=self.stop,
             ),
         )
@@ -257,7 +261,8 @@ class Service:
     def _problems(self) -> tuple[Problem, ...]:
         """Return the problems of the agent itself."""
         damaged = self._deps.quarantine.problems() if self._deps.quarantine else ()
-        return (*damaged, *self._deps.supervisor.problems())[:MAX_PROBLEMS]
+        others = (*self._deps.api_address.problems(), *self._deps.supervisor.problems())
+        return (*damaged, *others)[:MAX_PROBLEMS]
 
     async def _heartbeat_loop(self, hops: HopManager) -> None:
         while True:
@@ -286,6 +291,7 @@ class Service:
             reached=None if set(reached) == set(self._reported_peers) else reached,
             trusts=keys and keys.own,
             pinned=keys and keys.roots,
+            api_url=self._deps.api_address.changed(),
             problems=self._problems(),
         )
 

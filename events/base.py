@@ -75,6 +75,9 @@ LABEL = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 AgentId = Annotated[str, StringConstraints(pattern=LABEL)]
 """An agent's name, which is also its id: a DNS label, unique in its stage, chosen at enrollment."""
 
+MAX_API_URL_CHARS = 300
+ApiUrl = Annotated[str, StringConstraints(min_length=1, max_length=MAX_API_URL_CHARS)]
+"""Address of the API, without a final slash."""
 StageName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")]
 """Name of a deployment, part of every name it uses in its AWS account: at most 32 characters, so that the
 longest of these fits (IoT Jobs allows 64)."""

@@ -7,6 +7,7 @@ from pydantic import Field
 from events.base import (
     WIRE,
     AgentId,
+    ApiUrl,
     EpochSeconds,
     Fingerprint,
     HopId,
@@ -211,6 +212,13 @@ class Trust(Message):
     keys: Annotated[tuple[PublicKey, ...], Field(min_length=1, max_length=4)]
 
 
+class Relocate(Message):
+    """Use the API at another address once it has answered there; until then, keep the old one."""
+
+    kind: Literal["relocate"] = "relocate"
+    api_url: ApiUrl
+
+
 class Retire(Message):
     """Stop everything and do not connect again: the agent was removed."""
 
@@ -218,7 +226,7 @@ class Retire(Message):
 
 
 Command = Annotated[
-    Move | Serve | Release | Pause | Cancel | Browse | Rotate | UpdateAgent | Trust | Retire,
+    Move | Serve | Release | Pause | Cancel | Browse | Rotate | UpdateAgent | Trust | Relocate | Retire,
     Field(discriminator="kind"),
 ]
 

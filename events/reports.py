@@ -9,6 +9,7 @@ from pydantic import Field
 
 from events.base import (
     WIRE,
+    ApiUrl,
     Bytes,
     Count,
     DisplayText,
@@ -240,6 +241,8 @@ class Heartbeat(Message):
     pinned: Annotated[tuple[KeyId, ...], Field(max_length=8)] | None = None
     """Keys with which the host's updater verifies orders; None together with `trusts`, or without an
     updater."""
+    api_url: ApiUrl | None = None
+    """Address at which the agent uses the API, reported hourly and on changes; None: unchanged."""
     problems: Annotated[tuple[Problem, ...], Field(max_length=MAX_PROBLEMS)] = ()
     """Problems of the agent itself, though it works."""
     omitted: dict[str, Count] = {}

@@ -12,6 +12,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from events.topics import Topics
+from infra.bucket_rights import BUCKET_ACTIONS, KEY_ACTIONS, OBJECT_ACTIONS, through_s3
 from infra.fleet import iot_arn
 from infra.plans import Plan
 from infra.stage import Stage
@@ -73,7 +74,7 @@ class Access:
             if plan.assumes_roles
             else []
         )
-        statements += [_allow(list(_BUCKET_ACTIONS), *self.buckets)] if plan.browses else []
+        statements += [_allow(list(BUCKET_ACTIONS), *self.buckets)] if plan.browses else []
         statements += self._manifests(role) if plan.keeps_manifests else []
         statements += (
             [_allow(list(_USER_ACTIONS), self.state.sign_in.pool.user_pool_arn)] if plan.reads_users else []
@@ -205,10 +206,18 @@ def assumable_roles(
     """
     trusted = iam.ArnPrincipal(issuer.role_arn)
     objects = iam.Role(scope, "Objects", assumed_by=trusted, max_session_duration=Duration.hours(1))
-    objects.add_to_policy(_allow(list(_BUCKET_ACTIONS), *buckets, relay))
+    objects.add_to_policy(_allow(list(BUCKET_ACTIONS), *buckets, relay))
     contents, relayed = [f"{bucket}/*" for bucket in buckets], f"{relay}/*"
-    objects.add_to_policy(_allow(list(_OBJECT_ACTIONS), *contents))
+    objects.add_to_policy(_allow(list(OBJECT_ACTIONS), *contents))
     objects.add_to_policy(_allow(list(_RELAY_ACTIONS), relayed))
+    for region, keys in stage.bucket_keys(scope).items():
+        objects.add_to_policy(
+            iam.PolicyStatement(
+                actions=list(KEY_ACTIONS),
+                resources=keys,
+                conditions=through_s3(region),
+            )
+        )
     suppress_wildcards(
         objects, "Any object of these buckets; a session policy narrows it to one hop's", *contents, relayed
     )
@@ -228,12 +237,4 @@ def assumable_roles(
     return objects, live
 
 
-_BUCKET_ACTIONS = ("s3:ListBucket",)
-_OBJECT_ACTIONS = (
-    "s3:GetObject",
-    "s3:GetObjectVersion",
-    "s3:PutObject",
-    "s3:AbortMultipartUpload",
-    "s3:ListMultipartUploadParts",
-)
 _RELAY_ACTIONS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")

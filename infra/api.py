@@ -6,6 +6,7 @@ from typing import Any
 
 from aws_cdk import Aws, Duration, Stack
 from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_cognito as cognito
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -78,13 +79,14 @@ class Api(Construct):
         _problems(self.rest)
         for rule, why in _SUPPRESSED.items():
             suppress_finding(self.rest, why, rule)
-        if not stage.access_log:
+        if not stage.settings.access_log:
             suppress_finding(self.rest, _NO_ACCESS_LOG, "APIG1")
-        if stage.requests_per_address:
-            self._firewall(stage.name, stage.requests_per_address)
+        if stage.settings.requests_per_address:
+            self._firewall(stage.name, stage.settings.requests_per_address)
         else:
             suppress_finding(self.rest, _NO_FIREWALL, "APIG3")
-        self.url = stage.api_url(self.rest.rest_api_id, STAGE, Stack.of(self).region)
+        self.url, *self.former_urls = stage.api_urls(self.rest.rest_api_id, STAGE, Stack.of(self).region)
+        self.dns_targets = self._domains(stage)
         self.origin = stage.api_origin(self.rest.rest_api_id, Stack.of(self).region)
 
     def _add_route(self, path: str, methods: list[str]) -> None:
@@ -106,7 +108,7 @@ class Api(Construct):
         API Gateway logs by one role of the whole account and region. The stage does not set it, since that
         would replace the role of others.
         """
-        if not stage.access_log:
+        if not stage.settings.access_log:
             return {}
         log = logs.LogGroup(self, "AccessLog", retention=stage.log_retention, removal_policy=stage.removal)
         fields = {
@@ -123,6 +125,25 @@ class Api(Construct):
             "access_log_destination": apigateway.LogGroupLogDestination(log),
             "access_log_format": apigateway.AccessLogFormat.custom(json.dumps(fields)),
         }
+
+    def _domains(self, stage: Stage) -> dict[str, str]:
+        """Let the API answer under the company's own names; return the DNS target of each."""
+        stage.check_certificates(self)
+        targets = {}
+        for domain in stage.settings.api_domains:
+            made = apigateway.DomainName(
+                self,
+                f"Domain-{domain.name}",
+                domain_name=domain.name,
+                certificate=acm.Certificate.from_certificate_arn(
+                    self, f"Certificate-{domain.name}", domain.certificate
+                ),
+                endpoint_type=apigateway.EndpointType.REGIONAL,
+                security_policy=apigateway.SecurityPolicy.TLS_1_2,
+            )
+            made.add_base_path_mapping(self.rest)
+            targets[domain.name] = made.domain_name_alias_domain_name
+        return targets
 
     def _firewall(self, stage_name: str, requests_per_address: int) -> None:
         """Block addresses that send more than so many requests in five minutes."""
@@ -240,10 +261,10 @@ _SUPPRESSED = {
 }
 """Reasons of accepted findings, by rule."""
 _NO_ACCESS_LOG = (
-    "It is switched on by -c accessLog, if the account has the role for it; the function logs every answer"
+    "It is switched on by accessLog, if the account has the role for it; the function logs every answer"
 )
 _NO_FIREWALL = (
-    "AWS WAF is switched on by -c requestsPerAddress; without it every open route has a throttle of its own"
+    "AWS WAF is switched on by requestsPerAddress; without it every open route has a throttle of its own"
 )
 
 _FORBIDDEN_ADVICE = "Ask an administrator for the right group."

@@ -2,7 +2,9 @@
 
 python -m infra.buckets check NAME…     reads only
 python -m infra.buckets enable NAME…    adds EventBridge to the bucket's notifications
+python -m infra.buckets policy NAME…    prints what the owner of a bucket in another account has to allow
 
+With --stage, what the stage's file says of each bucket counts; without names, all of its buckets are meant.
 It needs the account's credentials in the environment, and the region that the stage is deployed to.
 Exits with 0 if every bucket is ready, 1 if `enable` would make it ready, 2 if AWS could not be queried, and 3
 if a bucket cannot be used.
@@ -24,6 +26,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.serialize import create_serializer
 
 from events.locations import BUCKET
+from infra.bucket_rights import owners_policies
+from infra.publish import stage_outputs
+from infra.settings import BucketSettings
+from infra.settings import read as read_settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -41,6 +47,12 @@ _KINDS = {
 _DENIED = {"AccessDenied", "AllAccessDisabled", "403"}
 _MISSING = {"NoSuchBucket", "404"}
 
+_FORWARD = (
+    "templates start on its uploads only if a rule there forwards its events to the stage's account and "
+    "region."
+)
+_OWNERS_POLICY = "What its owner has to allow: python -m infra.buckets policy."
+
 Configuration = Mapping[str, Any]
 
 
@@ -57,6 +69,14 @@ class BucketError(Exception):
     def __init__(self, why: str, advice: str) -> None:
         super().__init__(why)
         self.why, self.advice = why, advice
+
+
+class HiddenError(BucketError):
+    """A bucket in another account, as its stage expects; nothing but its region can be read from here."""
+
+    def __init__(self, region: str) -> None:
+        super().__init__("its account lets nothing be read from here", "")
+        self.region = region
 
 
 class DeniedError(BucketError):
@@ -106,19 +126,26 @@ class BucketReport:
 
 
 class ExistingBucket:
-    """One bucket of this account; calls name the expected owner, so that other accounts' are refused."""
+    """One bucket; calls name the expected owner, so that other accounts' are refused."""
 
-    def __init__(self, s3: "S3Client", name: str, account: str) -> None:
-        self.name = name
+    def __init__(self, s3: "S3Client", expected: BucketSettings, account: str) -> None:
+        """Take what the stage's file says of the bucket, and the stage's own account."""
+        self.name, self.expected = expected.name, expected
+        self.owner = expected.account or account
         self._s3 = s3
-        self._who: Any = {"Bucket": name, "ExpectedBucketOwner": account}
+        self._who: Any = {"Bucket": self.name, "ExpectedBucketOwner": self.owner}
         self._account = account
+
+    @property
+    def foreign(self) -> bool:
+        return self.owner != self._account
 
     def region(self) -> str:
         """Return the bucket's region.
 
         Raises:
-            BucketError: The bucket does not exist, or belongs to another account.
+            BucketError: The bucket does not exist, or belongs to another account than expected.
+            HiddenError: It belongs to another account, as expected, which shows nothing of it.
         """
         try:
             answer = self._s3.head_bucket(**self._who)
@@ -126,6 +153,9 @@ class ExistingBucket:
             code = error.response["Error"]["Code"]
             if code in _MISSING:
                 raise BucketError("there is no bucket of this name", "Check the spelling.") from None
+            if code in _DENIED and self.foreign:
+                headers = error.response["ResponseMetadata"].get("HTTPHeaders", {})
+                raise HiddenError(headers.get("x-amz-bucket-region", "")) from None
             if code in _DENIED:
                 raise self._not_shown() from None
             raise _refused(error) from error
@@ -136,7 +166,10 @@ class ExistingBucket:
     def _not_shown(self) -> BucketError:
         """Explain a 403: the account's bucket list tells a foreign bucket from a missing right."""
         theirs = f"it belongs to another account than {self._account}"
-        advice = "Deploy the stage in the bucket's account, or copy its objects to a bucket of this one."
+        advice = (
+            'Write account = "…" for it in the stage\'s file, and let its owner allow what '
+            "`python -m infra.buckets policy` prints."
+        )
         try:
             listed = self._s3.list_buckets(Prefix=self.name).get("Buckets", [])
         except ClientError:
@@ -256,15 +289,18 @@ def _tree(xml: bytes) -> Any:
     return sorted(map(sorted_tree, ElementTree.fromstring(xml)))  # noqa: S314  # from S3 over TLS
 
 
-def inspect(bucket: ExistingBucket, account: str, region: str) -> BucketReport:
-    """Return whether transfers of a stage in this account and region can use the bucket; read only."""
+def inspect(bucket: ExistingBucket, region: str) -> BucketReport:
+    """Return whether transfers of a stage in this region can use the bucket; read only."""
+    inspection = _Inspection(bucket)
     try:
         where = bucket.region()
+    except HiddenError as hidden:
+        inspection.hidden(hidden, region)
+        return inspection.report()
     except BucketError as obstacle:
         return BucketReport(bucket.name, obstacles=(obstacle,))
-    inspection = _Inspection(bucket)
     inspection.fact("region", lambda: inspection.region(where, region))
-    inspection.fact("owner", lambda: f"{account} (this account)")
+    inspection.fact("owner", inspection.owner)
     inspection.fact("encryption", inspection.encryption)
     inspection.fact("versioning", inspection.versioning)
     inspection.fact("ownership", inspection.ownership)
@@ -293,31 +329,77 @@ class _Inspection:
         except BucketError as error:
             self._facts.append((label, f"unknown: {error.why}"))
 
-    def region(self, where: str, wanted: str) -> str:
-        if where != wanted:
+    def hidden(self, hidden: HiddenError, stage_region: str) -> None:
+        """Record what is known of a bucket that another account hides."""
+        expected = self._bucket.expected.region or stage_region
+        self._facts.append(("region", self.region(hidden.region or expected, stage_region)))
+        self._facts.append(("owner", self.owner()))
+        self._notes.append(f"Nothing else of it can be read: {hidden.why}. {_OWNERS_POLICY}")
+
+    def owner(self) -> str:
+        if self._bucket.foreign:
+            return f"{self._bucket.owner} (another account)"
+        return f"{self._bucket.owner} (this account)"
+
+    def region(self, where: str, stage_region: str) -> str:
+        """Compare the bucket's region with the expected one, and return it."""
+        expected = self._bucket.expected.region or stage_region
+        if where != expected:
+            told = (
+                f"its stage expects it in {expected}"
+                if expected != stage_region
+                else f"the stage in {expected}"
+            )
             self._obstacles.append(
                 BucketError(
-                    f"it is in {where}, and the stage in {wanted}: its events do not reach the stage",
-                    f"Deploy a stage in {where}, or replicate the bucket to {wanted}.",
+                    f"it is in {where}, and {told}",
+                    f'Write region = "{where}" for it in the stage\'s file; {_FORWARD} '
+                    f"Or deploy a stage in {where}.",
                 )
             )
+        if where == expected != stage_region or self._bucket.foreign:
+            self._notes.append(f"It is not in the stage's region and account: {_FORWARD}")
         return where
 
     def encryption(self) -> str:
+        """Compare the bucket's key with the expected one, and return how its new objects are encrypted."""
         algorithm, key = self._bucket.encryption()
-        if algorithm == "AES256":
-            return "SSE-S3"
-        kind = {"aws:kms": "SSE-KMS", "aws:kms:dsse": "DSSE-KMS"}.get(algorithm, algorithm)
-        if key is None or key.endswith("alias/aws/s3"):
-            self._notes.append("Encrypted with the account's own KMS key for S3. Try one object first.")
-            return f"{kind} with aws/s3"
-        self._obstacles.append(
-            BucketError(
-                f"new objects are encrypted with the KMS key {key}, which transfers have no right to use",
-                "Use a bucket with SSE-S3 (AES256), or change this one's default encryption to it.",
-            )
+        expected = self._bucket.expected.key
+        kind = {"AES256": "SSE-S3", "aws:kms": "SSE-KMS", "aws:kms:dsse": "DSSE-KMS"}.get(
+            algorithm, algorithm
         )
+        if algorithm == "AES256":
+            if expected:
+                self._notes.append(
+                    f"New objects are not encrypted with {expected}; older ones may be, and can be read."
+                )
+            return kind
+        if key is None or key.endswith("alias/aws/s3"):
+            self._managed_key()
+            return f"{kind} with aws/s3"
+        if expected is None or (key.startswith("arn:") and ":key/" in key and key != expected):
+            wanted = key if ":key/" in key else f"… (what aws kms describe-key --key-id {key} shows as Arn)"
+            self._obstacles.append(
+                BucketError(
+                    f"new objects are encrypted with the KMS key {key}, which transfers have no right to use",
+                    f'Write key = "{wanted}" for it in the stage\'s file.',
+                )
+            )
+        elif not expected.endswith(key):
+            self._notes.append(f"Its key is named by an alias, {key}: make sure that it is {expected}.")
         return f"{kind} with {key}"
+
+    def _managed_key(self) -> None:
+        if self._bucket.foreign:
+            self._obstacles.append(
+                BucketError(
+                    "new objects are encrypted with its account's own KMS key for S3, which no other account "
+                    "can use",
+                    "Its owner can change the default encryption to SSE-S3, or to a key of their own.",
+                )
+            )
+        else:
+            self._notes.append("Encrypted with the account's own KMS key for S3. Try one object first.")
 
     def versioning(self) -> str:
         return {"Enabled": "on", "Suspended": "suspended"}.get(self._bucket.versioning(), "off")
@@ -403,10 +485,8 @@ def _outcome(before: Configuration, *, changed: bool) -> str:
     return result + kept + race
 
 
-def _enabled(
-    bucket: ExistingBucket, account: str, region: str, wait: Callable[[float], None]
-) -> BucketReport:
-    report = inspect(bucket, account, region)
+def _enabled(bucket: ExistingBucket, region: str, wait: Callable[[float], None]) -> BucketReport:
+    report = inspect(bucket, region)
     if report.obstacles:
         return replace(report, outcome="Nothing was changed.")
     try:
@@ -415,7 +495,7 @@ def _enabled(
         return replace(report, obstacles=(obstacle,), outcome="Nothing was changed.")
     except BucketError as error:
         return replace(report, ready=False, outcome=f"Failed: {error.why}. {error.advice}")
-    return replace(inspect(bucket, account, region), outcome=outcome)
+    return replace(inspect(bucket, region), outcome=outcome)
 
 
 def _names(given: Iterable[str]) -> Iterator[str]:
@@ -434,15 +514,32 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
         epilog=ending,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("verb", choices=("check", "enable"))
-    parser.add_argument("names", metavar="NAME", nargs="+", help="a bucket's name")
+    parser.add_argument("verb", choices=("check", "enable", "policy"))
+    parser.add_argument("names", metavar="NAME", nargs="*", help="a bucket's name")
+    parser.add_argument("--stage", help="the stage whose file says what is expected of its buckets")
     parser.add_argument("--region", help="the stage's region; else that of the environment")
-    found = parser.parse_args(given)
+    found = parser.parse_intermixed_args(given)
+    if not found.stage and (found.verb == "policy" or not found.names):
+        parser.error("add --stage NAME, or name buckets to check or enable")
     try:
-        found.names = list(dict.fromkeys(_names(found.names)))
+        found.buckets = _expected(list(_names(found.names)), found.stage)
     except ValueError as error:
         parser.error(str(error))
     return found
+
+
+def _expected(names: list[str], stage: str | None) -> list[BucketSettings]:
+    """Return what is expected of the buckets; without names, of all of the stage's.
+
+    Raises:
+        ValueError: The stage does not have one of them.
+    """
+    if stage is None:
+        return [BucketSettings.model_construct(name=name) for name in dict.fromkeys(names)]
+    known = {bucket.name: bucket for bucket in read_settings(stage, {}).buckets}
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"stages/{stage}.toml has no bucket {', '.join(unknown)}")
+    return [known[name] for name in dict.fromkeys(names or known)]
 
 
 def main(given: Sequence[str] | None = None, wait: Callable[[float], None] = time.sleep) -> int:
@@ -456,20 +553,29 @@ def main(given: Sequence[str] | None = None, wait: Callable[[float], None] = tim
     worst = BucketExit.READY
     try:
         account = session.client("sts").get_caller_identity()["Account"]
+        if arguments.verb == "policy":
+            return _print_policies(session, arguments.stage, arguments.buckets)
         s3 = session.client("s3")
-        for number, name in enumerate(arguments.names):
-            bucket = ExistingBucket(s3, name, account)
-            report = (
-                inspect(bucket, account, region)
-                if arguments.verb == "check"
-                else _enabled(bucket, account, region, wait)
-            )
+        for number, expected in enumerate(arguments.buckets):
+            bucket = ExistingBucket(s3, expected, account)
+            report = inspect(bucket, region) if arguments.verb == "check" else _enabled(bucket, region, wait)
             print("\n".join(["", *report.lines()] if number else report.lines()), flush=True)
             worst = max(worst, report.exit)
     except (BotoCoreError, ClientError) as error:
         print(f"AWS could not be queried: {error}", file=sys.stderr)
         return BucketExit.QUERY_FAILED
     return worst
+
+
+def _print_policies(session: boto3.Session, stage: str, expected: Iterable[BucketSettings]) -> int:
+    outputs = stage_outputs(session.client("cloudformation"), stage)
+    for bucket in expected:
+        if bucket.account is None:
+            print(f"{bucket.name} is in the stage's own account: its roles' rights are enough.")
+            continue
+        for heading, statements in owners_policies(bucket, outputs["ObjectRole"], outputs["ApiRole"]):
+            print(f"{heading}, in account {bucket.account}:\n{statements}\n")
+    return BucketExit.READY
 
 
 if __name__ == "__main__":

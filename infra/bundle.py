@@ -23,6 +23,10 @@ SERVICES = {"cognito-idp", "dynamodb", "events", "iot", "iot-data", "kms", "s3",
 _UNUSED = ("*.dist-info/RECORD", "*.dist-info/direct_url.json", "*.dist-info/uv_cache.json", ".lock", "bin")
 
 
+class BundleError(RuntimeError):
+    """The bundle cannot be built as functions need it."""
+
+
 def code(platform: Platform) -> lambda_.AssetCode:
     """Return the bundle as Lambda code, hashed by its sources, so that an unchanged tree is built once."""
     return lambda_.Code.from_asset(
@@ -51,6 +55,7 @@ def make(target: Path, platform: Platform) -> None:
 
     Raises:
         CalledProcessError: A package does not install.
+        BundleError: Bytecode is missing.
     """
     _install(target, platform)
     for room in ROOMS:
@@ -59,6 +64,20 @@ def make(target: Path, platform: Platform) -> None:
         )
     _trim(target)
     _compile(target, platform)
+    _require_bytecode(target, platform)
+
+
+def _require_bytecode(target: Path, platform: Platform) -> None:
+    """Raise BundleError if one of the functions' own modules has no bytecode of their Python version."""
+    tag = f"cpython-{platform.python.replace('.', '')}"
+    missing = [
+        str(file.relative_to(target))
+        for room in ROOMS
+        for file in (target / room).rglob("*.py")
+        if not (file.parent / "__pycache__" / f"{file.stem}.{tag}.pyc").exists()
+    ]
+    if missing:
+        raise BundleError(f"no bytecode of Python {platform.python} for {', '.join(sorted(missing)[:5])}")
 
 
 def digest(platform: Platform) -> str:
@@ -104,7 +123,10 @@ def _trim(target: Path) -> None:
 def _compile(target: Path, platform: Platform) -> None:
     """Write bytecode that Python uses without checking the source: cold imports take a third of the time.
 
-    Bytecode belongs to one Python version; if that one is not installed here, functions compile at run time.
+    Bytecode belongs to one Python version. Functions cannot write theirs: /var/task is read-only.
+
+    Raises:
+        BundleError: That version is not installed here, or it left files without bytecode.
     """
     if platform.python == f"{sys.version_info.major}.{sys.version_info.minor}":
         compileall.compile_dir(
@@ -121,6 +143,11 @@ def _compile(target: Path, platform: Platform) -> None:
         text=True,
         check=False,
     )
-    if found.returncode == 0:
-        options = ["-q", "-s", str(target), "-p", "/var/task", "--invalidation-mode", "unchecked-hash"]
-        subprocess.run([found.stdout.strip(), "-m", "compileall", *options, str(target)], check=True)
+    if found.returncode:
+        raise BundleError(
+            f"the functions run on Python {platform.python}, which is not installed here, so their bytecode "
+            f"cannot be made and each cold start would compile them: run `{uv()} python install "
+            f"{platform.python}`"
+        )
+    options = ["-q", "-s", str(target), "-p", "/var/task", "--invalidation-mode", "unchecked-hash"]
+    subprocess.run([found.stdout.strip(), "-m", "compileall", *options, str(target)], check=False)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_s3 as s3
@@ -19,6 +20,7 @@ class Console(Construct):
 
     def __init__(self, scope: Construct, name: str, stage: Stage, api_origin: str) -> None:
         super().__init__(scope, name)
+        domain = stage.settings.console_domain
         self.bucket = s3.Bucket(
             self,
             "Files",
@@ -42,7 +44,12 @@ class Console(Construct):
             ),
             error_responses=[_index_instead(status) for status in (403, 404)],
             minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
+            domain_names=[domain.name] if domain else None,
+            certificate=acm.Certificate.from_certificate_arn(self, "Certificate", domain.certificate)
+            if domain
+            else None,
         )
+        self.dns_targets = {domain.name: self.distribution.distribution_domain_name} if domain else {}
         self.url = stage.console_url(self.distribution)
         _suppress_findings(self)
 

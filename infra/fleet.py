@@ -27,7 +27,7 @@ class StageCommandKeys:
     @classmethod
     def create(cls, scope: Stack, stage: Stage) -> "StageCommandKeys":
         """Create the keys and keep the previous one: the control stack uses it until it is deployed, too."""
-        number = stage.command_key
+        number = stage.settings.command_key
         if number > 1:
             scope.export_value(_command_key(scope, stage, number - 1).key_arn)
         return cls(_command_key(scope, stage, number), _command_key(scope, stage, number + 1))

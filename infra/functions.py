@@ -35,7 +35,8 @@ class Functions(Construct):
         """Give every function its settings and the access that its plan asks for."""
         for name, function in self.by_name.items():
             plan = PLANS[name]
-            here = settings if plan.browses else replace(settings, buckets="")  # the list may be long
+            # The lists may be long, and a function's environment has 4 KB.
+            here = settings if plan.browses else replace(settings, buckets="", distant_buckets="")
             for variable, value in here.as_env().items():
                 function.add_environment(variable, value)
             access.grant(plan, function)
@@ -61,7 +62,7 @@ class Functions(Construct):
             logging_format=lambda_.LoggingFormat.JSON,
             log_group=log_group,
             role=role,
-            reserved_concurrent_executions=plan.reserved if self._stage.concurrency else None,
+            reserved_concurrent_executions=plan.reserved if self._stage.settings.concurrency else None,
         )
         if plan.asynchronous:
             age = plan.max_event_age_s

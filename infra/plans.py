@@ -51,7 +51,7 @@ class Plan:
     megabytes: int = 512
     reserved: int | None = None
     """Concurrent executions that others cannot take, and that this function cannot exceed; None: neither.
-    They are reserved only if the account's quota is known to have room (`-c concurrency`)."""
+    They are reserved only if the account's quota is known to have room (setting `concurrency`)."""
 
 
 PLANS: dict[str, Plan] = {

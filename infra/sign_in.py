@@ -42,7 +42,7 @@ class UserPool(Construct):
             auto_verify=cognito.AutoVerifiedAttrs(email=True),
             keep_original=cognito.KeepOriginalAttrs(email=True),
             account_recovery=cognito.AccountRecovery.EMAIL_ONLY,
-            mfa=cognito.Mfa.REQUIRED if stage.second_factor_required else cognito.Mfa.OPTIONAL,
+            mfa=cognito.Mfa.REQUIRED if stage.settings.second_factor == "required" else cognito.Mfa.OPTIONAL,
             mfa_second_factor=cognito.MfaSecondFactor(sms=False, otp=True),
             user_invitation=cognito.UserInvitationConfig(
                 email_subject=f"Your account for Crosshaul {stage.name}", email_body=_INVITATION
@@ -69,10 +69,10 @@ class UserPool(Construct):
                 group_name=group,
                 description=description,
             )
-        if not stage.second_factor_required:
+        if stage.settings.second_factor == "optional":
             suppress_finding(
                 self.pool,
-                "Whoever sets a second factor up is asked for it; -c secondFactor=required asks everybody",
+                "Whoever sets a second factor up is asked for it; secondFactor = "required" asks everybody",
                 "COG2",
             )
         suppress_finding(

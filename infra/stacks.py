@@ -1,15 +1,18 @@
 """The stack of all that can be recreated from this repository, and the app, which has this and State."""
 
+import json
 from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
+from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from infra import fleet, reactions
 from infra.access import Access, assumable_roles
 from infra.api import Api
 from infra.console import Console
+from infra.deployed import parameter_name
 from infra.functions import Functions
 from infra.stage import Stage
 from infra.state import State, write_outputs
@@ -30,7 +33,7 @@ class Control(cdk.Stack):
             termination_protection=stage.protected,
         )
         self._stage, self._state = stage, state
-        self._buckets = [state.media.bucket_name, *stage.buckets]
+        self._buckets = [state.media.bucket_name, *stage.settings.bucket_names]
         self.failures = reactions.queue(self, "Failures")
         self.functions = Functions(self, "Functions", stage, failures=self.failures)
         self.retries = reactions.Retries(self, "Retries", stage, self.functions.by_name["OnRetry"])
@@ -40,6 +43,7 @@ class Control(cdk.Stack):
         self.console = Console(self, "Console", stage, self.api.origin)
         self._grant_access()
         self._add_event_sources()
+        self._remember_settings()
         self._outputs()
 
     def _grant_access(self) -> None:
@@ -47,7 +51,7 @@ class Control(cdk.Stack):
         issuer = functions.role("Api")
         buckets = (
             state.media.bucket_arn,
-            *(f"arn:{cdk.Aws.PARTITION}:s3:::{name}" for name in stage.buckets),
+            *(f"arn:{cdk.Aws.PARTITION}:s3:::{name}" for name in stage.settings.bucket_names),
         )
         objects, live = assumable_roles(self, stage, buckets, self.relay.bucket_arn, issuer)
         policy = fleet.device_policy(self, stage)
@@ -66,15 +70,20 @@ class Control(cdk.Stack):
             things=fleet.iot_arn(self, "thing/"),
             manifests_bucket=state.manifests.bucket_name,
             buckets=",".join(self._buckets),
+            api_url=self.api.url,
+            former_api_urls=",".join(self.api.former_urls),
+            bucket_regions=stage.settings.bucket_regions,
+            distant_buckets=stage.settings.distant_buckets,
             object_role_arn=objects.role_arn,
             relay_bucket=self.relay.bucket_name,
             live_role_arn=live.role_arn,
-            zone=stage.zone,
-            rotate_after_days=stage.rotate_after_days,
+            zone=stage.settings.zone,
+            rotate_after_days=stage.settings.rotate_after_days,
             user_pool_id=state.sign_in.pool.user_pool_id,
             sign_in_client_id=state.sign_in.client.user_pool_client_id,
             **stage.endpoints(),
         )
+        self._objects = objects
         access = Access(stage, state, self.bus, buckets, (objects, live), self.retries.waiting)
         functions.give(settings, access)
 
@@ -95,15 +104,31 @@ class Control(cdk.Stack):
         dead = {"Failures": self.failures, "Uploads": uploads.dead, "Retries": self.retries.dead}
         self.watch = Watch(self, "Watch", stage, queues=dead, functions=functions)
 
+    def _remember_settings(self) -> None:
+        """Write the settings where the next deployment compares its own with them."""
+        ssm.StringParameter(
+            self,
+            "Settings",
+            parameter_name=parameter_name(self._stage.name),
+            description=f"Crosshaul {self._stage.name}: settings of the last deployment",
+            string_value=json.dumps(self._stage.settings.shown()),
+            tier=ssm.ParameterTier.INTELLIGENT_TIERING,  # many buckets may exceed a standard one's 4 KB
+        )
+
     def _outputs(self) -> None:
         outputs = {
             "ApiUrl": self.api.url,
             "ConsoleUrl": self.console.url,
+            "ObjectRole": self._objects.role_arn,
+            "ApiRole": self.functions.role("Api").role_arn,
             "RelayBucket": self.relay.bucket_name,
             "ConsoleBucket": self.console.bucket.bucket_name,
             "ConsoleDistribution": self.console.distribution.distribution_id,
             "AlarmTopic": self.watch.topic.topic_arn,
         }
+        targets = self.api.dns_targets | self.console.dns_targets
+        if targets:
+            outputs["DnsTargets"] = ", ".join(f"{name} = {target}" for name, target in targets.items())
         write_outputs(self, outputs)
 
 

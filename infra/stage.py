@@ -1,11 +1,9 @@
-"""Settings of a stage; the only module that knows how the embedded cloud differs from a real account."""
+"""A stage; the only module that knows how the embedded cloud differs from a real account."""
 
 import json
 import os
-import re
 import sys
 import tomllib
-import zoneinfo
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +13,9 @@ from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
-from pydantic import TypeAdapter, ValidationError
 
-from events.base import StageName
 from infra import REPOSITORY
-from infra.plans import MIN_CONCURRENCY
+from infra.settings import STAGES, StageError, StageSettings, read
 from infra.suppressions import suppress_finding
 
 
@@ -61,204 +57,30 @@ class Embedded:
         return cls(**json.loads(file.read_text()))
 
 
-def _zone(name: str) -> str:
-    """Check a time zone's name, so that a wrong one fails the deployment and not the first decision.
-
-    Raises:
-        ValueError: There is no such time zone.
-    """
-    if name not in zoneinfo.available_timezones():
-        raise ValueError(f"{name!r} is not a time zone: write for example -c zone=Europe/Zurich")
-    return name
-
-
-def _days(text: str) -> int:
-    """Parse a number of days.
-
-    Raises:
-        ValueError: It is not a valid number of days.
-    """
-    if not text.isdecimal() or not 1 <= int(text) <= 3650:
-        raise ValueError(f"{text!r} is not a number of days: write 1 to 3650")
-    return int(text)
-
-
-def _number(text: str) -> int:
-    """Parse a key number.
-
-    Raises:
-        ValueError: It is not a valid key number.
-    """
-    if not text.isdecimal() or not 1 <= int(text) <= 9999:
-        raise ValueError(
-            f"{text!r} is not a command key's number: write that of the current key, or the next"
-        )
-    return int(text)
-
-
-def _concurrency(text: str) -> int | None:
-    """Parse the account's quota of concurrent executions; '' means that it is not known.
-
-    Raises:
-        ValueError: It is not a number, or too small to reserve anything of it.
-    """
-    if not text:
-        return None
-    if not text.isdecimal() or not MIN_CONCURRENCY <= int(text) <= MAX_CONCURRENCY:
-        raise ValueError(
-            f"{text!r} is not a quota of concurrent executions from which Crosshaul can reserve: write "
-            f"{MIN_CONCURRENCY} or more, or leave -c concurrency out and nothing is reserved. New accounts "
-            "have only 10; Service Quotas shows and raises it"
-        )
-    return int(text)
-
-
-def _yes_or_no(text: str) -> bool:
-    """Parse a switch.
-
-    Raises:
-        ValueError: It is neither yes nor no.
-    """
-    if text not in {"yes", "no"}:
-        raise ValueError(f"{text!r} is neither yes nor no: write -c accessLog=yes, say")
-    return text == "yes"
-
-
-def _second_factor(text: str) -> bool:
-    """Parse whether a second factor is required to sign in.
-
-    Raises:
-        ValueError: It is neither optional nor required.
-    """
-    if text not in {"optional", "required"}:
-        raise ValueError(f"{text!r} is neither optional nor required: write -c secondFactor=required, say")
-    return text == "required"
-
-
-def _requests(text: str) -> int | None:
-    """Parse a rate for AWS WAF, in requests per five minutes; '' means no firewall.
-
-    Raises:
-        ValueError: It is not a rate that WAF takes.
-    """
-    if not text:
-        return None
-    if not text.isdecimal() or not MIN_WAF_REQUESTS <= int(text) <= MAX_WAF_REQUESTS:
-        raise ValueError(
-            f"{text!r} is not a number of requests in five minutes: write {MIN_WAF_REQUESTS} to "
-            f"{MAX_WAF_REQUESTS}, -c requestsPerAddress=3000, say"
-        )
-    return int(text)
-
-
-_BUCKET = re.compile(r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9]([a-z0-9-]|\.(?!\.)){1,61}[a-z0-9]")
-_IP_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
-
-
-def _bucket(text: str) -> str:
-    """Check a bucket's name, which goes into ARNs and an event pattern; AWS would refuse it much later.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-
-    Raises:
-        ValueError: It cannot be a bucket's name.
-    """
-    if not _BUCKET.fullmatch(text) or _IP_ADDRESS.fullmatch(text):
-        raise ValueError(
-            f"{text!r} cannot be a bucket's name: write 3 to 63 small letters, digits, dots and dashes, "
-            "without s3:// and without a prefix: -c buckets=my-media,my-archive"
-        )
-    return text
-
-
-MAX_CONCURRENCY = 1_000_000
-"""Largest quota that is believed; a larger one is a slip of the pen."""
-MIN_WAF_REQUESTS, MAX_WAF_REQUESTS = 100, 2_000_000_000
-"""Limits of a WAF rate. AWS takes 10 and more, but one console sends more than that in five minutes."""
-_EMAIL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@([A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}")
-MAX_EMAIL_CHARS = 254
-"""Longest e-mail address, in characters (RFC 5321)."""
-
-
-def _email(text: str) -> str | None:
-    """Parse an e-mail address; '' means none. SNS would refuse a malformed one in the middle of a deployment.
-
-    Raises:
-        ValueError: It is not an e-mail address.
-    """
-    address = text.strip()
-    if address and not (_EMAIL.fullmatch(address) and len(address) <= MAX_EMAIL_CHARS):
-        raise ValueError(
-            f"{text!r} is not an e-mail address: write for example -c alarmEmail=ops@example.com"
-        )
-    return address or None
-
-
-def _stage_name(text: str) -> str:
-    """Check a stage's name. One that ends in `-state` would collide with another stage's state stack.
-
-    Raises:
-        ValueError: It is not a stage's name.
-    """
-    try:
-        name = TypeAdapter(StageName).validate_python(text)
-    except ValidationError:
-        name = ""
-    if not name or name.endswith("-state"):
-        raise ValueError(
-            f"{text!r} cannot be a stage's name: write up to 32 small letters, digits and dashes, no dash at "
-            "either end, and not -state at the end: -c stage=prod, say"
-        )
-    return name
-
-
 @dataclass(frozen=True)
 class Stage:
-    """One deployment: its name and its settings."""
+    """One deployment: its name, its settings and where it is deployed to."""
 
     name: str
-    buckets: tuple[str, ...] = ()
-    """Existing buckets that transfers may read and write, and whose events start templates."""
+    settings: StageSettings
     embedded: Embedded | None = None
-    manifest_days: int = 365
-    """Days that transfer manifests are kept: `-c manifestDays=90`."""
-    zone: str = "UTC"
-    """Time zone of hours and weekdays in policies: `-c zone=Europe/Zurich`."""
-    rotate_after_days: int = 90
-    """Age in days at which agents' keys are replaced: `-c rotateAfterDays=30`."""
-    command_key: int = 1
-    """Number of the key that signs commands: `-c commandKey=2` replaces the first. Agents know the next."""
-    alarm_email: str | None = None
-    """Recipient of alarms: `-c alarmEmail=ops@example.com`."""
-    concurrency: int | None = None
-    """The account's quota of concurrent Lambda executions: `-c concurrency=1000`. None: none are reserved."""
-    access_log: bool = False
-    """Whether API Gateway logs each request: `-c accessLog=yes`. The account must have a role for it."""
-    requests_per_address: int | None = None
-    """Requests of one address in five minutes, beyond which AWS WAF blocks it: `-c requestsPerAddress=3000`.
-    None: no firewall."""
-    second_factor_required: bool = False
-    """Whether everybody needs an authenticator app to sign in: `-c secondFactor=required`."""
 
     @classmethod
-    def from_context(cls, scope: Construct) -> "Stage":
-        """Read the stage from the CDK context; `embedded` is set for the embedded cloud only."""
-        context = scope.node.try_get_context
-        named = str(context("buckets") or "")
-        embedded = context("embedded")
+    def of(cls, scope: Construct, folder: Path = STAGES) -> "Stage":
+        """Read the stage that the CDK context names from its file; the context overrides single settings.
+
+        `embedded` in the context is set for the embedded cloud only.
+
+        Raises:
+            StageError: There is no such stage, or a setting is not valid.
+        """
+        context = scope.node.get_all_context()
+        name = str(context.get("stage") or "")
+        embedded = context.get("embedded")
         return cls(
-            name=_stage_name(str(context("stage") or "dev")),
-            buckets=tuple(dict.fromkeys(_bucket(name.strip()) for name in named.split(",") if name.strip())),
+            name=name,
+            settings=read(name, context, folder),
             embedded=Embedded.read(Path(embedded)) if embedded else None,
-            manifest_days=_days(str(context("manifestDays") or cls.manifest_days)),
-            zone=_zone(str(context("zone") or "UTC")),
-            rotate_after_days=_days(str(context("rotateAfterDays") or cls.rotate_after_days)),
-            command_key=_number(str(context("commandKey") or cls.command_key)),
-            alarm_email=_email(str(context("alarmEmail") or "")),
-            concurrency=_concurrency(str(context("concurrency") or "")),
-            access_log=_yes_or_no(str(context("accessLog") or "no")),
-            requests_per_address=_requests(str(context("requestsPerAddress") or "")),
-            second_factor_required=_second_factor(str(context("secondFactor") or "optional")),
         )
 
     @property
@@ -277,6 +99,36 @@ class Stage:
         return cdk.Environment(
             account=os.environ.get("CDK_DEFAULT_ACCOUNT"), region=os.environ.get("CDK_DEFAULT_REGION")
         )
+
+    def bucket_keys(self, scope: Construct) -> dict[str, list[str]]:
+        """Return the KMS keys of existing buckets by region.
+
+        Raises:
+            StageError: A key is in another region than its bucket.
+        """
+        keys: dict[str, list[str]] = {}
+        own = cdk.Stack.of(scope).region
+        for bucket in self.settings.buckets:
+            if not bucket.key:
+                continue
+            if not cdk.Token.is_unresolved(own) and bucket.key_region() != (bucket.region or own):
+                raise StageError(
+                    f"The key of {bucket.name} is in {bucket.key_region()}, and the bucket in "
+                    f"{bucket.region or own}: S3 encrypts with keys of the bucket's region only. If that is "
+                    f'the bucket\'s region, write region = "{bucket.key_region()}" beside its key.'
+                )
+            keys.setdefault(bucket.key_region(), []).append(bucket.key)
+        return {region: list(dict.fromkeys(found)) for region, found in keys.items()}
+
+    def check_certificates(self, scope: Construct) -> None:
+        """Raise StageError if API Gateway could not use a certificate: it must be in the stage's region."""
+        region = cdk.Stack.of(scope).region
+        for domain in self.settings.api_domains:
+            if not cdk.Token.is_unresolved(region) and domain.certificate_region != region:
+                raise StageError(
+                    f"The certificate of {domain.name} is in {domain.certificate_region}, and the API in "
+                    f"{region}: request one in {region}, and write its ARN into stages/{self.name}.toml."
+                )
 
     def synthesizer(self) -> cdk.IStackSynthesizer:
         """Return the synthesizer: one without roles in the embedded cloud, where the bootstrap's fail."""
@@ -304,7 +156,7 @@ class Stage:
     def suppress_embedded_findings(self, app: cdk.App) -> None:
         """Suppress findings about TLS in the embedded cloud, which serves loopback only."""
         if self.embedded:
-            suppress_finding(app, "The embedded cloud speaks plain HTTP, on loopback alone", "S10", "SQS4")
+            suppress_finding(app, "The embedded cloud speaks plain HTTP, on loopback alone", "S10")
 
     @property
     def viewer_protocol(self) -> cloudfront.ViewerProtocolPolicy:
@@ -331,13 +183,22 @@ class Stage:
             "loopback_lanes": 1,
         }
 
-    def api_url(self, api_id: str, api_stage: str, region: str) -> str:
+    def api_urls(self, api_id: str, api_stage: str, region: str) -> tuple[str, ...]:
+        """Return all addresses of the API; the first is the one that people and agents use."""
+        aws = self._aws_api_url(api_id, api_stage, region)
+        own = {domain.name: f"https://{domain.name}" for domain in self.settings.api_domains}
+        current = own.get(self.settings.api_domain or "", aws)
+        return tuple(dict.fromkeys((current, aws, *own.values())))
+
+    def _aws_api_url(self, api_id: str, api_stage: str, region: str) -> str:
         if self.embedded:
             return f"{self.embedded.endpoint}/restapis/{api_id}/{api_stage}/_user_request_"
         return f"https://{api_id}.execute-api.{region}.{cdk.Aws.URL_SUFFIX}/{api_stage}"
 
     def api_origin(self, api_id: str, region: str) -> str:
-        """Return the API's origin: its URL without the path."""
+        """Return the origin of the API: its URL without the path."""
+        if self.settings.api_domain:
+            return f"https://{self.settings.api_domain}"
         if self.embedded:
             return self.embedded.endpoint
         return f"https://{api_id}.execute-api.{region}.{cdk.Aws.URL_SUFFIX}"
@@ -355,6 +216,8 @@ class Stage:
         ]
 
     def console_url(self, distribution: cloudfront.Distribution) -> str:
+        if self.settings.console_domain:
+            return f"https://{self.settings.console_domain.name}"
         if self.embedded:
             port = self.embedded.endpoint.rpartition(":")[2]
             label = cdk.Fn.select(0, cdk.Fn.split(".", distribution.distribution_domain_name))

@@ -8,6 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from infra.stack_tables import construct_name
 from infra.stage import Stage
 from infra.suppressions import suppress_finding
 from lambdas.store import TABLES
@@ -45,7 +46,7 @@ class Tables(Construct):
         types = {one["AttributeName"]: one["AttributeType"] for one in schema["attribute_definitions"]}
         table = dynamodb.Table(
             self,
-            setting.removesuffix("_table").title(),
+            construct_name(setting),
             **_keys(schema["key_schema"], types),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             encryption=dynamodb.TableEncryption.AWS_MANAGED,
@@ -152,7 +153,7 @@ def manifest_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
         enforce_ssl=stage.protected,
         versioned=True,
         object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-        lifecycle_rules=[_tidy(), s3.LifecycleRule(expiration=Duration.days(stage.manifest_days))],
+        lifecycle_rules=[_tidy(), s3.LifecycleRule(expiration=Duration.days(stage.settings.manifest_days))],
         removal_policy=stage.removal,
     )
     suppress_finding(bucket, "Only the API signs addresses for it, and logs each answer", "S1")

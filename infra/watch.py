@@ -49,13 +49,13 @@ class Watch(Construct):
         )
 
     def _subscribe(self, stage: Stage) -> None:
-        if stage.alarm_email:
-            self.topic.add_subscription(subscriptions.EmailSubscription(stage.alarm_email))
+        if stage.settings.alarm_email:
+            self.topic.add_subscription(subscriptions.EmailSubscription(stage.settings.alarm_email))
         elif stage.protected:
             Annotations.of(self.topic).add_warning_v2(
                 "crosshaul:alarmEmail",
-                "No e-mail address receives alarms: write -c alarmEmail=ops@example.com, or subscribe to the "
-                "topic in the output AlarmTopic.",
+                f"No e-mail address receives alarms: write alarmEmail into stages/{stage.name}.toml, or "
+                "subscribe to the topic in the output AlarmTopic.",
             )
 
     def _alarm(self, name: str, metric: cloudwatch.Metric, description: str) -> None:

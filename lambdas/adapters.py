@@ -52,8 +52,10 @@ def settings() -> Settings:
 
 
 @cache
-def client(service: str, *, endpoint: str | None = None, config: "Config | None" = None) -> Any:
-    """Return the AWS client of this service in the stage's region.
+def client(
+    service: str, *, endpoint: str | None = None, config: "Config | None" = None, region: str = ""
+) -> Any:
+    """Return the AWS client of this service in `region`, the stage's if it is empty.
 
     Unless `config` says otherwise, a call that hangs ends within 24 s: API Gateway gives up after 29 s.
     """
@@ -62,7 +64,12 @@ def client(service: str, *, endpoint: str | None = None, config: "Config | None"
 
     patient = Config(connect_timeout=3, read_timeout=9, retries={"total_max_attempts": 2, "mode": "standard"})
     create: Any = boto3.client
-    return create(service, region_name=settings().region, endpoint_url=endpoint, config=config or patient)
+    return create(
+        service,
+        region_name=region or settings().region,
+        endpoint_url=endpoint,
+        config=config or patient,
+    )
 
 
 def kms() -> "KMSClient":
@@ -197,8 +204,11 @@ def iot_jobs() -> "IotJobs":
 
 
 @cache
-def s3() -> "S3Client":
-    """Return the S3 client for calls within a request, with short timeouts, and for presigned URLs."""
+def s3(region: str = "") -> "S3Client":
+    """Return the S3 client for calls within a request, with short timeouts, and for presigned URLs.
+
+    `region` is that of the bucket; '' is the stage's own.
+    """
     from botocore.config import Config
 
     endpoint = settings().s3_endpoint or None
@@ -209,7 +219,7 @@ def s3() -> "S3Client":
         read_timeout=5,
         retries={"total_max_attempts": 2},
     )
-    s3_client: S3Client = client("s3", endpoint=endpoint, config=config)
+    s3_client: S3Client = client("s3", endpoint=endpoint, config=config, region=region)
     return s3_client
 
 
@@ -217,7 +227,8 @@ def s3() -> "S3Client":
 def bucket_browser() -> "BucketBrowser":
     from lambdas.aws.bucket_browser import BucketBrowser
 
-    return BucketBrowser(s3(), settings().bucket_names)
+    here = settings()
+    return BucketBrowser(lambda bucket: s3(here.region_of(bucket)), here.bucket_names)
 
 
 @cache

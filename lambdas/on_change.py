@@ -1,5 +1,6 @@
 """Handle the stream of the `transfers` table, which is the outbox."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
@@ -25,5 +26,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
 
 def handle_record(record: DynamoDBRecord) -> None:
     """Handle one row. Only inserts matter: a timeline row is written once and never changed."""
-    if record.event_name == DynamoDBRecordEventName.INSERT and record.dynamodb:
-        wiring.stream_handler().handle(record.dynamodb.new_image or {})
+    change = record.dynamodb
+    if record.event_name == DynamoDBRecordEventName.INSERT and change:
+        seconds = change.approximate_creation_date_time
+        written = None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+        wiring.stream_handler().handle(change.new_image or {}, written)

@@ -35,6 +35,10 @@ class Settings:
     """The ARN of the KMS key that signs commands after a rollover; agents trust it already."""
     audit_key_id: str = ""
     """The ARN of the KMS key that seals each day of the audit log."""
+    api_url: str = ""
+    """The address of the API that agents use, without a final slash. Empty: they keep theirs."""
+    former_api_urls: str = ""
+    """The other addresses of this API, separated by commas: agents that use them are moved."""
     device_policy: str = ""
     """The name of the IoT policy that is attached to every agent's certificate."""
     things: str = ""
@@ -43,6 +47,10 @@ class Settings:
     """The bucket to which agents upload manifests: the outcome of every file."""
     buckets: str = ""
     """The buckets that transfers may read and write, separated by commas."""
+    bucket_regions: str = ""
+    """The regions of buckets that are not in the stage's: `my-archive=eu-west-1`, separated by commas."""
+    distant_buckets: str = ""
+    """The buckets in another region or account, separated by commas: their events must be forwarded."""
     object_role_arn: str = ""
     """Assumed, narrowed by a session policy, for one hop's S3 credentials."""
     relay_bucket: str = ""
@@ -70,7 +78,19 @@ class Settings:
 
     @property
     def bucket_names(self) -> tuple[str, ...]:
-        return tuple(name for name in self.buckets.split(",") if name)
+        return _listed(self.buckets)
+
+    @property
+    def distant_bucket_names(self) -> tuple[str, ...]:
+        return _listed(self.distant_buckets)
+
+    @property
+    def former_urls(self) -> tuple[str, ...]:
+        return _listed(self.former_api_urls)
+
+    def region_of(self, bucket: str) -> str:
+        """Return the region of a bucket that transfers may use."""
+        return dict(one.split("=") for one in _listed(self.bucket_regions)).get(bucket, self.region)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
@@ -86,3 +106,7 @@ class Settings:
     def as_env(self) -> dict[str, str]:
         """Return the settings as environment variables, without those that are not set."""
         return {PREFIX + name.upper(): str(value) for name, value in asdict(self).items() if value != ""}
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part for part in text.split(",") if part)

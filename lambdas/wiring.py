@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lambdas import adapters
 
 if TYPE_CHECKING:
+    from lambdas.agents.api_relocation import ApiRelocation
     from lambdas.agents.directory_browser import DirectoryBrowser
     from lambdas.agents.enrollment import EnrollmentService
     from lambdas.agents.enrollment_slots import EnrollmentSlots
@@ -68,7 +69,7 @@ def dispatcher() -> "Dispatcher":
 
     config = adapters.settings()
     settings = DispatchSettings(
-        config.region, config.s3_endpoint or None, config.relay_bucket or None, bool(config.loopback_lanes)
+        config.region_of, config.s3_endpoint or None, config.relay_bucket or None, bool(config.loopback_lanes)
     )
     return Dispatcher(
         writer=transfer_writer(),
@@ -200,6 +201,14 @@ def signing_key_rollover() -> "SigningKeyRollover":
 
 
 @cache
+def api_relocation() -> "ApiRelocation":
+    from lambdas.agents.api_relocation import ApiRelocation
+
+    config = adapters.settings()
+    return ApiRelocation(adapters.command_publisher(), config.api_url, config.former_urls)
+
+
+@cache
 def update_service() -> "UpdateService":
     """Return the service for update requests of people and agents."""
     from lambdas.agents.updates import UpdateService
@@ -241,7 +250,7 @@ def s3_credentials() -> "S3CredentialsService":
         transfers=transfer_service(),
         sts=sts,
         role_arn=config.object_role_arn,
-        region=config.region,
+        region_of=config.region_of,
         endpoint=config.s3_endpoint or None,
         relay_bucket=config.relay_bucket or None,
     )
@@ -259,7 +268,11 @@ def template_service() -> "TemplateService":
     from lambdas.templates.service import TemplateService
 
     return TemplateService(
-        adapters.template_store(), adapters.agent_store(), adapters.settings().bucket_names, adapters.clock
+        adapters.template_store(),
+        adapters.agent_store(),
+        adapters.settings().bucket_names,
+        adapters.clock,
+        distant=adapters.settings().distant_bucket_names,
     )
 
 

@@ -26,6 +26,7 @@ from events.commands import (
     Move,
     Pause,
     Release,
+    Relocate,
     Retire,
     Rotate,
     Serve,
@@ -54,6 +55,7 @@ class CommandHandlers:
     browse: Callable[[Browse], Browsed]
     rotate: Callable[[], None]
     trust: Callable[[Trust, str], None]
+    relocate: Callable[[str], None]
     retire: Callable[[], None]
 
 
@@ -124,6 +126,8 @@ class Commands:
                 await self._list_directory(command)
             case Rotate():
                 self._handlers.rotate()
+            case Relocate():
+                self._handlers.relocate(command.api_url)
             case Trust():
                 log.debug("keys were replaced when the command was accepted")
             case UpdateAgent():
@@ -169,7 +173,9 @@ class Commands:
                     self._journal.withdraw(command.hop_id)
             case Retire():
                 self._journal.retire()
-            case Browse() | Rotate() | UpdateAgent() | Trust():  # nothing to record, or recorded elsewhere
+            case (
+                Browse() | Rotate() | UpdateAgent() | Trust() | Relocate()
+            ):  # nothing to record, or recorded elsewhere
                 pass
 
     def _record_move(self, move: Move) -> None:

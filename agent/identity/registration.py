@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from agent import state_disk
 from agent.errors import HostError
+from agent.files.disk import atomic_write
 from agent.identity.keys import in_use
 from events.base import AgentId, Instant, Message, ThingName
 
@@ -102,6 +103,21 @@ class Files:
     def secrets(self) -> tuple[Path, ...]:
         """Return the paths of all private keys."""
         return (self.device_key, self.lane_key, self.api_key)
+
+
+def amend(files: Files, registration: Registration, **changes: object) -> Registration:
+    """Change fields of this host's registration and save it; return it.
+
+    The other fields are those on the disk: several parts of the agent change it. If the record there cannot
+    be used, it is written again from `registration`. Raises OSError if it cannot be saved.
+    """
+    try:
+        known = read_registration(files)
+    except HostError:
+        known = registration
+    amended = known.model_copy(update=changes)
+    atomic_write(files.registration_file, amended.model_dump_json(indent=2).encode(), SECRET)
+    return amended
 
 
 def is_registered(files: Files) -> bool:

@@ -35,6 +35,7 @@ _MATTERS = (
     "events",
     "lambdas",
     "infra",
+    "stages/local.toml",
     "web/dist",
     "agent",
     "locks/agent.txt",

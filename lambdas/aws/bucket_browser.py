@@ -39,9 +39,13 @@ class BucketBrowser:
     """Lists the contents of the buckets that transfers may use."""
 
     def __init__(
-        self, s3: "S3Client", names: tuple[str, ...], timer: Callable[[], float] = time.monotonic
+        self,
+        s3_for: Callable[[str], "S3Client"],
+        names: tuple[str, ...],
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._s3 = s3
+        """`s3_for` returns the client of a bucket's region."""
+        self._s3_for = s3_for
         self._names = tuple(sorted(names))
         self._timer = timer
 
@@ -98,7 +102,7 @@ class BucketBrowser:
 
     def _list(self, bucket: str, **parameters: Any) -> Any:
         try:
-            return self._s3.list_objects_v2(Bucket=bucket, **parameters)
+            return self._s3_for(bucket).list_objects_v2(Bucket=bucket, **parameters)
         except (ClientError, BotoCoreError) as error:
             code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
             logger.warning("bucket not listed", extra={"bucket": bucket, "reason": str(error)})

@@ -126,6 +126,13 @@ class Hop:
         return tuple(dict.fromkeys(agent for agent in (self.source_agent, self.carrier) if agent))
 
     @property
+    def bucket(self) -> str | None:
+        """Return the bucket at one of the ends; None if neither is in S3."""
+        return next(
+            (end.bucket for end in (self.source, self.destination) if isinstance(end, S3Location)), None
+        )
+
+    @property
     def route(self) -> Route:
         return route_of(self.source, self.destination)
 

@@ -125,7 +125,7 @@ BUCKET_UNKNOWN = ProblemType(
     "bucket-unknown",
     "Transfers cannot use this bucket",
     "Transfers cannot use the bucket {bucket}: it is not configured for them.",
-    "Configured buckets: {known}. An administrator can add others: cdk deploy -c buckets=…",
+    "Configured buckets: {known}. An administrator can add others to the stage's file (stages/NAME.toml).",
     status=404,
 )
 VERSION_UNKNOWN = ProblemType(

@@ -22,6 +22,8 @@ _READ = ("s3:GetObject", "s3:GetObjectVersion")
 _WRITE = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:GetObject")
 _RELAY = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")
 """HEAD needs s3:GetObject: an upload compares existing objects first."""
+_KEYS = ("kms:Decrypt", "kms:GenerateDataKey")
+"""Rights to the KMS keys of encrypted buckets; an upload in parts needs to decrypt, too."""
 _LONGEST_PARTITION = "aws-us-gov"
 
 
@@ -75,5 +77,7 @@ def _policy(location: S3Location, actions: tuple[str, ...], partition: str) -> d
                 "Resource": bucket,
                 "Condition": {"StringLike": {"s3:prefix": below}},
             },
+            # The object role names the keys and the only use, through S3; here they would take too much room.
+            {"Effect": "Allow", "Action": list(_KEYS), "Resource": "*"},
         ],
     }

@@ -10,10 +10,16 @@ from lambdas.domain.roots import check_offered
 from lambdas.domain.template import Template
 
 
-def warnings(template: Template, agents: Mapping[AgentId, Agent], buckets: Collection[str]) -> Iterator[str]:
+def warnings(
+    template: Template,
+    agents: Mapping[AgentId, Agent],
+    buckets: Collection[str],
+    distant: Collection[str] = (),
+) -> Iterator[str]:
     """Yield one sentence or two for each unknown agent, root, remote and bucket, and each read-only one.
 
-    `agents` has those of the template's agents that exist, `buckets` all that transfers may use.
+    `agents` has those of the template's agents that exist, `buckets` all that transfers may use, `distant`
+    those of them in another region or account.
     """
     yield from (f"There is no agent {name} (yet)." for name in template.agents if name not in agents)
     named = [template.source, *template.destinations]
@@ -21,6 +27,11 @@ def warnings(template: Template, agents: Mapping[AgentId, Agent], buckets: Colle
         if bucket not in buckets:
             known = ", ".join(sorted(buckets)) or "none"
             yield f"Transfers cannot use the bucket {bucket} (yet). Configured buckets: {known}."
+    if template.source.bucket in distant:
+        yield (
+            f"Uploads to the bucket {template.source.bucket} start this template only if its events are "
+            "forwarded: it is in another region or account than the control plane."
+        )
     for place in template.destinations:
         agent = agents.get(agent_of(place) or "")
         if agent and agent.heard_at:  # before its first report, an agent's roots are not known

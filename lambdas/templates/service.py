@@ -22,12 +22,20 @@ _MAX_SELECTION = ("x" * (MAX_SELECTED_BYTES - len('""')),)
 
 class TemplateService:
     def __init__(
-        self, store: TemplateStore, agents: AgentReader, buckets: Collection[str], clock: Clock
+        self,
+        store: TemplateStore,
+        agents: AgentReader,
+        buckets: Collection[str],
+        clock: Clock,
+        *,
+        distant: Collection[str] = (),
     ) -> None:
         self._store = store
         self._agents = agents
         self._buckets = buckets
         """Buckets that transfers may read and write."""
+        self._distant = distant
+        """Those of them in another region or account, whose events do not come by themselves."""
         self._clock = clock
 
     def view(self, template_id: TemplateId) -> TemplateView:
@@ -105,7 +113,7 @@ class TemplateService:
             created_at=template.created_at,
             updated_at=template.updated_at,
             version=template.version,
-            warnings=tuple(warnings(template, agents, self._buckets)),
+            warnings=tuple(warnings(template, agents, self._buckets, self._distant)),
         )
 
     def _log(self, what: str, template: Template, by: Actor) -> None:

@@ -35,7 +35,8 @@ SERVE_LIFETIME = timedelta(hours=24)
 class DispatchSettings:
     """Settings of the stage that commands depend on."""
 
-    region: str
+    region_of: Callable[[str], str]
+    """Returns the region of a bucket."""
     endpoint: str | None
     relay_bucket: str | None = None
     loopback_lanes: bool = False
@@ -133,7 +134,7 @@ class Dispatcher:
         if hop.route == "remote":
             return RemoteRoute()
         if not isinstance(hop.source, AgentLocation) or hop.route == "s3":
-            return S3Route(region=self._settings.region, endpoint=self._settings.endpoint)
+            return S3Route(region=self._settings.region_of(str(hop.bucket)), endpoint=self._settings.endpoint)
         source = agents[hop.source.agent_id]
         return DirectRoute(
             source=_peer(source),
@@ -154,7 +155,10 @@ class Dispatcher:
             return None
         prefix = relay_prefix(hop.hop_id)
         return Relay(
-            bucket=bucket, prefix=prefix, region=self._settings.region, endpoint=self._settings.endpoint
+            bucket=bucket,
+            prefix=prefix,
+            region=self._settings.region_of(bucket),
+            endpoint=self._settings.endpoint,
         )
 
     def _serve(

@@ -43,14 +43,14 @@ class S3CredentialsService:
         transfers: TransferLoader,
         sts: "STSClient",
         role_arn: str,
-        region: str,
+        region_of: Callable[[str], str],
         endpoint: str | None,
         relay_bucket: str | None = None,
     ) -> None:
         self._transfers = transfers
         self._sts = sts
         self._role_arn = role_arn
-        self._region = region
+        self._region_of = region_of
         self._endpoint = endpoint
         self._relay_bucket = relay_bucket
 
@@ -78,7 +78,7 @@ class S3CredentialsService:
             secret_access_key=credentials["SecretAccessKey"],
             session_token=credentials["SessionToken"],
             expires_at=credentials["Expiration"],
-            region=self._region,
+            region=self._region_of(str(hop.bucket or self._relay_bucket)),
             endpoint=self._endpoint,
         )
 

@@ -5,7 +5,7 @@ Everything is decided from the current table, not from the entry: handling it tw
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from events.base import AgentId
@@ -24,6 +24,8 @@ from lambdas.telemetry import logger
 from lambdas.transfers.dispatcher import Dispatcher
 from lambdas.transfers.writer import Change, TransferWriter
 
+RESTORED_AFTER = timedelta(hours=1)
+"""An entry is written as it happens. One that is written so much later comes from a backup."""
 AddressedCommand = tuple[AgentId, Pause | Cancel | Release]
 
 
@@ -53,10 +55,17 @@ class StreamHandler:
         self._commands = commands
         self._outputs = outputs
 
-    def handle(self, image: Mapping[str, Any]) -> None:
-        """Handle a row that the stream shows as new; only timeline entries matter."""
+    def handle(self, image: Mapping[str, Any], written: datetime | None = None) -> None:
+        """Handle a row that the stream shows as new; only timeline entries matter.
+
+        What is restored from a backup has happened long before it is `written`: its commands and events are
+        not sent again.
+        """
         row = self._store.timeline_row(image)
         if row is None:
+            return
+        if written and written - row.entry.at > RESTORED_AFTER:
+            logger.info("restored entry not handled again", extra={"transfer_id": row.transfer_id})
             return
         try:
             transfer = self._store.get(row.transfer_id)

@@ -64,7 +64,7 @@ class ControlPlaneFixture:
             self.writer,
             self.agents,
             self.fleet,
-            DispatchSettings(REGION, None, "relay"),
+            DispatchSettings(lambda _: REGION, None, "relay"),
             allow_all,
             self.clock,
         )

@@ -15,6 +15,7 @@ export type ProblemCode =
   | "agent-silent"
   | "agent-too-old"
   | "agent-unknown"
+  | "api-address-kept"
   | "api-refused"
   | "arrived-damaged"
   | "bucket-declined"

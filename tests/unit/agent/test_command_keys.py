@@ -84,7 +84,7 @@ def test_after_a_full_disk_the_saved_keys_are_reported(host, monkeypatch):
 
     assert host.command_keys.changed() == CommandKeySet(("key-1",), None)
     with monkeypatch.context() as patched:
-        patched.setattr("agent.command_keys.atomic_write", disk_full)
+        patched.setattr("agent.identity.registration.atomic_write", disk_full)
         host.receive(FIRST.envelope(trust(FIRST, SECOND)))
     assert host.accepts(SECOND)
     host.now += REPEAT_INTERVAL_S

@@ -13,10 +13,11 @@ import pytest
 from agent.backoff import Backoff
 from agent.command_keys import CommandKeys
 from agent.config import Config
-from agent.errors import HopError
+from agent.errors import HopError, HostError
 from agent.hops.attempt import AttemptIntervals, head
 from agent.hops.journal import Journal
 from agent.hops.record import HopRecord
+from agent.identity.api_address import ApiAddress
 from agent.identity.registration import Files
 from agent.lane.peer_paths import PeerPath, PeerPathCache
 from agent.quarantine import Quarantine
@@ -24,7 +25,7 @@ from agent.service import Dependencies, Service
 from agent.status import Status
 from agent.supervision import Supervisor
 from events.base import Problem
-from events.commands import Browse, Cancel, Pause, Peer, Release, Retire, Serve
+from events.commands import Browse, Cancel, Pause, Peer, Release, Relocate, Retire, Serve
 from events.progress import Live, Progress
 from events.reports import Browsed, Capabilities, DirectoryEntry, Failed
 from tests.support.fakes_agent import (
@@ -56,6 +57,7 @@ class Host:
         self.link = FakeLink()
         self.service = None
         self.peer_paths = PeerPathCache()
+        self.stage_at = lambda url: a_registration(SIGNER).stage
         self.deliver_manifests = None
         self.browse = lambda browse: Browsed(
             request_id=browse.request_id, entries=(DirectoryEntry(name="a", type="file", size=1),)
@@ -80,6 +82,7 @@ class Host:
             status=Status(self.folder / "status.json"),
             rotation=rotation(self.folder / "keys-of-host", self.link),
             command_keys=CommandKeys(registration, Files(self.folder), self.folder / "agent.toml"),
+            api_address=ApiAddress(registration, Files(self.folder), self.stage_at),
             updates=not_installed(self.link, self.folder),
             capabilities=Capabilities(rclone="1.75.2"),
             intervals=intervals,
@@ -466,6 +469,33 @@ async def test_the_next_key_is_trusted_once_the_present_one_has_signed_it(host):
         await host.mover.has_begun()
         reported = lambda: [beat.trusts for beat in host.link.of("heartbeat") if beat.trusts]  # noqa: E731
         await host.link.until(lambda: ("key-1", "key-2") in reported())
+
+
+async def test_a_signed_command_moves_the_agent_to_another_address_of_the_api(host):
+    async with host.running(intervals=AttemptIntervals(live=1, checkpoint=60, heartbeat=0.02)):
+        used = lambda: [beat.api_url for beat in host.link.of("heartbeat") if beat.api_url]  # noqa: E731
+        await host.link.until(used)
+        host.link.deliver(Signer("key-9").envelope(Relocate(api_url="https://thief.example.com")))
+        [refused] = await host.link.wait_for_reports("refused")
+        assert refused.problem.code == "command-not-trusted"
+        host.send(Relocate(api_url="https://api.example.com"))
+        await host.link.until(lambda: used()[-1] == "https://api.example.com")
+        assert len(used()) == 2, "reported when it changes"
+
+
+async def test_an_address_that_does_not_answer_is_reported_and_the_old_one_kept(host):
+    def nobody(url: str) -> str:
+        raise HostError("no API answers there: timed out", "")
+
+    host.stage_at = nobody
+    async with host.running(intervals=AttemptIntervals(live=1, checkpoint=60, heartbeat=0.02)):
+        host.send(Relocate(api_url="https://api.example.com"))
+        beats = lambda: host.link.of("heartbeat")  # noqa: E731
+        await host.link.until(lambda: beats() and beats()[-1].problems)
+        [problem] = beats()[-1].problems
+        assert problem.code == "api-address-kept"
+        assert "https://api.example.com" in problem.message
+        assert "timed out" in problem.message
 
 
 async def test_heartbeats_while_connected(host):

@@ -42,19 +42,28 @@ class Synthesized:
         return [resource.get("Properties", {}) for resource in self.of_type(kind).values()]
 
 
-def synthesize(folder: Path, context: dict[str, Any]) -> Synthesized:
+def synthesize(folder: Path, context: dict[str, Any], text: str = "") -> Synthesized:
+    """Synthesize the stage that the context names; `text` is its file."""
     import aws_cdk as cdk
 
     from infra.stacks import compose
-    from infra.stage import Stage
 
     flags = json.loads((REPOSITORY / "cdk.json").read_text())["context"]
     app = cdk.App(outdir=str(folder), context=flags | {"aws:cdk:bundling-stacks": []} | context)
-    compose(app, Stage.from_context(app))
+    compose(app, stage_in(app, folder.with_name(f"{folder.name}-stages"), text))
     findings, accepted = _findings(app), _accepted(app)
     stacks = app.synth().stacks
     templates = {stack.stack_name: stack.template for stack in stacks}
     return Synthesized(folder, templates, findings, accepted)
+
+
+def stage_in(app: Any, folder: Path, text: str = "") -> Any:
+    """Return the stage that the app's context names, from a file of this text in this folder."""
+    from infra.stage import Stage
+
+    folder.mkdir(exist_ok=True)
+    (folder / f"{app.node.get_context('stage')}.toml").write_text(text)
+    return Stage.of(app, folder)
 
 
 def _findings(app: Any) -> list[str]:

@@ -292,7 +292,7 @@ class TestTheKeysThatSignCommands:
 
     @pytest.mark.parametrize("number", ["0", "-1", "two", "1.5", "10000"])
     def test_only_a_number_is_one(self, tmp_path: Path, number: str) -> None:
-        with pytest.raises(ValueError, match="not a command key's number"):
+        with pytest.raises(ValueError, match=r"-c commandKey: commandKey: "):
             synthesize(tmp_path, {"stage": "prod", "commandKey": number})
 
 
@@ -371,3 +371,51 @@ def test_what_nothing_can_be_granted_by_would_be_found() -> None:
     ]
     for statement, said in wrong:
         assert said in "\n".join(objections({"Effect": "Allow", **statement})), json.dumps(statement)
+
+
+@pytest.fixture(scope="module")
+def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
+    text = f"""
+        [[buckets]]
+        name = "in-dublin"
+        region = "eu-west-1"
+        key = "arn:aws:kms:eu-west-1:111122223333:key/{"a" * 32}"
+        [[buckets]]
+        name = "here-too"
+        [[buckets]]
+        name = "of-others"
+        account = "444455556666"
+        region = "us-east-1"
+        key = "arn:aws:kms:us-east-1:111122223333:key/{"a" * 32}"
+    """
+    return synthesize(tmp_path_factory.mktemp("encrypted"), {"stage": "prod"}, text)
+
+
+class TestABucketWithAKeyOfItsOwn:
+    """Transfers may use the key, through S3 in the bucket's region and in no other way."""
+
+    def test_the_object_role_uses_it_through_s3(self, encrypted: Synthesized) -> None:
+        found = {
+            statement["Resource"]: statement["Condition"]["StringEquals"]["kms:ViaService"]
+            for statement in statements(encrypted)
+            if "kms:Decrypt" in as_list(statement["Action"])
+        }
+        assert found == {
+            f"arn:aws:kms:eu-west-1:111122223333:key/{'a' * 32}": "s3.eu-west-1.amazonaws.com",
+            f"arn:aws:kms:us-east-1:111122223333:key/{'a' * 32}": "s3.us-east-1.amazonaws.com",
+        }
+
+    def test_the_functions_know_the_regions(self, encrypted: Synthesized) -> None:
+        from lambdas.settings import Settings
+
+        for function in encrypted.properties("AWS::Lambda::Function"):
+            variables = function["Environment"]["Variables"]
+            assert variables["CROSSHAUL_BUCKET_REGIONS"] == "in-dublin=eu-west-1,of-others=us-east-1"
+            env = {name: str(value) for name, value in variables.items()} | {
+                "CROSSHAUL_REGION": "eu-central-1"
+            }
+            here = Settings.from_env(env)
+            assert here.region_of("in-dublin") == "eu-west-1"
+            assert here.region_of("here-too") == "eu-central-1"
+            if "Api" in json.dumps(function["Role"]):
+                assert here.distant_bucket_names == ("in-dublin", "of-others")

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from infra.stage import Stage
 from lambdas import on_audit
 from tests.support.control_plane import Context
-from tests.unit.infra.conftest import Synthesized, synthesize
+from tests.unit.infra.conftest import Synthesized, stage_in, synthesize
 from tests.unit.infra.test_infra_templates import reference
 
 ADDRESS = "ops@example.com"
@@ -132,7 +131,9 @@ def test_who_is_told_of_alarms_is_a_setting(real: Synthesized, tmp_path: Path) -
     assert reference(subscription["TopicArn"]) in told.of_type("AWS::SNS::Topic")
     assert warnings_of_alarms(tmp_path) == []
     assert real.properties("AWS::SNS::Subscription") == []
-    assert ["-c alarmEmail=" in one for one in warnings_of_alarms(real.folder)] == [True]
+    assert ["write alarmEmail into stages/prod.toml" in one for one in warnings_of_alarms(real.folder)] == [
+        True
+    ]
 
 
 def warnings_of_alarms(folder: Path) -> list[str]:
@@ -161,8 +162,8 @@ def warnings_of_alarms(folder: Path) -> list[str]:
         f"ops@{'e' * 60}.{'.'.join(['x' * 60] * 4)}.com",
     ],
 )
-def test_what_is_not_an_address_is_refused_before_anything_is_deployed(address: str) -> None:
+def test_what_is_not_an_address_is_refused_before_anything_is_deployed(address: str, tmp_path: Path) -> None:
     import aws_cdk as cdk
 
     with pytest.raises(ValueError, match="not an e-mail address"):
-        Stage.from_context(cdk.App(context={"alarmEmail": address}))
+        stage_in(cdk.App(context={"stage": "prod", "alarmEmail": address}), tmp_path)

@@ -1,5 +1,6 @@
 """Existing buckets are checked before transfers use them, and their notifications are kept."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,6 +17,7 @@ from moto.s3.responses import S3Response
 
 from infra import REPOSITORY, buckets
 from infra.buckets import EVENTBRIDGE, BucketExit
+from infra.settings import read
 
 REGION, ACCOUNT = "eu-central-1", "123456789012"
 NAME = "my-media"
@@ -226,20 +228,11 @@ class TestWhatCannotWork:
         make(boto3.client("s3", "eu-west-1"), "in-dublin", "eu-west-1")
         told = refused("in-dublin")
         assert "it is in eu-west-1, and the stage in eu-central-1" in told
-        assert "Deploy a stage in eu-west-1" in told
+        assert 'Write region = "eu-west-1" for it' in told
+        assert "Or deploy a stage in eu-west-1" in told
 
     def test_another_account(self, refused):
-        role = boto3.client("sts").assume_role(
-            RoleArn="arn:aws:iam::999999999999:role/other", RoleSessionName="other"
-        )["Credentials"]
-        theirs = boto3.client(
-            "s3",
-            REGION,
-            aws_access_key_id=role["AccessKeyId"],
-            aws_secret_access_key=role["SecretAccessKey"],
-            aws_session_token=role["SessionToken"],
-        )
-        make(theirs, "theirs")
+        make(other_account(), "theirs")
         assert "Not usable: it belongs to another account than 123456789012." in refused("theirs")
 
     def test_a_key_of_kms(self, s3, refused):
@@ -247,7 +240,7 @@ class TestWhatCannotWork:
         _encrypt(s3, "aws:kms", KMSMasterKeyID=key)
         told = refused()
         assert f"encryption    SSE-KMS with {key}" in told
-        assert "Use a bucket with SSE-S3" in told
+        assert f'Write key = "{key}" for it in the stage\'s file.' in told
 
     def test_no_right_to_look_at_it(self, refused, meddle):
         meddle(_denying("HeadBucket", "403"))
@@ -305,6 +298,116 @@ def test_the_accounts_own_key_of_s3_gets_a_note(s3, capsys, key):
     told = capsys.readouterr().out
     assert "SSE-KMS with aws/s3" in told
     assert "Note: Encrypted with the account's own KMS key for S3." in told
+
+
+DUBLIN_KEY = "arn:aws:kms:eu-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
+OTHERS = "999999999999"
+
+
+def other_account() -> Any:
+    """Return S3 of another account."""
+    role = boto3.client("sts").assume_role(
+        RoleArn=f"arn:aws:iam::{OTHERS}:role/other", RoleSessionName="other"
+    )["Credentials"]
+    return boto3.client(
+        "s3",
+        REGION,
+        aws_access_key_id=role["AccessKeyId"],
+        aws_secret_access_key=role["SecretAccessKey"],
+        aws_session_token=role["SessionToken"],
+    )
+
+
+class TestWhatTheStageSFileSays:
+    """A bucket in another region or account, or with a key of its own, is usable once the file says so."""
+
+    @pytest.fixture
+    def stage(self, tmp_path, monkeypatch) -> Callable[..., None]:
+        monkeypatch.setattr(buckets, "read_settings", lambda name, context: read(name, context, tmp_path))
+
+        def write(*tables: dict[str, str]) -> None:
+            lines = [
+                line
+                for table in tables
+                for line in ("[[buckets]]", *(f'{key} = "{value}"' for key, value in table.items()))
+            ]
+            (tmp_path / "prod.toml").write_text("\n".join(lines))
+
+        return write
+
+    def test_another_region_and_a_key_there(self, s3, stage, capsys):
+        dublin = boto3.client("s3", "eu-west-1")
+        make(dublin, "in-dublin", "eu-west-1")
+        default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": DUBLIN_KEY}
+        dublin.put_bucket_encryption(
+            Bucket="in-dublin",
+            ServerSideEncryptionConfiguration={"Rules": [{"ApplyServerSideEncryptionByDefault": default}]},
+        )
+        stage({"name": "in-dublin", "region": "eu-west-1", "key": DUBLIN_KEY}, {"name": NAME})
+        assert run("check", "--stage", "prod") == BucketExit.NOT_READY, "usable; EventBridge is off"
+        told = capsys.readouterr().out
+        assert f"SSE-KMS with {DUBLIN_KEY}" in told
+        assert "only if a rule there forwards its events" in told
+        assert told.count("Not usable") == 0
+        assert f"\n{NAME}\n" in told, "all buckets of the stage"
+
+    @pytest.mark.parametrize(
+        ("said", "expected"),
+        [
+            ({"region": "us-east-1"}, "it is in eu-central-1, and its stage expects it in us-east-1"),
+            ({"key": DUBLIN_KEY.replace("eu-west-1", REGION)}, "which transfers have no right to use"),
+        ],
+    )
+    def test_a_file_that_is_wrong(self, s3, stage, capsys, said, expected):
+        _encrypt(s3, "aws:kms", KMSMasterKeyID=f"arn:aws:kms:{REGION}:123456789012:key/{'a' * 32}")
+        stage({"name": NAME, **said})
+        assert run("check", "--stage", "prod") == BucketExit.NOT_USABLE
+        assert expected in capsys.readouterr().out
+
+    def test_a_bucket_of_another_account_is_not_taken_for_a_foreign_one(self, s3, stage, calls, capsys):
+        make(other_account(), "theirs")
+        stage({"name": "theirs", "account": OTHERS})
+        assert run("check", "--stage", "prod") == BucketExit.NOT_READY
+        told = capsys.readouterr().out
+        assert f"owner   {OTHERS} (another account)" in told
+        assert "python -m infra.buckets policy" in told
+        assert {given["ExpectedBucketOwner"] for _, given in calls if "ExpectedBucketOwner" in given} == {
+            OTHERS
+        }
+
+    def test_the_owner_gets_the_statements_that_the_roles_need(self, s3, stage, capsys, monkeypatch):
+        stage({"name": "theirs", "account": OTHERS, "region": "eu-west-1", "key": DUBLIN_KEY}, {"name": NAME})
+        roles = {name: f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("ObjectRole", "ApiRole")}
+        monkeypatch.setattr(buckets, "stage_outputs", lambda cloudformation, name: roles)
+        assert run("policy", "--stage", "prod") == BucketExit.READY
+        told = capsys.readouterr().out
+        statements = [
+            statement
+            for text in re.findall(r"^\[$.*?^\]$", told, re.MULTILINE | re.DOTALL)
+            for statement in json.loads(text)
+        ]
+        allowed = {
+            (action, statement["Resource"])
+            for statement in statements
+            for action in statement["Action"]
+            if roles["ObjectRole"] in statement["Principal"]["AWS"]
+        }
+        assert {
+            ("s3:ListBucket", "arn:aws:s3:::theirs"),
+            ("s3:GetObject", "arn:aws:s3:::theirs/*"),
+            ("s3:PutObject", "arn:aws:s3:::theirs/*"),
+            ("kms:GenerateDataKey", "*"),
+        } <= allowed
+        assert statements[-1]["Condition"] == {
+            "StringEquals": {"kms:ViaService": "s3.eu-west-1.amazonaws.com"}
+        }
+        assert f"{NAME} is in the stage's own account" in told
+
+    def test_a_bucket_that_the_file_lacks_is_refused(self, s3, stage, capsys):
+        stage({"name": NAME})
+        with pytest.raises(SystemExit):
+            run("check", "--stage", "prod", "my-archive")
+        assert "stages/prod.toml has no bucket my-archive" in capsys.readouterr().err
 
 
 class TestEnable:

@@ -4,6 +4,7 @@ import re
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,24 @@ def test_bytecode_is_trusted_without_a_look_at_the_source(bundle: Path) -> None:
     for file in compiled:
         (flags,) = struct.unpack("<I", file.read_bytes()[4:8])
         assert flags == 0b01, "hash-based and unchecked (PEP 552)"
+
+
+def test_a_bundle_without_bytecode_is_not_deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Functions could not make up for it: where they run, nothing can be written."""
+    from infra import bundle as built
+    from infra.stage import THIS_MACHINE
+
+    module = tmp_path / "lambdas/on_change.py"
+    module.parent.mkdir()
+    (tmp_path / "events").mkdir()
+    module.write_text("x = 1\n")
+    absent = replace(THIS_MACHINE, python="3.99")
+    with pytest.raises(built.BundleError, match=r"python install 3\.99"):
+        built._compile(tmp_path, absent)
+    with pytest.raises(built.BundleError, match=r"no bytecode of Python .* for lambdas/on_change\.py"):
+        built._require_bytecode(tmp_path, THIS_MACHINE)
+    built._compile(tmp_path, THIS_MACHINE)
+    built._require_bytecode(tmp_path, THIS_MACHINE)
 
 
 def test_every_aws_service_that_the_functions_use_is_described(bundle: Path) -> None:

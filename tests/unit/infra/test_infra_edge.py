@@ -1,6 +1,7 @@
 """What strangers and other accounts can reach, and what they cannot starve."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
@@ -11,7 +12,7 @@ from infra.stage import Stage
 from lambdas.api.app import OPEN_ROUTES
 from lambdas.api.handler import preflight
 from lambdas.domain.problems import CATALOGUE
-from tests.unit.infra.conftest import Synthesized, synthesize
+from tests.unit.infra.conftest import Synthesized, stage_in, synthesize
 
 
 @pytest.fixture(scope="module")
@@ -144,8 +145,8 @@ def test_neither_stack_is_deleted_by_mistake(real: Synthesized, local: Synthesiz
         assert [one["properties"].get("terminationProtection") or None for one in stacks] == [wanted, wanted]
 
 
-def stage_of(**context: Any) -> Stage:
-    return Stage.from_context(cdk.App(context={"stage": "prod", **context}))
+def stage_of(folder: Path, **context: Any) -> Stage:
+    return stage_in(cdk.App(context={"stage": "prod", **context}), folder)
 
 
 @pytest.mark.parametrize(
@@ -172,16 +173,16 @@ def stage_of(**context: Any) -> Stage:
     ],
 )
 def test_a_setting_that_aws_would_refuse_is_refused_before_anything_is_deployed(
-    setting: str, text: str
+    setting: str, text: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match=f"(?s){setting}"):
-        stage_of(**{setting: text})
+        stage_of(tmp_path, **{setting: text})
 
 
-def test_settings_that_are_right_are_taken() -> None:
+def test_settings_that_are_right_are_taken(tmp_path: Path) -> None:
     stage = stage_of(
-        buckets="my-media, my.archive-2", concurrency=str(MIN_CONCURRENCY), requestsPerAddress="100"
+        tmp_path, buckets="my-media, my.archive-2", concurrency=str(MIN_CONCURRENCY), requestsPerAddress="100"
     )
-    assert stage.buckets == ("my-media", "my.archive-2")
-    assert (stage.concurrency, stage.requests_per_address) == (MIN_CONCURRENCY, 100)
+    assert stage.settings.bucket_names == ("my-media", "my.archive-2")
+    assert (stage.settings.concurrency, stage.settings.requests_per_address) == (MIN_CONCURRENCY, 100)
     assert max(plan.reserved or 0 for plan in PLANS.values()) < MIN_CONCURRENCY

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ LIMITS = {
     "AWS::Events::EventBus": 256,
     "AWS::IoT::Policy": 128,
     "AWS::IoT::TopicRule": 128,
+    "AWS::SSM::Parameter": 1011,
 }
 """Longest names, in characters."""
 
@@ -201,8 +203,9 @@ def test_a_quota_that_is_exceeded_would_be_found() -> None:
 
 
 @pytest.mark.parametrize("name", ["prod", "dev", "p", "0", "prod-eu-2", LONGEST])
-def test_a_stage_may_be_called(name: str) -> None:
-    assert named_stage(name) == name
+def test_a_stage_may_be_called(name: str, tmp_path: Path) -> None:
+    (tmp_path / f"{name}.toml").touch()
+    assert named_stage(name, tmp_path) == name
 
 
 @pytest.mark.parametrize(
@@ -212,14 +215,14 @@ def test_a_stage_may_be_called(name: str) -> None:
         "prod\n", "${AWS::Region}", LONGEST + "e", "prod-state",
     ],
 )  # fmt: skip
-def test_a_stage_may_not_be_called(name: str) -> None:
+def test_a_stage_may_not_be_called(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot be a stage's name"):
-        named_stage(name)
+        named_stage(name, tmp_path)
 
 
-def named_stage(name: str) -> str:
+def named_stage(name: str, folder: Path) -> str:
     import aws_cdk as cdk
 
     from infra.stage import Stage
 
-    return Stage.from_context(cdk.App(context={"stage": name})).name
+    return Stage.of(cdk.App(context={"stage": name}), folder).name

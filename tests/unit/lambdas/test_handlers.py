@@ -55,6 +55,7 @@ def spies(monkeypatch) -> dict[str, Spy]:
         "key_rotation",
         "update_stages",
         "signing_key_rollover",
+        "api_relocation",
     )
     made = {name: Spy() for name in names}
     for name, spy in made.items():
@@ -86,7 +87,14 @@ def test_a_report_reaches_its_use_case(spies):
             "Hello",
             {"agent_service": ["hello"], "report_handler": ["reconcile"], "key_rotation": ["record_hello"]},
         ),
-        ("Heartbeat", {"agent_service": ["heartbeat"], "signing_key_rollover": ["record_hello"]}),
+        (
+            "Heartbeat",
+            {
+                "agent_service": ["heartbeat"],
+                "signing_key_rollover": ["record_hello"],
+                "api_relocation": ["record_heartbeat"],
+            },
+        ),
         ("Browsed", {"agent_service": ["browsed"]}),
         ("Refused", {"report_handler": ["record_refusal"]}),
         ("Succeeded", {"report_handler": ["apply"]}),
@@ -212,7 +220,7 @@ def test_the_stream_is_reacted_to_line_by_line(spies):
 
 
 def test_a_line_that_fails_is_given_back_and_the_others_are_not(spies, monkeypatch):
-    def react(image):
+    def react(image, written):
         if image["part"] == "at#2":
             raise StaleError("Transfer")
 

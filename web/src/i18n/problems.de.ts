@@ -81,6 +81,10 @@ const PROBLEMS: Record<ProblemCode, readonly [what: string, advice?: string]> = 
     "Mit anderen noch einmal anfordern; bei einer Vorlage diese ändern.",
   ],
   forbidden: ["Das ist nicht erlaubt"],
+  "api-address-kept": [
+    "Die neue Adresse der API antwortet nicht",
+    "Namensauflösung und Firewall von diesem Server zur neuen Adresse prüfen. Der Agent versucht es weiter.",
+  ],
   "helper-failing": [
     "Ein Teil des Agenten schlägt wiederholt fehl",
     "Übertragungen gehen weiter. Im Log des Agenten nachsehen.",
@@ -208,7 +212,7 @@ const PROBLEMS: Record<ProblemCode, readonly [what: string, advice?: string]> = 
   ],
   "s3-denied": [
     "S3 verweigert dem Agenten den Zugriff",
-    "Den Bucket beim Deployment angeben (-c buckets=…) und seine Bucket-Richtlinie prüfen.",
+    "Den Bucket in die Datei der Stage (stages/NAME.toml) eintragen, neu deployen und seine Richtlinie prüfen.",
   ],
   "s3-object-refused": [
     "S3 gibt das Objekt nicht heraus",

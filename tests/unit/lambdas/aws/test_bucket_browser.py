@@ -33,7 +33,7 @@ def fill(s3: Any) -> Any:
 
     def filled(*keys: str) -> BucketBrowser:
         put(s3, keys)
-        return BucketBrowser(s3, (BUCKET,))
+        return BucketBrowser(lambda _: s3, (BUCKET,))
 
     return filled
 
@@ -103,10 +103,10 @@ def test_names_are_found_however_they_are_written(fill: Any) -> None:
 def test_looking_for_a_name_ends_in_time_and_says_where_to_go_on(s3: Any, fill: Any) -> None:
     fill(*(f"shot {number:04}.mov" for number in range(1100)), "zoë.mov")
     moments = iter((0.0, S3_TIMEOUT_S + 1))
-    hurried = BucketBrowser(s3, (BUCKET,), timer=lambda: next(moments))
+    hurried = BucketBrowser(lambda _: s3, (BUCKET,), timer=lambda: next(moments))
     page = hurried.browse(BUCKET, BucketBrowseRequest(find="zoë"))
     assert (page.entries, page.next) == ((), "shot 0999.mov")
-    assert list_names(BucketBrowser(s3, (BUCKET,)), find="zoë", after=page.next) == ["zoë.mov"]
+    assert list_names(BucketBrowser(lambda _: s3, (BUCKET,)), find="zoë", after=page.next) == ["zoë.mov"]
 
 
 @pytest.mark.parametrize("prefix", ["a//", "a//b", "./", "a/./b/", "a/../b/"])
@@ -128,7 +128,7 @@ def test_a_bucket_that_transfers_may_not_use_is_not_looked_into(fill: Any) -> No
 
 def test_a_deleted_bucket_is_reported(s3: Any) -> None:
     with pytest.raises(BucketDeclinedError) as caught:
-        BucketBrowser(s3, ("gone-bucket",)).browse("gone-bucket", BucketBrowseRequest())
+        BucketBrowser(lambda _: s3, ("gone-bucket",)).browse("gone-bucket", BucketBrowseRequest())
     assert str(caught.value) == "The bucket gone-bucket no longer exists."
 
 
@@ -147,7 +147,7 @@ def test_what_may_pass_is_worth_another_try_and_tells_nothing_of_the_inside(erro
             raise error
 
     with pytest.raises(BucketSilentError) as caught:
-        BucketBrowser(Failing(), (BUCKET,)).browse(BUCKET, BucketBrowseRequest())  # type: ignore[arg-type]
+        BucketBrowser(lambda _: Failing(), (BUCKET,)).browse(BUCKET, BucketBrowseRequest())  # type: ignore[arg-type]
     assert caught.value.problem.retryable
     assert "inside" not in str(caught.value)
 
@@ -162,7 +162,7 @@ def test_any_keys_are_listed_once_each(s3: Any, keys: set[str], limit: int, find
     entries, after = [], None
     while True:
         request = BucketBrowseRequest(limit=limit, find=find, after=after)
-        page = BucketBrowser(s3, (BUCKET,)).browse(BUCKET, request)
+        page = BucketBrowser(lambda _: s3, (BUCKET,)).browse(BUCKET, request)
         entries += [one.name for one in page.entries]
         after = page.next
         if after is None:

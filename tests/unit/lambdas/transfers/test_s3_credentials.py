@@ -168,3 +168,57 @@ class TestTheRoute:
         answer = self.ask(here, hop_id)
         assert answer.problem == problems.HOP_NOT_UNDER_WAY
         assert self.sts.asked == []
+
+
+class TestABucketInAnotherRegion:
+    """Its region reaches the agent, which would otherwise sign for the wrong one and be redirected."""
+
+    @pytest.fixture
+    def elsewhere(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("CROSSHAUL_BUCKET_REGIONS", "media=eu-west-1")
+        monkeypatch.setenv("CROSSHAUL_DISTANT_BUCKETS", "media")
+
+    @pytest.fixture
+    def answers(self, elsewhere, here, monkeypatch):
+        keys = here.join("server-b")["api_key"]
+        monkeypatch.setattr(wiring.s3_credentials(), "_sts", Sts())
+        regions = {}
+        for bucket in ("media", "uploads"):
+            body = {"source": f"s3://{bucket}/in/", "destinations": ["server-b:/primary/"]}
+            name = here.post("/transfers", body).body["transfer_id"]
+            wiring.stream_handler().advance(adapters.transfer_store().get(name))
+            (_, move) = here.fleet.sent[-1]
+            headers = {"X-Agent-Key": keys}
+            answer = here.post(
+                "/agents/server-b/credentials", {"hop_id": f"{name}-0"}, role=None, headers=headers
+            )
+            regions[bucket] = (move.route.region, answer.body["region"])
+        return regions
+
+    def test_command_and_credentials_name_it(self, answers):
+        assert answers["media"] == ("eu-west-1", "eu-west-1")
+        assert answers["uploads"] == ("eu-central-1", "eu-central-1")
+
+    def test_a_template_on_its_uploads_is_warned_of(self, elsewhere, here):
+        here.join("server-b")
+        template = {
+            "name": "videos",
+            "trigger": {"bucket": "media", "prefix": "in/"},
+            "destinations": ["server-b:/primary/"],
+        }
+        (warning,) = here.post("/templates", template).body["warnings"]
+        assert "only if its events are forwarded" in warning
+
+    def test_people_browse_it_there(self, elsewhere, here):
+        assert adapters.bucket_browser()._s3_for("media").meta.region_name == "eu-west-1"
+        assert adapters.bucket_browser()._s3_for("uploads").meta.region_name == "eu-central-1"
+
+
+def test_every_policy_lets_s3_use_the_key_of_an_encrypted_bucket():
+    """The object role names the keys, and S3 as the only use; a hop's policy must not take that away."""
+    for policy in (
+        session_policy(hop(S3Location(bucket="bbb", prefix="x/"), HERE)),
+        session_policy(hop(HERE, S3Location(bucket="bbb", prefix="x/"))),
+    ):
+        actions = {action for one in policy["Statement"] for action in one["Action"]}
+        assert {"kms:Decrypt", "kms:GenerateDataKey"} <= actions

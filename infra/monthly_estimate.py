@@ -1,0 +1,45 @@
+"""Estimate what a stage costs in a month, from list prices: the fixed part, and each agent's heartbeats.
+
+Transfers, storage and taxes are left out: they depend on the company. Prices are those of us-east-1 in 2025,
+without a free tier; other regions cost up to a third more. https://aws.amazon.com/pricing/
+"""
+
+from infra.plans import PLANS
+from infra.settings import StageSettings
+
+KEY, ALARM = 1.00, 0.10
+"""US dollars a month for a KMS key, and for a CloudWatch alarm."""
+FIREWALL = 6.00
+"""US dollars a month for a web ACL of AWS WAF with one rule."""
+MESSAGE, RULE, CONNECTED_MINUTE = 1.00e-6, 0.30e-6, 0.08e-6
+"""US dollars for a message of IoT Core, for a rule with one action, and for a minute of a connection."""
+INVOCATION, GIGABYTE_SECOND = 0.20e-6, 13.33e-6
+"""US dollars for a call of a Lambda function on ARM, and for a second of 1 GB."""
+WRITE, READ = 0.625e-6, 0.125e-6
+"""US dollars for a write and for a read of DynamoDB."""
+MINUTES = 30 * 24 * 60
+"""Minutes in a month."""
+HEARTBEATS_A_MINUTE = 2
+REPORT_SECONDS, REPORT_GIGABYTES = 0.1, 0.5
+"""Duration and memory of the function that handles a heartbeat."""
+
+
+def dollars(settings: StageSettings, agents: int) -> float:
+    """Return US dollars a month without transfers and storage."""
+    keys, alarms = 3 + (settings.command_key > 1), len(PLANS) + 3
+    fixed = keys * KEY + alarms * ALARM + (FIREWALL if settings.requests_per_address else 0)
+    every_minute = MINUTES * (INVOCATION + 1.0 * 0.5 * GIGABYTE_SECOND + 10 * READ)
+    return fixed + every_minute + agents * _agent()
+
+
+def _agent() -> float:
+    """Return US dollars a month for an agent that is always connected."""
+    report = MESSAGE + RULE + INVOCATION + REPORT_SECONDS * REPORT_GIGABYTES * GIGABYTE_SECOND + WRITE + READ
+    return MINUTES * (CONNECTED_MINUTE + HEARTBEATS_A_MINUTE * report)
+
+
+def text(amount: float, agents: int) -> str:
+    return (
+        f"about ${amount:,.0f} a month with {agents:,} agents that are always online, by list prices of "
+        "us-east-1; transfers, storage and logs come on top"
+    )

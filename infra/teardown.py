@@ -1,0 +1,225 @@
+"""Remove a stage: everything that it has in its account, or what a failed first creation has left.
+
+python -m infra.teardown STAGE                     lists it
+python -m infra.teardown STAGE --delete STAGE      deletes it, the data too
+
+Neither tables, buckets and users, nor keys and logs are deleted with the stacks, so that nothing is lost by
+mistake. This deletes them: first the agents' things and certificates, then the stacks, then what they have
+left. KMS deletes the keys after 30 days; until then `aws kms cancel-key-deletion` keeps one. It may be run
+again after it was interrupted, and finds by its tag what a stack has left. It never touches another stage,
+nor the existing buckets that the stage only uses.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError, WaiterError
+
+from events.topics import STAGE_ATTRIBUTE, Topics
+from lambdas.aws.iot_registry import IotEndpoint, IotRegistry
+
+TAG = "crosshaul"
+"""Tag of everything that a stage creates; its value is the stage's name."""
+KEY_DELETION_DAYS = 30
+_NO_ENDPOINT = IotEndpoint("", 8883, None)
+"""Nothing connects."""
+_ABSENT = {
+    "ResourceNotFoundException", "NoSuchBucket", "NotFoundException", "ValidationError", "404",
+    "KMSInvalidStateException",
+}  # fmt: skip
+"""Codes of answers that mean: it is gone, or is being deleted."""
+
+
+@dataclass(frozen=True, order=True)
+class Resource:
+    """Something that stays when a stack is deleted."""
+
+    kind: str
+    """CloudFormation's type."""
+    name: str
+    """Physical id: a name, or the id of a key or a user pool."""
+
+    def __str__(self) -> str:
+        return f"{self.kind.partition('::')[2]:24}  {self.name}"
+
+
+class Teardown:
+    """Finds and deletes what one stage has in one account and region."""
+
+    def __init__(self, session: Any, stage: str) -> None:
+        """`session` is boto3's."""
+        self._stage = stage
+        self._client: Callable[[str], Any] = session.client
+        self._stacks = (f"Crosshaul-{stage}", f"Crosshaul-{stage}-State")
+        """In the order in which they are deleted: the first uses the second."""
+
+    def things(self) -> list[str]:
+        """Return the names of the stage's things, as IoT Core has them."""
+        pages = (
+            self._client("iot")
+            .get_paginator("list_things")
+            .paginate(attributeName=STAGE_ATTRIBUTE, attributeValue=self._stage)
+        )
+        return [thing["thingName"] for page in pages for thing in page["things"]]
+
+    def stacks(self) -> list[str]:
+        return [name for name in self._stacks if self._status(name)]
+
+    def resources(self) -> set[Resource]:
+        """Return what would stay: from the stacks, and what has the stage's tag after they are gone."""
+        of_stacks = {one for name in self.stacks() for one in self._of_stack(name)}
+        return of_stacks | set(self._tagged())
+
+    def run(self) -> Iterator[str]:
+        """Delete everything; yield what was done, as text."""
+        resources = sorted(self.resources())
+        topics = Topics(self._stage)
+        registry = IotRegistry(self._client("iot"), topics, f"crosshaul-{self._stage}-device", _NO_ENDPOINT)
+        for thing in self.things():
+            if agent_id := topics.agent_of(thing):
+                registry.deprovision(agent_id)
+                yield f"agent {agent_id}"
+        for one in resources:
+            if one.kind == "AWS::S3::Bucket":  # a stack is not deleted as long as its buckets have objects
+                self._absent_is_fine(self._empty, one.name)
+        for name in self.stacks():
+            self._delete_stack(name)
+            yield f"stack {name}"
+        for one in resources:
+            self._absent_is_fine(_DELETE[one.kind], self, one.name)
+            yield str(one)
+
+    def _status(self, stack: str) -> str | None:
+        try:
+            found = self._client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ValidationError":  # there is none
+                return None
+            raise
+        status = str(found[0]["StackStatus"])
+        return None if status == "DELETE_COMPLETE" else status
+
+    def _of_stack(self, stack: str) -> Iterator[Resource]:
+        pages = self._client("cloudformation").get_paginator("list_stack_resources")
+        for page in pages.paginate(StackName=stack):
+            for one in page["StackResourceSummaries"]:
+                if one["ResourceType"] in _DELETE and one.get("PhysicalResourceId"):
+                    yield Resource(one["ResourceType"], one["PhysicalResourceId"])
+
+    def _tagged(self) -> Iterator[Resource]:
+        pages = self._client("resourcegroupstaggingapi").get_paginator("get_resources")
+        for page in pages.paginate(TagFilters=[{"Key": TAG, "Values": [self._stage]}]):
+            for one in page["ResourceTagMappingList"]:
+                if found := _of_arn(one["ResourceARN"]):
+                    yield found
+
+    def _delete_stack(self, name: str) -> None:
+        cloudformation = self._client("cloudformation")
+        if cloudformation.describe_stacks(StackName=name)["Stacks"][0].get("EnableTerminationProtection"):
+            cloudformation.update_termination_protection(StackName=name, EnableTerminationProtection=False)
+        cloudformation.delete_stack(StackName=name)
+        cloudformation.get_waiter("stack_delete_complete").wait(StackName=name)
+
+    def _absent_is_fine(self, action: Callable[..., None], *arguments: Any) -> None:
+        try:
+            action(*arguments)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _ABSENT:
+                raise
+
+    def _empty(self, bucket: str) -> None:
+        s3 = self._client("s3")
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+            found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+            objects = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
+            if objects:
+                s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+
+    def _delete_bucket(self, name: str) -> None:
+        self._empty(name)
+        self._client("s3").delete_bucket(Bucket=name)
+
+    def _delete_table(self, name: str) -> None:
+        dynamodb = self._client("dynamodb")
+        dynamodb.update_table(TableName=name, DeletionProtectionEnabled=False)
+        dynamodb.delete_table(TableName=name)
+
+    def _delete_pool(self, pool: str) -> None:
+        cognito = self._client("cognito-idp")
+        cognito.update_user_pool(UserPoolId=pool, DeletionProtection="INACTIVE")
+        cognito.delete_user_pool(UserPoolId=pool)
+
+    def _delete_key(self, key: str) -> None:
+        self._client("kms").schedule_key_deletion(KeyId=key, PendingWindowInDays=KEY_DELETION_DAYS)
+
+    def _delete_log(self, name: str) -> None:
+        self._client("logs").delete_log_group(logGroupName=name)
+
+
+_DELETE: dict[str, Callable[[Teardown, str], None]] = {
+    "AWS::DynamoDB::Table": Teardown._delete_table,
+    "AWS::S3::Bucket": Teardown._delete_bucket,
+    "AWS::Cognito::UserPool": Teardown._delete_pool,
+    "AWS::KMS::Key": Teardown._delete_key,
+    "AWS::Logs::LogGroup": Teardown._delete_log,
+}
+"""What stays when a stack is deleted, and how each is deleted."""
+_ARN_KINDS = {
+    ("dynamodb", "table/"): "AWS::DynamoDB::Table",
+    ("s3", ""): "AWS::S3::Bucket",
+    ("cognito-idp", "userpool/"): "AWS::Cognito::UserPool",
+    ("kms", "key/"): "AWS::KMS::Key",
+    ("logs", "log-group:"): "AWS::Logs::LogGroup",
+}
+
+
+def _of_arn(arn: str) -> Resource | None:
+    """Return the resource of an ARN; None if it is of a kind that goes with its stack."""
+    _, _, service, _, _, rest = arn.split(":", 5)
+    for (wanted, prefix), kind in _ARN_KINDS.items():
+        if service == wanted and rest.startswith(prefix):
+            return Resource(kind, rest.removeprefix(prefix).removesuffix(":*"))
+    return None
+
+
+def main(given: Sequence[str] | None = None, make_session: Callable[..., Any] = boto3.Session) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.teardown",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("stage")
+    parser.add_argument("--delete", metavar="STAGE", help="the stage's name once more: delete everything")
+    arguments = parser.parse_args(given)
+    if arguments.delete and arguments.delete != arguments.stage:
+        parser.error(f"--delete {arguments.delete} is not {arguments.stage}: nothing was deleted")
+    teardown = Teardown(make_session(region_name=os.environ.get("AWS_REGION")), arguments.stage)
+    try:
+        if arguments.delete:
+            for line in teardown.run():
+                print(f"deleted  {line}", flush=True)
+            return 0
+        _list(teardown, arguments.stage)
+    except (BotoCoreError, ClientError, WaiterError) as error:
+        print(f"teardown: {error}\nRun it again once that is solved: it goes on from there.", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _list(teardown: Teardown, stage: str) -> None:
+    things, stacks, resources = teardown.things(), teardown.stacks(), sorted(teardown.resources())
+    if not (things or stacks or resources):
+        print(f"Nothing of stage {stage} is in this account and region.")
+        return
+    for line in (*map("agent {}".format, things), *map("stack {}".format, stacks), *map(str, resources)):
+        print(line)
+    print(f"To delete all of it, with its data: python -m infra.teardown {stage} --delete {stage}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
