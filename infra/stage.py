@@ -113,6 +113,17 @@ def _concurrency(text: str) -> int | None:
     return int(text)
 
 
+def _mqtt_port(text: str) -> int:
+    """Parse the broker's port for agents.
+
+    Raises:
+        ValueError: AWS IoT Core does not serve MQTT with certificates there.
+    """
+    if text not in {"443", "8883"}:
+        raise ValueError(f"{text!r} is not a port of the broker: write -c mqttPort=443, or 8883")
+    return int(text)
+
+
 def _yes_or_no(text: str) -> bool:
     """Parse a switch.
 
@@ -221,6 +232,8 @@ class Stage:
     """Recipient of alarms: `-c alarmEmail=ops@example.com`."""
     concurrency: int | None = None
     """The account's quota of concurrent Lambda executions: `-c concurrency=1000`. None: none are reserved."""
+    mqtt_port: int = 8883
+    """Port at which agents connect to the broker: `-c mqttPort=443`. A host may choose the other itself."""
     access_log: bool = False
     """Whether API Gateway logs each request: `-c accessLog=yes`. The account must have a role for it."""
     requests_per_address: int | None = None
@@ -243,6 +256,7 @@ class Stage:
             command_key=_number(str(context("commandKey") or cls.command_key)),
             alarm_email=_email(str(context("alarmEmail") or "")),
             concurrency=_concurrency(str(context("concurrency") or "")),
+            mqtt_port=_mqtt_port(str(context("mqttPort") or cls.mqtt_port)),
             access_log=_yes_or_no(str(context("accessLog") or "no")),
             requests_per_address=_requests(str(context("requestsPerAddress") or "")),
         )
@@ -304,10 +318,10 @@ class Stage:
         return "*" if self.embedded else certificates
 
     def endpoints(self) -> dict[str, Any]:
-        """Return the service addresses for agents and browsers; none if AWS's own apply."""
+        """Return the service addresses for agents and browsers; in AWS only the port that they choose."""
         here = self.embedded
         if here is None:
-            return {}
+            return {"mqtt_port": self.mqtt_port}
         return {
             "mqtt_host": here.mqtt_host,
             "mqtt_port": here.mqtt_port,

@@ -17,7 +17,13 @@ from tests.unit.infra.conftest import Synthesized, synthesize
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
     """Return a real stage whose account has a known quota, with a firewall."""
-    context = {"stage": "prod", "concurrency": "1000", "requestsPerAddress": "3000", "accessLog": "yes"}
+    context = {
+        "stage": "prod",
+        "concurrency": "1000",
+        "requestsPerAddress": "3000",
+        "accessLog": "yes",
+        "mqttPort": "443",
+    }
     return synthesize(tmp_path_factory.mktemp("guarded"), context)
 
 
@@ -45,6 +51,15 @@ def test_each_request_is_logged_also_what_no_function_sees(guarded: Synthesized,
     assert not any("APIG1:" in where for where in guarded.accepted), "no excuse where none is needed"
     assert guarded.of_type("AWS::ApiGateway::Account") == real.of_type("AWS::ApiGateway::Account") == {}
     assert "AccessLogSetting" not in real.properties("AWS::ApiGateway::Stage")[0]
+
+
+def test_agents_are_told_the_port_that_the_stage_has_chosen(guarded: Synthesized, real: Synthesized) -> None:
+    for stage, port in ((guarded, "443"), (real, "8883")):
+        told = {
+            one["Environment"]["Variables"].get("CROSSHAUL_MQTT_PORT")
+            for one in stage.properties("AWS::Lambda::Function")
+        }
+        assert told == {port}
 
 
 @pytest.mark.parametrize("message", ['"Invalid \\"x\\" in body"', '" line\\n"', '"Unauthorized"'])
@@ -168,6 +183,7 @@ def stage_of(**context: Any) -> Stage:
         ),
         *(("concurrency", text) for text in ("10", "many", str(MIN_CONCURRENCY - 1), "-1000", "1e3")),
         *(("accessLog", text) for text in ("true", "Yes", "1")),
+        *(("mqttPort", text) for text in ("1883", "https", "0443")),
         *(("requestsPerAddress", text) for text in ("10", "99", "many", "2000000001", "-5")),
     ],
 )
