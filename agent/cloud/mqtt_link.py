@@ -18,6 +18,7 @@ from awscrt import mqtt5
 from awscrt.exceptions import AwsCrtError
 from awsiot import mqtt5_client_builder
 
+from agent.cloud.crt_proxy import proxy_options
 from agent.cloud.messages import (
     BrokerEndpoint,
     Connected,
@@ -160,7 +161,8 @@ class MqttLink:
             str(endpoint.certificate),
             str(endpoint.key),
             endpoint="127.0.0.1" if endpoint.host.endswith(".localhost") else endpoint.host,
-            port=endpoint.port,
+            port=endpoint.port,  # at 443 awscrt asks by ALPN for MQTT, since AWS serves HTTPS there, too
+            http_proxy_options=proxy_options(endpoint.proxy),
             ca_filepath=str(endpoint.ca) if endpoint.ca else None,
             client_id=endpoint.client_id,
             keep_alive_interval_sec=KEEP_ALIVE_S,
