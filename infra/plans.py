@@ -24,6 +24,8 @@ class Plan:
     """Reads the public halves of the current and next command keys."""
     enrolls: bool = False
     """Creates IoT things and certificates and attaches the device policy."""
+    cuts_connections: bool = False
+    """Closes the connections of agents, and deletes their sessions at the broker."""
     rotates: bool = False
     """Revokes an agent's old certificates."""
     updates: bool = False
@@ -70,6 +72,7 @@ PLANS: dict[str, Plan] = {
         signs_commands=True,
         reads_public_keys=True,
         enrolls=True,
+        cuts_connections=True,
         updates=True,
         assumes_roles=True,
         browses=True,
@@ -142,6 +145,7 @@ PLANS: dict[str, Plan] = {
             "refusals_table": "query delete",
         },
         signs_commands=True,
+        cuts_connections=True,
         reads_users=True,
         updates=True,
         publishes_events=True,

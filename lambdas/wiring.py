@@ -114,7 +114,13 @@ def lease_sweeper() -> "LeaseSweeper":
     """Return the sweeper of expired leases, run by the schedule."""
     from lambdas.transfers.lease_sweeper import LeaseSweeper
 
-    return LeaseSweeper(adapters.transfer_store(), transfer_writer(), stream_handler(), adapters.clock)
+    return LeaseSweeper(
+        adapters.transfer_store(),
+        transfer_writer(),
+        stream_handler(),
+        adapters.clock,
+        adapters.command_publisher().cut,
+    )
 
 
 @cache

@@ -73,7 +73,9 @@ class ControlPlaneFixture:
         self.report_handler = ReportHandler(
             self.store, self.writer, self.stream_handler, self.fleet, self.clock
         )
-        self.lease_sweeper = LeaseSweeper(self.store, self.writer, self.stream_handler, self.clock)
+        self.lease_sweeper = LeaseSweeper(
+            self.store, self.writer, self.stream_handler, self.clock, self.fleet.cut
+        )
         self._seen: set[tuple[str, str]] = set()
 
     def request(self, source: str, *destinations: str, **more: Any) -> str:
