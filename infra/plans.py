@@ -117,6 +117,7 @@ PLANS: dict[str, Plan] = {
         30,
         {"agents_table": "get update"},
         asynchronous=True,
+        reserved=20,  # a ceiling, too: all agents of a stage may connect again at once
     ),
     "OnChange": Plan(
         "lambdas.on_change.handler",

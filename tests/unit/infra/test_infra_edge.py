@@ -6,6 +6,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
+from infra.api import REQUESTS_PER_SECOND
 from infra.plans import MIN_CONCURRENCY, PLANS
 from infra.stage import Stage
 from lambdas.api.app import OPEN_ROUTES
@@ -109,6 +110,12 @@ def test_a_firewall_is_a_setting(guarded: Synthesized, real: Synthesized) -> Non
     assert not any("APIG3" in where for where in guarded.accepted), "no excuse where none is needed"
 
 
+SECONDS_PER_REQUEST = 0.5
+"""Seconds that one request of the API may take on average before the others wait."""
+SHARDS = 4
+"""Shards of the stream of a new on-demand table, each read in parallel."""
+
+
 def reserved(stage: Synthesized) -> dict[str, int]:
     return {
         one["Description"].rpartition(": ")[2]: one["ReservedConcurrentExecutions"]
@@ -121,9 +128,15 @@ def test_what_must_not_starve_has_executions_of_its_own(guarded: Synthesized, re
     """Reports of thousands of agents come at once; the API, the minute's work and the stream go on."""
     kept = reserved(guarded)
     assert kept["lambdas.on_schedule.handler"] == 1, "one minute's work at a time"
-    assert {"lambdas.api.handler.handler", "lambdas.on_change.handler", "lambdas.on_report.handler"} <= set(
-        kept
-    )
+    assert kept["lambdas.api.handler.handler"] >= REQUESTS_PER_SECOND * SECONDS_PER_REQUEST
+    [batches] = [
+        one["ParallelizationFactor"]
+        for one in guarded.properties("AWS::Lambda::EventSourceMapping")
+        if one.get("ParallelizationFactor", 1) > 1
+    ]
+    assert kept["lambdas.on_change.handler"] >= SHARDS * batches
+    has_ceiling = {plan.handler for plan in PLANS.values() if plan.asynchronous}
+    assert has_ceiling <= set(kept), "what waits in Lambda's queue comes all at once"
     assert sum(kept.values()) + 100 == MIN_CONCURRENCY
     assert reserved(real) == {}, "a new account has ten, of which nothing can be reserved"
 
