@@ -3,15 +3,21 @@
 import asyncio
 import json
 import os
+import re
 import socket
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatch
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from urllib.parse import urlsplit
 
+import boto3
 import httpx
 import pytest
+from botocore.config import Config as BotoConfig
 
 from agent import run
 from agent.cloud import http
@@ -21,7 +27,10 @@ from agent.cloud.proxy import Proxy, ProxyError, open_tunnel, proxy_for, use_con
 from agent.config import Config, NetworkConfig
 from agent.errors import HostError
 from agent.rclone.process import RcloneProcess, inherited_environment
+from agent.rclone.s3_process import S3RcloneProcess
+from events.commands import S3Route
 from events.topics import Topics
+from events.views import CredentialsView
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.fakes_agent import THING
 from tests.support.tls_front import TlsFront
@@ -150,6 +159,41 @@ def test_rclone_takes_the_same_proxy_without_naming_its_password(api, credential
         assert output == b"film.mov\n", errors
         assert PASSWORD.encode() not in arguments + errors
         assert {tunnel.target for tunnel in proxy.tunnels} == {(API, 443)}
+
+
+def issued(_: str, /, **__: object) -> CredentialsView:
+    end = datetime.now(UTC) + timedelta(hours=1)
+    return CredentialsView(
+        access_key_id="a", secret_access_key="b", session_token="c", expires_at=end, region="", endpoint=None
+    )
+
+
+@pytest.mark.parametrize(
+    ("region", "bucket"),
+    [("eu-central-1", "my-media"), ("eu-central-1", "my.media"), ("us-east-1", "my-media")],
+)
+def test_the_guide_lists_the_names_that_agents_ask_for(proxy_variables, region, bucket):
+    """A company lets out what docs/guides/network.md lists, and no more."""
+    guide = Path("docs/guides/network.md").read_text().partition("## Names for an allow-list")[2]
+    names = re.findall(r"`([a-z0-9.*A-Z-]+\.(?:com|net|org))`", guide.partition("A test compares")[0])
+    listed = [name.replace("REGION", region) for name in names]
+    with ConnectProxy({}) as proxy:
+        configure(proxy)
+        rclone = S3RcloneProcess("hop", S3Route(region=region), issued)
+        rclone.spawn("lsf", f"s3:{bucket}/", "--retries", "1", "--low-level-retries", "1").communicate()
+        rclone.close()
+        asked = {name for (name, _), _ in proxy.refused}
+    s3 = boto3.client(
+        "s3",
+        region_name=region,
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+        config=BotoConfig(signature_version="s3v4", s3={"addressing_style": "virtual"}),
+    )
+    url = s3.generate_presigned_url("put_object", Params={"Bucket": "manifests", "Key": "a"})
+    assert asked, "rclone takes the proxy"
+    asked |= {urlsplit(url).hostname, *(name.replace("eu-central-1", region) for name in (BROKER_NAME, API))}
+    assert {name for name in asked if not any(fnmatch(name, one) for one in listed)} == set()
 
 
 def test_names_of_the_company_are_reached_directly(proxy_variables):
