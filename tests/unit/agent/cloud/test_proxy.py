@@ -21,6 +21,7 @@ from botocore.config import Config as BotoConfig
 
 from agent import run
 from agent.cloud import http
+from agent.cloud.live_link import LiveLink
 from agent.cloud.messages import Connected, Disconnected
 from agent.cloud.mqtt_link import MqttLink
 from agent.cloud.proxy import Proxy, ProxyError, open_tunnel, proxy_for, use_configured
@@ -34,7 +35,7 @@ from events.views import CredentialsView
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.fakes_agent import THING
 from tests.support.tls_front import TlsFront
-from tests.support.waiting import HANG_TIMEOUT_S
+from tests.support.waiting import HANG_TIMEOUT_S, until
 from tests.unit.agent.conftest import BROKER_NAME
 
 BROKER = BROKER_NAME, 443
@@ -132,6 +133,15 @@ def test_https_takes_the_same_proxy_and_this_machine_none(api, credentials, prox
             client.get("health")
         assert len(proxy.tunnels) == 1
         assert proxy.refused == []
+
+
+async def test_live_progress_takes_the_same_proxy(proxy_variables):
+    with ConnectProxy({}) as proxy:
+        configure(proxy)
+        with LiveLink(f"wss://{BROKER_NAME}/mqtt?signed", "viewer", ("progress",)) as link:
+            await until(lambda: proxy.refused)
+            assert not link.connected
+    assert proxy.refused[0] == (BROKER, 403)
 
 
 def test_a_host_that_registers_is_told_that_the_proxy_is_in_the_way(tmp_path, credentials, proxy_variables):
