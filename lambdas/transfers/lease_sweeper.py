@@ -81,9 +81,9 @@ class LeaseSweeper:
         result = self._writer.change(transfer_id, one_hop(number, lease_expired, CROSSHAUL))
         if result.changed:
             logger.info("lease ran out", extra={"transfer_id": transfer_id, "hop": number})
-            new = result.transfer.hops[number]
-            if new.unanswered and new.unanswered % UNANSWERED_BEFORE_CUT == 0:
-                self._deaf.add(new.carrier)
+            requeued = result.transfer.hops[number]
+            if requeued.unanswered and requeued.unanswered % UNANSWERED_BEFORE_CUT == 0:
+                self._deaf.add(requeued.carrier)
             return
         self._stream_handler.advance(result.transfer)
         hop = self._store.hop(transfer_id, number)
