@@ -10,6 +10,12 @@ bandwidth_limit = 52428800            # bytes per second for all hops together; 
 listen = "0.0.0.0:4460"              # one firewall rule
 advertise = ["server-b.example:4460"] # default: this host's own address
 
+[network]                             # the way to AWS; the lane is always direct
+proxy = "http://proxy.example:3128"   # HTTP proxy (CONNECT) for MQTT, HTTPS and rclone; default: none
+proxy_credentials = "/etc/crosshaul/proxy-credentials"  # a file with user:password
+no_proxy = [".corp.example"]          # names that are reached directly
+mqtt_port = 443                       # or 8883; default: what the stage says
+
 [[bandwidth_windows]]                 # another limit at these hours; without `limit`: unlimited
 start = 20:00:00
 end = 06:00:00
@@ -27,6 +33,7 @@ access = "ro"                         # or "rw"
 directory = "team/media"              # default: all of it
 """
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -80,6 +87,42 @@ class LaneConfig(Request):
     """What peers are told to dial; if empty, this host's own address and the port of `listen`."""
 
 
+def _proxy(text: str) -> str:
+    """Check a proxy's address. It must have no credentials: every user of the host may read agent.toml."""
+    if "@" in text:
+        raise ValueError("write user and password into a file, and name it in proxy_credentials")
+    scheme, _, address = text.removesuffix("/").partition("://")
+    if scheme != "http" or not re.fullmatch(r"[A-Za-z0-9._:\[\]-]+", address):
+        raise ValueError("the proxy is not an HTTP proxy: write http://HOST:PORT")
+    split_endpoint(address)
+    return f"{scheme}://{address}"
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._:-]{1,253}", text):
+        raise ValueError(f"{text!r} is not a name: write host.example, or .example for all below it")
+    return text
+
+
+class NetworkConfig(Request):
+    """How the agent reaches AWS; agents reach each other directly in any case."""
+
+    mqtt_port: Literal[443, 8883] | None = None
+    """None: the port that the stage says."""
+    proxy: Annotated[str, AfterValidator(_proxy)] | None = None
+    """None: the one that the environment names (HTTPS_PROXY), if any."""
+    proxy_credentials: Directory | None = None
+    """A file with `user:password` that other users cannot read."""
+    no_proxy: Annotated[tuple[Annotated[str, AfterValidator(_name)], ...], Field(max_length=64)] = ()
+    """Names that are reached directly; one with a leading dot stands for all names below it."""
+
+    @model_validator(mode="after")
+    def _settings_of_a_proxy(self) -> "NetworkConfig":
+        if self.proxy is None and (self.proxy_credentials or self.no_proxy):
+            raise ValueError("proxy_credentials and no_proxy belong to a proxy: name it, too")
+        return self
+
+
 class RootConfig(Request):
     """A directory that locations may name."""
 
@@ -131,6 +174,7 @@ class Config(Request):
     bandwidth_windows: Annotated[tuple[BandwidthWindow, ...], Field(max_length=20)] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     lane: LaneConfig = LaneConfig()
+    network: NetworkConfig = NetworkConfig()
     roots: Annotated[tuple[RootConfig, ...], Field(min_length=1, max_length=64)]
     remotes: Annotated[tuple[RemoteConfig, ...], Field(max_length=64)] = ()
 

@@ -11,6 +11,9 @@
 #                         in agent.toml)
 # --listen     HOST:PORT  where other agents dial (default 0.0.0.0:4460)
 # --user       NAME       the account the agent runs under (default crosshaul; created if missing)
+# --proxy      URL        reach AWS through this HTTP proxy, also while installing: http://HOST:PORT
+# --proxy-credentials FILE  a file with user:password for the proxy; a copy is kept for the agent
+# --mqtt-port  443|8883   the broker's port, if not the one that the control plane names
 # --token-file FILE       the file with the one-time token, or with a rollout's token
 # --name       NAME       for a rollout: a name for the agent other than this host's
 # --dry-run               print what would be done, and change nothing
@@ -29,6 +32,7 @@ umask 022
 # keys are filled in here, so that the digest of this script covers all of them.
 kit='' package_part='' lock_part='' unit_part='' updater_part='' watch_part='' release_keys='' released_at='' rclone_parts='' rclone_own=''
 
+proxy='' proxy_credentials='' mqtt_port=''
 package='' lock='' api='' listen=0.0.0.0:4460 user=crosshaul prefix='' token_file='' name='' pinned_key='' roots=() verb=install dry=''
 here=$(cd "$(dirname "$0")" && pwd) scratch=''
 
@@ -41,12 +45,14 @@ while [ $# -gt 0 ]; do
     --help|-h) usage ;;
     --dry-run) dry=yes; shift ;;
     uninstall|release) verb=$1; shift ;;
-    --package|--lock|--api|--root|--listen|--user|--prefix|--token-file|--name|--release-key)
+    --package|--lock|--api|--root|--listen|--user|--prefix|--token-file|--name|--release-key|--proxy|--proxy-credentials|--mqtt-port)
       [ $# -ge 2 ] || die "$1 needs a value (see --help)"
       case $1 in
         --root) roots+=("$2") ;;
         --token-file) token_file=$2 ;;
         --release-key) pinned_key=$2 ;;
+        --proxy-credentials) proxy_credentials=$2 ;;
+        --mqtt-port) mqtt_port=$2 ;;
         *) printf -v "${1#--}" '%s' "$2" ;;
       esac
       shift 2 ;;
@@ -95,7 +101,48 @@ check() {
   case $api in ''|https://*) ;; *) is_loopback "$api" || die "--api $api: the token would be sent in plain text; use https://" ;; esac
   case $listen in *[\"\\]*|*[[:cntrl:]]*) die "--listen $listen: write it as HOST:PORT" ;; esac
   [ -z "$token_file" ] || [ -r "$token_file" ] || die "$token_file cannot be read"
+  check_network
   check_release_key
+}
+
+check_network() {
+  case $proxy in
+    '') [ -z "$proxy_credentials" ] || die "--proxy-credentials belongs to --proxy" ;;
+    *@*) die "--proxy: write user and password into a file, and name it by --proxy-credentials" ;;
+    *) [[ $proxy =~ ^http://[][A-Za-z0-9._:-]+:[0-9]+/?$ ]] || die "--proxy $proxy: write it as http://HOST:PORT" ;;
+  esac
+  [ -z "$proxy_credentials" ] || [ -r "$proxy_credentials" ] || die "$proxy_credentials cannot be read"
+  case $mqtt_port in ''|443|8883) ;; *) die "--mqtt-port $mqtt_port: write 443 or 8883" ;; esac
+  if [ -z "$proxy" ] && [ ! -e "$config" ] && [ -n "${https_proxy:-${HTTPS_PROXY:-}}" ]; then
+    say "the environment names a proxy, which the agent's service will not see: add --proxy"
+  fi
+}
+
+# What is fetched here takes the same way as the agent will: through --proxy, or the proxy of agent.toml. The
+# password gets into the environment of curl and pip, not into their arguments.
+use_proxy() {
+  [ -n "$proxy" ] || [ -e "$config" ] || return 0
+  local found url direct
+  found=$(python3 - "$config" "$proxy" "$proxy_credentials" <<'PY'
+import sys, tomllib
+from pathlib import Path
+from urllib.parse import quote
+config, proxy, credentials = sys.argv[1:]
+network = {}
+if not proxy:
+    network = tomllib.loads(Path(config).read_text()).get("network", {})
+    proxy, credentials = network.get("proxy", ""), network.get("proxy_credentials", "")
+user = ""
+if credentials:
+    name, colon, password = Path(credentials).read_text().rstrip("\r\n").partition(":")
+    if not colon or not name or "\n" in password:
+        sys.exit(f"install: {credentials} has no credentials of a proxy: write user:password on its only line")
+    user = f"{quote(name, safe='')}:{quote(password, safe='')}@"
+print(proxy.replace("://", f"://{user}"), ",".join(network.get("no_proxy", [])))
+PY
+  ) || die "the proxy cannot be used"
+  read -r url direct <<<"$found" || true
+  [ -z "$url" ] || export https_proxy="$url" HTTPS_PROXY="$url" no_proxy="$direct" NO_PROXY="$direct"
 }
 
 # A script of another publisher than the one that root has pinned here is not installed by itself.
@@ -207,11 +254,19 @@ make_account() {
 }
 
 write_config() {
-  if [ -e "$config" ]; then say "$config exists and is kept"; return; fi
+  if [ -e "$config" ]; then
+    say "$config exists and is kept"
+    [ -z "$proxy$mqtt_port" ] || grep -q '^\[network\]' "$config" || say "the agent does not use --proxy and --mqtt-port until you write them into $config, under [network]"
+    return
+  fi
   step "write $config" || return 0
   mkdir -p "$etc"
   {
     printf 'state = "%s"\n\n[lane]\nlisten = "%s"\n' "$state" "$listen"
+    [ -z "$proxy$mqtt_port" ] || printf '\n[network]\n'
+    [ -z "$proxy" ] || printf 'proxy = "%s"\n' "$proxy"
+    [ -z "$proxy_credentials" ] || printf 'proxy_credentials = "%s"\n' "$etc/proxy-credentials"
+    [ -z "$mqtt_port" ] || printf 'mqtt_port = %s\n' "$mqtt_port"
     local root
     for root in "${roots[@]}"; do
       printf '\n[[roots]]\npath = "%s"\naccess = "%s"\n' "${root%[:=]*}" "${root##*[:=]}"
@@ -219,6 +274,14 @@ write_config() {
   } > "$config.new"
   chmod 644 "$config.new"
   mv "$config.new" "$config"
+}
+
+# The agent's copy: its account alone may read it.
+keep_proxy_credentials() {
+  [ -n "$proxy_credentials" ] && step "keep the proxy's credentials in $etc/proxy-credentials" || return 0
+  install -D -m 600 "$proxy_credentials" "$etc/proxy-credentials.new"
+  [ -n "$prefix" ] || chown "$user:" "$etc/proxy-credentials.new"
+  mv "$etc/proxy-credentials.new" "$etc/proxy-credentials"
 }
 
 make_state() {
@@ -337,9 +400,11 @@ if [ "$verb" = release ]; then
   exit
 fi
 check
+use_proxy
 gather
 install_release
 make_account
+keep_proxy_credentials
 write_config
 make_state
 register

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from agent import VERSION, host_info, interpreter, lock, logs, state_disk, systemd
 from agent.cloud.messages import BrokerConnection, BrokerEndpoint
+from agent.cloud.proxy import proxy_for, use_configured
 from agent.command_keys import CommandKeys
 from agent.config import Config, read_config, split_endpoint
 from agent.errors import HostError
@@ -80,6 +81,8 @@ def register(
     """
     from agent.identity import enrollment  # keeps HTTP and certificates out of a running agent
 
+    use_configured(config.network)
+
     def describe(staged: Files) -> dict[str, object]:
         lane_certificate.ensure(staged.folder)
         return host_info.describe(config, staged.lane_certificate.read_text())
@@ -97,6 +100,7 @@ def run(config_path: Path, space_poll_interval_s: float = SPACE_POLL_INTERVAL_S)
     interpreter.tune()
     config = read_config(config_path)
     logs.set_up(config.log_level)
+    use_configured(config.network)
     files = Files(config.state)
     registration = read_registration(files)
     threading.excepthook = _log_thread
@@ -202,7 +206,7 @@ async def _serve(
     browse_remote = _lazily(partial(_remote_browser, registration, remotes))
     browser = Browser(config.roots, files.folder, browse_remote)
     keyring = Keyring(files.folder)
-    endpoint = partial(_endpoint, files, registration)
+    endpoint = partial(_endpoint, files, registration, config.network.mqtt_port)
     api_address = ApiAddress(registration, files)
     credentials = _lazily(partial(_credentials, keyring, registration, api_address))
     upload_manifest = _lazily(partial(_manifest_api, keyring, registration, api_address))
@@ -406,14 +410,18 @@ def _renew(registration: Registration, api: ApiAddress, keyring: Keyring) -> Gen
         return enrollment.renew(keyring, registration.agent_id, client)
 
 
-def _endpoint(files: Files, registration: Registration, keys: Generation) -> BrokerEndpoint:
+def _endpoint(
+    files: Files, registration: Registration, own_port: int | None, keys: Generation
+) -> BrokerEndpoint:
+    """Return the broker's endpoint; `own_port` is the port that this host has chosen."""
     return BrokerEndpoint(
         host=registration.mqtt_host,
-        port=registration.mqtt_port,
+        port=own_port or registration.mqtt_port,
         client_id=registration.thing,
         certificate=keys.device_certificate,
         key=keys.device_key,
         ca=files.ca if files.ca.exists() else None,
+        proxy=proxy_for(registration.mqtt_host),
     )
 
 

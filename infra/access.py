@@ -63,6 +63,7 @@ class Access:
         statements += self._change_notices(role) if plan.notifies_consoles else []
         statements += [_allow(["sqs:SendMessage"], self.retries.queue_arn)] if plan.schedules_retries else []
         statements += self._enrollment(role) if plan.enrolls else []
+        statements += self._connections(role) if plan.cuts_connections else []
         statements += (
             [_allow(["kms:GetPublicKey"], *self.state.command_keys.arns)] if plan.reads_public_keys else []
         )
@@ -129,23 +130,21 @@ class Access:
         return [_allow(["iot:Publish"], notices)]
 
     def _enrollment(self, role: iam.IRole) -> list[iam.PolicyStatement]:
-        things, clients = (iot_arn(role, f"{kind}/{self._topics.thing('*')}") for kind in ("thing", "client"))
-        certificates = iot_arn(role, "cert/*")
-        suppress_wildcards(
-            role,
-            "Any agent of this stage, its thing and its connection; people choose their names",
-            things,
-            clients,
-        )
+        certificates, things = iot_arn(role, "cert/*"), iot_arn(role, f"thing/{self._topics.thing('*')}")
+        suppress_wildcards(role, "Any agent of this stage; people choose their names", things)
         suppress_wildcards(role, "IoT chooses a certificate's id", certificates)
         suppress_wildcards(role, "IoT has no resource for these actions", "*")
         return [
             _allow(_verbs(*_NAMELESS_VERBS), "*"),
             _allow(_verbs("CreateThing", "DescribeThing", "DeleteThing"), things),
-            _allow(_verbs("DeleteConnection"), clients),
             _allow(_verbs("UpdateCertificate", "DeleteCertificate"), certificates),
             _allow(_verbs("AttachPolicy", "DetachPolicy"), self.stage.policy_targets(certificates)),
         ]
+
+    def _connections(self, role: iam.IRole) -> list[iam.PolicyStatement]:
+        clients = iot_arn(role, f"client/{self._topics.thing('*')}")
+        suppress_wildcards(role, "Any agent of this stage; people choose their names", clients)
+        return [_allow(_verbs("DeleteConnection"), clients)]
 
     def _rotation(self, role: iam.IRole) -> list[iam.PolicyStatement]:
         """Return the rights to revoke old certificates; they do not allow creating one."""

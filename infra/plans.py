@@ -26,6 +26,8 @@ class Plan:
     """Reads the public halves of the current and next command keys."""
     enrolls: bool = False
     """Creates IoT things and certificates and attaches the device policy."""
+    cuts_connections: bool = False
+    """Closes the connections of agents, and deletes their sessions at the broker."""
     rotates: bool = False
     """Revokes an agent's old certificates."""
     updates: bool = False
@@ -72,6 +74,7 @@ PLANS: dict[str, Plan] = {
         signs_commands=True,
         reads_public_keys=True,
         enrolls=True,
+        cuts_connections=True,
         updates=True,
         assumes_roles=True,
         browses=True,
@@ -116,6 +119,7 @@ PLANS: dict[str, Plan] = {
         30,
         {"agents_table": "get update"},
         asynchronous=True,
+        reserved=20,  # a ceiling, too: all agents of a stage may connect again at once
     ),
     "OnChange": Plan(
         "lambdas.on_change.handler",
@@ -157,6 +161,7 @@ PLANS: dict[str, Plan] = {
             "refusals_table": "query delete",
         },
         signs_commands=True,
+        cuts_connections=True,
         reads_users=True,
         updates=True,
         publishes_events=True,

@@ -245,6 +245,8 @@ class StageSettings(_Table):
     """Recipient of alarms."""
     concurrency: Annotated[StrictInt, AfterValidator(_concurrency)] | None = None
     """The account's quota of concurrent Lambda executions. None: none are reserved."""
+    mqtt_port: Literal[443, 8883] = 8883
+    """Port at which agents connect to the broker. A host may choose the other itself."""
     access_log: StrictBool = False
     """Whether API Gateway logs each request. The account must have a role for it."""
     requests_per_address: Annotated[StrictInt, Field(ge=MIN_WAF_REQUESTS, le=MAX_WAF_REQUESTS)] | None = None
@@ -375,11 +377,11 @@ def _parsed(key: str, value: Any, in_file: StageSettings) -> Any:
         return None
     if key in _SWITCHES:
         return {"yes": True, "no": False}.get(text, text)
-    return int(text) if key in _NUMBERS and re.fullmatch(r"-?[0-9]+", text) else text
+    return int(text) if key in _NUMBERS and re.fullmatch(r"-?(0|[1-9][0-9]*)", text) else text
 
 
 _SWITCHES = {"accessLog"}
-_NUMBERS = {"manifestDays", "rotateAfterDays", "commandKey", "concurrency", "requestsPerAddress"}
+_NUMBERS = {"manifestDays", "mqttPort", "rotateAfterDays", "commandKey", "concurrency", "requestsPerAddress"}
 
 
 def _explained(error: ValidationError, file: str, overridden: Iterable[str]) -> str:

@@ -72,7 +72,7 @@ class UserPool(Construct):
         if stage.settings.second_factor == "optional":
             suppress_finding(
                 self.pool,
-                "Whoever sets a second factor up is asked for it; secondFactor = "required" asks everybody",
+                'Whoever sets a second factor up is asked for it; secondFactor = "required" asks everybody',
                 "COG2",
             )
         suppress_finding(

@@ -170,10 +170,10 @@ class Stage:
         return "*" if self.embedded else certificates
 
     def endpoints(self) -> dict[str, Any]:
-        """Return the service addresses for agents and browsers; none if AWS's own apply."""
+        """Return the service addresses for agents and browsers; in AWS only the port that they choose."""
         here = self.embedded
         if here is None:
-            return {}
+            return {"mqtt_port": self.settings.mqtt_port}
         return {
             "mqtt_host": here.mqtt_host,
             "mqtt_port": here.mqtt_port,

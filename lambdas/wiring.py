@@ -115,7 +115,13 @@ def lease_sweeper() -> "LeaseSweeper":
     """Return the sweeper of expired leases and due retries, run by the schedule and for single hops."""
     from lambdas.transfers.lease_sweeper import LeaseSweeper
 
-    return LeaseSweeper(adapters.transfer_store(), transfer_writer(), stream_handler(), adapters.clock)
+    return LeaseSweeper(
+        adapters.transfer_store(),
+        transfer_writer(),
+        stream_handler(),
+        adapters.clock,
+        adapters.command_publisher().cut,
+    )
 
 
 @cache

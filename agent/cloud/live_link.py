@@ -13,6 +13,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from awscrt import io, mqtt5
 
+from agent.cloud.crt_proxy import proxy_options
+from agent.cloud.proxy import proxy_for
+
 _STOP_TIMEOUT_S = 3.0
 """Seconds to wait for the connection to close."""
 
@@ -51,6 +54,7 @@ class LiveLink:
         return mqtt5.ClientOptions(
             host_name="127.0.0.1" if _is_loopback(host) else host,
             port=address.port or (443 if secure else 80),
+            http_proxy_options=proxy_options(proxy_for(host)) if secure else None,
             tls_ctx=io.ClientTlsContext(io.TlsContextOptions()) if secure else None,
             websocket_handshake_transform=_presigned(address),
             connect_options=mqtt5.ConnectPacket(client_id=client_id, keep_alive_interval_sec=30),

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from agent.cloud.proxy import Proxy
+
 
 class LinkError(Exception):
     """A message did not reach the broker; try again when connected."""
@@ -53,6 +55,8 @@ class BrokerEndpoint:
     key: Path
     ca: Path | None
     """None: the system's trust store."""
+    proxy: Proxy | None = None
+    """None: the broker is reached directly."""
 
 
 class BrokerConnection(Protocol):

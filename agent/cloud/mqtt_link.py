@@ -18,6 +18,7 @@ from awscrt import mqtt5
 from awscrt.exceptions import AwsCrtError
 from awsiot import mqtt5_client_builder
 
+from agent.cloud.crt_proxy import proxy_options
 from agent.cloud.messages import (
     BrokerEndpoint,
     Connected,
@@ -160,7 +161,8 @@ class MqttLink:
             str(endpoint.certificate),
             str(endpoint.key),
             endpoint="127.0.0.1" if endpoint.host.endswith(".localhost") else endpoint.host,
-            port=endpoint.port,
+            port=endpoint.port,  # at 443 awscrt asks by ALPN for MQTT, since AWS serves HTTPS there, too
+            http_proxy_options=proxy_options(endpoint.proxy),
             ca_filepath=str(endpoint.ca) if endpoint.ca else None,
             client_id=endpoint.client_id,
             keep_alive_interval_sec=KEEP_ALIVE_S,
@@ -236,12 +238,16 @@ class MqttLink:
         task.add_done_callback(self._tasks.discard)
 
     async def _subscribe_all(self, session_present: bool) -> None:
-        """Subscribe, unless the session has the subscription already.
+        """Subscribe at every connection, whatever the broker says of its session.
 
-        Some brokers would deliver twice after a second subscription. The optional topics may be newer than
-        the session, and receiving their messages twice does no harm.
+        The session may never have had the subscription, if the connection broke before it was granted, or may
+        have lost it: the agent would then report and never hear. Some brokers deliver twice after a second
+        subscription, so the first one is removed. What is published in between is lost; the Hello that
+        follows brings it again.
         """
-        granted = session_present or await self._subscribe(self._subscription)
+        if session_present:
+            await self._unsubscribe(self._subscription, *self._optional_topics)
+        granted = await self._subscribe(self._subscription)
         while not granted:
             await asyncio.sleep(RESUBSCRIBE_DELAY_S)
             granted = await self._subscribe(self._subscription)
@@ -249,6 +255,12 @@ class MqttLink:
             await self._subscribe(topic)
         self._is_up.set()
         self._events.put_nowait(Connected(session_present, self._certificate))
+
+    async def _unsubscribe(self, *topics: str) -> None:
+        try:
+            await self._await(self._client.unsubscribe(mqtt5.UnsubscribePacket(list(topics))))
+        except LinkError as error:
+            log.info("subscriptions not removed", extra={"reason": str(error)})
 
     async def _subscribe(self, topic: str) -> bool:
         packet = mqtt5.SubscribePacket([mqtt5.Subscription(topic, mqtt5.QoS.AT_LEAST_ONCE)])

@@ -95,6 +95,11 @@ class HostEnrollment:
                 f"the control plane refused: {problem.details.detail}",
                 problem.details.advice or "ask an administrator for a new token",
             ) from problem
+        except httpx.ProxyError as error:
+            raise HostError(
+                f"the proxy does not let {api_url} through: {error}",
+                "correct proxy and proxy_credentials in agent.toml, or the list of names in the proxy",
+            ) from error
         except (httpx.TransportError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise HostError(
                 f"{api_url} does not answer: {error}",

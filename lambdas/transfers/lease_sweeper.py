@@ -4,8 +4,10 @@ They are found by the sparse index `due`, so an idle table costs one empty query
 the minute: its hop is checked when it is due. The sweep finds those whose message was lost.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 
+from events.base import AgentId
 from lambdas.domain.errors import StaleError, TransferUnknownError
 from lambdas.domain.hop_changes import lease_expired, rescheduled
 from lambdas.domain.timeline import CROSSHAUL
@@ -21,16 +23,29 @@ MAX_RUN_TIME = timedelta(seconds=40)
 """Duration after which a sweep stops, since the next one is due soon."""
 
 
+UNANSWERED_BEFORE_CUT = 2
+"""Offers in a row that an agent leaves unanswered until its connection is closed, and again after as many."""
+
+
 class LeaseSweeper:
     """Handles overdue hops."""
 
     def __init__(
-        self, store: TransferStore, writer: TransferWriter, stream_handler: StreamHandler, clock: Clock
+        self,
+        store: TransferStore,
+        writer: TransferWriter,
+        stream_handler: StreamHandler,
+        clock: Clock,
+        cut: Callable[[AgentId], None],
     ) -> None:
+        """Create a sweeper; `cut` ends an agent's connection and its session at the broker."""
         self._store = store
         self._writer = writer
         self._stream_handler = stream_handler
         self._clock = clock
+        self._cut = cut
+        self._deaf: set[AgentId] = set()
+        """Agents that seem not to receive commands, since the last sweep."""
 
     def sweep(self) -> int:
         """Handle every overdue hop and return how many; failures do not stop the others.
@@ -47,6 +62,7 @@ class LeaseSweeper:
             if failure := self._try(key):
                 failures.append(failure)
         count("HopsOverdue", done)
+        self._cut_deaf()
         if failures:
             raise ExceptionGroup("hops that could not be swept", failures)
         return done
@@ -71,9 +87,24 @@ class LeaseSweeper:
         result = self._writer.change(transfer_id, one_hop(number, lease_expired, CROSSHAUL))
         if result.changed:
             logger.info("lease ran out", extra={"transfer_id": transfer_id, "hop": number})
+            requeued = result.transfer.hops[number]
+            if requeued.unanswered and requeued.unanswered % UNANSWERED_BEFORE_CUT == 0:
+                self._deaf.add(requeued.carrier)
             return
         self._stream_handler.advance(result.transfer)
         hop = self._store.hop(transfer_id, number)
         new = rescheduled(hop, self._clock()) if hop else None
         if hop and new and new != hop:
             self._store.update_hop(hop, new)
+
+    def _cut_deaf(self) -> None:
+        """Disconnect agents that leave offers unanswered.
+
+        One that is online then connects again, without a session: it subscribes anew, and its Hello brings
+        what it has missed. Whatever has made it deaf, its own reports could still arrive.
+        """
+        while self._deaf:
+            agent_id = self._deaf.pop()
+            logger.warning("agent answers no offers: connection cut", extra={"agent_id": agent_id})
+            count("AgentsCut")
+            self._cut(agent_id)

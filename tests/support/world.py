@@ -74,7 +74,10 @@ class ControlPlaneFixture:
         self.report_handler = ReportHandler(
             self.store, self.writer, self.stream_handler, self.fleet, self.clock
         )
-        self.lease_sweeper = LeaseSweeper(self.store, self.writer, self.stream_handler, self.clock)
+        self.lease_sweeper = LeaseSweeper(
+            self.store, self.writer, self.stream_handler, self.clock, self.fleet.cut
+        )
+        self._dynamodb = boto3.client("dynamodb", REGION)  # making one takes longer than all its calls
         self._seen: set[tuple[str, str]] = set()
 
     def request(self, source: str, *destinations: str, **more: Any) -> str:
@@ -90,7 +93,7 @@ class ControlPlaneFixture:
 
     def new_rows(self) -> list[dict[str, Any]]:
         """Return new rows as the stream delivers them, deserialized, in the order of the timeline."""
-        items = boto3.client("dynamodb", REGION).scan(TableName=TABLE)["Items"]
+        items = self._dynamodb.scan(TableName=TABLE)["Items"]
         rows = [
             {name: TypeDeserializer().deserialize(value) for name, value in item.items()} for item in items
         ]

@@ -160,6 +160,7 @@ def update(
     The systemd unit crosshaul-update runs it.
     """
     from agent import lock, logs
+    from agent.cloud.proxy import use_configured
     from agent.updating import pinned_keys
     from agent.updating.installer import RESTART, installer, restarter
     from agent.updating.publisher_keys import PublisherKeys
@@ -172,6 +173,7 @@ def update(
         )
     settings = read_config(config)
     logs.set_up(settings.log_level)
+    use_configured(settings.network)
     releases = Releases(Path(f"{prefix}/opt/crosshaul"))
     environment = UpdaterEnvironment(
         installer(releases, prefix),

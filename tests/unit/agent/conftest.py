@@ -25,6 +25,9 @@ from tests.support.fakes_agent import THING
 from tests.support.hosts import Hosts
 from tests.support.waiting import HANG_TIMEOUT_S
 
+REGION = "eu-central-1"
+BROKER_NAME = f"a1b2c3-ats.iot.{REGION}.amazonaws.com"
+"""The broker's name in AWS, which its certificate has; only a proxy of a test knows where it is."""
 MINISTACK = Path(__file__).parents[3] / ".crosshaul/cloud-env/bin/ministack"
 
 
@@ -56,6 +59,8 @@ class Cloud:
             "GATEWAY_PORT": str(self.port),
             "IOT_MTLS_PORT": str(self.mqtt_port),
             "IOT_RETRANSMIT_SECONDS": "2",
+            "MINISTACK_REGION": REGION,
+            "MINISTACK_HOST": "amazonaws.com",  # the broker's certificate has AWS's name, too
         }
         with (self.folder / "cloud.log").open("ab") as log:
             self.process = subprocess.Popen([MINISTACK], env=env, stdout=log, stderr=log, cwd=self.folder)
@@ -80,7 +85,7 @@ class Cloud:
 
     def client(self, service: str):
         keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        return boto3.client(service, region_name="eu-central-1", endpoint_url=self.url, **keys)
+        return boto3.client(service, region_name=REGION, endpoint_url=self.url, **keys)
 
 
 @pytest.fixture
@@ -105,6 +110,15 @@ async def cloud(tmp_path):
         yield cloud
     finally:
         cloud.stop()
+
+
+@pytest.fixture
+def proxy_variables(monkeypatch):
+    """Let a test name a proxy in the environment, or the agent in its place, and remove it afterward."""
+    for name in ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    return monkeypatch
 
 
 @pytest.fixture

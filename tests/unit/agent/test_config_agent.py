@@ -55,6 +55,18 @@ ROOT = '[[roots]]\npath = "/data"\naccess = "ro"\n'
         ('[lane]\nlisten = "4460"\n' + ROOT, "lane.listen: '4460' is not host:port"),
         ('[lane]\nlisten = "x:99999"\n' + ROOT, "'x:99999' is not host:port"),
         ("hops_at_once = 0\n" + ROOT, "hops_at_once: "),
+        (
+            '[network]\nproxy = "http://ann:secret@proxy.example:3128"\n' + ROOT,
+            "user and password into a file",
+        ),
+        (
+            '[network]\nproxy = "https://proxy.example:3128"\n' + ROOT,
+            "network.proxy: the proxy is not an HTTP",
+        ),
+        ('[network]\nproxy = "http://proxy.example"\n' + ROOT, "is not host:port"),
+        ('[network]\nproxy_credentials = "/etc/x"\n' + ROOT, "belong to a proxy"),
+        ('[network]\nproxy = "http://p:1"\nno_proxy = ["a,b"]\n' + ROOT, "'a,b' is not a name"),
+        ("[network]\nmqtt_port = 1883\n" + ROOT, "network.mqtt_port: is not one of 443 or 8883"),
         ("= 5", "is not TOML"),
     ],
 )
@@ -64,6 +76,12 @@ def test_every_error_names_the_key(write, text, expected):
     assert expected in caught.value.message
     assert "agent.toml" in caught.value.message
     assert caught.value.advice
+
+
+def test_an_error_does_not_quote_the_password_of_a_proxy(write):
+    with pytest.raises(HostError) as caught:
+        read_config(write('[network]\nproxy = "http://ann:secret@proxy.example:3128"\n' + ROOT))
+    assert "secret" not in caught.value.message + caught.value.advice
 
 
 def test_errors_that_follow_from_another_are_left_out(write):

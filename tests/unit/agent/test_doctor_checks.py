@@ -6,6 +6,7 @@ import ssl
 import threading
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -19,13 +20,18 @@ from agent import doctor, host_info, lock
 from agent.cli.commands.host import app
 from agent.identity.enrollment import write_secret
 from agent.identity.registration import Files, Registration
+from tests.support.connect_proxy import ConnectProxy
 from tests.support.fakes_agent import AGENT, THING, Signer
 from tests.support.waiting import HANG_TIMEOUT_S
+from tests.unit.agent.conftest import BROKER_NAME
+
+USER = "ann:secret"
 
 
 def certificate(key, end: datetime) -> bytes:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    address = x509.IPAddress(ip_address("127.0.0.1"))
+    names = x509.SubjectAlternativeName([address, x509.DNSName(BROKER_NAME)])
     return (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -60,6 +66,7 @@ class Host:
     def write_config(self, **changes: str) -> None:
         root = changes.get("root", str(self.folder / "data"))
         text = f'state = "{self.files.folder}"\n[lane]\nlisten = "127.0.0.1:{self.port}"\n'
+        text += changes.get("network", "")
         self.config.write_text(text + f'[[roots]]\npath = "/data"\naccess = "rw"\ndirectory = "{root}"\n')
 
     def write_files(self, end: datetime) -> None:
@@ -77,15 +84,15 @@ class Host:
             path.unlink(missing_ok=True)
             write_secret(path, content)
 
-    def register(self) -> None:
+    def register(self, mqtt_host: str = "127.0.0.1", mqtt_port: int = 0) -> None:
         self.files.registration_file.write_text(
             Registration(
                 agent_id=AGENT,
                 thing=THING,
                 api_url=f"http://127.0.0.1:{free_port()}",
                 stage="local",
-                mqtt_host="127.0.0.1",
-                mqtt_port=self.mqtt_port,
+                mqtt_host=mqtt_host,
+                mqtt_port=mqtt_port or self.mqtt_port,
                 verification_keys=(Signer().jwk,),
                 registered_at=datetime.now(UTC),
             ).model_dump_json()
@@ -130,6 +137,68 @@ def test_valid_state_is_ok_and_an_unreachable_api_is_reported(host):
     assert "TLSv1" in checks["broker"].found
     assert checks["registration"].found == "server-b, stage local, client id crosshaul:local:server-b"
     assert all(check.advice for check in checks.values() if not check.ok)
+
+
+def behind(proxy: ConnectProxy, credentials: Path | None = None) -> str:
+    named = f'proxy_credentials = "{credentials}"\n' if credentials else ""
+    return f'[network]\nproxy = "{proxy.url}"\n{named}'
+
+
+def test_through_a_proxy_the_broker_is_reached_with_the_port_that_the_host_has_chosen(host, proxy_variables):
+    host.register(BROKER_NAME, 8883)
+    credentials = host.folder / "credentials"
+    write_secret(credentials, USER.encode())
+    with ConnectProxy({(BROKER_NAME, 443): host.mqtt_port}, USER) as proxy:
+        host.write_config(network=f"{behind(proxy, credentials)}mqtt_port = 443\n")
+        broker = host.serve_tls()
+        checks = host.examine()
+        broker.join(HANG_TIMEOUT_S)
+    assert checks["proxy"].found == f"127.0.0.1:{proxy.port}, with credentials"
+    assert checks["broker"].ok, checks["broker"].found
+    assert f"{BROKER_NAME}:443 through 127.0.0.1:{proxy.port}, TLSv1" in checks["broker"].found
+    assert proxy.tunnels[-1].asks_for("x-amzn-mqtt-ca")
+
+
+def test_where_only_443_is_let_through_the_advice_is_to_set_it(host, proxy_variables):
+    host.register(BROKER_NAME, 8883)
+    with ConnectProxy({(BROKER_NAME, 443): host.mqtt_port}) as proxy:
+        host.write_config(network=behind(proxy))
+        broker = host.serve_tls()
+        check = host.examine()["broker"]
+        broker.join(HANG_TIMEOUT_S)
+    assert f"refuses {BROKER_NAME}:8883: 403" in check.found
+    assert "set mqtt_port = 443 under [network] in agent.toml" in check.advice
+
+
+def test_a_proxy_that_wants_a_password_is_told_from_one_that_has_no_way_there(host, proxy_variables):
+    host.register(BROKER_NAME, 443)
+    with ConnectProxy({(BROKER_NAME, 443): host.mqtt_port}, USER) as proxy:
+        host.write_config(network=behind(proxy))
+        check = host.examine()["broker"]
+    assert "407" in check.found
+    assert "network.proxy_credentials" in check.advice
+    with ConnectProxy({}) as proxy:
+        host.write_config(network=behind(proxy))
+        check = host.examine()["broker"]
+    assert "403" in check.found
+    assert "docs/guides/network.md" in check.advice
+
+
+def test_a_proxy_or_its_credentials_that_cannot_be_used_end_the_checks_of_the_network(host, proxy_variables):
+    host.write_config(network=f'[network]\nproxy = "http://127.0.0.1:{free_port()}"\n')
+    checks = host.examine()
+    assert "does not answer" in checks["proxy"].found
+    assert "network.proxy" in checks["proxy"].advice
+    assert "broker" not in checks
+    credentials = host.folder / "credentials"
+    credentials.write_text(USER)
+    credentials.chmod(0o644)
+    host.write_config(
+        network=f'[network]\nproxy = "http://127.0.0.1:1"\nproxy_credentials = "{credentials}"\n'
+    )
+    check = host.examine()["proxy"]
+    assert (check.ok, check.advice) == (False, f"chmod 600 {credentials}")
+    assert "secret" not in check.found
 
 
 def test_a_wrong_configuration_ends_the_examination(host):

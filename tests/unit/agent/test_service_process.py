@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,8 +22,10 @@ from agent.identity.registration import Files, Registration
 from agent.status import overview
 from events.commands import Browse, Retire
 from events.topics import Topics
+from tests.support.connect_proxy import ConnectProxy
 from tests.support.fakes_agent import AGENT, THING, Signer
 from tests.support.waiting import HANG_TIMEOUT_S
+from tests.unit.agent.conftest import BROKER_NAME
 
 CROSSHAUL = Path(sys.executable).with_name("crosshaul")
 SIGNER = Signer()
@@ -110,6 +113,11 @@ class Host:
 
     async def ended(self) -> int:
         return await asyncio.to_thread(self.process.wait, HANG_TIMEOUT_S)
+
+    @property
+    def arguments(self) -> bytes:
+        """The process's command line, which every user of the host can read."""
+        return Path(f"/proc/{self.process.pid}/cmdline").read_bytes()
 
     @property
     def limits(self) -> str:
@@ -208,3 +216,42 @@ async def test_roots_are_read_again_on_sighup(host, tmp_path):
     host.process.send_signal(1)
     await host.logs("roots stay as they were")
     assert host.process.poll() is None
+
+
+async def test_behind_a_company_s_proxy_the_agent_works_and_shows_its_password_to_nobody(
+    tmp_path, cloud, endpoint
+):
+    """The broker is known by AWS's name and behind port 443 alone; rclone and doctor take the same way."""
+    credentials = tmp_path / "proxy-credentials"
+    write_secret(credentials, b"server-b:not-for-everybody\n")
+    host = Host(tmp_path, cloud, replace(endpoint, host=BROKER_NAME, port=8883))
+    with ConnectProxy({(BROKER_NAME, 443): cloud.mqtt_port}, "server-b:not-for-everybody") as proxy:
+        text = host.config.read_text()
+        host.config.write_text(
+            f'{text}[network]\nmqtt_port = 443\nproxy = "{proxy.url}"\nproxy_credentials = "{credentials}"\n'
+        )
+        host.start()
+        try:
+            await host.connected()
+            arguments = host.arguments
+            _, output = await host.run("doctor")
+            host.send(Browse(request_id="r", path="/data"))
+            await host.logs("kind=browse")
+        finally:
+            host.process.kill()
+            host.process.wait()
+    assert f"ok    broker: {BROKER_NAME}:443 through 127.0.0.1:{proxy.port}" in output
+    assert b"not-for-everybody" not in arguments + output.encode() + host.log.encode()
+
+
+async def test_an_agent_without_the_password_of_its_proxy_says_so_and_is_not_started_again(
+    tmp_path, cloud, endpoint
+):
+    host = Host(tmp_path, cloud, endpoint)
+    text = host.config.read_text()
+    host.config.write_text(
+        f'{text}[network]\nproxy = "http://127.0.0.1:1"\nproxy_credentials = "{tmp_path}/none"\n'
+    )
+    code, output = await host.run("run")
+    assert code == Exit.REFUSED
+    assert f"{tmp_path}/none cannot be read" in output

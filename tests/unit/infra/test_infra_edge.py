@@ -7,6 +7,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
+from infra.api import REQUESTS_PER_SECOND
 from infra.plans import MIN_CONCURRENCY, PLANS
 from infra.stage import Stage
 from lambdas.api.app import OPEN_ROUTES
@@ -18,7 +19,13 @@ from tests.unit.infra.conftest import Synthesized, stage_in, synthesize
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
     """Return a real stage whose account has a known quota, with a firewall."""
-    context = {"stage": "prod", "concurrency": "1000", "requestsPerAddress": "3000", "accessLog": "yes"}
+    context = {
+        "stage": "prod",
+        "concurrency": "1000",
+        "requestsPerAddress": "3000",
+        "accessLog": "yes",
+        "mqttPort": "443",
+    }
     return synthesize(tmp_path_factory.mktemp("guarded"), context)
 
 
@@ -46,6 +53,15 @@ def test_each_request_is_logged_also_what_no_function_sees(guarded: Synthesized,
     assert not any("APIG1:" in where for where in guarded.accepted), "no excuse where none is needed"
     assert guarded.of_type("AWS::ApiGateway::Account") == real.of_type("AWS::ApiGateway::Account") == {}
     assert "AccessLogSetting" not in real.properties("AWS::ApiGateway::Stage")[0]
+
+
+def test_agents_are_told_the_port_that_the_stage_has_chosen(guarded: Synthesized, real: Synthesized) -> None:
+    for stage, port in ((guarded, "443"), (real, "8883")):
+        told = {
+            one["Environment"]["Variables"].get("CROSSHAUL_MQTT_PORT")
+            for one in stage.properties("AWS::Lambda::Function")
+        }
+        assert told == {port}
 
 
 @pytest.mark.parametrize("message", ['"Invalid \\"x\\" in body"', '" line\\n"', '"Unauthorized"'])
@@ -95,6 +111,12 @@ def test_a_firewall_is_a_setting(guarded: Synthesized, real: Synthesized) -> Non
     assert not any("APIG3" in where for where in guarded.accepted), "no excuse where none is needed"
 
 
+SECONDS_PER_REQUEST = 0.5
+"""Seconds that one request of the API may take on average before the others wait."""
+SHARDS = 4
+"""Shards of the stream of a new on-demand table, each read in parallel."""
+
+
 def reserved(stage: Synthesized) -> dict[str, int]:
     return {
         one["Description"].rpartition(": ")[2]: one["ReservedConcurrentExecutions"]
@@ -107,9 +129,15 @@ def test_what_must_not_starve_has_executions_of_its_own(guarded: Synthesized, re
     """Reports of thousands of agents come at once; the API, the minute's work and the stream go on."""
     kept = reserved(guarded)
     assert kept["lambdas.on_schedule.handler"] == 1, "one minute's work at a time"
-    assert {"lambdas.api.handler.handler", "lambdas.on_change.handler", "lambdas.on_report.handler"} <= set(
-        kept
-    )
+    assert kept["lambdas.api.handler.handler"] >= REQUESTS_PER_SECOND * SECONDS_PER_REQUEST
+    [batches] = [
+        one["ParallelizationFactor"]
+        for one in guarded.properties("AWS::Lambda::EventSourceMapping")
+        if one.get("ParallelizationFactor", 1) > 1
+    ]
+    assert kept["lambdas.on_change.handler"] >= SHARDS * batches
+    has_ceiling = {plan.handler for plan in PLANS.values() if plan.asynchronous}
+    assert has_ceiling <= set(kept), "what waits in Lambda's queue comes all at once"
     assert sum(kept.values()) + 100 == MIN_CONCURRENCY
     assert reserved(real) == {}, "a new account has ten, of which nothing can be reserved"
 
@@ -169,6 +197,7 @@ def stage_of(folder: Path, **context: Any) -> Stage:
         ),
         *(("concurrency", text) for text in ("10", "many", str(MIN_CONCURRENCY - 1), "-1000", "1e3")),
         *(("accessLog", text) for text in ("true", "Yes", "1")),
+        *(("mqttPort", text) for text in ("1883", "https", "0443")),
         *(("requestsPerAddress", text) for text in ("10", "99", "many", "2000000001", "-5")),
     ],
 )

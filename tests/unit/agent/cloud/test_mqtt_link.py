@@ -65,6 +65,17 @@ async def test_messages_in_both_directions_and_none_lost_while_offline(cloud, en
             expected.discard(await next_payload(link))
 
 
+async def test_however_often_it_connects_each_message_comes_once(cloud, endpoint):
+    for _ in range(3):
+        async with MqttLink(endpoint, TOPIC) as link:
+            await next_event(link.events(), Connected)
+    async with MqttLink(endpoint, TOPIC) as link:
+        assert (await next_event(link.events(), Connected)).session_present
+        await publish(cloud, b"once")
+        await publish(cloud, b"last")
+        assert [await next_payload(link), await next_payload(link)] == [b"once", b"last"]
+
+
 async def test_the_link_reconnects_when_the_broker_restarts(cloud, endpoint):
     async with MqttLink(endpoint, TOPIC) as link:
         events = link.events()

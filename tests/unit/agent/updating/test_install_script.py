@@ -14,13 +14,19 @@ from pathlib import Path
 
 import pytest
 
+from agent.cloud.proxy import read_credentials
+from agent.config import read_config
 from agent.doctor import enable_bbr
 from infra.kit import make
+from tests.support.connect_proxy import ConnectProxy
 from tests.support.kits import dependencies
+from tests.support.tls_front import TlsFront
 from tests.support.waiting import HANG_TIMEOUT_S
 
 SCRIPT = Path(__file__).parents[4] / "agent/install.sh"
 SOURCE = ("--package", "x.whl", "--lock", "agent.txt")
+ROOTED = (*SOURCE, "--root", "/data:ro")
+CONSOLE = "d111111abcdef8.cloudfront.net"
 
 
 def install(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -44,6 +50,9 @@ def test_help_names_every_option_and_no_code():
         "--token-file",
         "--name",
         "--release-key",
+        "--proxy",
+        "--proxy-credentials",
+        "--mqtt-port",
     ):
         assert option in process.stdout
     assert "set -e" not in process.stdout
@@ -67,6 +76,13 @@ def test_help_names_every_option_and_no_code():
         ((*SOURCE, "--root", "/data:ro", "--api", "http://localhost.example.org"), "in plain text"),
         ((*SOURCE, "--root", "/data:ro", "--api", "http://127.0.0.1@example.org/v1"), "in plain text"),
         ((*SOURCE, "--root", "/data:ro", "--api", "ftp://127.0.0.1/v1"), "in plain text"),
+        ((*ROOTED, "--proxy", "http://ann:secret@p.example:3128"), "user and password into a file"),
+        ((*ROOTED, "--proxy", "socks5://p.example:1080"), "write it as http://HOST:PORT"),
+        ((*ROOTED, "--proxy", 'http://p.example:1"\nroots = 1'), "write it as http://HOST:PORT"),
+        ((*ROOTED, "--proxy-credentials", "/etc/passwd"), "belongs to --proxy"),
+        ((*ROOTED, "--proxy", "http://p:1", "--proxy-credentials", "/none"), "/none cannot be read"),
+        ((*ROOTED, "--proxy", "http://p:1", "--proxy-credentials", "/dev/null"), "no credentials of a proxy"),
+        ((*ROOTED, "--mqtt-port", "1883"), "write 443 or 8883"),
         ((*SOURCE, "--root", "/data:ro", "--api", "https://api.example.org/v1"), "x.whl does not exist"),
         ((*SOURCE, "--root", "/data:ro", "--api", "http://a.localhost:4566/v1"), "x.whl does not exist"),
         ((*SOURCE, "--root", "/data:ro", "--api", "http://[::1]:4566/v1"), "x.whl does not exist"),
@@ -76,6 +92,7 @@ def test_wrong_arguments_are_reported_and_nothing_is_created(tmp_path, arguments
     process = install("--prefix", str(tmp_path), *arguments)
     assert process.returncode == 1
     assert text in process.stderr
+    assert "secret" not in process.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -163,6 +180,45 @@ def test_rclone_of_its_own_release_takes_the_place_of_the_packaged_one(tmp_path,
     [served] = folder.glob(f"install/*/rclone-{platform.machine()}")
     served.write_bytes(program + b"# ours")
     assert "has another digest than the published file" in install_release().stderr
+
+
+def test_behind_a_proxy_everything_is_fetched_through_it_and_the_agent_is_set_up_for_it(tmp_path, site):
+    url, folder = site
+    kit = make(f"https://{CONSOLE}", ("A" * 43,), dependencies(tmp_path))
+    for name, content in kit.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    given, prefix = tmp_path / "given", tmp_path / "prefix"
+    given.write_text("server-b:p@ss/word\n")
+    with (
+        TlsFront(tmp_path / "front", int(url.rpartition(":")[2]), CONSOLE) as front,
+        ConnectProxy({(CONSOLE, 443): front.port}, "server-b:p@ss/word") as proxy,
+    ):
+
+        def install_from_site(*options: str) -> str:
+            process = subprocess.run(
+                ["bash", folder / kit.script, "--prefix", prefix, *options],
+                env=os.environ
+                | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "CURL_CA_BUNDLE": str(front.ca)},
+                capture_output=True,
+                text=True,
+                timeout=HANG_TIMEOUT_S,
+                check=False,
+            )
+            return process.stdout + process.stderr
+
+        options = ("--proxy", proxy.url, "--proxy-credentials", str(given), "--mqtt-port", "443")
+        first = install_from_site("--root", f"{tmp_path}:ro", *options)
+        assert (prefix / "etc/crosshaul/agent.toml").exists(), first
+        downloads = len(proxy.tunnels)
+        assert downloads
+        install_from_site()
+        assert len(proxy.tunnels) == 2 * downloads, "the second time by agent.toml"
+        assert proxy.refused == []
+    config = read_config(prefix / "etc/crosshaul/agent.toml")
+    assert (config.network.proxy, config.network.mqtt_port) == (proxy.url, 443)
+    assert config.network.proxy_credentials == prefix / "etc/crosshaul/proxy-credentials"
+    assert read_credentials(config.network.proxy_credentials) == ("server-b", "p@ss/word")
 
 
 def test_the_script_is_valid_bash():

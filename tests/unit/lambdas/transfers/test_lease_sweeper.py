@@ -105,6 +105,31 @@ def test_only_hops_that_wait_for_a_time_are_checked_at_one(world: ControlPlaneFi
     assert world.retries.times == {}
 
 
+def test_an_agent_that_answers_no_offer_is_disconnected_so_that_it_subscribes_again(
+    world: ControlPlaneFixture,
+):
+    """It connects and reports, but the broker has lost what it subscribed to."""
+    first, second = (world.request("a:/data/", f"b:/archive/{number}/") for number in (1, 2))
+    offers = 0
+    while not world.fleet.cut_off:
+        world.stream()
+        offers += world.fleet.kinds().count(("b", "move"))
+        world.clock.forward(seconds=61)
+        world.lease_sweeper.sweep()
+        assert offers < 20
+    assert world.fleet.cut_off == ["b"], "once for both hops, and the source has not to answer"
+    assert offers == 4
+    for transfer_id in (first, second):
+        assert world.hop(transfer_id).state == HopState.QUEUED
+    world.clock.forward(minutes=20)
+    world.lease_sweeper.sweep()
+    for transfer_id in (first, second):
+        world.report(Started, world.hop(transfer_id))
+    world.clock.forward(minutes=20)
+    world.lease_sweeper.sweep()
+    assert world.fleet.cut_off == ["b"], "it hears again"
+
+
 def test_hops_of_absent_agents_are_looked_at_less_and_less_often(world: ControlPlaneFixture):
     world.agents.is_now("b", "offline")
     transfer_id = world.request("a:/data/", "b:/archive/")

@@ -1,0 +1,121 @@
+"""An HTTP proxy as companies have it: it opens tunnels (CONNECT) to the names and ports on its list alone.
+
+The names are real ones, which no resolver of a test knows: each leads to a port on loopback. A connection
+that arrives there has come through the proxy.
+"""
+
+import base64
+import socket
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from tests.support.waiting import HANG_TIMEOUT_S
+
+Target = tuple[str, int]
+"""Name and port that a client asks for."""
+
+
+@dataclass(frozen=True)
+class Tunnel:
+    """A tunnel that was opened."""
+
+    target: Target
+    hello: bytes
+    """The first bytes that the client sent: the ClientHello, if it speaks TLS."""
+
+    @property
+    def names_server(self) -> bool:
+        """Return whether the client named the target as the server that it wants (SNI)."""
+        return self.target[0].encode() in self.hello
+
+    def asks_for(self, protocol: str) -> bool:
+        """Return whether the client asked for a protocol (ALPN)."""
+        return bytes([len(protocol)]) + protocol.encode() in self.hello
+
+
+class ConnectProxy:
+    """Serves on a free port of loopback until the end of the `with`."""
+
+    def __init__(self, ways: Mapping[Target, int], credentials: str | None = None) -> None:
+        """Create a proxy with the port on loopback behind each target; `credentials`: `user:password`."""
+        self.tunnels: list[Tunnel] = []
+        self.refused: list[tuple[Target, int]] = []
+        """Targets that were refused, with the status."""
+        self._ways = ways
+        self._authorization = credentials and "Basic " + base64.b64encode(credentials.encode()).decode()
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        threading.Thread(target=self._run, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> "ConnectProxy":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                client, _ = self._server.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=[client], daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, suppress(OSError):
+            client.settimeout(HANG_TIMEOUT_S)
+            request = _head(client)
+            line, *headers = request.split("\r\n")
+            host, _, port = line.split(" ")[1].rpartition(":")
+            target = host.strip("[]"), int(port)
+            if status := self._refusal(target, headers):
+                self.refused.append((target, status))
+                client.sendall(f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode())
+                return
+            with socket.create_connection(("127.0.0.1", self._ways[target])) as server:
+                client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                hello = client.recv(65536)
+                self.tunnels.append(Tunnel(target, hello))
+                server.sendall(hello)
+                relay(client, server)
+
+    def _refusal(self, target: Target, headers: list[str]) -> int | None:
+        given = {name.lower(): value.strip() for name, _, value in (one.partition(":") for one in headers)}
+        if self._authorization and given.get("proxy-authorization") != self._authorization:
+            return 407
+        return None if target in self._ways else 403
+
+
+def _head(client: socket.socket) -> str:
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        byte = client.recv(1)
+        if not byte:
+            raise ConnectionResetError
+        head += byte
+    return head.decode().removesuffix("\r\n\r\n")
+
+
+def relay(one: socket.socket, other: socket.socket) -> None:
+    """Pass bytes on in both directions until both sides are done."""
+    back = threading.Thread(target=_pump, args=[other, one], daemon=True)
+    back.start()
+    _pump(one, other)
+    back.join()
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    source.settimeout(None)
+    with suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)

@@ -1,0 +1,155 @@
+"""A broker that speaks as much of MQTT 5 over mutual TLS as a link needs, and misbehaves as a test says."""
+
+import ipaddress
+import socket
+import ssl
+import struct
+import threading
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from agent.cloud.messages import BrokerEndpoint
+
+MAX_PACKET = 1000
+CONNECT, PUBLISH, SUBSCRIBE, UNSUBSCRIBE, PING = 1, 3, 8, 10, 12
+
+
+class Broker:
+    """It announces its limit, or only closes the connection; its word about sessions may be a lie."""
+
+    def __init__(
+        self, folder: Path, *, announces_limit: bool = True, claims_session: bool = False, deaf_for: int = 0
+    ) -> None:
+        """Create a broker that has its own certificate and its clients' in `folder`.
+
+        `claims_session`: it says at every connection that it has kept the session, and has none. For the
+        first `deaf_for` connections it grants subscriptions and forgets them.
+        """
+        write_certificates(folder)
+        self.deliveries = 0
+        """Messages that were delivered to a subscriber."""
+        self._folder = folder
+        self._announces_limit = announces_limit
+        self._claims_session = claims_session
+        self._deaf_for = deaf_for
+        self._connection: ssl.SSLSocket | None = None
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(folder / "device.pem", folder / "device.key")
+        self._context.load_verify_locations(folder / "ca.pem")
+        self._context.verify_mode = ssl.CERT_REQUIRED
+        self._server = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self._run, daemon=True).start()
+
+    @property
+    def endpoint(self) -> BrokerEndpoint:
+        """Return its address, with a client's certificate."""
+        keys = self._folder / "device.pem", self._folder / "device.key"
+        port = self._server.getsockname()[1]
+        return BrokerEndpoint("127.0.0.1", port, "server-b", *keys, ca=self._folder / "ca.pem")
+
+    def __enter__(self) -> "Broker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.close()
+
+    def cut(self) -> None:
+        """Close the connection, as DeleteConnection does, and forget the session."""
+        self._claims_session = False
+        if self._connection:
+            _send(self._connection, 0xE0, bytes([0x98, 0]))  # administrative action
+            self._connection.shutdown(socket.SHUT_RDWR)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                plain, _ = self._server.accept()
+            except OSError:
+                return
+            with suppress(OSError), self._context.wrap_socket(plain, server_side=True) as connection:
+                self._connection = connection
+                self._serve(connection, connection.makefile("rb"))
+
+    def _serve(self, connection, stream) -> None:
+        _packet(stream)
+        limit = b"\x27" + struct.pack(">I", MAX_PACKET) if self._announces_limit else b""
+        _send(connection, 0x20, bytes([self._claims_session, 0, len(limit)]) + limit)
+        is_deaf, self._deaf_for = self._deaf_for > 0, self._deaf_for - 1
+        while True:
+            kind, flags, body = _packet(stream)
+            if kind == SUBSCRIBE:
+                _send(connection, 0x90, body[:2] + b"\0\1")
+                if not is_deaf:
+                    self._deliver(connection, body)
+            elif kind == UNSUBSCRIBE:
+                _send(connection, 0xB0, body[:2] + b"\0\x11")  # no subscription existed
+            elif kind == PING:
+                _send(connection, 0xD0, b"")
+            elif kind == PUBLISH and len(body) > MAX_PACKET:
+                _send(connection, 0xE0, bytes([0x95, 0]))
+                return
+            elif kind == PUBLISH and flags & 0b110:
+                name = struct.unpack(">H", body[:2])[0]
+                _send(connection, 0x40, body[2 + name : 4 + name])
+
+    def _deliver(self, connection, subscribe: bytes) -> None:
+        """Deliver a message, as soon as there is a subscription, to its topic."""
+        length = struct.unpack(">H", subscribe[3:5])[0]
+        topic = subscribe[3 : 5 + length]
+        _send(connection, 0x30, topic + b"\0" + b"an offer")
+        self.deliveries += 1
+
+
+def _packet(stream) -> tuple[int, int, bytes]:
+    first = stream.read(1)
+    if not first:
+        raise ConnectionResetError
+    length, shift = 0, 0
+    while True:
+        digit = stream.read(1)[0]
+        length |= (digit & 127) << shift
+        shift += 7
+        if digit < 128:
+            return first[0] >> 4, first[0] & 15, stream.read(length)
+
+
+def _send(connection, first: int, body: bytes) -> None:
+    connection.sendall(bytes([first, len(body)]) + body)
+
+
+def _certificate(name: str, key, issuer: str, signer, *, is_ca: bool) -> bytes:
+    def name_of(text: str) -> x509.Name:
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+    now = datetime.now(UTC)
+    alternatives = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name_of(name))
+        .issuer_name(name_of(issuer))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
+        .sign(signer, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def write_certificates(folder: Path) -> None:
+    """Write an authority (ca.pem), and a key and certificate (device.*) for both sides."""
+    authority, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    (folder / "ca.pem").write_bytes(_certificate("ca", authority, "ca", authority, is_ca=True))
+    (folder / "device.pem").write_bytes(_certificate("broker", key, "ca", authority, is_ca=False))
+    pem, no_password = serialization.Encoding.PEM, serialization.NoEncryption()
+    (folder / "device.key").write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.TraditionalOpenSSL, no_password)
+    )
