@@ -70,9 +70,9 @@ def test_a_stage_may_require_a_second_factor_of_everybody(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("text", ["on", "yes", "Required"])
-def test_a_misspelt_second_factor_is_not_taken_for_optional(text: str) -> None:
+def test_a_misspelt_second_factor_is_not_taken_for_optional(tmp_path: Path, text: str) -> None:
     with pytest.raises(ValueError, match="secondFactor"):
-        stage_of(secondFactor=text)
+        stage_of(tmp_path, secondFactor=text)
 
 
 def test_there_is_time_to_install_an_authenticator_app(real: Synthesized, local: Synthesized) -> None:
