@@ -147,17 +147,16 @@ def build(home: Path) -> Environment:
     home.mkdir(parents=True, exist_ok=True)
     cloud = embedded.start(home)
     try:
-        deploy(cloud, home)
+        outputs = deploy(cloud, home)
         functions.warm(cloud)
-        return enter(home, StageAccess(cloud=cloud), USER)
+        return enter(home, StageAccess(cloud=cloud), outputs, USER)
     except BaseException:
         embedded.stop(cloud)
         raise
 
 
-def enter(home: Path, access: StageAccess, user: str) -> Environment:
+def enter(home: Path, access: StageAccess, outputs: Outputs, user: str) -> Environment:
     """Sign an administrator in at a stage that is deployed; the user is created."""
-    outputs = access.outputs()
     password = remembered_password(home / "password")
     create_user(access.client("cognito-idp"), outputs, user, password, "admin")
     operator = Operator(home / "operator")
@@ -175,9 +174,10 @@ def visited_stage(home: Path, stage: str, names: Collection[str]) -> Iterator[En
         RuntimeError: The stage has an agent of such a name, which would be replaced.
     """
     access, user = StageAccess(stage), f"acceptance-{secrets.token_hex(4)}@crosshaul.test"
+    outputs = access.outputs()
     with contextlib.ExitStack() as left:
-        left.callback(_delete_user, access, user)
-        visit = enter(home, access, user)
+        left.callback(_delete_user, access.client("cognito-idp"), outputs, user)
+        visit = enter(home, access, outputs, user)
         taken = {agent["agent_id"] for agent in visit.operator.json("agents")["agents"]} & set(names)
         if taken:
             raise RuntimeError(f"{stage} has agents named {', '.join(sorted(taken))}: use a stage of its own")
@@ -185,10 +185,9 @@ def visited_stage(home: Path, stage: str, names: Collection[str]) -> Iterator[En
         yield visit
 
 
-def _delete_user(access: StageAccess, name: str) -> None:
-    cognito = access.client("cognito-idp")
+def _delete_user(cognito: Any, outputs: Outputs, name: str) -> None:
     with contextlib.suppress(cognito.exceptions.UserNotFoundException):
-        cognito.admin_delete_user(UserPoolId=access.outputs().user_pool_id, Username=name)
+        cognito.admin_delete_user(UserPoolId=outputs.user_pool_id, Username=name)
 
 
 @contextlib.contextmanager

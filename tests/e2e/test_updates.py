@@ -105,7 +105,7 @@ def test_an_update_goes_from_the_canary_to_all_while_a_transfer_goes_on(hosts: H
         ("up-3", 2),
     ]
     fleet.minute()
-    until("the canary to be updated", lambda: hosts.versions()["up-1"] == "7.1.0", timeout_s=120)
+    until("the canary to be updated", lambda: hosts.versions()["up-1"] == "7.1.0", timeout_s=280)
     assert {hosts.versions()[name] for name in ("up-2", "up-3")} == {"0.1.0"}
     ended = hosts.until_ended(begun["update_id"])
     assert (ended["state"], ended["counts"]) == ("succeeded", {"succeeded": 3}), ended

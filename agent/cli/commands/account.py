@@ -43,7 +43,7 @@ def password() -> None:
 def reset_password(
     url: Annotated[
         str | None,
-        typer.Argument(metavar="[URL]", help="The console's address; default: where you last signed in."),
+        typer.Argument(metavar="URL", help="The console's address; default: where you last signed in."),
     ] = None,
     user: Annotated[
         str | None, typer.Option(envvar="CROSSHAUL_USER", help="User name; default: asked for.")

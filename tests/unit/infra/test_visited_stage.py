@@ -12,7 +12,7 @@ import pytest
 from moto import mock_aws
 
 from infra.local import environment
-from infra.local.deploy import create_user
+from infra.local.deploy import Outputs, create_user
 from infra.local.environment import Environment, StageAccess, visited_stage
 from infra.local.operator_session import Operator
 
@@ -60,8 +60,7 @@ def users(pool: str) -> list[str]:
 def visiting(
     monkeypatch: pytest.MonkeyPatch, home: Path, agents: list[str], removed: list[str]
 ) -> Iterator[Environment]:
-    def enter(home: Path, access: StageAccess, user: str) -> Environment:
-        outputs = access.outputs()
+    def enter(home: Path, access: StageAccess, outputs: Outputs, user: str) -> Environment:
         create_user(access.client("cognito-idp"), outputs, user, "For-9-minutes-only", "admin")
         operator = RecordingOperator(Path("unused"), agents, removed)
         return Environment(home, access, outputs, operator, "For-9-minutes-only", user)
