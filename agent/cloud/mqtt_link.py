@@ -200,7 +200,10 @@ class MqttLink:
 
     def _on_connect_failed(self, data: mqtt5.LifecycleConnectFailureData) -> None:
         code = data.connack_packet.reason_code if data.connack_packet else None
-        self._call_on_loop(self._on_down, Disconnected(_name(code) if code else _describe(data.exception)))
+        reason = _name(code) if code else _describe(data.exception)
+        if code is None and self._endpoint.proxy:  # awscrt may see only that the socket was closed
+            reason = f"not through the proxy {self._endpoint.proxy}: {reason}"
+        self._call_on_loop(self._on_down, Disconnected(reason))
 
     def _on_disconnected(self, data: mqtt5.LifecycleDisconnectData) -> None:
         code = data.disconnect_packet.reason_code if data.disconnect_packet else None

@@ -1,20 +1,14 @@
 """A broker that speaks as much of MQTT 5 over mutual TLS as a link needs, and misbehaves as a test says."""
 
-import ipaddress
 import socket
 import ssl
 import struct
 import threading
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
 from agent.cloud.messages import BrokerEndpoint
+from tests.support.certificates import certificate, new_key, private_pem
 
 MAX_PACKET = 1000
 CONNECT, PUBLISH, SUBSCRIBE, UNSUBSCRIBE, PING = 1, 3, 8, 10, 12
@@ -123,33 +117,9 @@ def _send(connection, first: int, body: bytes) -> None:
     connection.sendall(bytes([first, len(body)]) + body)
 
 
-def _certificate(name: str, key, issuer: str, signer, *, is_ca: bool) -> bytes:
-    def name_of(text: str) -> x509.Name:
-        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-    now = datetime.now(UTC)
-    alternatives = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name_of(name))
-        .issuer_name(name_of(issuer))
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
-        .sign(signer, hashes.SHA256())
-    )
-    return certificate.public_bytes(serialization.Encoding.PEM)
-
-
 def write_certificates(folder: Path) -> None:
     """Write an authority (ca.pem), and a key and certificate (device.*) for both sides."""
-    authority, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    (folder / "ca.pem").write_bytes(_certificate("ca", authority, "ca", authority, is_ca=True))
-    (folder / "device.pem").write_bytes(_certificate("broker", key, "ca", authority, is_ca=False))
-    pem, no_password = serialization.Encoding.PEM, serialization.NoEncryption()
-    (folder / "device.key").write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.TraditionalOpenSSL, no_password)
-    )
+    authority, key = new_key(), new_key()
+    (folder / "ca.pem").write_bytes(certificate(authority, authority, is_ca=True))
+    (folder / "device.pem").write_bytes(certificate(key, authority, "localhost", "127.0.0.1"))
+    (folder / "device.key").write_bytes(private_pem(key))

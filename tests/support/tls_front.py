@@ -4,14 +4,9 @@ import socket
 import ssl
 import threading
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
+from tests.support.certificates import certificate, new_key, private_pem
 from tests.support.connect_proxy import relay
 
 
@@ -54,30 +49,8 @@ class TlsFront:
 
     def _certificate(self, folder: Path, names: tuple[str, ...]) -> Path:
         """Write the authority's certificate, and a file with the front's key and certificate."""
-        authority, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-        alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
-        constraints = x509.BasicConstraints(ca=True, path_length=None)
-        ca = _builder("authority", authority.public_key()).add_extension(constraints, critical=True)
-        own = _builder("front", key.public_key()).add_extension(alternatives, critical=False)
-        pem = serialization.Encoding.PEM
-        self.ca.write_bytes(ca.sign(authority, hashes.SHA256()).public_bytes(pem))
-        private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        authority, key = new_key(), new_key()
+        self.ca.write_bytes(certificate(authority, authority, is_ca=True))
         file = folder / "front.pem"
-        file.write_bytes(private + own.sign(authority, hashes.SHA256()).public_bytes(pem))
+        file.write_bytes(private_pem(key) + certificate(key, authority, *names))
         return file
-
-
-def _builder(name: str, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    def name_of(text: str) -> x509.Name:
-        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(name_of(name))
-        .issuer_name(name_of("authority"))
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-    )

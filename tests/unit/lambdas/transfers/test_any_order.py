@@ -102,7 +102,7 @@ def credentials() -> Iterator[None]:
 
 
 @settings(
-    max_examples=15,
+    max_examples=10,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
