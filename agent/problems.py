@@ -61,6 +61,11 @@ NOT_READABLE = ProblemType(
     message="{path}: It cannot be read: {reason}.",
     advice="See the agent's log.",
 )
+SOURCE_UNREADABLE = replace(
+    NOT_READABLE,
+    message="{path} cannot be read at the source.",
+    advice="Check the disk of the source's server (dmesg), and whether the path is still that of a file.",
+)
 NOT_READABLE_BY_USER = replace(
     NOT_READABLE,
     message="{path}: The agent is not allowed to read it.",

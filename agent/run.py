@@ -38,7 +38,7 @@ from agent.movers import mover_for
 from agent.pull.bandwidth import BandwidthSchedule, SharedBandwidth
 from agent.pull.manifest_outbox import ManifestOutbox, ManifestUploader
 from agent.pull.mover import Credentials, HostResources
-from agent.pull.pull import discard_abandoned
+from agent.pull.pull import discard_abandoned, discard_hop
 from agent.quarantine import Quarantine
 from agent.remotes import Remotes
 from agent.service import Dependencies, Service
@@ -244,6 +244,7 @@ async def _serve(
                     deliver_manifests=ManifestUploader(manifests, upload_manifest).upload_manifests,
                     peer_paths=lane.peer_paths,
                     quarantine=Quarantine(files.folder),
+                    discard_hop=partial(discard_hop, roots, files.folder),
                     discard_abandoned=partial(_discard_abandoned, roots, files.folder, journal),
                 )
             )

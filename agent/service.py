@@ -20,7 +20,7 @@ from agent.config import Config
 from agent.hops.attempt import AttemptIntervals, Movers
 from agent.hops.commands import CommandHandlers, Commands, Lane
 from agent.hops.journal import Journal
-from agent.hops.manager import HopManager, Spawn
+from agent.hops.manager import DiscardHop, HopManager, Spawn
 from agent.hops.report_outbox import ReportOutbox, now
 from agent.identity.api_address import ApiAddress
 from agent.identity.registration import Registration
@@ -31,7 +31,7 @@ from agent.quarantine import Quarantine
 from agent.status import Status
 from agent.supervision import Supervisor, Work
 from agent.updating.update_jobs import UpdateJobs
-from events.base import LABEL, Problem
+from events.base import LABEL, HopId, Problem
 from events.commands import Browse, Command, Serve
 from events.progress import PeerReachability
 from events.reports import (
@@ -52,6 +52,10 @@ log = logging.getLogger(__name__)
 DEFAULT_INTERVALS = AttemptIntervals()
 LOOP_ANSWER_TIMEOUT_S = 5.0
 """Seconds that a thread of the lane waits for an answer from the event loop."""
+
+
+async def _discard_nothing(_: HopId) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,8 @@ class Dependencies:
     """Keeps the helper tasks running."""
     quarantine: Quarantine | None = None
     """Where damaged state is moved, to be reported. None: it is not reported."""
+    discard_hop: DiscardHop = _discard_nothing
+    """Removes what a hop that the journal does not know has left."""
     discard_abandoned: Callable[[], Coroutine[Any, Any, None]] | None = None
     """Removes what earlier hops have left; beside the other work, since a mount may hang."""
 
@@ -195,6 +201,7 @@ class Service:
                 trust=deps.command_keys.replace,
                 relocate=deps.api_address.request,
                 retire=self.stop,
+                discard=deps.discard_hop,
             ),
         )
 

@@ -127,7 +127,7 @@ def event_bus() -> "EventBus":
 def retry_queue() -> "RetryQueue":
     from lambdas.aws.retry_queue import RetryQueue
 
-    return RetryQueue(client("sqs"), settings().retry_queue_url, clock)
+    return RetryQueue(lambda: client("sqs"), settings().retry_queue_url, clock)
 
 
 @cache

@@ -13,7 +13,7 @@ from agent.cloud.command_verifier import CommandVerifier, TrustError, possibly_r
 from agent.cloud.messages import LinkError
 from agent.errors import HopError, unforeseen
 from agent.hops.journal import Journal
-from agent.hops.manager import HopManager
+from agent.hops.manager import DiscardHop, HopManager
 from agent.hops.record import on_move, on_stop
 from agent.hops.report_outbox import ReportOutbox, now
 from agent.problems import DESTINATION_UNREACHABLE
@@ -57,6 +57,8 @@ class CommandHandlers:
     trust: Callable[[Trust, str], None]
     relocate: Callable[[str], None]
     retire: Callable[[], None]
+    discard: DiscardHop
+    """Removes what a hop that the journal does not know has left on this host."""
 
 
 class Commands:
@@ -116,8 +118,11 @@ class Commands:
 
     async def _dispatch(self, command: Command) -> None:
         match command:
-            case Move() | Pause() | Cancel():
+            case Move() | Pause():
                 await self._hops.reconcile(command.hop_id)
+            case Cancel():
+                await self._hops.reconcile(command.hop_id)
+                await self._hops.discard_unknown(command.hop_id, self._handlers.discard)
             case Serve():
                 self._serve(command)
             case Release():

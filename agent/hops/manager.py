@@ -17,6 +17,7 @@ from agent.hops.journal import Journal
 from agent.hops.priority_semaphore import PrioritySemaphore
 from agent.hops.record import HopRecord
 from agent.hops.report_outbox import ReportOutbox
+from events.base import HopId
 from events.reports import AgentHop, Cancelled, Failed, Paused
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 LOCK_STRIPES = 64
 """Number of locks that all hops share: enough that they seldom wait for each other, and a fixed number."""
 
+DiscardHop = Callable[[HopId], Coroutine[Any, Any, None]]
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
@@ -74,6 +76,12 @@ class HopManager:
             record = self._journal.hop(hop_id)  # it may have ended while it was being stopped
             if record and not record.end:
                 await self._apply_desired_state(record)
+
+    async def discard_unknown(self, hop_id: HopId, discard: DiscardHop) -> None:
+        """Discard a canceled hop of which the journal has no record, since it was damaged and set aside."""
+        async with self._locks[hash(hop_id) % LOCK_STRIPES]:
+            if self._journal.hop(hop_id) is None:
+                await discard(hop_id)
 
     def records(self) -> tuple[AgentHop, ...]:
         """Return the hops to name in a Hello.

@@ -420,8 +420,15 @@ def _not_deleted(state: bytes, entry: FileEntry) -> Problem:
 
 
 def _not_readable(state: bytes, entry: FileEntry) -> Problem:
-    kinds = {wire.CHANGED: problems.SOURCE_CHANGED, wire.MISSING: problems.SOURCE_VANISHED}
-    return kinds.get(state, problems.SOURCE_PERMISSION_DENIED).problem(path=entry.path)
+    return _UNREAD.get(state, problems.SOURCE_UNREADABLE).problem(path=entry.path)
+
+
+_UNREAD = {
+    wire.CHANGED: problems.SOURCE_CHANGED,
+    wire.MISSING: problems.SOURCE_VANISHED,
+    wire.DENIED: problems.SOURCE_PERMISSION_DENIED,
+    wire.REPLACED: problems.REPLACED_BY_SPECIAL_FILE,
+}
 
 
 def _refusal(fields: list[object]) -> Problem:

@@ -11,7 +11,7 @@ from typing import Any
 
 import xxhash
 
-from agent.errors import HopError, problem_of
+from agent.errors import HopError, ReplacedError, problem_of
 from agent.files.digests import (
     DIGEST_BYTES,
     digest_of,
@@ -390,6 +390,10 @@ def _read_unchanged(tree: Tree, file: FileEntry, read: Callable[[int], bool]) ->
         descriptor = open_source(tree, file.path)
     except FileNotFoundError:
         return wire.MISSING
+    except PermissionError:
+        return wire.DENIED
+    except ReplacedError:
+        return wire.REPLACED
     except OSError:
         return wire.UNREADABLE
     try:

@@ -53,8 +53,11 @@ MAX_BODY_BYTES = 4 * MIB
 MAX_LINE_BYTES = MIB
 """Bytes of a manifest line: a path of 4,096 bytes is six times as long in JSON if it is not ASCII."""
 
-OK, CHANGED, MISSING, UNREADABLE, SAME = b"\0", b"\1", b"\2", b"\3", b"\4"
-"""State of a requested file. SAME: source and destination are the same file, so it was not deleted."""
+OK, CHANGED, MISSING, UNREADABLE = b"\0", b"\1", b"\2", b"\3"
+SAME, DENIED, REPLACED = b"\4", b"\5", b"\6"
+"""State of a requested file. SAME: source and destination are the same file: it was not deleted. DENIED: the
+source's agent may not read it. REPLACED: a directory, a pipe or the like is there now. UNREADABLE: another
+error, such as one of the disk."""
 PACK_HEADER_BYTES = 1 + DIGEST_BYTES
 
 REVERSE = "reverse"

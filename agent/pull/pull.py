@@ -85,6 +85,14 @@ def discard(
         dispose(ledger)
 
 
+async def discard_hop(roots: Roots, state: Path, hop_id: str) -> None:
+    """Remove what a hop has left of which no more than its id is known; if that fails, log it."""
+    try:
+        await in_thread(lambda: discard(roots, state, hop_id), lambda: None)
+    except (HopError, OSError) as error:
+        log.warning("partial files may be left", extra={"hop_id": hop_id, "reason": str(error)})
+
+
 def _sweep(roots: Roots, directories: PartialDirectories, hop_id: str) -> None:
     """Remove what is left of a hop; what cannot be reached now is removed at a later start."""
     if directories.sweep(roots, hop_id):

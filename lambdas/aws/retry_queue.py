@@ -1,5 +1,6 @@
 """Delay messages about due retries in SQS, which delivers each when its delay is over."""
 
+from collections.abc import Callable
 from datetime import datetime
 from math import ceil
 from typing import TYPE_CHECKING
@@ -18,8 +19,9 @@ MAX_DELAY_S = 900
 class RetryQueue:
     """Sends one delayed message for each retry."""
 
-    def __init__(self, sqs: "SQSClient", url: str, clock: Clock) -> None:
-        self._sqs = sqs
+    def __init__(self, make_sqs: Callable[[], "SQSClient"], url: str, clock: Clock) -> None:
+        """Use the client that `make_sqs` returns, from the first message on: most functions send none."""
+        self._make_sqs = make_sqs
         self._url = url
         self._clock = clock
 
@@ -30,7 +32,7 @@ class RetryQueue:
             ClientError: SQS rejects the message; the sweep checks the hop all the same.
         """
         delay_s = ceil((when - self._clock()).total_seconds())
-        self._sqs.send_message(
+        self._make_sqs().send_message(
             QueueUrl=self._url,
             MessageBody=DueRetry(hop_id=hop_id).model_dump_json(),
             DelaySeconds=min(max(delay_s, 0), MAX_DELAY_S),

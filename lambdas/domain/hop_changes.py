@@ -78,8 +78,8 @@ def refused(hop: Hop, problem: Problem, now: datetime) -> Hop:
 
 
 def rescheduled(hop: Hop, now: datetime) -> Hop:
-    """Return a queued or waiting hop whose check was due with its next: the longer it waits, the later."""
-    if hop.state not in {S.WAITING, S.QUEUED} or (hop.due_at and hop.due_at > now):
+    """Return a queued or waiting hop with its next check: the longer it waits, the later."""
+    if hop.state not in {S.WAITING, S.QUEUED}:
         return hop
     delay = min(max(now - hop.changed_at, FIRST_CHECK_DELAY), MAX_CHECK_DELAY)
     return replace(hop, due_at=now + delay)

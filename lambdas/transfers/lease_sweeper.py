@@ -92,9 +92,12 @@ class LeaseSweeper:
                 self._deaf.add(requeued.carrier)
             return
         self._stream_handler.advance(result.transfer)
-        hop = self._store.hop(transfer_id, number)
-        new = rescheduled(hop, self._clock()) if hop else None
-        if hop and new and new != hop:
+        hop, now = self._store.hop(transfer_id, number), self._clock()
+        if hop is None or (
+            hop.due_at and hop.due_at > now
+        ):  # a check that came early leaves the next as it is
+            return
+        if (new := rescheduled(hop, now)) != hop:
             self._store.update_hop(hop, new)
 
     def _cut_deaf(self) -> None:

@@ -7,19 +7,22 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
 from agent.backoff import Backoff
 from agent.command_keys import CommandKeys
-from agent.config import Config
+from agent.config import Config, RootConfig
 from agent.errors import HopError, HostError
+from agent.files.roots import Roots
 from agent.hops.attempt import AttemptIntervals, head
 from agent.hops.journal import Journal
 from agent.hops.record import HopRecord
 from agent.identity.api_address import ApiAddress
 from agent.identity.registration import Files
 from agent.lane.peer_paths import PeerPath, PeerPathCache
+from agent.pull.pull import discard_hop
 from agent.quarantine import Quarantine
 from agent.service import Dependencies, Service
 from agent.status import Status
@@ -59,6 +62,7 @@ class Host:
         self.peer_paths = PeerPathCache()
         self.stage_at = lambda url: a_registration(SIGNER).stage
         self.deliver_manifests = None
+        self.files = [RootConfig(path="/data", access="rw", directory=folder)]
         self.browse = lambda browse: Browsed(
             request_id=browse.request_id, entries=(DirectoryEntry(name="a", type="file", size=1),)
         )
@@ -90,6 +94,7 @@ class Host:
             deliver_manifests=self.deliver_manifests,
             supervisor=Supervisor(Backoff(first_s=0.01, max_s=0.02)),
             quarantine=Quarantine(self.folder),
+            discard_hop=partial(discard_hop, Roots(self.files), self.folder),
         )
 
     @asynccontextmanager
@@ -329,6 +334,21 @@ async def test_cancel_stops_discards_and_reports(host):
         host.link.down()
         host.link.up()
         assert (await host.link.wait_for_reports("hello", 2))[1].hops == ()
+
+
+async def test_a_cancel_of_a_hop_that_a_lost_journal_knew_removes_its_partial_files(host):
+    """The journal was damaged and set aside; the control plane cancels what it had commanded before."""
+    (host.folder / "hops").mkdir()
+    (host.folder / "hops" / f"{HOP}.places").write_bytes(b"/data/in\0")
+    (host.folder / "in").mkdir()
+    partial_file = host.folder / "in" / f".crosshaul-{HOP}-0123456789abcdef"
+    partial_file.write_bytes(b"half of it")
+    (host.folder / "in/mine").write_bytes(b"mine")
+    async with host.running():
+        host.send(command(Cancel))
+        await until(lambda: not partial_file.exists())
+        assert [path.name for path in (host.folder / "in").iterdir()] == ["mine"]
+        assert host.link.of("cancelled") == []
 
 
 async def test_a_cancel_interrupted_by_a_kill_is_executed_at_the_next_start(host):

@@ -87,7 +87,9 @@ def host(tmp_path: Path):
     def trust_keys(command: Trust, _: str) -> None:
         verifier.trust(key.model_dump() for key in command.keys)
 
-    handlers = CommandHandlers(browse=unused, rotate=unused, trust=trust_keys, relocate=unused, retire=unused)
+    handlers = CommandHandlers(
+        browse=unused, rotate=unused, trust=trust_keys, relocate=unused, retire=unused, discard=unused
+    )
     yield Commands(verifier, journal, outbox, unused, unused, handlers), outbox  # type: ignore[arg-type]
     journal.close()
 

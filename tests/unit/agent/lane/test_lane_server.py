@@ -442,7 +442,7 @@ class TestHostileDestination:
             for verb in ("pack", "digests"):
                 status, answer = client.request(verb, {"files": [one]}, hop=OTHER)
                 state = answer[:1] if verb == "pack" else answer[-1:]
-                assert status == 403 or state in {wire.UNREADABLE, wire.MISSING}
+                assert status == 403 or state in {wire.UNREADABLE, wire.MISSING, wire.REPLACED}
             for kind in "fdl":
                 asked = {"mark": new_mark(HOP), "name": "place", "entries": [[kind, *one, ""]]}
                 client.request("delete", asked, hop=OTHER)
@@ -528,8 +528,10 @@ class TestUnreadableFile:
         files = [[name, 1, (hosts.data / name).stat().st_mtime_ns, 0] for name in ("bad", "dir", "good")]
         with LaneTestClient(hosts) as client:
             _, answer = client.request("pack", {"files": files})
-        nothing = wire.UNREADABLE + bytes(DIGEST_BYTES)
-        assert answer == nothing + nothing + wire.OK + digest_of(b"x") + b"x"
+        nothing = bytes(DIGEST_BYTES)
+        assert answer == b"".join(
+            [wire.UNREADABLE, nothing, wire.REPLACED, nothing, wire.OK, digest_of(b"x"), b"x"]
+        )
 
     def test_that_was_truncated_while_read_counts_as_changed(self, hosts, monkeypatch):
         write_random(hosts.data / "file", 100)

@@ -188,11 +188,8 @@ class TestPathChange:
     @pytest.mark.parametrize(
         "refusal", [EXPIRED, S3Error(403, "InvalidAccessKeyId")], ids=lambda one: one.code
     )
-    async def test_credentials_that_s3_no_longer_accepts_are_replaced_in_the_middle(
-        self, hosts, monkeypatch, refusal
-    ):
+    async def test_credentials_that_s3_no_longer_accepts_are_replaced_in_the_middle(self, hosts, refusal):
         """A role whose sessions are revoked: HEAD of the next object is refused as if it did not exist."""
-        monkeypatch.setattr("agent.lane.relay.bucket.CHECK_INTERVAL_S", 0.2)
         first, revoked = hosts.key_ids[0], threading.Event()
         front = S3Front(
             hosts.url, lambda _method, _key, signed: refusal if revoked.is_set() and first in signed else None

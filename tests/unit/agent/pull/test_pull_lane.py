@@ -313,6 +313,33 @@ class TestUnavailableFile:
         assert not error.problem.retryable
 
     @pytest.mark.parametrize("size", [100, 2 * RANGE_BYTES])
+    @pytest.mark.parametrize(
+        ("replace", "code"),
+        [
+            (Path.mkdir, "special-file"),
+            (os.mkfifo, "special-file"),
+            (lambda path: path.symlink_to("/etc/hostname"), None),
+        ],
+        ids=["a directory", "a pipe", "a link"],
+    )
+    async def test_file_that_something_else_replaces_is_not_called_forbidden(
+        self, hosts, monkeypatch, size, replace, code
+    ):
+        """A log is rotated away, and a pipe of that name takes its place, before it is read."""
+        path = hosts.data / "t/swapped"
+        write_random(path, size)
+        write_random(hosts.data / "t/good", 100)
+        before_first_read(monkeypatch, lambda: (path.unlink(), replace(path)))
+
+        error = await hosts.fails(hosts.order("/data/t/", "/archive/t/"))
+
+        [failure] = error.failures
+        assert "swapped" in failure.message
+        assert failure.code != "permission-denied"
+        assert code in {None, failure.code}
+        assert [one.name for one in (hosts.archive / "t").iterdir()] == ["good"]
+
+    @pytest.mark.parametrize("size", [100, 2 * RANGE_BYTES])
     async def test_vanished_file(self, hosts, monkeypatch, size):
         write_random(hosts.data / "t/gone", size)
         write_random(hosts.data / "t/good", 100)

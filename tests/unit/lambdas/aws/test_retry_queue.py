@@ -25,10 +25,14 @@ class FakeSqs:
         self.sent.append(message)
 
 
+def queue(sqs: Any, clock: FakeClock) -> RetryQueue:
+    return RetryQueue(lambda: sqs, "https://sqs/queue", clock)
+
+
 @given(wait=st.timedeltas(timedelta(seconds=-60), timedelta(seconds=900)))
 def test_a_message_comes_within_a_second_of_its_time_and_never_early(wait: timedelta) -> None:
     sqs, clock = FakeSqs(), FakeClock()
-    RetryQueue(sqs, "https://sqs/queue", clock).check_at(HOP, clock() + wait)  # type: ignore[arg-type]
+    queue(sqs, clock).check_at(HOP, clock() + wait)
     [message] = sqs.sent
     early = max(wait, timedelta()) - timedelta(seconds=message["DelaySeconds"])
     assert timedelta(seconds=-1) < early <= timedelta()
@@ -37,5 +41,5 @@ def test_a_message_comes_within_a_second_of_its_time_and_never_early(wait: timed
 
 def test_what_is_later_than_sqs_can_wait_is_left_to_the_sweep() -> None:
     sqs, clock = FakeSqs(), FakeClock()
-    RetryQueue(sqs, "https://sqs/queue", clock).check_at(HOP, clock() + timedelta(days=400))  # type: ignore[arg-type]
+    queue(sqs, clock).check_at(HOP, clock() + timedelta(days=400))
     assert sqs.sent[0]["DelaySeconds"] == 900
