@@ -137,3 +137,7 @@ class HostError(Exception):
         super().__init__(message)
         self.message = message
         self.advice = advice
+
+
+class PassingHostError(HostError):
+    """A HostError that a new start of the agent may mend: systemd starts it again."""

@@ -14,7 +14,7 @@ from agent import systemd
 from agent.cli import output
 from agent.cli.errors import CliError, Exit
 from agent.config import DEFAULT_PATH, read_config
-from agent.errors import HostError
+from agent.errors import HostError, PassingHostError
 from agent.identity.registration import Files, is_registered, read_registration
 
 app = typer.Typer(
@@ -28,14 +28,18 @@ ConfigOption = Annotated[Path, typer.Option("--config", metavar="FILE", help="Th
 
 
 def with_plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn a HostError of the command into a CliError with its advice."""
+    """Turn a HostError of the command into a CliError with its advice.
+
+    After Exit.REFUSED systemd does not start the agent again, since only a person can mend what it is about.
+    """
 
     @wraps(command)
     def wrapped(*args: Any, **options: Any) -> Any:
         try:
             return command(*args, **options)
         except HostError as error:
-            raise CliError(error.message, error.advice, Exit.REFUSED) from error
+            code = Exit.FAILED if isinstance(error, PassingHostError) else Exit.REFUSED
+            raise CliError(error.message, error.advice, code) from error
 
     return wrapped
 

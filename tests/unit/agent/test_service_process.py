@@ -20,8 +20,9 @@ from agent.identity.enrollment import write_secret
 from agent.identity.registration import Files, Registration
 from agent.status import overview
 from events.commands import Browse, Retire
+from events.options import Options
 from events.topics import Topics
-from tests.support.fakes_agent import AGENT, THING, Signer
+from tests.support.fakes_agent import AGENT, THING, Signer, move
 from tests.support.waiting import HANG_TIMEOUT_S
 
 CROSSHAUL = Path(sys.executable).with_name("crosshaul")
@@ -208,3 +209,18 @@ async def test_roots_are_read_again_on_sighup(host, tmp_path):
     host.process.send_signal(1)
     await host.logs("roots stay as they were")
     assert host.process.poll() is None
+
+
+async def test_a_mapped_file_that_becomes_shorter_costs_one_start(host, tmp_path):
+    """The kernel ends a process whose mapped file is cut off: systemd starts it, and the hop goes on."""
+    await host.connected()
+    (tmp_path / "data/a").mkdir()
+    (tmp_path / "data/a/big").write_bytes(os.urandom(3 * 1024**2))
+    slow = Options(bandwidth_limit=256 * 1024)
+    host.send(move(options=slow))
+    await host.logs("hop started")
+    os.truncate(host.files.folder / "journal.db-shm", 0)
+    assert await host.ended() == -signal.SIGBUS
+    host.start()
+    await host.logs("hop succeeded")
+    assert (tmp_path / "data/b/big").read_bytes() == (tmp_path / "data/a/big").read_bytes()
