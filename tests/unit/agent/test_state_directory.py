@@ -513,7 +513,7 @@ def make_source(host: Host) -> Path:
     """Fill the directory that the hop copies, and return it."""
     source = host.config.parent / "data/a"
     source.mkdir()
-    for number in range(200):
+    for number in range(60):
         (source / f"{number}").write_bytes(os.urandom(number * 10))
     return source
 
