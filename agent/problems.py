@@ -293,6 +293,14 @@ LEDGER_DAMAGED = ProblemType(
     retryable=True,
 )
 
+LANE_KEY_UNUSABLE = ProblemType(
+    "lane-key-unusable",
+    title="The agent's lane key cannot be used",
+    message="{reason}, so that agent can neither send files to other agents nor fetch any from them.",
+    advice="Restart that agent: it makes a new lane certificate. Have that host's disk checked.",
+    retryable=True,
+)
+
 STATE_DISK_FULL = ProblemType(
     "state-disk-full",
     title="The disk of the agent's state directory is full",

@@ -251,7 +251,7 @@ async def _serve(
             _handle_signals(service, lambda: _reload(config_path, service, browser, host))
             systemd.notify_ready()
             log.info("agent up", extra={"agent_id": registration.agent_id, "version": VERSION})
-            await _until_stopped(service, status)
+            await _until_stopped(service, status, files)
 
 
 async def _discard_abandoned(roots: Roots, state: Path, journal: Journal) -> None:
@@ -275,12 +275,16 @@ class _OpenHops:
         return any(hop.hop_id == hop_id for hop in self._journal.open_hops())
 
 
-async def _until_stopped(service: Service, status: Status) -> None:
+async def _until_stopped(service: Service, status: Status, files: Files) -> None:
+    """Run the service. Raises HostError if the journal is at fault."""
     try:
         await service.run()
-    except BaseException:
-        log.exception("unexpected error in the agent's core; the process ends and must be restarted")
+    except BaseException as error:
         _exit_after(STOP_TIMEOUT_S, 1)
+        if fault := state_disk.journal_error(error, files.folder, files.journal):
+            log.error("the agent ends", extra={"reason": fault.message, "advice": fault.advice})  # noqa: TRY400
+            raise fault from error
+        log.exception("unexpected error in the agent's core; the process ends and must be restarted")
         raise
     finally:
         status.delete_file()

@@ -9,12 +9,14 @@ import logging
 import os
 import sqlite3
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from agent.errors import HopError, HostError, PassingHostError, problem_of
 from agent.files import disk
 from agent.problems import STATE_DISK_FULL
+from agent.quarantine import is_damage
 from events.base import Problem
 
 log = logging.getLogger(__name__)
@@ -129,6 +131,36 @@ def read_error(error: OSError, path: Path) -> HostError:
             "move away what is in its place, then register again with `crosshaul agent register --force`",
         )
     return passing_error(OSError(error.errno, error.strerror, str(path)), path.parent)
+
+
+def journal_error(error: BaseException, folder: Path, journal: Path) -> HostError | None:
+    """Return what ended the agent if that was its journal, and what to do; None if it was anything else.
+
+    The tasks of the agent end in an ExceptionGroup; only they use the journal without answering its errors.
+    """
+    cause = next((one for one in _leaves(error) if isinstance(one, sqlite3.Error)), None)
+    if cause is None:
+        return None
+    if is_damage(cause):
+        return PassingHostError(
+            f"{journal} is damaged: {cause}",
+            "nothing: the next start sets it aside, and the control plane sends again what it had; "
+            "if this repeats, check that disk (dmesg)",
+        )
+    if lasting := lasting_fault(cause, folder, journal):
+        return host_error(lasting, folder)
+    return PassingHostError(
+        f"{journal} cannot be used: {cause}", "check that disk (dmesg); the agent is started again"
+    )
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error, or those in a group of errors."""
+    if not isinstance(error, BaseExceptionGroup):
+        yield error
+        return
+    for inner in error.exceptions:
+        yield from _leaves(inner)
 
 
 class Reserve:

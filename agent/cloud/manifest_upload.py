@@ -7,6 +7,7 @@ from typing import IO
 import httpx
 
 from agent.cloud import api, http
+from agent.errors import HostError
 from agent.pull.manifest_outbox import ManifestRefusedError
 from events.base import HopId
 from events.views import ManifestPlaceView
@@ -30,7 +31,7 @@ class ManifestApi:
         """
         try:
             self._put(self._request_location(hop_id, os.fstat(manifest.fileno()).st_size), manifest)
-        except (httpx.HTTPError, http.ApiProblem) as error:
+        except (httpx.HTTPError, http.ApiProblem, HostError) as error:
             raise OSError(str(error)) from error
 
     def _request_location(self, hop_id: HopId, size: int) -> ManifestPlaceView:

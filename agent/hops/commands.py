@@ -129,6 +129,12 @@ class Commands:
                 self._release(command)
             case Browse():
                 await self._list_directory(command)
+            case _:
+                self._administer(command)
+
+    def _administer(self, command: Command) -> None:
+        """Execute a command that concerns the agent itself."""
+        match command:
             case Rotate():
                 self._handlers.rotate()
             case Relocate():

@@ -80,8 +80,11 @@ class Generation:
 
     @property
     def fingerprint(self) -> str:
-        """Return the fingerprint of the device certificate."""
-        return fingerprint(self.device_certificate.read_text())
+        """Return the fingerprint of the device certificate. Raises ValueError if it cannot be read."""
+        try:
+            return fingerprint(read_key_file(self.device_certificate))
+        except KeyFileError as error:
+            raise ValueError(str(error)) from error
 
     @property
     def lane_fingerprint(self) -> str | None:
@@ -136,11 +139,15 @@ class Keyring:
     def api_keys(self) -> tuple[str, ...]:
         """Return the API keys that may be valid, the old one first.
 
-        There is one, except while a new generation is unproven.
+        There is one, except while a new generation is unproven. Raises HostError if the file of one cannot be
+        used.
         """
         pair = self.unproven
         generations = reversed(pair) if pair else (self.current,)
-        return tuple(generation.api_key.read_text().strip() for generation in generations)
+        try:
+            return tuple(read_key_file(generation.api_key) for generation in generations)
+        except KeyFileError as error:
+            raise HostError(str(error), REPLACE_KEYS) from error
 
     def named(self, lane_fingerprint: str | None) -> Identity:
         """Return the lane's identity with this fingerprint; the one in use if there is none."""

@@ -10,11 +10,14 @@ import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from agent.errors import HopError
 from agent.files.listing import OwnChanges, Selection
+from agent.identity.key_files import KeyFileError, require_pair
 from agent.identity.lane_certificate import Identities, Identity
 from agent.lane.inbound import InboundConnections, token_hash
 from agent.lane.limits import LaneLimits
 from agent.lane.sockets import LaneSocket
+from agent.problems import LANE_KEY_UNUSABLE
 from agent.pull.active_pulls import ActivePulls
 from agent.pull.bandwidth import RateLimiter, SharedBandwidth, limiter_for
 from agent.pull.mover import selection_of
@@ -80,7 +83,7 @@ class Grants:
 
         Raises:
             ValueError: the peer's certificate cannot be read.
-            HopError: a filter is invalid.
+            HopError: a filter is invalid, or this agent's own certificate cannot be used.
         """
         certificate, context = self._context_for(serve.peer, serve.own_certificate)
         with self._lock:
@@ -171,11 +174,16 @@ def client_context(identity: Identity, source: str) -> ssl.SSLContext:
 
     Raises:
         ValueError: the certificate cannot be read (or ssl.SSLError).
+        HopError: this agent's own certificate cannot be used.
     """
     return _context(ssl.PROTOCOL_TLS_CLIENT, identity, source)
 
 
 def _context(protocol: int, identity: Identity, peer: str | None) -> ssl.SSLContext:
+    try:  # the files may have been damaged since the start; OpenSSL would wait for a pipe's other end
+        require_pair(identity.certificate, identity.key)
+    except KeyFileError as error:
+        raise HopError(LANE_KEY_UNUSABLE.problem(reason=error)) from error
     context = ssl.SSLContext(protocol)
     context.sslsocket_class = LaneSocket
     context.check_hostname = False

@@ -51,6 +51,7 @@ export type ProblemCode =
   | "invalid-query"
   | "io-error"
   | "is-a-directory"
+  | "lane-key-unusable"
   | "ledger-damaged"
   | "left-out"
   | "limit"

@@ -21,9 +21,10 @@ from agent.identity.enrollment import write_secret
 from agent.identity.registration import Files, Registration
 from agent.status import overview
 from events.commands import Browse, Retire
+from events.options import Options
 from events.topics import Topics
 from tests.support.connect_proxy import ConnectProxy
-from tests.support.fakes_agent import AGENT, THING, Signer
+from tests.support.fakes_agent import AGENT, THING, Signer, move
 from tests.support.waiting import HANG_TIMEOUT_S
 from tests.unit.agent.conftest import BROKER_NAME
 
@@ -255,3 +256,18 @@ async def test_an_agent_without_the_password_of_its_proxy_says_so_and_is_not_sta
     code, output = await host.run("run")
     assert code == Exit.REFUSED
     assert f"{tmp_path}/none cannot be read" in output
+
+
+async def test_a_mapped_file_that_becomes_shorter_costs_one_start(host, tmp_path):
+    """The kernel ends a process whose mapped file is cut off: systemd starts it, and the hop goes on."""
+    await host.connected()
+    (tmp_path / "data/a").mkdir()
+    (tmp_path / "data/a/big").write_bytes(os.urandom(3 * 1024**2))
+    slow = Options(bandwidth_limit=256 * 1024)
+    host.send(move(options=slow))
+    await host.logs("hop started")
+    os.truncate(host.files.folder / "journal.db-shm", 0)
+    assert await host.ended() == -signal.SIGBUS
+    host.start()
+    await host.logs("hop succeeded")
+    assert (tmp_path / "data/b/big").read_bytes() == (tmp_path / "data/a/big").read_bytes()

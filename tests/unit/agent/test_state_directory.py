@@ -1,7 +1,9 @@
-"""Whatever is wrong in the state directory at a start, the agent works or says what to do.
+"""Whatever is wrong in the state directory, at a start or in a hop, the agent works or says what to do.
 
 Every file of a real agent's directory, as a kill leaves it, is damaged in every way. The agent either comes
 up, with what it cannot use set aside, or ends with the file's name and advice, and the doctor names it, too.
+While a hop runs, the same happens to the files that are in use: no start is repeated for ever, and every byte
+arrives.
 """
 
 import asyncio
@@ -12,6 +14,7 @@ import signal
 import socket
 import sqlite3
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,12 +33,13 @@ from agent.identity.registration import Files, read_registration
 from agent.lane.peer_paths import PeerPath, PeerPathCache
 from agent.pull.ledger import Ledger, ledger_path
 from agent.pull.manifest_outbox import ManifestOutbox
-from events.commands import Peer, Serve
-from events.reports import Hello, ReportEnvelope
+from events.commands import Move, Peer, Serve
+from events.reports import Failed, Hello, ReportEnvelope, Started, Succeeded
 from tests.support.fakes_agent import TRANSFER, FakeLink, Signer, a_registration, move
 from tests.support.fakes_keys import Authority, register
 
 HOP = f"{TRANSFER}-0"
+SIGNER = Signer()
 
 
 class Broker(FakeLink):
@@ -70,7 +74,7 @@ def make_state(folder: Path) -> None:
     keyring.forget_old()
     files = Files(folder)
     shutil.copy(files.device_certificate, files.ca)
-    files.registration_file.write_text(a_registration(Signer()).model_dump_json())
+    files.registration_file.write_text(a_registration(SIGNER).model_dump_json())
     files.lock.write_text("1\n")
     files.status.write_text('{"pid": 1, "connected": true, "since": "2026-01-01T00:00:00Z"}')
     PeerPathCache(folder / "routes.json").remember("server-c", PeerPath(dialed=True, address="10.0.0.2:1"))
@@ -162,6 +166,8 @@ class Host:
             f'[[roots]]\npath = "/data"\naccess = "rw"\ndirectory = "{folder}/data"\n'
         )
         self.hellos: list[Hello] = []
+        self.crashes: list[Exception] = []
+        """What has ended the agent so that systemd starts it again."""
 
     def start(self) -> HostError | None:
         """Start the agent, and stop it once it has said Hello; return why it does not start, if so."""
@@ -487,3 +493,125 @@ def test_the_reserve_gives_the_journal_room_when_the_disk_is_full(tmp_path, monk
     journal.reserve.fill()
     assert reserve.exists()
     journal.close()
+
+
+RUNNING = move(hop=2)
+"""A hop that is ordered while the agent runs."""
+RESTARTS = 2
+"""How often systemd may have to start the agent again: once, and once more for a second file."""
+
+
+class BrokerDuringHop(Broker):
+    """Orders a hop after each Hello, damages the state when the hop has begun, and stops at its result."""
+
+    order: Move
+    damage: Callable[[], None]
+    results: list[Succeeded | Failed]
+
+    async def publish(self, topic: str, payload: bytes, qos: int = 1) -> None:
+        await FakeLink.publish(self, topic, payload, qos)
+        if not topic.endswith("/reports"):
+            return
+        match ReportEnvelope.model_validate_json(payload).report:
+            case Hello():
+                self.deliver(SIGNER.envelope(self.order, jti=f"attempt-{self.order.attempt}"))
+            case Started(hop_id=RUNNING.hop_id):
+                type(self).damage()
+            case Succeeded() | Failed() as result if result.hop_id == RUNNING.hop_id:
+                self.results.append(result)
+                signal.raise_signal(signal.SIGTERM)
+
+
+def damaged_once(act: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that acts at its first call."""
+    left = [act]
+    return staticmethod(lambda: left.pop()() if left else None)  # type: ignore[return-value]
+
+
+def run_hop(host: Host, monkeypatch: pytest.MonkeyPatch, damage: Callable[[], None]) -> HostError | None:
+    """Run a hop while its agent's state is damaged, started again as systemd does.
+
+    Return why the agent does not start again, if only a person can mend that.
+    """
+    monkeypatch.setattr(mqtt_link, "MqttLink", BrokerDuringHop)
+    monkeypatch.setattr(BrokerDuringHop, "damage", damaged_once(damage), raising=False)
+    monkeypatch.setattr(BrokerDuringHop, "results", results := [], raising=False)
+    for attempt in range(1, RESTARTS + 2):
+        order = RUNNING.model_copy(update={"attempt": attempt})
+        monkeypatch.setattr(BrokerDuringHop, "order", order, raising=False)
+        try:
+            run.run(host.config)
+        except (PassingHostError, OSError, sqlite3.Error) as error:
+            host.crashes.append(error)
+            continue  # exit code 1: systemd starts the agent again
+        except HostError as error:
+            return error
+        if results and isinstance(results[-1], Succeeded):
+            return None
+    raise AssertionError(f"the hop has not succeeded: {results} {host.crashes}")
+
+
+def make_source(host: Host) -> Path:
+    """Fill the directory that the hop copies, and return it."""
+    source = host.config.parent / "data/a"
+    source.mkdir()
+    for number in range(60):
+        (source / f"{number}").write_bytes(os.urandom(number * 10))
+    return source
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in directory.iterdir()}
+
+
+def of_running_hop(entry: str) -> str:
+    return entry.replace(HOP, RUNNING.hop_id)
+
+
+MAPPED = {
+    ("journal.db-shm", damage) for damage in ("truncated", "emptied", "filled with noise", "another agent's")
+}
+"""SQLite has this file mapped, and the kernel ends a process whose mapped file becomes shorter. That needs a
+process of its own: `test_service_process.py`."""
+
+
+@pytest.mark.parametrize(("entry", "damage"), [case for case in cases() if case not in MAPPED])
+def test_a_hop_completes_though_the_state_is_damaged_while_it_runs(host, monkeypatch, entry, damage):
+    source = make_source(host)
+    path = host.state / of_running_hop(entry)
+
+    def act() -> None:
+        if path.exists() or path.is_symlink():
+            DAMAGES[damage](path, host.other / entry)
+
+    error = run_hop(host, monkeypatch, act)
+    if error is not None:
+        assert any(part in error.message for part in (str(path), str(path.resolve()), f"keys/{path.name}")), (
+            error.message
+        )
+        assert error.advice
+        assert entry in NEEDED or entry in {"keys", GENERATION}
+        return
+    assert contents(source.parent / "b") == contents(source)
+
+
+def overwrite(path: Path) -> None:
+    """Fill a file with noise as a broken disk does: its length stays."""
+    with path.open("r+b") as file:
+        file.write(os.urandom(path.stat().st_size))
+
+
+def test_a_journal_that_is_damaged_in_use_is_named_and_replaced_at_the_next_start(host, monkeypatch):
+    source = make_source(host)
+    journal = host.state / "journal.db"
+
+    def damage() -> None:
+        for suffix in ("", "-wal", "-shm"):
+            overwrite(journal.with_name(f"journal.db{suffix}"))
+
+    assert run_hop(host, monkeypatch, damage) is None
+    [crash] = host.crashes
+    assert str(journal) in str(crash)
+    assert "sets it aside" in crash.advice
+    assert "journal.db" in host.set_aside
+    assert contents(source.parent / "b") == contents(source)

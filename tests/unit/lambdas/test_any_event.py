@@ -2,11 +2,9 @@
 
 import base64
 import json
-from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from events.topics import Topics
@@ -14,38 +12,16 @@ from lambdas import adapters, on_audit, on_change, on_object, on_presence, on_re
 from lambdas.api.app import ROUTES
 from lambdas.api.routing import Route
 from tests.support.control_plane import ControlPlane
+from tests.support.fuzzing import altered, fuzzed, samples, scalars, values
 from tests.unit.lambdas.test_handlers import Context, Spy
 
-anyhow = settings(
-    max_examples=100,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
-scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
-values = st.recursive(
-    scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8
-)
+anyhow = fuzzed(100)
 DEEP = "[" * 60_000
 THING = "crosshaul:prod:server-b"
 
 
-def samples(kind: str) -> list[dict[str, Any]]:
-    return [json.loads(file.read_text()) for file in sorted(Path("events/samples", kind).glob("*.json"))]
-
-
-REPORTS = [one for one in samples("reports") if "kind" in one]
-
-
-PRESENCES = [one for one in samples("aws") if "clientId" in one]
-
-
-@st.composite
-def altered(draw: st.DrawFn, known: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return a sample with an arbitrary value in place of a field, or in an extra one."""
-    sample = draw(st.sampled_from(known))
-    return {**sample, draw(st.sampled_from(sorted(sample)) | st.text(max_size=5)): draw(values)}
+REPORTS = [one for one in samples("reports").values() if "kind" in one]
+PRESENCES = [one for one in samples("aws").values() if "clientId" in one]
 
 
 @pytest.fixture
@@ -103,7 +79,7 @@ def test_no_presence_of_any_shape_brings_on_presence_down(spies, event):
 def test_a_message_of_any_shape_is_given_back_and_the_others_are_not(monkeypatch, body):
     arrivals = Spy(answers={"handle": []})
     monkeypatch.setattr(wiring, "object_events", lambda: arrivals)
-    good = next(one for one in samples("aws") if "Records" in one)["Records"][0]
+    good = next(one for one in samples("aws").values() if "Records" in one)["Records"][0]
     bad = {**good, "messageId": "bad", "body": body}
     answer = on_object.handler({"Records": [bad, good]}, Context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
@@ -139,9 +115,10 @@ NAMES = {
 BODIES = [route for route in ROUTES if "body" in route.parameters]
 
 
-@settings(anyhow, max_examples=200)
+@fuzzed(200)
 @given(
-    st.sampled_from(BODIES), st.text() | values.map(json.dumps) | altered(samples("requests")).map(json.dumps)
+    st.sampled_from(BODIES),
+    st.text() | values.map(json.dumps) | altered(list(samples("requests").values())).map(json.dumps),
 )
 def test_no_body_of_any_bytes_breaks_a_route(here, route, body):
     refused_or_done(here, route, body)

@@ -109,6 +109,10 @@ const PROBLEMS: Record<ProblemCode, readonly [what: string, advice?: string]> = 
     "Am Ziel ist ein symbolischer Link, wo ein Verzeichnis sein muss",
     "Den Link entfernen oder das Verzeichnis, auf das er zeigt, als Ziel angeben.",
   ],
+  "lane-key-unusable": [
+    "Der Schlüssel des Agenten für die Lane ist unbrauchbar",
+    "Diesen Agenten neu starten: Er erstellt ein neues Zertifikat. Die Platte dieses Servers prüfen.",
+  ],
   "ledger-damaged": [
     "Die Aufzeichnung des Agenten über diese Etappe ist beschädigt",
     "Der nächste Versuch vergleicht mit den Dateien am Ziel. Die Platte dieses Servers prüfen.",

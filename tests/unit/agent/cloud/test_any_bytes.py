@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -21,32 +21,15 @@ from agent.lane import requests, wire
 from events.commands import Browse, Trust
 from events.reports import Browsed, Refused
 from tests.support.fakes_agent import AGENT, Signer, move
+from tests.support.fuzzing import altered, fuzzed, samples, scalars, values
 
 SIGNER = Signer()
-SAMPLES = [json.loads(file.read_text()) for file in sorted(Path("events/samples/commands").glob("*.json"))]
-fuzzed = settings(
-    max_examples=150,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
-values = st.recursive(
-    scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8
-)
+COMMANDS = [one for one in samples("commands").values() if "kind" in one]
 DEEP = b"[" * 60_000
 
 
 def part(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
-
-
-@st.composite
-def any_commands(draw: st.DrawFn) -> dict[str, Any]:
-    """Draw a command with an arbitrary value in one of its fields."""
-    sample = draw(st.sampled_from([one for one in SAMPLES if "kind" in one]))
-    return {**sample, draw(st.sampled_from(sorted(sample))): draw(values)}
 
 
 @st.composite
@@ -104,7 +87,7 @@ def refuses(host: tuple[Commands, RecordingOutbox], message: bytes) -> None:
     assert len(Refused.model_validate_json(refused.model_dump_json()).problem.code) > 3
 
 
-@fuzzed
+@fuzzed(150)
 @given(st.binary())
 @example(DEEP)
 @example(b'{"token":' + DEEP)
@@ -112,7 +95,7 @@ def test_a_message_of_any_bytes_is_refused(host, message):
     refuses(host, message)
 
 
-@fuzzed
+@fuzzed(150)
 @given(tokens())
 @example(f"{part(DEEP)}.e30.AA")
 @example(f"{part(json.dumps({'alg': 'ES256', 'kid': SIGNER.kid}).encode())}.{part(DEEP)}.AA")
@@ -122,8 +105,8 @@ def test_a_token_of_any_parts_is_refused(host, token):
     refuses(host, json.dumps({"wire": 1, "token": token}).encode())
 
 
-@fuzzed
-@given(any_commands())
+@fuzzed(150)
+@given(altered(COMMANDS))
 def test_a_signed_command_of_any_shape_is_accepted_or_refused(host, command):
     commands, outbox = host
     before = len(outbox.reports)
@@ -132,7 +115,7 @@ def test_a_signed_command_of_any_shape_is_accepted_or_refused(host, command):
     assert (accepted is None) == bool(refused)
 
 
-@fuzzed
+@fuzzed(150)
 @given(st.dictionaries(st.sampled_from(["exp", "iat", "jti", "aud"]), values, min_size=1))
 @example({"exp": 2**70})
 @example({"exp": 2**40, "iat": 2**60})
@@ -146,7 +129,7 @@ def test_signed_claims_of_any_shape_are_accepted_or_refused(host, claims):
     assert (accepted is None) == bool(refused)
 
 
-@fuzzed
+@fuzzed(150)
 @given(st.text(max_size=60), st.none() | st.text(max_size=5))
 @example("/data/../../etc", None)
 @example("/data/%2e%2e/%2e%2e/etc", None)
@@ -191,7 +174,7 @@ FIELDS = [
 
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
-@fuzzed
+@fuzzed(150)
 @given(st.binary() | st.dictionaries(st.sampled_from(FIELDS), values).map(wire.dump))
 @example(DEEP)
 def test_a_peer_that_asks_for_anything_gets_an_answer_or_a_refusal(reader, body):
@@ -199,7 +182,7 @@ def test_a_peer_that_asks_for_anything_gets_an_answer_or_a_refusal(reader, body)
         reader(requests.parse_body(body))
 
 
-@fuzzed
+@fuzzed(150)
 @given(values | st.lists(scalars, min_size=7, max_size=8))
 def test_a_source_that_lists_anything_is_parsed_or_a_protocol_error(fields):
     with suppress(wire.ProtocolError):

@@ -2,7 +2,7 @@
 
 import itertools
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +12,7 @@ from events.base import Problem
 from events.progress import PeerReachability
 from events.reports import Capabilities, Heartbeat, Hello, RemoteState
 from events.states import AgentStatus
+from lambdas import wiring
 from lambdas.domain.agent import (
     SILENT_AFTER,
     TAKEOVER,
@@ -23,6 +24,7 @@ from lambdas.domain.agent import (
     with_heartbeat,
     with_hello,
 )
+from tests.support import control_plane
 from tests.support.fakes import MORNING, an_agent
 
 
@@ -203,6 +205,7 @@ def test_a_beat_that_was_stuck_for_hours_is_too_late(away):
     gone = disconnected(agent, at(40), 1)
     late = heartbeat(gone, at(30), at(5 * 3600))
     assert (late.presence, is_available(late, at(5 * 3600))) == ("offline", False)
+    assert connected(away, at(30), 2, at(5 * 3600)).presence == "silent"
     unheard = silenced(agent, at(100))
     assert heartbeat(unheard, at(30), at(5 * 3600)).presence == "silent"
 
@@ -212,3 +215,12 @@ def test_a_late_hello_describes_the_agent_and_changes_nothing_newer(away):
     agent = with_heartbeat(away, Heartbeat(at=at(30), roots=(), problems=(problem,)), at(30), at(30))
     late = with_hello(agent, greeting(at(0)).model_copy(update={"version": "0.2.0"}), at(0), at(60))
     assert (late.version, late.problems, late.heard_at) == ("0.2.0", (problem,), at(30))
+
+
+def test_a_hello_older_than_the_last_one_is_not_taken_for_news(here):
+    """Whoever gets None corrects no hops and revokes no certificate."""
+    here.join("server-b")
+    service, now = wiring.agent_service(), datetime.now(UTC)
+    assert service.hello("server-b", control_plane.hello(version="0.3.0"), now).version == "0.3.0"
+    assert service.hello("server-b", control_plane.hello(version="0.2.0"), now - timedelta(minutes=1)) is None
+    assert here.get("/agents/server-b").body["version"] == "0.3.0"

@@ -200,6 +200,15 @@ class TestAnApprovalIsForOneStart:
         assert vault.get(f"/transfers/{transfer}").body["state"] == "awaiting_approval"
         assert vault.fleet.sent == []
 
+    def test_it_does_not_count_for_a_policy_that_came_since(self, clock, vault):
+        transfer = waiting(vault)
+        approve(vault, transfer)
+        put(vault, "six-eyes", FOUR_EYES)
+        clock.now += timedelta(minutes=2)
+        begin(vault, transfer)
+        assert vault.get(f"/transfers/{transfer}").body["state"] == "awaiting_approval"
+        assert vault.fleet.sent == []
+
     def test_a_pause_does_not_end_it(self, vault):
         transfer = waiting(vault)
         approve(vault, transfer)

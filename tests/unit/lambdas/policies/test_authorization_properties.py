@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 import cedarpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
-from events.locations import AgentLocation, RemoteLocation, S3Location
+from events.locations import AgentLocation, Location, LocationText, RemoteLocation, S3Location
 from events.options import Options
 from lambdas.domain.authorization import (
     ACTIONS,
@@ -23,6 +24,7 @@ from lambdas.domain.policy_set import defaults, policy_set
 from lambdas.domain.policy_text import InvalidPolicyError, schema, statements
 from tests.support.fakes import ADA
 
+LOCATION: TypeAdapter[Location] = TypeAdapter(LocationText)
 PERMITS = policy_set(defaults())
 SECRET = policy_set(
     defaults()
@@ -148,6 +150,21 @@ def test_every_path_begins_and_ends_with_a_slash_and_leads_nowhere_else(location
     assert path.startswith("archive:/" if remote else "/")
     assert path.endswith("/")
     assert ".." not in path.split("/")
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(["a:/", "a:archive:", "s3://media/"]),
+    st.lists(st.sampled_from(["..", ".", "", "secret", "%2e%2e", "..."]), max_size=6).map("/".join),
+)
+def test_every_way_to_write_a_path_is_refused_or_the_one_that_policies_know(start, rest):
+    try:
+        location = LOCATION.validate_python(f"{start}{rest}")
+    except ValidationError:
+        return
+    inner = path_of(location).removeprefix("archive:").strip("/").split("/")
+    assert ".." not in inner
+    assert start.startswith("s3:") or inner == [""] or not {"", "."} & set(inner)
 
 
 @settings(max_examples=200, deadline=None)

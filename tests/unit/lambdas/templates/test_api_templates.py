@@ -5,6 +5,7 @@ import json
 import pytest
 
 from lambdas import on_object, wiring
+from lambdas.domain import problems
 from lambdas.domain.errors import StaleError
 from tests.support.control_plane import Context
 
@@ -103,7 +104,7 @@ class TestKeeping:
     )
     def test_a_loop_is_refused(self, here, destinations):
         answer = here.post("/templates", {**VIDEOS, "destinations": destinations})
-        assert answer.status == 422
+        assert answer.problem == problems.TEMPLATE_LOOP
         assert "new-videos" in answer.body["detail"]
 
     def test_a_loop_over_two_templates_is_refused(self, saved):
@@ -111,7 +112,7 @@ class TestKeeping:
         back = {"name": "back", "trigger": {"bucket": "media", "prefix": "b/"}, "shape": "chain"}
         assert saved.post("/templates", {**there, "destinations": ["x:/p/", "s3://media/b/"]}).status == 201
         answer = saved.post("/templates", {**back, "destinations": ["x:/q/", "s3://media/a/"]})
-        assert answer.status == 422
+        assert answer.problem == problems.TEMPLATE_LOOP
         assert "there" in answer.body["detail"]
 
 
