@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 SHARE, SEED = 0.02, 20261129
 TRANSFERS = 10
-PATIENCE_S = 400
+TIMEOUT_S = 400
 """Seconds for what may cost a lease or two, each a minute, and for a busy machine."""
 
 
@@ -51,7 +51,7 @@ def persistently(ask: Callable[[], T]) -> T:
                 raise
         return bool(answers)
 
-    until("an answer", asked, PATIENCE_S)
+    until("an answer", asked, TIMEOUT_S)
     return answers[0]
 
 
@@ -80,7 +80,7 @@ def test_throttled_calls_lose_nothing_and_double_nothing(fleet: Fleet, tmp_path:
         uploaded = upload(fleet, "throttled", tmp_path)
         asked = [requested(fleet, tree) for tree in trees]
         ended = [ended_transfer(fleet, one) for one in asked]
-        automatic = until("what was uploaded", lambda: by_template(fleet), PATIENCE_S)
+        automatic = until("what was uploaded", lambda: by_template(fleet), TIMEOUT_S)
         throttles = Counter(line.rpartition(" ")[0] for line in log.read_text().splitlines())
 
     print(f"throttled: {dict(throttles)}")
@@ -122,7 +122,7 @@ def ended_transfer(fleet: Fleet, transfer_id: str) -> dict[str, Any]:
         found = persistently(lambda: fleet.transfer(transfer_id))
         return found if found["state"] in ENDED else None
 
-    return until(f"{transfer_id} to end", ask, PATIENCE_S)
+    return until(f"{transfer_id} to end", ask, TIMEOUT_S)
 
 
 def by_template(fleet: Fleet) -> list[dict[str, Any]]:
