@@ -7,10 +7,10 @@ from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
+from infra.local.function_hooks.aws_rules.limits import IOT_PAYLOAD_BYTES
+
 MAX_KMS_MESSAGE_BYTES = 4096
 """https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html"""
-MAX_IOT_PAYLOAD_BYTES = 128 * 1024
-"""https://docs.aws.amazon.com/general/latest/gr/iot-core.html#message-broker-limits"""
 
 
 class FakeKms:
@@ -74,7 +74,7 @@ class FakeBroker:
         self.refuses: str | None = None
 
     def publish(self, **message: Any) -> None:
-        if len(message["payload"]) > MAX_IOT_PAYLOAD_BYTES:
+        if len(message["payload"]) > IOT_PAYLOAD_BYTES:
             raise _refused("InvalidRequestException", "The payload is too large", "Publish")
         self.published.append(message)
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from events.commands import Command, CommandEnvelope
 from events.requests import TransferRequest
+from infra.local.function_hooks.aws_rules.limits import DYNAMODB_ITEM_BYTES, IOT_PAYLOAD_BYTES, item_bytes
 from lambdas.domain import problems
 from lambdas.domain.errors import LimitError, RefusedError
 from lambdas.domain.sizes import MAX_COMMAND_BYTES, MAX_REQUEST_BYTES
@@ -22,9 +23,6 @@ from lambdas.transfers.dispatcher import Dispatcher
 from tests.support.control_plane import ControlPlane
 from tests.support.fakes import ADA, an_agent
 from tests.support.world import REGION, TABLE, ControlPlaneFixture
-
-IOT_PAYLOAD = 128 * 1024
-DYNAMODB_ITEM = 400 * 1024
 
 
 class SizedFleet:
@@ -110,10 +108,10 @@ def test_whatever_is_accepted_can_be_sent_and_stored(
         return
     world.stream()
     assert sized.sizes
-    assert max(sized.sizes) <= MAX_COMMAND_BYTES < IOT_PAYLOAD
+    assert max(sized.sizes) <= MAX_COMMAND_BYTES < IOT_PAYLOAD_BYTES
     assert world.hop(transfer_id).state == "offered"
     for item in boto3.client("dynamodb", REGION).scan(TableName=TABLE)["Items"]:
-        assert len(json.dumps(item, ensure_ascii=False).encode()) < DYNAMODB_ITEM
+        assert item_bytes(item) < DYNAMODB_ITEM_BYTES
 
 
 def test_too_many_long_destinations_are_refused_with_the_number(world: ControlPlaneFixture) -> None:
@@ -146,7 +144,7 @@ def test_a_command_that_has_become_too_large_fails_its_hop_and_stops_no_other(
     assert hop.problem is not None
     assert (hop.state, hop.problem.code) == ("failed", problems.LIMIT.code)
     assert world.hop(other).state == "offered"
-    assert max(sized.sizes) < IOT_PAYLOAD
+    assert max(sized.sizes) < IOT_PAYLOAD_BYTES
 
 
 LONG_KEY = {"bucket": "media", "prefix": "\x01" * 1000 + "/"}

@@ -14,12 +14,13 @@ from events.filters import MAX_FILTER_LENGTH
 from events.locations import AgentLocation, S3Location
 from events.options import BandwidthWindow, Options
 from events.reports import Capabilities, Succeeded
+from infra.local.function_hooks.aws_rules.limits import IOT_PAYLOAD_BYTES
 from lambdas.domain.errors import LimitError
 from lambdas.domain.plan import MAX_SELECTED, MAX_SELECTED_BYTES, TransferSpec
 from lambdas.domain.sizes import MAX_COMMAND_BYTES
 from tests.support.control_plane import host
 from tests.support.fakes import MORNING, an_agent
-from tests.support.fakes_aws import MAX_IOT_PAYLOAD_BYTES, FakeBroker, FakeKms
+from tests.support.fakes_aws import FakeBroker, FakeKms
 from tests.support.world import ControlPlaneFixture
 from tests.unit.lambdas.aws.test_command_publisher import a_fleet
 
@@ -93,7 +94,7 @@ def test_the_largest_chain_that_can_be_asked_for_reaches_its_agents(
     assert (type(serve), type(move)) == (type(second_serve), type(second_move)) == (Serve, Move)
     assert move.options == second_move.options == options
     assert move.route.relay == serve.relay is not None
-    assert MAX_COMMAND_BYTES / 2 < max(sizes(broker)) <= MAX_IOT_PAYLOAD_BYTES
+    assert MAX_COMMAND_BYTES / 2 < max(sizes(broker)) <= IOT_PAYLOAD_BYTES
 
 
 def test_the_most_objects_that_a_template_gathers_reach_both_agents_of_a_chain(
