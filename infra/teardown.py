@@ -126,7 +126,7 @@ class Teardown:
                 self._client("dynamodb").describe_table(TableName=one.name)
             if one.kind == "AWS::KMS::Key":
                 key = self._client("kms").describe_key(KeyId=one.name)["KeyMetadata"]
-                return key["KeyState"] != "PendingDeletion"
+                return bool(key["KeyState"] != "PendingDeletion")
         except ClientError as error:
             if error.response["Error"]["Code"] not in _ABSENT:
                 raise
