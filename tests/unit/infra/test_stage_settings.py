@@ -224,6 +224,16 @@ class TestAgainstTheLastDeployment:
             review(stages)
         assert review(stages, accept="unread") == []
 
+    def test_another_account_s_deployment_is_not_compared_with(
+        self, stages: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """`cdk --profile` gives the app the account, and not the credentials."""
+        monkeypatch.setenv("CDK_DEFAULT_ACCOUNT", "123456789012")
+        assert review(stages) == ["Settings of prod: unchanged."]
+        monkeypatch.setenv("CDK_DEFAULT_ACCOUNT", "999999999999")
+        with pytest.raises(StageError, match="set AWS_PROFILE instead of --profile"):
+            review(stages)
+
     def test_only_settings_can_be_accepted(self, stages: Path) -> None:
         with pytest.raises(StageError, match="names of settings"):
             review(stages, accept="everything")
