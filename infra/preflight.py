@@ -58,10 +58,27 @@ def check_stage(stage: "Stage", context: Mapping[str, Any]) -> Iterator[str]:
     if session.get_credentials() is None or session.region_name is None:
         yield f"No credentials: the settings of {stage.name} are not compared with its last deployment."
         return
+    _require_account(session, stage.environment.account)
     yield from _compared(session, stage, accepted)
     yield from check_buckets(session, stage.settings)
     yield from check_concurrency(session, stage.settings)
     check_indexes(session, stage.name)
+
+
+def _require_account(session: boto3.Session, expected: str | None) -> None:
+    """Raise StageError if this program has another account's credentials than CDK.
+
+    `cdk --profile` is not passed on to it: it would compare with another account's deployment.
+    """
+    try:
+        account = session.client("sts").get_caller_identity()["Account"]
+    except (BotoCoreError, ClientError) as error:
+        raise StageError(f"AWS does not accept the credentials in the environment: {error}") from error
+    if expected and account != expected:
+        raise StageError(
+            f"CDK deploys to account {expected}, and the environment has credentials of {account}: "
+            "set AWS_PROFILE instead of --profile"
+        )
 
 
 def _compared(session: boto3.Session, stage: "Stage", accepted: frozenset[str]) -> Iterator[str]:

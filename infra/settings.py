@@ -39,7 +39,7 @@ MAX_DOMAIN_CHARS = 64
 """Longest domain name, in characters: that of a certificate's common name."""
 CLOUDFRONT_REGION = "us-east-1"
 """The region of CloudFront's certificates."""
-MAX_BUCKET_CHARS = 1500
+MAX_BUCKET_CHARS = 1200
 """Longest list of buckets, in characters. A function's whole environment may have 4 KB."""
 
 _BUCKET = re.compile(r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9]([a-z0-9-]|\.(?!\.)){1,61}[a-z0-9]")
@@ -254,7 +254,7 @@ class StageSettings(_Table):
     second_factor: Literal["optional", "required"] = "optional"
     """Whether everybody needs an authenticator app to sign in."""
 
-    api_domains: tuple[DomainSettings, ...] = ()
+    api_domains: Annotated[tuple[DomainSettings, ...], Field(max_length=4)] = ()
     """Names under which the API answers, beside its own in AWS; certificates are in the stage's region."""
     api_domain: str | None = None
     """The one of them that people and agents use, and to which agents move. None: AWS's own address."""

@@ -115,8 +115,23 @@ class Teardown:
         pages = self._client("resourcegroupstaggingapi").get_paginator("get_resources")
         for page in pages.paginate(TagFilters=[{"Key": TAG, "Values": [self._stage]}]):
             for one in page["ResourceTagMappingList"]:
-                if found := _of_arn(one["ResourceARN"]):
+                found = _of_arn(one["ResourceARN"])
+                if found and self._is_there(found):
                     yield found
+
+    def _is_there(self, one: Resource) -> bool:
+        """Return whether it is there: tags are listed for a while after their resource is gone."""
+        try:
+            if one.kind == "AWS::DynamoDB::Table":
+                self._client("dynamodb").describe_table(TableName=one.name)
+            if one.kind == "AWS::KMS::Key":
+                key = self._client("kms").describe_key(KeyId=one.name)["KeyMetadata"]
+                return bool(key["KeyState"] != "PendingDeletion")
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _ABSENT:
+                raise
+            return False
+        return True
 
     def _delete_stack(self, name: str) -> None:
         cloudformation = self._client("cloudformation")

@@ -78,10 +78,13 @@ class Call:
 
     @property
     def address(self) -> str:
-        """The base URL of this API. The embedded cloud has no domain name and serves under `.localhost`."""
+        """The base URL of this API: the one that agents use, whichever this call has come by.
+
+        The embedded cloud has no domain name and serves under `.localhost`.
+        """
         context = self._request.context
         if domain := context.get("domainName"):
-            return f"https://{domain}/{context['stage']}"
+            return adapters.settings().api_url or f"https://{domain}/{context['stage']}"
         port = (self.header("Host") or "").rpartition(":")[2]
         return f"http://{context['apiId']}.execute-api.localhost:{port}/{context['stage']}"
 

@@ -11,7 +11,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from infra import preflight
+from infra import monthly_estimate, preflight
 from infra.plans import MIN_CONCURRENCY
 from infra.preflight import BOOTSTRAP
 from infra.settings import StageError, StageSettings, read
@@ -252,3 +252,12 @@ def test_one_index_may_not_be_replaced_by_another_either(account: Account) -> No
 def test_every_table_is_recognized_by_its_logical_id(real: Synthesized) -> None:
     found = {name[:-8] for name in real.of_type("AWS::DynamoDB::Table")}
     assert found == {f"Tables{construct_name(setting)}" for setting in TABLES}
+
+
+def test_the_estimate_counts_what_runs_all_the_time() -> None:
+    """A heartbeat costs a message, a rule, a call and a write: a quarter of a dollar a month for an agent."""
+    plain, walled = StageSettings(), StageSettings.model_validate({"requestsPerAddress": 3000})
+    idle = monthly_estimate.dollars(plain, 0)
+    assert 0.15 < monthly_estimate.dollars(plain, 1) - idle < 0.4
+    assert monthly_estimate.dollars(walled, 0) - idle == pytest.approx(monthly_estimate.FIREWALL)
+    assert 3 < idle < 10, "keys, alarms, and the work of each minute"

@@ -155,7 +155,9 @@ def test_a_second_run_finds_nothing(cloud: Cloud, capsys: pytest.CaptureFixture[
     assert teardown.main(["prod", "--delete", "prod"]) == 0
 
 
-def test_what_a_failed_creation_has_left_is_found_by_its_tag(cloud: Cloud) -> None:
+def test_what_a_failed_creation_has_left_is_found_by_its_tag(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
     """CloudFormation's rollback keeps what is not to be deleted with the stack, and forgets it."""
     tags = [{"Key": teardown.TAG, "Value": "trial"}]
     cloud.client("dynamodb").create_table(
@@ -172,6 +174,9 @@ def test_what_a_failed_creation_has_left_is_found_by_its_tag(cloud: Cloud) -> No
     state = cloud.client("kms").describe_key(KeyId=key["KeyMetadata"]["KeyId"])["KeyMetadata"]["KeyState"]
     assert state == "PendingDeletion"
     assert len(cloud.tables()) == 2
+    capsys.readouterr()
+    assert teardown.main(["trial"]) == 0
+    assert "Nothing of stage trial" in capsys.readouterr().out, "the key is gone in 30 days by itself"
 
 
 def test_every_retained_resource_can_be_deleted(real: Any) -> None:

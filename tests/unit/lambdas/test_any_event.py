@@ -32,6 +32,7 @@ def spies(monkeypatch: pytest.MonkeyPatch) -> dict[str, Spy]:
         "stream_handler",
         "key_rotation",
         "signing_key_rollover",
+        "api_relocation",
         "audit_chain",
     )
     made = {name: Spy() for name in names}

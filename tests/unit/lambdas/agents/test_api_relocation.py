@@ -3,10 +3,12 @@
 from datetime import UTC, datetime
 
 import pytest
+from chalice.app import Request
 
 from events.commands import Relocate
 from events.reports import Heartbeat
 from lambdas import on_report
+from lambdas.api.calls import Call
 
 NAME = "server-b"
 CURRENT = "https://api.example.com"
@@ -41,3 +43,12 @@ def test_who_uses_the_present_one_or_one_of_their_own_is_left_alone(domains, her
 def test_a_stage_without_addresses_moves_nobody(here):
     here.join(NAME)
     assert heartbeat(here, FORMER[0]) == []
+
+
+@pytest.mark.parametrize("domain", ["api.example.com", "a1b2c3.execute-api.eu-central-1.amazonaws.com"])
+def test_a_new_agent_is_told_the_present_address_whichever_the_person_uses(domains, here, domain):
+    """Under a name of the company's own, the path has no stage in it."""
+    event = {"multiValueQueryStringParameters": None, "headers": {}, "pathParameters": None, "body": None}
+    context = {"httpMethod": "GET", "resourcePath": "/", "domainName": domain, "stage": "v1"}
+    call = Call(Request({**event, "requestContext": context, "stageVariables": None}))
+    assert call.address == CURRENT
