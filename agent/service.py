@@ -100,6 +100,7 @@ class Service:
         self._reported_peers: tuple[PeerReachability, ...] = ()
         self._unannounced: Connected | None = None
         """A connection over which no Hello was sent yet."""
+        self._announcing = asyncio.Lock()
         topics = Topics(deps.registration.stage)
         self._outbox = ReportOutbox(deps.journal, deps.link, topics, deps.registration.thing)
 
@@ -231,17 +232,19 @@ class Service:
                 self._deps.updates.on_connected()
                 self._unannounced = event
                 await self._publish_hello(hops)
-            elif is_change:
-                _log_disconnect(event)
+            else:
+                self._unannounced = None  # the next connection sends a Hello
+                if is_change:
+                    _log_disconnect(event)
 
     async def _publish_hello(self, hops: HopManager) -> None:
-        connection = self._unannounced
-        if connection is None:
-            return
-        published = await self._publish(await self._hello(hops))
-        self._unannounced = None  # if publishing failed, the next connection sends a Hello
-        if published:
-            self._deps.rotation.confirm(connection.certificate)
+        """Send a Hello if this connection has had none: the broker may have lost the first one."""
+        async with self._announcing:
+            connection = self._unannounced
+            if connection is not None and await self._publish(await self._hello(hops)):
+                self._deps.rotation.confirm(connection.certificate)
+                if self._unannounced is connection:
+                    self._unannounced = None
 
     async def _hello(self, hops: HopManager) -> Hello:
         """Return a Hello.
@@ -274,6 +277,7 @@ class Service:
     async def _heartbeat_loop(self, hops: HopManager) -> None:
         while True:
             await asyncio.sleep(self._deps.intervals.heartbeat)
+            await self._publish_hello(hops)
             await self._publish(self._heartbeat(hops, *await self._root_and_remote_states()))
 
     async def _housekeeping_loop(self, commands: Commands) -> None:

@@ -47,6 +47,8 @@ MAX_ERROR_CHARS = 500
 """Characters of each file's error that are kept."""
 _NO_RIGHT_TO_LIST = "StatusCode: 403"
 """S3's answer for a missing object, if the credentials allow reading it but not listing."""
+_UNFINISHED_CODES = (2, 7)
+"""Exit codes of rclone that say nothing of the other files: it has crashed, or a fatal error has ended it."""
 _OVERWRITE = {"always": (), "newer": ("--update",), "never": ("--ignore-existing",), "fail": ("--immutable",)}
 
 
@@ -220,14 +222,19 @@ class _Upload:
         """Record the failure of each file that is not `known`.
 
         Raises:
-            HopError: the error is not about single files.
+            HopError: the error is not about single files, or rclone ended before it had seen to all of them.
         """
         if refusal := rclone.refusal:
             raise self._hop_error(refusal)
+        if upload_log.code < 0:
+            text = f"rclone was ended by signal {-upload_log.code}"
+            raise HopError(self._backend.transient_problem(text, self._backend.location))
         last_words = error_text(upload_log.last_lines) or f"rclone ended with code {upload_log.code}"
         if are_credentials_refused(last_words):
             rclone.discard_credentials()
             raise HopError(S3_CREDENTIALS_REFUSED.problem(path=str(self._backend.location)))
+        if upload_log.code in _UNFINISHED_CODES:
+            raise HopError(self._problem(last_words, self._backend.location))
         for name, text in upload_log.errors_by_name.items():
             entry = FileEntry("f", self._upload_list.path_of(name))
             if entry.path in known:

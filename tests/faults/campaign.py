@@ -23,7 +23,7 @@ from tests.faults.faults import ImpossibleHereError, happen
 from tests.faults.places import Folder, Place
 from tests.faults.schedule import Event, Request, Schedule
 from tests.faults.team import Team
-from tests.faults.trees import DIRECTORY, SPECIAL, Tree, is_file, make_tree
+from tests.faults.trees import DIRECTORY, NOT_UTF8, SPECIAL, Tree, is_file, make_tree
 
 END_TIMEOUT_S = 300
 POLL_INTERVAL_S = 1.0
@@ -146,6 +146,8 @@ class Trial:
         source = self._team.place(request.source, f"out-{name}")
         destinations = [self._team.place(where, f"in-{name}") for where in request.destinations]
         without = frozenset(place.does_not_take for place in (source, *destinations)) - {b""}
+        if source.holds_only_files:
+            without |= {NOT_UTF8}
         source.fill(lambda folder: make_tree(folder, random.Random(request.tree_seed), without))
         if request.options.get("delete_extra"):
             _prepare_mirror(destinations[0])

@@ -30,6 +30,8 @@ from tests.support.network_proxy import NetworkProxy
 PROTECTED = ("registration.json", "keys", ".key", ".pem", "lock")
 """State that a host cannot lose without a new registration: not damaged here."""
 LOOK_FOR_RCLONE_S = 2
+START_S = 2
+"""Seconds in which an agent has started and sent its Hello, unless the machine is busy."""
 RELAY_AFTER_S = 6
 """Seconds without a connection after which agents turn to the relay, and a little more."""
 SKEWS_S = (-30 * 86400, -3600, -400, 400, 3600, 40 * 86400)
@@ -244,17 +246,20 @@ def _set_clock(clock: Path, shift: bytes) -> None:
         file.write(shift)
 
 
-@_lasting
-@contextmanager
-def _disturb_messages(team: Team, event: Event) -> Iterator[str]:
-    server = team.server(event.server)
+def _disturb_messages(team: Team, event: Event) -> str:
+    """Disturb an agent's messages, at times while it starts, and deliver late what is left."""
+    server, dice = team.server(event.server), random.Random(event.noise)
     seed = messages_of(server) / "seed"
     seed.write_text(str(event.noise))
     try:
-        yield ""
+        restarted = dice.random() < 0.5
+        if restarted:
+            _kill(team, event)
+        time.sleep(event.lasts_s + restarted * START_S)
     finally:
         seed.unlink()
-        deliver_late(team, random.Random(event.noise))
+        deliver_late(team, dice)
+    return "(while it starts)" if restarted else ""
 
 
 def deliver_late(team: Team, dice: random.Random) -> None:

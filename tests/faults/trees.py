@@ -33,6 +33,8 @@ NAMES = (
     b"*?[glob]{a,b}",
     b"CON",
 )
+NOT_UTF8 = b"\xe9"
+"""What makes a name of these invalid as UTF-8."""
 SPECIAL = "special"
 """What an entry is that cannot be transferred: a FIFO or a socket."""
 DIRECTORY = "directory"
@@ -47,7 +49,7 @@ def make_tree(folder: Path, dice: random.Random, without: frozenset[bytes] = fro
     """
     folder.mkdir(parents=True)
     directories = [folder]
-    names = [name for name in NAMES if not any(one in name for one in without)]
+    names = [name for name in NAMES if not any(_has(name, one) for one in without)]
     for number in range(dice.randrange(1, 8)):
         inner = dice.choice(directories) / _name(dice, names, number)
         if _fits(inner, folder):
@@ -100,6 +102,18 @@ def _name(dice: random.Random, names: list[bytes], number: int) -> str:
     return os.fsdecode(dice.choice(names)) if dice.random() < 0.4 else f"entry {number}"
 
 
+def _has(name: bytes, character: bytes) -> bool:
+    return character in name if character != NOT_UTF8 else not _is_utf8(name)
+
+
+def _is_utf8(name: bytes) -> bool:
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _fits(path: Path, folder: Path) -> bool:
     return len(os.fsencode(path.relative_to(folder))) < 1500
 
@@ -117,11 +131,7 @@ def _set_time(path: Path, dice: random.Random) -> None:
 
 def is_file(path: bytes, content: str) -> bool:
     """Return whether an entry is a file whose name is UTF-8: S3 and remotes hold nothing else."""
-    try:
-        path.decode()
-    except UnicodeDecodeError:
-        return False
-    return " bytes " in content
+    return " bytes " in content and _is_utf8(path)
 
 
 def snapshot(folder: Path) -> Tree:

@@ -12,6 +12,7 @@ from functools import partial
 import pytest
 
 from agent.backoff import Backoff
+from agent.cloud.messages import LinkError
 from agent.command_keys import CommandKeys
 from agent.config import Config, RootConfig
 from agent.errors import HopError, HostError
@@ -163,6 +164,24 @@ async def test_hello_at_every_connect_names_the_open_hops(host):
         host.link.up()
         hello = (await host.link.wait_for_reports("hello", 2))[1]
         assert [(h.hop_id, h.attempt, h.state) for h in hello.hops] == [(HOP, 1, "running")]
+
+
+async def test_a_hello_that_the_broker_lost_is_sent_again_though_the_connection_stays_up(host, monkeypatch):
+    """Until then the control plane would offer hops to the addresses and roots of the time before."""
+    publish, lost = FakeLink.publish, []
+
+    async def lose_first_hello(link: FakeLink, topic: str, payload: bytes, qos: int = 1) -> None:
+        if b'"hello"' in payload and not lost:
+            lost.append(payload)
+            raise LinkError("no acknowledgment in time")
+        await publish(link, topic, payload, qos)
+
+    monkeypatch.setattr(FakeLink, "publish", lose_first_hello)
+    async with host.running(intervals=replace(INTERVALS, heartbeat=0.02)):
+        [hello] = await host.link.wait_for_reports("hello")
+        assert hello.endpoints
+        await host.link.wait_for_reports("heartbeat", 3)
+        assert len(host.link.of("hello")) == len(lost) == 1
 
 
 async def test_after_a_kill_the_hop_continues_with_its_attempt_and_its_seq(host):

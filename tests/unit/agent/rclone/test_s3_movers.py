@@ -50,6 +50,25 @@ BUCKET = "media"
 YEAR_10000 = int(datetime.max.replace(tzinfo=UTC).timestamp()) + 1
 
 
+async def fails_with_rclone_killed(host: "Host", order: Move, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kill rclone while the first bytes move, and expect a failure that a retry may mend."""
+    started: list[subprocess.Popen[bytes]] = []
+    original = s3_process.S3RcloneProcess.spawn
+
+    def spawn(self, *arguments, **more):
+        started.append(original(self, *arguments, **more))
+        return started[-1]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(s3_process.S3RcloneProcess, "spawn", spawn)
+        async with host.held(order, lambda progress: progress.bytes_done) as moving:
+            started[-1].kill()
+            started[-1].wait()
+        with pytest.raises(HopError) as caught:
+            await moving
+    assert caught.value.problem.retryable
+
+
 class Host:
     """server-b with /data, and a bucket."""
 
@@ -657,26 +676,24 @@ class TestPushToS3:
 
     async def test_a_killed_rclone_leaves_no_traceback_and_no_directory(self, host, monkeypatch, capfd):
         write_random(host.data / "big", 64 * MIB)
-        started: list[subprocess.Popen[bytes]] = []
-        original = s3_process.S3RcloneProcess.spawn
-
-        def spawn(self, *arguments, **more):
-            started.append(original(self, *arguments, **more))
-            return started[-1]
-
-        monkeypatch.setattr(s3_process.S3RcloneProcess, "spawn", spawn)
         before = server_directories()
         order = host.order("/data/big", f"s3://{BUCKET}/big")
-        async with host.held(order, lambda progress: progress.bytes_done) as moving:
-            started[0].kill()
-            started[0].wait()
-        with pytest.raises(HopError) as caught:
-            await moving
-        assert caught.value.problem.retryable
+        await fails_with_rclone_killed(host, order, monkeypatch)
         assert "Traceback" not in capfd.readouterr().err
         assert server_directories() <= before
         await host.move(order)
         assert host.keys()["big"] == (host.data / "big").read_bytes()
+
+    async def test_files_that_a_killed_rclone_did_not_send_do_not_count_as_unchanged(self, host, monkeypatch):
+        """The link alone is a lasting failure: the hop ended with it, and nobody missed the files."""
+        write_random(host.data / "t/big", 64 * MIB)
+        for number in range(8):
+            write_random(host.data / f"t/small{number}", 1000)
+        (host.data / "t/link").symlink_to("big")
+        order = host.order("/data/t/", f"s3://{BUCKET}/t/")
+        await fails_with_rclone_killed(host, order, monkeypatch)
+        assert (await host.fails(order)).problem.code == "files-failed"
+        assert host.keys().keys() == {"t/big", *(f"t/small{number}" for number in range(8))}
 
     async def test_a_pause_ends_rclone(self, host):
         write_random(host.data / "big", 8 * MIB)
