@@ -117,10 +117,7 @@ const PROBLEMS: Record<ProblemCode, readonly [what: string, advice?: string]> = 
     "Die Aufzeichnung des Agenten über diese Etappe ist beschädigt",
     "Der nächste Versuch vergleicht mit den Dateien am Ziel. Die Platte dieses Servers prüfen.",
   ],
-  "link-loop": [
-    "Ein symbolischer Link führt im Kreis",
-    "Links behalten oder überspringen.",
-  ],
+  "link-loop": ["Ein symbolischer Link führt im Kreis", "Links behalten oder überspringen."],
   "link-without-file": ["Die Datei zu diesem Hardlink fehlt"],
   malformed: ["Ungültige Anfrage"],
   "manifest-not-wanted": ["Hier wird kein Manifest erwartet"],
