@@ -1,7 +1,6 @@
 """Look up the owner of a template in Cognito: whether the account exists, and its groups."""
 
 import re
-import shlex
 from pathlib import Path
 
 import boto3
@@ -11,6 +10,7 @@ from moto import mock_aws
 from events.base import Actor
 from lambdas.aws.user_directory import CACHE_TTL_S, CognitoDirectory
 from lambdas.domain.errors import PersonUnknownError
+from tests.support import aws_cli
 
 REGION, BO = "eu-central-1", "bo@example.org"
 
@@ -59,20 +59,10 @@ def test_the_guides_commands_create_a_user_who_can_sign_in(pool):
     """The guide's commands create a user with a verified address and a group."""
     pool.cognito.create_group(UserPoolId=pool.id, GroupName="admin")
     for verb, options in COMMAND.findall(Path("docs/guides/deploy.md").read_text()):
-        getattr(pool.cognito, verb.replace("-", "_"))(**arguments(options.replace("POOL", pool.id)))
+        aws_cli.run(pool.cognito, verb, options.replace("POOL", pool.id))
     ana = Actor(id=pool.sub("ana@example.org"), name="somebody")
     found = CognitoDirectory(pool.cognito, pool.id).find_user(ana)
     assert (found.name, found.groups) == ("ana@example.org", ("admin",))
-
-
-def arguments(options):
-    """Parse options as the AWS CLI does, as far as the guide uses them."""
-    given = {}
-    for part in re.split(r"(?:^| )--", options)[1:]:
-        name, *values = shlex.split(part)
-        pairs = [dict(one.split("=", 1) for one in value.split(",")) for value in values if "=" in value]
-        given[name.title().replace("-", "")] = pairs or values[0]
-    return given
 
 
 def test_groups_are_those_of_now_looked_up_once_a_minute(pool):
