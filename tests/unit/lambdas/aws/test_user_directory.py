@@ -1,7 +1,6 @@
 """Look up the owner of a template in Cognito: whether the account exists, and its groups."""
 
 import re
-import shlex
 from pathlib import Path
 
 import boto3
@@ -11,6 +10,7 @@ from moto import mock_aws
 from events.base import Actor
 from lambdas.aws.user_directory import CACHE_TTL_S, CognitoDirectory
 from lambdas.domain.errors import PersonUnknownError
+from tests.support import aws_cli
 
 REGION, BO = "eu-central-1", "bo@example.org"
 
@@ -63,7 +63,7 @@ def test_the_guides_commands_do_what_it_says(pool):
         if verb == "admin-disable-user":
             ana = Actor(id=pool.sub("ana.b@example.org"), name="somebody")
             told["before"] = CognitoDirectory(pool.cognito, pool.id).find_user(ana)
-        given = arguments(options.replace("POOL", pool.id))
+        given = aws_cli.options(options.replace("POOL", pool.id))
         if verb == "admin-create-user":
             assert given["DesiredDeliveryMediums"] == ["EMAIL"], "Cognito's default is a text message"
         getattr(pool.cognito, verb.replace("-", "_"))(**given)
@@ -71,20 +71,6 @@ def test_the_guides_commands_do_what_it_says(pool):
     assert (told["before"].name, told["before"].groups) == ("ana.b@example.org", ("admin",))
     assert told["admin-set-user-mfa-preference"]["SoftwareTokenMfaSettings"]["Enabled"] is False
     assert CognitoDirectory(pool.cognito, pool.id).find_user(ana).gone
-
-
-def arguments(options):
-    """Parse options as the AWS CLI does, as far as the guide uses them."""
-    given = {}
-    for part in re.split(r"(?:^| )--", options)[1:]:
-        name, *values = shlex.split(part)
-        pairs = [dict(one.split("=", 1) for one in value.split(",")) for value in values if "=" in value]
-        key = name.title().replace("-", "")
-        if name.endswith("-settings"):
-            given[key] = {field: value == "true" for field, value in pairs[0].items()}
-        else:
-            given[key] = pairs or (values if name.endswith("mediums") else values[0])
-    return given
 
 
 def test_groups_are_those_of_now_looked_up_once_a_minute(pool):
