@@ -144,6 +144,7 @@ class Rotation:
 
     async def _wait(self, seconds: float) -> None:
         try:
-            await asyncio.wait_for(self._requested.wait(), seconds)
+            async with asyncio.timeout(seconds):  # wait_for would miss a stop at the moment of a request
+                await self._requested.wait()
         except TimeoutError:
             return

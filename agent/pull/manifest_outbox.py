@@ -172,10 +172,9 @@ class ManifestUploader:
             wakeup.clear()
             done = await asyncio.to_thread(self._upload_all)
             failures = 0 if done else failures + 1
-            with suppress(TimeoutError):
-                await asyncio.wait_for(
-                    wakeup.wait(), self._backoff.delay_s(failures - 1) if failures else None
-                )
+            with suppress(TimeoutError):  # wait_for would miss a stop at the moment of a new manifest
+                async with asyncio.timeout(self._backoff.delay_s(failures - 1) if failures else None):
+                    await wakeup.wait()
 
     def _upload_all(self) -> bool:
         """Upload all waiting manifests; return whether all succeeded. A failed one does not stop the rest."""

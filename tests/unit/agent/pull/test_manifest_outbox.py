@@ -20,7 +20,7 @@ from agent.pull import ledger, manifest_outbox
 from agent.pull.manifest_outbox import ManifestOutbox, ManifestRefusedError, ManifestUploader
 from events.manifest import ManifestLine
 from tests.support.hosts import TRANSFER, Hosts
-from tests.support.waiting import until
+from tests.support.waiting import HANG_TIMEOUT_S, until
 
 HOP = f"{TRANSFER}-0"
 ELSEWHERE = b"caf\xe9.mov"
@@ -282,6 +282,28 @@ class TestUpload:
         )
         await until(lambda: HOP in cloud.has and not list((tmp_path / "manifests").iterdir()))
         again.cancel()
+
+    @pytest.mark.parametrize("turns", range(6))
+    async def test_a_stop_at_the_moment_of_a_new_manifest_is_not_missed(self, waiting, tmp_path, turns):
+        """Else the agent would end only when its time to stop is over."""
+        add_ledger(waiting, tmp_path, HOP, "a")
+        tries: list[str] = []
+
+        def refuse(hop_id: str, _: object) -> None:
+            tries.append(hop_id)
+            raise OSError("the API is away")
+
+        uploader = ManifestUploader(waiting, refuse, backoff=Backoff(1000, 1000))
+        delivery = asyncio.create_task(uploader.upload_manifests())
+        await until(lambda: tries)
+        await asyncio.to_thread(lambda: None)  # behind the thread that has tried
+        await asyncio.sleep(0)
+        waiting.on_enqueue()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        delivery.cancel()
+        async with asyncio.timeout(HANG_TIMEOUT_S):
+            await asyncio.wait([delivery])
 
     def test_only_the_latest_ledger_of_a_hop_is_sent(self, waiting, tmp_path):
         add_ledger(waiting, tmp_path, HOP, "first")
