@@ -107,7 +107,7 @@ CASES: list[tuple[str, str, str, Callable[[int], dict[str, Any]]]] = [
 
 
 @pytest.mark.parametrize(
-    ("limit", "case"), list(zip(LIMITS, CASES, strict=True)), ids=lambda one: str(one)[:60]
+    ("limit", "case"), list(zip(LIMITS, CASES, strict=True)), ids=[" ".join(case[:3]) for case in CASES]
 )
 def test_a_call_at_the_limit_passes_and_one_beyond_it_is_refused(
     limit: Limit, case: tuple[str, str, str, Callable[[int], dict[str, Any]]]
