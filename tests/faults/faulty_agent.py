@@ -34,18 +34,18 @@ class FaultyLink(MqttLink):
     def _folder(self) -> Path:
         return Path(os.environ["FAULTY_MESSAGES"])
 
-    def _fate(self, *fates: str) -> str:
-        """Return what becomes of a message: one of `fates`, or nothing special."""
+    def _outcome(self, *outcomes: str) -> str:
+        """Return what becomes of a message: one of `outcomes`, or nothing special."""
         try:
             seed = (self._folder / "seed").read_text()
         except FileNotFoundError:
             return ""
         if seed != self._seed:
             self._seed, self._dice = seed, random.Random(seed)
-        return self._dice.choice((*fates, "", ""))
+        return self._dice.choice((*outcomes, "", ""))
 
     async def publish(self, topic: str, payload: bytes, qos: int = 1) -> None:
-        match self._fate("lost", "unacknowledged", "doubled", "late"):
+        match self._outcome("lost", "unacknowledged", "doubled", "late"):
             case "lost":
                 raise LinkError("the message was lost")
             case "unacknowledged":
@@ -62,7 +62,7 @@ class FaultyLink(MqttLink):
 
     async def messages(self) -> AsyncIterator[ReceivedMessage]:
         async for message in super().messages():
-            match self._fate("lost", "doubled", "late"):
+            match self._outcome("lost", "doubled", "late"):
                 case "lost":  # the broker sends it again at the next connection
                     continue
                 case "late":
