@@ -34,15 +34,15 @@ class FaultyLink(MqttLink):
     def _folder(self) -> Path:
         return Path(os.environ["FAULTY_MESSAGES"])
 
-    def _outcome(self, *fates: str) -> str:
-        """Return what becomes of a message: one of `fates`, or nothing special."""
+    def _outcome(self, *outcomes: str) -> str:
+        """Return what becomes of a message: one of `outcomes`, or nothing special."""
         try:
             seed = (self._folder / "seed").read_text()
         except FileNotFoundError:
             return ""
         if seed != self._seed:
             self._seed, self._dice = seed, random.Random(seed)
-        return self._dice.choice((*fates, "", ""))
+        return self._dice.choice((*outcomes, "", ""))
 
     async def publish(self, topic: str, payload: bytes, qos: int = 1) -> None:
         match self._outcome("lost", "unacknowledged", "doubled", "late"):
