@@ -297,7 +297,7 @@ class Service:
             at=now(),
             roots=roots,
             remotes=remotes,
-            running=hops.running,
+            running=hops.running + self._deps.lane.served,
             load=host_info.load(),
             reached=None if set(reached) == set(self._reported_peers) else reached,
             trusts=keys and keys.own,

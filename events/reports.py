@@ -230,7 +230,7 @@ class Heartbeat(Message):
     remotes: tuple[RemoteState, ...] | None = None
     """None: unchanged, or an older agent, which does not report them."""
     running: Count = 0
-    """Number of running hops."""
+    """Number of hops that the agent moves, or serves to a connected peer."""
     load: float | None = None
     """The host's 1-minute load average."""
     reached: Annotated[tuple[PeerReachability, ...], Field(max_length=MAX_REACHED)] | None = None

@@ -113,7 +113,7 @@ class AgentView(Message):
     connected_at: Instant | None
     last_heartbeat: Instant | None
     running: Count
-    """Hops that the agent moves, as of its last heartbeat; it may serve others."""
+    """Hops that the agent moves or serves, as of its last heartbeat."""
     open_transfers: Count | None = None
     """Transfers that have not ended and that the agent moves or serves, at most 200. None in lists."""
     load: float | None = None

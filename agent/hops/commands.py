@@ -41,6 +41,10 @@ log = logging.getLogger(__name__)
 class Lane(Protocol):
     """The source's side of direct hops."""
 
+    @property
+    def served(self) -> int:
+        """Number of hops whose peer is connected."""
+
     def allow(self, serve: Serve, token: str) -> None: ...
 
     def revoke(self, hop_id: str) -> None: ...

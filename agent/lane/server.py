@@ -161,6 +161,12 @@ class LaneServer:
         except ValueError as error:
             raise HopError(PEER_CERTIFICATE.problem(agent_id=source.agent_id)) from error
 
+    @property
+    def served(self) -> int:
+        """Number of hops whose peer is connected."""
+        with self._lock:
+            return len(self._connections)
+
     def _reverse_dialer(self, serve: Serve, token: str) -> ReverseDialer:
         def serve_connection(
             connection: ssl.SSLSocket, endpoint: str, on_request: Callable[[], None]

@@ -222,6 +222,7 @@ class FakeLane:
 
     def __init__(self) -> None:
         self.serving: dict[str, str] = {}
+        self.served = 0
         self.refusal: Problem | None = None
 
     def allow(self, serve: Any, token: str) -> None:

@@ -184,6 +184,12 @@ async def test_a_hello_that_the_broker_lost_is_sent_again_though_the_connection_
         assert len(host.link.of("hello")) == len(lost) == 1
 
 
+async def test_hops_that_are_served_count_as_running(host):
+    async with host.running(intervals=replace(INTERVALS, heartbeat=0.02)):
+        host.lane.served = 2
+        await until(lambda: [one.running for one in host.link.of("heartbeat")][-1:] == [2])
+
+
 async def test_after_a_kill_the_hop_continues_with_its_attempt_and_its_seq(host):
     """Kill the first service while it works: nothing is closed, nothing reported."""
     journal = Journal(host.folder / "journal.db", "reg")

@@ -372,7 +372,7 @@ class TestMalformedRequest:
                 connection.sendall(piece)
                 sent += len(piece)
         assert sent < 64 * MIB
-        await until(lambda: not hosts.server._connections)
+        await until(lambda: not hosts.server.served)
         with LaneTestClient(hosts) as client:
             assert client.request("manifest", ALL)[0] == 200
 
@@ -508,7 +508,7 @@ class TestUnreadableFile:
             patch.setattr(request_handler.os, "preadv", bad_block)
             with LaneTestClient(hosts) as client, pytest.raises(http.client.IncompleteRead):
                 client.request("range", asked)
-        await until(lambda: not hosts.server._connections)
+        await until(lambda: not hosts.server.served)
         with LaneTestClient(hosts) as client:
             assert client.problem_code("range", asked) == (409, "io-error")
             assert client.request("range", asked)[0] == 200  # the disk may have been put right
@@ -586,7 +586,7 @@ class TestSlowPeer:
         with dial(hosts) as connection:
             connection.sendall(range_request(hosts.data / "big"))
             assert connection.recv(1)
-            await until(lambda: not hosts.server._connections)
+            await until(lambda: not hosts.server.served)
         assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
     @pytest.mark.parametrize("said", [b"", b"POST /ho", b"POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\n{"])
@@ -605,10 +605,10 @@ class TestSlowPeer:
 
     async def test_is_cut_off_when_its_hop_is_revoked(self, hosts):
         with dial(hosts) as silent:
-            await until(lambda: hosts.server._connections)
+            await until(lambda: hosts.server.served)
             hosts.server.revoke(HOP)
             assert read_to_end(silent) == b""
-        await until(lambda: not hosts.server._connections)
+        await until(lambda: not hosts.server.served)
 
     @with_lane_limits(hello_timeout_s=0.05)
     def test_that_does_not_finish_its_handshake_is_cut_off(self, hosts):
