@@ -7,6 +7,7 @@ import sys
 
 import aws_cdk as cdk
 
+from infra.bundle import BundleError
 from infra.preflight import check_stage
 from infra.settings import StageError
 from infra.stacks import compose
@@ -18,6 +19,6 @@ try:
     for line in check_stage(stage, app.node.get_all_context()):
         print(line, file=sys.stderr)
     compose(app, stage)
-except StageError as error:
+except (StageError, BundleError) as error:
     sys.exit(str(error))
 app.synth()

@@ -34,7 +34,7 @@ MQTT_ALPN = "x-amzn-mqtt-ca"
 """What AWS IoT Core is asked for at port 443, which serves HTTPS, too."""
 NETWORK_TIMEOUT_S = 10
 """Seconds for one answer from the network."""
-OLDEST_RCLONE = (1, 66)
+OLDEST_RCLONE = (1, 69)
 TCP_SETTINGS = Path("/proc/sys/net/ipv4")
 _RESTART = "restart the agent: it sets the file aside and begins an empty one"
 _RENEW = "register again with `crosshaul agent register --force`"
@@ -189,10 +189,10 @@ def _remote(remote: RemoteConfig, rclone_config: Path) -> str:
 def _rclone() -> str:
     version = host_info.rclone_version()
     if version is None:
-        raise HostError("rclone is missing or does not run", "install rclone 1.66 or newer: S3 needs it")
+        raise HostError("rclone is missing or does not run", "install rclone 1.69 or newer: S3 needs it")
     numbers = tuple(int(part) for part in version.split("-")[0].split(".")[:2] if part.isdecimal())
     if numbers < OLDEST_RCLONE:
-        raise HostError(f"rclone {version} is too old", "install rclone 1.66 or newer")
+        raise HostError(f"rclone {version} is too old", "install rclone 1.69 or newer")
     return f"{version}, {host_info.find_rclone()}"
 
 

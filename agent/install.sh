@@ -78,15 +78,20 @@ must_be_root() {
   [ -n "$prefix" ] || [ "$(id -u)" = 0 ] || die "run this as root"
 }
 
+require_python() {
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || die "Python 3.11 or newer is needed"
+}
+
 check_source() {
   [ -n "$package$kit" ] || die "--package is missing (see --help)"
   [ -n "$lock$kit" ] || die "--lock is missing (see --help)"
   must_be_root
-  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || die "Python 3.11 or newer is needed"
+  require_python
   python3 -c 'import ensurepip' 2>/dev/null || die "python3 has no venv: apt-get install python3-venv"
 }
 
 check() {
+  require_python
   [ -n "$prefix$kit" ] || [ -e "$here/crosshaul-agent.service" ] || die "crosshaul-agent.service must be in the directory of this script"
   [ -e "$config" ] || [ ${#roots[@]} -gt 0 ] || die "name at least one --root PATH:ro or --root PATH:rw"
   [[ $user =~ ^[a-z_][a-z0-9_-]{0,31}$ ]] || die "--user $user: not a valid account name"
@@ -142,6 +147,7 @@ print(proxy.replace("://", f"://{user}"), ",".join(network.get("no_proxy", [])))
 PY
   ) || die "the proxy cannot be used"
   read -r url direct <<<"$found" || true
+  direct="${no_proxy:-${NO_PROXY:-}}${direct:+,$direct}"
   [ -z "$url" ] || export https_proxy="$url" HTTPS_PROXY="$url" no_proxy="$direct" NO_PROXY="$direct"
 }
 

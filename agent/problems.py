@@ -573,7 +573,7 @@ RCLONE_MISSING = ProblemType(
     "rclone-missing",
     title="rclone is not installed",
     message="rclone is not installed on this agent's host.",
-    advice="Install rclone 1.66 or newer there, then run `crosshaul agent doctor`.",
+    advice="Install rclone 1.69 or newer there, then run `crosshaul agent doctor`.",
 )
 NO_RANGES = ProblemType(
     "no-ranges",

@@ -282,7 +282,7 @@ async def _until_stopped(service: Service, status: Status, files: Files) -> None
     except BaseException as error:
         _exit_after(STOP_TIMEOUT_S, 1)
         if fault := state_disk.journal_error(error, files.folder, files.journal):
-            log.error("the agent ends", extra={"reason": fault.message, "advice": fault.advice})  # noqa: TRY400
+            log.exception("the agent ends", extra={"reason": fault.message, "advice": fault.advice})
             raise fault from error
         log.exception("unexpected error in the agent's core; the process ends and must be restarted")
         raise

@@ -277,8 +277,8 @@ class Service:
     async def _heartbeat_loop(self, hops: HopManager) -> None:
         while True:
             await asyncio.sleep(self._deps.intervals.heartbeat)
-            await self._publish_hello(hops)
             await self._publish(self._heartbeat(hops, *await self._root_and_remote_states()))
+            await self._publish_hello(hops)  # afterward: what prevents it is told by the heartbeat
 
     async def _housekeeping_loop(self, commands: Commands) -> None:
         """Delete what has expired. Apart from the heartbeat, which must not stop when this fails."""

@@ -87,7 +87,7 @@ class Api(Construct):
             suppress_finding(self.rest, _NO_FIREWALL, "APIG3")
         self.url, *self.former_urls = stage.api_urls(self.rest.rest_api_id, STAGE, Stack.of(self).region)
         self.dns_targets = self._domains(stage)
-        self.origin = stage.api_origin(self.rest.rest_api_id, Stack.of(self).region)
+        self.origins = stage.api_origins(self.rest.rest_api_id, Stack.of(self).region)
 
     def _add_route(self, path: str, methods: list[str]) -> None:
         resource = self.rest.root.resource_for_path(path)

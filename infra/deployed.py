@@ -132,6 +132,10 @@ def _loss(setting: str, before: Any, after: Any) -> str | None:
     match setting:
         case "manifestDays" if after < before:
             return f"S3 would delete all manifests that are older than {after} days."
+        case "secondFactor" if before == "required":
+            return "People could sign in with a password alone."
+        case "requestsPerAddress" if before and not after:
+            return "Nothing would limit the requests of one address any more."
         case "alarmEmail" if before:
             return f"{before} would get no more alarms."
         case "consoleDomain" if before and (after or {}).get("name") != before["name"]:

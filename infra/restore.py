@@ -7,9 +7,10 @@ First let DynamoDB restore the table beside the live one:
     aws dynamodb restore-table-to-point-in-time --source-table-name LIVE --target-table-name COPY …
 
 TABLE is `transfers`, `agents`, `templates`, `policies`, `updates` or `releases`. Rows that the live table
-still has stay as they are, be they older or newer. Without --yes the rows are only counted. Restored timeline
-rows send no commands and no events again (`stream_handler.py`). The audit is not restored into the live
-table: it is chained, and a copy of it can be read where it is.
+still has stay as they are, be they older or newer. Without --yes the missing rows are only listed, by their
+keys: what was removed on purpose since then is among them, and would be back with its rights. Restored
+timeline rows send no commands and no events again (`stream_handler.py`). The audit is not restored into the
+live table: it is chained, and a copy of it can be read where it is.
 """
 
 import argparse
@@ -35,6 +36,8 @@ class RestoreError(RuntimeError):
 def restore(dynamodb: Any, live: str, copy: str, *, write: bool) -> tuple[int, int]:
     """Return how many rows the live table lacks, and how many it has; bring the first back if `write`.
 
+    Prints the keys of the rows that it lacks.
+
     Raises:
         RestoreError: The copy has other keys than the live table.
     """
@@ -46,6 +49,7 @@ def restore(dynamodb: Any, live: str, copy: str, *, write: bool) -> tuple[int, i
         put = _put if write else _is_absent
         if put(dynamodb, live, keys, row):
             lost += 1
+            print("/".join(str(next(iter(row[name].values()))) for name in keys))
         else:
             kept += 1
     return lost, kept
@@ -96,7 +100,7 @@ def main(given: Sequence[str] | None = None, make_session: Callable[..., Any] = 
     parser.add_argument("stage")
     parser.add_argument("table", choices=RESTORABLE)
     parser.add_argument("copy", help="name of the table that DynamoDB restored")
-    parser.add_argument("--yes", action="store_true", help="write the rows; otherwise they are only counted")
+    parser.add_argument("--yes", action="store_true", help="write the rows; otherwise they are only listed")
     arguments = parser.parse_args(given)
     session = make_session(region_name=os.environ.get("AWS_REGION"))
     try:

@@ -195,22 +195,23 @@ class Stage:
             return f"{self.embedded.endpoint}/restapis/{api_id}/{api_stage}/_user_request_"
         return f"https://{api_id}.execute-api.{region}.{cdk.Aws.URL_SUFFIX}/{api_stage}"
 
-    def api_origin(self, api_id: str, region: str) -> str:
-        """Return the origin of the API: its URL without the path."""
-        if self.settings.api_domain:
-            return f"https://{self.settings.api_domain}"
-        if self.embedded:
-            return self.embedded.endpoint
-        return f"https://{api_id}.execute-api.{region}.{cdk.Aws.URL_SUFFIX}"
+    def api_origins(self, api_id: str, region: str) -> list[str]:
+        """Return the origins of all addresses of the API: URLs without the path."""
+        own = [f"https://{domain.name}" for domain in self.settings.api_domains]
+        aws = f"https://{api_id}.execute-api.{region}.{cdk.Aws.URL_SUFFIX}"
+        return [*own, self.embedded.endpoint if self.embedded else aws]
 
-    def connections(self, scope: Construct, api_origin: str) -> list[str]:
-        """Return the origins that the console connects to: API, broker and Cognito."""
+    def connections(self, scope: Construct, api_origins: list[str]) -> list[str]:
+        """Return the origins that the console connects to: API, broker and Cognito.
+
+        All of the API's: until a new address is published, the console uses the one from before.
+        """
         if self.embedded:
             port = self.embedded.endpoint.rpartition(":")[2]
-            return [api_origin, f"ws://*.localhost:{port}", f"ws://127.0.0.1:{port}"]
+            return [*api_origins, f"ws://*.localhost:{port}", f"ws://127.0.0.1:{port}"]
         region = cdk.Stack.of(scope).region
         return [
-            api_origin,
+            *api_origins,
             f"wss://*.iot.{region}.amazonaws.com",
             f"https://cognito-idp.{region}.amazonaws.com",
         ]

@@ -12,6 +12,7 @@ import pydantic
 
 from agent.cli import output
 from agent.cloud.http import ApiProblem
+from agent.errors import HostError
 from events.base import AgentId
 from events.progress import Live
 from events.topics import live_sender
@@ -78,6 +79,7 @@ def live_feed(api: "ApiClient", transfer_id: str) -> Iterator[LiveFeed]:
             OSError,
             RuntimeError,
             ImportError,
+            HostError,  # the environment names a proxy that MQTT cannot use
         ):
             output.note("no live connection; polling every second")
         yield LiveFeed(link)

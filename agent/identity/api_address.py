@@ -7,6 +7,7 @@ control plane can also move agents back from an address that answers no more.
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -53,6 +54,8 @@ class ApiAddress:
         self._clock = clock
         self._backoff = backoff
         self._clients: WeakSet[httpx.Client] = WeakSet()
+        self._lock = threading.Lock()
+        """For address and clients: these are made in threads, and moved on the event loop."""
         self._asked = asyncio.Event()
         self._wanted: str | None = None
         self._problem: Problem | None = None
@@ -64,9 +67,10 @@ class ApiAddress:
         """Return a client for the API, which follows it to a new address."""
         from agent.cloud import http  # imported only when needed
 
-        client = http.client(self.url)
-        self._clients.add(client)
-        return client
+        with self._lock:
+            client = http.client(self.url)
+            self._clients.add(client)
+            return client
 
     def request(self, url: str) -> None:
         """Try this address, and use it once the API has answered there. A later request replaces it."""
@@ -108,9 +112,10 @@ class ApiAddress:
             if url == self._wanted:
                 self._problem = API_ADDRESS_KEPT.problem(new=url, old=self.url, reason=reason)
             return False
-        old, self.url, self._wanted, self._problem = self.url, url, None, None
-        for client in self._clients:
-            client.base_url = url
+        with self._lock:
+            old, self.url, self._wanted, self._problem = self.url, url, None, None
+            for client in self._clients:
+                client.base_url = url
         log.info("API address replaced", extra={"old": old, "new": url})
         return True
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from agent import state_disk
-from agent.errors import HostError
+from agent.errors import HostError, PassingHostError
 from agent.files.disk import atomic_write
 from agent.identity.keys import in_use
 from events.base import AgentId, Instant, Message, ThingName
@@ -109,10 +109,12 @@ def amend(files: Files, registration: Registration, **changes: object) -> Regist
     """Change fields of this host's registration and save it; return it.
 
     The other fields are those on the disk: several parts of the agent change it. If the record there cannot
-    be used, it is written again from `registration`. Raises OSError if it cannot be saved.
+    be used, it is written again from `registration`. Raises OSError if it cannot be read now, or saved.
     """
     try:
         known = read_registration(files)
+    except PassingHostError as error:  # the copy may be older than the file, which is still good
+        raise OSError(error.message) from error
     except HostError:
         known = registration
     amended = known.model_copy(update=changes)

@@ -217,7 +217,8 @@ class Comparer:
 
     def _compare_identical(self, entry: FileEntry) -> Comparison:
         known = self._ledger.earlier_state(entry)
-        proves_nothing = self._options.compare == "checksum" or self._options.move or self._just_written
+        may_be_replaced = self._just_written and self._options.overwrite != "never"
+        proves_nothing = self._options.compare == "checksum" or self._options.move or may_be_replaced
         if known is None and proves_nothing:
             return Comparison.NEEDS_CHECKSUM
         if known == "done" and self._options.move and not self._ledger.completed_this_run(entry.path):

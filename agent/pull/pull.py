@@ -8,6 +8,7 @@ recorded in the ledger and is not fetched twice.
 """
 
 import logging
+import sqlite3
 import time
 from collections.abc import Callable, Container
 from contextlib import closing
@@ -89,7 +90,7 @@ async def discard_hop(roots: Roots, state: Path, hop_id: str) -> None:
     """Remove what a hop has left of which no more than its id is known; if that fails, log it."""
     try:
         await in_thread(lambda: discard(roots, state, hop_id), lambda: None)
-    except (HopError, OSError) as error:
+    except (HopError, OSError, sqlite3.Error) as error:
         log.warning("partial files may be left", extra={"hop_id": hop_id, "reason": str(error)})
 
 

@@ -48,7 +48,9 @@ MAX_ERROR_CHARS = 500
 _NO_RIGHT_TO_LIST = "StatusCode: 403"
 """S3's answer for a missing object, if the credentials allow reading it but not listing."""
 _UNFINISHED_CODES = (2, 7)
-"""Exit codes of rclone that say nothing of the other files: it has crashed, or a fatal error has ended it."""
+"""Exit codes of rclone that say nothing of the other files: it has crashed, or a fatal error has ended it.
+
+Until 1.68 the first was any error; older versions are refused (`agent/doctor.py`)."""
 _OVERWRITE = {"always": (), "newer": ("--update",), "never": ("--ignore-existing",), "fail": ("--immutable",)}
 
 

@@ -8,7 +8,7 @@ import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from events.base import AgentId, KeyId, Message
 from events.commands import Claims, Command, CommandEnvelope
@@ -68,14 +68,15 @@ class CommandPublisher:
     def cut(self, agent_id: AgentId) -> None:
         """Close the agent's connection and delete its session at the broker.
 
-        Call it after revoking the certificate, which IoT Core alone enforces only after minutes. A failure is
-        only logged, since the certificate is revoked already.
+        For one that is removed, call it after revoking the certificate, which IoT Core alone enforces only
+        after minutes. A failure is only logged: nothing else depends on it.
         https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_DeleteConnection.html
         """
         try:
             self._broker.delete_connection(clientId=self._topics.thing(agent_id), cleanSession=True)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+        except (ClientError, BotoCoreError) as error:
+            answer = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+            if answer != "ResourceNotFoundException":
                 logger.warning("connection not cut", extra={"agent_id": agent_id, "reason": str(error)})
 
     def verification_keys(self) -> tuple[dict[str, Any], ...]:

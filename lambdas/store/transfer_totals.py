@@ -49,7 +49,8 @@ def _newest(reason: Attention, since: datetime, until: datetime) -> tuple[Transf
 
 
 def _count(index: Any, key: str) -> int:
-    return min(int(index.count(str(key), limit=MAX_COUNTED)), MAX_COUNTED)
+    # Counting by `index.count` would go on to the end: its limit is that of a page.
+    return sum(1 for _ in index.query(str(key), limit=MAX_COUNTED))
 
 
 def _totals_since(found: tuple[TransferSummary, ...], start: datetime, *, complete: bool) -> TransferTotals:

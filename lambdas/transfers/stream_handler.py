@@ -20,7 +20,7 @@ from lambdas.domain.timeline import CROSSHAUL, became
 from lambdas.domain.transfer import Transfer
 from lambdas.ports import ChangeNotifier, CommandSender, EventPublisher, RetryTimer
 from lambdas.store.transfers import TimelineRow, TransferStore
-from lambdas.telemetry import logger
+from lambdas.telemetry import count, logger
 from lambdas.transfers.dispatcher import Dispatcher
 from lambdas.transfers.writer import Change, TransferWriter
 
@@ -96,8 +96,13 @@ class StreamHandler:
         if row.entry.hop_id is None or row.entry.state != HopState.QUEUED:
             return
         hop = transfer.hops[hop_number(row.entry.hop_id)]
-        if hop.state == HopState.QUEUED and hop.retry_at:
+        if hop.state != HopState.QUEUED or not hop.retry_at:
+            return
+        try:
             self._outputs.retries.check_at(hop.hop_id, hop.retry_at)
+        except Exception:  # the sweep checks the hop all the same, at most a minute later
+            logger.exception("retry not scheduled", extra={"hop_id": hop.hop_id})
+            count("RetriesNotScheduled")
 
     def _publish(self, transfer: Transfer, row: TimelineRow) -> None:
         if row.fact == "requested":

@@ -214,10 +214,11 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
 @pytest.fixture(autouse=True)
 def no_call_of_a_function_that_aws_would_refuse(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test if a function made a call that AWS would have refused, even if the function caught that."""
-    if "here" not in request.fixturenames:
+    here = request.getfixturevalue("here") if "here" in request.fixturenames else None
+    if here is None or here.access.cloud is None:  # a real stage refuses by itself
         yield
         return
-    kept: Path = request.getfixturevalue("here").cloud.refused_calls
+    kept: Path = here.access.cloud.refused_calls
     yield
     found = kept.read_text() if kept.exists() else ""
     kept.unlink(missing_ok=True)

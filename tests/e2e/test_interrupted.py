@@ -104,7 +104,9 @@ def test_a_source_that_nobody_can_dial_dials_and_a_kill_changes_nothing(fleet: F
         fleet.until_moving(moving, f"server-c:/archive/{name}")
         [hop] = fleet.transfer(moving)["hops"]
         [address] = fleet.api.get("/agents/server-c")["endpoints"]
-        assert hop["connection"] == {"kind": "direct", "dialed_by": "server-b", "address": address}
+        connection = hop["connection"]
+        assert connection.pop("congestion_control"), "the kernel says by which algorithm it sends"
+        assert connection == {"kind": "direct", "dialed_by": "server-b", "address": address}
 
         fleet.agent(victim).kill()
         fleet.start(victim)
@@ -163,7 +165,8 @@ def test_two_agents_that_cannot_dial_each_other_go_by_the_relay_bucket_and_a_kil
         fleet.start("server-c")
         ended = fleet.until_ended(moving, timeout_s=180)
         arrived(fleet, ended, source, place)
-        assert ended["hops"][0]["connection"] == {"kind": "relay", "dialed_by": None, "address": None}
+        connection = ended["hops"][0]["connection"]
+        assert {name: value for name, value in connection.items() if value} == {"kind": "relay"}
         assert "relay" in fleet.here.operator.try_("show", moving).stdout
         s3 = fleet.s3()
         bucket = fleet.here.outputs.relay_bucket

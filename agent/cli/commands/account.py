@@ -19,8 +19,8 @@ app = typer.Typer(help="Change your own password and second factor.", no_args_is
 def password() -> None:
     """Change your password, and sign out everywhere.
 
-    In scripts, CROSSHAUL_PASSWORD or the first line of standard input is the current password, and
-    CROSSHAUL_NEW_PASSWORD or the next line the new one.
+    In scripts, CROSSHAUL_PASSWORD or the first line of standard input is the current password, the next line
+    the code of an account with a second factor, and CROSSHAUL_NEW_PASSWORD or the last line the new password.
     """
     from agent.cli import account, prompts, session
 

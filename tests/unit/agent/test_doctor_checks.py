@@ -262,7 +262,7 @@ def test_a_broker_with_an_untrusted_certificate(host):
 
 
 @pytest.mark.parametrize(
-    ("version", "ok"), [("1.66.0", True), ("1.9.3", False), (None, False), ("2.0", True)]
+    ("version", "ok"), [("1.69.0", True), ("1.68.2", False), (None, False), ("2.0", True)]
 )
 def test_rclone_must_be_installed_and_new_enough(host, monkeypatch, version, ok):
     monkeypatch.setattr(host_info, "rclone_version", lambda: version)

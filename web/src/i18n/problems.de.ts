@@ -183,7 +183,7 @@ const PROBLEMS: Record<ProblemCode, readonly [what: string, advice?: string]> = 
   ],
   "rclone-missing": [
     "Auf dem Server dieses Agenten fehlt rclone",
-    "Dort rclone 1.66 oder neuer installieren; `crosshaul agent doctor` zeigt, ob es gefunden wird.",
+    "Dort rclone 1.69 oder neuer installieren; `crosshaul agent doctor` zeigt, ob es gefunden wird.",
   ],
   "read-only": ["Dieser Ort ist nur lesbar"],
   "read-only-remote": ["Dieses Remote ist nur lesbar"],
