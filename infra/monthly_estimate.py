@@ -26,7 +26,7 @@ REPORT_SECONDS, REPORT_GIGABYTES = 0.1, 0.5
 
 def dollars(settings: StageSettings, agents: int) -> float:
     """Return US dollars a month without transfers and storage."""
-    keys, alarms = 3 + (settings.command_key > 1), len(PLANS) + 3
+    keys, alarms = 3 + (settings.command_key > 1), len(PLANS) + 4
     fixed = keys * KEY + alarms * ALARM + (FIREWALL if settings.requests_per_address else 0)
     every_minute = MINUTES * (INVOCATION + 1.0 * 0.5 * GIGABYTE_SECOND + 10 * READ)
     return fixed + every_minute + agents * _agent()

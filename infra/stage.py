@@ -156,7 +156,7 @@ class Stage:
     def suppress_embedded_findings(self, app: cdk.App) -> None:
         """Suppress findings about TLS in the embedded cloud, which serves loopback only."""
         if self.embedded:
-            suppress_finding(app, "The embedded cloud speaks plain HTTP, on loopback alone", "S10")
+            suppress_finding(app, "The embedded cloud speaks plain HTTP, on loopback alone", "S10", "SQS4")
 
     @property
     def viewer_protocol(self) -> cloudfront.ViewerProtocolPolicy:

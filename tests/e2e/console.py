@@ -85,8 +85,14 @@ def pick(page: Page, end: str, name: str) -> None:
 
 
 def table_rows(page: Page, table: str, text: str) -> Locator:
-    """Return the rows of one table that hold the text; other tables of the page may hold it, too."""
-    return page.get_by_role("table", name=table, exact=True).get_by_role("row").filter(has_text=text)
+    """Return the rows of one table that hold the text; other tables of the page may hold it, too.
+
+    Tables that are walked through by keyboard are grids.
+    """
+    named = page.get_by_role("table", name=table, exact=True).or_(
+        page.get_by_role("grid", name=table, exact=True)
+    )
+    return named.get_by_role("row").filter(has_text=text)
 
 
 def state(page: Page) -> Locator:

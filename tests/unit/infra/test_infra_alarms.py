@@ -79,7 +79,7 @@ def _can_use_key(stage: Synthesized, topic: str, service: str) -> bool:
 def test_whoever_publishes_to_a_topic_may(name: str, request: pytest.FixtureRequest) -> None:
     stage = request.getfixturevalue(name)
     alarms = stage.of_type("AWS::CloudWatch::Alarm")
-    assert len(alarms) == len(stage.of_type("AWS::Lambda::Function")) + 3
+    assert len(alarms) == len(stage.of_type("AWS::Lambda::Function")) + 4, "three queues, and the audit"
     assert all(one["Properties"]["AlarmActions"] for one in alarms.values())
     assert {service for service, _ in publications(stage)} == {"cloudwatch.amazonaws.com"}
     assert refusals(stage) == []
