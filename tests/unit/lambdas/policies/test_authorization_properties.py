@@ -51,7 +51,7 @@ ends = st.sampled_from(["", "/"])
 agents = st.sampled_from(["a", "b", "c"])
 locations = st.one_of(
     st.builds(lambda agent, path, end: AgentLocation(agent_id=agent, path=path + end), agents, paths, ends),
-    st.builds(lambda path, end: S3Location(bucket="media", prefix=path + end), paths, ends),
+    st.builds(lambda path, end: S3Location(bucket="media", prefix=(path + end).lstrip("/")), paths, ends),
     st.builds(
         lambda agent, path, end: RemoteLocation(agent_id=agent, remote="archive", path=path + end),
         agents,

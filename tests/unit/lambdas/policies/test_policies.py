@@ -229,11 +229,12 @@ class TestDeciding:
         no_payroll = """forbid (principal, action == Action::"browse", resource is Bucket)
         when { context.path like "/payroll/*" };"""
         put(fleet, "no-payroll", no_payroll)
-        for prefix in ("payroll/", "payroll", "payroll/2026/", "/payroll/"):
+        for prefix in ("payroll/", "payroll", "payroll/2026/"):
             refused = fleet.post("/buckets/media-uploads/browse", {"prefix": prefix})
             assert (refused.status, refused.body["policies"]) == (403, ["no-payroll"]), prefix
             assert "the bucket media-uploads" in refused.body["detail"]
-        assert fleet.post("/buckets/media-uploads/browse", {"prefix": "payroll/../x"}).status == 422
+        for odd in ("payroll/../x", "/payroll/"):
+            assert fleet.post("/buckets/media-uploads/browse", {"prefix": odd}).status == 422
         unknown = fleet.post("/buckets/media-uploads/browse", {"prefix": "photos/"})
         assert unknown.problem == problems.BUCKET_UNKNOWN
         assert fleet.post("/agents/server-b/browse", {"path": "/payroll"}).status != 403
