@@ -1,5 +1,6 @@
 """Settings of a stage: `stages/NAME.toml`; `cdk -c SETTING=VALUE` overrides single ones."""
 
+import json
 import re
 import tomllib
 import zoneinfo
@@ -39,6 +40,8 @@ MAX_DOMAIN_CHARS = 64
 """Longest domain name, in characters: that of a certificate's common name."""
 CLOUDFRONT_REGION = "us-east-1"
 """The region of CloudFront's certificates."""
+MAX_SHOWN_BYTES = 8192
+"""Largest value of an SSM parameter, in bytes: the settings are written into one."""
 MAX_BUCKET_CHARS = 1200
 """Longest list of buckets, in characters. A function's whole environment may have 4 KB."""
 
@@ -285,6 +288,15 @@ class StageSettings(_Table):
             raise ValueError(
                 f"buckets has names and regions of {chars:,} characters together, and a function has room "
                 f"for {MAX_BUCKET_CHARS:,}: deploy a second stage for the others"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_size(self) -> Self:
+        if (size := len(json.dumps(self.shown()).encode())) > MAX_SHOWN_BYTES:
+            raise ValueError(
+                f"the settings have {size:,} bytes, and the parameter that remembers them has room for "
+                f"{MAX_SHOWN_BYTES:,}: deploy a second stage for some of the buckets"
             )
         return self
 

@@ -1,7 +1,7 @@
 """Notice that nothing comes from the other end of a connection any more.
 
-Linux gives up a connection whose peer acknowledges nothing after some 15 minutes. A source notices within
-`LaneLimits.silence_timeout_s` seconds here, and a destination in its kernel (`agent.tcp`).
+Linux gives up a connection whose peer acknowledges nothing after some 15 minutes. A source notices here, at
+most two checks after `LaneLimits.silence_timeout_s` seconds, and a destination in its kernel (`agent.tcp`).
 """
 
 import logging

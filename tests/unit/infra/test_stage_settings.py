@@ -84,6 +84,7 @@ def test_the_command_line_overrides_a_setting_and_nothing_else(stages: Path) -> 
         ),
         ("manifestDays = ", "cannot be read"),
         ("\n".join(f"[[buckets]]\nname = '{n:060}'" for n in range(30)), "deploy a second stage"),
+        ("\n".join(f"[[buckets]]\nname = '{n:016}'\nkey = '{KEY}'" for n in range(60)), "the parameter that"),
     ],
 )
 def test_a_slip_in_the_file_is_named_before_anything_is_deployed(

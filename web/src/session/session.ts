@@ -126,7 +126,7 @@ export function createSession(pool: SignIn, storage: Storage = sessionStorage): 
       store(null, ending);
       if (person && ending !== "expired") say({ kind: "ended", person, ending });
       // Revoking the token in Cognito is best effort: this tab has already deleted it.
-      if (old && ending === "signed-out") cognito.revoke(pool, old).catch(() => undefined);
+      if (old && ending !== "expired") cognito.revoke(pool, old).catch(() => undefined);
     },
   };
 }
