@@ -71,6 +71,8 @@ class Fleet:
     def start(self, name: str) -> None:
         self.here.start_agent(self.servers[name])
         until(f"{name} to be online", lambda: self.status(name) == "online")
+        # By its connection alone: what it says of itself may take longer.
+        until(f"{name}'s first Hello", lambda: self.api.get(f"/agents/{name}")["certified_at"])
 
     def stop(self, name: str) -> None:
         self.agent(name).stop()
