@@ -8,7 +8,7 @@ from events.requests import DistributedRequest, TransferRequest
 from events.views import AttentionView, ManifestView, OverviewView, TransfersView, TransferView
 from lambdas import adapters, wiring
 from lambdas.api.calls import Call
-from lambdas.api.queries import FIRST_DAY, OverviewQuery, TransferQuery
+from lambdas.api.queries import OverviewQuery, TransferQuery
 from lambdas.api.routing import RouteGroup
 from lambdas.domain.authorization import READ, STOP, TRANSFER
 from lambdas.ports import AuthorizeTransfer
@@ -51,7 +51,7 @@ def list_transfers(query: TransferQuery) -> TransfersView:
             agent_id=query.agent,
             template_id=query.template,
             dry_run=query.dry_run,
-            since=query.since or (FIRST_DAY if query.attention else None),
+            since=query.since,
             until=until,
             cursor=query.after,
             limit=query.limit,

@@ -37,7 +37,10 @@ MONTH = timedelta(days=30)
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """Filter for a list of transfers. Times are those of creation; by default the last 90 days."""
+    """Filter for a list of transfers. Times are those of creation.
+
+    By default those of the last 90 days; with `attention`, of any age.
+    """
 
     status: TransferState | None = None
     attention: Attention | None = None
@@ -129,7 +132,7 @@ class TransferService:
         """Return one page, newest first; raise CursorError for an invalid cursor."""
         until = query.until or self._clock() + timedelta(minutes=1)
         wanted = TransferFilter(
-            since=query.since or until - LIST_WINDOW,
+            since=query.since or (EPOCH if query.attention else until - LIST_WINDOW),
             until=until,
             status=query.status,
             attention=query.attention,
