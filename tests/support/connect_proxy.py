@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from tests.support.loopback_server import LoopbackServer
 from tests.support.waiting import HANG_TIMEOUT_S
 
 Target = tuple[str, int]
@@ -35,7 +36,7 @@ class Tunnel:
         return bytes([len(protocol)]) + protocol.encode() in self.hello
 
 
-class ConnectProxy:
+class ConnectProxy(LoopbackServer):
     """Serves on a free port of loopback until the end of the `with`."""
 
     def __init__(self, ways: Mapping[Target, int], credentials: str | None = None) -> None:
@@ -45,29 +46,11 @@ class ConnectProxy:
         """Targets that were refused, with the status."""
         self._ways = ways
         self._authorization = credentials and "Basic " + base64.b64encode(credentials.encode()).decode()
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.port = self._server.getsockname()[1]
-        threading.Thread(target=self._run, daemon=True).start()
+        super().__init__()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> "ConnectProxy":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(OSError):
-            self._server.shutdown(socket.SHUT_RDWR)
-        self._server.close()
-
-    def _run(self) -> None:
-        while True:
-            try:
-                client, _ = self._server.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=[client], daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
         with client, suppress(OSError):

@@ -2,15 +2,15 @@
 
 import socket
 import ssl
-import threading
 from contextlib import suppress
 from pathlib import Path
 
 from tests.support.certificates import certificate, new_key, private_pem
 from tests.support.connect_proxy import relay
+from tests.support.loopback_server import LoopbackServer
 
 
-class TlsFront:
+class TlsFront(LoopbackServer):
     """Serves on a free port of loopback until the end of the `with`; `ca` is what clients must trust."""
 
     def __init__(self, folder: Path, upstream: int, *names: str) -> None:
@@ -21,29 +21,11 @@ class TlsFront:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate)
         self._upstream = upstream
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.port = self._server.getsockname()[1]
-        threading.Thread(target=self._run, daemon=True).start()
+        super().__init__()
 
-    def __enter__(self) -> "TlsFront":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(OSError):
-            self._server.shutdown(socket.SHUT_RDWR)
-        self._server.close()
-
-    def _run(self) -> None:
-        while True:
-            try:
-                client, _ = self._server.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=[client], daemon=True).start()
-
-    def _serve(self, plain: socket.socket) -> None:
-        with plain, suppress(OSError):
-            secure = self._context.wrap_socket(plain, server_side=True)
+    def _serve(self, client: socket.socket) -> None:
+        with client, suppress(OSError):
+            secure = self._context.wrap_socket(client, server_side=True)
             with secure, socket.create_connection(("127.0.0.1", self._upstream)) as server:
                 relay(secure, server)
 
