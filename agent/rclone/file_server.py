@@ -6,7 +6,8 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from email.utils import formatdate
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
@@ -60,6 +61,9 @@ class SourceFileServer:
         self._single_name = single_name
         self._looked_at: list[str] = []
         self._lock = threading.Lock()
+        self._answering = 0
+        """Requests that are being answered."""
+        self._is_idle = threading.Condition()
         self._secret = secrets.token_urlsafe(32)
         self._server = LoopbackServer(_Handler, self, "file-server")
 
@@ -76,7 +80,19 @@ class SourceFileServer:
             self._looked_at.append(path)
             if len(self._looked_at) < LOOKS_BATCH_SIZE:
                 return
-        self.flush()
+        self._write_looks()
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Let `finish` wait for the request that is answered in this context."""
+        with self._is_idle:
+            self._answering += 1
+        try:
+            yield
+        finally:
+            with self._is_idle:
+                self._answering -= 1
+                self._is_idle.notify_all()
 
     def fail(self, problem: Problem, entry: FileEntry) -> None:
         """Record a file's failure, once however often rclone asks for it."""
@@ -87,8 +103,16 @@ class SourceFileServer:
         self._failures.add_problem(problem, entry)
         self.ledger.forget_file(entry.path)
 
-    def flush(self) -> None:
-        """Write the last batch of `note_look`."""
+    def finish(self) -> None:
+        """Write what is not in the ledger yet, once rclone has ended.
+
+        rclone may end as soon as it has the last byte of an answer, before that is recorded.
+        """
+        with self._is_idle:
+            self._is_idle.wait_for(lambda: not self._answering)
+        self._write_looks()
+
+    def _write_looks(self) -> None:
         with self._lock:
             looked_at, self._looked_at = self._looked_at, []
         self.ledger.add_listed(looked_at)
@@ -108,10 +132,12 @@ class _Handler(QuietHandler, BaseHTTPRequestHandler):
     server: LoopbackServer[SourceFileServer]
 
     def do_HEAD(self) -> None:
-        self._answer()
+        with self.server.owner.answering():
+            self._answer()
 
     def do_GET(self) -> None:
-        self._answer()
+        with self.server.owner.answering():
+            self._answer()
 
     def _answer(self) -> None:
         path = self.server.owner.path_of(self.path)
@@ -136,8 +162,8 @@ class _Handler(QuietHandler, BaseHTTPRequestHandler):
         start = self._start()
         if start > entry.size:
             return self._refuse(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
-        self._send_head(entry, start)
         self.server.owner.note_look(path)
+        self._send_head(entry, start)
         if self.command == "GET":
             self._send_body(
                 _FileResponse(self.server.owner, entry, descriptor, name), start, sent_before=state == "done"

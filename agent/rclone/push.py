@@ -193,7 +193,7 @@ class _Upload:
             upload_log = UploadLog(process.stderr or [], self._max_log_lines)
             code = rclone.wait(process)
             self._check_stopped()
-            file_server.flush()
+            file_server.finish()
             if code:
                 upload_log.code = code
                 self._record_failures(rclone, upload_log, file_server.failed)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ from infra.local.processes import free_ports, is_free
 from tests.support.held_progress import Reached, held, pause
 from tests.support.hosts import TRANSFER, RecordingObserver
 from tests.support.predicted import OVERWRITES, Upload, is_predicted
-from tests.support.waiting import until
+from tests.support.waiting import HANG_TIMEOUT_S, until
 
 CONFIGURATION = """
 [disk]
@@ -353,6 +353,22 @@ class TestPushToRemote:
         await host.move("/data/t/", "archive:kept/")
         await host.move("/data/t/", "archive:kept/")
         assert (host.progress_counter.snapshot().files_unchanged, host.progress_counter.bytes_moved) == (1, 0)
+
+    async def test_what_rclone_has_asked_for_counts_even_if_it_ends_before_that_is_recorded(
+        self, host, started_processes, monkeypatch
+    ):
+        answer = BaseHTTPRequestHandler.end_headers
+
+        def answer_and_go_on_late(handler):
+            answer(handler)
+            if handler.command == "HEAD":
+                next(one for one in reversed(started_processes) if "copy" in one.args).wait(HANG_TIMEOUT_S)
+
+        write_random(host.data / "t/one", 500)
+        await host.move("/data/t/", "archive:kept/")
+        monkeypatch.setattr(BaseHTTPRequestHandler, "end_headers", answer_and_go_on_late)
+        await host.move("/data/t/", "archive:kept/")
+        assert host.progress_counter.snapshot().files_unchanged == 1
 
     async def test_an_existing_file_is_kept_if_requested(self, host):
         write_random(host.data / "t/one", 500)
