@@ -68,9 +68,14 @@ class Fleet:
     def status(self, name: str) -> str:
         return str(self.api.get(f"/agents/{name}")["status"])
 
-    def start(self, name: str) -> None:
+    def connect(self, name: str) -> None:
+        """Start an agent and wait until it is online."""
         self.here.start_agent(self.servers[name])
         until(f"{name} to be online", lambda: self.status(name) == "online")
+
+    def start(self, name: str) -> None:
+        """Start an agent and wait until its Hello has been handled."""
+        self.connect(name)
         # By its connection alone: what it says of itself may take longer.
         until(f"{name}'s first Hello", lambda: self.api.get(f"/agents/{name}")["certified_at"])
 

@@ -302,7 +302,7 @@ def _revoke(team: Team, event: Event) -> str:
     time.sleep(event.lasts_s)
     fleet.agent(name).stop()
     enroll(fleet, team.server(event.server))
-    fleet.start(name)
+    fleet.connect(name)  # its Hello may be lost: a function may be throttled for another team at this moment
     return ""
 
 
