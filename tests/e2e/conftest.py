@@ -110,14 +110,14 @@ class Fleet:
             process.send_signal(signal.SIGCONT)
 
     def make_late(self, name: str) -> None:
-        """Set the agent's last heartbeat to two minutes ago; an agent is late after 90 s."""
+        """Let the agent's heartbeat be overdue, as if the time had passed."""
         tables = boto3.resource("dynamodb", **embedded.client_settings(self.here.cloud))
         [agents] = [table for table in tables.tables.all() if "TablesAgents" in table.name]
-        since = datetime.now(UTC) - timedelta(minutes=2)
+        at = datetime.now(UTC) - timedelta(hours=1)
         agents.update_item(
             Key={"agent_id": name},
-            UpdateExpression="SET heard_at = :since",
-            ExpressionAttributeValues={":since": f"{since:%Y-%m-%dT%H:%M:%S.%f%z}"},
+            UpdateExpression="SET heard_at = :at, silent_at = :at",
+            ExpressionAttributeValues={":at": f"{at:%Y-%m-%dT%H:%M:%S.%f%z}"},
         )
         self.minute()
 
