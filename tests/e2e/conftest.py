@@ -169,7 +169,7 @@ class Fleet:
     def transfer(self, transfer_id: str) -> dict[str, Any]:
         return self.api.get(f"/transfers/{transfer_id}")
 
-    def until_state(self, transfer_id: str, *states: str, timeout_s: float = 60) -> dict[str, Any]:
+    def until_state(self, transfer_id: str, *states: str) -> dict[str, Any]:
         """Wait until the transfer is in one of these states and return it."""
         found: dict[str, Any] = {}
 
@@ -178,7 +178,7 @@ class Fleet:
             return bool(found["state"] in states)
 
         try:
-            until(f"{transfer_id} to be {' or '.join(states)}", ask, timeout_s)
+            until(f"{transfer_id} to be {' or '.join(states)}", ask)
         except TimeoutError as error:
             raise TimeoutError(f"{error}\n{self._describe(found)}") from None
         return found
@@ -191,9 +191,9 @@ class Fleet:
             lines += [f"{name} ({agent.process.poll()}):", *tail]
         return "\n".join(lines)
 
-    def until_ended(self, transfer_id: str, timeout_s: float = 200) -> dict[str, Any]:
-        """Wait until the transfer has ended; a lost message costs a 60 s lease and another attempt."""
-        return self.until_state(transfer_id, *ENDED, timeout_s=timeout_s)
+    def until_ended(self, transfer_id: str) -> dict[str, Any]:
+        """Wait until the transfer has ended."""
+        return self.until_state(transfer_id, *ENDED)
 
     def until_moving(self, transfer_id: str, destination: str) -> None:
         """Wait until the hop runs and bytes have arrived below the destination."""
