@@ -197,7 +197,10 @@ MAX_REACHED = 100
 
 
 class Hello(Message):
-    """Sent at every connect: what the agent is, and which hops it has. The cloud corrects differences."""
+    """What the agent is, and which hops it has: sent at every connect, and every 15 minutes.
+
+    The cloud corrects differences.
+    """
 
     kind: Literal["hello"] = "hello"
     at: Instant

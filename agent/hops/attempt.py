@@ -34,11 +34,12 @@ _PROGRESS_BACKOFF = Backoff(first_s=1.0, max_s=10.0)
 
 @dataclass(frozen=True)
 class AttemptIntervals:
-    """Seconds between two live updates, two checkpoints, two heartbeats."""
+    """Seconds between two live updates, two checkpoints, two heartbeats, two Hellos over one connection."""
 
     live: float = 1.0
     checkpoint: float = 10.0
     heartbeat: float = 30.0
+    hello: float = 900.0
 
 
 class Head(TypedDict):
