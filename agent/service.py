@@ -100,8 +100,9 @@ class Service:
         self._stopping = asyncio.Event()
         self._pace = HeartbeatPace(deps.intervals)
         self._reported_peers: tuple[PeerReachability, ...] = ()
-        self._unannounced: Connected | None = None
-        """A connection over which no Hello was sent yet."""
+        self._connection: Connected | None = None
+        self._hello_due = 0.0
+        """When a Hello is to be sent over this connection, by the loop's clock."""
         self._announcing = asyncio.Lock()
         topics = Topics(deps.registration.stage)
         self._outbox = ReportOutbox(deps.journal, deps.link, topics, deps.registration.thing)
@@ -232,22 +233,29 @@ class Service:
             if isinstance(event, Connected):
                 log.info("connected", extra={"session_present": event.session_present})
                 self._deps.updates.on_connected()
-                self._unannounced = event
-                self._pace.restart()
+                self._connection, self._hello_due = event, 0.0
                 await self._publish_hello(hops)
             else:
-                self._unannounced = None  # the next connection sends a Hello
+                self._connection = None  # the next one sends a Hello
                 if is_change:
                     _log_disconnect(event)
 
     async def _publish_hello(self, hops: HopManager) -> None:
-        """Send a Hello if this connection has had none: the broker may have lost the first one."""
+        """Send a Hello if this connection has had none, or none for long.
+
+        The broker may have lost the first one, or the control plane after the broker: a function that fails
+        for minutes leaves it in its dead-letter queue. Without it, peers would be told old addresses and an
+        old certificate of this agent for as long as the connection lasts.
+        """
         async with self._announcing:
-            connection = self._unannounced
-            if connection is not None and await self._publish(await self._hello(hops)):
+            connection, clock = self._connection, asyncio.get_running_loop().time
+            if connection is None or clock() < self._hello_due:
+                return
+            if await self._publish(await self._hello(hops)):
                 self._deps.rotation.confirm(connection.certificate)
-                if self._unannounced is connection:
-                    self._unannounced = None
+                if self._connection is connection:
+                    self._hello_due = clock() + self._deps.intervals.hello
+                self._pace.restart()  # a Hello promises a heartbeat soon
 
     async def _hello(self, hops: HopManager) -> Hello:
         """Return a Hello.

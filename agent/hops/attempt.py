@@ -43,12 +43,13 @@ _PROGRESS_BACKOFF = Backoff(first_s=1.0, max_s=10.0)
 
 @dataclass(frozen=True)
 class AttemptIntervals:
-    """Seconds between two live updates, two checkpoints, two heartbeats while busy and while idle."""
+    """Seconds between two live updates, checkpoints, heartbeats (while busy, while idle), Hellos."""
 
     live: float = 1.0
     checkpoint: float = 10.0
     heartbeat: float = HEARTBEAT_S
     idle_heartbeat: float = 300.0
+    hello: float = 1800.0
 
 
 class Head(TypedDict):

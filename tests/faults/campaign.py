@@ -19,6 +19,7 @@ from infra.local.environment import Environment, until
 from lambdas.domain.problems import AGENT_REMOVED, AGENT_UNKNOWN, PREVIOUS_HOP_ENDED, PREVIOUS_HOP_INCOMPLETE
 from tests.e2e.api import Api, Refusal
 from tests.e2e.conftest import ENDED
+from tests.faults import updates
 from tests.faults.faults import ImpossibleHereError, happen
 from tests.faults.places import Folder, Place
 from tests.faults.schedule import Event, Request, Schedule
@@ -310,6 +311,7 @@ class Campaign:
     def running(cls, here: Environment, teams: int = 2) -> Iterator["Campaign"]:
         """Enroll and start the servers, and end them afterwards."""
         api = Api.signed_in(here, here.user, here.password)
+        updates.publish(here)
         with ExitStack() as opened:
             campaign = cls(
                 here, [opened.enter_context(Team.running(number, here, api)) for number in range(teams)], api

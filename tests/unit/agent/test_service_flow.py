@@ -185,6 +185,14 @@ async def test_a_hello_that_the_broker_lost_is_sent_again_though_the_connection_
         assert len(host.link.of("hello")) == len(lost) == 1
 
 
+async def test_a_hello_that_the_control_plane_lost_is_repeated_over_the_same_connection(host):
+    """The broker had taken it; after a rotation peers would be told the old certificate for days."""
+    async with host.running(intervals=replace(INTERVALS, heartbeat=0.01, hello=0.05)):
+        first, second = (await host.link.wait_for_reports("hello", 2))[:2]
+        assert (second.endpoints, second.lane_certificate) == (first.endpoints, first.lane_certificate)
+        assert second.at > first.at
+
+
 async def test_hops_that_are_served_count_as_running(host):
     async with host.running(intervals=BEATING):
         host.lane.served = 2
