@@ -27,7 +27,7 @@ def print_transfer(view: TransferView, agents: AgentLookup) -> None:
         for reason in () if hop.problem and hop.state is HopState.PAUSED else hop_reasons(hop, agents):
             output.say(f"  It {clean(reason)}.", style="yellow")
     output.say("\nTimeline", style="bold")
-    for entry in view.timeline:
+    for entry in reversed(view.timeline):  # newest first, as in lists and in the console
         output.say(f"  {_timeline_line(entry)}")
 
 
