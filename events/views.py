@@ -226,6 +226,9 @@ class HopView(Message):
     connection: Connection | None = None
     """How the bytes travel, for programs."""
     progress: Progress
+    most_bytes: Bytes = 0
+    """Most bytes that were ever reported at the destination. `progress` has fewer while a new attempt
+    compares again what has arrived."""
     seconds_since_report: Annotated[float, Field(ge=0)] | None = None
     """Seconds between the agent's last report and this answer. None while the hop is not at work."""
     problem: Problem | None = None

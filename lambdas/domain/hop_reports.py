@@ -79,9 +79,8 @@ def _recorded(hop: Hop, report: AboutHop) -> Hop:
 
 def _with_progress(hop: Hop, progress: Progress) -> Hop:
     mark = progress.bytes_done + progress.files_done
-    if mark <= hop.high_water:
-        return replace(hop, progress=progress)
-    return replace(hop, progress=progress, high_water=mark, tries=0)
+    new = replace(hop, progress=progress, most_bytes=max(hop.most_bytes, progress.bytes_done))
+    return replace(new, high_water=mark, tries=0) if mark > hop.high_water else new
 
 
 def _at_work(hop: Hop, state: HopState, now: datetime) -> Hop:

@@ -1651,6 +1651,12 @@ export interface components {
             failures_total: number;
             /** Hop Id */
             hop_id: string;
+            /**
+             * Most Bytes
+             * @description bytes
+             * @default 0
+             */
+            most_bytes: number;
             /** @default null */
             preview: components["schemas"]["DryRunResult"] | null;
             /** @default null */

@@ -7,6 +7,7 @@ import { stateDisplay } from "../format/states";
 import { ago, clockSkew, isClockWrong, local, utc } from "../format/times";
 import { useNow } from "../hooks/useNow";
 import { t } from "../i18n";
+import type { StateReason } from "../live/stateReason";
 import type { Location, Problem, TransferSummary } from "../types";
 
 /** A name from outside, isolated so that its writing direction cannot affect the text around it. */
@@ -67,11 +68,16 @@ export function ClockSkew({ skew }: { skew: number | null | undefined }) {
   return isClockWrong(skew) ? <StatusIndicator type="error">{words}</StatusIndicator> : words;
 }
 
+interface StatusBadgeProps {
+  of: Pick<TransferSummary, "state" | "dry_run">;
+  reason?: StateReason | null;
+}
+
 /** State of a transfer, with a badge if it is a dry run. */
-export function StatusBadge({ of: { state, dry_run } }: { of: Pick<TransferSummary, "state" | "dry_run"> }) {
+export function StatusBadge({ of: { state, dry_run }, reason = null }: StatusBadgeProps) {
   return (
     <>
-      <State of={state} />
+      <State of={state} reason={reason} />
       {dry_run && (
         <>
           {" "}
@@ -82,11 +88,19 @@ export function StatusBadge({ of: { state, dry_run } }: { of: Pick<TransferSumma
   );
 }
 
-export function State({ of }: { of: string }) {
+/** A state, with its reason; one that is other than it should be does not look healthy. */
+export function State({ of, reason = null }: { of: string; reason?: StateReason | null }) {
   const look = stateDisplay(of);
-  return (
-    <span className="state">
-      <StatusIndicator type={look.type}>{look.label}</StatusIndicator>
-    </span>
+  const indicator = (
+    <StatusIndicator type={reason?.warns ? "warning" : look.type}>
+      {look.label}
+      {reason && (
+        <>
+          {" · "}
+          <Name>{safeText(reason.text)}</Name>
+        </>
+      )}
+    </StatusIndicator>
   );
+  return reason ? indicator : <span className="state">{indicator}</span>;
 }

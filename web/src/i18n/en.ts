@@ -218,7 +218,8 @@ export const en = {
     nothingMoved: "No data was transferred.",
     soFar: (done: string) => `${done} so far`,
     left: (time: string) => `${time} left`,
-    noReport: (time: string) => `no report for ${time}`,
+    comparing: (done: string, all: string) =>
+      `A new attempt compares what has arrived before it continues: ${done} of ${all}`,
     unchanged: (text: string) => `${text} already there`,
     removed: (text: string) => `${text} removed`,
     notKept: (text: string) => `not kept: ${text}`,
@@ -378,20 +379,11 @@ export const en = {
     attempt: (number: number) => `attempt ${number}`,
     started: "started",
     endedAt: "ended",
-    nextTry: "next attempt",
-    waits: "Starts when the previous hop has succeeded.",
-    waitsApproval: "Starts when a second person has approved it.",
-    offered: "The agents have received the command; the first report is due any moment.",
-    waitsRetry: "Waiting for the next attempt.",
     spaceShortage: (wanted: string, free: string) =>
       `Probably not enough space: ${wanted} needed, ${free} free`,
     spaceShortageHint:
       "The hop continues: the disk may compress, or space may be freed. It pauses when the disk is full.",
-    lastHeartbeat: "Last heartbeat:",
-    offlineHint: "The hop continues automatically when the agent is back.",
     pausedFull: "The hop paused automatically and continues when there is space.",
-    waitsOnline: (names: string, several: boolean) =>
-      `Starts when ${names} ${several ? "are" : "is"} online.`,
     notArrived: (count: number, text: string) => `${text} ${many(count, "file", "files")} did not arrive`,
     more: (text: string) => `and ${text} more`,
     timeline: "Timeline",
@@ -449,6 +441,16 @@ export const en = {
       wholeHops: "each hop of a chain waits until the previous hop is complete",
       refuse: "refused when an agent is offline",
     },
+  },
+  reason: {
+    notHeard: (agent: string, time: string) => `${agent} has not been heard for ${time}`,
+    neverHeard: (agent: string) => `${agent} has never been heard`,
+    waitsFor: (why: string) => `${why}; starts automatically when it is back`,
+    nextAttempt: (time: string) => `next attempt in ${time}`,
+    attemptDue: "the next attempt starts any moment",
+    turn: "waits until its agents have room for it",
+    offered: "the agents have the command; the first report is due any moment",
+    previousHop: "starts after the previous hop",
   },
   approval: {
     list: "Pending approvals",

@@ -186,6 +186,15 @@ def test_only_new_progress_resets_the_failed_attempts():
     assert apply_report(hop, report(Checkpoint, progress=Progress(bytes_done=101)), C, LATER).tries == 0
 
 
+def test_the_most_that_had_arrived_is_known_while_a_new_attempt_compares_it_again():
+    """Else a page could not tell progress that falls back from data that are lost."""
+    before = apply_report(
+        a_hop(HopState.RUNNING), report(Checkpoint, progress=Progress(bytes_done=300)), C, MORNING
+    )
+    after = apply_report(before, report(Checkpoint, seq=2, progress=Progress(bytes_done=10)), C, LATER)
+    assert (after.progress.bytes_done, after.most_bytes) == (10, 300)
+
+
 def test_an_unanswered_offer_is_repeated_and_never_fails():
     hop, now = a_hop(), MORNING
     for _ in range(20):
