@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from events.base import (
+    MAX_INTEGER,
     Actor,
     AgentId,
     Bytes,
@@ -246,6 +247,8 @@ class TimelineEntry(Message):
     """One entry of a transfer's timeline."""
 
     at: Instant
+    """When it happened; the last time, if it happened `times` times in a row."""
+    times: Annotated[int, Field(ge=1, le=MAX_INTEGER)] = 1
     what: str
     """What happened, in words: `hop 1 started (direct, server-c dialed 10.0.0.2:4460)`."""
     by: Actor
@@ -306,6 +309,18 @@ class TransferView(TransferSummary):
     """For a dry run: the decision about the same transfer without `dry_run`, as of the request."""
     hops: tuple[HopView, ...]
     timeline: tuple[TimelineEntry, ...]
+    """The newest entries, oldest first. Repetitions of a failure are counted, not listed."""
+    timeline_next: str | None = None
+    """Cursor of the entries before these; None: there are none."""
+
+
+class TimelineView(Message):
+    """A page of a transfer's timeline."""
+
+    entries: tuple[TimelineEntry, ...]
+    """Oldest first. Repetitions of a failure are counted, not listed."""
+    next: str | None = None
+    """Cursor of the entries before these; None: there are none."""
 
 
 class TransfersView(Message):

@@ -27,6 +27,8 @@ def print_transfer(view: TransferView, agents: AgentLookup) -> None:
         for reason in () if hop.problem and hop.state is HopState.PAUSED else hop_reasons(hop, agents):
             output.say(f"  It {clean(reason)}.", style="yellow")
     output.say("\nTimeline", style="bold")
+    if view.timeline_next:
+        output.say("  …  (the newest entries; all of them are in the console)", style="dim")
     for entry in view.timeline:
         output.say(f"  {_timeline_line(entry)}")
 
@@ -192,4 +194,5 @@ def _problem(problem: Problem, indent: str, *, advises: bool) -> None:
 
 def _timeline_line(entry: TimelineEntry) -> str:
     reason = f": {entry.problem.message}" if entry.problem else ""
-    return f"{clock(entry.at)}  {clean(entry.what)}{clean(reason)}  ({clean(entry.by.name)})"
+    times = f", {entry.times} times" if entry.times > 1 else ""
+    return f"{clock(entry.at)}  {clean(entry.what)}{clean(reason)}{times}  ({clean(entry.by.name)})"

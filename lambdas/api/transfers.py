@@ -5,10 +5,17 @@ from datetime import datetime, timedelta
 
 from events.base import Actor, TransferId
 from events.requests import DistributedRequest, TransferRequest
-from events.views import AttentionView, ManifestView, OverviewView, TransfersView, TransferView
+from events.views import (
+    AttentionView,
+    ManifestView,
+    OverviewView,
+    TimelineView,
+    TransfersView,
+    TransferView,
+)
 from lambdas import adapters, wiring
 from lambdas.api.calls import Call
-from lambdas.api.queries import OverviewQuery, TransferQuery
+from lambdas.api.queries import OverviewQuery, PageQuery, TransferQuery
 from lambdas.api.routing import RouteGroup
 from lambdas.domain.authorization import READ, STOP, TRANSFER
 from lambdas.ports import AuthorizeTransfer
@@ -80,6 +87,12 @@ def attention() -> AttentionView:
 def show_transfer(transfer_id: TransferId) -> TransferView:
     """Show one transfer with its hops, their progress and its timeline."""
     return wiring.transfer_service().get(transfer_id)
+
+
+@transfers.get("/transfers/{transfer_id}/timeline", action=READ)
+def show_timeline(transfer_id: TransferId, query: PageQuery) -> TimelineView:
+    """Return a page of a transfer's timeline: the newest entries, or those before a cursor."""
+    return wiring.transfer_service().timeline(transfer_id, query.after, query.limit)
 
 
 @transfers.get("/transfers/{transfer_id}/manifest", action=READ)

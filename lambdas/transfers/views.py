@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
-from events.views import HopView, TimelineEntry, TransferView
+from events.views import HopView, TimelineView, TransferView
 from lambdas.domain.hop import Hop
 from lambdas.domain.transfer import Transfer, summed
 
 
-def transfer_view(transfer: Transfer, timeline: tuple[TimelineEntry, ...], now: datetime) -> TransferView:
-    """Return the view of a transfer with its hops and timeline."""
+def transfer_view(transfer: Transfer, timeline: TimelineView, now: datetime) -> TransferView:
+    """Return the view of a transfer with its hops and the newest page of its timeline."""
     hops = tuple(hop_view(hop, now) for hop in transfer.hops)
     return TransferView(
         transfer_id=transfer.transfer_id,
@@ -29,7 +29,8 @@ def transfer_view(transfer: Transfer, timeline: tuple[TimelineEntry, ...], now: 
         approval=transfer.approval,
         real_start=transfer.real_start,
         hops=hops,
-        timeline=timeline,
+        timeline=timeline.entries,
+        timeline_next=timeline.next,
     )
 
 

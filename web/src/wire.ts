@@ -705,6 +705,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/transfers/{transfer_id}/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return a page of a transfer's timeline: the newest entries, or those before a cursor */
+        get: operations["show_timeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/transfers/distributed": {
         parameters: {
             query?: never;
@@ -2709,8 +2726,26 @@ export interface components {
             problem: components["schemas"]["Problem"] | null;
             /** @default null */
             state: components["schemas"]["HopState"] | null;
+            /**
+             * Times
+             * @default 1
+             */
+            times: number;
             /** What */
             what: string;
+        };
+        /**
+         * TimelineView
+         * @description A page of a transfer's timeline.
+         */
+        TimelineView: {
+            /** Entries */
+            entries: components["schemas"]["TimelineEntry"][];
+            /**
+             * Next
+             * @default null
+             */
+            next: string | null;
         };
         /**
          * TransferRequest
@@ -2972,6 +3007,11 @@ export interface components {
             template_id: string | null;
             /** Timeline */
             timeline: components["schemas"]["TimelineEntry"][];
+            /**
+             * Timeline Next
+             * @default null
+             */
+            timeline_next: string | null;
             /** Transfer Id */
             transfer_id: string;
         };
@@ -4685,6 +4725,36 @@ export interface operations {
             404: components["responses"]["Problem404"];
             409: components["responses"]["Problem409"];
             422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+        };
+    };
+    show_timeline: {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                transfer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TimelineView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
             500: components["responses"]["Problem500"];
         };
     };

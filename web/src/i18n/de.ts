@@ -386,6 +386,8 @@ export const de: Messages = {
     notArrived: (count, text) => `${text} ${many(count, "Datei kam", "Dateien kamen")} nicht an`,
     more: (text) => `und ${text} weitere`,
     timeline: "Verlauf",
+    times: (count) => `(${count}-mal)`,
+    earlierEntries: "Frühere Einträge",
     what: "Was",
     by: "Von",
     nothing: "Noch keine Ereignisse.",

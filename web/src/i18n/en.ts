@@ -387,6 +387,8 @@ export const en = {
     notArrived: (count: number, text: string) => `${text} ${many(count, "file", "files")} did not arrive`,
     more: (text: string) => `and ${text} more`,
     timeline: "Timeline",
+    times: (count: number) => `(${count} times)`,
+    earlierEntries: "Earlier entries",
     what: "What",
     by: "By",
     nothing: "No events yet.",

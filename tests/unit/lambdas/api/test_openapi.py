@@ -36,6 +36,7 @@ GET /overview
 GET /transfers
 GET /transfers/{transfer_id}
 GET /transfers/{transfer_id}/manifest
+GET /transfers/{transfer_id}/timeline
 POST /transfers/{transfer_id}/cancel
 POST /transfers/{transfer_id}/acknowledgment
 POST /transfers/{transfer_id}/approval

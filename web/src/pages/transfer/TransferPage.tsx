@@ -13,7 +13,6 @@ import { Loading } from "../../components/Loading";
 import { PageError } from "../../components/PageError";
 import { HopProblem, ProblemAlert } from "../../components/ProblemAlert";
 import { ProgressLine } from "../../components/ProgressLine";
-import { Timeline } from "../../components/Timeline";
 import { LocationName, StatusBadge, When } from "../../components/text";
 import { actorName } from "../../format/names";
 import { describeOptions } from "../../format/options";
@@ -33,6 +32,7 @@ import { HopPanel } from "./HopPanel";
 import { ManifestButton } from "./ManifestButton";
 import { ReportButton } from "./ReportButton";
 import { TransferActions } from "./TransferActions";
+import { TransferTimeline } from "./TransferTimeline";
 
 const SpeedPlot = lazyPage(() => import("./SpeedPlot"));
 
@@ -87,7 +87,7 @@ export default function TransferPage({ transferId }: { transferId: string }) {
         live={active ? connected : null}
       />
       <Hops transfer={transfer} received={received} fetchedAt={query.dataUpdatedAt} />
-      <Timeline entries={transfer.timeline} counter={`(${transfer.timeline.length})`} />
+      <TransferTimeline transfer={transfer} />
     </SpaceBetween>
   );
 }
