@@ -290,6 +290,10 @@ class Approval(Message):
     by: Actor | None = None
     """Who approved it; None: not yet."""
     at: Instant | None = None
+    declined_by: Actor | None = None
+    declined_at: Instant | None = None
+    why: str = ""
+    """Reason for which it was declined."""
 
 
 class StartDecision(Message):
@@ -305,6 +309,8 @@ class TransferView(TransferSummary):
 
     options: OrderedOptions
     approval: Approval | None = None
+    size: Bytes | None = None
+    """Size of what is moved, as far as it is known: as listed by a hop, or that of a template's objects."""
     real_start: StartDecision | None = None
     """For a dry run: the decision about the same transfer without `dry_run`, as of the request."""
     hops: tuple[HopView, ...]

@@ -1,5 +1,6 @@
 /** Small text components shared by all pages. */
 import Badge from "@cloudscape-design/components/badge";
+import Link from "@cloudscape-design/components/link";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { locationText, safeText } from "../format/names";
 import { translatedProblem } from "../format/problems";
@@ -8,6 +9,7 @@ import { ago, clockSkew, isClockWrong, local, utc } from "../format/times";
 import { useNow } from "../hooks/useNow";
 import { t } from "../i18n";
 import type { StateReason } from "../live/stateReason";
+import { href } from "../router";
 import type { Location, Problem, TransferSummary } from "../types";
 
 /** A name from outside, isolated so that its writing direction cannot affect the text around it. */
@@ -45,6 +47,27 @@ export function LocationName({ at }: { at: Location }) {
       <span className="whole">{safeText(text.slice(0, start))}</span>
       {safeText(text.slice(start))}
     </bdi>
+  );
+}
+
+/** A location whose agent is a link to its page. */
+export function LocationLink({ at }: { at: Location }) {
+  if (at.kind === "s3") return <LocationName at={at} />;
+  const path = locationText(at).slice(at.agent_id.length);
+  return (
+    <bdi className="name">
+      <AgentLink name={at.agent_id} />
+      {safeText(path)}
+    </bdi>
+  );
+}
+
+/** The name of an agent, as a link to its page. It never breaks at its dashes. */
+export function AgentLink({ name }: { name: string }) {
+  return (
+    <Link href={href("agents", name)}>
+      <span className="whole">{safeText(name)}</span>
+    </Link>
   );
 }
 
