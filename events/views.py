@@ -228,6 +228,9 @@ class HopView(Message):
     connection: Connection | None = None
     """How the bytes travel, for programs."""
     progress: Progress
+    most_bytes: Bytes = 0
+    """Most bytes that were ever reported at the destination. `progress` has fewer while a new attempt
+    compares again what has arrived."""
     seconds_since_report: Annotated[float, Field(ge=0)] | None = None
     """Seconds between the agent's last report and this answer. None while the hop is not at work."""
     problem: Problem | None = None
@@ -294,6 +297,10 @@ class Approval(Message):
     by: Actor | None = None
     """Who approved it; None: not yet."""
     at: Instant | None = None
+    declined_by: Actor | None = None
+    declined_at: Instant | None = None
+    why: str = ""
+    """Reason for which it was declined."""
 
 
 class StartDecision(Message):
@@ -309,6 +316,8 @@ class TransferView(TransferSummary):
 
     options: OrderedOptions
     approval: Approval | None = None
+    size: Bytes | None = None
+    """Size of what is moved, as far as it is known: as listed by a hop, or that of a template's objects."""
     real_start: StartDecision | None = None
     """For a dry run: the decision about the same transfer without `dry_run`, as of the request."""
     hops: tuple[HopView, ...]

@@ -53,6 +53,9 @@ def _approval(approval: Approval) -> str:
     policies = ", ".join(approval.policies)
     if approval.by:
         return f"approved by {clean(approval.by.name)} at {clock(approval.at)} (policies: {policies})"
+    if approval.declined_by and approval.declined_at:
+        when = clock(approval.declined_at)
+        return f"declined by {clean(approval.declined_by.name)} at {when}: {clean(approval.why)}"
     requesters = clean(", ".join(person.name for person in approval.asked_for))
     return f"needs approval by a person other than {requesters}: crosshaul approve (policies: {policies})"
 

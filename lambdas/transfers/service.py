@@ -33,7 +33,7 @@ from lambdas.store.transfer_list import TransferFilter, count_transfers, list_tr
 from lambdas.store.transfer_totals import attention, totals
 from lambdas.store.transfers import TransferStore
 from lambdas.transfers import operations
-from lambdas.transfers.operations import Operation, acknowledged, agreed, wanting
+from lambdas.transfers.operations import Operation, acknowledged, agreed, disagreed, wanting
 from lambdas.transfers.views import transfer_view
 from lambdas.transfers.writer import TransferWriter
 
@@ -209,6 +209,10 @@ class TransferService:
     def approve(self, transfer_id: str, by: Actor, permit: AuthorizeTransfer) -> TransferView:
         """Approve a transfer that awaits a second person; raise StateError if it does not."""
         return self._view(self._writer.change(transfer_id, agreed(by, permit)).transfer)
+
+    def decline(self, transfer_id: str, by: Actor, why: str, permit: AuthorizeTransfer) -> TransferView:
+        """Cancel a transfer that awaits a second person, who declines; raise StateError if it does not."""
+        return self._view(self._writer.change(transfer_id, disagreed(by, why, permit)).transfer)
 
     def acknowledge(self, transfer_id: str, by: Actor, permit: AuthorizeTransfer = allow_all) -> TransferView:
         """Confirm that a failure needs no further attention; raise StateError if it has not failed."""

@@ -30,6 +30,7 @@ def transfer_view(transfer: Transfer, timeline: TimelineView, now: datetime) -> 
         acknowledged_by=transfer.acknowledged,
         options=transfer.options,
         approval=transfer.approval,
+        size=transfer.size,
         real_start=transfer.real_start,
         hops=hops,
         timeline=timeline.entries,
@@ -42,8 +43,13 @@ def hop_view(hop: Hop, now: datetime) -> HopView:
     after = None if hop.after is None else f"{hop.transfer_id}-{hop.after}"
     same = {name: getattr(hop, name) for name in _SAME_FIELDS}
     return HopView(
-        after=after, progress=hop.progress_at(now), seconds_since_report=hop.seconds_since_report(now), **same
+        after=after,
+        progress=hop.progress_at(now),
+        seconds_since_report=hop.seconds_since_report(now),
+        **same,
     )
 
 
-_SAME_FIELDS = tuple(HopView.model_fields.keys() - {"after", "progress", "seconds_since_report"})
+_SAME_FIELDS = tuple(
+    HopView.model_fields.keys() - {"after", "progress", "seconds_since_report"}
+)

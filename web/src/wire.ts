@@ -631,6 +631,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/transfers/{transfer_id}/decline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Decline, as a second person, a transfer for which a policy requires approval
+         * @description It is cancelled, and the person who requested it sees the reason. Whoever could approve it may decline it.
+         */
+        post: operations["decline"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/transfers/{transfer_id}/manifest": {
         parameters: {
             query?: never;
@@ -983,8 +1003,20 @@ export interface components {
             at: string | null;
             /** @default null */
             by: components["schemas"]["Actor"] | null;
+            /**
+             * Declined At
+             * @default null
+             */
+            declined_at: string | null;
+            /** @default null */
+            declined_by: components["schemas"]["Actor"] | null;
             /** Policies */
             policies: string[];
+            /**
+             * Why
+             * @default
+             */
+            why: string;
         };
         /**
          * Attention
@@ -1406,6 +1438,14 @@ export interface components {
             session_token: string;
         };
         /**
+         * DeclineRequest
+         * @description Decline a transfer that awaits approval.
+         */
+        DeclineRequest: {
+            /** Why */
+            why: string;
+        };
+        /**
          * DirectoryEntry
          * @description One entry of a directory listing.
          */
@@ -1685,6 +1725,12 @@ export interface components {
             failures_total: number;
             /** Hop Id */
             hop_id: string;
+            /**
+             * Most Bytes
+             * @description bytes
+             * @default 0
+             */
+            most_bytes: number;
             /** @default null */
             preview: components["schemas"]["DryRunResult"] | null;
             /** @default null */
@@ -3265,7 +3311,10 @@ export interface components {
                 "application/problem+json": components["schemas"]["ProblemDetails"];
             };
         };
-        /** @description - `forbidden`: Not allowed */
+        /**
+         * @description - `approval-declined`: Approval was declined
+         *     - `forbidden`: Not allowed
+         */
         Problem403: {
             headers: {
                 [name: string]: unknown;
@@ -4654,6 +4703,43 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             409: components["responses"]["Problem409"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+        };
+    };
+    decline: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same body runs once; with another body it is rejected. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                transfer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeclineRequest"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransferView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
             422: components["responses"]["Problem422"];
             500: components["responses"]["Problem500"];
         };
