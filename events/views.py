@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from events.base import (
+    MAX_INTEGER,
     Actor,
     AgentId,
     Bytes,
@@ -227,6 +228,9 @@ class HopView(Message):
     connection: Connection | None = None
     """How the bytes travel, for programs."""
     progress: Progress
+    most_bytes: Bytes = 0
+    """Most bytes that were ever reported at the destination. `progress` has fewer while a new attempt
+    compares again what has arrived."""
     seconds_since_report: Annotated[float, Field(ge=0)] | None = None
     """Seconds between the agent's last report and this answer. None while the hop is not at work."""
     problem: Problem | None = None
@@ -244,6 +248,8 @@ class TimelineEntry(Message):
     """One entry of a transfer's timeline."""
 
     at: Instant
+    """When it happened; the last time, if it happened `times` times in a row."""
+    times: Annotated[int, Field(ge=1, le=MAX_INTEGER)] = 1
     what: str
     """What happened, in words: `hop 1 started (direct, server-c dialed 10.0.0.2:4460)`."""
     by: Actor
@@ -275,7 +281,8 @@ class TransferSummary(Message):
     progress: Progress
     """Sum of its hops' progress: how much of their work is done."""
     size: Bytes | None = None
-    """Size of what is transferred, counted once however many hops carry it; None: not listed yet."""
+    """Size of what is transferred, counted once however many hops carry it: as listed by a hop, or that of a
+    template's objects; None: not known yet."""
     problem: Problem | None = None
     acknowledged_by: Actor | None = None
     """Who confirmed that the failure needs no further attention."""
@@ -291,6 +298,10 @@ class Approval(Message):
     by: Actor | None = None
     """Who approved it; None: not yet."""
     at: Instant | None = None
+    declined_by: Actor | None = None
+    declined_at: Instant | None = None
+    why: str = ""
+    """Reason for which it was declined."""
 
 
 class StartDecision(Message):
@@ -310,6 +321,18 @@ class TransferView(TransferSummary):
     """For a dry run: the decision about the same transfer without `dry_run`, as of the request."""
     hops: tuple[HopView, ...]
     timeline: tuple[TimelineEntry, ...]
+    """The newest entries, oldest first. Repetitions of a failure are counted, not listed."""
+    timeline_next: str | None = None
+    """Cursor of the entries before these; None: there are none."""
+
+
+class TimelineView(Message):
+    """A page of a transfer's timeline."""
+
+    entries: tuple[TimelineEntry, ...]
+    """Oldest first. Repetitions of a failure are counted, not listed."""
+    next: str | None = None
+    """Cursor of the entries before these; None: there are none."""
 
 
 class TransfersView(Message):

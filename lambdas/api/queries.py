@@ -4,8 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, AliasChoices, Field, model_validator
 
-from events.base import MAX_INTEGER, AgentId, Instant, Request, TransferId
-from events.policies import Why
+from events.base import MAX_INTEGER, AgentId, Instant, Request, TransferId, Why
 from events.requests import TemplateId
 from events.states import Attention, TransferState
 from lambdas.domain.transfer import FIRST_DAY

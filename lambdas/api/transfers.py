@@ -1,4 +1,4 @@
-"""Routes of transfers: request, show, cancel, pause, resume, retry and approve them."""
+"""Routes of transfers: request, show, cancel, pause, resume, retry, approve and decline them."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,18 +6,19 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from events.base import Actor, TransferId
-from events.requests import DistributedRequest, TransferRequest
+from events.requests import DeclineRequest, DistributedRequest, TransferRequest
 from events.views import (
     AttentionView,
     ManifestView,
     OverviewView,
+    TimelineView,
     TransferCount,
     TransfersView,
     TransferView,
 )
 from lambdas import adapters, wiring
 from lambdas.api.calls import Call
-from lambdas.api.queries import OverviewQuery, TransferCriteria, TransferQuery
+from lambdas.api.queries import OverviewQuery, PageQuery, TransferCriteria, TransferQuery
 from lambdas.api.routing import RouteGroup
 from lambdas.domain.authorization import READ, STOP, TRANSFER
 from lambdas.ports import AuthorizeTransfer
@@ -108,6 +109,12 @@ def show_transfer(transfer_id: TransferId) -> TransferView:
     return wiring.transfer_service().get(transfer_id)
 
 
+@transfers.get("/transfers/{transfer_id}/timeline", action=READ)
+def show_timeline(transfer_id: TransferId, query: PageQuery) -> TimelineView:
+    """Return a page of a transfer's timeline: the newest entries, or those before a cursor."""
+    return wiring.transfer_service().timeline(transfer_id, query.after, query.limit)
+
+
 @transfers.get("/transfers/{transfer_id}/manifest", action=READ)
 def show_manifest(transfer_id: TransferId) -> ManifestView:
     """Return URLs of a transfer's manifests, which list the outcome of every file.
@@ -165,6 +172,22 @@ def approve(call: Call, transfer_id: TransferId) -> TransferView:
         f"approve {transfer_id}",
         None,
         lambda: view.append(wiring.transfer_service().approve(transfer_id, call.actor, authorize)),
+    )
+    return view[0] if view else wiring.transfer_service().get(transfer_id)
+
+
+@transfers.post("/transfers/{transfer_id}/decline", action=TRANSFER, status=202, idempotent=True)
+def decline(call: Call, transfer_id: TransferId, body: DeclineRequest) -> TransferView:
+    """Decline, as a second person, a transfer for which a policy requires approval.
+
+    It is cancelled, and the person who requested it sees the reason. Whoever could approve it may decline it.
+    """
+    view: list[TransferView] = []
+    authorize = wiring.authorizer().for_decline(call.caller, body.why)
+    call.once(
+        f"decline {transfer_id}",
+        body,
+        lambda: view.append(wiring.transfer_service().decline(transfer_id, call.actor, body.why, authorize)),
     )
     return view[0] if view else wiring.transfer_service().get(transfer_id)
 

@@ -222,6 +222,7 @@ class HopRow(Model):
     tries = NumberAttribute()
     unanswered = NumberAttribute()
     high_water = NumberAttribute()
+    most_bytes = NumberAttribute()
     reported_at = UTCDateTimeAttribute(null=True)
     via = UnicodeAttribute(null=True)
     connection: JsonOf[Connection] = JsonOf(Connection, null=True)

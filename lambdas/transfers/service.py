@@ -10,14 +10,22 @@ from events.base import Actor, AgentId
 from events.locations import agent_of
 from events.requests import TemplateId, TransferRequest
 from events.states import Attention, TransferState
-from events.views import AttentionView, OverviewView, TransferCount, TransfersView, TransferView
+from events.views import (
+    AttentionView,
+    OverviewView,
+    TimelineEntry,
+    TimelineView,
+    TransferCount,
+    TransfersView,
+    TransferView,
+)
 from lambdas.domain.agent import Agent, check_able
 from lambdas.domain.errors import AgentOfflineError, ReusedKeyError, StaleError, TransferUnknownError
 from lambdas.domain.hop_changes import held_for_approval
 from lambdas.domain.plan import TransferSpec, new_transfer_id, plan, same_transfer_id
 from lambdas.domain.roots import check_deletable, check_offered
 from lambdas.domain.sizes import check_sizes
-from lambdas.domain.timeline import asked, by_template
+from lambdas.domain.timeline import asked, by_template, folded
 from lambdas.domain.transfer import FIRST_DAY, Transfer
 from lambdas.ports import AgentLookup, Authorization, AuthorizeTransfer, Clock, allow_all
 from lambdas.store.base import Writes, combined
@@ -25,7 +33,7 @@ from lambdas.store.transfer_list import TransferFilter, count_transfers, list_tr
 from lambdas.store.transfer_totals import attention, totals
 from lambdas.store.transfers import TransferStore
 from lambdas.transfers import operations
-from lambdas.transfers.operations import Operation, acknowledged, agreed, wanting
+from lambdas.transfers.operations import Operation, acknowledged, agreed, disagreed, wanting
 from lambdas.transfers.views import transfer_view
 from lambdas.transfers.writer import TransferWriter
 
@@ -126,6 +134,16 @@ class TransferService:
         """Return a transfer for people; raise TransferUnknownError if it does not exist."""
         return self._view(self._store.get(transfer_id))
 
+    def timeline(self, transfer_id: str, cursor: str | None, limit: int) -> TimelineView:
+        """Return a page of a transfer's timeline: the newest entries, or those before the cursor.
+
+        Raises:
+            TransferUnknownError: the transfer does not exist.
+            CursorError: the cursor is invalid.
+        """
+        self._store.get(transfer_id)
+        return _timeline_view(self._store.timeline(transfer_id, cursor, limit))
+
     def load(self, transfer_id: str) -> Transfer:
         """Return the domain's transfer; raise TransferUnknownError if it does not exist."""
         return self._store.get(transfer_id)
@@ -192,6 +210,10 @@ class TransferService:
         """Approve a transfer that awaits a second person; raise StateError if it does not."""
         return self._view(self._writer.change(transfer_id, agreed(by, permit)).transfer)
 
+    def decline(self, transfer_id: str, by: Actor, why: str, permit: AuthorizeTransfer) -> TransferView:
+        """Cancel a transfer that awaits a second person, who declines; raise StateError if it does not."""
+        return self._view(self._writer.change(transfer_id, disagreed(by, why, permit)).transfer)
+
     def acknowledge(self, transfer_id: str, by: Actor, permit: AuthorizeTransfer = allow_all) -> TransferView:
         """Confirm that a failure needs no further attention; raise StateError if it has not failed."""
         return self._view(self._writer.change(transfer_id, acknowledged(by, permit)).transfer)
@@ -236,7 +258,13 @@ class TransferService:
         return authorization
 
     def _view(self, transfer: Transfer) -> TransferView:
-        return transfer_view(transfer, self._store.timeline(transfer.transfer_id), self._clock())
+        timeline = _timeline_view(self._store.timeline(transfer.transfer_id))
+        return transfer_view(transfer, timeline, self._clock())
+
+
+def _timeline_view(page: tuple[tuple[TimelineEntry, ...], str | None]) -> TimelineView:
+    entries, following = page
+    return TimelineView(entries=folded(entries), next=following)
 
 
 def _as_authorized(transfer: Transfer, authorization: Authorization) -> Transfer:

@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
-from events.views import HopView, TimelineEntry, TransferView
+from events.views import HopView, TimelineView, TransferView
 from lambdas.domain.hop import Hop
 from lambdas.domain.transfer import Transfer, summed
 
 
-def transfer_view(transfer: Transfer, timeline: tuple[TimelineEntry, ...], now: datetime) -> TransferView:
-    """Return the view of a transfer with its hops and timeline."""
+def transfer_view(transfer: Transfer, timeline: TimelineView, now: datetime) -> TransferView:
+    """Return the view of a transfer with its hops and the newest page of its timeline."""
     hops = tuple(hop_view(hop, now) for hop in transfer.hops)
     return TransferView(
         transfer_id=transfer.transfer_id,
@@ -25,14 +25,15 @@ def transfer_view(transfer: Transfer, timeline: tuple[TimelineEntry, ...], now: 
         started_at=transfer.started_at,
         ended_at=transfer.ended_at,
         progress=summed(hop.progress for hop in hops),
-        size=transfer.listed_size,
+        size=transfer.size,
         problem=transfer.problem,
         acknowledged_by=transfer.acknowledged,
         options=transfer.options,
         approval=transfer.approval,
         real_start=transfer.real_start,
         hops=hops,
-        timeline=timeline,
+        timeline=timeline.entries,
+        timeline_next=timeline.next,
     )
 
 
@@ -41,7 +42,10 @@ def hop_view(hop: Hop, now: datetime) -> HopView:
     after = None if hop.after is None else f"{hop.transfer_id}-{hop.after}"
     same = {name: getattr(hop, name) for name in _SAME_FIELDS}
     return HopView(
-        after=after, progress=hop.progress_at(now), seconds_since_report=hop.seconds_since_report(now), **same
+        after=after,
+        progress=hop.progress_at(now),
+        seconds_since_report=hop.seconds_since_report(now),
+        **same,
     )
 
 

@@ -24,6 +24,7 @@ export type LiveAddress = Schemas["LiveView"];
 export type Location = Schemas["AgentLocation"] | Schemas["S3Location"] | Schemas["RemoteLocation"];
 export type Manifest = Schemas["ManifestView"];
 export type StartDecision = Schemas["StartDecision"];
+export type TimelinePage = Schemas["TimelineView"];
 export type TimelineEntry = Schemas["TimelineEntry"];
 export type Attention = Schemas["Attention"];
 export type AttentionView = Schemas["AttentionView"];

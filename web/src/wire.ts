@@ -631,6 +631,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/transfers/{transfer_id}/decline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Decline, as a second person, a transfer for which a policy requires approval
+         * @description It is cancelled, and the person who requested it sees the reason. Whoever could approve it may decline it.
+         */
+        post: operations["decline"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/transfers/{transfer_id}/manifest": {
         parameters: {
             query?: never;
@@ -699,6 +719,23 @@ export interface paths {
         put?: never;
         /** Retry the failed or cancelled hops of a transfer */
         post: operations["retry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/transfers/{transfer_id}/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return a page of a transfer's timeline: the newest entries, or those before a cursor */
+        get: operations["show_timeline"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -966,8 +1003,20 @@ export interface components {
             at: string | null;
             /** @default null */
             by: components["schemas"]["Actor"] | null;
+            /**
+             * Declined At
+             * @default null
+             */
+            declined_at: string | null;
+            /** @default null */
+            declined_by: components["schemas"]["Actor"] | null;
             /** Policies */
             policies: string[];
+            /**
+             * Why
+             * @default
+             */
+            why: string;
         };
         /**
          * Attention
@@ -1389,6 +1438,14 @@ export interface components {
             session_token: string;
         };
         /**
+         * DeclineRequest
+         * @description Decline a transfer that awaits approval.
+         */
+        DeclineRequest: {
+            /** Why */
+            why: string;
+        };
+        /**
          * DirectoryEntry
          * @description One entry of a directory listing.
          */
@@ -1668,6 +1725,12 @@ export interface components {
             failures_total: number;
             /** Hop Id */
             hop_id: string;
+            /**
+             * Most Bytes
+             * @description bytes
+             * @default 0
+             */
+            most_bytes: number;
             /** @default null */
             preview: components["schemas"]["DryRunResult"] | null;
             /** @default null */
@@ -2720,8 +2783,26 @@ export interface components {
             problem: components["schemas"]["Problem"] | null;
             /** @default null */
             state: components["schemas"]["HopState"] | null;
+            /**
+             * Times
+             * @default 1
+             */
+            times: number;
             /** What */
             what: string;
+        };
+        /**
+         * TimelineView
+         * @description A page of a transfer's timeline.
+         */
+        TimelineView: {
+            /** Entries */
+            entries: components["schemas"]["TimelineEntry"][];
+            /**
+             * Next
+             * @default null
+             */
+            next: string | null;
         };
         /**
          * TransferCount
@@ -3021,6 +3102,11 @@ export interface components {
             template_id: string | null;
             /** Timeline */
             timeline: components["schemas"]["TimelineEntry"][];
+            /**
+             * Timeline Next
+             * @default null
+             */
+            timeline_next: string | null;
             /** Transfer Id */
             transfer_id: string;
         };
@@ -3225,7 +3311,10 @@ export interface components {
                 "application/problem+json": components["schemas"]["ProblemDetails"];
             };
         };
-        /** @description - `forbidden`: Not allowed */
+        /**
+         * @description - `approval-declined`: Approval was declined
+         *     - `forbidden`: Not allowed
+         */
         Problem403: {
             headers: {
                 [name: string]: unknown;
@@ -4618,6 +4707,43 @@ export interface operations {
             500: components["responses"]["Problem500"];
         };
     };
+    decline: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same body runs once; with another body it is rejected. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                transfer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeclineRequest"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransferView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+        };
+    };
     show_manifest: {
         parameters: {
             query?: never;
@@ -4737,6 +4863,36 @@ export interface operations {
             404: components["responses"]["Problem404"];
             409: components["responses"]["Problem409"];
             422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+        };
+    };
+    show_timeline: {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                transfer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TimelineView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
             500: components["responses"]["Problem500"];
         };
     };

@@ -34,11 +34,14 @@ POST /transfers/distributed
 GET /attention
 GET /overview
 GET /transfers
+GET /transfers/count
 GET /transfers/{transfer_id}
 GET /transfers/{transfer_id}/manifest
+GET /transfers/{transfer_id}/timeline
 POST /transfers/{transfer_id}/cancel
 POST /transfers/{transfer_id}/acknowledgment
 POST /transfers/{transfer_id}/approval
+POST /transfers/{transfer_id}/decline
 POST /transfers/{transfer_id}/pause
 POST /transfers/{transfer_id}/resume
 POST /transfers/{transfer_id}/retry
