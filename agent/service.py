@@ -17,6 +17,7 @@ from agent import VERSION, host_info
 from agent.cloud.messages import BrokerConnection, Connected, Disconnected, LinkError
 from agent.command_keys import CommandKeys
 from agent.config import Config
+from agent.heartbeats import HeartbeatPace
 from agent.hops.attempt import AttemptIntervals, Movers
 from agent.hops.commands import CommandHandlers, Commands, Lane
 from agent.hops.journal import Journal
@@ -97,6 +98,7 @@ class Service:
         deps = self._deps = dependencies
         self._journal = deps.journal
         self._stopping = asyncio.Event()
+        self._pace = HeartbeatPace(deps.intervals)
         self._reported_peers: tuple[PeerReachability, ...] = ()
         self._connection: Connected | None = None
         self._hello_due = 0.0
@@ -253,6 +255,7 @@ class Service:
                 self._deps.rotation.confirm(connection.certificate)
                 if self._connection is connection:
                     self._hello_due = clock() + self._deps.intervals.hello
+                self._pace.restart()  # a Hello promises a heartbeat soon
 
     async def _hello(self, hops: HopManager) -> Hello:
         """Return a Hello.
@@ -285,7 +288,9 @@ class Service:
     async def _heartbeat_loop(self, hops: HopManager) -> None:
         while True:
             await asyncio.sleep(self._deps.intervals.heartbeat)
-            await self._publish(self._heartbeat(hops, *await self._root_and_remote_states()))
+            heartbeat = self._heartbeat(hops, *await self._root_and_remote_states())
+            if self._pace.is_due(heartbeat) and await self._publish(heartbeat):
+                self._pace.note_sent(heartbeat)
             await self._publish_hello(hops)  # afterward: what prevents it is told by the heartbeat
 
     async def _housekeeping_loop(self, commands: Commands) -> None:
@@ -301,11 +306,13 @@ class Service:
         self, hops: HopManager, roots: tuple[RootState, ...], remotes: tuple[RemoteState, ...]
     ) -> Heartbeat:
         reached, keys = self._peers(), self._deps.command_keys.changed()
+        running = hops.running + self._deps.lane.served
         return Heartbeat(
             at=now(),
             roots=roots,
             remotes=remotes,
-            running=hops.running + self._deps.lane.served,
+            running=running,
+            next_within_s=self._pace.next_within_s(running),
             load=host_info.load(),
             reached=None if set(reached) == set(self._reported_peers) else reached,
             trusts=keys and keys.own,

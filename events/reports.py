@@ -25,6 +25,8 @@ from events.base import (
 from events.locations import AbsolutePath, RemoteName
 from events.progress import Connection, PeerReachability, Progress, SpaceShortage
 
+HEARTBEAT_S = 30
+"""Seconds between the heartbeats of a busy agent."""
 MAX_FAILURES = 50
 """Maximum number of failed files that a report lists; the total is counted."""
 
@@ -207,7 +209,7 @@ MAX_REACHED = 100
 
 
 class Hello(Message):
-    """What the agent is, and which hops it has: sent at every connect, and every 15 minutes.
+    """What the agent is, and which hops it has: sent at every connect, and every half hour.
 
     The cloud corrects differences.
     """
@@ -235,7 +237,7 @@ class Hello(Message):
 
 
 class Heartbeat(Message):
-    """Sent every 30 s while connected."""
+    """Sent while connected: every 30 s while hops run, soon after a change, else every 5 minutes."""
 
     kind: Literal["heartbeat"] = "heartbeat"
     at: Instant
@@ -246,6 +248,8 @@ class Heartbeat(Message):
     """Number of hops that the agent moves, or serves to a connected peer."""
     load: float | None = None
     """The host's 1-minute load average."""
+    next_within_s: Annotated[int, Field(ge=1, le=3600)] = HEARTBEAT_S
+    """Seconds within which the agent sends the next one."""
     reached: Annotated[tuple[PeerReachability, ...], Field(max_length=MAX_REACHED)] | None = None
     """Peers that the agent has connected with, the latest last; None: unchanged since the last report."""
     trusts: Annotated[tuple[KeyId, ...], Field(max_length=8)] | None = None

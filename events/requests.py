@@ -14,6 +14,7 @@ from events.base import (
     LaneAddresses,
     LaneCertificate,
     Request,
+    Why,
 )
 from events.locations import (
     AbsolutePath,
@@ -176,6 +177,13 @@ class DistributedRequest(Request):
     source: AgentLocationText
     destination: AgentLocationText
     options: Options = Options()
+
+
+class DeclineRequest(Request):
+    """Decline a transfer that awaits approval."""
+
+    why: Why
+    """Shown to the person who requested it."""
 
 
 class ObjectTrigger(Request):

@@ -17,7 +17,7 @@ from lambdas.agents.cursors import parse_cursor
 from lambdas.agents.tokens import is_secret
 from lambdas.audit.recorder import Record
 from lambdas.domain import agent as domain
-from lambdas.domain.agent import SILENT_AFTER, Agent
+from lambdas.domain.agent import Agent
 from lambdas.domain.endpoint import check_endpoints
 from lambdas.domain.errors import AgentKeyError, AgentUnknownError, StaleError
 from lambdas.ports import Clock
@@ -117,7 +117,7 @@ class AgentService:
                 return failure
             return fact is not None
 
-        agent_ids = self._store.silent(now - SILENT_AFTER, MAX_SILENT_PER_RUN)
+        agent_ids = self._store.silent(now, MAX_SILENT_PER_RUN)
         with ThreadPoolExecutor(THREADS) as threads:
             results = list(threads.map(mark, agent_ids))
         if marked := sum(result is True for result in results):

@@ -9,14 +9,16 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal, get_args
 
-from events.base import Actor
+from events.base import Actor, Problem
 from events.states import HopState
 from events.views import TimelineEntry
 from lambdas.domain.hop import Hop
 
 CROSSHAUL = Actor.called("crosshaul")
 
-TransferEvent = Literal["requested", "approved", "paused", "resumed", "cancelled", "retried", "acknowledged"]
+TransferEvent = Literal[
+    "requested", "approved", "declined", "paused", "resumed", "cancelled", "retried", "acknowledged"
+]
 _HOP_EVENTS = {
     HopState.AWAITING_APPROVAL: "waits for approval",
     HopState.WAITING: "waits for the hop before it",
@@ -44,9 +46,9 @@ def by_template(template_id: str) -> Actor:
     return Actor.called(f"template:{template_id}")
 
 
-def asked(what: TransferEvent, by: Actor, now: datetime) -> TimelineEntry:
+def asked(what: TransferEvent, by: Actor, now: datetime, problem: Problem | None = None) -> TimelineEntry:
     """Return an entry about the whole transfer."""
-    return TimelineEntry(at=now, what=what, by=by)
+    return TimelineEntry(at=now, what=what, by=by, problem=problem)
 
 
 def became(hop: Hop, by: Actor, now: datetime) -> TimelineEntry:

@@ -18,10 +18,11 @@ import { actorName } from "../../format/names";
 import { describeOptions } from "../../format/options";
 import { count, duration } from "../../format/sizes";
 import { lazyPage } from "../../hooks/lazyPage";
-import { useTransfer } from "../../hooks/queries";
+import { useAgents, useTransfer } from "../../hooks/queries";
 import { useNow } from "../../hooks/useNow";
 import { t } from "../../i18n";
 import { type LiveProgressByHop, progressOf, sumProgress } from "../../live/mergeProgress";
+import { transferReason } from "../../live/stateReason";
 import { useLive } from "../../live/useLive";
 import { isUnfinished } from "../../model/transferActions";
 import { href } from "../../router";
@@ -56,7 +57,7 @@ export default function TransferPage({ transferId }: { transferId: string }) {
       {query.isError && <ProblemAlert error={query.error} onRetry={again} />}
       <Header
         variant="h1"
-        description={<Subtitle transfer={transfer} />}
+        description={<Subtitle transfer={transfer} received={received} fetchedAt={query.dataUpdatedAt} />}
         actions={
           <SpaceBetween direction="horizontal" size="xs">
             <CopyToClipboard
@@ -91,10 +92,11 @@ export default function TransferPage({ transferId }: { transferId: string }) {
   );
 }
 
-function Subtitle({ transfer }: { transfer: Transfer }) {
+function Subtitle({ transfer, received, fetchedAt }: HopsProps) {
+  const known = { agents: useAgents().data ?? [], received, now: useNow(), fetchedAt };
   return (
     <SpaceBetween direction="horizontal" size="s">
-      <StatusBadge of={transfer} />
+      <StatusBadge of={transfer} reason={transferReason(transfer, known)} />
       <span className="mono">{transfer.transfer_id}</span>
     </SpaceBetween>
   );
