@@ -281,7 +281,7 @@ class TransferSummary(Message):
     progress: Progress
     """Sum of its hops' progress: how much of their work is done."""
     size: Bytes | None = None
-    """Size of what is transferred, counted once however many hops carry it; None: not listed yet."""
+    """Size of what is transferred, counted once however many hops carry it; None: not known yet."""
     problem: Problem | None = None
     acknowledged_by: Actor | None = None
     """Who confirmed that the failure needs no further attention."""
@@ -316,8 +316,6 @@ class TransferView(TransferSummary):
 
     options: OrderedOptions
     approval: Approval | None = None
-    size: Bytes | None = None
-    """Size of what is moved, as far as it is known: as listed by a hop, or that of a template's objects."""
     real_start: StartDecision | None = None
     """For a dry run: the decision about the same transfer without `dry_run`, as of the request."""
     hops: tuple[HopView, ...]
