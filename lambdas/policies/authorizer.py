@@ -8,6 +8,7 @@ from events.base import Actor, AgentId
 from events.views import StartDecision
 from lambdas.audit.recorder import AuditEvent, AuditRecorder, Record
 from lambdas.domain import authorization as domain
+from lambdas.domain import problems
 from lambdas.domain.authorization import SYSTEM, AuthorizationRequest, Principal, RequestTime, Resource
 from lambdas.domain.errors import ForbiddenError
 from lambdas.domain.policy_set import Decision, worst
@@ -180,9 +181,10 @@ class Authorizer:
             asked_for = transfer.approval.asked_for if transfer.approval else ()
             if principal.id in {actor.id for actor in asked_for}:
                 raise ForbiddenError(
-                    f"{principal.name} requested transfer {transfer.transfer_id} and cannot approve it.",
-                    f"Ask another person who may move these files: crosshaul approve {transfer.transfer_id}",
+                    problems.OWN_APPROVAL,
                     transfer.approval.policies if transfer.approval else (),
+                    person=principal.name,
+                    transfer_id=transfer.transfer_id,
                 )
             sized = replace(transfer, authorized_size=transfer.size)
             for actor in asked_for:
@@ -230,24 +232,23 @@ def _event(action: str, transfer: Transfer, policies: tuple[str, ...]) -> AuditE
 
 def forbidden(request: AuthorizationRequest, decision: Decision) -> ForbiddenError:
     """Return the error of a refused request, with the policies that forbid it."""
-    phrase = _ACTION_PHRASES[request.action].format(_describe_object(request))
-    if request.principal.gone:
-        return ForbiddenError(
-            f"{request.principal.name} may not {phrase}: their account was deleted or disabled.",
-            "Let another person request it, or create the template or the roll-out again as their own.",
-        )
-    if not decision.policies:
-        return ForbiddenError(
-            f"{request.principal.name} may not {phrase}: no policy permits it.",
-            "Ask an administrator for a group or a policy that permits it.",
-        )
-    names = ", ".join(decision.policies)
-    forbid = "the policies {} forbid it" if len(decision.policies) > 1 else "the policy {} forbids it"
+    words = problems.FORBIDDEN_BY_POLICY if decision.policies else problems.NOT_PERMITTED
     return ForbiddenError(
-        f"{request.principal.name} may not {phrase}: {forbid.format(names)}.",
-        "Ask an administrator why.",
-        decision.policies,
+        problems.ACCOUNT_GONE if request.principal.gone else words,
+        () if request.principal.gone else decision.policies,
+        person=request.principal.name,
+        phrase=_ACTION_PHRASES[request.action].format(_describe_object(request)),
+        action=request.action,
+        object=_name_object(request),
+        names=", ".join(decision.policies),
     )
+
+
+def _name_object(request: AuthorizationRequest) -> str:
+    """Return the name of what a request acts on, the same in every language; a route as `a → b`."""
+    if "destination_path" in request.context:
+        return f"{request.source} → {request.destination}"
+    return "Crosshaul" if request.resource is SYSTEM else str(request.resource.name)
 
 
 def _describe_object(request: AuthorizationRequest) -> str:

@@ -74,7 +74,7 @@ const slim = (): TableProps.ColumnDefinition<Row>[] => [
 function EntryText({ line }: { line: Row }) {
   return (
     <>
-      {t().reported.event(line.what) ?? <ReportedText>{line.what}</ReportedText>}
+      {t().reported.event(line.what) ?? <ReportedText lang="en">{line.what}</ReportedText>}
       {line.problem && (
         <Box color="text-body-secondary" fontSize="body-s">
           <ProblemText problem={line.problem} />
