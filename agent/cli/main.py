@@ -122,6 +122,7 @@ for command in (
     transfers.retry,
     transfers.acknowledge,
     transfers.approve,
+    transfers.decline,
 ):
     app.command()(command)
 app.command("ls", help="List a directory: another name of `browse`.")(browse.browse)

@@ -87,6 +87,12 @@ OWN_APPROVAL = replace(
     message="{person} requested transfer {transfer_id} and cannot approve it.",
     advice="Ask another person who may move these files: crosshaul approve {transfer_id}",
 )
+OWN_DECLINE = replace(
+    FORBIDDEN,
+    wording="own-decline",
+    message="{person} requested transfer {transfer_id} and cannot decline it.",
+    advice="Cancel it instead: crosshaul cancel {transfer_id}",
+)
 
 # 404: there is no such resource
 NOT_FOUND = ProblemType(
@@ -288,6 +294,9 @@ NOT_AWAITING_APPROVAL = replace(
     wording="not-awaiting-approval",
     message="Transfer {transfer_id} is not awaiting approval: it is {state}.",
     advice="There is nothing to approve.",
+)
+NOTHING_TO_DECLINE = replace(
+    NOT_AWAITING_APPROVAL, wording="nothing-to-decline", advice="There is nothing to decline."
 )
 NOT_FAILED = replace(
     STATE,
@@ -628,6 +637,13 @@ HOP_NOT_REPORTED = replace(
     wording="hop-not-reported",
     message="Agent {agent_id} sent no report about {hop} for {seconds} s.",
     advice="Check in the list of agents whether it is online; the hop resumes when it is back.",
+)
+APPROVAL_DECLINED = ProblemType(
+    "approval-declined",
+    "Approval was declined",
+    "{person} declined it: {reason}",
+    "Talk to them. Then retry, which asks for approval again, or start another transfer.",
+    status=403,
 )
 BUCKET_SILENT = ProblemType(
     "bucket-silent",

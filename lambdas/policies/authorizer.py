@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from events.base import Actor, AgentId
+from events.problem_type import ProblemType
 from events.views import StartDecision
 from lambdas.audit.recorder import AuditEvent, AuditRecorder, Record
 from lambdas.domain import authorization as domain
@@ -178,20 +179,29 @@ class Authorizer:
         """
 
         def authorize(transfer: Transfer) -> Authorization:
-            asked_for = transfer.approval.asked_for if transfer.approval else ()
-            if principal.id in {actor.id for actor in asked_for}:
-                raise ForbiddenError(
-                    problems.OWN_APPROVAL,
-                    transfer.approval.policies if transfer.approval else (),
-                    person=principal.name,
-                    transfer_id=transfer.transfer_id,
-                )
+            asked_for = _other_requesters(principal, transfer, problems.OWN_APPROVAL)
             sized = replace(transfer, authorized_size=transfer.size)
             for actor in asked_for:
                 self.check_transfer(self._users.find_user(actor), domain.TRANSFER, sized)
             decision = self.check_transfer(principal, domain.TRANSFER, sized)
             allowed = Decision("allowed", decision.policies)
             return self._authorization(principal, "transfer.approved", sized, allowed, asked_for)
+
+        return authorize
+
+    def for_decline(self, principal: Principal, why: str) -> AuthorizeTransfer:
+        """Return the check of a declined approval: by a person who is no requester and may make the transfer.
+
+        Whether the requesters still may does not matter, since nothing starts.
+        """
+
+        def authorize(transfer: Transfer) -> Authorization:
+            asked_for = _other_requesters(principal, transfer, problems.OWN_DECLINE)
+            sized = replace(transfer, authorized_size=transfer.size)
+            decision = self.check_transfer(principal, domain.TRANSFER, sized)
+            event = replace(_event("transfer.declined", transfer, decision.policies), why=why)
+            record = self._recorder.record_change(principal, event)
+            return Authorization((), asked_for, sized.authorized_size, record)
 
         return authorize
 
@@ -218,6 +228,19 @@ class Authorizer:
         if decision.outcome == "refused":
             raise forbidden(request, decision)
         return decision
+
+
+def _other_requesters(principal: Principal, transfer: Transfer, words: ProblemType) -> tuple[Actor, ...]:
+    """Return the requesters of a start; raise ForbiddenError if the person is one of them."""
+    asked_for = transfer.approval.asked_for if transfer.approval else ()
+    if principal.id in {actor.id for actor in asked_for}:
+        raise ForbiddenError(
+            words,
+            transfer.approval.policies if transfer.approval else (),
+            person=principal.name,
+            transfer_id=transfer.transfer_id,
+        )
+    return asked_for
 
 
 def _event(action: str, transfer: Transfer, policies: tuple[str, ...]) -> AuditEvent:

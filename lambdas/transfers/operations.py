@@ -11,13 +11,23 @@ from events.states import HopState, TransferState
 from events.views import Approval
 from lambdas.domain.errors import StateError
 from lambdas.domain.hop import Hop
-from lambdas.domain.hop_changes import approved, cancelled, held_for_approval, paused, resumed, retried
+from lambdas.domain.hop_changes import (
+    approved,
+    cancelled,
+    declined_start,
+    held_for_approval,
+    paused,
+    resumed,
+    retried,
+)
 from lambdas.domain.problems import (
+    APPROVAL_DECLINED,
     ENDED_BEFORE_CANCEL,
     ENDED_BEFORE_PAUSE,
     ENDED_BEFORE_RESUME,
     NOT_AWAITING_APPROVAL,
     NOT_FAILED,
+    NOTHING_TO_DECLINE,
     NOTHING_TO_RETRY,
     RETRY_TOO_EARLY,
 )
@@ -96,17 +106,41 @@ def agreed(by: Actor, permit: AuthorizeTransfer) -> ChangeFunction:
 
     def decide(transfer: Transfer, now: datetime) -> Change | None:
         authorization = permit(transfer)
-        if transfer.state != TransferState.AWAITING_APPROVAL or transfer.approval is None:
-            raise StateError(
-                words=NOT_AWAITING_APPROVAL, transfer_id=transfer.transfer_id, state=transfer.state
-            )
+        awaited = _awaited(transfer, NOT_AWAITING_APPROVAL)
         changed = tuple(new for hop in transfer.hops if (new := approved(hop, now)) is not hop)
-        given = transfer.approval.model_copy(update={"by": by, "at": now})
+        given = awaited.model_copy(update={"by": by, "at": now})
         start = Start(transfer.asked_for, given, authorization.size)
         record = authorization.record(transfer, start.apply_to(transfer).with_hops(changed, now))
         return Change(changed, asked("approved", by, now), record, start)
 
     return decide
+
+
+def disagreed(by: Actor, why: str, permit: AuthorizeTransfer) -> ChangeFunction:
+    """Return the change by which a second person declines to approve, for a reason.
+
+    The returned function raises StateError if no approval is awaited, ForbiddenError if this person could not
+    approve either.
+    """
+
+    def decide(transfer: Transfer, now: datetime) -> Change | None:
+        authorization = permit(transfer)
+        awaited = _awaited(transfer, NOTHING_TO_DECLINE)
+        problem = APPROVAL_DECLINED.problem(person=by.name, reason=why)
+        changed = tuple(new for hop in transfer.hops if (new := declined_start(hop, problem, now)) is not hop)
+        declined = awaited.model_copy(update={"declined_by": by, "declined_at": now, "why": why})
+        start = Start(transfer.asked_for, declined, transfer.authorized_size)
+        record = authorization.record(transfer, start.apply_to(transfer).with_hops(changed, now))
+        return Change(changed, asked("declined", by, now, problem), record, start)
+
+    return decide
+
+
+def _awaited(transfer: Transfer, words: ProblemType) -> Approval:
+    """Return the approval that the transfer awaits; raise StateError in these words if it awaits none."""
+    if transfer.state != TransferState.AWAITING_APPROVAL or transfer.approval is None:
+        raise StateError(words=words, transfer_id=transfer.transfer_id, state=transfer.state)
+    return transfer.approval
 
 
 def acknowledged(by: Actor, permit: AuthorizeTransfer) -> ChangeFunction:

@@ -1,4 +1,4 @@
-"""`transfers`, `show`, `wait`, `cancel`, `pause`, `resume`, `retry`, `acknowledge`, `approve`."""
+"""`transfers`, `show`, `wait`, `cancel`, `pause`, `resume`, `retry`, `acknowledge`, `approve`, `decline`."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -248,10 +248,21 @@ def approve(transfer_id: TransferId, as_json: Json = False) -> None:
     _request_change(transfer_id, "approval", "is approved and continues", as_json)
 
 
-def _request_change(start: str, verb: str, outcome: str, as_json: bool) -> None:
+def decline(
+    transfer_id: TransferId,
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="Reason, for the person who started it.")],
+    as_json: Json = False,
+) -> None:
+    """Decline to approve a transfer that another person started: it is cancelled."""
+    _request_change(transfer_id, "decline", "is declined and cancelled", as_json, {"why": why})
+
+
+def _request_change(
+    start: str, verb: str, outcome: str, as_json: bool, body: dict[str, str] | None = None
+) -> None:
     from agent.cli.api import connected
 
     with connected() as api:
         full_id = find(api, start)
-        answer = api.post("transfers", full_id, verb)
+        answer = api.post("transfers", full_id, verb, body=body)
     output.print_json(answer) if as_json else output.say(f"Transfer {clean(full_id)} {outcome}.")

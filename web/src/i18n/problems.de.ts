@@ -4,6 +4,7 @@ import type { HopEvent, InputWording, ProblemCode, TransferEvent, Wording } from
 /** Titles by problem code. */
 const TITLES: Record<ProblemCode, string> = {
   "agent-busy-updating": "Der Agent wird gerade aktualisiert",
+  "approval-declined": "Die Genehmigung wurde abgelehnt",
   "agent-declined": "Der Agent lehnt ab",
   "agent-error": "Interner Fehler im Agenten",
   "agent-exists": "Ein Agent mit diesem Namen existiert bereits",
@@ -206,6 +207,10 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
   "api-remote-unknown": [
     "Der Agent {agent_id} hat kein Remote namens {remote}.",
     "Eines von diesen verwenden: {remotes}. Oder der Administrator des Servers fügt es in agent.toml hinzu.",
+  ],
+  "approval-declined": [
+    "{person} hat die Genehmigung abgelehnt: {reason}",
+    "Darüber sprechen. Dann wiederholen, was erneut um Genehmigung bittet, oder eine andere Übertragung starten.",
   ],
   "arrival-invalid": [
     "{source} kann an {destination} nicht ankommen. Meldung: {reason}",
@@ -537,6 +542,10 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
   ],
   "not-signed-in": ["Sie sind nicht angemeldet.", "Bitte anmelden."],
   "not-to-remove": ["Etappe {hop_id} kopiert nur und darf hier keine Dateien löschen."],
+  "nothing-to-decline": [
+    "Die Übertragung {transfer_id} wartet nicht auf Genehmigung; ihr Zustand ist „{state}“.",
+    "Es gibt nichts abzulehnen.",
+  ],
   "nothing-to-retry": [
     "Die Übertragung {transfer_id} hat den Zustand „{state}“ und kann nicht wiederholt werden.",
     "Nur fehlgeschlagene oder abgebrochene Etappen können wiederholt werden. Eine pausierte Übertragung fortsetzen.",
@@ -561,6 +570,10 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
   "outside-roots": [
     "{path} liegt in keiner Freigabe dieses Agenten.",
     "Seine Freigaben: {roots}. Der Administrator des Servers kann in agent.toml eine hinzufügen.",
+  ],
+  "own-decline": [
+    "{person} hat die Übertragung {transfer_id} selbst angefordert und kann sie nicht ablehnen.",
+    "Sie stattdessen abbrechen.",
   ],
   "own-approval": [
     "{person} hat die Übertragung {transfer_id} selbst angefordert und kann sie nicht genehmigen.",
@@ -907,6 +920,7 @@ const HOP_EVENTS: Record<HopEvent, (...filled: string[]) => string> = {
 const TRANSFER_EVENTS: Record<TransferEvent, string> = {
   requested: "angefordert",
   approved: "genehmigt",
+  declined: "abgelehnt",
   paused: "pausiert",
   resumed: "fortgesetzt",
   cancelled: "abgebrochen",
