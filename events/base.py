@@ -92,6 +92,8 @@ MAX_INTEGER = 2**63 - 1
 """Largest integer that Cedar, SQLite and file systems can hold."""
 Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 Bytes = Annotated[int, Field(ge=0, le=MAX_INTEGER, description="bytes")]
+Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500)]
+"""Reason that a person gives for what they do."""
 
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 of a certificate or file, hex (`events.certificates`)."""

@@ -9,8 +9,8 @@ from events.progress import Loss
 Outcome = Literal["sent", "unchanged", "left", "removed", "failed", "unfinished"]
 """`sent`: transferred by the hop. `unchanged`: existed already, identical. `left`: existed already,
 different, and not overwritten (`overwrite`), or left out, with the reason. `removed`: deleted, since the
-source does not have it (`delete_extra`). `failed`: not transferred, with the reason. `unfinished`: started,
-but not complete when the hop ended."""
+source does not have it (`delete_extra`). `failed`: not transferred, or with `move` not removed from the
+source (then it has a digest), with the reason. `unfinished`: started, but not complete when the hop ended."""
 Kind = Literal["f", "d", "l", "other"]
 """File, directory, symbolic link. `other`: a FIFO, a socket, a device, or a kind that could not be read."""
 

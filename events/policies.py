@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from events.base import Actor, AgentId, Bytes, Count, Instant, Message, Request, TransferId
+from events.base import Actor, AgentId, Bytes, Count, Instant, Message, Request, TransferId, Why
 from events.requests import TemplateId, TransferRequest
 
 
@@ -19,7 +19,6 @@ PolicyId = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"), AfterValidator(_no_route)
 ]
 PolicyText = Annotated[str, StringConstraints(min_length=1, max_length=16 * 1024)]
-Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500)]
 PersonName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Effect = Literal["allowed", "approval", "refused"]
 """`approval`: allowed once a second person has agreed."""

@@ -14,6 +14,7 @@ from events.base import (
     LaneAddresses,
     LaneCertificate,
     Request,
+    Why,
 )
 from events.locations import (
     AbsolutePath,
@@ -25,7 +26,7 @@ from events.locations import (
     RemoteName,
 )
 from events.options import Options
-from events.reports import Capabilities, RootState
+from events.reports import Capabilities, RootStates
 
 TemplateId = Annotated[str, StringConstraints(pattern=LABEL)]
 Tags = Annotated[
@@ -94,7 +95,7 @@ class RegisterRequest(Request):
     capabilities: Capabilities
     endpoints: LaneAddresses
     lane_certificate: LaneCertificate
-    roots: Annotated[tuple[RootState, ...], Field(max_length=64)]
+    roots: RootStates
 
 
 class RenewalRequest(Request):
@@ -176,6 +177,13 @@ class DistributedRequest(Request):
     source: AgentLocationText
     destination: AgentLocationText
     options: Options = Options()
+
+
+class DeclineRequest(Request):
+    """Decline a transfer that awaits approval."""
+
+    why: Why
+    """Shown to the person who requested it."""
 
 
 class ObjectTrigger(Request):

@@ -5,10 +5,12 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from events.base import (
+    MAX_INTEGER,
     Actor,
     AgentId,
     Bytes,
     Count,
+    DisplayText,
     HopId,
     Instant,
     Message,
@@ -226,6 +228,9 @@ class HopView(Message):
     connection: Connection | None = None
     """How the bytes travel, for programs."""
     progress: Progress
+    most_bytes: Bytes = 0
+    """Most bytes that were ever reported at the destination. `progress` has fewer while a new attempt
+    compares again what has arrived."""
     seconds_since_report: Annotated[float, Field(ge=0)] | None = None
     """Seconds between the agent's last report and this answer. None while the hop is not at work."""
     problem: Problem | None = None
@@ -243,6 +248,8 @@ class TimelineEntry(Message):
     """One entry of a transfer's timeline."""
 
     at: Instant
+    """When it happened; the last time, if it happened `times` times in a row."""
+    times: Annotated[int, Field(ge=1, le=MAX_INTEGER)] = 1
     what: str
     """What happened, in words: `hop 1 started (direct, server-c dialed 10.0.0.2:4460)`."""
     by: Actor
@@ -263,12 +270,18 @@ class TransferSummary(Message):
     """The transfer writes nothing and only reports what it would do."""
     selection_count: Count | None = None
     """Number of objects that a template selected; None: everything below the source."""
+    selection_first: DisplayText | None = None
+    """One of the selected objects, relative to the source."""
     template_id: TemplateId | None = None
     created_by: Actor
     created_at: Instant
+    started_at: Instant | None = None
+    """When the first hop began to move."""
     ended_at: Instant | None = None
     progress: Progress
-    """Sum of its hops' progress."""
+    """Sum of its hops' progress: how much of their work is done."""
+    size: Bytes | None = None
+    """Size of what is transferred, counted once however many hops carry it; None: not listed yet."""
     problem: Problem | None = None
     acknowledged_by: Actor | None = None
     """Who confirmed that the failure needs no further attention."""
@@ -284,6 +297,10 @@ class Approval(Message):
     by: Actor | None = None
     """Who approved it; None: not yet."""
     at: Instant | None = None
+    declined_by: Actor | None = None
+    declined_at: Instant | None = None
+    why: str = ""
+    """Reason for which it was declined."""
 
 
 class StartDecision(Message):
@@ -299,40 +316,62 @@ class TransferView(TransferSummary):
 
     options: OrderedOptions
     approval: Approval | None = None
+    size: Bytes | None = None
+    """Size of what is moved, as far as it is known: as listed by a hop, or that of a template's objects."""
     real_start: StartDecision | None = None
     """For a dry run: the decision about the same transfer without `dry_run`, as of the request."""
     hops: tuple[HopView, ...]
     timeline: tuple[TimelineEntry, ...]
+    """The newest entries, oldest first. Repetitions of a failure are counted, not listed."""
+    timeline_next: str | None = None
+    """Cursor of the entries before these; None: there are none."""
+
+
+class TimelineView(Message):
+    """A page of a transfer's timeline."""
+
+    entries: tuple[TimelineEntry, ...]
+    """Oldest first. Repetitions of a failure are counted, not listed."""
+    next: str | None = None
+    """Cursor of the entries before these; None: there are none."""
 
 
 class TransfersView(Message):
-    """A page of transfers, newest first."""
+    """A page of transfers in the requested order."""
 
     transfers: tuple[TransferSummary, ...]
     next: str | None = None
 
 
+class TransferCount(Message):
+    """How many transfers meet the criteria of a list."""
+
+    count: Count
+    complete: bool
+    """False: there may be more than are counted."""
+
+
 class TransferTotals(Message):
-    """Totals of the transfers created since a time; dry runs are not counted."""
+    """Totals of the transfers that ended since a time; dry runs are not counted."""
 
     since: Instant
     transfers: Count
+    """Transfers that ended, cancelled ones included."""
     succeeded: Count
     failed: Count
-    """Failed partly or completely. Running and cancelled transfers are in neither number."""
-    bytes_moved: Bytes
-    """Bytes sent by all hops, without unchanged files."""
-    files_moved: Count
-    """Files sent by all hops, without unchanged files."""
-    complete: bool
-    """False: there were more transfers than are counted; only the newest are included."""
+    """Failed partly or completely."""
+    bytes_arrived: Bytes
+    """Bytes that these transfers brought to their destinations, without unchanged files. Each destination of
+    a fan-out counts; in a chain a file counts once."""
+    files_arrived: Count
+    """Files that these transfers brought to their destinations, counted like the bytes."""
 
 
 class OverviewView(Message):
     """Totals for the overview page."""
 
     today: TransferTotals
-    """Since the requested midnight, by default in UTC."""
+    """Since the quarter of an hour of the requested midnight, by default in UTC."""
     month: TransferTotals
     """The last 30 days."""
 

@@ -27,8 +27,10 @@ def print_transfer(view: TransferView, agents: AgentLookup) -> None:
         for reason in () if hop.problem and hop.state is HopState.PAUSED else hop_reasons(hop, agents):
             output.say(f"  It {clean(reason)}.", style="yellow")
     output.say("\nTimeline", style="bold")
-    for entry in view.timeline:
+    for entry in reversed(view.timeline):  # newest first, as in lists and in the console
         output.say(f"  {_timeline_line(entry)}")
+    if view.timeline_next:
+        output.say("  …  (earlier entries: in the console)", style="dim")
 
 
 def _head(view: TransferView) -> None:
@@ -51,6 +53,9 @@ def _approval(approval: Approval) -> str:
     policies = ", ".join(approval.policies)
     if approval.by:
         return f"approved by {clean(approval.by.name)} at {clock(approval.at)} (policies: {policies})"
+    if approval.declined_by and approval.declined_at:
+        when = clock(approval.declined_at)
+        return f"declined by {clean(approval.declined_by.name)} at {when}: {clean(approval.why)}"
     requesters = clean(", ".join(person.name for person in approval.asked_for))
     return f"needs approval by a person other than {requesters}: crosshaul approve (policies: {policies})"
 
@@ -192,4 +197,5 @@ def _problem(problem: Problem, indent: str, *, advises: bool) -> None:
 
 def _timeline_line(entry: TimelineEntry) -> str:
     reason = f": {entry.problem.message}" if entry.problem else ""
-    return f"{clock(entry.at)}  {clean(entry.what)}{clean(reason)}  ({clean(entry.by.name)})"
+    times = f", {entry.times} times" if entry.times > 1 else ""
+    return f"{clock(entry.at)}  {clean(entry.what)}{clean(reason)}{times}  ({clean(entry.by.name)})"

@@ -48,6 +48,12 @@ class Failures:
                 known.add(key)
             return False
 
+    def added_to(self, error: HopError) -> HopError:
+        """Return an error that ends the hop for another reason, with the files that had failed before."""
+        if error.failures_total or not self.total:
+            return error
+        return HopError(error.problem, self._examples, self.total)
+
     def to_error(self, completed: int) -> HopError:
         """Return the error that ends the hop: the only problem, or a summary; `completed` is a count."""
         first = self._examples[0]

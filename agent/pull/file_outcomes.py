@@ -36,16 +36,25 @@ _REASON = "(SELECT reason FROM fates o WHERE o.path = t.path)"
 _LOST = "(SELECT kinds FROM lost o WHERE o.path = t.path)"
 _IS_COMPLETE = "EXISTS (SELECT 1 FROM files f WHERE f.path = t.path AND f.digest IS NOT NULL)"
 _IS_IN = "EXISTS (SELECT 1 FROM {} o WHERE o.path = t.path)".format
+_HAS_NOT_FAILED = "NOT EXISTS (SELECT 1 FROM fates o WHERE o.path = t.path AND o.outcome = 'failed')"
+_IS_IN_ANOTHER = (
+    f"({_IS_COMPLETE} OR {_IS_IN('links')} OR {_IS_IN('unchanged')}"
+    " OR EXISTS (SELECT 1 FROM folders o WHERE o.path = t.path AND o.made))"
+)
 _QUERIES = (
     f"SELECT path, 'f', size, digest, 'sent', {_REASON}, at, {_LOST} FROM files t"
-    " WHERE digest IS NOT NULL AND path > ?",
-    f"SELECT path, 'l', 0, target, 'sent', {_REASON}, NULL, {_LOST} FROM links t WHERE path > ?",
-    f"SELECT path, 'd', 0, NULL, 'sent', {_REASON}, NULL, {_LOST} FROM folders t WHERE made AND path > ?",
+    f" WHERE digest IS NOT NULL AND {_HAS_NOT_FAILED} AND path > ?",
+    f"SELECT path, 'l', 0, target, 'sent', {_REASON}, NULL, {_LOST} FROM links t"
+    f" WHERE {_HAS_NOT_FAILED} AND path > ?",
+    f"SELECT path, 'd', 0, NULL, 'sent', {_REASON}, NULL, {_LOST} FROM folders t"
+    f" WHERE made AND {_HAS_NOT_FAILED} AND path > ?",
     f"SELECT path, ifnull(kind, 'f'), size, NULL, 'unchanged', {_REASON}, at, {_LOST} FROM unchanged t"
-    f" WHERE NOT {_IS_COMPLETE} AND path > ?",
+    f" WHERE NOT {_IS_COMPLETE} AND {_HAS_NOT_FAILED} AND path > ?",
+    f"SELECT path, CASE WHEN {_IS_IN('folders')} THEN 'd' ELSE kind END, size,"
+    f" (SELECT digest FROM files o WHERE o.path = t.path), outcome, reason, at, {_LOST} FROM fates t"
+    " WHERE outcome = 'failed' AND path > ?",
     f"SELECT path, kind, size, NULL, outcome, reason, at, {_LOST} FROM fates t"
-    f" WHERE NOT ({_IS_COMPLETE} OR {_IS_IN('links')} OR {_IS_IN('folders')} OR {_IS_IN('unchanged')})"
-    " AND path > ?",
+    f" WHERE outcome <> 'failed' AND NOT {_IS_IN_ANOTHER} AND path > ?",
     "SELECT path, 'f', size, NULL, 'unfinished', NULL, NULL FROM files t"
     f" WHERE digest IS NULL AND NOT {_IS_IN('fates')} AND NOT {_IS_IN('unchanged')} AND path > ?",
     "SELECT path, 'f', size, NULL, 'unfinished', NULL, NULL FROM names t WHERE"
@@ -53,7 +62,11 @@ _QUERIES = (
     f"SELECT path, 'd', 0, NULL, 'unchanged', {_REASON}, NULL, {_LOST} FROM folders t"
     f" WHERE NOT made AND {_IS_IN('lost')} AND NOT {_IS_IN('fates')} AND path > ?",
 )
-"""Queries for `LedgerDatabase.paged`; together they return each path once."""
+"""Queries for `LedgerDatabase.paged`; together they return each path once.
+
+A failure comes before what else is known of a path: a directory that was made and then could not be read, or
+a file that arrived and could not be removed from the source.
+"""
 
 
 class FileOutcomes:

@@ -126,13 +126,15 @@ class Finalizer:
         for completed in self._ledger.completed():
             self._check_stopped()
             if self._destination.comparer.read_back(completed.path, completed.size) != completed.digest:
-                mismatched.append(completed.path)
-        for path in mismatched:
+                mismatched.append(completed)
+        for path, size, _ in mismatched:
             self._destination.remove(path)
+            problem = problems.WRITTEN_WRONG.problem(path=self._destination.name(path), more="")
+            self._failures.add_problem(problem, FileEntry("f", path, size))
         if mismatched:
             more = f" and {len(mismatched) - 1} more" if len(mismatched) > 1 else ""
             raise HopError(
-                problems.WRITTEN_WRONG.problem(path=self._destination.name(mismatched[0]), more=more)
+                problems.WRITTEN_WRONG.problem(path=self._destination.name(mismatched[0].path), more=more)
             )
 
     def _mirror(self) -> None:

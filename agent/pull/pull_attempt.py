@@ -74,6 +74,8 @@ class PullAttempt:
             if not error.problem.retryable:
                 self._discard_partial_files(ledger)
             host.keep_manifest(ledger, self._command, goes_on=True)
+            if self._pass:
+                raise self._pass.failures.added_to(error) from error
             raise
         except sqlite3.Error as error:
             if state_disk.is_full(error, host.state):

@@ -156,6 +156,8 @@ class _Upload:
                         return self._predict(self._rclone, self._dry_run)
                     self._copy(self._rclone, names)
             return self._finish()
+        except HopError as error:
+            raise self._failures.added_to(error) from error
         finally:
             self._host.keep_manifest(self._ledger, self._command)
 

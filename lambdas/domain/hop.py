@@ -84,6 +84,8 @@ class Hop:
     """Offers in a row that the agent did not start."""
     high_water: int = 0
     """Highest sum of bytes and files ever reported at the destination: only more than this is progress."""
+    most_bytes: int = 0
+    """Most bytes ever reported at the destination: a new attempt first compares them, and counts from 0."""
     reported_at: datetime | None = None
     """Time of the last report, by the agent's clock."""
 

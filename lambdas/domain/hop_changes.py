@@ -94,6 +94,13 @@ def approved(hop: Hop, now: datetime) -> Hop:
     return moved(hop, S.QUEUED, now) if hop.state == S.AWAITING_APPROVAL else hop
 
 
+def declined_start(hop: Hop, problem: Problem, now: datetime) -> Hop:
+    """Return a hop that awaits approval, or waits for one that does, as cancelled for this reason."""
+    if hop.state not in {S.AWAITING_APPROVAL, S.WAITING}:
+        return hop
+    return moved(replace(hop, problem=problem), S.CANCELLED, now)
+
+
 def paused(hop: Hop, now: datetime) -> Hop:
     """Return the hop paused by a person; not one that awaits approval, which a resume would bypass."""
     if hop.ended or hop.paused_by_user or hop.state == S.AWAITING_APPROVAL:

@@ -79,22 +79,26 @@ def _recorded(hop: Hop, report: AboutHop) -> Hop:
 
 def _with_progress(hop: Hop, progress: Progress) -> Hop:
     mark = progress.bytes_done + progress.files_done
-    if mark <= hop.high_water:
-        return replace(hop, progress=progress)
-    return replace(hop, progress=progress, high_water=mark, tries=0)
+    new = replace(hop, progress=progress, most_bytes=max(hop.most_bytes, progress.bytes_done))
+    return replace(new, high_water=mark, tries=0) if mark > hop.high_water else new
 
 
 def _at_work(hop: Hop, state: HopState, now: datetime) -> Hop:
     """Return the hop at work; a report from before the agent received a person's pause does not end it."""
     if hop.paused_by_user:
         return hop
-    started = replace(hop, problem=None, started_at=hop.started_at or now)
+    started = replace(_without_failures(hop), started_at=hop.started_at or now)
     return moved(started, state, now)
 
 
+def _without_failures(hop: Hop) -> Hop:
+    """Return the hop without what went wrong in the attempt before, which tells nothing about this one."""
+    return replace(hop, problem=None, failures=(), failures_total=0)
+
+
 def _succeeded(hop: Hop, report: Succeeded, now: datetime) -> Hop:
-    done = replace(hop, progress=report.progress, digest=report.digest, preview=report.preview, problem=None)
-    return moved(replace(done, started_at=hop.started_at or now), S.SUCCEEDED, now)
+    done = replace(hop, progress=report.progress, digest=report.digest, preview=report.preview)
+    return moved(replace(_without_failures(done), started_at=hop.started_at or now), S.SUCCEEDED, now)
 
 
 def _failed(hop: Hop, report: Failed, now: datetime) -> Hop:

@@ -370,6 +370,13 @@ UNAVAILABLE = ProblemType(
 AGENT_SILENT = ProblemType(
     "agent-silent", "The agent does not answer", advice="{advice}", retryable=True, status=504
 )
+APPROVAL_DECLINED = ProblemType(
+    "approval-declined",
+    "Approval was declined",
+    "{person} declined it: {reason}",
+    "Talk to them. Then retry, which asks for approval again, or start another transfer.",
+    status=403,
+)
 BUCKET_SILENT = ProblemType(
     "bucket-silent",
     "S3 does not answer",

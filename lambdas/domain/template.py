@@ -1,5 +1,6 @@
 """Templates: transfers started by objects that are created in S3, and the loops that they must not form."""
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -85,27 +86,22 @@ def written(request: TemplateRequest, by: Actor, now: datetime, old: Template | 
 
 
 def check_loops(new: Template, others: Iterable[Template]) -> None:
-    """Raise LoopError if objects that this template writes would start it again, directly or not."""
-    known = [other for other in others if other.template_id != new.template_id]
-    path = _path_back(new, new, [template for template in (new, *known) if template.enabled], frozenset())
-    if not new.enabled or path is None:
+    """Raise LoopError if objects that this template writes would start it again, directly or not.
+
+    The error names the shortest loop. Each template is visited once, however many ways lead to it.
+    """
+    if not new.enabled:
         return
-    raise LoopError(tuple(template.template_id for template in path))
-
-
-def _path_back(
-    start: Template, at: Template, templates: list[Template], seen: frozenset[str]
-) -> list[Template] | None:
-    """Return the templates from `at` back to `start`, each started by the one before, or None."""
-    for following in (template for template in templates if _starts(at, template)):
-        if following.template_id == start.template_id:
-            return [at]
-        if following.template_id in seen:
-            continue
-        further = _path_back(start, following, templates, seen | {following.template_id})
-        if further:
-            return [at, *further]
-    return None
+    unvisited = {one.template_id: one for one in others if one.enabled and one.template_id != new.template_id}
+    queue = deque[tuple[Template, ...]]([(new,)])
+    while queue:
+        path = queue.popleft()
+        if _starts(path[-1], new):
+            raise LoopError(tuple(template.template_id for template in path))
+        following = [one for one in unvisited.values() if _starts(path[-1], one)]
+        for template in following:
+            del unvisited[template.template_id]
+            queue.append((*path, template))
 
 
 def _starts(one: Template, other: Template) -> bool:

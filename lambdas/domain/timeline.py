@@ -5,17 +5,20 @@ python -m lambdas.domain.timeline    prints the texts of all entries, as JSON
 
 import json
 import sys
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal, get_args
 
-from events.base import Actor
+from events.base import Actor, Problem
 from events.states import HopState
 from events.views import TimelineEntry
 from lambdas.domain.hop import Hop
 
 CROSSHAUL = Actor.called("crosshaul")
 
-TransferEvent = Literal["requested", "approved", "paused", "resumed", "cancelled", "retried", "acknowledged"]
+TransferEvent = Literal[
+    "requested", "approved", "declined", "paused", "resumed", "cancelled", "retried", "acknowledged"
+]
 _HOP_EVENTS = {
     HopState.AWAITING_APPROVAL: "waits for approval",
     HopState.WAITING: "waits for the hop before it",
@@ -28,6 +31,8 @@ _HOP_EVENTS = {
     HopState.FAILED: "failed",
     HopState.CANCELLED: "was cancelled",
 }
+MAX_REPEATED_STEPS = 12
+"""Most entries that are repeated together: an attempt makes four, and three hops may fail in turn."""
 _QUEUED_AGAIN = "queued again, attempt {attempt}"
 
 
@@ -41,9 +46,9 @@ def by_template(template_id: str) -> Actor:
     return Actor.called(f"template:{template_id}")
 
 
-def asked(what: TransferEvent, by: Actor, now: datetime) -> TimelineEntry:
+def asked(what: TransferEvent, by: Actor, now: datetime, problem: Problem | None = None) -> TimelineEntry:
     """Return an entry about the whole transfer."""
-    return TimelineEntry(at=now, what=what, by=by)
+    return TimelineEntry(at=now, what=what, by=by, problem=problem)
 
 
 def became(hop: Hop, by: Actor, now: datetime) -> TimelineEntry:
@@ -59,6 +64,33 @@ def became(hop: Hop, by: Actor, now: datetime) -> TimelineEntry:
         state=hop.state,
         problem=hop.problem,
     )
+
+
+def folded(entries: Iterable[TimelineEntry]) -> tuple[TimelineEntry, ...]:
+    """Return the entries, oldest first, with steps that repeat one after the other counted, not listed.
+
+    Only steps with a problem are: what people did, however often, is listed.
+    """
+    found: list[TimelineEntry] = []
+    for entry in entries:
+        found.append(entry)
+        for size in range(1, MAX_REPEATED_STEPS + 1):
+            earlier, later = found[-2 * size : -size], found[-size:]
+            if [_kind(one) for one in earlier] == [_kind(one) for one in later] and any(
+                one.problem for one in later
+            ):
+                found[-2 * size :] = [
+                    new.model_copy(update={"times": old.times + new.times})
+                    for old, new in zip(earlier, later, strict=True)
+                ]
+                break
+    return tuple(found)
+
+
+def _kind(entry: TimelineEntry) -> tuple[object, ...]:
+    """Return what two entries of repeated steps have in common; times, attempts and addresses differ."""
+    what = entry.state or entry.what
+    return entry.hop_id, what, entry.by.id, entry.problem and entry.problem.code
 
 
 if __name__ == "__main__":

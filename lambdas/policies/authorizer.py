@@ -177,19 +177,35 @@ class Authorizer:
         """
 
         def authorize(transfer: Transfer) -> Authorization:
-            asked_for = transfer.approval.asked_for if transfer.approval else ()
-            if principal.id in {actor.id for actor in asked_for}:
-                raise ForbiddenError(
-                    f"{principal.name} requested transfer {transfer.transfer_id} and cannot approve it.",
-                    f"Ask another person who may move these files: crosshaul approve {transfer.transfer_id}",
-                    transfer.approval.policies if transfer.approval else (),
-                )
+            asked_for = _other_requesters(
+                principal,
+                transfer,
+                "approve",
+                f"Ask another person who may move these files: crosshaul approve {transfer.transfer_id}",
+            )
             sized = replace(transfer, authorized_size=transfer.size)
             for actor in asked_for:
                 self.check_transfer(self._users.find_user(actor), domain.TRANSFER, sized)
             decision = self.check_transfer(principal, domain.TRANSFER, sized)
             allowed = Decision("allowed", decision.policies)
             return self._authorization(principal, "transfer.approved", sized, allowed, asked_for)
+
+        return authorize
+
+    def for_decline(self, principal: Principal, why: str) -> AuthorizeTransfer:
+        """Return the check of a declined approval: by a person who is no requester and may make the transfer.
+
+        Whether the requesters still may does not matter, since nothing starts.
+        """
+
+        def authorize(transfer: Transfer) -> Authorization:
+            advice = f"Cancel it instead: crosshaul cancel {transfer.transfer_id}"
+            asked_for = _other_requesters(principal, transfer, "decline", advice)
+            sized = replace(transfer, authorized_size=transfer.size)
+            decision = self.check_transfer(principal, domain.TRANSFER, sized)
+            event = replace(_event("transfer.declined", transfer, decision.policies), why=why)
+            record = self._recorder.record_change(principal, event)
+            return Authorization((), asked_for, sized.authorized_size, record)
 
         return authorize
 
@@ -216,6 +232,18 @@ class Authorizer:
         if decision.outcome == "refused":
             raise forbidden(request, decision)
         return decision
+
+
+def _other_requesters(principal: Principal, transfer: Transfer, verb: str, advice: str) -> tuple[Actor, ...]:
+    """Return the requesters of a start; raise ForbiddenError if the person is one of them."""
+    asked_for = transfer.approval.asked_for if transfer.approval else ()
+    if principal.id in {actor.id for actor in asked_for}:
+        raise ForbiddenError(
+            f"{principal.name} requested transfer {transfer.transfer_id} and cannot {verb} it.",
+            advice,
+            transfer.approval.policies if transfer.approval else (),
+        )
+    return asked_for
 
 
 def _event(action: str, transfer: Transfer, policies: tuple[str, ...]) -> AuditEvent:

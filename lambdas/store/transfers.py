@@ -18,9 +18,11 @@ from lambdas.domain.transfer import Transfer, group_state
 from lambdas.store import transfer_mapping as mapping
 from lambdas.store import transfer_rows as rows
 from lambdas.store.base import Writes, bind, no_writes, refusal_is, transaction
+from lambdas.store.cursor import Cursor, read, taken, written
 from lambdas.store.transfer_list import created_ids
 from lambdas.store.transfer_mapping import hop_part
 from lambdas.store.transfer_rows import HEADER, HeaderRow, HopRow, TimelineEntryRow, TransferRow
+from lambdas.store.transfer_totals import count_change
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class TimelineRow:
 
 
 OPEN_PAGE_SIZE = 100
+TIMELINE_PAGE_SIZE = 200
+"""Entries read at once: a disk that stays full for a week makes tens of thousands."""
 
 HopKey = tuple[str, int]
 """Id of a transfer and number of a hop."""
@@ -72,12 +76,26 @@ class TransferStore:
         except HopRow.DoesNotExist:
             return None
 
-    def timeline(self, transfer_id: str) -> tuple[TimelineEntry, ...]:
-        """Return the timeline, oldest entry first."""
-        found = TimelineEntryRow.query(
-            transfer_id, TimelineEntryRow.part.startswith(rows.TIMELINE), consistent_read=True
-        )
-        return tuple(row.moment for row in found)
+    def timeline(
+        self, transfer_id: str, cursor: str | None = None, limit: int = TIMELINE_PAGE_SIZE
+    ) -> tuple[tuple[TimelineEntry, ...], str | None]:
+        """Return the newest entries, or those before the cursor, oldest first; and the next page's cursor.
+
+        Raises:
+            CursorError: the cursor is invalid.
+        """
+        with taken(cursor):
+            found = TimelineEntryRow.query(
+                transfer_id,
+                TimelineEntryRow.part.startswith(rows.TIMELINE),
+                consistent_read=True,
+                scan_index_forward=False,
+                limit=limit,
+                last_evaluated_key=read(cursor).key,
+            )
+            entries = tuple(row.moment for row in found)[::-1]
+        key = found.last_evaluated_key
+        return entries, written(Cursor(key=key) if key else None)
 
     def create_transfer(self, transfer: Transfer, moment: TimelineEntry, also: Writes = no_writes) -> None:
         """Write a new transfer and `also` in one transaction.
@@ -120,8 +138,18 @@ class TransferStore:
                 guard = HeaderRow.revision == old.revision
                 writes.update(header, mapping.header_actions(new), condition=guard)
             writes.save(mapping.timeline_entry_row(old.transfer_id, moment, finished))
+            count_change(old, new, writes)
             also(writes)
         return new
+
+    def index_words(self, transfer: Transfer) -> None:
+        """Write the words by which the transfer is found; writing them again changes nothing.
+
+        They are not part of its creation, whose transaction has no room for them.
+        """
+        with transaction(self._region) as writes:
+            for row in mapping.term_rows(transfer):
+                writes.save(row)
 
     def update_hop(self, old: Hop, new: Hop) -> None:
         """Write what does not change the state (progress, a lease): one write, without a timeline entry."""

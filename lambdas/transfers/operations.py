@@ -10,7 +10,16 @@ from events.states import HopState, TransferState
 from events.views import Approval
 from lambdas.domain.errors import StateError
 from lambdas.domain.hop import Hop
-from lambdas.domain.hop_changes import approved, cancelled, held_for_approval, paused, resumed, retried
+from lambdas.domain.hop_changes import (
+    approved,
+    cancelled,
+    declined_start,
+    held_for_approval,
+    paused,
+    resumed,
+    retried,
+)
+from lambdas.domain.problems import APPROVAL_DECLINED
 from lambdas.domain.timeline import TransferEvent, asked
 from lambdas.domain.transfer import Transfer
 from lambdas.ports import Authorization, AuthorizeTransfer, allow_all
@@ -91,16 +100,42 @@ def agreed(by: Actor, permit: AuthorizeTransfer) -> ChangeFunction:
 
     def decide(transfer: Transfer, now: datetime) -> Change | None:
         authorization = permit(transfer)
-        if transfer.state != TransferState.AWAITING_APPROVAL or transfer.approval is None:
-            message = f"Transfer {transfer.transfer_id} is not awaiting approval: it is {transfer.state}."
-            raise StateError(message, "There is nothing to approve.")
+        awaited = _awaited(transfer, "There is nothing to approve.")
         changed = tuple(new for hop in transfer.hops if (new := approved(hop, now)) is not hop)
-        given = transfer.approval.model_copy(update={"by": by, "at": now})
+        given = awaited.model_copy(update={"by": by, "at": now})
         start = Start(transfer.asked_for, given, authorization.size)
         record = authorization.record(transfer, start.apply_to(transfer).with_hops(changed, now))
         return Change(changed, asked("approved", by, now), record, start)
 
     return decide
+
+
+def disagreed(by: Actor, why: str, permit: AuthorizeTransfer) -> ChangeFunction:
+    """Return the change by which a second person declines to approve, for a reason.
+
+    The returned function raises StateError if no approval is awaited, ForbiddenError if this person could not
+    approve either.
+    """
+
+    def decide(transfer: Transfer, now: datetime) -> Change | None:
+        authorization = permit(transfer)
+        awaited = _awaited(transfer, "There is nothing to decline.")
+        problem = APPROVAL_DECLINED.problem(person=by.name, reason=why)
+        changed = tuple(new for hop in transfer.hops if (new := declined_start(hop, problem, now)) is not hop)
+        declined = awaited.model_copy(update={"declined_by": by, "declined_at": now, "why": why})
+        start = Start(transfer.asked_for, declined, transfer.authorized_size)
+        record = authorization.record(transfer, start.apply_to(transfer).with_hops(changed, now))
+        return Change(changed, asked("declined", by, now, problem), record, start)
+
+    return decide
+
+
+def _awaited(transfer: Transfer, advice: str) -> Approval:
+    """Return the approval that the transfer awaits; raise StateError with this advice if it awaits none."""
+    if transfer.state != TransferState.AWAITING_APPROVAL or transfer.approval is None:
+        message = f"Transfer {transfer.transfer_id} is not awaiting approval: it is {transfer.state}."
+        raise StateError(message, advice)
+    return transfer.approval
 
 
 def acknowledged(by: Actor, permit: AuthorizeTransfer) -> ChangeFunction:

@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
-from events.views import HopView, TimelineEntry, TransferView
+from events.views import HopView, TimelineView, TransferView
 from lambdas.domain.hop import Hop
 from lambdas.domain.transfer import Transfer, summed
 
 
-def transfer_view(transfer: Transfer, timeline: tuple[TimelineEntry, ...], now: datetime) -> TransferView:
-    """Return the view of a transfer with its hops and timeline."""
+def transfer_view(transfer: Transfer, timeline: TimelineView, now: datetime) -> TransferView:
+    """Return the view of a transfer with its hops and the newest page of its timeline."""
     hops = tuple(hop_view(hop, now) for hop in transfer.hops)
     return TransferView(
         transfer_id=transfer.transfer_id,
@@ -18,18 +18,23 @@ def transfer_view(transfer: Transfer, timeline: tuple[TimelineEntry, ...], now: 
         shape=transfer.shape,
         dry_run=transfer.options.dry_run,
         selection_count=None if transfer.selection is None else len(transfer.selection),
+        selection_first=transfer.selection[0] if transfer.selection else None,
         template_id=transfer.template_id,
         created_by=transfer.created_by,
         created_at=transfer.created_at,
+        started_at=transfer.started_at,
         ended_at=transfer.ended_at,
         progress=summed(hop.progress for hop in hops),
+        size=transfer.listed_size,
         problem=transfer.problem,
         acknowledged_by=transfer.acknowledged,
         options=transfer.options,
         approval=transfer.approval,
+        size=transfer.size,
         real_start=transfer.real_start,
         hops=hops,
-        timeline=timeline,
+        timeline=timeline.entries,
+        timeline_next=timeline.next,
     )
 
 
@@ -38,8 +43,13 @@ def hop_view(hop: Hop, now: datetime) -> HopView:
     after = None if hop.after is None else f"{hop.transfer_id}-{hop.after}"
     same = {name: getattr(hop, name) for name in _SAME_FIELDS}
     return HopView(
-        after=after, progress=hop.progress_at(now), seconds_since_report=hop.seconds_since_report(now), **same
+        after=after,
+        progress=hop.progress_at(now),
+        seconds_since_report=hop.seconds_since_report(now),
+        **same,
     )
 
 
-_SAME_FIELDS = tuple(HopView.model_fields.keys() - {"after", "progress", "seconds_since_report"})
+_SAME_FIELDS = tuple(
+    HopView.model_fields.keys() - {"after", "progress", "seconds_since_report"}
+)

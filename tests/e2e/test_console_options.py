@@ -178,12 +178,31 @@ def test_what_a_policy_wants_two_people_for_is_approved_by_a_second_one(
             expect(other.get_by_text(re.compile(f"except {fleet.here.user}"))).to_be_visible()
             expect(other.get_by_text("Required by: four-eyes")).to_be_visible()
             picture(other, "transfer-approval")
+            other.get_by_role("link", name="Review").click()
+            expect(other.get_by_role("heading", name="Approve a transfer")).to_be_visible()
+            other.get_by_role("button", name="Preview").click()
+            expect(other.get_by_text("1 file would be sent")).to_be_visible()
+            picture(other, "approval")
             other.get_by_role("button", name="Approve").click()
-            other.get_by_role("dialog").get_by_role("button", name="Approve").click()
             expect(other.get_by_text("Approved by bo@crosshaul.test")).to_be_visible()
 
         expect(page.get_by_text("Succeeded").first).to_be_visible()
         assert fleet.folder("server-d:/backup/vault/plan.bin").exists()
+
+        refused = fleet.copy("server-b:/data/secret/", "server-d:/backup/vault/again/")
+        fleet.until_state(refused, "awaiting_approval")
+        with tab(browser, Api.signed_in(fleet.here, "bo@crosshaul.test", password)) as other:
+            visit(other, fleet, f"transfers/{refused}/approval")
+            other.get_by_role("button", name="Decline").click()
+            dialog = other.get_by_role("dialog")
+            dialog.get_by_role("button", name="Decline").click()
+            expect(dialog.get_by_text("Give a reason")).to_be_visible()
+            dialog.get_by_label("Reason").fill("Once is enough")
+            dialog.get_by_role("button", name="Decline").click()
+            expect(other.get_by_text("Declined by bo@crosshaul.test")).to_be_visible()
+        visit(page, fleet, f"transfers/{refused}")
+        expect(page.get_by_text("Declined by bo@crosshaul.test")).to_be_visible()
+        expect(page.get_by_text("Once is enough", exact=True)).to_be_visible()
     finally:
         fleet.api.delete("/policies/four-eyes?why=the+story+is+over")
 

@@ -79,6 +79,10 @@ def stops(transfers: dict[str, str]) -> dict[str, Stop]:
     return {
         **{name: Stop(address) for name, address in PAGES.items()},
         **by_state,
+        "approval": Stop(f"transfers/{transfers['awaiting_approval']}/approval"),
+        "approval-decline": Stop(
+            f"transfers/{transfers['awaiting_approval']}/approval", press("^Decline$", "^Ablehnen$")
+        ),
         "transfers-previews": Stop("transfers?dry_run=true"),
         "new-transfer-browse": Stop("transfers/new?from=server-b&to=server-c", browse),
         "new-transfer-browse-s3": Stop("transfers/new?from=s3%3A%2F%2F", browse_s3),

@@ -296,7 +296,7 @@ ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("GET", "/transfers", FakeApi.list_transfers),
     ("GET", f"/transfers/{_ONE}", FakeApi.one_transfer),
     ("GET", f"/transfers/{_ONE}/manifest", FakeApi.manifest),
-    ("POST", f"/transfers/{_ONE}/(cancel|pause|resume|retry|acknowledgment|approval)", FakeApi.steer),
+    ("POST", f"/transfers/{_ONE}/(cancel|pause|resume|retry|acknowledgment|approval|decline)", FakeApi.steer),
     ("GET", "/live", FakeApi.live),
     ("GET", "/templates", FakeApi.list_templates),
     ("POST", "/templates", FakeApi.create_template),

@@ -17,6 +17,7 @@ export type ProblemCode =
   | "agent-unknown"
   | "api-address-kept"
   | "api-refused"
+  | "approval-declined"
   | "arrived-damaged"
   | "bucket-declined"
   | "bucket-silent"
@@ -148,6 +149,7 @@ export type ProblemCode =
 export type TransferEvent =
   | "requested"
   | "approved"
+  | "declined"
   | "paused"
   | "resumed"
   | "cancelled"

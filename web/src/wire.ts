@@ -360,7 +360,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Summarize bytes moved and success rates of today and of the last 30 days */
+        /** Summarize what ended today and in the last 30 days: what arrived, and how much succeeded */
         get: operations["overview"];
         put?: never;
         post?: never;
@@ -544,8 +544,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List transfers, newest first
-         * @description Without `since`, those of the last 90 days; with `attention`, of any age.
+         * List transfers, newest first unless `sort` says otherwise
+         * @description Without `since`, those of the last 90 days; with `attention` or `search`, of any age.
          */
         get: operations["list_transfers"];
         put?: never;
@@ -631,6 +631,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/transfers/{transfer_id}/decline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Decline, as a second person, a transfer for which a policy requires approval
+         * @description It is cancelled, and the person who requested it sees the reason. Whoever could approve it may decline it.
+         */
+        post: operations["decline"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/transfers/{transfer_id}/manifest": {
         parameters: {
             query?: never;
@@ -699,6 +719,40 @@ export interface paths {
         put?: never;
         /** Retry the failed or cancelled hops of a transfer */
         post: operations["retry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/transfers/{transfer_id}/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return a page of a transfer's timeline: the newest entries, or those before a cursor */
+        get: operations["show_timeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/transfers/count": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Count the transfers that a list with the same criteria has */
+        get: operations["count_transfers"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -949,8 +1003,20 @@ export interface components {
             at: string | null;
             /** @default null */
             by: components["schemas"]["Actor"] | null;
+            /**
+             * Declined At
+             * @default null
+             */
+            declined_at: string | null;
+            /** @default null */
+            declined_by: components["schemas"]["Actor"] | null;
             /** Policies */
             policies: string[];
+            /**
+             * Why
+             * @default
+             */
+            why: string;
         };
         /**
          * Attention
@@ -1372,6 +1438,14 @@ export interface components {
             session_token: string;
         };
         /**
+         * DeclineRequest
+         * @description Decline a transfer that awaits approval.
+         */
+        DeclineRequest: {
+            /** Why */
+            why: string;
+        };
+        /**
          * DirectoryEntry
          * @description One entry of a directory listing.
          */
@@ -1651,6 +1725,12 @@ export interface components {
             failures_total: number;
             /** Hop Id */
             hop_id: string;
+            /**
+             * Most Bytes
+             * @description bytes
+             * @default 0
+             */
+            most_bytes: number;
             /** @default null */
             preview: components["schemas"]["DryRunResult"] | null;
             /** @default null */
@@ -2703,8 +2783,36 @@ export interface components {
             problem: components["schemas"]["Problem"] | null;
             /** @default null */
             state: components["schemas"]["HopState"] | null;
+            /**
+             * Times
+             * @default 1
+             */
+            times: number;
             /** What */
             what: string;
+        };
+        /**
+         * TimelineView
+         * @description A page of a transfer's timeline.
+         */
+        TimelineView: {
+            /** Entries */
+            entries: components["schemas"]["TimelineEntry"][];
+            /**
+             * Next
+             * @default null
+             */
+            next: string | null;
+        };
+        /**
+         * TransferCount
+         * @description How many transfers meet the criteria of a list.
+         */
+        TransferCount: {
+            /** Complete */
+            complete: boolean;
+            /** Count */
+            count: number;
         };
         /**
          * TransferRequest
@@ -2863,12 +2971,27 @@ export interface components {
              */
             selection_count: number | null;
             /**
+             * Selection First
+             * @default null
+             */
+            selection_first: string | null;
+            /**
              * Shape
              * @enum {string}
              */
             shape: "fan_out" | "chain";
+            /**
+             * Size
+             * @default null
+             */
+            size: number | null;
             /** Source */
             source: components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"];
+            /**
+             * Started At
+             * @default null
+             */
+            started_at: string | null;
             state: components["schemas"]["TransferState"];
             /**
              * Template Id
@@ -2880,7 +3003,7 @@ export interface components {
         };
         /**
          * TransfersView
-         * @description A page of transfers, newest first.
+         * @description A page of transfers in the requested order.
          */
         TransfersView: {
             /**
@@ -2893,20 +3016,18 @@ export interface components {
         };
         /**
          * TransferTotals
-         * @description Totals of the transfers created since a time; dry runs are not counted.
+         * @description Totals of the transfers that ended since a time; dry runs are not counted.
          */
         TransferTotals: {
             /**
-             * Bytes Moved
+             * Bytes Arrived
              * @description bytes
              */
-            bytes_moved: number;
-            /** Complete */
-            complete: boolean;
+            bytes_arrived: number;
             /** Failed */
             failed: number;
-            /** Files Moved */
-            files_moved: number;
+            /** Files Arrived */
+            files_arrived: number;
             /** Since */
             since: string;
             /** Succeeded */
@@ -2952,12 +3073,27 @@ export interface components {
              */
             selection_count: number | null;
             /**
+             * Selection First
+             * @default null
+             */
+            selection_first: string | null;
+            /**
              * Shape
              * @enum {string}
              */
             shape: "fan_out" | "chain";
+            /**
+             * Size
+             * @default null
+             */
+            size: number | null;
             /** Source */
             source: components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"];
+            /**
+             * Started At
+             * @default null
+             */
+            started_at: string | null;
             state: components["schemas"]["TransferState"];
             /**
              * Template Id
@@ -2966,6 +3102,11 @@ export interface components {
             template_id: string | null;
             /** Timeline */
             timeline: components["schemas"]["TimelineEntry"][];
+            /**
+             * Timeline Next
+             * @default null
+             */
+            timeline_next: string | null;
             /** Transfer Id */
             transfer_id: string;
         };
@@ -3170,7 +3311,10 @@ export interface components {
                 "application/problem+json": components["schemas"]["ProblemDetails"];
             };
         };
-        /** @description - `forbidden`: Not allowed */
+        /**
+         * @description - `approval-declined`: Approval was declined
+         *     - `forbidden`: Not allowed
+         */
         Problem403: {
             headers: {
                 [name: string]: unknown;
@@ -4374,9 +4518,12 @@ export interface operations {
                 after?: string | null;
                 agent?: string | null;
                 attention?: ("awaiting_approval" | "paused" | "failed" | "partially_failed") | null;
+                by?: string | null;
                 dry_run?: boolean | null;
                 limit?: number;
+                search?: string | null;
                 since?: string | null;
+                sort?: "newest" | "oldest";
                 status?: ("awaiting_approval" | "queued" | "running" | "paused" | "succeeded" | "partially_failed" | "failed" | "cancelled") | null;
                 template?: string | null;
                 until?: string | null;
@@ -4560,6 +4707,43 @@ export interface operations {
             500: components["responses"]["Problem500"];
         };
     };
+    decline: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same body runs once; with another body it is rejected. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                transfer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeclineRequest"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransferView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+        };
+    };
     show_manifest: {
         parameters: {
             query?: never;
@@ -4679,6 +4863,71 @@ export interface operations {
             404: components["responses"]["Problem404"];
             409: components["responses"]["Problem409"];
             422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+        };
+    };
+    show_timeline: {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                transfer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TimelineView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+        };
+    };
+    count_transfers: {
+        parameters: {
+            query?: {
+                agent?: string | null;
+                attention?: ("awaiting_approval" | "paused" | "failed" | "partially_failed") | null;
+                by?: string | null;
+                dry_run?: boolean | null;
+                search?: string | null;
+                since?: string | null;
+                status?: ("awaiting_approval" | "queued" | "running" | "paused" | "succeeded" | "partially_failed" | "failed" | "cancelled") | null;
+                template?: string | null;
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransferCount"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
             500: components["responses"]["Problem500"];
         };
     };

@@ -36,6 +36,24 @@ describe("the progress of a hop", () => {
     expect(progressOf(stored, received(said), NOW, ASKED).bytes_done).toBe(100);
   });
 
+  it("never falls back when a new attempt compares again, and says that it does", () => {
+    const said = { ...live(), attempt: 2, progress: progress({ bytes_done: 40, bytes_total: 1000 }) };
+    const again = hop({
+      attempt: 2,
+      most_bytes: 300,
+      progress: progress({ bytes_done: 10, bytes_total: 1000 }),
+    });
+    expect(progressOf(again, received(said), NOW, ASKED)).toMatchObject({ bytes_done: 300, compared: 40 });
+    const further = { ...said, progress: progress({ bytes_done: 301, bytes_total: 1000 }) };
+    expect(progressOf(again, received(further), NOW, ASKED)).toEqual(further.progress);
+  });
+
+  it("does not claim more than a source that has shrunk has", () => {
+    const shrunk = hop({ most_bytes: 300, progress: progress({ bytes_done: 10, bytes_total: 200 }) });
+    expect(progressOf(shrunk, received(), NOW, ASKED).bytes_done).toBe(200);
+    expect(progressOf({ ...shrunk, state: "succeeded" }, received(), NOW, ASKED).bytes_done).toBe(10);
+  });
+
   it("ignores other attempts", () => {
     const said = { ...live(), attempt: 2, progress: progress({ bytes_done: 200 }) };
     expect(progressOf(stored, received(said), NOW, ASKED)).toBe(stored.progress);

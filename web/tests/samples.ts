@@ -27,6 +27,7 @@ export function hop(changes: Partial<Hop> = {}): Hop {
     ...first,
     state: "running",
     attempt: 1,
+    most_bytes: 0,
     problem: null,
     failures: [],
     failures_total: 0,

@@ -45,7 +45,15 @@ it("reads a token's claims with non-ASCII names", () => {
 
 it("lets another operator approve, but not the requester or a viewer", () => {
   const ann = { id: "1", name: "ann@example.org" };
-  const approval = { policies: ["four-eyes"], asked_for: [ann], by: null, at: null };
+  const approval = {
+    policies: ["four-eyes"],
+    asked_for: [ann],
+    by: null,
+    at: null,
+    declined_by: null,
+    declined_at: null,
+    why: "",
+  };
   const waiting = { ...transfer(), state: "awaiting_approval" as const, approval };
   expect(mayApprove(waiting, "2", "operator")).toBe(true);
   expect(mayApprove(waiting, "1", "admin")).toBe(false);

@@ -10,7 +10,7 @@ from events.base import Problem
 from events.progress import Losses
 from events.states import TransferState
 from events.views import Approval
-from tests.support.fakes import a_person
+from tests.support.fakes import MORNING, a_person
 from tests.support.fakes_api import ROUTES, TRANSFER, FakeApi, problem, transfer_view
 from tests.unit.cli.conftest import Run
 
@@ -291,3 +291,16 @@ def test_what_waits_for_a_second_person_says_so_and_is_approved(signed_in: FakeA
     assert "four-eyes" in result.out
     assert run("approve", TRANSFER).code == 0
     assert signed_in.asked[-1][:2] == ("POST", f"/transfers/{TRANSFER}/approval")
+
+
+def test_what_a_second_person_declines_says_who_and_why(signed_in: FakeApi, run: Run) -> None:
+    bo, ana = a_person("bo@example.org"), a_person("ana@example.org")
+    declined = Approval(
+        policies=("four-eyes",), asked_for=(ana,), declined_by=bo, declined_at=MORNING, why="Not this week."
+    )
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.CANCELLED, 0, approval=declined)]
+    assert run("decline", TRANSFER).code == 2, "a reason is required"
+    assert run("decline", TRANSFER, "--why", "Not this week.").code == 0
+    assert signed_in.asked[-1][:3] == ("POST", f"/transfers/{TRANSFER}/decline", {"why": "Not this week."})
+    assert "declined by bo@example.org" in run("show", TRANSFER).out
+    assert "Not this week." in run("show", TRANSFER).out

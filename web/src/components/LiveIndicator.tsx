@@ -18,7 +18,7 @@ export function LiveIndicator({ live }: { live: boolean }) {
     const timer = setTimeout(() => setDeaf(true), CONNECT_GRACE_MS);
     return () => clearTimeout(timer);
   }, [live]);
-  if (live) return <StatusIndicator type="success">{t().live.live}</StatusIndicator>;
+  if (live) return <StatusIndicator type="info">{t().live.live}</StatusIndicator>;
   if (sinceResponse > STALE_AFTER_MS) {
     return (
       <StatusIndicator type="warning">{t().live.noResponse(duration(sinceResponse / 1000))}</StatusIndicator>

@@ -3,29 +3,21 @@ import ProgressBar from "@cloudscape-design/components/progress-bar";
 import { safeText } from "../format/names";
 import { bytes, count, duration, files, share, speed, timeLeft } from "../format/sizes";
 import { t } from "../i18n";
+import type { HopProgress } from "../live/mergeProgress";
 import type { Progress } from "../types";
 
 interface Props {
-  progress: Progress;
+  progress: HopProgress;
   /** Whether data is moving, so that speed and time left are meaningful. */
   moving: boolean;
-  /** Seconds since the agent's last report, if they exceed the usual interval; else null. */
-  secondsSinceReport?: number | null;
   label?: string;
   detailed?: boolean;
 }
 
 /** Show progress as text, and as a bar once the total is known. */
-export function ProgressLine({
-  progress,
-  moving,
-  secondsSinceReport: quiet = null,
-  label,
-  detailed = false,
-}: Props) {
+export function ProgressLine({ progress, moving, label, detailed = false }: Props) {
   const percent = share(progress);
-  const staleText = quiet === null ? [] : [t().amounts.noReport(duration(quiet))];
-  const words = [progressText(progress, moving, detailed), ...staleText].join(" · ");
+  const words = progressText(progress, moving, detailed);
   const current = detailed && moving && progress.current ? safeText(progress.current) : null;
   if (percent === null) {
     return (
@@ -50,7 +42,10 @@ function hasStarted(progress: Progress, moving: boolean): boolean {
 }
 
 /** Return progress as text: `734 MiB of 1.0 GiB · 100 MiB/s · 3 s left`. */
-export function progressText(progress: Progress, moving: boolean, detailed: boolean): string {
+export function progressText(progress: HopProgress, moving: boolean, detailed: boolean): string {
+  if (progress.compared !== undefined) {
+    return t().amounts.comparing(bytes(progress.compared), bytes(progress.bytes_done));
+  }
   const left = timeLeft(progress);
   const rate = moving && progress.bytes_per_second > 0;
   const parts = [

@@ -9,7 +9,7 @@ import { t } from "../i18n";
 import type { TimelineEntry } from "../types";
 import { ProblemText, ReportedText, When } from "./text";
 
-type Entry = Pick<TimelineEntry, "at" | "by" | "what"> & Partial<Pick<TimelineEntry, "problem">>;
+type Entry = Pick<TimelineEntry, "at" | "by" | "what"> & Partial<Pick<TimelineEntry, "problem" | "times">>;
 type Row = Entry & { key: string };
 
 interface TimelineProps {
@@ -19,10 +19,18 @@ interface TimelineProps {
   actions?: ReactNode;
   loading?: boolean;
   empty?: string;
+  footer?: ReactNode;
 }
 
 /** Table of what happened and who did it, newest first. */
-export function Timeline({ entries: moments, counter, actions, loading = false, empty }: TimelineProps) {
+export function Timeline({
+  entries: moments,
+  counter,
+  actions,
+  loading = false,
+  empty,
+  footer,
+}: TimelineProps) {
   const narrow = useNarrow();
   const rows = moments.map((moment, number) => ({ ...moment, key: `${number}` })).reverse();
   return (
@@ -41,6 +49,7 @@ export function Timeline({ entries: moments, counter, actions, loading = false, 
       contentDensity="compact"
       ariaLabels={{ tableLabel: t().transfer.timeline }}
       empty={empty ?? t().transfer.nothing}
+      footer={footer}
     />
   );
 }
@@ -75,6 +84,7 @@ function EntryText({ line }: { line: Row }) {
   return (
     <>
       {t().reported.event(line.what) ?? <ReportedText>{line.what}</ReportedText>}
+      {(line.times ?? 1) > 1 && ` ${t().transfer.times(line.times ?? 1)}`}
       {line.problem && (
         <Box color="text-body-secondary" fontSize="body-s">
           <ProblemText problem={line.problem} />

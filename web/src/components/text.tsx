@@ -1,5 +1,6 @@
 /** Small text components shared by all pages. */
 import Badge from "@cloudscape-design/components/badge";
+import Link from "@cloudscape-design/components/link";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { locationText, safeText } from "../format/names";
 import { translatedProblem } from "../format/problems";
@@ -7,6 +8,8 @@ import { stateDisplay } from "../format/states";
 import { ago, clockSkew, isClockWrong, local, utc } from "../format/times";
 import { useNow } from "../hooks/useNow";
 import { t } from "../i18n";
+import type { StateReason } from "../live/stateReason";
+import { href } from "../router";
 import type { Location, Problem, TransferSummary } from "../types";
 
 /** A name from outside, isolated so that its writing direction cannot affect the text around it. */
@@ -47,6 +50,27 @@ export function LocationName({ at }: { at: Location }) {
   );
 }
 
+/** A location whose agent is a link to its page. */
+export function LocationLink({ at }: { at: Location }) {
+  if (at.kind === "s3") return <LocationName at={at} />;
+  const path = locationText(at).slice(at.agent_id.length);
+  return (
+    <bdi className="name">
+      <AgentLink name={at.agent_id} />
+      {safeText(path)}
+    </bdi>
+  );
+}
+
+/** The name of an agent, as a link to its page. It never breaks at its dashes. */
+export function AgentLink({ name }: { name: string }) {
+  return (
+    <Link href={href("agents", name)}>
+      <span className="whole">{safeText(name)}</span>
+    </Link>
+  );
+}
+
 /** A time in the viewer's zone, with UTC on hover. */
 export function When({ at, relative = false }: { at: string; relative?: boolean }) {
   return (
@@ -67,11 +91,16 @@ export function ClockSkew({ skew }: { skew: number | null | undefined }) {
   return isClockWrong(skew) ? <StatusIndicator type="error">{words}</StatusIndicator> : words;
 }
 
+interface StatusBadgeProps {
+  of: Pick<TransferSummary, "state" | "dry_run">;
+  reason?: StateReason | null;
+}
+
 /** State of a transfer, with a badge if it is a dry run. */
-export function StatusBadge({ of: { state, dry_run } }: { of: Pick<TransferSummary, "state" | "dry_run"> }) {
+export function StatusBadge({ of: { state, dry_run }, reason = null }: StatusBadgeProps) {
   return (
     <>
-      <State of={state} />
+      <State of={state} reason={reason} />
       {dry_run && (
         <>
           {" "}
@@ -82,11 +111,19 @@ export function StatusBadge({ of: { state, dry_run } }: { of: Pick<TransferSumma
   );
 }
 
-export function State({ of }: { of: string }) {
+/** A state, with its reason; one that is other than it should be does not look healthy. */
+export function State({ of, reason = null }: { of: string; reason?: StateReason | null }) {
   const look = stateDisplay(of);
-  return (
-    <span className="state">
-      <StatusIndicator type={look.type}>{look.label}</StatusIndicator>
-    </span>
+  const indicator = (
+    <StatusIndicator type={reason?.warns ? "warning" : look.type}>
+      {look.label}
+      {reason && (
+        <>
+          {" · "}
+          <Name>{safeText(reason.text)}</Name>
+        </>
+      )}
+    </StatusIndicator>
   );
+  return reason ? indicator : <span className="state">{indicator}</span>;
 }

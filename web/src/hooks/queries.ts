@@ -17,6 +17,7 @@ import type {
   PolicyDetails,
   Rollout,
   Template,
+  TimelinePage,
   Transfer,
   TransferState,
   TransferSummary,
@@ -70,6 +71,25 @@ export function useTransfer(transferId: string) {
       api.get<Transfer>(`/transfers/${encodeURIComponent(transferId)}`, undefined, signal),
     refetchInterval: ({ state }) =>
       !state.data || isUnfinished(state.data.state) ? pollInterval(true) : false,
+  });
+}
+
+/** Read a transfer's timeline backwards from a cursor, page by page; nothing without a cursor. */
+export function useEarlierTimeline(transferId: string, cursor: string | null) {
+  const api = useApi();
+  return useInfiniteQuery({
+    queryKey: ["timeline", transferId, cursor],
+    queryFn: ({ signal, pageParam }) =>
+      api.get<TimelinePage>(
+        `/transfers/${encodeURIComponent(transferId)}/timeline`,
+        { after: pageParam, limit: MAX_PAGE_SIZE },
+        signal,
+      ),
+    initialPageParam: cursor,
+    getNextPageParam: (last) => last.next,
+    enabled: cursor !== null,
+    // What has happened does not change.
+    staleTime: Number.POSITIVE_INFINITY,
   });
 }
 

@@ -34,6 +34,10 @@ const PROBLEMS: Record<ProblemCode, readonly [what: string, advice?: string]> = 
   "agent-silent": ["Der Agent meldet sich nicht"],
   "agent-too-old": ["Die Version des Agenten ist dafür zu alt"],
   "agent-unknown": ["Ein Agent mit diesem Namen existiert nicht", "In der Liste der Agenten nachsehen."],
+  "approval-declined": [
+    "Die Genehmigung wurde abgelehnt",
+    "Darüber sprechen. Dann wiederholen, was erneut um Genehmigung bittet, oder eine andere Übertragung starten.",
+  ],
   "api-refused": ["Die API hat die Anfrage des Agenten abgelehnt"],
   "arrived-damaged": [
     "Daten kamen beschädigt an",
@@ -312,6 +316,7 @@ const HOP_EVENTS: Record<HopEvent, (...filled: string[]) => string> = {
 const TRANSFER_EVENTS: Record<TransferEvent, string> = {
   requested: "angefordert",
   approved: "genehmigt",
+  declined: "abgelehnt",
   paused: "pausiert",
   resumed: "fortgesetzt",
   cancelled: "abgebrochen",

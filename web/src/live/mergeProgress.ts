@@ -8,6 +8,9 @@ import type { AgentLive } from "./parseLive";
 /** A live message with its time of arrival by this browser's clock, since agents' clocks may be wrong. */
 export type LiveProgress = AgentLive & { received_at: number };
 
+/** Progress of a hop; `compared`: bytes compared again so far by an attempt that has not caught up yet. */
+export type HopProgress = Progress & { compared?: number };
+
 /** Live progress by agent and hop ID: no agent can replace what another reports. */
 export type LiveProgressByHop = ReadonlyMap<string, LiveProgress>;
 
@@ -20,6 +23,7 @@ const MAX_HOPS_PER_AGENT = 1_000;
 /** Milliseconds after a pause in which the agent still reports its final progress. */
 const PAUSE_SETTLE_MS = 5_000;
 
+const ENDED_STATES: ReadonlySet<HopState> = new Set(["succeeded", "failed", "cancelled"]);
 const ACTIVE_STATES: ReadonlySet<HopState> = new Set(["queued", "offered", "running", "verifying"]);
 
 /** Return `received` with these messages added, except where a newer one of the same hop is present. */
@@ -64,8 +68,13 @@ function isOlder(live: AgentLive, before: AgentLive): boolean {
  * Return the hop's current progress. Live progress counts only for the same attempt and while the hop is
  * active. `fetchedAt` is when the API answered: it reports no stale speed, but may not have answered since.
  */
-export function progressOf(hop: Hop, received: LiveProgressByHop, now: number, fetchedAt: number): Progress {
-  const progress = combine(hop, liveProgressFor(hop, received, now), now, fetchedAt);
+export function progressOf(
+  hop: Hop,
+  received: LiveProgressByHop,
+  now: number,
+  fetchedAt: number,
+): HopProgress {
+  const progress = neverLess(hop, combine(hop, liveProgressFor(hop, received, now), now, fetchedAt));
   // A source that is a single file has an empty relative path.
   return progress.current === "" ? { ...progress, current: baseName(hop.source) } : progress;
 }
@@ -76,6 +85,14 @@ function combine(hop: Hop, live: LiveProgress | null, now: number, fetchedAt: nu
   const { bytes_per_second } =
     now - live.received_at > STALE_AFTER_MS || !ACTIVE_STATES.has(hop.state) ? stored : live.progress;
   return { ...(isAhead(stored, live.progress) ? stored : live.progress), bytes_per_second };
+}
+
+/** Return the progress with at least the bytes that had arrived before, which a new attempt compares first. */
+function neverLess(hop: Hop, progress: Progress): HopProgress {
+  const before = Math.min(hop.most_bytes, progress.bytes_total ?? Number.POSITIVE_INFINITY);
+  if (ENDED_STATES.has(hop.state) || progress.bytes_done >= before) return progress;
+  const compares = hop.state === "running" || hop.state === "offered";
+  return { ...progress, bytes_done: before, ...(compares && { compared: progress.bytes_done }) };
 }
 
 /** Return the seconds since the last report about a running hop, or null while they are not unusual. */
@@ -153,8 +170,10 @@ export function progressNow(
 }
 
 /** Sum the progress of several hops. A total is known only if every hop's total is. */
-export function sumProgress(parts: Progress[]): Progress {
+export function sumProgress(parts: HopProgress[]): HopProgress {
+  const compares = parts.some((one) => one.compared !== undefined);
   return {
+    ...(compares && { compared: sum(parts, (one) => one.compared ?? one.bytes_done) }),
     bytes_done: sum(parts, (one) => one.bytes_done),
     bytes_total: total(parts, (one) => one.bytes_total),
     files_done: sum(parts, (one) => one.files_done),
@@ -176,7 +195,7 @@ export function sumProgress(parts: Progress[]): Progress {
   };
 }
 
-function sum(parts: Progress[], read: (one: Progress) => number): number {
+function sum(parts: HopProgress[], read: (one: HopProgress) => number): number {
   return parts.reduce((subtotal, one) => subtotal + read(one), 0);
 }
 

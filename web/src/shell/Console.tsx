@@ -27,6 +27,7 @@ import { useNavigation } from "./useNavigation";
 const AccountPage = lazyPage(() => import("../pages/account/AccountPage"));
 const AgentPage = lazyPage(() => import("../pages/agent/AgentPage"));
 const AgentsPage = lazyPage(() => import("../pages/agents/AgentsPage"));
+const ApprovalPage = lazyPage(() => import("../pages/approval/ApprovalPage"));
 const AuditPage = lazyPage(() => import("../pages/audit/AuditPage"));
 const NewTransferPage = lazyPage(() => import("../pages/newTransfer/NewTransferPage"));
 const OverviewPage = lazyPage(() => import("../pages/overview/OverviewPage"));
@@ -289,6 +290,12 @@ function pageOf({ path, query }: Route, role: Role): Page {
         page: <TransferPage key={item} transferId={item ?? ""} />,
         type: "default",
         title: t().transfer.tab(item ?? ""),
+      };
+    case "transfers/*/approval":
+      return {
+        page: <ApprovalPage key={item} transferId={item ?? ""} />,
+        type: "default",
+        title: t().approval.page,
       };
     case "agents/":
       return { page: <AgentsPage query={query} />, type: "table", title: t().agents.title };

@@ -36,9 +36,11 @@ GET /overview
 GET /transfers
 GET /transfers/{transfer_id}
 GET /transfers/{transfer_id}/manifest
+GET /transfers/{transfer_id}/timeline
 POST /transfers/{transfer_id}/cancel
 POST /transfers/{transfer_id}/acknowledgment
 POST /transfers/{transfer_id}/approval
+POST /transfers/{transfer_id}/decline
 POST /transfers/{transfer_id}/pause
 POST /transfers/{transfer_id}/resume
 POST /transfers/{transfer_id}/retry

@@ -170,10 +170,29 @@ def test_a_retryable_failure_is_tried_again_with_growing_waits():
     assert apply_report(hop, report(Failed, attempt=8, problem=DISK_FULL), C, LATER).state == HopState.FAILED
 
 
+@pytest.mark.parametrize("then", [Started, Succeeded])
+def test_a_file_that_failed_in_an_earlier_attempt_is_not_told_of_the_next(then):
+    """The manifest is that of the last attempt: a page that still counted the file would contradict it."""
+    failed = report(Failed, problem=DISK_FULL, failures=(NO_FILE,), failures_total=1)
+    waiting = apply_report(a_hop(HopState.RUNNING), failed, C, MORNING)
+    assert (waiting.state, waiting.failures_total) == (HopState.QUEUED, 1)
+    again = apply_report(offered(waiting, LATER), report(then, attempt=2, seq=0), C, LATER)
+    assert (again.failures, again.failures_total, again.problem) == ((), 0, None)
+
+
 def test_only_new_progress_resets_the_failed_attempts():
     hop = a_hop(HopState.RUNNING, tries=5, high_water=100)
     assert apply_report(hop, report(Checkpoint, progress=Progress(bytes_done=100)), C, LATER).tries == 5
     assert apply_report(hop, report(Checkpoint, progress=Progress(bytes_done=101)), C, LATER).tries == 0
+
+
+def test_the_most_that_had_arrived_is_known_while_a_new_attempt_compares_it_again():
+    """Else a page could not tell progress that falls back from data that are lost."""
+    before = apply_report(
+        a_hop(HopState.RUNNING), report(Checkpoint, progress=Progress(bytes_done=300)), C, MORNING
+    )
+    after = apply_report(before, report(Checkpoint, seq=2, progress=Progress(bytes_done=10)), C, LATER)
+    assert (after.progress.bytes_done, after.most_bytes) == (10, 300)
 
 
 def test_an_unanswered_offer_is_repeated_and_never_fails():

@@ -46,6 +46,9 @@ def test_it_waits_and_says_for_what(vault):
         "asked_for": [as_shown(ANA)],
         "by": None,
         "at": None,
+        "declined_by": None,
+        "declined_at": None,
+        "why": "",
     }
     assert [hop["state"] for hop in shown["hops"]] == ["awaiting_approval"]
     [listed] = vault.get("/transfers", status="awaiting_approval").body["transfers"]
@@ -67,6 +70,47 @@ def test_another_person_approves_and_it_goes_on(vault):
     record = vault.get("/audit", transfer_id=transfer).body["records"][0]
     assert (record["who"], record["action"]) == (as_shown(BO), "transfer.approved")
     assert (record["before"]["state"], record["after"]["state"]) == ("awaiting_approval", "queued")
+
+
+WHY = "The vault is full until Monday."
+
+
+def test_another_person_declines_and_who_asked_reads_why(vault):
+    transfer = waiting(vault)
+    declined = vault.post(f"/transfers/{transfer}/decline", {"why": WHY}, role="operator", who=BO)
+    assert (declined.status, declined.body["state"]) == (202, "cancelled"), declined.text
+    shown = vault.get(f"/transfers/{transfer}").body
+    assert (shown["approval"]["declined_by"], shown["approval"]["why"]) == (as_shown(BO), WHY)
+    assert WHY in shown["problem"]["message"]
+    assert shown["timeline"][-1]["what"] == "declined"
+    wiring.stream_handler().advance(adapters.transfer_store().get(transfer))
+    assert vault.fleet.sent == [], "no agent is told"
+    record = vault.get("/audit", transfer_id=transfer).body["records"][0]
+    assert (record["who"], record["action"], record["why"]) == (as_shown(BO), "transfer.declined", WHY)
+
+
+def test_a_retry_of_what_was_declined_asks_again(vault):
+    transfer = waiting(vault)
+    vault.post(f"/transfers/{transfer}/decline", {"why": WHY}, role="operator", who=BO)
+    again = vault.post(f"/transfers/{transfer}/retry")
+    assert (again.body["state"], again.body["approval"]["declined_by"]) == ("awaiting_approval", None)
+    assert again.body["problem"] is None
+
+
+def test_who_could_not_approve_cannot_decline(vault):
+    transfer = waiting(vault)
+    own = vault.post(f"/transfers/{transfer}/decline", {"why": WHY})
+    assert (own.status, "crosshaul cancel" in own.body["advice"]) == (403, True)
+    assert vault.post(f"/transfers/{transfer}/decline", {"why": WHY}, role="viewer", who=BO).status == 403
+    assert vault.post(f"/transfers/{transfer}/decline", {"why": " "}, role="operator", who=BO).status == 422
+    assert vault.get(f"/transfers/{transfer}").body["state"] == "awaiting_approval"
+
+
+def test_what_does_not_wait_cannot_be_declined(vault):
+    transfer = waiting(vault)
+    assert approve(vault, transfer).status == 202
+    late = vault.post(f"/transfers/{transfer}/decline", {"why": WHY}, role="operator", who=BO)
+    assert (late.status, late.body["advice"]) == (409, "There is nothing to decline.")
 
 
 def previewed(here, **how):

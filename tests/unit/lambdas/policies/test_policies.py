@@ -190,6 +190,7 @@ class TestDeciding:
             "/agents/{agent_id}/browse": {"path": "/data"},
             "/buckets/{bucket}/browse": {"prefix": "raw/"},
             "/transfers": RAW,
+            "/transfers/{transfer_id}/decline": {"why": "Not this week."},
             "/transfers/distributed": {"source": "server-b:/data/", "destination": "server-d:/primary/"},
             "/templates": TEMPLATE,
             "/templates/{template_id}": TEMPLATE,

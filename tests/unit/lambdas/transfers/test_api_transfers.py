@@ -36,6 +36,20 @@ def test_what_is_asked_for_is_there_at_once_with_its_hops_and_timeline(fleet):
     assert [moment["what"] for moment in shown["timeline"]][0:1]
 
 
+def test_entries_before_those_that_a_page_shows_are_read_with_its_cursor(fleet):
+    address = f"/transfers/{(transfer_id := asked(fleet))}"
+    for action in ("pause", "resume"):
+        assert fleet.post(f"{address}/{action}").status == 202
+    whole = fleet.get(address, role="viewer").body
+    assert whole["timeline_next"] is None
+    newest = fleet.get(f"{address}/timeline", limit="1", role="viewer").body
+    earlier = fleet.get(f"{address}/timeline", after=newest["next"], role="viewer").body
+    assert earlier["entries"] + newest["entries"] == whole["timeline"]
+    assert earlier["next"] is None
+    assert fleet.get(f"{address}/timeline", after="made up").status == 400
+    assert fleet.get(f"/transfers/{'x' * len(transfer_id)}/timeline").status == 404
+
+
 def test_a_distributed_transfer_is_one_hop_from_agent_to_agent(fleet):
     body = {"source": "server-b:/data/x", "destination": "server-c:/primary/"}
     answer = fleet.post("/transfers/distributed", body)

@@ -68,13 +68,13 @@ def test_a_checkpoint_stores_progress_and_renews_the_lease_without_a_timeline_en
     world: ControlPlaneFixture,
 ):
     hop = running(world)
-    lines = len(world.store.timeline(hop.transfer_id))
+    lines = len(world.store.timeline(hop.transfer_id)[0])
     world.clock.forward(seconds=50)
     world.report(Checkpoint, hop, seq=2, progress=Progress(bytes_done=7))
     after = now(world, hop)
     assert (after.progress.bytes_done, after.seq) == (7, 2)
     assert after.due_at == world.clock() + timedelta(seconds=60)
-    assert len(world.store.timeline(hop.transfer_id)) == lines
+    assert len(world.store.timeline(hop.transfer_id)[0]) == lines
 
 
 def test_late_repeated_and_foreign_reports_change_nothing(world: ControlPlaneFixture):

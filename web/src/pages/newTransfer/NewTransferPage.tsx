@@ -3,22 +3,20 @@ import Container from "@cloudscape-design/components/container";
 import Form from "@cloudscape-design/components/form";
 import Header from "@cloudscape-design/components/header";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useRef, useState } from "react";
-import { createIdempotentRequest } from "../../api/idempotency";
+import { type FormEvent, useState } from "react";
 import { errorAt } from "../../api/problem";
-import { useApi } from "../../appContext";
 import { DestinationsFields, row, ShapeField } from "../../components/DestinationsFields";
+import { DryRun } from "../../components/DryRun";
 import { LocationField } from "../../components/LocationField";
 import { OptionsFields } from "../../components/OptionsFields";
 import { ProblemAlert } from "../../components/ProblemAlert";
+import { useCreateTransfer } from "../../hooks/useCreateTransfer";
 import { useDraftState } from "../../hooks/useDraftState";
 import { t } from "../../i18n";
 import { draftError, draftText, EMPTY } from "../../model/locations";
 import { DEFAULT_OPTIONS, endsOf, invalidFields, removesFiles } from "../../model/options";
 import { go, href } from "../../router";
-import type { Transfer, TransferRequest } from "../../types";
-import { DryRun } from "./DryRun";
+import type { TransferRequest } from "../../types";
 import { Preview } from "./Preview";
 import { ConfirmRemoval } from "./Removal";
 
@@ -139,20 +137,4 @@ export default function NewTransferPage({ query }: { query: URLSearchParams }) {
       </Form>
     </form>
   );
-}
-
-/** Create a transfer. A second click sends the same idempotency key. */
-function useCreateTransfer(onCreated?: (transfer: Transfer) => void) {
-  const api = useApi();
-  const queries = useQueryClient();
-  const request = useRef(createIdempotentRequest());
-  return useMutation({
-    mutationFn: (body: TransferRequest) =>
-      api.post<Transfer>("/transfers", body, request.current.keyFor(body)),
-    onSuccess: (transfer) => {
-      request.current.completed();
-      queries.invalidateQueries({ queryKey: ["transfers"] });
-      onCreated?.(transfer);
-    },
-  });
 }

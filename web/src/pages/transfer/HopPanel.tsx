@@ -10,11 +10,12 @@ import { SpaceWarning } from "../../components/SpaceWarning";
 import { LocationName, Name, ProblemText, State, When } from "../../components/text";
 import { safeText } from "../../format/names";
 import { count } from "../../format/sizes";
+import { useAgents } from "../../hooks/queries";
 import { useNow } from "../../hooks/useNow";
 import { t } from "../../i18n";
-import { type LiveProgressByHop, progressOf, secondsSinceReport } from "../../live/mergeProgress";
+import { type LiveProgressByHop, progressOf } from "../../live/mergeProgress";
+import { hopReason } from "../../live/stateReason";
 import type { Hop, HopState } from "../../types";
-import { OfflineAgents } from "./OfflineAgents";
 
 interface Props {
   hop: Hop;
@@ -27,14 +28,14 @@ interface Props {
 }
 
 const MOVING_STATES: ReadonlySet<HopState> = new Set(["running", "verifying"]);
-/** States in which the hop needs only its agents to continue. */
-const NEEDS_AGENTS: ReadonlySet<HopState> = new Set(["queued", "offered", "running", "verifying"]);
 /** Problem code of an automatic pause, which ends automatically. */
 const FULL = "destination-full";
 const NOT_STARTED: ReadonlySet<HopState> = new Set(["awaiting_approval", "waiting", "queued", "offered"]);
 
 export function HopPanel({ hop, number, received, fetchedAt, dry }: Props) {
   const now = useNow();
+  const agents = useAgents().data ?? [];
+  const reason = hopReason(hop, { agents, received, now, fetchedAt });
   const progress = progressOf(hop, received, now, fetchedAt);
   // Live progress may arrive before the stored state changes.
   const moving = MOVING_STATES.has(hop.state) || progress.bytes_per_second > 0;
@@ -42,26 +43,24 @@ export function HopPanel({ hop, number, received, fetchedAt, dry }: Props) {
   return (
     <Container
       header={
-        <Header variant="h3" description={<HopSummary hop={hop} />} actions={<State of={hop.state} />}>
+        <Header
+          variant="h3"
+          description={<HopSummary hop={hop} />}
+          actions={<State of={hop.state} reason={reason} />}
+        >
           {number + 1}. <LocationName at={hop.source} /> → <LocationName at={hop.destination} />
         </Header>
       }
     >
       <SpaceBetween size="s">
-        {notStarted ? (
-          <Box color="text-body-secondary">{waitingText(hop)}</Box>
-        ) : (
-          !dry && (
-            <ProgressLine
-              progress={progress}
-              moving={moving}
-              secondsSinceReport={secondsSinceReport(hop, received, now, fetchedAt)}
-              detailed
-              label={t().transfer.hopNumber(number + 1)}
-            />
-          )
+        {!notStarted && !dry && (
+          <ProgressLine
+            progress={progress}
+            moving={moving}
+            detailed
+            label={t().transfer.hopNumber(number + 1)}
+          />
         )}
-        {!notStarted && NEEDS_AGENTS.has(hop.state) && <OfflineAgents names={hop.agents} />}
         {dry && !notStarted && !hop.preview && !hop.problem && (
           <Box color="text-body-secondary">{t().preview.comparing}</Box>
         )}
@@ -97,12 +96,6 @@ function HopSummary({ hop }: { hop: Hop }) {
           <When at={hop.ended_at} />
         </>
       )}
-      {hop.retry_at && hop.state === "queued" && (
-        <>
-          {` · ${t().transfer.nextTry} `}
-          <When at={hop.retry_at} relative />
-        </>
-      )}
     </>
   );
 }
@@ -116,14 +109,6 @@ export function routeText({ route, connection: way, via }: Hop): string {
   const congestion = way?.congestion_control ? t().transfer.congestion(way.congestion_control) : "";
   const how = [dialed, congestion].filter(Boolean).join(", ");
   return how && how !== really ? `${safeText(kind)} (${safeText(how)})` : safeText(kind);
-}
-
-function waitingText(hop: Hop): string {
-  if (hop.state === "awaiting_approval") return t().transfer.waitsApproval;
-  if (hop.state === "waiting") return t().transfer.waits;
-  if (hop.state === "offered") return t().transfer.offered;
-  if (hop.retry_at) return t().transfer.waitsRetry;
-  return t().transfer.waitsOnline(hop.agents.join(t().common.and), hop.agents.length > 1);
 }
 
 function Failures({ hop }: { hop: Hop }) {

@@ -13,16 +13,16 @@ import { Loading } from "../../components/Loading";
 import { PageError } from "../../components/PageError";
 import { HopProblem, ProblemAlert } from "../../components/ProblemAlert";
 import { ProgressLine } from "../../components/ProgressLine";
-import { Timeline } from "../../components/Timeline";
 import { LocationName, StatusBadge, When } from "../../components/text";
 import { actorName } from "../../format/names";
 import { describeOptions } from "../../format/options";
 import { count, duration } from "../../format/sizes";
 import { lazyPage } from "../../hooks/lazyPage";
-import { useTransfer } from "../../hooks/queries";
+import { useAgents, useTransfer } from "../../hooks/queries";
 import { useNow } from "../../hooks/useNow";
 import { t } from "../../i18n";
 import { type LiveProgressByHop, progressOf, sumProgress } from "../../live/mergeProgress";
+import { transferReason } from "../../live/stateReason";
 import { useLive } from "../../live/useLive";
 import { isUnfinished } from "../../model/transferActions";
 import { href } from "../../router";
@@ -32,6 +32,7 @@ import { HopPanel } from "./HopPanel";
 import { ManifestButton } from "./ManifestButton";
 import { ReportButton } from "./ReportButton";
 import { TransferActions } from "./TransferActions";
+import { TransferTimeline } from "./TransferTimeline";
 
 const SpeedPlot = lazyPage(() => import("./SpeedPlot"));
 
@@ -56,7 +57,7 @@ export default function TransferPage({ transferId }: { transferId: string }) {
       {query.isError && <ProblemAlert error={query.error} onRetry={again} />}
       <Header
         variant="h1"
-        description={<Subtitle transfer={transfer} />}
+        description={<Subtitle transfer={transfer} received={received} fetchedAt={query.dataUpdatedAt} />}
         actions={
           <SpaceBetween direction="horizontal" size="xs">
             <CopyToClipboard
@@ -86,15 +87,16 @@ export default function TransferPage({ transferId }: { transferId: string }) {
         live={active ? connected : null}
       />
       <Hops transfer={transfer} received={received} fetchedAt={query.dataUpdatedAt} />
-      <Timeline entries={transfer.timeline} counter={`(${transfer.timeline.length})`} />
+      <TransferTimeline transfer={transfer} />
     </SpaceBetween>
   );
 }
 
-function Subtitle({ transfer }: { transfer: Transfer }) {
+function Subtitle({ transfer, received, fetchedAt }: HopsProps) {
+  const known = { agents: useAgents().data ?? [], received, now: useNow(), fetchedAt };
   return (
     <SpaceBetween direction="horizontal" size="s">
-      <StatusBadge of={transfer} />
+      <StatusBadge of={transfer} reason={transferReason(transfer, known)} />
       <span className="mono">{transfer.transfer_id}</span>
     </SpaceBetween>
   );

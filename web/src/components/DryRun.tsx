@@ -5,16 +5,16 @@ import Header from "@cloudscape-design/components/header";
 import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { useEffect, useRef } from "react";
-import { Loading } from "../../components/Loading";
-import { PreviewResult } from "../../components/PreviewResult";
-import { HopProblem, ProblemAlert } from "../../components/ProblemAlert";
-import { LocationName, Name, State } from "../../components/text";
-import { safeText } from "../../format/names";
-import { useTransfer } from "../../hooks/queries";
-import { t } from "../../i18n";
-import { isUnfinished } from "../../model/transferActions";
-import { href } from "../../router";
-import type { Hop, StartDecision } from "../../types";
+import { safeText } from "../format/names";
+import { useTransfer } from "../hooks/queries";
+import { t } from "../i18n";
+import { isUnfinished } from "../model/transferActions";
+import { href } from "../router";
+import type { Hop, StartDecision } from "../types";
+import { Loading } from "./Loading";
+import { PreviewResult } from "./PreviewResult";
+import { HopProblem, ProblemAlert } from "./ProblemAlert";
+import { LocationName, Name, State } from "./text";
 
 interface Props {
   transferId: string;
