@@ -25,12 +25,11 @@ def transfer_view(transfer: Transfer, timeline: TimelineView, now: datetime) -> 
         started_at=transfer.started_at,
         ended_at=transfer.ended_at,
         progress=summed(hop.progress for hop in hops),
-        size=transfer.listed_size,
+        size=transfer.size,
         problem=transfer.problem,
         acknowledged_by=transfer.acknowledged,
         options=transfer.options,
         approval=transfer.approval,
-        size=transfer.size,
         real_start=transfer.real_start,
         hops=hops,
         timeline=timeline.entries,
@@ -50,6 +49,4 @@ def hop_view(hop: Hop, now: datetime) -> HopView:
     )
 
 
-_SAME_FIELDS = tuple(
-    HopView.model_fields.keys() - {"after", "progress", "seconds_since_report"}
-)
+_SAME_FIELDS = tuple(HopView.model_fields.keys() - {"after", "progress", "seconds_since_report"})
