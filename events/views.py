@@ -47,7 +47,7 @@ class Health(Message):
 
 
 class ProblemDetails(Message):
-    """An error (RFC 9457, application/problem+json); `advice`, `errors` and `policies` are extensions."""
+    """An error (RFC 9457, application/problem+json); all after `instance` are extensions."""
 
     type: str
     """URI of the kind of problem: `urn:crosshaul:problem:agent-unknown`."""
@@ -56,8 +56,13 @@ class ProblemDetails(Message):
     detail: str
     instance: str | None = None
     advice: str = ""
+    wording: str = ""
+    """Which words of the catalogue `detail` and `advice` are; empty for a text that no catalogue has."""
+    parameters: dict[str, str] = {}
+    """What fills these words, by name."""
     errors: tuple[dict[str, Any], ...] = ()
-    """Where the request does not match the schema: `{"at": "destinations.0", "message": …}`."""
+    """Where the request does not match the schema: `{"at": "destinations.0", "message": …}`, each with a
+    `wording` and `parameters` of its own."""
     policies: tuple[str, ...] = ()
     """Names of the policies that forbid it."""
 

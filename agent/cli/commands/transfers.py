@@ -303,7 +303,7 @@ def decline(
     why: Annotated[str, typer.Option("--why", metavar="TEXT", help="Reason, for the person who started it.")],
     as_json: Json = False,
 ) -> None:
-    """Decline to approve a transfer that another person started: it is cancelled."""
+    """Decline to approve a transfer, which cancels it."""
     _request_change(transfer_id, "decline", "is declined and cancelled", as_json, {"why": why})
 
 

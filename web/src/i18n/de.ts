@@ -1,6 +1,6 @@
 /** All texts of the console in German. */
 import type { Messages } from "./en";
-import { eventInGerman, problemInGerman } from "./problems.de";
+import { eventInGerman, inputInGerman, titleInGerman, wordsInGerman } from "./problems.de";
 
 const many = (count: number, one: string, more: string) => (count === 1 ? one : more);
 
@@ -69,7 +69,7 @@ export const de: Messages = {
       "Ihr Konto ist nicht in dieser Gruppe. Ein Administrator dieser Umgebung kann es hinzufügen.",
     goTo: "Weiter zu:",
   },
-  reported: { problem: problemInGerman, event: eventInGerman },
+  reported: { title: titleInGerman, words: wordsInGerman, input: inputInGerman, event: eventInGerman },
   problems: {
     unreachable: (what) => `Nicht erreichbar: ${what}`,
     noResponse: "Es kam keine Antwort.",

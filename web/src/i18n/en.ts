@@ -70,11 +70,16 @@ export const en = {
     goTo: "Go to",
   },
   /**
-   * Translations of texts from the API and the agents: problems by code, and timeline events. Undefined:
-   * show the original.
+   * Translations of texts from the API and the agents: titles of problems by code, their message and advice
+   * by wording, errors in fields, and timeline events. Undefined: show the original.
    */
   reported: {
-    problem: (_code: string): readonly [what: string, advice?: string] | undefined => undefined,
+    title: (_code: string): string | undefined => undefined,
+    words: (
+      _wording: string,
+      _parameters: Readonly<Record<string, string>>,
+    ): { message: string; advice: string } | undefined => undefined,
+    input: (_wording: string, _parameters: Readonly<Record<string, string>>): string | undefined => undefined,
     event: (_what: string): string | undefined => undefined,
   },
   problems: {

@@ -6,7 +6,7 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { Name, When } from "../../components/text";
 import { actorName, routeText, safeText } from "../../format/names";
-import { translatedProblem } from "../../format/problems";
+import { problemWords } from "../../format/problems";
 import { bytes, countUpTo } from "../../format/sizes";
 import { clockSkew } from "../../format/times";
 import { MAX_WAITING } from "../../hooks/queries";
@@ -57,10 +57,9 @@ export function AttentionList({ items }: { items: readonly AttentionItem[] }) {
   );
 }
 
-/** Return a problem as text: translated where possible, with the agent's message. */
-function explained({ code, message, advice }: Problem): string {
-  const own = translatedProblem(code);
-  return `${own.what ? `${own.what}: ` : ""}${message} ${own.advice ?? advice}`;
+function explained(problem: Problem): string {
+  const { title, message, advice, lang } = problemWords(problem);
+  return `${lang && title ? `${title}. ` : ""}${message} ${advice}`.trim();
 }
 
 interface ItemText {
