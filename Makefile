@@ -15,8 +15,8 @@ SETUP := infra/local/setup.sh
 BIN   := .crosshaul/env/bin
 ONCE  ?=
 STAGE ?=
-# Three workers run end-to-end tests, which mostly wait (tests/support/scheduling.py), and one only others.
-WORKERS ?= $(shell echo $$(($$(nproc) + 2)))
+# Three workers run end-to-end tests, which mostly wait (tests/support/scheduling.py), and two only others.
+WORKERS ?= $(shell echo $$(($$(nproc) + 3)))
 
 .PHONY: demo test e2e bench lint audit licences format wire locks clean
 

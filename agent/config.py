@@ -44,6 +44,7 @@ from agent.errors import HostError
 from events.base import Request
 from events.locations import AbsolutePath, RemoteName
 from events.options import BandwidthWindow, Rate
+from events.reports import MAX_REMOTES, MAX_ROOTS
 from events.validation_messages import describe_error, innermost_errors
 
 DEFAULT_PATH = Path("/etc/crosshaul/agent.toml")
@@ -175,8 +176,8 @@ class Config(Request):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     lane: LaneConfig = LaneConfig()
     network: NetworkConfig = NetworkConfig()
-    roots: Annotated[tuple[RootConfig, ...], Field(min_length=1, max_length=64)]
-    remotes: Annotated[tuple[RemoteConfig, ...], Field(max_length=64)] = ()
+    roots: Annotated[tuple[RootConfig, ...], Field(min_length=1, max_length=MAX_ROOTS)]
+    remotes: Annotated[tuple[RemoteConfig, ...], Field(max_length=MAX_REMOTES)] = ()
 
     @model_validator(mode="after")
     def _each_root_once(self) -> "Config":

@@ -210,9 +210,10 @@ make_release() {
   mkdir -p "$opt/releases"
   unfinished=$release
   python3 -m venv "$release"
-  # Wheels only: a source package would run its own code here, as root.
-  "$release/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r "$lock"
-  "$release/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --no-deps "$package"
+  # Wheels only: a source package would run its own code here, as root. No cache: uninstalling would leave it.
+  local pip=("$release/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir --only-binary :all:)
+  "${pip[@]}" --require-hashes -r "$lock"
+  "${pip[@]}" --no-deps "$package"
   take_rclone
   "$release/bin/crosshaul" --version
   printf '%s %s\n' "$(digest "$package")" "$(digest "$lock")" > "$release/installed-from"
@@ -346,6 +347,9 @@ start() {
     die "the agent does not start; see journalctl -u crosshaul-agent"
 }
 
+# What root may have written for BBR, with the commands that are printed below.
+bbr_files=("$prefix"/etc/modules-load.d/crosshaul.conf "$prefix"/etc/sysctl.d/60-crosshaul.conf)
+
 # `offer_bbr FILE`: print the two commands that let the agent use BBR, unless FILE, the kernel's list, has it.
 offer_bbr() {
   local allowed; allowed=$(cat "$1" 2>/dev/null) || return 0
@@ -379,11 +383,13 @@ uninstall() {
       rm -f "$wants"/crosshaul-{agent,update}.service "$wants/crosshaul-update.path"
       rm -f "$unit" "$units"/crosshaul-update.{service,path}
       ! systemd_runs || systemctl daemon-reload
+      # systemd remembers a unit that has failed, even without its file; it knows none of the others any more.
+      ! systemd_runs || systemctl reset-failed crosshaul-agent crosshaul-update crosshaul-update.path 2>/dev/null || true
     fi
   fi
   local made path; made=$(cat "$etc/account-made" 2>/dev/null || true)
   if [ -L "$link" ] && [[ $(readlink "$link") = "$opt"/* ]] && step "remove $link"; then rm -f "$link"; fi
-  for path in "$opt" "$etc" "$state"; do
+  for path in "$opt" "$etc" "$state" "${bbr_files[@]}"; do
     if [ -e "$path" ] && step "remove $path"; then rm -rf "$path"; fi
   done
   if [ -z "$prefix" ] && [ -n "$made" ] && id "$made" >/dev/null 2>&1 && step "remove the account $made"; then

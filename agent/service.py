@@ -17,6 +17,7 @@ from agent import VERSION, host_info
 from agent.cloud.messages import BrokerConnection, Connected, Disconnected, LinkError
 from agent.command_keys import CommandKeys
 from agent.config import Config
+from agent.heartbeats import HeartbeatPace
 from agent.hops.attempt import AttemptIntervals, Movers
 from agent.hops.commands import CommandHandlers, Commands, Lane
 from agent.hops.journal import Journal
@@ -97,9 +98,11 @@ class Service:
         deps = self._deps = dependencies
         self._journal = deps.journal
         self._stopping = asyncio.Event()
+        self._pace = HeartbeatPace(deps.intervals)
         self._reported_peers: tuple[PeerReachability, ...] = ()
-        self._unannounced: Connected | None = None
-        """A connection over which no Hello was sent yet."""
+        self._connection: Connected | None = None
+        self._hello_due = 0.0
+        """When a Hello is to be sent over this connection, by the loop's clock."""
         self._announcing = asyncio.Lock()
         topics = Topics(deps.registration.stage)
         self._outbox = ReportOutbox(deps.journal, deps.link, topics, deps.registration.thing)
@@ -230,21 +233,29 @@ class Service:
             if isinstance(event, Connected):
                 log.info("connected", extra={"session_present": event.session_present})
                 self._deps.updates.on_connected()
-                self._unannounced = event
+                self._connection, self._hello_due = event, 0.0
                 await self._publish_hello(hops)
             else:
-                self._unannounced = None  # the next connection sends a Hello
+                self._connection = None  # the next one sends a Hello
                 if is_change:
                     _log_disconnect(event)
 
     async def _publish_hello(self, hops: HopManager) -> None:
-        """Send a Hello if this connection has had none: the broker may have lost the first one."""
+        """Send a Hello if this connection has had none, or none for long.
+
+        The broker may have lost the first one, or the control plane after the broker: a function that fails
+        for minutes leaves it in its dead-letter queue. Without it, peers would be told old addresses and an
+        old certificate of this agent for as long as the connection lasts.
+        """
         async with self._announcing:
-            connection = self._unannounced
-            if connection is not None and await self._publish(await self._hello(hops)):
+            connection, clock = self._connection, asyncio.get_running_loop().time
+            if connection is None or clock() < self._hello_due:
+                return
+            if await self._publish(await self._hello(hops)):
                 self._deps.rotation.confirm(connection.certificate)
-                if self._unannounced is connection:
-                    self._unannounced = None
+                if self._connection is connection:
+                    self._hello_due = clock() + self._deps.intervals.hello
+                self._pace.restart()  # a Hello promises a heartbeat soon
 
     async def _hello(self, hops: HopManager) -> Hello:
         """Return a Hello.
@@ -277,7 +288,9 @@ class Service:
     async def _heartbeat_loop(self, hops: HopManager) -> None:
         while True:
             await asyncio.sleep(self._deps.intervals.heartbeat)
-            await self._publish(self._heartbeat(hops, *await self._root_and_remote_states()))
+            heartbeat = self._heartbeat(hops, *await self._root_and_remote_states())
+            if self._pace.is_due(heartbeat) and await self._publish(heartbeat):
+                self._pace.note_sent(heartbeat)
             await self._publish_hello(hops)  # afterward: what prevents it is told by the heartbeat
 
     async def _housekeeping_loop(self, commands: Commands) -> None:
@@ -293,11 +306,13 @@ class Service:
         self, hops: HopManager, roots: tuple[RootState, ...], remotes: tuple[RemoteState, ...]
     ) -> Heartbeat:
         reached, keys = self._peers(), self._deps.command_keys.changed()
+        running = hops.running + self._deps.lane.served
         return Heartbeat(
             at=now(),
             roots=roots,
             remotes=remotes,
-            running=hops.running + self._deps.lane.served,
+            running=running,
+            next_within_s=self._pace.next_within_s(running),
             load=host_info.load(),
             reached=None if set(reached) == set(self._reported_peers) else reached,
             trusts=keys and keys.own,

@@ -25,6 +25,8 @@ from events.base import (
 from events.locations import AbsolutePath, RemoteName
 from events.progress import Connection, PeerReachability, Progress, SpaceShortage
 
+HEARTBEAT_S = 30
+"""Seconds between the heartbeats of a busy agent."""
 MAX_FAILURES = 50
 """Maximum number of failed files that a report lists; the total is counted."""
 
@@ -154,6 +156,13 @@ class RootState(Message):
     """`free` and `size` are the bytes of its file system; None if the directory does not exist."""
 
 
+MAX_ROOTS = 64
+"""Maximum number of roots of a host."""
+MAX_REMOTES = 64
+"""Maximum number of remotes of a host that transfers may use."""
+RootStates = Annotated[tuple[RootState, ...], Field(max_length=MAX_ROOTS)]
+
+
 class AgentHop(Message):
     """A hop in the agent's journal."""
 
@@ -172,13 +181,16 @@ class RemoteState(Message):
     """rclone's backend type: `s3`, `sftp`, `drive`. None if unknown."""
 
 
+RemoteStates = Annotated[tuple[RemoteState, ...], Field(max_length=MAX_REMOTES)]
+
+
 class Capabilities(Message):
     """What this agent supports; a newer agent may report more."""
 
-    movers: tuple[str, ...] = ("lane", "rclone", "local")
+    movers: Annotated[tuple[str, ...], Field(max_length=16)] = ("lane", "rclone", "local")
     rclone: DisplayText | None = None
     """rclone's version."""
-    remotes: tuple[RemoteState, ...] = ()
+    remotes: RemoteStates = ()
     """Remotes that the agent may use; older agents report none."""
     streaming: bool = False
     """Whether the agent can serve and forward files that are still arriving at the source."""
@@ -197,17 +209,20 @@ MAX_REACHED = 100
 
 
 class Hello(Message):
-    """Sent at every connect: what the agent is, and which hops it has. The cloud corrects differences."""
+    """What the agent is, and which hops it has: sent at every connect, and every half hour.
+
+    The cloud corrects differences.
+    """
 
     kind: Literal["hello"] = "hello"
     at: Instant
-    version: str
+    version: Annotated[str, Field(max_length=64)]
     hostname: DisplayText
     ip_address: DisplayText | None = None
     capabilities: Capabilities
     endpoints: LaneAddresses
     lane_certificate: LaneCertificate
-    roots: tuple[RootState, ...]
+    roots: RootStates
     hops: tuple[AgentHop, ...] = ()
     hops_omitted: Count = 0
     """Number of hops that did not fit into this message; if not 0, the agent may have hops that are not
@@ -222,17 +237,19 @@ class Hello(Message):
 
 
 class Heartbeat(Message):
-    """Sent every 30 s while connected."""
+    """Sent while connected: every 30 s while hops run, soon after a change, else every 5 minutes."""
 
     kind: Literal["heartbeat"] = "heartbeat"
     at: Instant
-    roots: tuple[RootState, ...]
-    remotes: tuple[RemoteState, ...] | None = None
+    roots: RootStates
+    remotes: RemoteStates | None = None
     """None: unchanged, or an older agent, which does not report them."""
     running: Count = 0
     """Number of hops that the agent moves, or serves to a connected peer."""
     load: float | None = None
     """The host's 1-minute load average."""
+    next_within_s: Annotated[int, Field(ge=1, le=3600)] = HEARTBEAT_S
+    """Seconds within which the agent sends the next one."""
     reached: Annotated[tuple[PeerReachability, ...], Field(max_length=MAX_REACHED)] | None = None
     """Peers that the agent has connected with, the latest last; None: unchanged since the last report."""
     trusts: Annotated[tuple[KeyId, ...], Field(max_length=8)] | None = None

@@ -26,7 +26,7 @@ from events.locations import (
     RemoteName,
 )
 from events.options import Options
-from events.reports import Capabilities, RootState
+from events.reports import Capabilities, RootStates
 
 TemplateId = Annotated[str, StringConstraints(pattern=LABEL)]
 Tags = Annotated[
@@ -95,7 +95,7 @@ class RegisterRequest(Request):
     capabilities: Capabilities
     endpoints: LaneAddresses
     lane_certificate: LaneCertificate
-    roots: Annotated[tuple[RootState, ...], Field(max_length=64)]
+    roots: RootStates
 
 
 class RenewalRequest(Request):

@@ -10,6 +10,7 @@ from events.base import (
     AgentId,
     Bytes,
     Count,
+    DisplayText,
     HopId,
     Instant,
     Message,
@@ -274,12 +275,18 @@ class TransferSummary(Message):
     """The transfer writes nothing and only reports what it would do."""
     selection_count: Count | None = None
     """Number of objects that a template selected; None: everything below the source."""
+    selection_first: DisplayText | None = None
+    """One of the selected objects, relative to the source."""
     template_id: TemplateId | None = None
     created_by: Actor
     created_at: Instant
+    started_at: Instant | None = None
+    """When the first hop began to move."""
     ended_at: Instant | None = None
     progress: Progress
-    """Sum of its hops' progress."""
+    """Sum of its hops' progress: how much of their work is done."""
+    size: Bytes | None = None
+    """Size of what is transferred, counted once however many hops carry it; None: not listed yet."""
     problem: Problem | None = None
     acknowledged_by: Actor | None = None
     """Who confirmed that the failure needs no further attention."""
@@ -335,33 +342,41 @@ class TimelineView(Message):
 
 
 class TransfersView(Message):
-    """A page of transfers, newest first."""
+    """A page of transfers in the requested order."""
 
     transfers: tuple[TransferSummary, ...]
     next: str | None = None
 
 
+class TransferCount(Message):
+    """How many transfers meet the criteria of a list."""
+
+    count: Count
+    complete: bool
+    """False: there may be more than are counted."""
+
+
 class TransferTotals(Message):
-    """Totals of the transfers created since a time; dry runs are not counted."""
+    """Totals of the transfers that ended since a time; dry runs are not counted."""
 
     since: Instant
     transfers: Count
+    """Transfers that ended, cancelled ones included."""
     succeeded: Count
     failed: Count
-    """Failed partly or completely. Running and cancelled transfers are in neither number."""
-    bytes_moved: Bytes
-    """Bytes sent by all hops, without unchanged files."""
-    files_moved: Count
-    """Files sent by all hops, without unchanged files."""
-    complete: bool
-    """False: there were more transfers than are counted; only the newest are included."""
+    """Failed partly or completely."""
+    bytes_arrived: Bytes
+    """Bytes that these transfers brought to their destinations, without unchanged files. Each destination of
+    a fan-out counts; in a chain a file counts once."""
+    files_arrived: Count
+    """Files that these transfers brought to their destinations, counted like the bytes."""
 
 
 class OverviewView(Message):
     """Totals for the overview page."""
 
     today: TransferTotals
-    """Since the requested midnight, by default in UTC."""
+    """Since the quarter of an hour of the requested midnight, by default in UTC."""
     month: TransferTotals
     """The last 30 days."""
 

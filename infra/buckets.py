@@ -46,6 +46,7 @@ _KINDS = {
 }
 _DENIED = {"AccessDenied", "AllAccessDisabled", "403"}
 _MISSING = {"NoSuchBucket", "404"}
+_DEFAULT_ENCRYPTION = "ApplyServerSideEncryptionByDefault"
 
 _FORWARD = (
     "templates start on its uploads only if a rule there forwards its events to the stage's account and "
@@ -188,7 +189,7 @@ class ExistingBucket:
         )
         rules = found.get("ServerSideEncryptionConfiguration", {}).get("Rules", [])
         default: Mapping[str, Any] = next(
-            (one["ApplyServerSideEncryptionByDefault"] for one in rules if one), {}
+            (one[_DEFAULT_ENCRYPTION] for one in rules if _DEFAULT_ENCRYPTION in one), {}
         )
         return str(default.get("SSEAlgorithm", "AES256")), default.get("KMSMasterKeyID")
 

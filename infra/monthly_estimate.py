@@ -19,7 +19,10 @@ WRITE, READ = 0.625e-6, 0.125e-6
 """US dollars for a write and for a read of DynamoDB."""
 MINUTES = 30 * 24 * 60
 """Minutes in a month."""
-HEARTBEATS_A_MINUTE = 2
+HEARTBEATS_A_MINUTE = 1 / 5
+"""Of an idle agent. A busy one sends two."""
+WRITES_A_HEARTBEAT = 4
+"""Two for the agent's row, of up to 2 KB, and two for its entry in the index of silent agents."""
 REPORT_SECONDS, REPORT_GIGABYTES = 0.1, 0.5
 """Duration and memory of the function that handles a heartbeat."""
 
@@ -34,7 +37,8 @@ def dollars(settings: StageSettings, agents: int) -> float:
 
 def _agent() -> float:
     """Return US dollars a month for an agent that is always connected."""
-    report = MESSAGE + RULE + INVOCATION + REPORT_SECONDS * REPORT_GIGABYTES * GIGABYTE_SECOND + WRITE + READ
+    report = MESSAGE + RULE + INVOCATION + REPORT_SECONDS * REPORT_GIGABYTES * GIGABYTE_SECOND
+    report += WRITES_A_HEARTBEAT * WRITE + READ
     return MINUTES * (CONNECTED_MINUTE + HEARTBEATS_A_MINUTE * report)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from events.reports import HEARTBEAT_S
 from events.topics import Topics
 from infra import deployed, monthly_estimate
 from infra.buckets import DeniedError, ExistingBucket, inspect
@@ -33,8 +34,6 @@ BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
 """SSM parameter that `cdk bootstrap` writes."""
 MIN_BOOTSTRAP = 6
 """Oldest bootstrap that CDK's default synthesizer deploys with."""
-HEARTBEAT_S = 30
-"""Seconds between an agent's heartbeats."""
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized", "403"}
 _HALF_CREATED = {
     "ROLLBACK_COMPLETE",
@@ -334,6 +333,7 @@ class Preflight:
             )
 
     def _iot_quota(self) -> Iterator[Finding]:
+        """Assume that every agent is busy: an idle one sends a tenth of that."""
         yield self._rate(
             "IoT Core",
             "iotcore",

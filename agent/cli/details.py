@@ -27,10 +27,10 @@ def print_transfer(view: TransferView, agents: AgentLookup) -> None:
         for reason in () if hop.problem and hop.state is HopState.PAUSED else hop_reasons(hop, agents):
             output.say(f"  It {clean(reason)}.", style="yellow")
     output.say("\nTimeline", style="bold")
-    if view.timeline_next:
-        output.say("  …  (the newest entries; all of them are in the console)", style="dim")
-    for entry in view.timeline:
+    for entry in reversed(view.timeline):  # newest first, as in lists and in the console
         output.say(f"  {_timeline_line(entry)}")
+    if view.timeline_next:
+        output.say("  …  (earlier entries: in the console)", style="dim")
 
 
 def _head(view: TransferView) -> None:

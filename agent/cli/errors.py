@@ -1,6 +1,7 @@
 """Errors of the operator's command: message, advice and exit code."""
 
 import json
+import textwrap
 from enum import IntEnum
 
 
@@ -32,7 +33,15 @@ MEANING = {
     Exit.INTERRUPTED: "stopped with Ctrl-C; a transfer that was started continues",
 }
 
-EXIT_TABLE = "Exit codes:\n" + "\n".join(f"  {code.value:>3}  {text}" for code, text in MEANING.items())
+EXIT_TABLE = "\n".join(
+    [
+        "Exit codes:",
+        *(
+            textwrap.fill(f"  {code.value:>3}  {text}", 76, subsequent_indent=" " * 7)
+            for code, text in MEANING.items()
+        ),
+    ]
+)
 
 
 class CliError(Exception):

@@ -135,7 +135,7 @@ app.add_typer(audit.app, name="audit")
 
 @app.command("agent")
 def agent() -> None:
-    """On a server: register it as an agent, run the agent, check its status."""
+    """On a server: register, run and check its agent."""
 
 
 @app.command("help")
@@ -144,9 +144,22 @@ def help_(
     words: Annotated[
         list[str] | None, typer.Argument(metavar="COMMAND…", help="As in `help agents enroll`.")
     ] = None,
+    man: Annotated[
+        bool, typer.Option("--man", help="Print the manual page of all commands, for `man -l -`.")
+    ] = False,
 ) -> None:
-    """Show the help of a command."""
+    """Show the help of a command.
+
+    \b
+      crosshaul help agents enroll
+      crosshaul help --man | man -l -
+    """
     whole = context.find_root().command
+    if man:
+        from agent.cli.manual import manual
+
+        sys.stdout.write(manual(whole.context_class(whole, info_name="crosshaul")))
+        return
     whole.main([*(words or []), "--help"], prog_name="crosshaul")
 
 

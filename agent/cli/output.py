@@ -1,6 +1,7 @@
 """Write to the terminal or a pipe. Text that came from elsewhere must pass `clean` first."""
 
 import json
+import re
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -57,11 +58,30 @@ def print_error(error: CliError, *, as_json: bool = False) -> None:
     if as_json:
         sys.stderr.write(error.as_json() + "\n")
     elif error.code is Exit.INTERRUPTED:
-        note(_one_line(error.what))
+        _say_wrapped(error.what, "dim")
     else:
-        say(f"error: {_one_line(error.what)}", style="bold red", file=sys.stderr)
+        _say_wrapped(f"error: {error.what}", "bold red")
     if error.advice and not as_json:
-        say(_one_line(error.advice), file=sys.stderr)
+        _say_wrapped(error.advice)
+
+
+def _say_wrapped(text: str, style: str = "") -> None:
+    terminal = console(sys.stderr)
+    terminal.print(wrapped(_one_line(text), terminal.width), style=style or None)
+
+
+def wrapped(text: str, width: int) -> str:
+    """Wrap text at words, but inside no command in backquotes that fits a line of `width` columns."""
+    from rich.cells import cell_len
+
+    lines = [""]
+    for word in re.findall(r"`[^`]*`\S*|\S+", text):
+        longer = f"{lines[-1]} {word}".lstrip()
+        if lines[-1] and cell_len(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return "\n".join(lines)
 
 
 def _one_line(text: str) -> str:

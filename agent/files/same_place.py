@@ -138,8 +138,14 @@ _OF_ONE_KERNEL = {
 
 @cache
 def _kernel() -> str:
-    """Return what the kernel has drawn at its start, as hexadecimal digits; empty if it shows nothing."""
+    """Return what the kernel has drawn at its start, as hexadecimal digits; empty if it shows nothing.
+
+    systemd-nspawn and LXC mount a file of their own there, so that containers on one kernel look like hosts
+    with one each: it tells nothing.
+    """
     try:
+        if _BOOT_ID.stat().st_dev != _BOOT_ID.parent.stat().st_dev:
+            return ""
         found = _BOOT_ID.read_text().strip().replace("-", "")
     except OSError:
         return ""

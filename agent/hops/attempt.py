@@ -22,7 +22,16 @@ from agent.supervision import Supervisor
 from events.base import Problem
 from events.commands import Move
 from events.progress import Connection, Progress
-from events.reports import MAX_FAILURES, Checkpoint, Failed, Paused, Started, Succeeded, Verifying
+from events.reports import (
+    HEARTBEAT_S,
+    MAX_FAILURES,
+    Checkpoint,
+    Failed,
+    Paused,
+    Started,
+    Succeeded,
+    Verifying,
+)
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +43,13 @@ _PROGRESS_BACKOFF = Backoff(first_s=1.0, max_s=10.0)
 
 @dataclass(frozen=True)
 class AttemptIntervals:
-    """Seconds between two live updates, two checkpoints, two heartbeats."""
+    """Seconds between two live updates, checkpoints, heartbeats (while busy, while idle), Hellos."""
 
     live: float = 1.0
     checkpoint: float = 10.0
-    heartbeat: float = 30.0
+    heartbeat: float = HEARTBEAT_S
+    idle_heartbeat: float = 300.0
+    hello: float = 1800.0
 
 
 class Head(TypedDict):

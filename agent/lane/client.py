@@ -50,6 +50,7 @@ class LaneClient:
         connection.settimeout(limits.read_timeout_s)
         limit_unacknowledged(connection, limits.silence_timeout_s)
         self._read_timeout_s = limits.read_timeout_s
+        self._long_round_trip_s = limits.long_round_trip_s
         self.congestion_control: str | None = None
         """The algorithm by which the source sends on this connection, as it answered to `probe`."""
         self._chunk_bytes = chunk_bytes
@@ -93,10 +94,10 @@ class LaneClient:
         self.congestion_control = _algorithm(answer.getheader(wire.CONGESTION_CONTROL))
 
     @property
-    def round_trip_s(self) -> float | None:
-        """Seconds from here to the source and back, as the kernel measures them; None if it does not."""
+    def is_far(self) -> bool:
+        """Whether the line to the source is long, as the kernel measures it."""
         info = tcp_info(self._socket)
-        return info.round_trip_s if info else None
+        return info is not None and info.round_trip_s >= self._long_round_trip_s
 
     @property
     def is_reusable(self) -> bool:

@@ -38,6 +38,9 @@ class LaneLimits:
     max_idle_inbound: int = 64
     """Connections that the source of one hop dialed and that wait to be used."""
 
+    long_round_trip_s: float = 0.02
+    """To the source and back, from which on a line counts as long: about 2,000 km."""
+
     read_timeout_s: float = 120.0
     """That a source may be silent within an answer; its disk may be slow."""
     idle_timeout_s: float = 120.0

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from agent.lane.relay.dialer import RelayDialer
     from agent.lane.relay.direct_probe import DirectProbe
 
-LONG_ROUND_TRIP_S = 0.02
-"""Seconds to the source and back from which a line counts as long: about 2,000 km."""
-STREAMS_WITHOUT_BBR = 8
+NEAR_STREAMS = 8
+FAR_STREAMS = 8
+FAR_STREAMS_WITHOUT_BBR = 16
+"""On a long line each loss costs an algorithm other than BBR its rate for many round trips."""
 
 ListEntries = Callable[[LaneClient, Selection], Iterator[FileEntry]]
 
@@ -96,21 +97,20 @@ def _relay_dialer(
     return RelayDialer(lambda: RelayBucket(move.hop_id, relay, credentials), dialer, make_client, limits)
 
 
-def initial_streams(congestion_control: str | None, round_trip_s: float | None) -> int:
+def initial_streams(congestion_control: str | None, *, is_far: bool) -> int:
     """Return the connections with which a hop begins; it adds more while they increase the throughput.
 
-    On a long line each loss costs an algorithm other than BBR its rate for many round trips, so that more
-    connections are faster there.
+    On a long line the first bytes need many round trips, which several connections share.
     """
-    if congestion_control != BBR and (round_trip_s or 0) > LONG_ROUND_TRIP_S:
-        return STREAMS_WITHOUT_BBR
-    return max(2, min(STREAMS_WITHOUT_BBR, os.cpu_count() or 1))
+    if is_far:
+        return FAR_STREAMS if congestion_control == BBR else FAR_STREAMS_WITHOUT_BBR
+    return max(2, min(NEAR_STREAMS, os.cpu_count() or 1))
 
 
 class LaneSource:
     """A hop's source, served by another agent."""
 
-    max_streams = worker_pool.MAX_WORKERS
+    is_far = False
     pack_files = MAX_PACK_FILES
 
     def __init__(
@@ -128,7 +128,7 @@ class LaneSource:
         self._connector = connector
         self._relay = relay
         self._connect_again = connector.connect_again
-        self.streams = initial_streams(None, None)
+        self.streams, self.max_streams = initial_streams(None, is_far=False), worker_pool.MAX_WORKERS
         self._lock = threading.Lock()
         self._idle: list[LaneClient] = []
         """Connections that are not in use."""
@@ -169,7 +169,9 @@ class LaneSource:
 
     def _directly(self, client: LaneClient, path: PeerPath) -> tuple[LaneClient, Connection]:
         self._connect_again = self._connector.connect_again
-        self.streams = initial_streams(client.congestion_control, client.round_trip_s)
+        self.is_far = client.is_far and path.dialed  # a source that dials opens few connections in advance
+        self.streams = initial_streams(client.congestion_control, is_far=self.is_far)
+        self.max_streams = max(worker_pool.MAX_WORKERS, 2 * self.streams)
         dialed_by = self._agent_id if path.dialed else self._route.source.agent_id
         return client, Connection(
             kind="direct",

@@ -126,7 +126,17 @@ class Comparer:
         """Return whether the link's target is present; for `move`, size and time alone do not prove it."""
         if self._options.move and not self._ledger.is_present(entry.target):
             return False
-        return self.is_present(entry._replace(path=entry.target))
+        target = entry._replace(path=entry.target)
+        return self.is_present(target) or self._was_just_written(target)
+
+    def _was_just_written(self, entry: FileEntry) -> bool:
+        """Return whether this run wrote the file, whatever the disk has made of its time. Raises OSError."""
+        if not self._ledger.completed_this_run(entry.path):
+            return False
+        try:
+            return _same_size(entry, self._tree.stat(entry.path))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
 
     def is_present(self, entry: FileEntry) -> bool:
         """Return whether the destination has a file of that size and time, or such a link. Raises OSError."""

@@ -280,7 +280,7 @@ class Destination:
         self._ledger.begin_files([entry])
         try:
             file.descriptor = self._open_partial(entry.path, partial, os.O_RDWR)
-            file.is_new, file.recorded = False, self._ledger.pieces(entry.path)
+            file.resume(self._ledger.pieces(entry.path))
         except FileNotFoundError:
             file.descriptor = self._open_partial(entry.path, partial, os.O_RDWR | os.O_CREAT)
         if entry.sparse:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import xxhash
 
 from agent.files import disk
-from agent.files.digests import digest_of, file_digest, range_digest, range_length, update_with_zeros
+from agent.files.digests import digest_of, file_digest, range_digest, update_with_zeros
 from agent.files.listing import FileEntry
 from agent.problems import ARRIVED_DAMAGED
 from agent.pull.job_queue import BigFile, RangeJob
@@ -34,7 +34,7 @@ class RangeFetcher:
         self._context = connection.context
 
     def fetch(self, job: RangeJob) -> None:
-        """Fetch and write a range; a problem of its file is recorded there.
+        """Fetch and write a range or a part of one; a problem of its file is recorded there.
 
         Raises SourceConnectionError, HopError or PullStoppedError, each of which ends the pass.
         """
@@ -43,7 +43,7 @@ class RangeFetcher:
             return
         try:
             self._open(file)
-            file.digests[job.start] = self._fetch_range(job)
+            self._fetch_pieces(job)
         except FileError as error:
             file.problem = error.problem
         except OSError as error:
@@ -54,37 +54,50 @@ class RangeFetcher:
             if file.descriptor < 0:
                 self._connection.destination.open(file)
 
-    def _fetch_range(self, job: RangeJob) -> bytes:
-        """Fetch a range, in several pieces on a slow or unstable connection, and return its digest."""
-        path, end = job.file.entry.path, job.start + job.length
-        pieces = self._verified_pieces(job)
-        start = job.start + sum(piece.length for piece in pieces)
+    def _fetch_pieces(self, job: RangeJob) -> None:
+        """Fetch a job's bytes, in several pieces on a slow or unstable connection.
+
+        Pieces that an earlier attempt wrote are verified instead.
+        """
+        path, position, end = job.file.entry.path, job.start, job.start + job.length
 
         def fetch_next() -> None:
-            nonlocal start
-            request = RangeJob(job.file, start, min(self._context.request_size.size, end - start))
+            nonlocal position
+            gap = min(end, job.file.next_recorded(position)) - position
+            request = RangeJob(job.file, position, min(self._context.request_size.size, gap))
             piece = Piece(self._fetch_piece(request), request.length)
-            self._context.ledger.add_piece(path, start, piece)
-            pieces.append(piece)
-            start += request.length
+            self._context.ledger.add_piece(path, position, piece)
+            self._count_arrived(job.file, position, piece)
+            position += piece.length
 
-        while start < end or not pieces:
+        while True:
             self._context.progress.set_current(path)
-            self._connection.with_retry(fetch_next)
-        is_single = len(pieces) == 1
-        return pieces[0].digest if is_single else range_digest(job.file.descriptor, job.start, job.length)
+            if piece := self._verified_piece(job.file, position, end):
+                self._context.progress.add_existing(piece.length)
+                self._count_arrived(job.file, position, piece)
+                position += piece.length
+            else:
+                self._connection.with_retry(fetch_next)
+            if position >= end:
+                return
 
-    def _verified_pieces(self, job: RangeJob) -> list[Piece]:
-        """Return the leading pieces of a range that an earlier attempt wrote and that match the ledger."""
-        pieces, start, left = list[Piece](), job.start, job.length
-        while left and (recorded := job.file.recorded.get(start)):
-            piece = recorded._replace(length=min(recorded.length, left))
-            if range_digest(job.file.descriptor, start, piece.length) != piece.digest:
-                break
-            pieces.append(piece)
-            start, left = start + piece.length, left - piece.length
-        self._context.progress.add_existing(job.length - left)
-        return pieces
+    @staticmethod
+    def _verified_piece(file: BigFile, position: int, end: int) -> Piece | None:
+        """Return the piece that an earlier attempt wrote at a position, if it matches the ledger."""
+        recorded = file.recorded.get(position)
+        if recorded is None or not recorded.length:
+            return None
+        piece = recorded._replace(length=min(recorded.length, end - position))
+        return piece if range_digest(file.descriptor, position, piece.length) == piece.digest else None
+
+    @staticmethod
+    def _count_arrived(file: BigFile, start: int, piece: Piece) -> None:
+        """Count a piece; if it is the last one of its range, note the range's digest."""
+        if completed := file.count_arrived(start, piece.length):
+            range_start, length = completed
+            is_whole = piece.length == length
+            digest = piece.digest if is_whole else range_digest(file.descriptor, range_start, length)
+            file.digests[range_start] = digest
 
     def _fetch_piece(self, piece: RangeJob) -> bytes:
         """Fetch a piece and return its digest, with retries if it arrives damaged.
@@ -162,8 +175,7 @@ class RangeFetcher:
         self._context.progress.finish_file(file.entry.path)
 
     def _abandon(self, file: BigFile, problem: Problem) -> None:
-        done = sum(range_length(file.entry.size, start) for start in file.digests)
-        self._context.progress.subtract(done)
+        self._context.progress.subtract(file.bytes_arrived)
         self._connection.destination.discard_file(file.entry.path)
         self._connection.requeue(file.entry, file.tries, problem)
 

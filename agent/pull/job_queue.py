@@ -6,14 +6,16 @@ Workers get ranges and packs alternately, so that neither kind waits for the oth
 import os
 import threading
 import time
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from agent.files.digests import MAX_PACK_BYTES, MAX_PACKED_FILE_BYTES, MIB, ranges_of
+from agent.files.digests import MAX_PACK_BYTES, MAX_PACKED_FILE_BYTES, MIB, RANGE_BYTES, range_length
 from agent.files.listing import FileEntry
 from agent.pull.ledger import Piece
 from agent.pull.limits import PullLimits
+from agent.pull.shares import MIN_SHARE_BYTES, Shares
 from events.base import Problem
 
 MAX_QUEUED_BIG_FILES = 1000
@@ -34,38 +36,71 @@ class BigFile:
     descriptor: int = field(default=-1, init=False)
     is_new: bool = field(default=True, init=False)
     """Whether this pass created the partial file, so that unwritten parts are holes."""
-    recorded: dict[int, Piece] = field(default_factory=dict, init=False)
-    """Start → piece that an earlier attempt wrote."""
+    recorded: Mapping[int, Piece] = field(default_factory=dict, init=False)
+    """Start → piece that an earlier attempt wrote, by start."""
     digests: dict[int, bytes] = field(default_factory=dict, init=False)
+    """Start → digest of each range that is complete."""
+    bytes_arrived: int = field(default=0, init=False)
     problem: Problem | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self._ranges: Iterator[tuple[int, int]] = ranges_of(self.entry.size)
-        self._next_job = next(self._ranges, None)
+        self._next: int | None = 0
+        self._arrived: dict[int, int] = {}
+        """Start → bytes that have arrived of each range that is not complete."""
+        self._recorded_starts: list[int] = []
         self.under_way = 0
 
     @property
     def exhausted(self) -> bool:
-        """Whether no range is left to be taken."""
-        return self._next_job is None or self.problem is not None
+        """Whether nothing is left to be taken."""
+        return self._next is None or self.problem is not None
+
+    @property
+    def bytes_left(self) -> int:
+        """Bytes that no worker has taken yet."""
+        return 0 if self._next is None or self.problem else self.entry.size - self._next
+
+    def resume(self, recorded: Mapping[int, Piece]) -> None:
+        """Set the pieces that an earlier attempt wrote."""
+        self.is_new, self.recorded, self._recorded_starts = False, recorded, sorted(recorded)
+
+    def next_recorded(self, position: int) -> int:
+        """Return where the next recorded piece after this position begins; the file's size if none does."""
+        index = bisect_right(self._recorded_starts, position)
+        return self._recorded_starts[index] if index < len(self._recorded_starts) else self.entry.size
+
+    def count_arrived(self, start: int, length: int) -> tuple[int, int] | None:
+        """Count bytes that have arrived; return start and length of their range if they complete it."""
+        range_start = start - start % RANGE_BYTES
+        whole = range_length(self.entry.size, range_start)
+        with self.lock:
+            self.bytes_arrived += length
+            arrived = self._arrived.pop(range_start, 0) + length
+            if arrived >= whole:
+                return range_start, whole
+            self._arrived[range_start] = arrived
+            return None
 
     def close(self) -> None:
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
 
-    def take_range(self) -> "RangeJob":
-        if self._next_job is None:
+    def take(self, most: int) -> "RangeJob":
+        """Take the next range, or at most about `most` bytes of it."""
+        if self._next is None:
             raise ValueError("every range has been taken")
-        start, length = self._next_job
-        self._next_job = next(self._ranges, None)
+        start, range_start = self._next, self._next - self._next % RANGE_BYTES
+        left = range_start + range_length(self.entry.size, range_start) - start
+        length = left if left < most + MIN_SHARE_BYTES else most
+        self._next = start + length if start + length < self.entry.size else None
         self.under_way += 1
         return RangeJob(self, start, length)
 
 
 @dataclass(frozen=True)
 class RangeJob:
-    """One range of a big file, in bytes."""
+    """A range of a big file, or a part of one, in bytes."""
 
     file: BigFile
     start: int
@@ -154,9 +189,15 @@ class JobQueue:
         self._running = 0
         self._planning_done = self._aborted = False
         self._range_next = False
+        self._shares = Shares()
         self._started: set[BigFile] = set()
         self.jobs_done = 0
         """Number of finished jobs that transferred something."""
+
+    def share_among(self, workers: int) -> None:
+        """Divide ranges among so many workers, rather than give each a whole one."""
+        with self._changed:
+            self._shares.divide(workers)
 
     def add(self, entry: FileEntry, tries: int = 0, *, block: bool = True) -> None:
         """Add a file to fetch. With `block`, wait while the queue is full; workers must not."""
@@ -219,6 +260,7 @@ class JobQueue:
         """Record that a range is done, before `job_done`; return whether it was the last one of its file."""
         with self._changed:
             job.file.under_way -= 1
+            self._shares.end(threading.get_ident(), job.length)
             if not job.file.exhausted or job.file.under_way:
                 return False
             self._started.discard(job.file)
@@ -248,5 +290,14 @@ class JobQueue:
     def _next_job(self) -> Job:
         self._range_next = not self._range_next
         if self._big_files and (self._range_next or not self._packs):
-            return self._big_files[0].take_range()
+            return self._big_files[0].take(self._shares.begin(threading.get_ident(), self._bytes_left()))
         return PackJob(self._packs.take()) if self._packs else ChecksumJob(self._to_check.take())
+
+    def _bytes_left(self) -> int:
+        """Return the bytes of big files that no worker has taken, or some number above `Shares.enough`."""
+        left = 0
+        for file in self._big_files:
+            left += file.bytes_left
+            if left >= self._shares.enough:
+                break
+        return left

@@ -19,7 +19,7 @@ class PullLimits:
     """Between two checks of a full disk."""
     full_disk_retry_s: float = 60.0
     """After which a pass starts even if no space has become free: a raised quota is not visible."""
-    scale_interval_s: float = 1.0
+    scale_interval_s: float = 0.5
     """Per sample of the throughput, by which the number of workers is chosen."""
 
     max_spooled_in_memory: int = 4096

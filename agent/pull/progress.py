@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterable
+from math import inf
 
 from agent.errors import display_path
 from events.base import MAX_INTEGER
@@ -46,6 +47,12 @@ class ProgressCounter:
         """Bytes received since the hop was started or resumed, repeated ones included."""
         with self._lock:
             return self._bytes_moved
+
+    @property
+    def bytes_left(self) -> float:
+        """Bytes to be done; infinite until the source is completely listed."""
+        with self._lock:
+            return inf if self._bytes_total is None else self._bytes_total - self._bytes_done
 
     def add_existing(self, size: int) -> None:
         """Count bytes that an earlier attempt of this hop wrote."""

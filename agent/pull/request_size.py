@@ -13,7 +13,7 @@ from agent.files.listing import FileEntry
 
 INITIAL_BYTES = 4 * MIB
 MIN_BYTES = MIB // 4
-MAX_REQUEST_S = 5.0
+MAX_REQUEST_S = 2.0
 """Target duration of a request in seconds: what is in flight when a hop is paused is sent again."""
 
 

@@ -99,7 +99,7 @@ class Reader(Protocol):
 
 
 class Source(Protocol):
-    """The source of a hop."""
+    """The source of a hop. Only after `connect` it is known how many connections are good for it."""
 
     streams: int
     """Initial number of connections."""
@@ -107,6 +107,8 @@ class Source(Protocol):
     """Maximum number of connections, if more connections increase the throughput."""
     pack_files: int
     """Number of small files per request."""
+    is_far: bool
+    """Whether an answer takes long on its way, so that one file is fetched over several connections."""
 
     def connect(self) -> Connection:
         """Connect, and return how. Raises SourceConnectionError, HopError."""
@@ -159,6 +161,7 @@ class LocalSource:
     """A source on this host."""
 
     pack_files = MAX_PACK_FILES
+    is_far = False
 
     def __init__(self, tree: Callable[[], Tree]) -> None:
         """Open one tree per thread with `tree`.

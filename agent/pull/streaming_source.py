@@ -29,12 +29,13 @@ class StreamingSource:
         self._source = source
         self._ledger = ledger
         self._is_listed = False
-        self.streams = source.streams
-        self.max_streams = source.max_streams
         self.pack_files = source.pack_files
 
     def connect(self) -> Connection:
-        return self._source.connect()
+        connection = self._source.connect()
+        self.streams, self.max_streams = self._source.streams, self._source.max_streams
+        self.is_far = self._source.is_far
+        return connection
 
     def entries(self, selection: Selection) -> Iterator[FileEntry]:
         """Yield each file once, and nothing at a second call.

@@ -112,6 +112,8 @@ class SyncPass:
         self._progress.reset()
         self._ledger.start_pass()
         self._context.observer.on_start(self._source.connect())
+        if self._source.is_far and not self._ledger.had_files:  # otherwise pieces of ranges may be there
+            self._jobs.share_among(self._streams)
         self._space = SpaceCheck(self._free_bytes(), self._progress.set_space_shortage)
         with self._marked_selection() as selection:
             lister = threading.Thread(
@@ -225,13 +227,17 @@ class SyncPass:
 
     # --- fetching ---
 
+    @property
+    def _streams(self) -> int:
+        """Connections to begin with."""
+        return self._command.options.streams or self._source.streams
+
     def _worker_pool(self) -> WorkerPool:
-        requested, source = self._command.options.streams, self._source
         return WorkerPool(
             lambda should_exit: self._stop_on_error(lambda: self._fetch(should_exit)),
-            lambda: self._progress.bytes_moved,
-            requested or source.streams,
-            requested or source.max_streams,
+            self._progress,
+            self._streams,
+            self._command.options.streams or self._source.max_streams,
             self._context.limits.scale_interval_s,
         )
 
@@ -240,6 +246,8 @@ class SyncPass:
             closing(self._context.open_destination(self._ledger)) as destination,
             closing(Worker(self._worker_context, destination)) as worker,
         ):
+            if self._source.is_far:
+                worker.connect()
             while not should_exit() and (job := self._jobs.take()):
                 worker.execute(job)
 

@@ -1,8 +1,11 @@
 """A worker: one of the threads that take jobs, request bytes from the source, and write them."""
 
+from contextlib import suppress
+
 from agent.pull.destination import Destination
 from agent.pull.fetchers import ChecksumFetcher, PackFetcher, RangeFetcher
 from agent.pull.job_queue import ChecksumJob, Job, PackJob, RangeJob
+from agent.pull.source import SourceConnectionError
 from agent.pull.worker_context import WorkerConnection, WorkerContext
 
 
@@ -15,6 +18,11 @@ class Worker:
         self._ranges = RangeFetcher(self._connection)
         self._packs = PackFetcher(self._connection)
         self._checksums = ChecksumFetcher(self._connection)
+
+    def connect(self) -> None:
+        """Connect to the source in advance, so that the first request need not wait for that."""
+        with suppress(SourceConnectionError):  # the request will try again
+            self._connection.reader()
 
     def close(self) -> None:
         self._connection.close()

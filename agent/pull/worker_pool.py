@@ -9,13 +9,15 @@ import threading
 import time
 from collections.abc import Callable
 
+from agent.pull.progress import ProgressCounter
+
 log = logging.getLogger(__name__)
 
 MAX_WORKERS = 16
 MIN_SPEEDUP = 1.1
 """Factor by which new workers must increase the throughput to stay."""
-MIN_SAMPLES = 2
-"""Samples per measurement, of which only the last counts: workers start during the first."""
+MIN_LEFT_S = 3.0
+"""Seconds of work that must be left for more workers: a new connection is slow at first."""
 
 Fetch = Callable[[Callable[[], bool]], None]
 """Runs jobs until none is left, or until its argument, called between two jobs, returns True."""
@@ -27,17 +29,17 @@ class WorkerPool:
     def __init__(
         self,
         fetch: Fetch,
-        bytes_moved: Callable[[], int],
+        progress: ProgressCounter,
         initial: int,
         max_workers: int,
         sample_s: float,
     ) -> None:
-        """Run `initial` to `max_workers` workers; `bytes_moved` returns the bytes received so far.
+        """Run `initial` to `max_workers` workers.
 
-        The throughput is measured over `sample_s` seconds.
+        The throughput is measured by `progress` over `sample_s` seconds.
         """
         self._fetch = fetch
-        self._bytes_moved = bytes_moved
+        self._progress = progress
         self._initial = initial
         self._sample_s = sample_s
         self._max = max(initial, max_workers)
@@ -89,27 +91,37 @@ class WorkerPool:
             return True
 
     def _scale(self) -> None:
-        best = self._rate(MIN_SAMPLES)
-        while best and self._wanted < self._max and not self._finished.is_set():
+        best = self._steady_rate()
+        while best is not None and self._wanted < self._max:
+            if not best or self._progress.bytes_left < best * MIN_LEFT_S:
+                best = self._steady_rate()  # more files may follow
+                continue
             before = self._wanted
-            self._wanted = min(self._max, before + max(1, before // 2))
+            self._wanted = min(self._max, 2 * before)
             try:
                 self._spawn(self._wanted - before)
             except RuntimeError as error:
                 log.warning("no more connections", extra={"reason": str(error)})
                 return
-            now = self._rate(MIN_SAMPLES)
-            if now < best * MIN_SPEEDUP:
+            now = self._steady_rate()
+            if now is None or now < best * MIN_SPEEDUP:
                 self._wanted = before
                 return
             best = now
 
-    def _rate(self, samples: int) -> float:
-        """Return bytes per second in the last of so many samples; 0 when no job is left."""
-        rate = 0.0
-        for _ in range(samples):
-            before, began = self._bytes_moved(), time.monotonic()
-            if self._finished.wait(self._sample_s):
-                return 0
-            rate = (self._bytes_moved() - before) / (time.monotonic() - began)
+    def _steady_rate(self) -> float | None:
+        """Return bytes per second, once they no longer grow by themselves; None when no job is left.
+
+        Workers start during the first sample, and on a long line their connections become faster for seconds.
+        """
+        before, rate = self._rate(), self._rate()
+        while before is not None and rate is not None and rate > before * MIN_SPEEDUP:
+            before, rate = rate, self._rate()
         return rate
+
+    def _rate(self) -> float | None:
+        """Return bytes per second in one sample; None when no job is left."""
+        before, began = self._progress.bytes_moved, time.monotonic()
+        if self._finished.wait(self._sample_s):
+            return None
+        return (self._progress.bytes_moved - before) / (time.monotonic() - began)

@@ -63,6 +63,7 @@ class RcloneSource:
     streams = MAX_STREAMS
     max_streams = worker_pool.MAX_WORKERS
     pack_files = MAX_PACK_FILES
+    is_far = False
 
     def __init__(self, backend: Backend, host: HostResources, options: Options, hop_id: str) -> None:
         """Prepare rclone. Raise HopError if it is not installed."""

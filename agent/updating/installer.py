@@ -3,6 +3,7 @@
 Afterward what was installed is compared with what the publisher has signed.
 """
 
+import contextlib
 import hashlib
 import shlex
 import subprocess
@@ -25,6 +26,8 @@ MAX_SCRIPT_BYTES = 1024 * 1024
 INSTALL_TIMEOUT_S = 1800
 """Seconds for everything that a script fetches and installs."""
 RESTART = "systemctl restart crosshaul-agent"
+RESTART_TIMEOUT_S = 180
+"""Seconds: the old process may take 20 s to end, the new one 90 s to start and 20 s to give up."""
 VERSION_TIMEOUT_S = 60
 """Seconds for a release to print its version."""
 MAX_OUTPUT_CHARS = 500
@@ -51,14 +54,15 @@ def installer(releases: Releases, prefix: str) -> Install:
     return install
 
 
-def restarter(command: str) -> Callable[[], None]:
-    """Return the function that restarts the service; a failed start is ignored.
+def restarter(command: str, timeout_s: float = RESTART_TIMEOUT_S) -> Callable[[], None]:
+    """Return the function that restarts the service; a failed or endless start is ignored.
 
     A version that does not start does not report healthy either.
     """
 
     def restart() -> None:
-        subprocess.run(shlex.split(command), stdin=subprocess.DEVNULL, timeout=120, check=False)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(shlex.split(command), stdin=subprocess.DEVNULL, timeout=timeout_s, check=False)
 
     return restart
 

@@ -7,6 +7,7 @@ only reads it. Each file may be read by an older or a newer version than the one
 
 import logging
 import os
+import shutil
 import stat
 from pathlib import Path
 from typing import Literal
@@ -87,8 +88,17 @@ def read_untrusted(path: Path) -> bytes | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
         content = file.read(MAX_MESSAGE_BYTES + 1)
     return content if len(content) <= MAX_MESSAGE_BYTES else None
+
+
+def delete_untrusted(path: Path) -> None:
+    """Delete whatever the agent's account has put there, without following a link."""
+    try:
+        path.unlink(missing_ok=True)
+    except IsADirectoryError:
+        shutil.rmtree(path)

@@ -22,6 +22,7 @@ from agent.updating.state_files import (
     Step,
     UpdateFiles,
     UpdateRecord,
+    delete_untrusted,
     read_health,
     read_record,
     read_untrusted,
@@ -75,7 +76,7 @@ class Updater:
         The request is deleted before anything else, so that systemd does not start the unit for it again.
         """
         message = read_untrusted(self._files.request)
-        self._files.request.unlink(missing_ok=True)
+        delete_untrusted(self._files.request)
         record = read_record(self._releases.record)
         if record and record.is_under_way:
             record = self._resume(record)
@@ -102,7 +103,7 @@ class Updater:
         old = self._releases.proven or self._releases.current
         if old is None:
             raise HostError("no release is installed here", "install the agent with the installing script")
-        self._files.verdict.unlink(missing_ok=True)
+        delete_untrusted(self._files.verdict)
         record = UpdateRecord(order=update, issued=claims.iat, jti=claims.jti, old=old)
         return self._save(record, "installing")
 

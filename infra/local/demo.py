@@ -112,9 +112,7 @@ def from_s3(here: Environment, servers: dict[str, Server]) -> bool:
         return False
     before = {transfer["transfer_id"] for transfer in moved_by_template(here)}
     files = upload(here, uploads, bucket)
-    started = until(
-        "the uploads to start a transfer", lambda: started_transfers(here, before, files), timeout_s=90
-    )
+    started = until("the uploads to start a transfer", lambda: started_transfers(here, before, files))
     ended = [watch(here, transfer_id) for transfer_id in started]
     return all_arrived(not any(ended), sent, {"server-b": primary, "server-d": backup})
 

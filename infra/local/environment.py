@@ -21,6 +21,8 @@ from infra.local.servers import RunningAgent, Server, configure, register
 from infra.publish import stage_outputs
 
 USER = "demo@crosshaul.test"
+HANG_TIMEOUT_S = 600.0
+"""Seconds after which what is waited for hangs: far more than a lost lease or two on a busy machine."""
 T = TypeVar("T")
 
 
@@ -200,7 +202,9 @@ def running_environment(home: Path) -> Iterator[Environment]:
         built.shut_down()
 
 
-def until(what: str, poll: Callable[[], T | None], timeout_s: float = 60, interval_s: float = 0.25) -> T:
+def until(
+    what: str, poll: Callable[[], T | None], timeout_s: float = HANG_TIMEOUT_S, interval_s: float = 0.25
+) -> T:
     """Call `poll` every `interval_s` seconds until its result is true, and return that.
 
     Raises:

@@ -124,7 +124,7 @@ class RunningAgent:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def stop(self, timeout_s: float = 20) -> None:
+    def stop(self, timeout_s: float = 60) -> None:
         """Send SIGTERM, and SIGKILL if it does not end within `timeout_s` seconds."""
         self.process.terminate()
         try:

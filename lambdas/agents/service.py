@@ -10,13 +10,14 @@ from events.base import AgentId
 from events.facts import AgentWentSilent
 from events.reports import Browsed, Heartbeat, Hello
 from events.requests import AgentChange
+from events.sizes import json_bytes
 from events.states import CommandKeyStatus
 from events.views import AgentsView, AgentView
 from lambdas.agents.cursors import parse_cursor
 from lambdas.agents.tokens import is_secret
 from lambdas.audit.recorder import Record
 from lambdas.domain import agent as domain
-from lambdas.domain.agent import SILENT_AFTER, Agent
+from lambdas.domain.agent import Agent
 from lambdas.domain.endpoint import check_endpoints
 from lambdas.domain.errors import AgentKeyError, AgentUnknownError, StaleError
 from lambdas.ports import Clock
@@ -29,6 +30,9 @@ MAX_SILENT_PER_RUN = 10_000
 """Agents that one run marks as silent; the rest is left to the next."""
 MAX_RUN_TIME = timedelta(seconds=20)
 """Duration after which a run marks no more agents, since the next one is due soon."""
+MAX_PAGE_BYTES = 4_000_000
+"""Bytes of agents as JSON after which a page ends: Lambda answers with 6 MB at most, and one agent's row may
+hold what two messages of 128 KiB say."""
 THREADS = 8
 """Agents that are marked at the same time."""
 
@@ -113,7 +117,7 @@ class AgentService:
                 return failure
             return fact is not None
 
-        agent_ids = self._store.silent(now - SILENT_AFTER, MAX_SILENT_PER_RUN)
+        agent_ids = self._store.silent(now, MAX_SILENT_PER_RUN)
         with ThreadPoolExecutor(THREADS) as threads:
             results = list(threads.map(mark, agent_ids))
         if marked := sum(result is True for result in results):
@@ -138,10 +142,16 @@ class AgentService:
         return agent_view(self._store.get(agent_id), self._clock())
 
     def list_agents(self, limit: int, after: str | None) -> AgentsView:
-        """Return one page, sorted by name; raises CursorError."""
+        """Return one page, sorted by name, of at most `limit` agents; raises CursorError."""
         agents, following = self._store.list_agents(limit, parse_cursor(AgentId, after))
-        now = self._clock()
-        return AgentsView(agents=tuple(agent_view(agent, now) for agent in agents), next=following)
+        now, views, size = self._clock(), list[AgentView](), 0
+        for agent in agents:
+            view = agent_view(agent, now)
+            size += json_bytes(view.model_dump_json())  # as text in the answer to API Gateway
+            if views and size > MAX_PAGE_BYTES:
+                return AgentsView(agents=tuple(views), next=views[-1].agent_id)
+            views.append(view)
+        return AgentsView(agents=tuple(views), next=following)
 
     def change(self, agent_id: AgentId, change: AgentChange, record: Record | None = None) -> AgentView:
         """Change tags or endpoints; raises AgentUnknownError or EndpointError."""

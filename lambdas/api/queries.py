@@ -1,6 +1,5 @@
 """Models of query strings."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, AliasChoices, Field, model_validator
@@ -8,10 +7,9 @@ from pydantic import AfterValidator, AliasChoices, Field, model_validator
 from events.base import MAX_INTEGER, AgentId, Instant, Request, TransferId, Why
 from events.requests import TemplateId
 from events.states import Attention, TransferState
+from lambdas.domain.transfer import FIRST_DAY
 
 MAX_PAGE = 200
-FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
-"""No stored record is older than this."""
 ClampedInstant = Annotated[Instant, AfterValidator(lambda at: max(at, FIRST_DAY))]
 """An end of a time range, moved to FIRST_DAY where it is earlier."""
 
@@ -31,8 +29,8 @@ class PageQuery(Request):
     ] = None
 
 
-class TransferQuery(PageQuery):
-    """Which transfers to list, by status, agent, template and time of creation."""
+class TransferCriteria(Request):
+    """Which transfers: all that is given must hold. Times are those of creation."""
 
     status: TransferState | None = None
     attention: Annotated[
@@ -43,9 +41,35 @@ class TransferQuery(PageQuery):
     template: Annotated[
         TemplateId | None, Field(description="Only transfers that this template created.")
     ] = None
+    by: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=256,
+            description="Only transfers that this person (an e-mail address) or template requested.",
+        ),
+    ] = None
+    search: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=200,
+            description=(
+                "Only transfers in whose paths, object keys, id, template or requester each of these texts "
+                "occurs, of any age. A transfer is found by whole words (letters and digits); if none has a "
+                "word of the search, by words that begin like it, from 3 characters on."
+            ),
+        ),
+    ] = None
     dry_run: Annotated[bool | None, Field(description="true: dry runs only; false: no dry runs.")] = None
     since: ClampedInstant | None = None
     until: ClampedInstant | None = None
+
+
+class TransferQuery(PageQuery, TransferCriteria):
+    """One page of the transfers that meet the criteria."""
+
+    sort: Annotated[Literal["newest", "oldest"], Field(description="Order, by time of creation.")] = "newest"
 
 
 class OverviewQuery(Request):

@@ -1,7 +1,9 @@
 """Routes of transfers: request, show, cancel, pause, resume, retry, approve and decline them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from events.base import Actor, TransferId
 from events.requests import DeclineRequest, DistributedRequest, TransferRequest
@@ -10,15 +12,19 @@ from events.views import (
     ManifestView,
     OverviewView,
     TimelineView,
+    TransferCount,
     TransfersView,
     TransferView,
 )
 from lambdas import adapters, wiring
 from lambdas.api.calls import Call
-from lambdas.api.queries import OverviewQuery, PageQuery, TransferQuery
+from lambdas.api.queries import OverviewQuery, PageQuery, TransferCriteria, TransferQuery
 from lambdas.api.routing import RouteGroup
 from lambdas.domain.authorization import READ, STOP, TRANSFER
 from lambdas.ports import AuthorizeTransfer
+
+if TYPE_CHECKING:
+    from lambdas.transfers.service import Query
 
 transfers = RouteGroup("transfers")
 
@@ -42,27 +48,41 @@ def request_distributed(call: Call, body: DistributedRequest) -> TransferView:
 
 @transfers.get("/transfers", action=READ)
 def list_transfers(query: TransferQuery) -> TransfersView:
-    """List transfers, newest first.
+    """List transfers, newest first unless `sort` says otherwise.
 
-    Without `since`, those of the last 90 days; with `attention`, of any age.
+    Without `since`, those of the last 90 days; with `attention` or `search`, of any age.
     """
+    criteria = _criteria(query)
+    if criteria is None:
+        return TransfersView(transfers=())
+    page = replace(criteria, oldest_first=query.sort == "oldest", cursor=query.after, limit=query.limit)
+    return wiring.transfer_service().list_transfers(page)
+
+
+@transfers.get("/transfers/count", action=READ)
+def count_transfers(query: TransferCriteria) -> TransferCount:
+    """Count the transfers that a list with the same criteria has."""
+    criteria = _criteria(query)
+    return wiring.transfer_service().count(criteria) if criteria else TransferCount(count=0, complete=True)
+
+
+def _criteria(query: TransferCriteria) -> "Query | None":
+    """Return the criteria for the use case, None if no time is between `since` and `until`."""
     from lambdas.transfers.service import Query
 
     until = _not_in_future(query.until)
     if query.since and query.since >= until:
-        return TransfersView(transfers=())
-    return wiring.transfer_service().list_transfers(
-        Query(
-            status=query.status,
-            attention=query.attention,
-            agent_id=query.agent,
-            template_id=query.template,
-            dry_run=query.dry_run,
-            since=query.since,
-            until=until,
-            cursor=query.after,
-            limit=query.limit,
-        )
+        return None
+    return Query(
+        status=query.status,
+        attention=query.attention,
+        agent_id=query.agent,
+        template_id=query.template,
+        requester=query.by,
+        search=query.search,
+        dry_run=query.dry_run,
+        since=query.since,
+        until=until,
     )
 
 
@@ -73,7 +93,7 @@ def _not_in_future(until: datetime | None) -> datetime:
 
 @transfers.get("/overview", action=READ)
 def overview(query: OverviewQuery) -> OverviewView:
-    """Summarize bytes moved and success rates of today and of the last 30 days."""
+    """Summarize what ended today and in the last 30 days: what arrived, and how much succeeded."""
     return wiring.transfer_service().overview(query.midnight)
 
 

@@ -13,7 +13,7 @@ from events.base import AgentId, KeyId, Problem
 from events.locations import AgentLocation, Location
 from events.options import Options
 from events.progress import PeerReachability
-from events.reports import Capabilities, Heartbeat, Hello, RootState
+from events.reports import HEARTBEAT_S, Capabilities, Heartbeat, Hello, RootState
 from events.requests import AgentChange
 from events.states import AgentStatus, CommandKeyStatus
 from lambdas.domain.endpoint import valid_endpoints
@@ -23,6 +23,7 @@ Presence = Literal["online", "silent", "offline"]
 """`silent`: the agent is connected as far as the broker knows, but sends no heartbeats."""
 
 SILENT_AFTER = timedelta(seconds=90)
+"""How long a busy agent, or one that has just connected, may be silent, and a message be on its way."""
 TAKEOVER = timedelta(seconds=10)
 """Time within which the broker reports the end of an old connection after the agent has reconnected.
 
@@ -64,6 +65,8 @@ class Agent:
     running: int = 0
     """Hops running, as of the last heartbeat."""
     load: float | None = None
+    next_within_s: int = HEARTBEAT_S
+    """Seconds within which the agent sends the next heartbeat, as of its last message."""
     certificate: str | None = None
     """Fingerprint of the device certificate with which the agent sent its last Hello."""
     certified_at: datetime | None = None
@@ -82,6 +85,16 @@ class Agent:
     problems: tuple[Problem, ...] = ()
     """Problems of the agent itself, as last reported."""
 
+    @property
+    def silent_at(self) -> datetime | None:
+        """Return when the agent counts as silent if nothing is heard; None if it was never heard.
+
+        One heartbeat may be lost. An agent that is gone is noticed by the broker, and much sooner.
+        """
+        return self.heard_at and self.heard_at + SILENT_AFTER + 2 * timedelta(
+            seconds=self.next_within_s - HEARTBEAT_S
+        )
+
 
 def command_key_status(trusts: tuple[KeyId, ...], current: KeyId, following: KeyId) -> CommandKeyStatus:
     """Return which of the current and the next signing key the agent trusts."""
@@ -94,13 +107,14 @@ def status(agent: Agent, now: datetime) -> AgentStatus:
     """Return the agent's status as people see it."""
     if agent.presence == "offline":
         return AgentStatus.OFFLINE
-    fresh = agent.heard_at is not None and now - agent.heard_at < SILENT_AFTER
+    silent_at = agent.silent_at
+    fresh = silent_at is not None and now < silent_at
     return AgentStatus.ONLINE if agent.presence == "online" and fresh else AgentStatus.LATE
 
 
 def is_available(agent: Agent, now: datetime) -> bool:
     """Return whether hops can be offered to the agent: it is online, and not about to be marked as silent."""
-    return agent.presence == "online" and (agent.heard_at is None or now - agent.heard_at < SILENT_AFTER)
+    return agent.presence == "online" and (agent.silent_at is None or now < agent.silent_at)
 
 
 def connected(agent: Agent, at: datetime, session: int, now: datetime) -> Agent:
@@ -114,7 +128,13 @@ def connected(agent: Agent, at: datetime, session: int, now: datetime) -> Agent:
     received_at = _latest(agent.heard_at, at)
     presence: Presence = "online" if now - received_at < SILENT_AFTER else "silent"
     return replace(
-        agent, presence=presence, presence_at=at, session=session, connected_at=at, heard_at=received_at
+        agent,
+        presence=presence,
+        presence_at=at,
+        session=session,
+        connected_at=at,
+        heard_at=received_at,
+        next_within_s=HEARTBEAT_S,
     )
 
 
@@ -163,6 +183,7 @@ def with_hello(agent: Agent, hello: Hello, received_at: datetime, now: datetime)
         presence=presence,
         connected_at=received_at if is_new_connection else agent.connected_at,
         heard_at=received_at,
+        next_within_s=HEARTBEAT_S,
     )
 
 
@@ -186,6 +207,7 @@ def with_heartbeat(
         capabilities=agent.capabilities.model_copy(update={"remotes": remotes}),
         running=heartbeat.running,
         load=heartbeat.load,
+        next_within_s=heartbeat.next_within_s,
         reached=agent.reached if heartbeat.reached is None else heartbeat.reached,
         command_key_status=key_status or agent.command_key_status,
         problems=heartbeat.problems,
@@ -220,7 +242,7 @@ def _skew(reported: datetime, received_at: datetime) -> float:
 
 def silenced(agent: Agent, now: datetime) -> Agent:
     """Return the agent, marked as silent if its last message is too long ago."""
-    is_silent = agent.heard_at is None or now - agent.heard_at >= SILENT_AFTER
+    is_silent = agent.silent_at is None or now >= agent.silent_at
     return replace(agent, presence="silent") if agent.presence == "online" and is_silent else agent
 
 

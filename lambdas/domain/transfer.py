@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from events.base import MAX_INTEGER, Actor, AgentId, Problem
 from events.locations import Location
@@ -13,6 +13,8 @@ from events.states import Attention, HopState, TransferState
 from events.views import Approval, StartDecision
 from lambdas.domain.hop import AT_WORK, ENDED, Hop
 
+FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+"""No stored record is older than this."""
 APPROVAL_LIFETIME = timedelta(days=1)
 """How long after an approval a hop may start; a hop that has started under it continues."""
 
@@ -104,8 +106,31 @@ class Transfer:
 
         It is no sum: every hop moves the same files.
         """
-        totals = [hop.progress.bytes_total for hop in self.hops if hop.progress.bytes_total is not None]
-        return max(totals, default=self.authorized_size)
+        listed = self.listed_size
+        return self.authorized_size if listed is None else listed
+
+    @property
+    def listed_size(self) -> int | None:
+        """Return the size in bytes of the source as its agents listed it, however many hops carry it."""
+        return once_size(hop.progress for hop in self.hops)
+
+    @property
+    def started_at(self) -> datetime | None:
+        """Return when the first hop began to move, None if none has."""
+        return min((hop.started_at for hop in self.hops if hop.started_at), default=None)
+
+    @property
+    def arrived(self) -> tuple[int, int]:
+        """Return the bytes and files that are new at the destinations.
+
+        Every destination of a fan-out counts. A chain moves the same files from hop to hop: they count once.
+        """
+        moved = [hop.progress for hop in self.hops]
+        added = max if self.shape == "chain" else sum
+        return (
+            added([max(0, one.bytes_done - one.bytes_unchanged) for one in moved]),
+            added([max(0, one.files_done - one.files_unchanged) for one in moved]),
+        )
 
     @property
     def agents(self) -> tuple[AgentId, ...]:
@@ -200,6 +225,11 @@ def _end(seen: set[HopState], *, some_arrived: bool) -> TransferState:
         return TransferState.CANCELLED
     in_part = some_arrived or HopState.SUCCEEDED in seen
     return TransferState.PARTIALLY_FAILED if in_part else TransferState.FAILED
+
+
+def once_size(parts: Iterable[Progress]) -> int | None:
+    """Return the size of what several hops move, as the hop that lists most has it; None if none has one."""
+    return max((part.bytes_total for part in parts if part.bytes_total is not None), default=None)
 
 
 def summed(parts: Iterable[Progress]) -> Progress:

@@ -40,14 +40,14 @@ class ByAgentName(GlobalSecondaryIndex["AgentRow"]):
 
 
 class BySilence(GlobalSecondaryIndex["AgentRow"]):
-    """Sparse index of connected agents, by the time of their last message."""
+    """Sparse index of connected agents, by the time at which they count as silent."""
 
     class Meta:
         index_name = "silent"
         projection = KeysOnlyProjection()
 
     awaited = UnicodeAttribute(hash_key=True)
-    heard_at = UTCDateTimeAttribute(range_key=True)
+    silent_at = UTCDateTimeAttribute(range_key=True)
 
 
 class ByKeyAge(GlobalSecondaryIndex["AgentRow"]):
@@ -82,6 +82,7 @@ class AgentRow(Model):
     connected_at = UTCDateTimeAttribute(null=True)
     last_heartbeat = UTCDateTimeAttribute(null=True)
     awaited = UnicodeAttribute(null=True)
+    silent_at = UTCDateTimeAttribute(null=True)
     heard_at = UTCDateTimeAttribute(null=True)
     hello_at = UTCDateTimeAttribute(null=True)
     presence = UnicodeAttribute()
@@ -89,6 +90,7 @@ class AgentRow(Model):
     session = NumberAttribute()
     running = NumberAttribute()
     load = NumberAttribute(null=True)
+    next_within_s = NumberAttribute()
     certificate = UnicodeAttribute(null=True)
     certified_at = UTCDateTimeAttribute(null=True)
     next_certificate = UnicodeAttribute(null=True)
@@ -136,15 +138,19 @@ class ReplyRow(Model):
 
 ROWS: tuple[type[Model], ...] = (AgentRow, EnrollmentRow, ReplyRow)
 
-_ROW_ONLY = {"agent_id", "kind", "awaited", "aging", "key_hash", "next_key_hash", "expires_at"}
+_ROW_ONLY = {"agent_id", "kind", "awaited", "silent_at", "aging", "key_hash", "next_key_hash", "expires_at"}
 FIELDS = tuple(name for name in AgentRow.get_attributes() if name not in _ROW_ONLY)
 
 
 def values(agent: Agent) -> dict[str, Any]:
     """Return every attribute of an agent's row that may change."""
-    awaited = AWAITED if agent.presence == "online" and agent.heard_at else None
-    aging = AGING if agent.rotate_at else None
-    return {**{name: getattr(agent, name) for name in FIELDS}, "awaited": awaited, "aging": aging}
+    silent_at = agent.silent_at if agent.presence == "online" else None
+    derived = {
+        "awaited": AWAITED if silent_at else None,
+        "silent_at": silent_at,
+        "aging": AGING if agent.rotate_at else None,
+    }
+    return {name: getattr(agent, name) for name in FIELDS} | derived
 
 
 def agent_row(agent: Agent, key_hash: str) -> AgentRow:

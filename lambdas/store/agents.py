@@ -87,9 +87,9 @@ class AgentStore:
                 writes.update(row, actions, condition=condition)
                 also(writes)
 
-    def silent(self, since: datetime, limit: int) -> list[AgentId]:
-        """Return connected agents whose last message is not newer than `since`."""
-        found = AgentRow.silent.query(rows.AWAITED, AgentRow.heard_at <= since, limit=limit)
+    def silent(self, now: datetime, limit: int) -> list[AgentId]:
+        """Return agents that are online, as far as the table says, and count as silent by now."""
+        found = AgentRow.silent.query(rows.AWAITED, AgentRow.silent_at <= now, limit=limit)
         return [row.agent_id for row in found]
 
     def aging(self, now: datetime, limit: int) -> list[AgentId]:

@@ -6,12 +6,23 @@ from typing import Any
 from pynamodb.attributes import Attribute
 from pynamodb.expressions.update import Action
 
-from events.locations import agent_of
+from events.locations import agent_of, alike
 from events.states import HopState
 from events.views import TimelineEntry
 from lambdas.domain.hop import Hop
+from lambdas.domain.search import BEGINNING_CHARS, indexed_words
 from lambdas.domain.transfer import Transfer
-from lambdas.store.transfer_rows import DUE, HEADER, HOPS, TIMELINE, HeaderRow, HopRow, TimelineEntryRow
+from lambdas.store.transfer_rows import (
+    DUE,
+    FIND,
+    HEADER,
+    HOPS,
+    TIMELINE,
+    HeaderRow,
+    HopRow,
+    TermRow,
+    TimelineEntryRow,
+)
 
 _ROW_ONLY = {"part", "agent_id", "due", "open_carrier", "open_source"}
 HOP_FIELDS = tuple(name for name in HopRow.get_attributes() if name not in _ROW_ONLY)
@@ -20,6 +31,31 @@ _HEADER_FIELDS = (
     "created_by", "ended_at", "fingerprint", "revision", "asked_for", "approval",
     "authorized_size", "acknowledged", "real_start",
 )  # fmt: skip
+
+
+def requester_term(name: str) -> str:
+    """Return the term of the person, or template, that requested a transfer."""
+    return f"by:{alike(name)}"
+
+
+def word_term(word: str) -> str:
+    """Return the term of a whole word."""
+    return f"w:{word}"
+
+
+def beginning_term(word: str) -> str | None:
+    """Return the term of a word's beginning; None for a word that is shorter than an indexed beginning."""
+    return f"p:{word[:BEGINNING_CHARS]}" if len(word) >= BEGINNING_CHARS else None
+
+
+def term_rows(transfer: Transfer) -> list[TermRow]:
+    """Return the rows by whose words a transfer is found, each term once."""
+    words = indexed_words(transfer)
+    terms = [*map(word_term, words), *(term for word in words if (term := beginning_term(word)))]
+    return [
+        TermRow(transfer.transfer_id, f"{FIND}{term}", term=term, created_at=transfer.created_at)
+        for term in dict.fromkeys(terms)
+    ]
 
 
 def hop_part(number: int) -> str:
@@ -64,10 +100,13 @@ def header_row(transfer: Transfer) -> HeaderRow:
         HEADER,
         month=f"{transfer.created_at:%Y-%m}",
         agent_id=agent_of(transfer.source),
+        term=requester_term(transfer.created_by.name),
         status=str(transfer.state),
         attention=transfer.attention,
         hop_count=len(transfer.hops),
         progress=transfer.progress,
+        size=transfer.listed_size,
+        started_at=transfer.started_at,
         problem=transfer.problem,
         **{name: getattr(transfer, name) for name in _HEADER_FIELDS},
     )
@@ -78,7 +117,9 @@ def header_actions(new: Transfer) -> list[Action]:
     optional: tuple[tuple[Attribute[Any], Any], ...] = (
         (HeaderRow.attention, new.attention),
         (HeaderRow.problem, new.problem),
+        (HeaderRow.started_at, new.started_at),
         (HeaderRow.ended_at, new.ended_at),
+        (HeaderRow.size, new.listed_size),
         (HeaderRow.approval, new.approval),
         (HeaderRow.authorized_size, new.authorized_size),
         (HeaderRow.acknowledged, new.acknowledged),

@@ -1,8 +1,9 @@
 """Rows of the `transfers` table.
 
 One partition is one transfer: `transfer` (the header), `hop#0000` …, and the timeline `at#<time>#<random>`,
-whose inserts are the outbox. The index `by_agent` finds a transfer by the header for its source's agent and
-by one hop for each other agent, so that a transfer of fifty hops still fits into one transaction.
+whose inserts are the outbox, and `find#<term>`, one for each word that finds it. The index `by_agent` finds a
+transfer by the header for its source's agent and by one hop for each other agent, so that a transfer of fifty
+hops still fits into one transaction. Partitions `totals#<month>` count the transfers that have ended.
 """
 
 from pynamodb.attributes import (
@@ -26,6 +27,8 @@ from lambdas.store.base import ActorAttribute, JsonOf
 HEADER = "transfer"
 HOPS = "hop#"
 TIMELINE = "at#"
+FIND = "find#"
+TOTALS = "totals#"
 DUE = "hop"
 
 
@@ -82,6 +85,17 @@ class ByTemplate(_Index):
     created_at = UTCDateTimeAttribute(range_key=True)
 
 
+class ByTerm(_Index):
+    """Index by requester (`by:` on the header), and by words and their beginnings (`w:`, `p:`)."""
+
+    class Meta:
+        index_name = "by_term"
+        projection = KeysOnlyProjection()
+
+    term = UnicodeAttribute(hash_key=True)
+    created_at = UTCDateTimeAttribute(range_key=True)
+
+
 class Due(_Index):
     """Sparse index of hops that the sweeper must check, by when."""
 
@@ -129,6 +143,7 @@ class TransferRow(Model):
     attention = UnicodeAttribute(null=True)
     agent_id = UnicodeAttribute(null=True)
     template_id = UnicodeAttribute(null=True)
+    term = UnicodeAttribute(null=True)
     due = UnicodeAttribute(null=True)
     due_at = UTCDateTimeAttribute(null=True)
     open_carrier = UnicodeAttribute(null=True)
@@ -139,6 +154,7 @@ class TransferRow(Model):
     by_attention = ByAttention()
     by_agent = ByAgent()
     by_template = ByTemplate()
+    by_term = ByTerm()
     by_due = Due()
     carrying = Carrying()
     serving = Serving()
@@ -155,6 +171,7 @@ class HeaderRow(Model):
     status = UnicodeAttribute()
     attention = UnicodeAttribute(null=True)
     agent_id = UnicodeAttribute(null=True)
+    term = UnicodeAttribute()
     source: JsonOf[Location] = JsonOf(Location)
     destinations: JsonOf[tuple[Location, ...]] = JsonOf(tuple[Location, ...])
     shape = UnicodeAttribute()
@@ -163,11 +180,13 @@ class HeaderRow(Model):
     template_id = UnicodeAttribute(null=True)
     owner = ActorAttribute(null=True)
     created_by = ActorAttribute()
+    started_at = UTCDateTimeAttribute(null=True)
     ended_at = UTCDateTimeAttribute(null=True)
     fingerprint = UnicodeAttribute()
     revision = NumberAttribute()
     hop_count = NumberAttribute()
     progress: JsonOf[Progress] = JsonOf(Progress)
+    size = NumberAttribute(null=True)
     problem: JsonOf[Problem] = JsonOf(Problem, null=True)
     asked_for: JsonOf[tuple[Actor, ...]] = JsonOf(tuple[Actor, ...])
     approval: JsonOf[Approval] = JsonOf(Approval, null=True)
@@ -232,4 +251,35 @@ class TimelineEntryRow(Model):
     fact = UnicodeAttribute(null=True)
 
 
-ROWS: tuple[type[Model], ...] = (TransferRow, HeaderRow, HopRow, TimelineEntryRow)
+class TermRow(Model):
+    """A term by which a transfer is found; written once, from the stream."""
+
+    class Meta:
+        table_name = ""
+
+    transfer_id = UnicodeAttribute(hash_key=True)
+    part = UnicodeAttribute(range_key=True)
+    term = UnicodeAttribute()
+    created_at = UTCDateTimeAttribute()
+
+
+class TotalsRow(Model):
+    """Sums over the transfers that ended in a quarter of an hour, without dry runs.
+
+    The partition is the month; the sort key is the quarter and a shard, so that transfers that end together
+    seldom write the same row.
+    """
+
+    class Meta:
+        table_name = ""
+
+    transfer_id = UnicodeAttribute(hash_key=True)
+    part = UnicodeAttribute(range_key=True)
+    transfers = NumberAttribute(default=0)
+    succeeded = NumberAttribute(default=0)
+    failed = NumberAttribute(default=0)
+    bytes_arrived = NumberAttribute(default=0)
+    files_arrived = NumberAttribute(default=0)
+
+
+ROWS: tuple[type[Model], ...] = (TransferRow, HeaderRow, HopRow, TimelineEntryRow, TermRow, TotalsRow)

@@ -22,6 +22,7 @@ from lambdas.store.cursor import Cursor, read, taken, written
 from lambdas.store.transfer_list import created_ids
 from lambdas.store.transfer_mapping import hop_part
 from lambdas.store.transfer_rows import HEADER, HeaderRow, HopRow, TimelineEntryRow, TransferRow
+from lambdas.store.transfer_totals import count_change
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,18 @@ class TransferStore:
                 guard = HeaderRow.revision == old.revision
                 writes.update(header, mapping.header_actions(new), condition=guard)
             writes.save(mapping.timeline_entry_row(old.transfer_id, moment, finished))
+            count_change(old, new, writes)
             also(writes)
         return new
+
+    def index_words(self, transfer: Transfer) -> None:
+        """Write the words by which the transfer is found; writing them again changes nothing.
+
+        They are not part of its creation, whose transaction has no room for them.
+        """
+        with transaction(self._region) as writes:
+            for row in mapping.term_rows(transfer):
+                writes.save(row)
 
     def update_hop(self, old: Hop, new: Hop) -> None:
         """Write what does not change the state (progress, a lease): one write, without a timeline entry."""

@@ -4,13 +4,21 @@ This writes state and sends nothing: agents are informed by what follows from th
 """
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from events.base import Actor, AgentId
 from events.locations import agent_of
 from events.requests import TemplateId, TransferRequest
 from events.states import Attention, TransferState
-from events.views import AttentionView, OverviewView, TimelineEntry, TimelineView, TransfersView, TransferView
+from events.views import (
+    AttentionView,
+    OverviewView,
+    TimelineEntry,
+    TimelineView,
+    TransferCount,
+    TransfersView,
+    TransferView,
+)
 from lambdas.domain.agent import Agent, check_able
 from lambdas.domain.errors import AgentOfflineError, ReusedKeyError, StaleError, TransferUnknownError
 from lambdas.domain.hop_changes import held_for_approval
@@ -18,10 +26,10 @@ from lambdas.domain.plan import TransferSpec, new_transfer_id, plan, same_transf
 from lambdas.domain.roots import check_deletable, check_offered
 from lambdas.domain.sizes import check_sizes
 from lambdas.domain.timeline import asked, by_template, folded
-from lambdas.domain.transfer import Transfer
+from lambdas.domain.transfer import FIRST_DAY, Transfer
 from lambdas.ports import AgentLookup, Authorization, AuthorizeTransfer, Clock, allow_all
 from lambdas.store.base import Writes, combined
-from lambdas.store.transfer_list import TransferFilter, list_transfers
+from lambdas.store.transfer_list import TransferFilter, count_transfers, list_transfers
 from lambdas.store.transfer_totals import attention, totals
 from lambdas.store.transfers import TransferStore
 from lambdas.transfers import operations
@@ -29,7 +37,6 @@ from lambdas.transfers.operations import Operation, acknowledged, agreed, disagr
 from lambdas.transfers.views import transfer_view
 from lambdas.transfers.writer import TransferWriter
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LIST_WINDOW = timedelta(days=90)
 """Default period of a list."""
 MONTH = timedelta(days=30)
@@ -39,16 +46,19 @@ MONTH = timedelta(days=30)
 class Query:
     """Filter for a list of transfers. Times are those of creation.
 
-    By default those of the last 90 days; with `attention`, of any age.
+    By default those of the last 90 days; with `attention` or `search`, of any age.
     """
 
     status: TransferState | None = None
     attention: Attention | None = None
     agent_id: AgentId | None = None
     template_id: TemplateId | None = None
+    requester: str | None = None
+    search: str | None = None
     dry_run: bool | None = None
     since: datetime | None = None
     until: datetime | None = None
+    oldest_first: bool = False
     cursor: str | None = None
     limit: int = 50
 
@@ -139,24 +149,34 @@ class TransferService:
         return self._store.get(transfer_id)
 
     def list_transfers(self, query: Query) -> TransfersView:
-        """Return one page, newest first; raise CursorError for an invalid cursor."""
+        """Return one page; raise CursorError for an invalid cursor."""
+        transfers, following = list_transfers(self._filter(query), query.cursor)
+        return TransfersView(transfers=transfers, next=following)
+
+    def count(self, query: Query) -> TransferCount:
+        """Return how many transfers a list without pages would have, as far as they are counted."""
+        count, complete = count_transfers(self._filter(query))
+        return TransferCount(count=count, complete=complete)
+
+    def _filter(self, query: Query) -> TransferFilter:
         until = query.until or self._clock() + timedelta(minutes=1)
-        wanted = TransferFilter(
-            since=query.since or (EPOCH if query.attention else until - LIST_WINDOW),
+        return TransferFilter(
+            since=query.since or (FIRST_DAY if query.attention or query.search else until - LIST_WINDOW),
             until=until,
             status=query.status,
             attention=query.attention,
             agent_id=query.agent_id,
             template_id=query.template_id,
+            requester=query.requester,
+            search=query.search,
             dry_run=query.dry_run,
+            oldest_first=query.oldest_first,
             limit=query.limit,
             now=self._clock(),
         )
-        transfers, following = list_transfers(wanted, query.cursor)
-        return TransfersView(transfers=transfers, next=following)
 
     def overview(self, midnight: datetime | None = None) -> OverviewView:
-        """Return the totals since midnight and of the last 30 days.
+        """Return the totals of what ended since midnight and in the last 30 days.
 
         A `midnight` in the future counts as now, one more than 30 days ago as 30 days ago.
         """
@@ -168,7 +188,7 @@ class TransferService:
 
     def attention(self) -> AttentionView:
         """Return what waits for a person, of any age, and how much waits for its turn."""
-        return attention(EPOCH, self._clock() + timedelta(minutes=1))
+        return attention(FIRST_DAY, self._clock() + timedelta(minutes=1))
 
     def cancel(self, transfer_id: str, by: Actor, permit: AuthorizeTransfer = allow_all) -> TransferView:
         """Cancel every hop that has not ended; raise StateError if all have ended otherwise."""

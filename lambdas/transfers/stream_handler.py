@@ -106,6 +106,7 @@ class StreamHandler:
 
     def _publish(self, transfer: Transfer, row: TimelineRow) -> None:
         if row.fact == "requested":
+            self._store.index_words(transfer)
             logger.info("transfer requested", extra={"transfer_id": transfer.transfer_id})
             self._outputs.events.publish(_requested(transfer))
         if row.fact == "finished" and transfer.ended_at:

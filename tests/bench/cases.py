@@ -4,7 +4,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tests.bench.emulated_network import NetworkProfile
-from tests.bench.workloads import ARCHIVE, BIG, BIG_FAR, SMALL, SMALL_FAR, Workload
+from tests.bench.workloads import (
+    ARCHIVE,
+    BIG,
+    BIG_FAR,
+    LINE_BIG,
+    LINE_FILE,
+    LINE_SMALL,
+    SMALL,
+    SMALL_FAR,
+    Workload,
+)
+from tests.support.long_line import LineProfile
 
 Before = Literal["nothing", "everything", "all but 1 %"]
 Medium = Literal["memory", "disk"]
@@ -23,12 +34,26 @@ class Case:
     media: tuple[Medium, ...] = ("memory", "disk")
     before: Before = "nothing"
     network: NetworkProfile | None = None
+    """Emulated by a proxy."""
+    line: LineProfile | None = None
+    """Emulated packet by packet, below the kernel's TCP."""
     killed: bool = False
     """Kill the tool at half of the bytes and start it again; only bytes after that are counted."""
 
     @property
     def resumes(self) -> bool:
         return self.killed or bool(self.network and self.network.cut_every)
+
+
+def _line(name: str, workload: Workload, loss: float, congestion_control: str = "reno") -> Case:
+    profile = LineProfile(loss=loss, congestion_control=congestion_control)
+    words = [
+        f"{workload.title}; {profile.rate_bits / 1e6:.0f} Mbit/s",
+        f"{1000 * profile.round_trip_s:.0f} ms round trip",
+        f"{100 * loss:g} % loss",
+        f"hosts with {congestion_control}",
+    ]
+    return Case(name, ", ".join(words), workload, ("memory",), line=profile)
 
 
 CASES = (
@@ -54,4 +79,14 @@ CASES = (
         network=COUNTED,
         killed=True,
     ),
+    _line("line", LINE_BIG, 0.0),
+    _line("line-lossy", LINE_BIG, 0.001),
+    _line("line-bad", LINE_BIG, 0.01),
+    _line("line-lossy-bbr", LINE_BIG, 0.001, "bbr"),
+    _line("line-bad-bbr", LINE_BIG, 0.01, "bbr"),
+    _line("line-file", LINE_FILE, 0.0),
+    _line("line-file-lossy", LINE_FILE, 0.001),
+    _line("line-small", LINE_SMALL, 0.0),
+    _line("line-small-lossy", LINE_SMALL, 0.001),
+    _line("line-small-bad", LINE_SMALL, 0.01),
 )

@@ -18,12 +18,12 @@ class Certificates:
         return str(self.folder / f"{name}.key")
 
 
-def certificates(folder: Path) -> Certificates:
-    """Create certificates `server` and `client` in the folder."""
+def certificates(folder: Path, address: str) -> Certificates:
+    """Create certificates `server` and `client` in the folder, both for the address."""
     made = Certificates(folder)
     for name in ("server", "client"):
         words = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-        names = ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
+        names = ["-subj", f"/CN={name}", "-addext", f"subjectAltName=IP:{address}"]
         where = ["-keyout", made.key(name), "-out", made.certificate(name)]
         subprocess.run(["openssl", "req", "-x509", *words, *names, *where], check=True, capture_output=True)
     return made

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.bench.cases import CASES
 from tests.bench.results import Result
 from tests.bench.system import SystemResult
 
@@ -72,7 +73,28 @@ class LimitGoal:
         return [GoalResult(self.goal, f"{worst:.0f} {self.unit}", worst < self.most)]
 
 
-GOALS: tuple[SpeedGoal | LimitGoal, ...] = (
+@dataclass(frozen=True)
+class LineGoal:
+    """The lane carries at least a share of what its line can."""
+
+    case: str
+    least: float
+
+    def evaluate(self, results: list[Result]) -> list[GoalResult]:
+        case = next(one for one in CASES if one.name == self.case)
+        rate = case.line.rate_bits if case.line else 0
+        goal = f"{self.case}: at least {100 * self.least:.0f} % of {rate / 1e6:.0f} Mbit/s"
+        shares = [
+            8 * one.bytes / one.seconds / rate
+            for one in results
+            if one.tool == "lane" and one.case == self.case and one.seconds
+        ]
+        if not shares:
+            return [GoalResult(goal, "", None)]
+        return [GoalResult(goal, f"{100 * min(shares):.0f} %", min(shares) >= self.least)]
+
+
+GOALS: tuple[SpeedGoal | LimitGoal | LineGoal, ...] = (
     SpeedGoal("big", 2.0, "rsync"),
     SpeedGoal("big", 1.1, None),
     SpeedGoal("small", 2.0, "rsync"),
@@ -80,6 +102,15 @@ GOALS: tuple[SpeedGoal | LimitGoal, ...] = (
     SpeedGoal("unchanged", 1.0, "rsync"),
     SpeedGoal("far-small", 5.0, "scp"),
     SpeedGoal("far-big", 2.0, "rsync"),
+    LineGoal("line-lossy", 0.85),
+    LineGoal("line-bad", 0.85),
+    SpeedGoal("line-lossy", 20.0, "rsync"),
+    SpeedGoal("line-bad", 20.0, "rsync"),
+    *(LineGoal(case, 0.7) for case in ("line-small", "line-small-lossy", "line-small-bad")),
+    *(
+        LimitGoal(f"{case}: under 1,500 ms", case, 1500.0, lambda one: 1000 * (one.seconds or 0.0), "ms")
+        for case in ("line-file", "line-file-lossy")
+    ),
     LimitGoal(
         "killed at half: the second run sends under 55 % of the bytes",
         "killed",

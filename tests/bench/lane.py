@@ -32,10 +32,10 @@ TIMEOUT_S = 30.0
 class Host:
     """A running process of `lane_host`."""
 
-    def __init__(self, *words: object, log: Any) -> None:
+    def __init__(self, argv: list[str], log: Any) -> None:
         with log.open("ab") as stream:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.bench.lane_host", *map(str, words)],
+                argv,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stream,
@@ -108,7 +108,8 @@ class LaneSession:
             folder.mkdir()
         self._b, self._c = lane_certificate.ensure(folders[0]), lane_certificate.ensure(folders[1])
         self._log = job.scratch / "tool.log"
-        self._source = Host("source", folders[0], job.source, log=self._log)
+        serving = _host("source", folders[0], job.source, job.address)
+        self._source = Host(job.at_far(serving), self._log)
         self._destination = self._new_destination()
         self._order = self._ordered(self._served())
         self.far, self.near = [self._source.pid], [self._destination.pid]
@@ -128,7 +129,8 @@ class LaneSession:
 
     def _new_destination(self) -> Host:
         scratch = self._job.scratch
-        host = Host("destination", scratch / "c", self._job.destination, scratch / "state", log=self._log)
+        pulling = _host("destination", scratch / "c", self._job.destination, scratch / "state")
+        host = Host(pulling, self._log)
         host.receive(TIMEOUT_S)
         return host
 
@@ -154,11 +156,15 @@ class LaneSession:
             destination=AgentLocation(agent_id="server-c", path=f"{ROOT}/"),
             route=DirectRoute(
                 source=Peer(agent_id="server-b", certificate=self._b.certificate.read_text()),
-                endpoints=(f"127.0.0.1:{self._job.dial(port)}",),
+                endpoints=(f"{self._job.address}:{self._job.dial(port)}",),
                 hop_token=TOKEN,
             ),
             options=Options(),
         )
+
+
+def _host(*words: object) -> list[str]:
+    return [sys.executable, "-m", "tests.bench.lane_host", *map(str, words)]
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Run one host of a lane in a process of its own, like an agent, driven by JSON lines on standard input.
 
-python -m tests.bench.lane_host source KEYS DATA        {"allow": {…Serve}, "token": "…"}   → {"port": 4460}
-python -m tests.bench.lane_host destination KEYS ARCHIVE STATE        {"move": {…Move}}   → {"digest": "…"}
+python -m tests.bench.lane_host source KEYS DATA ADDRESS        {"allow": {…Serve}, "token": …} → {"port": 1}
+python -m tests.bench.lane_host destination KEYS ARCHIVE STATE  {"move": {…Move}}         → {"digest": …}
 """
 
 import asyncio
@@ -41,10 +41,11 @@ def say(**words: object) -> None:
     print(json.dumps(words), flush=True)
 
 
-def source(keys: Path, data: Path) -> None:
+def source(keys: str, data: str, address: str) -> None:
     """Serve hops from standard input until it ends."""
-    roots = Roots([RootConfig(path=ROOT, access="ro", directory=data)])
-    server = LaneServer(lane_certificate.load(keys), HostResources(roots, keys), ("127.0.0.1", 0))
+    roots = Roots([RootConfig(path=ROOT, access="ro", directory=Path(data))])
+    host = HostResources(roots, Path(keys))
+    server = LaneServer(lane_certificate.load(Path(keys)), host, (address, 0))
     server.listen()
     for line in sys.stdin:
         order = json.loads(line)
@@ -53,16 +54,16 @@ def source(keys: Path, data: Path) -> None:
     server.shut_down()
 
 
-def destination(keys: Path, archive: Path, state: Path) -> None:
+def destination(keys: str, archive: str, state: str) -> None:
     """Run one Move after another from standard input."""
-    roots = Roots([RootConfig(path=ROOT, access="rw", directory=archive)])
+    roots = Roots([RootConfig(path=ROOT, access="rw", directory=Path(archive))])
     say(ready=True)
     for line in sys.stdin:
         order = Move.model_validate(json.loads(line)["move"])
         mover = mover_for(
             order,
-            host=HostResources(roots, state),
-            identities=lane_certificate.load(keys),
+            host=HostResources(roots, Path(state)),
+            identities=lane_certificate.load(Path(keys)),
             credentials=_no_credentials,
         )
         try:
@@ -79,4 +80,4 @@ def _no_credentials(_: str) -> Any:
 
 if __name__ == "__main__":
     interpreter.tune()
-    {"source": source, "destination": destination}[sys.argv[1]](*map(Path, sys.argv[2:]))
+    {"source": source, "destination": destination}[sys.argv[1]](*sys.argv[2:])

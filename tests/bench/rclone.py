@@ -40,14 +40,14 @@ def _sftp(job: Job) -> Iterator[Session]:
         keys = job.scratch
         remote = [
             "--sftp-host",
-            "127.0.0.1",
+            job.address,
             "--sftp-port",
             str(server.port),
             "--sftp-key-file",
             f"{keys}/client",
         ]
         known = keys / "known_by_port"
-        known.write_text(f"[127.0.0.1]:{server.port} " + (keys / "host.pub").read_text())
+        known.write_text(f"[{job.address}]:{server.port} " + (keys / "host.pub").read_text())
         trust = ["--sftp-known-hosts-file", str(known), "--sftp-ciphers", CIPHER, "--sftp-user", _user()]
         fast = ["--sftp-chunk-size", "255k", "--sftp-concurrency", "64", "--sftp-disable-hashcheck"]
         argv = _copy(job, f":sftp:{job.source}", str(job.destination), *remote, *trust, *fast)
@@ -74,12 +74,12 @@ def _http(streams: int) -> Callable[[Job], AbstractContextManager[Session]]:
 @contextmanager
 def _s3(job: Job) -> Iterator[Session]:
     """Push; the bucket is the destination's folder. Keys stay off the command line."""
-    own, port = certificates(job.scratch), free_ports(1)[0]
+    own, port = certificates(job.scratch, job.address), free_ports(1)[0]
     access, secret = secrets.token_hex(10).upper(), secrets.token_hex(20)
     tls = ["--cert", own.certificate("server"), "--key", own.key("server")]
-    served = ["serve", "s3", str(job.destination.parent), "--addr", f"127.0.0.1:{port}", *tls]
+    served = ["serve", "s3", str(job.destination.parent), "--addr", f"{job.address}:{port}", *tls]
     with _server(served, job, port, CLEAN_CONFIG | {"RCLONE_AUTH_KEY": f'"{access},{secret}"'}) as server:
-        remote = ["--s3-provider", "Rclone", "--s3-endpoint", f"https://127.0.0.1:{job.dial(port)}"]
+        remote = ["--s3-provider", "Rclone", "--s3-endpoint", f"https://{job.address}:{job.dial(port)}"]
         fast = ["--s3-upload-cutoff", "200M", "--s3-chunk-size", "64M", "--s3-upload-concurrency", "4"]
         where = [str(job.source), f":s3:{job.destination.name}"]
         argv = _copy(
@@ -105,7 +105,7 @@ def _aria2(job: Job) -> Iterator[Session]:
 @contextmanager
 def _serving_http(job: Job) -> Iterator[tuple[Process, str, Certificates]]:
     """Yield the server, the address to dial, and both certificates."""
-    own, port = certificates(job.scratch), free_ports(1)[0]
+    own, port = certificates(job.scratch, job.address), free_ports(1)[0]
     tls = [
         "--cert",
         own.certificate("server"),
@@ -114,16 +114,16 @@ def _serving_http(job: Job) -> Iterator[tuple[Process, str, Certificates]]:
         "--client-ca",
         own.certificate("client"),
     ]
-    served = ["serve", "http", str(job.source), "--addr", f"127.0.0.1:{port}", "--read-only", *tls]
+    served = ["serve", "http", str(job.source), "--addr", f"{job.address}:{port}", "--read-only", *tls]
     with _server(served, job, port, CLEAN_CONFIG) as server:
-        yield server, f"https://127.0.0.1:{job.dial(port)}/", own
+        yield server, f"https://{job.address}:{job.dial(port)}/", own
 
 
 @contextmanager
 def _server(words: list[str], job: Job, port: int, environment: Mapping[str, str]) -> Iterator[Process]:
-    server = Process([str(find("rclone")), *words], environment, job.scratch / "server.log")
+    server = Process(job.at_far([str(find("rclone")), *words]), environment, job.scratch / "server.log")
     try:
-        until_answers(port, server)
+        until_answers(job.address, port, server)
         yield server
     finally:
         server.end()

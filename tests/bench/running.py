@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.bench.measuring import Cost, Meter
 from tests.bench.preparation import clear, on_disk, warm
 from tests.bench.tools import FailedError, Job, Session, Tool
 from tests.bench.workloads import change
+from tests.support import long_line
 
 MIN_CUT_INTERVAL_S = 1.0
 """Shortest time between two cuts, however small the scale."""
@@ -63,7 +65,9 @@ class Runner:
         profile = case.network
         if profile and profile.cut_every:
             profile = replace(profile, cut_every=max(MIN_CUT_INTERVAL_S, profile.cut_every * self.scale))
-        with emulated_network(profile) as network, tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        with ExitStack() as stack:
+            network = stack.enter_context(emulated_network(profile))
+            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))
             job = Job(
                 source=self.source,
                 destination=destination,
@@ -73,6 +77,10 @@ class Runner:
                 compares=case.before != "nothing",
                 resumes=case.resumes,
             )
+            if case.line:
+                line = stack.enter_context(long_line.long_line(case.line))
+                stack.enter_context(line.near())
+                job = replace(job, address=line.far_address, at_far=line.far)
             try:
                 return self._measured(case, tool, job, network, blank)
             except (FailedError, TimeoutError) as error:
@@ -145,7 +153,9 @@ class Runner:
 def _cannot(case: Case, tool: Tool) -> str | None:
     if lacking := tool.lacks():
         return f"left out: {lacking}"
-    if case.network and not tool.uses_network:
+    if case.line and (reason := long_line.lacks()):
+        return f"left out: {reason}"
+    if (case.network or case.line) and not tool.uses_network:
         return "cannot use the emulated network"
     if case.before != "nothing" and not tool.compares:
         return "sends everything again: it does not compare"

@@ -9,15 +9,15 @@ from tests.bench.tools import FailedError, Process
 TIMEOUT_S = 30.0
 
 
-def until_answers(port: int, process: Process) -> None:
-    """Return once a server listens on the port.
+def until_answers(address: str, port: int, process: Process) -> None:
+    """Return once a server listens on the address and port.
 
     Raises:
         FailedError: The process has ended, or nothing listens within the timeout.
     """
     deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        with suppress(OSError), socket.create_connection((address, port), 1):
             return
         if not process.alive():
             process.wait(0)

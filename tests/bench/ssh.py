@@ -14,7 +14,7 @@ from tests.bench.tools import CommandSession, Job, Process, Session, Tool, as_sh
 CIPHER = "aes128-gcm@openssh.com"
 
 SSHD = """\
-ListenAddress 127.0.0.1
+ListenAddress {address}
 Port {port}
 HostKey {keys}/host
 AuthorizedKeysFile {keys}/client.pub
@@ -30,7 +30,7 @@ LogLevel ERROR
 """
 SSH = """\
 Host far
-  HostName 127.0.0.1
+  HostName {address}
   Port {port}
   HostKeyAlias far
   IdentityFile {keys}/client
@@ -57,15 +57,17 @@ def sshd(job: Job) -> Iterator[Sshd]:
     for name in ("host", "client"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(keys / name)], check=True)
     (keys / "known").write_text("far " + (keys / "host.pub").read_text())
-    (keys / "sshd_config").write_text(SSHD.format(port=port, keys=keys))
+    (keys / "sshd_config").write_text(SSHD.format(address=job.address, port=port, keys=keys))
     program = str(find("sshd"))  # sshd re-executes itself and needs its absolute path
     _separation()
-    process = Process([program, "-D", "-e", "-f", str(keys / "sshd_config")], log=keys / "sshd.log")
+    process = Process(
+        job.at_far([program, "-D", "-e", "-f", str(keys / "sshd_config")]), log=keys / "sshd.log"
+    )
     try:
-        until_answers(port, process)
+        until_answers(job.address, port, process)
         dialed = job.dial(port)
         config = keys / "ssh_config"
-        config.write_text(SSH.format(port=dialed, keys=keys, cipher=CIPHER))
+        config.write_text(SSH.format(address=job.address, port=dialed, keys=keys, cipher=CIPHER))
         yield Sshd(process, dialed, config)
     finally:
         process.end()

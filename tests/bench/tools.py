@@ -25,6 +25,10 @@ class Job:
     """Folder for keys and configuration, new for each run."""
     dial: Callable[[int], int]
     """Returns the port to dial instead of the given one: the emulated network's, if the case has one."""
+    address: str = "127.0.0.1"
+    """Of the far end."""
+    at_far: Callable[[list[str]], list[str]] = list
+    """Returns the command that runs the given one at the far end."""
     one_file: bool = False
     compares: bool = False
     """Whether most files are at the destination already."""
@@ -163,5 +167,5 @@ def as_shown(argv: list[str], job: Job) -> str:
     words = " ".join(argv)
     for path, name in ((job.source, "SOURCE"), (job.destination, "DESTINATION"), (job.scratch, "KEYS")):
         words = words.replace(str(path), name)
-    words = re.sub(r"(127\.0\.0\.1|localhost):\d+", r"\1:PORT", words)
+    words = re.sub(r"(127\.0\.0\.1|10\.99\.0\.2|localhost):\d+", r"\1:PORT", words)
     return re.sub(r"(^|[\s'])/\S*/(?=[a-z0-9_.-]+(\s|$))", r"\1", words)

@@ -80,5 +80,8 @@ def _archive(folder: Path, scale: float) -> None:
 BIG = Workload("big", "one file of 4 GiB", _big(4096 * MIB), one_file=True)
 SMALL = Workload("small", "20,000 files of 1–8 KiB", _small(20_000))
 ARCHIVE = Workload("archive", "a tree like a video archive, 2.5 GiB in 4,300 files", _archive)
+LINE_BIG = Workload("line-big", "one file of 256 MiB", _big(256 * MIB), one_file=True)
+LINE_FILE = Workload("line-file", "one file of 10 MiB", _big(10 * MIB), one_file=True)
+LINE_SMALL = Workload("line-small", "50,000 files of 1–8 KiB", _small(50_000))
 BIG_FAR = Workload("big-far", "one file of 1 GiB", _big(1024 * MIB), one_file=True)
 SMALL_FAR = Workload("small-far", "500 files of 1–8 KiB", _small(500))

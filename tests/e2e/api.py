@@ -10,10 +10,7 @@ import httpx
 from agent.cli import cognito
 from agent.cli.service import find
 from agent.cloud.http import client
-from infra.local.environment import Environment
-
-TIMEOUT_S = 120.0
-"""Seconds to retry while functions start, which takes long on a busy machine. A POST repeats its key."""
+from infra.local.environment import HANG_TIMEOUT_S, Environment
 
 
 class Refusal(Exception):  # noqa: N818  # it is an answer
@@ -41,7 +38,8 @@ class Api:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         if method == "POST":
             headers["Idempotency-Key"] = key or str(uuid.uuid4())
-        end = time.monotonic() + TIMEOUT_S
+        # Functions may take long to start on a busy machine; a POST repeats its key.
+        end = time.monotonic() + HANG_TIMEOUT_S
         with client(self.url) as http:
             while True:
                 try:

@@ -41,7 +41,7 @@ def small_files_pass_on(fleet: Fleet, name: str) -> None:
 
 
 def everything_arrives(fleet: Fleet, chain: str, name: str, folder: Path) -> dict[str, Any]:
-    ended = fleet.until_ended(chain, timeout_s=180)
+    ended = fleet.until_ended(chain)
     assert ended["state"] == "succeeded", ended["problem"]
     for place in ("server-b:/primary", "server-d:/backup"):
         assert differences(listing(folder), listing(fleet.folder(f"{place}/{name}"))) == [], place
@@ -82,9 +82,5 @@ def test_a_cancelled_chain_stops_everywhere(fleet: Fleet, tmp_path: Path) -> Non
 
     assert [hop["state"] for hop in cancelled["hops"]] == ["cancelled", "cancelled"]
     for agent in ("server-b", "server-d"):
-        until(
-            "it to hold still",
-            lambda name=agent: fleet.api.get(f"/agents/{name}")["running"] == 0,
-            timeout_s=90,
-        )
+        until("it to hold still", lambda name=agent: fleet.api.get(f"/agents/{name}")["running"] == 0)
     assert not (fleet.folder("server-d:/backup/chain-cancelled") / "z big.bin").exists()

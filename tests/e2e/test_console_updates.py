@@ -51,7 +51,7 @@ def test_an_update_of_agents_that_nothing_can_update_is_stopped_and_says_so(
     expect(page.get_by_text(f"3 agents get {published}, stage by stage")).to_be_visible()
     updates = table_rows(page, "Updates", published)
     expect(updates).to_contain_text("0 of 3, stage 1 of 2")
-    until("the update to be stopped", lambda: state(fleet, published) == "aborted", timeout_s=150)
+    until("the update to be stopped", lambda: state(fleet, published) == "aborted")
     expect(updates).to_contain_text("Aborted: too many failures")
     expect(updates).to_contain_text("this agent was not installed by the script")
     assert violations(page) == []

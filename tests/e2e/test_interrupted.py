@@ -44,7 +44,7 @@ def test_pause_and_resume(fleet: Fleet) -> None:
 
     paused = fleet.api.post(f"/transfers/{moving}/pause")
     assert paused["state"] == "paused"
-    until("the agent to hold still", lambda: fleet.api.get("/agents/server-c")["running"] == 0, timeout_s=90)
+    until("the agent to hold still", lambda: fleet.api.get("/agents/server-c")["running"] == 0)
     assert not (fleet.folder("server-c:/archive/pause") / "big file.bin").exists()
 
     fleet.api.post(f"/transfers/{moving}/resume")
@@ -91,7 +91,7 @@ def test_an_agent_killed_in_the_middle_goes_on_when_it_is_back(fleet: Fleet, vic
     fleet.agent(victim).kill()
     fleet.start(victim)
 
-    ended = fleet.until_ended(moving, timeout_s=180)
+    ended = fleet.until_ended(moving)
     arrived(fleet, ended, source, f"server-c:/archive/{name}")
 
 
@@ -111,7 +111,7 @@ def test_a_source_that_nobody_can_dial_dials_and_a_kill_changes_nothing(fleet: F
         fleet.agent(victim).kill()
         fleet.start(victim)
 
-        ended = fleet.until_ended(moving, timeout_s=180)
+        ended = fleet.until_ended(moving)
     arrived(fleet, ended, source, f"server-c:/archive/{name}")
 
 
@@ -147,7 +147,7 @@ def test_two_agents_that_cannot_dial_each_other_say_so_and_go_on_when_one_can(fl
                 until("a retry to start when it is due", lambda: len(waits(fleet.transfer(moving))) > seen)
                 until("its own function to have started it", lambda: f"{moving}-0" in fleet.log_of("OnRetry"))
             assert waits(fleet.transfer(moving))[0] >= 10
-        ended = fleet.until_ended(moving, timeout_s=180)
+        ended = fleet.until_ended(moving)
     assert ended["state"] == "succeeded", ended["problem"]
     assert differences(listing(source), listing(fleet.folder("server-c:/archive/apart"))) == []
 
@@ -163,7 +163,7 @@ def test_two_agents_that_cannot_dial_each_other_go_by_the_relay_bucket_and_a_kil
         fleet.until_moving(moving, place)
         fleet.agent("server-c").kill()  # its connections stay open
         fleet.start("server-c")
-        ended = fleet.until_ended(moving, timeout_s=180)
+        ended = fleet.until_ended(moving)
         arrived(fleet, ended, source, place)
         connection = ended["hops"][0]["connection"]
         assert {name: value for name, value in connection.items() if value} == {"kind": "relay"}

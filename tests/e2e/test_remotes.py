@@ -53,7 +53,7 @@ def far(fleet: Fleet, tmp_path: Path) -> Iterator[Path]:
     plain = config.read_text()
     config.write_text(f'rclone_config = "{described}"\n{plain}{OFFERED}')
     fleet.agent("server-b").process.send_signal(signal.SIGHUP)
-    until("the remotes to be told of", lambda: offered(fleet) == ["store", "partner"], 60)
+    until("the remotes to be told of", lambda: offered(fleet) == ["store", "partner"])
     yield far
     config.write_text(plain)
     fleet.agent("server-b").process.send_signal(signal.SIGHUP)

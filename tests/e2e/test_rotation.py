@@ -92,6 +92,6 @@ def test_the_key_that_signs_commands_is_replaced_and_no_agent_misses_a_command(f
         fleet.agent(name).stop()  # so that it reports its command keys at once, not within the hour
         fleet.start(name)
     for name in fleet.servers:
-        until(f"{name} to know the next key", lambda name=name: fleet.command_keys(name)[0] == following, 90)
+        until(f"{name} to know the next key", lambda name=name: fleet.command_keys(name)[0] == following)
     again = fleet.copy("server-b:/data/rekeyed/", "server-c:/archive/rekeyed-again/")
     assert fleet.until_ended(again)["state"] == "succeeded"

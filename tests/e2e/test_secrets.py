@@ -123,7 +123,7 @@ def test_no_secret_is_in_logs_reports_or_process_lists(fleet: Fleet) -> None:
         seen.extend(given_away(shown, known))
         return bool(fleet.transfer(transfer)["state"] in {"succeeded", "failed", "partially_failed"})
 
-    until("the film to have arrived", ended, timeout_s=120, interval_s=0.05)
+    until("the film to have arrived", ended, interval_s=0.05)
     assert fleet.transfer(transfer)["state"] == "succeeded"
     assert rclone, "it was looked at while it ran"
     assert seen == []

@@ -21,8 +21,6 @@ T = TypeVar("T")
 
 SHARE, SEED = 0.02, 20261129
 TRANSFERS = 10
-TIMEOUT_S = 400
-"""Seconds for what may cost a lease or two, each a minute, and for a busy machine."""
 
 
 @contextmanager
@@ -51,7 +49,7 @@ def persistently(ask: Callable[[], T]) -> T:
                 raise
         return bool(answers)
 
-    until("an answer", asked, TIMEOUT_S)
+    until("an answer", asked)
     return answers[0]
 
 
@@ -80,7 +78,7 @@ def test_throttled_calls_lose_nothing_and_double_nothing(fleet: Fleet, tmp_path:
         uploaded = upload(fleet, "throttled", tmp_path)
         asked = [requested(fleet, tree) for tree in trees]
         ended = [ended_transfer(fleet, one) for one in asked]
-        automatic = until("what was uploaded", lambda: by_template(fleet), TIMEOUT_S)
+        automatic = until("what was uploaded", lambda: by_template(fleet))
         throttles = Counter(line.rpartition(" ")[0] for line in log.read_text().splitlines())
 
     print(f"throttled: {dict(throttles)}")
@@ -122,7 +120,7 @@ def ended_transfer(fleet: Fleet, transfer_id: str) -> dict[str, Any]:
         found = persistently(lambda: fleet.transfer(transfer_id))
         return found if found["state"] in ENDED else None
 
-    return until(f"{transfer_id} to end", ask, TIMEOUT_S)
+    return until(f"{transfer_id} to end", ask)
 
 
 def by_template(fleet: Fleet) -> list[dict[str, Any]]:

@@ -67,7 +67,7 @@ def test_an_upload_starts_a_template_and_goes_on_to_a_second_server(fleet: Fleet
     )
 
     sent = upload(fleet, tmp_path, "new-videos/")
-    started = until("a transfer", lambda: by_template(fleet, "new-videos", 3), timeout_s=90)
+    started = until("a transfer", lambda: by_template(fleet, "new-videos", 3))
 
     for transfer_id in started:
         transfer = fleet.until_ended(transfer_id)

@@ -19,13 +19,13 @@ from infra.local.environment import Environment, until
 from lambdas.domain.problems import AGENT_REMOVED, AGENT_UNKNOWN, PREVIOUS_HOP_ENDED, PREVIOUS_HOP_INCOMPLETE
 from tests.e2e.api import Api, Refusal
 from tests.e2e.conftest import ENDED
+from tests.faults import updates
 from tests.faults.faults import ImpossibleHereError, happen
 from tests.faults.places import Folder, Place
 from tests.faults.schedule import Event, Request, Schedule
 from tests.faults.team import Team
 from tests.faults.trees import DIRECTORY, NOT_UTF8, SPECIAL, Tree, is_file, make_tree
 
-END_TIMEOUT_S = 300
 POLL_INTERVAL_S = 1.0
 NEWEST = 20
 """How many transfers are asked for: more than all teams have under way."""
@@ -193,13 +193,11 @@ class Trial:
             return state if state in ENDED else None
 
         try:
-            until("an end", ask, END_TIMEOUT_S)
+            until("an end", ask)
         except TimeoutError:
             raise BrokenPromiseError(self._describe(transfer, ["it does not end"])) from None
         # the list may be older than a retry
-        return str(
-            self._team.fleet.until_state(transfer.transfer_id, *ENDED, timeout_s=END_TIMEOUT_S)["state"]
-        )
+        return str(self._team.fleet.until_state(transfer.transfer_id, *ENDED)["state"])
 
     def _may_pass(self, transfer: Running) -> bool:
         """Return whether more has failed than what can never be transferred."""
@@ -223,7 +221,7 @@ class Trial:
             return answer if set(answer["missing"]) <= without else None
 
         try:
-            answer = until("the manifests", ask, END_TIMEOUT_S, POLL_INTERVAL_S)
+            answer = until("the manifests", ask, interval_s=POLL_INTERVAL_S)
         except TimeoutError:
             raise BrokenPromiseError(self._describe(transfer, ["its manifests do not come"])) from None
         urls = {one["hop_id"]: one["url"] for one in answer["hops"]}
@@ -313,6 +311,7 @@ class Campaign:
     def running(cls, here: Environment, teams: int = 2) -> Iterator["Campaign"]:
         """Enroll and start the servers, and end them afterwards."""
         api = Api.signed_in(here, here.user, here.password)
+        updates.publish(here)
         with ExitStack() as opened:
             campaign = cls(
                 here, [opened.enter_context(Team.running(number, here, api)) for number in range(teams)], api

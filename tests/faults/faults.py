@@ -12,6 +12,7 @@ from pathlib import Path
 
 from events.certificates import fingerprint
 from infra.local.servers import Server
+from tests.faults import updates
 from tests.faults.faulty_agent import LATE_SUFFIX
 from tests.faults.schedule import ROOTS, Event, Fault
 from tests.faults.team import (
@@ -313,6 +314,11 @@ def _kill_in_rotation(team: Team, event: Event) -> str:
     return _kill(team, event)
 
 
+def _update(team: Team, event: Event) -> str:
+    """Update an agent to its other version, and end processes in the middle."""
+    return updates.update(team.fleet, team.server(event.server), random.Random(event.noise))
+
+
 _FAULTS: dict[Fault, Happen] = {
     "kill": _kill,
     "restart": _restart,
@@ -331,4 +337,5 @@ _FAULTS: dict[Fault, Happen] = {
     "throttle": _throttle,
     "revoke": _revoke,
     "kill in rotation": _kill_in_rotation,
+    "update": _update,
 }

@@ -5,6 +5,9 @@
 While FOLDER holds the file `seed`, messages are lost, delivered twice, or delivered late, in both directions.
 Reports that are late are written to FOLDER, and the campaign delivers them in another order, as the broker's
 rule might.
+
+Hellos are repeated with each heartbeat: what a throttled function misses in the embedded cloud is lost, where
+AWS would deliver it later.
 """
 
 import asyncio
@@ -14,12 +17,16 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import agent.cloud.mqtt_link
+import agent.run
 from agent.cli.main import main
 from agent.cloud.messages import LinkError, ReceivedMessage
 from agent.cloud.mqtt_link import MqttLink
+from agent.hops.attempt import AttemptIntervals
+from agent.service import Dependencies
 
 LATE_SUFFIX = ".late"
 
@@ -75,5 +82,6 @@ class FaultyLink(MqttLink):
 
 
 if __name__ == "__main__":
+    agent.run.Dependencies = partial(Dependencies, intervals=AttemptIntervals(hello=0))  # type: ignore[misc,assignment]
     agent.cloud.mqtt_link.MqttLink = FaultyLink  # type: ignore[misc]
     sys.exit(main())

@@ -1,7 +1,7 @@
 """What happens in one run of the campaign, derived from its seed alone."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 MIB = 1024 * 1024
@@ -27,12 +27,15 @@ Fault = Literal[
     "throttle",
     "revoke",
     "kill in rotation",
+    "update",
 ]
 FAULTS: tuple[Fault, ...] = (
     "kill", "kill", "restart", "freeze", "kill rclone", "kill rclone", "cut line", "cut line", "stall line",
     "cut all lines", "freeze cloud", "damage state", "damage database", "pause", "full disk", "no inodes",
     "skew clock", "disturb messages", "disturb messages", "throttle", "revoke", "kill in rotation",
 )  # fmt: skip
+UPDATES = 0.1
+"""Share of the seeds with an update. It is drawn last: older seeds keep the rest of their schedule."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,10 @@ class Schedule:
     def of(cls, seed: int) -> "Schedule":
         dice = random.Random(seed)
         requests = tuple(_request(dice) for _ in range(dice.randrange(1, 4)))
-        events = tuple(_event(dice) for _ in range(dice.randrange(1, 5)))
-        return cls(seed, requests, events)
+        events = [_event(dice) for _ in range(dice.randrange(1, 5))]
+        if dice.random() < UPDATES:
+            events.insert(dice.randrange(len(events) + 1), replace(_event(dice), fault="update"))
+        return cls(seed, requests, tuple(events))
 
 
 def _request(dice: random.Random) -> Request:

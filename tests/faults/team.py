@@ -4,8 +4,7 @@ import json
 import os
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,6 +19,8 @@ from infra.local.environment import Environment, until
 from infra.local.servers import Server, register
 from tests.e2e.api import Api
 from tests.e2e.conftest import Fleet
+from tests.e2e.installed import InstalledServer, installed_server
+from tests.faults import updates
 from tests.faults.places import Folder, Place, Prefix
 from tests.faults.schedule import REMOTE, ROOTS, S3
 from tests.support.network_proxy import NetworkProxy
@@ -64,6 +65,7 @@ class Team:
 
     number: int
     fleet: Fleet
+    servers: dict[str, InstalledServer]
     lines: dict[str, NetworkProxy]
     functions: Functions
 
@@ -73,7 +75,8 @@ class Team:
         """Enroll and start the servers, and end what is around them afterwards."""
         names = {letter: f"faults-{number}-{letter}" for letter in ROOTS}
         servers = {
-            name: _with_faults(here.server(name, {ROOTS[letter]: "rw"})) for letter, name in names.items()
+            name: _with_faults(_installed(here, name, {ROOTS[letter]: "rw"}))
+            for letter, name in names.items()
         }
         lines = {name: _behind_proxy(server) for name, server in servers.items()}
         with ExitStack() as opened:
@@ -86,18 +89,19 @@ class Team:
                 api.delete(f"/agents/{name}")  # left by a run that was killed
             for server in servers.values():
                 enroll(fleet, server)
+                updates.pin(server, here)
                 here.start_agent(server)
             opened.callback(_remove, fleet)
             for name in servers:
                 until(f"{name} to be online", lambda name=name: fleet.status(name) == "online")
-            yield cls(number, fleet, lines, Functions.of(here))
+            yield cls(number, fleet, servers, lines, Functions.of(here))
 
     def name(self, letter: str) -> str:
         """Return the name of this team's server."""
         return f"faults-{self.number}-{letter}"
 
-    def server(self, letter: str) -> Server:
-        return self.fleet.servers[self.name(letter)]
+    def server(self, letter: str) -> InstalledServer:
+        return self.servers[self.name(letter)]
 
     def line(self, letter: str) -> NetworkProxy:
         return self.lines[self.name(letter)]
@@ -132,7 +136,14 @@ def has_compiler() -> bool:
     return shutil.which("cc") is not None
 
 
-def _with_faults(server: Server) -> Server:
+def _installed(here: Environment, name: str, roots: Mapping[str, str]) -> InstalledServer:
+    """Return a server with an installed release."""
+    server = installed_server(name, here.home / "servers" / name, roots, here.access.host)
+    updates.install(server)
+    return server
+
+
+def _with_faults(server: InstalledServer) -> InstalledServer:
     """Return the server with a program whose messages and clock can be disturbed."""
     messages_of(server).mkdir(exist_ok=True)
     clock_of(server).write_bytes(TRUE_TIME)
@@ -142,7 +153,7 @@ def _with_faults(server: Server) -> Server:
             f"LD_PRELOAD={_clock_library(server.folder.parent)}",
             f"FAULTY_CLOCK={clock_of(server)}",
         ]
-    return replace(server, program=("env", *environment, sys.executable, "-m", "tests.faults.faulty_agent"))
+    return replace(server, program=("env", *environment, str(server.releases / "current/bin/crosshaul")))
 
 
 def _clock_library(folder: Path) -> Path:

@@ -15,20 +15,22 @@ from xdist.workermanage import WorkerController
 E2E_WORKERS = 3
 """Workers that run end-to-end tests, as long as there are any."""
 LONGEST_FIRST = (
-    "test_campaign.py",
-    "test_updates.py",
-    "test_rotation.py",
-    "test_console_walk.py",
-    "test_console.py",
-    "test_interrupted.py",
-    "test_console_pages.py",
-    "test_console_updates.py",
-    "test_adversary.py",
-    "test_many_files.py",
-    "test_install_root.py",
-    "test_random_faults.py",
-    "test_pull_lane.py",
-    "test_any_event.py",
+    "tests/e2e/test_campaign.py",
+    "tests/e2e/test_updates.py",
+    "tests/e2e/test_rotation.py",
+    "tests/e2e/test_console_walk.py",
+    "tests/e2e/test_console.py",
+    "tests/e2e/test_interrupted.py",
+    "tests/e2e/test_throttled.py",
+    "tests/e2e/test_console_pages.py",
+    "tests/e2e/test_console_updates.py",
+    "tests/e2e/test_adversary.py",
+    "tests/unit/agent/pull/test_many_files.py",
+    "tests/unit/agent/updating/test_install_root.py",
+    "tests/unit/test_decoders.py",
+    "tests/unit/agent/pull/test_random_faults.py",
+    "tests/unit/agent/pull/test_pull_lane.py",
+    "tests/unit/lambdas/test_any_event.py",
 )
 """Files that take longest. They start first, so that none is left over at the end, when others idle."""
 
@@ -40,7 +42,7 @@ def is_e2e(path: str) -> bool:
 def longest_first(items: Iterable[pytest.Item]) -> list[pytest.Item]:
     """Return the tests in the order in which their files are handed out; within a file it stays."""
     rank = {name: number for number, name in enumerate(LONGEST_FIRST)}
-    return sorted(items, key=lambda item: rank.get(item.path.name, len(rank)))
+    return sorted(items, key=lambda item: rank.get(item.nodeid.partition("::")[0], len(rank)))
 
 
 class Scheduling(LoadFileScheduling):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.scheduling import LONGEST_FIRST
+
 ROOT = Path(__file__).parents[2]
 PATHS = (
     (ROOT / "docs/architecture.md").read_text().partition("## Four paths")[2].partition("\n## The pull")[0]
@@ -50,6 +52,10 @@ def test_each_step_is_where_the_document_says(files, functions):
 def test_there_are_four_paths():
     assert PATHS.count("\n### ") == 4
     assert len(ROWS) > 35
+
+
+def test_every_file_that_starts_first_exists():
+    assert [name for name in LONGEST_FIRST if not (ROOT / name).exists()] == []
 
 
 CONSTANT = re.compile(r"_?[A-Z][A-Z0-9_]+")

@@ -49,6 +49,7 @@ export type Template = Schemas["TemplateView"];
 export type Root = Schemas["RootSpec"];
 export type TemplateRequest = Schemas["TemplateRequest"];
 export type Transfer = Schemas["TransferView"];
+export type TransferCount = Schemas["TransferCount"];
 export type TransferRequest = Schemas["TransferRequest"];
 export type TransferState = Schemas["TransferState"];
 export type TransferSummary = Schemas["TransferSummary"];

@@ -360,7 +360,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Summarize bytes moved and success rates of today and of the last 30 days */
+        /** Summarize what ended today and in the last 30 days: what arrived, and how much succeeded */
         get: operations["overview"];
         put?: never;
         post?: never;
@@ -544,8 +544,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List transfers, newest first
-         * @description Without `since`, those of the last 90 days; with `attention`, of any age.
+         * List transfers, newest first unless `sort` says otherwise
+         * @description Without `since`, those of the last 90 days; with `attention` or `search`, of any age.
          */
         get: operations["list_transfers"];
         put?: never;
@@ -734,6 +734,23 @@ export interface paths {
         };
         /** Return a page of a transfer's timeline: the newest entries, or those before a cursor */
         get: operations["show_timeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/transfers/count": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Count the transfers that a list with the same criteria has */
+        get: operations["count_transfers"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2801,6 +2818,16 @@ export interface components {
             next: string | null;
         };
         /**
+         * TransferCount
+         * @description How many transfers meet the criteria of a list.
+         */
+        TransferCount: {
+            /** Complete */
+            complete: boolean;
+            /** Count */
+            count: number;
+        };
+        /**
          * TransferRequest
          * @description Start a transfer from one source to one or more destinations.
          */
@@ -2957,12 +2984,27 @@ export interface components {
              */
             selection_count: number | null;
             /**
+             * Selection First
+             * @default null
+             */
+            selection_first: string | null;
+            /**
              * Shape
              * @enum {string}
              */
             shape: "fan_out" | "chain";
+            /**
+             * Size
+             * @default null
+             */
+            size: number | null;
             /** Source */
             source: components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"];
+            /**
+             * Started At
+             * @default null
+             */
+            started_at: string | null;
             state: components["schemas"]["TransferState"];
             /**
              * Template Id
@@ -2974,7 +3016,7 @@ export interface components {
         };
         /**
          * TransfersView
-         * @description A page of transfers, newest first.
+         * @description A page of transfers in the requested order.
          */
         TransfersView: {
             /**
@@ -2987,20 +3029,18 @@ export interface components {
         };
         /**
          * TransferTotals
-         * @description Totals of the transfers created since a time; dry runs are not counted.
+         * @description Totals of the transfers that ended since a time; dry runs are not counted.
          */
         TransferTotals: {
             /**
-             * Bytes Moved
+             * Bytes Arrived
              * @description bytes
              */
-            bytes_moved: number;
-            /** Complete */
-            complete: boolean;
+            bytes_arrived: number;
             /** Failed */
             failed: number;
-            /** Files Moved */
-            files_moved: number;
+            /** Files Arrived */
+            files_arrived: number;
             /** Since */
             since: string;
             /** Succeeded */
@@ -3046,6 +3086,11 @@ export interface components {
              */
             selection_count: number | null;
             /**
+             * Selection First
+             * @default null
+             */
+            selection_first: string | null;
+            /**
              * Shape
              * @enum {string}
              */
@@ -3057,6 +3102,11 @@ export interface components {
             size: number | null;
             /** Source */
             source: components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"];
+            /**
+             * Started At
+             * @default null
+             */
+            started_at: string | null;
             state: components["schemas"]["TransferState"];
             /**
              * Template Id
@@ -4481,9 +4531,12 @@ export interface operations {
                 after?: string | null;
                 agent?: string | null;
                 attention?: ("awaiting_approval" | "paused" | "failed" | "partially_failed") | null;
+                by?: string | null;
                 dry_run?: boolean | null;
                 limit?: number;
+                search?: string | null;
                 since?: string | null;
+                sort?: "newest" | "oldest";
                 status?: ("awaiting_approval" | "queued" | "running" | "paused" | "succeeded" | "partially_failed" | "failed" | "cancelled") | null;
                 template?: string | null;
                 until?: string | null;
@@ -4847,6 +4900,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TimelineView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+        };
+    };
+    count_transfers: {
+        parameters: {
+            query?: {
+                agent?: string | null;
+                attention?: ("awaiting_approval" | "paused" | "failed" | "partially_failed") | null;
+                by?: string | null;
+                dry_run?: boolean | null;
+                search?: string | null;
+                since?: string | null;
+                status?: ("awaiting_approval" | "queued" | "running" | "paused" | "succeeded" | "partially_failed" | "failed" | "cancelled") | null;
+                template?: string | null;
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransferCount"];
                 };
             };
             400: components["responses"]["Problem400"];

@@ -36,7 +36,10 @@ def browse(
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """List a directory on an agent, on a remote of its host, or in a bucket: size, time and name."""
+    """List a directory of an agent, a remote or a bucket.
+
+    Each line has size, time of modification and name; directories end in a slash, links in @.
+    """
     from agent.cli.agent_names import suggested
     from agent.cli.api import connected
 

@@ -115,7 +115,7 @@ def cp(
     ] = "queue",
     as_json: Json = False,
 ) -> None:
-    """Copy files from an agent or S3 to one or more agents or to S3.
+    """Copy files between agents, remotes and S3.
 
     A slash at the end means the same as in rsync:
 

@@ -49,7 +49,9 @@ def manifest(
         bool, typer.Option("--failed", help="Only files that did not arrive, with the reason.")
     ] = False,
 ) -> None:
-    """Print a transfer's manifest: one JSON line per file, with size, digest and outcome.
+    """Print a transfer's manifest: one line of JSON per file.
+
+    Each line has path, size, digest and outcome.
 
     \b
       crosshaul manifest ID --failed

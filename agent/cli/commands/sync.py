@@ -43,9 +43,10 @@ def sync(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Make DESTINATION equal to SOURCE: send what differs, delete what the source does not have.
+    """Make DESTINATION equal to SOURCE, after a preview.
 
-    Shows first what would be sent and deleted, and asks. It is `cp --delete-extra --watch` after
+    Sends what differs, and deletes what the source does not have. Shows first what would be sent and deleted,
+    and asks. It is `cp --delete-extra --watch` after
     `cp --delete-extra --dry-run --watch`; use these for more options.
 
     \b

@@ -149,7 +149,7 @@ def show(
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow it until the end.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show a transfer: hops, progress, timeline, and problems with advice."""
+    """Show a transfer, its hops, problems and timeline."""
     from agent.cli.api import connected
 
     with connected() as api:
@@ -161,9 +161,10 @@ def show(
 
 
 def wait(transfer_id: TransferId, as_json: Json = False) -> None:
-    """Wait until a transfer ends; exit with 0 only if all files arrived.
+    """Wait until a transfer ends.
 
-    Prints nothing until then, for scripts. `show --watch` shows the progress.
+    Exits with 0 only if all files arrived. Prints nothing until then, for scripts; `show --watch` shows the
+    progress.
     """
     from agent.cli.api import connected
     from agent.cli.watch import conclude
@@ -230,7 +231,10 @@ def resume(transfer_id: TransferId, as_json: Json = False) -> None:
 
 
 def retry(transfer_id: TransferId, as_json: Json = False) -> None:
-    """Retry the failed hops of a transfer; files that have arrived are not sent again."""
+    """Retry the failed hops of a transfer.
+
+    Files that have arrived are not sent again.
+    """
     _request_change(transfer_id, "retry", "is being retried", as_json)
 
 
@@ -240,7 +244,7 @@ def acknowledge(transfer_id: TransferId, as_json: Json = False) -> None:
 
 
 def approve(transfer_id: TransferId, as_json: Json = False) -> None:
-    """Approve a transfer that another person started and that needs approval."""
+    """Approve a transfer that another person started."""
     _request_change(transfer_id, "approval", "is approved and continues", as_json)
 
 

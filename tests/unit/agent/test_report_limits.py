@@ -25,6 +25,8 @@ from events.progress import Connection, PeerReachability, Progress
 from events.reports import (
     MAX_FAILURES,
     MAX_REACHED,
+    MAX_REMOTES,
+    MAX_ROOTS,
     AgentHop,
     Browsed,
     Cancelled,
@@ -92,9 +94,9 @@ ROOTS = many(
         free=st.none(),
         size=st.none(),
     ),
-    700,
+    MAX_ROOTS,
 )
-REMOTES = many(st.builds(RemoteState, name=st.just("r" * 60), access=st.just("ro"), type=TEXTS), 300)
+REMOTES = many(st.builds(RemoteState, name=st.just("r" * 60), access=st.just("ro"), type=TEXTS), MAX_REMOTES)
 HOPS = many(st.just(AgentHop(transfer_id=TRANSFER, hop_id=f"{TRANSFER}-0", attempt=1, state="running")), 3000)
 
 

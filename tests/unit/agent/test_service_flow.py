@@ -49,6 +49,7 @@ from tests.support.waiting import HANG_TIMEOUT_S, until
 SIGNER = Signer()
 HOP = f"{TRANSFER}-0"
 INTERVALS = AttemptIntervals(live=0.01, checkpoint=0.03, heartbeat=30)
+BEATING = replace(INTERVALS, heartbeat=0.02, idle_heartbeat=0.02)
 
 
 class Host:
@@ -177,15 +178,23 @@ async def test_a_hello_that_the_broker_lost_is_sent_again_though_the_connection_
         await publish(link, topic, payload, qos)
 
     monkeypatch.setattr(FakeLink, "publish", lose_first_hello)
-    async with host.running(intervals=replace(INTERVALS, heartbeat=0.02)):
+    async with host.running(intervals=BEATING):
         [hello] = await host.link.wait_for_reports("hello")
         assert hello.endpoints
         await host.link.wait_for_reports("heartbeat", 3)
         assert len(host.link.of("hello")) == len(lost) == 1
 
 
+async def test_a_hello_that_the_control_plane_lost_is_repeated_over_the_same_connection(host):
+    """The broker had taken it; after a rotation peers would be told the old certificate for days."""
+    async with host.running(intervals=replace(INTERVALS, heartbeat=0.01, hello=0.05)):
+        first, second = (await host.link.wait_for_reports("hello", 2))[:2]
+        assert (second.endpoints, second.lane_certificate) == (first.endpoints, first.lane_certificate)
+        assert second.at > first.at
+
+
 async def test_hops_that_are_served_count_as_running(host):
-    async with host.running(intervals=replace(INTERVALS, heartbeat=0.02)):
+    async with host.running(intervals=BEATING):
         host.lane.served = 2
         await until(lambda: [one.running for one in host.link.of("heartbeat")][-1:] == [2])
 
@@ -505,7 +514,7 @@ async def test_live_progress_only_when_it_changes(host):
 
 async def test_the_next_key_is_trusted_once_the_present_one_has_signed_it(host):
     following = Signer("key-2")
-    async with host.running(intervals=AttemptIntervals(live=1, checkpoint=60, heartbeat=0.02)):
+    async with host.running(intervals=BEATING):
         host.link.deliver(following.envelope(move()))
         [refused] = await host.link.wait_for_reports("refused")
         assert refused.problem.code == "command-not-trusted"
@@ -517,7 +526,7 @@ async def test_the_next_key_is_trusted_once_the_present_one_has_signed_it(host):
 
 
 async def test_a_signed_command_moves_the_agent_to_another_address_of_the_api(host):
-    async with host.running(intervals=AttemptIntervals(live=1, checkpoint=60, heartbeat=0.02)):
+    async with host.running(intervals=BEATING):
         used = lambda: [beat.api_url for beat in host.link.of("heartbeat") if beat.api_url]  # noqa: E731
         await host.link.until(used)
         host.link.deliver(Signer("key-9").envelope(Relocate(api_url="https://thief.example.com")))
@@ -533,7 +542,7 @@ async def test_an_address_that_does_not_answer_is_reported_and_the_old_one_kept(
         raise HostError("no API answers there: timed out", "")
 
     host.stage_at = nobody
-    async with host.running(intervals=AttemptIntervals(live=1, checkpoint=60, heartbeat=0.02)):
+    async with host.running(intervals=BEATING):
         host.send(Relocate(api_url="https://api.example.com"))
         beats = lambda: host.link.of("heartbeat")  # noqa: E731
         await host.link.until(lambda: beats() and beats()[-1].problems)
@@ -544,7 +553,7 @@ async def test_an_address_that_does_not_answer_is_reported_and_the_old_one_kept(
 
 
 async def test_heartbeats_while_connected(host):
-    async with host.running(intervals=AttemptIntervals(live=1, checkpoint=60, heartbeat=0.02)):
+    async with host.running(intervals=BEATING):
         host.send(move())
         await host.mover.has_begun()
         await host.link.until(lambda: any(beat.running == 1 for beat in host.link.of("heartbeat")))
@@ -553,7 +562,7 @@ async def test_heartbeats_while_connected(host):
 
 async def test_reached_peers_are_reported_when_they_change(host):
     host.peer_paths.remember("server-c", PeerPath(dialed=True, address="10.0.0.3:4460"))
-    async with host.running(intervals=AttemptIntervals(live=1, checkpoint=60, heartbeat=0.02)):
+    async with host.running(intervals=BEATING):
         beats = lambda: host.link.of("heartbeat")  # noqa: E731
         await host.link.until(lambda: len(beats()) > 1)
         [hello] = host.link.of("hello")
@@ -741,7 +750,7 @@ class TestHelpers:
     async def test_a_helper_that_fails_is_restarted_and_reported_while_hops_continue(self, host):
         failing = Failing()
         host.deliver_manifests = failing
-        async with host.running(intervals=replace(INTERVALS, heartbeat=0.05)):
+        async with host.running(intervals=BEATING):
             await until(lambda: failing.calls > 3)
             host.send(move())
             await host.mover.has_begun()
@@ -759,7 +768,7 @@ class TestHelpers:
             raise PermissionError("no such luck")
 
         monkeypatch.setattr("agent.identity.keys.Keyring.tidy", fails)
-        async with host.running(intervals=replace(INTERVALS, heartbeat=0.02)):
+        async with host.running(intervals=BEATING):
             await host.link.wait_for_reports("heartbeat", 5)
 
     async def test_a_peer_with_an_invalid_name_is_left_out_of_hello(self, host, monkeypatch):

@@ -57,6 +57,18 @@ def test_a_goal_is_reached_not_reached_or_not_measured():
     assert found["peak memory of the lane under 150 MB in every case"] == ("52 MB", "reached")
 
 
+def test_a_goal_of_a_line_is_a_share_of_what_the_line_can_carry():
+    """256 MiB in 12 s are 179 of 200 Mbit/s; in 14 s they are 153."""
+    runs = [run("lane", 12.0, "line-lossy"), run("lane", 14.0, "line-bad"), run("rsync", 300.0, "line-lossy")]
+    found = {
+        one.goal: (one.found, one.word)
+        for one in goal_results(results_of(runs, dict.fromkeys(("line-lossy", "line-bad"), (1, GIB // 4))))
+    }
+    assert found["line-lossy: at least 85 % of 200 Mbit/s"] == ("89 %", "reached")
+    assert found["line-bad: at least 85 % of 200 Mbit/s"] == ("77 %", "**not reached**")
+    assert found["line-lossy, memory: at least 20.0 × rsync"] == ("25.00 × (rsync)", "reached")
+
+
 def test_the_table_has_ratios_and_reasons():
     told = report(results(), goal_results(results()), {"kernel": "6.1"})
     assert "| **lane** | 5.00 | 4.00–9.00 | 819 |  | 2.20 × | 1.20 × |" in told

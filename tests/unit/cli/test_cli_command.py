@@ -11,7 +11,7 @@ from typing import get_args
 
 import pytest
 
-from agent.cli import text
+from agent.cli import output, text
 from agent.cli.commands import cp
 from agent.cli.errors import MEANING, CliError, Exit, exit_code
 from events.options import Options
@@ -54,6 +54,36 @@ def test_help_shows_the_help_of_any_command(run: Run) -> None:
     assert run("help", "agents", "enroll").out == run("agents", "enroll", "--help").out
     assert run("help").out.startswith("Usage: crosshaul [OPTIONS] COMMAND")
     assert run("help", "frobnicate").code == Exit.USAGE
+
+
+def test_the_manual_has_every_command_option_and_exit_code(run: Run) -> None:
+    page = run("help", "--man").out
+    plain = page.replace("\\-", "-")
+    for path in ("cp", "agents", "agents enroll", "agents updates show", "agent register", "policies put"):
+        assert f'\n.SS "crosshaul {path} [OPTIONS]' in plain, path
+    assert "\n.B --delete-extra\n" in plain
+    assert "raw itself, as /archive/raw" in plain
+    for code in Exit:
+        assert f"\n.B {code.value}\n" in plain
+    requests = {line.split()[0] for line in page.splitlines() if line.startswith((".", "'"))}
+    assert requests == {".TH", ".SH", ".SS", ".PP", ".TP", ".B", ".nf", ".fi"}, "no text is a request of roff"
+    assert "\\" not in re.sub(r"\\[-e&]|\\\(dq", "", page), "every backslash is an escape"
+
+
+def test_help_fits_80_columns(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = run("--help").out.splitlines()
+    assert max(map(len, shown)) <= 80
+    assert not [line for line in shown if line.endswith("...") and not line.startswith("Usage")]
+
+
+def test_a_command_in_advice_is_not_broken_by_a_narrow_terminal() -> None:
+    command = "`crosshaul show k3v9q0d7m2x8c5n1b6za -w`"
+    assert output.wrapped(f"To see how it goes on use {command}; or leave it.", 44).splitlines() == [
+        "To see how it goes on use",
+        f"{command}; or",
+        "leave it.",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,14 @@ class TestCheck:
         assert told.count("my-media\n") == 1
         assert "\nnot-there\n  Not usable: there is no bucket of this name.\n" in told
 
+    def test_an_encryption_rule_may_name_no_default(self, s3, monkeypatch, capsys):
+        """Such a rule only switches bucket keys on, which moto does not store: S3 encrypts as without it."""
+        rule = "<Rule><BucketKeyEnabled>true</BucketKeyEnabled></Rule>"
+        stored = f"<ServerSideEncryptionConfiguration>{rule}</ServerSideEncryptionConfiguration>"
+        monkeypatch.setattr(S3Response, "get_bucket_encryption", lambda _: (200, {}, stored))
+        assert run("check", NAME) == BucketExit.NOT_READY, "usable; EventBridge is off"
+        assert "Not usable" not in capsys.readouterr().out
+
     def test_a_bucket_without_owner_enforced_gets_a_note(self, s3, capsys):
         s3.delete_bucket_ownership_controls(Bucket=NAME)
         assert run("check", NAME) == BucketExit.NOT_READY

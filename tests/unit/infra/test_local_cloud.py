@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -204,6 +205,20 @@ def test_the_units_are_hardened_as_the_guide_says(unit: str, most: int) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(("result", "stays"), [("success", True), ("exit-code", False), ("signal", False)])
+def test_an_updater_that_fails_leaves_no_order_that_starts_it_again(
+    tmp_path: Path, result: str, stays: bool
+) -> None:
+    """With a damaged agent.toml it would never get to delete the order. One that came meanwhile stays."""
+    order = tmp_path / "update-request"
+    order.touch()
+    unit = (REPOSITORY / "agent/crosshaul-update.service").read_text()
+    [line] = re.findall("^ExecStopPost=(.*)$", unit, re.MULTILINE)
+    command = shlex.split(line.replace("/var/lib/crosshaul/update-request", str(order)))
+    subprocess.run(command, env={"SERVICE_RESULT": result, "PATH": os.environ["PATH"]}, check=True)
+    assert order.exists() == stays
 
 
 def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:

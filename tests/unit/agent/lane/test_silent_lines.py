@@ -10,7 +10,7 @@ from agent.files.digests import RANGE_BYTES
 from agent.lane import request_handler
 from agent.lane.client import LaneClient
 from agent.lane.silence import CHECKS_PER_TIMEOUT, SilenceWatch
-from agent.lane.source import STREAMS_WITHOUT_BBR, initial_streams
+from agent.lane.source import FAR_STREAMS, FAR_STREAMS_WITHOUT_BBR, initial_streams
 from infra.local.demo_files import MIB, write_random
 from tests.support.hosts import Hosts, with_lane_limits
 from tests.support.silence import cut
@@ -147,18 +147,18 @@ async def test_the_source_s_algorithm_is_reported(lane_hosts, monkeypatch, said,
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "round_trip_s", "more"),
+    ("algorithm", "is_far", "streams"),
     [
-        ("bbr", 0.1, False),
-        ("cubic", 0.1, True),
-        (None, 0.1, True),
-        ("cubic", 0.001, False),
-        (None, None, False),
+        ("bbr", True, FAR_STREAMS),
+        ("cubic", True, FAR_STREAMS_WITHOUT_BBR),
+        (None, True, FAR_STREAMS_WITHOUT_BBR),
+        ("cubic", False, 2),
+        (None, False, 2),
     ],
 )
-def test_a_long_line_without_bbr_begins_with_more_connections(monkeypatch, algorithm, round_trip_s, more):
+def test_a_long_line_begins_with_more_connections(monkeypatch, algorithm, is_far, streams):
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    assert initial_streams(algorithm, round_trip_s) == (STREAMS_WITHOUT_BBR if more else 2)
+    assert initial_streams(algorithm, is_far=is_far) == streams
 
 
 def test_a_connection_that_is_not_tcp_is_left_alone():

@@ -1,6 +1,7 @@
 """Bandwidth limits by time of day, sharing by priority, the semaphore, and the worker pool."""
 
 import asyncio
+import math
 import threading
 import time
 from collections import Counter
@@ -140,8 +141,11 @@ class FakeNetwork:
             self.peak = max(self.peak, self.working)
             self.changed.notify_all()
 
-    def moved(self) -> int:
-        """Return the bytes moved, once all started workers are running."""
+    bytes_left = math.inf
+
+    @property
+    def bytes_moved(self) -> int:
+        """The bytes moved, once all started workers are running."""
         with self.changed:
             all_run = lambda: self.over.is_set() or self.working >= running_workers()  # noqa: E731
             assert self.changed.wait_for(all_run, HANG_TIMEOUT_S)
@@ -161,7 +165,7 @@ def running_workers() -> int:
 def test_pool_grows_only_while_throughput_grows(monkeypatch, most: int, settles: int) -> None:
     pipe = FakeNetwork(1_000_000, most)
     monkeypatch.setattr(worker_pool, "time", pipe)
-    crowd = WorkerPool(pipe.fetch, pipe.moved, 2, worker_pool.MAX_WORKERS, sample_s=0.01)
+    crowd = WorkerPool(pipe.fetch, pipe, 2, worker_pool.MAX_WORKERS, sample_s=0.01)
     crowd.spawn_workers()
     with pipe.changed:
         assert pipe.changed.wait_for(lambda: pipe.peak > 2 and pipe.working == settles, HANG_TIMEOUT_S)

@@ -7,27 +7,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.files import kept_times
-from agent.files.kept_times import KeptTimes
+from agent.files.kept_times import KeptTimes, Rounding
 from tests.support.hosts import ways
 
 S = 10**9
+UNITS = [1, 100, 1000, 10**6, 10**7, S, 2 * S]
 YEAR_2038, YEAR_2300 = 2**31 * S - S, 10_413_792_000 * S
 
 
-def keep_only(monkeypatch, unit: int, first: int = -(2**31) * S, last: int = 2**33 * S) -> None:
+def keep_only(
+    monkeypatch, unit: int, first: int = -(2**31) * S, last: int = 2**33 * S, rounding: Rounding = "down"
+) -> None:
     """Let the kernel keep of a time only this, as another file system would."""
-    utime, disk = os.utime, KeptTimes(unit, first, last)
+    utime, disk = os.utime, KeptTimes(unit, first, last, rounding)
     monkeypatch.setattr(os, "utime", lambda file, ns: utime(file, ns=tuple(map(disk.kept, ns))))
 
 
 @ways
-@pytest.mark.parametrize("unit", [1, 100, 1000, 10**6, 10**7, S, 2 * S])
-async def test_second_run_sends_nothing(hosts, way, unit, monkeypatch):
+@pytest.mark.parametrize(
+    ("unit", "rounding"),
+    [(unit, "down") for unit in UNITS] + [(100, "up"), (10**7, "nearest"), (S, "nearest"), (2 * S, "up")],
+)
+async def test_second_run_sends_nothing(hosts, way, unit, rounding, monkeypatch):
     for name, mtime in (("odd", 1_700_000_001 * S + 123_456_789), ("even", 1_700_000_002 * S + 987_654_321)):
         (hosts.data / name).write_text("content")
         os.utime(hosts.data / name, ns=(mtime, mtime))
     (hosts.data / "twin").hardlink_to(hosts.data / "odd")
-    keep_only(monkeypatch, unit)
+    keep_only(monkeypatch, unit, rounding=rounding)
     await hosts.move(getattr(hosts, way)("/data/", "/archive/"))
     assert (hosts.archive / "twin").samefile(hosts.archive / "odd")
     previewed = (await hosts.move(getattr(hosts, way)("/data/", "/archive/", dry_run=True))).preview
@@ -80,12 +86,27 @@ async def test_files_are_probed_where_nothing_can_be_written_without_a_name(host
     assert [path.name for path in hosts.archive.iterdir()] == ["a"]
 
 
-@given(unit=st.sampled_from([1, 100, 1000, 10**6, 10**7, S, 2 * S]), mtime=st.integers(-(2**62), 2**62))
-def test_what_a_probe_finds_out_predicts_what_is_kept(unit, mtime, tmp_path_factory):
+@ways
+async def test_hard_links_arrive_where_nobody_understands_the_clock(hosts, way, monkeypatch):
+    """The second name was reported as a link to a file that is missing, and the hop failed at every retry."""
+    (hosts.data / "a").write_text("content")
+    os.utime(hosts.data / "a", ns=(10**18 + 7 * S, 10**18 + 7 * S))
+    (hosts.data / "twin").hardlink_to(hosts.data / "a")
+    keep_only(monkeypatch, 60 * S)
+    await hosts.move(getattr(hosts, way)("/data/", "/archive/"))
+    assert (hosts.archive / "twin").samefile(hosts.archive / "a")
+
+
+@given(
+    unit=st.sampled_from(UNITS),
+    rounding=st.sampled_from(["down", "nearest", "up"]),
+    mtime=st.integers(-(2**62), 2**62),
+)
+def test_what_a_probe_finds_out_predicts_what_is_kept(unit, rounding, mtime, tmp_path_factory):
     file = tmp_path_factory.mktemp("disk") / "file"
     file.touch()
     with pytest.MonkeyPatch.context() as patch, file.open("rb+") as opened:
-        keep_only(patch, unit, last=YEAR_2038)
+        keep_only(patch, unit, last=YEAR_2038, rounding=rounding)
         found = kept_times.probe(opened.fileno())
         os.utime(opened.fileno(), ns=(mtime, mtime))
     assert found is not None

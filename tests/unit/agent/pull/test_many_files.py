@@ -15,7 +15,7 @@ MAX_MEMORY_BYTES = 150 * MIB
 
 def test_hundred_thousand_files_in_bounded_memory(tmp_path):
     command = [sys.executable, "-m", "tests.support.many_files", tmp_path, str(COUNT)]
-    process = subprocess.run(command, capture_output=True, text=True, timeout=5 * HANG_TIMEOUT_S, check=False)
+    process = subprocess.run(command, capture_output=True, text=True, timeout=HANG_TIMEOUT_S, check=False)
     assert process.returncode == 0, process.stderr
     found = json.loads(process.stdout)
     assert (found["files"], found["unchanged"]) == (COUNT, COUNT)

@@ -13,6 +13,7 @@ import pytest
 
 from agent.backoff import Backoff
 from agent.files.paths import PARTIAL_PREFIX
+from agent.lane.limits import LaneLimits
 from agent.pull.limits import PullLimits
 from infra.local.demo_files import MIB, differences, listing
 from tests.support.hosts import Hosts
@@ -54,6 +55,7 @@ async def one(hosts: Hosts, seed: int) -> None:
     dice = random.Random(seed)
     random_tree(hosts.data / str(seed), dice)
     size = sum(path.stat().st_size for path in (hosts.data / str(seed)).rglob("*") if is_final_file(path))
+    hosts.destination_server.limits = LaneLimits(long_round_trip_s=dice.choice([0.0, 1.0]))
     order = hosts.order(f"/data/{seed}/", f"/archive/{seed}/", streams=dice.choice([1, 2, 4]))
     for _ in range(dice.randrange(1, 4)):
         hosts.proxy.cut_after = hosts.proxy.passed + dice.randrange(3 * MIB)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import RootConfig
+from agent.files import same_place
 from agent.files.same_place import identity_of
 from agent.lane import requests
 from agent.lane.request_handler import HopRequestHandler
@@ -265,6 +266,32 @@ class TestDryRunOfHosts:
             assert (await shared.fails(order)).problem.code == "same-place"
         else:
             assert (await shared.move(order)).preview is not None
+
+
+class TestDryRunOfContainers:
+    """Two containers share a disk and a kernel, and each shows another file as what the kernel has drawn."""
+
+    @pytest.fixture(autouse=True)
+    def kernel_is_read_anew(self):
+        same_place._kernel.cache_clear()
+        yield
+        same_place._kernel.cache_clear()
+
+    async def test_the_same_place_is_found_out(self, shared, tmp_path, monkeypatch):
+        """The link stands for a mount: what is there is of another file system than its directory."""
+
+        def of_other_container(directory: int) -> str:
+            identity = identity_of(directory)
+            tells_kernel = identity.count("-") == 2
+            return identity[:-32] + "0" * 32 if tells_kernel else identity
+
+        mounted = tmp_path / "boot_id"
+        mounted.symlink_to(same_place._BOOT_ID)
+        monkeypatch.setattr(same_place, "_BOOT_ID", mounted)
+        monkeypatch.setattr("agent.pull.sync_pass.identity_of", of_other_container)
+        fill(shared.data, a="a")
+        error = await shared.fails(shared.order("/data/", "/archive/", dry_run=True))
+        assert error.problem.code == "same-place"
 
 
 class TestEqualSizeAndTime:

@@ -73,6 +73,10 @@ class SiteHandler(BaseHTTPRequestHandler):
     def _answer(self, status: int, content: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
+        self.send_header(
+            "Content-Type", "text/html" if self.path.endswith("/") else "application/octet-stream"
+        )
+        self.send_header("Cache-Control", "max-age=31536000")  # as a package registry says of wheels
         self.end_headers()
         self.wfile.write(content)
 
@@ -116,6 +120,16 @@ def enroll(site: Site) -> tuple[str, str]:
     return view["command"], view["token"]
 
 
+def serve_wheels(site: Site, root: ChrootHost) -> dict[str, str]:
+    """Serve the wheels of the root as a package registry does; return the environment that pip needs."""
+    wheels = list((root.folder / "srv/wheels").iterdir())
+    links = "".join(f'<a href="/wheels/{wheel.name}">{wheel.name}</a><br>' for wheel in wheels)
+    site.files |= {f"wheels/{wheel.name}": wheel.read_bytes() for wheel in wheels}
+    site.files |= {f"simple/{name}/": f"<!DOCTYPE html>{links}".encode() for name in PINNED}
+    # pip caches what comes by HTTPS or from a trusted host.
+    return {"PIP_INDEX_URL": f"http://127.0.0.1:{site.server_port}/simple/", "PIP_TRUSTED_HOST": "127.0.0.1"}
+
+
 def order(site: Site, kit: Kit, **changes: str) -> UpdateAgent:
     """Return the control plane's order of a published kit."""
     published = adapters.installer_store().get(kit.version)
@@ -132,7 +146,7 @@ def own_files(root: ChrootHost) -> list[str]:
 def test_a_server_joins_with_its_command_once_and_uninstalls_completely(site, root):
     publish(site, root.wheels([name for name in PINNED if name not in RUNTIME_ONLY]))
     command, token = enroll(site)
-    env = {"CROSSHAUL_TOKEN": token, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/srv/wheels"}
+    env = {"CROSSHAUL_TOKEN": token, **serve_wheels(site, root)}
     before = root.files()
 
     dry_run = root.run(f"{command} --dry-run", **env)
@@ -167,6 +181,9 @@ def test_a_server_joins_with_its_command_once_and_uninstalls_completely(site, ro
     assert root.files() == after
 
     (root.folder / "data/file").write_text("mine")
+    for path in ("etc/modules-load.d/crosshaul.conf", "etc/sysctl.d/60-crosshaul.conf"):
+        (root.folder / path).parent.mkdir(exist_ok=True)
+        (root.folder / path).write_text("as the installer's hint about BBR says\n")
     uninstall_dry_run = root.run("bash /opt/crosshaul/install.sh uninstall --dry-run")
     assert "would: remove /opt/crosshaul" in uninstall_dry_run.stderr
     assert own_files(root)
@@ -174,7 +191,8 @@ def test_a_server_joins_with_its_command_once_and_uninstalls_completely(site, ro
     assert uninstalled.returncode == 0, uninstalled.stderr
     assert own_files(root) == []
     left = {path for path in root.files() if path not in before}
-    assert {path for path in left if not path.startswith(("etc/", "root/", "var/"))} == {"data/file"}
+    of_useradd = {".pwd.lock", *(f"{name}-" for name in ("passwd", "group", "shadow", "gshadow"))}
+    assert left - {f"etc/{name}" for name in of_useradd} == {"data/file", "root/crosshaul-install.sh"}
     assert "crosshaul" not in (root.folder / "etc/passwd").read_text()
 
 

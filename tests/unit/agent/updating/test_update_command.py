@@ -160,5 +160,6 @@ def test_a_failed_installation_is_reported_with_its_output(host, script_url):
         install(nowhere, signed(nowhere))
 
 
-def test_a_service_that_does_not_start_does_not_stop_the_updater():
-    restarter("false")()
+@pytest.mark.parametrize("start", ["false", "sleep 3600"])
+def test_a_service_that_does_not_start_does_not_stop_the_updater(start):
+    restarter(start, timeout_s=0.1)()

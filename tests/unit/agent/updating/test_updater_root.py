@@ -74,6 +74,24 @@ def test_the_updater_executes_signed_orders_only(host, case):
     assert not host.notes.request.exists()
 
 
+@pytest.mark.parametrize("step", ["request", "verdict"])
+def test_a_directory_in_place_of_a_file_stops_no_update(host, tmp_path, step):
+    """The agent's account is in a stranger's hands, and shall not keep the host at a version with a hole."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").touch()
+    in_the_way = getattr(host.notes, step)
+    (in_the_way / "full").mkdir(parents=True)
+    (in_the_way / "link").symlink_to(outside)
+    if step == "request":
+        host.update()
+        assert not in_the_way.exists()
+    host.ask_for("2.0.0")
+    host.update()
+    assert (host.running, host.record.step) == ("2.0.0", "kept")
+    assert (outside / "kept").exists()
+
+
 def test_new_keys_are_pinned_if_a_pinned_key_has_signed_them(host):
     first, second = host.signer, Signer("key-2")
     host.show(Signer().envelope(trust(second)))

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from events.reports import Heartbeat
+from events.states import AgentStatus
 from lambdas import adapters, wiring
 from lambdas.agents.service import MAX_RUN_TIME
 from lambdas.domain.agent import SILENT_AFTER
@@ -29,7 +31,7 @@ def site(clock, here):
 
 
 def online():
-    return set(adapters.agent_store().silent(adapters.clock(), 10_000))
+    return set(adapters.agent_store().silent(adapters.clock() + timedelta(days=1), 10_000))
 
 
 def test_a_whole_site_that_loses_its_line_is_silent_with_the_next_run(clock, site):
@@ -88,6 +90,21 @@ def test_a_run_ends_before_the_next_one_begins(clock, site):
         assert 10 <= len(told) < SITE
         wiring.agent_service().mark_silent_agents(told.append)
     assert {event.agent_id for event in told} == set(site), "the next run marks the rest"
+
+
+def test_an_idle_agent_is_silent_when_its_own_promise_is_broken(clock, here):
+    here.join("server-b")
+    service = wiring.agent_service()
+    service.heartbeat("server-b", Heartbeat(at=clock.now, roots=(), next_within_s=300))
+    told = []
+    for _ in range(2):
+        clock.now += timedelta(minutes=5)
+        service.mark_silent_agents(told.append)
+        assert service.view("server-b").status == AgentStatus.ONLINE, "one heartbeat may be lost"
+    clock.now += timedelta(seconds=31)
+    service.mark_silent_agents(told.append)
+    assert [event.agent_id for event in told] == ["server-b"]
+    assert service.view("server-b").status == AgentStatus.LATE
 
 
 def test_what_is_not_due_is_not_marked(clock, site):

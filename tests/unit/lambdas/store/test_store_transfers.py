@@ -255,10 +255,8 @@ def test_lists_with_and_without_dry_runs_fill_their_pages(store):
     assert everything(window(dry_run=True)) == rehearsals
     assert everything(window(dry_run=False)) == everything(window(agent_id="b", dry_run=False)) == real
     page, following = list_transfers(window(dry_run=False, limit=2), None)
-    assert page == ()
-    assert following, "so often is enough for one answer"
-    page, _ = list_transfers(window(dry_run=False, limit=2), following)
     assert [summary.transfer_id for summary in page] == real[:2]
+    assert following
 
 
 def test_a_list_shows_the_progress_of_now(store):
@@ -284,6 +282,7 @@ def test_infra_reads_the_tables_keys_and_indexes_from_the_rows():
         "by_attention",
         "by_agent",
         "by_template",
+        "by_term",
         "due",
         "carrying",
         "serving",

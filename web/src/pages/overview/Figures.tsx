@@ -33,10 +33,10 @@ export function Figures({ agents, running, queued, speed, totals }: Props) {
           </Link>
         </Figure>
         <Figure label={labels.today} under={totals && transfersText(totals.today)}>
-          <Big>{totals ? bytes(totals.today.bytes_moved) : "–"}</Big>
+          <Big>{totals ? bytes(totals.today.bytes_arrived) : "–"}</Big>
         </Figure>
         <Figure label={labels.month} under={totals && <Success month={totals.month} />}>
-          <Big>{totals ? bytes(totals.month.bytes_moved) : "–"}</Big>
+          <Big>{totals ? bytes(totals.month.bytes_arrived) : "–"}</Big>
         </Figure>
       </ColumnLayout>
     </Container>
@@ -104,21 +104,15 @@ function Success({ month }: { month: TransferTotals }) {
   const labels = t().overview;
   const ended = month.succeeded + month.failed;
   const rate = ended ? `${Math.floor((month.succeeded / ended) * 100)} %` : "";
-  return (
-    <>
-      {ended ? (
-        <span title={labels.success}>
-          <strong>{rate}</strong>: {labels.successOf(count(month.succeeded), count(ended))}
-        </span>
-      ) : (
-        labels.noneEnded
-      )}
-      {!month.complete && ` (${labels.newestOnly(count(month.transfers))})`}
-    </>
+  return ended ? (
+    <span title={labels.success}>
+      <strong>{rate}</strong>: {labels.successOf(count(month.succeeded), count(ended))}
+    </span>
+  ) : (
+    labels.noneEnded
   );
 }
 
-function transfersText(tally: TransferTotals): string {
-  const text = t().overview.transfers(tally.transfers, count(tally.transfers));
-  return tally.complete ? text : `${text} (${t().overview.newestOnly(count(tally.transfers))})`;
+function transfersText({ transfers }: TransferTotals): string {
+  return t().overview.transfers(transfers, count(transfers));
 }

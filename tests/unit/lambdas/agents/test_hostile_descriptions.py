@@ -1,0 +1,83 @@
+"""An agent that describes itself at great length is listed, and so are all others."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from events.reports import MAX_REMOTES, MAX_ROOTS
+from lambdas import adapters, on_report, wiring
+from lambdas.domain.agent import with_heartbeat, with_hello
+from lambdas.store import agent_rows as rows
+from lambdas.store.agent_rows import AgentRow
+from tests.support.fakes import MORNING, an_agent
+
+MESSAGE_BYTES = 128 * 1024
+"""What AWS IoT Core takes in one message."""
+ITEM_BYTES = 400_000
+"""What DynamoDB takes in one item, and a little less."""
+ANSWER_BYTES = 6 * 1024 * 1024
+"""What Lambda returns."""
+ROOT = {"path": "/", "access": "ro"}
+HELLO = {
+    "kind": "hello",
+    "at": MORNING.isoformat(),
+    "version": "1",
+    "hostname": "h",
+    "capabilities": {},
+    "endpoints": [],
+    "lane_certificate": "PEM",
+    "roots": [],
+}
+
+
+def heard(report):
+    """Return the report as the function reads it from the broker, or None if it is dropped."""
+    assert len(json.dumps(report)) <= MESSAGE_BYTES
+    event = {"thing": adapters.topics().thing("server-b"), "report": report}
+    message = on_report.read(event)
+    return message and message.report
+
+
+@pytest.mark.parametrize(
+    "grown",
+    [
+        {"roots": [ROOT] * (MAX_ROOTS + 1)},
+        {"capabilities": {"remotes": [{"name": "r", "access": "ro"}] * (MAX_REMOTES + 1)}},
+        {"capabilities": {"movers": ["lane"] * 17}},
+        {"version": "1" * 65},
+    ],
+    ids=["roots", "remotes", "movers", "version"],
+)
+def test_what_no_host_has_is_dropped(here, grown):
+    assert heard(HELLO) is not None
+    assert heard({**HELLO, **grown}) is None
+
+
+def test_the_largest_messages_fit_into_a_row(here):
+    """Each list is as long as may be, and of entries that grow when they are stored; texts fill the rest."""
+    text = "\u00e4" * 9_000  # six bytes each in the message
+    hello = heard({**HELLO, "hostname": text, "ip_address": text, "roots": [ROOT] * MAX_ROOTS})
+    problem = {"code": "x", "message": "\x01" * 1_000}
+    beat = heard(
+        {"kind": "heartbeat", "at": HELLO["at"], "roots": [ROOT] * MAX_ROOTS, "problems": [problem] * 16}
+    )
+    agent = with_heartbeat(with_hello(an_agent("server-b"), hello, MORNING, MORNING), beat, MORNING, MORNING)
+    row = rows.agent_row(agent, "hash").to_dynamodb_dict()
+    assert len(json.dumps(row, ensure_ascii=False).encode()) < ITEM_BYTES
+
+
+def test_a_page_of_agents_that_say_much_can_be_answered_and_none_is_left_out(here):
+    adapters.agent_store()
+    names = [f"server-{number:02}" for number in range(40)]
+    with AgentRow.batch_write() as batch:
+        for name in names:
+            batch.save(rows.agent_row(replace(an_agent(name), hostname='"' * 100_000), "hash"))
+    listed, after, pages = [], None, 0
+    while pages == 0 or after:
+        page = wiring.agent_service().list_agents(500, after)
+        assert len(json.dumps({"body": page.model_dump_json()})) < ANSWER_BYTES
+        listed += [agent.agent_id for agent in page.agents]
+        after, pages = page.next, pages + 1
+    assert listed == names
+    assert 1 < pages < len(names)
