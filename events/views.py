@@ -321,8 +321,6 @@ class TransferView(TransferSummary):
 
     options: OrderedOptions
     approval: Approval | None = None
-    size: Bytes | None = None
-    """Size of what is moved, as far as it is known: as listed by a hop, or that of a template's objects."""
     real_start: StartDecision | None = None
     """For a dry run: the decision about the same transfer without `dry_run`, as of the request."""
     hops: tuple[HopView, ...]
