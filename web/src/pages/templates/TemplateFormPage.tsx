@@ -27,6 +27,7 @@ import { invalidFields, TEMPLATE_ENDS } from "../../model/options";
 import { go, href } from "../../router";
 import { mayAct } from "../../session/claims";
 import type { Template, TemplateRequest } from "../../types";
+import { BrowseTrigger } from "./BrowseTrigger";
 import { Runs } from "./Runs";
 import { EMPTY, requestOf, templateLike } from "./request";
 import { TemplateTester } from "./TemplateTester";
@@ -204,7 +205,22 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
                     </Toggle>
                   </SpaceBetween>
                 </Container>
-                <Container header={<Header variant="h2">{t().template.trigger}</Header>}>
+                <Container
+                  header={
+                    <Header
+                      variant="h2"
+                      actions={
+                        <BrowseTrigger
+                          bucket={draft.trigger.bucket}
+                          prefix={draft.trigger.prefix ?? ""}
+                          onChoose={setTrigger}
+                        />
+                      }
+                    >
+                      {t().template.trigger}
+                    </Header>
+                  }
+                >
                   <SpaceBetween size="l">
                     <FormField label={t().template.bucket} errorText={errorFor("bucket", "trigger.bucket")}>
                       <Input
