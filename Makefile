@@ -2,6 +2,7 @@
 # make test          install what the tests need and run all of them
 # make e2e           run the twelve stories that accept a deployment: in the embedded cloud, or with STAGE=trial
 # make bench         compare the lane with rsync, scp, rclone, Syncthing and others   (ARGS="--scale 0.1 --case small")
+# make vm            try installer, units, updater and uninstaller in virtual machines with systemd   (ARGS="--family trixie")
 # make lint          run ruff, mypy, import-linter, the check for banned words and the console's checks
 # make audit         check every dependency for known vulnerabilities (asks the registries) and its license
 # make licences      check licenses only; fails if a shipped package has one that is not allowed
@@ -18,7 +19,7 @@ STAGE ?=
 # Three workers run end-to-end tests, which mostly wait (tests/support/scheduling.py), and two only others.
 WORKERS ?= $(shell echo $$(($$(nproc) + 3)))
 
-.PHONY: demo test e2e bench lint audit licences format wire locks clean
+.PHONY: demo test e2e bench vm lint audit licences format wire locks clean
 
 demo:
 	@$(SETUP) env cloud node web
@@ -36,6 +37,10 @@ e2e:
 bench:
 	@$(SETUP) env cloud node web bench
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+vm:
+	@$(SETUP) env cloud node web vm
+	@$(BIN)/python -m tests.vm $(ARGS)
 
 lint:
 	@$(SETUP) env node web

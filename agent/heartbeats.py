@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from agent.hops.attempt import AttemptIntervals
 from events.reports import Heartbeat, RootState
 
-_TOLD_ONCE = ("reached", "trusts", "pinned", "api_url")
+_ONE_TIME = ("reached", "trusts", "pinned", "api_url")
 _NO_TIME = datetime.fromtimestamp(0, UTC)
 
 
@@ -37,7 +37,12 @@ class HeartbeatPace:
     def is_due(self, heartbeat: Heartbeat) -> bool:
         """Return whether to send this one: the next occasion is an interval later."""
         last, intervals = self._last, self._intervals
-        if last is None or heartbeat.running or _is_told_once(heartbeat) or _state(heartbeat) != _state(last):
+        if (
+            last is None
+            or heartbeat.running
+            or _has_one_time_news(heartbeat)
+            or _state(heartbeat) != _state(last)
+        ):
             return True
         return self._clock() - self._last_at + intervals.heartbeat > intervals.idle_heartbeat
 
@@ -45,15 +50,15 @@ class HeartbeatPace:
         self._last, self._last_at = heartbeat, self._clock()
 
 
-def _is_told_once(heartbeat: Heartbeat) -> bool:
-    """Return whether it tells something that only one heartbeat does."""
-    return any(getattr(heartbeat, name) is not None for name in _TOLD_ONCE)
+def _has_one_time_news(heartbeat: Heartbeat) -> bool:
+    """Return whether it reports something that only one heartbeat does."""
+    return any(getattr(heartbeat, name) is not None for name in _ONE_TIME)
 
 
 def _state(heartbeat: Heartbeat) -> Heartbeat:
-    """Return what every heartbeat tells, as far as a change of it is worth a message."""
+    """Return what every heartbeat reports, as far as a change of it is worth a message."""
     roots = tuple(_roughly(root) for root in heartbeat.roots)
-    left_out = dict.fromkeys((*_TOLD_ONCE, "load"))
+    left_out = dict.fromkeys((*_ONE_TIME, "load"))
     return heartbeat.model_copy(update={**left_out, "at": _NO_TIME, "roots": roots})
 
 

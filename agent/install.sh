@@ -382,6 +382,7 @@ uninstall() {
       ! systemd_runs || systemctl disable --quiet --now crosshaul-update.path crosshaul-update crosshaul-agent
       rm -f "$wants"/crosshaul-{agent,update}.service "$wants/crosshaul-update.path"
       rm -f "$unit" "$units"/crosshaul-update.{service,path}
+      rm -rf "$unit.d" "$units"/crosshaul-update.{service,path}.d
       ! systemd_runs || systemctl daemon-reload
       # systemd remembers a unit that has failed, even without its file; it knows none of the others any more.
       ! systemd_runs || systemctl reset-failed crosshaul-agent crosshaul-update crosshaul-update.path 2>/dev/null || true

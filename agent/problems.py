@@ -8,7 +8,7 @@ of one.
 from dataclasses import replace
 
 from events import reports
-from events.problem_type import ProblemType, catalogue
+from events.problem_type import ProblemType, catalogue, wordings
 
 # --- files and names ---
 
@@ -18,18 +18,27 @@ SOURCE_MISSING = ProblemType(
     message="{path} does not exist.",
     advice="Check the path.",
 )
-S3_SOURCE_MISSING = replace(SOURCE_MISSING, advice="Check the bucket and the prefix.")
-S3_BUCKET_MISSING = replace(
-    SOURCE_MISSING, message="The bucket of {path} does not exist.", advice="Check the name of the bucket."
+S3_SOURCE_MISSING = replace(
+    SOURCE_MISSING, wording="s3-source-missing", advice="Check the bucket and the prefix."
 )
-REMOTE_SOURCE_MISSING = replace(SOURCE_MISSING, advice="Check the remote and the path.")
+S3_BUCKET_MISSING = replace(
+    SOURCE_MISSING,
+    wording="s3-bucket-missing",
+    message="The bucket of {path} does not exist.",
+    advice="Check the name of the bucket.",
+)
+REMOTE_SOURCE_MISSING = replace(
+    SOURCE_MISSING, wording="remote-source-missing", advice="Check the remote and the path."
+)
 OBJECTS_MISSING = replace(
     SOURCE_MISSING,
+    wording="objects-missing",
     message="{path} does not exist or is empty.",
     advice="Check bucket and prefix, or remote and path.",
 )
 SELECTED_OBJECT_MISSING = replace(
     SOURCE_MISSING,
+    wording="selected-object-missing",
     message="{path} does not exist any more.",
     advice="None needed if it was deleted on purpose.",
 )
@@ -39,7 +48,7 @@ PATH_MISSING = ProblemType(
     message="{path}: There is no such directory.",
     advice="Check the path.",
 )
-PATH_TOO_LONG = replace(PATH_MISSING, message="{path}: A name in it is too long.")
+PATH_TOO_LONG = replace(PATH_MISSING, wording="path-too-long", message="{path}: A name in it is too long.")
 PERMISSION_DENIED = ProblemType(
     "permission-denied",
     title="The agent's user has no access",
@@ -47,10 +56,14 @@ PERMISSION_DENIED = ProblemType(
     advice="Give that user access to it.",
 )
 SOURCE_PERMISSION_DENIED = replace(
-    PERMISSION_DENIED, message="{path} cannot be read.", advice="Give the source's agent access to it."
+    PERMISSION_DENIED,
+    wording="source-permission-denied",
+    message="{path} cannot be read.",
+    advice="Give the source's agent access to it.",
 )
 EXTRA_FILES_UNPROVEN = replace(
     PERMISSION_DENIED,
+    wording="extra-files-unproven",
     message="All files were transferred, but no extra file was removed: {path} has files that the source "
     "does not have, and the agent cannot rule out that it belongs to the source. {reason}",
     advice="Give the destination's agent write permission there, or exclude the directory with a filter.",
@@ -63,11 +76,13 @@ NOT_READABLE = ProblemType(
 )
 SOURCE_UNREADABLE = replace(
     NOT_READABLE,
+    wording="source-unreadable",
     message="{path} cannot be read at the source.",
     advice="Check the disk of the source's server (dmesg), and whether the path is still that of a file.",
 )
 NOT_READABLE_BY_USER = replace(
     NOT_READABLE,
+    wording="not-readable-by-user",
     message="{path}: The agent is not allowed to read it.",
     advice="Give the agent's user access to it.",
 )
@@ -79,18 +94,21 @@ OUTSIDE_ROOTS = ProblemType(
 )
 PATH_THROUGH_LINK = replace(
     OUTSIDE_ROOTS,
+    wording="path-through-link",
     message="{path} leads through a symbolic link.",
     advice="Use a path without symbolic links. The host's administrator can allow them for a root, with "
     "`links = true` in agent.toml.",
 )
 PATH_LEAVES_ROOT = replace(
     OUTSIDE_ROOTS,
+    wording="path-leaves-root",
     message="{path} leads out of the location or the root, or into a read-only root.",
     advice="Name a path inside one of the agent's roots. Where links are followed, they must not leave the "
     "location.",
 )
 LINK_LEAVES_ROOT = replace(
     OUTSIDE_ROOTS,
+    wording="link-leaves-root",
     message="{path}: A symbolic link leads out of the root.",
     advice="Use a path inside a root.",
 )
@@ -108,11 +126,13 @@ NOT_A_DIRECTORY = ProblemType(
 )
 OBJECT_NOT_A_DIRECTORY = replace(
     NOT_A_DIRECTORY,
+    wording="object-not-a-directory",
     message="{path} is a file, not a directory.",
     advice="Leave out the slash at the end.",
 )
 NOT_BROWSABLE = replace(
     NOT_A_DIRECTORY,
+    wording="not-browsable",
     message="{path}: This is not a directory.",
     advice="Browse its parent directory.",
 )
@@ -130,6 +150,7 @@ SPECIAL_FILE = ProblemType(
 )
 REPLACED_BY_SPECIAL_FILE = replace(
     SPECIAL_FILE,
+    wording="replaced-by-special-file",
     message="{path} was a file when it was listed, and has since been replaced by a directory, a device, a "
     "socket or a FIFO.",
     advice="Transfer it again, or exclude it with --exclude.",
@@ -146,7 +167,9 @@ LINK_LOOP = ProblemType(
     message="{path} is a symbolic link to a directory that contains it.",
     advice="Transfer with --symlinks keep or --symlinks skip.",
 )
-LINKS_IN_A_CIRCLE = replace(LINK_LOOP, message="{path} is a symbolic link that leads back to itself.")
+LINKS_IN_A_CIRCLE = replace(
+    LINK_LOOP, wording="links-in-a-circle", message="{path} is a symbolic link that leads back to itself."
+)
 NAME_TOO_LONG = ProblemType(
     "name-too-long",
     title="A name is too long for the file system",
@@ -161,11 +184,13 @@ FILE_TOO_LARGE = ProblemType(
 )
 LONGER_THAN_TRANSFERRED = replace(
     FILE_TOO_LARGE,
+    wording="longer-than-transferred",
     message="{path} is longer than 64 TiB, or than 32 TiB and to be compared by digest.",
     advice="If it is mostly a hole, shorten it at the source.",
 )
 LISTED_SIZE_TOO_LARGE = replace(
     FILE_TOO_LARGE,
+    wording="listed-size-too-large",
     message="The source lists {path} with {size} bytes, more than any file can have.",
     advice="Check it at the source, or leave it out with --exclude.",
 )
@@ -190,7 +215,7 @@ FILES_FAILED = ProblemType(
     message="{failed} of {total} files failed. First failure: {first}",
     advice="Fix the cause of each failure, then retry: only these files are sent again.",
 )
-FILES_FAILED_WITH_ADVICE = replace(FILES_FAILED, advice="{advice}")
+FILES_FAILED_WITH_ADVICE = replace(FILES_FAILED, wording="files-failed-with-advice", advice="{advice}")
 
 # --- destination ---
 
@@ -203,11 +228,12 @@ DESTINATION_FULL = ProblemType(
 )
 INODES_EXHAUSTED = replace(
     DESTINATION_FULL,
+    wording="inodes-exhausted",
     message="{path} has no inodes left: its file system can hold no further file, whatever its free space.",
     advice="Delete files there that are not needed, many small ones first (`df -i` shows the inodes); the "
     "transfer then continues by itself.",
 )
-QUOTA_EXCEEDED = replace(DESTINATION_FULL, message="{path} is over its quota.")
+QUOTA_EXCEEDED = replace(DESTINATION_FULL, wording="quota-exceeded", message="{path} is over its quota.")
 DESTINATION_READ_ONLY = ProblemType(
     "destination-read-only",
     title="The destination is read-only",
@@ -220,7 +246,11 @@ DESTINATION_EXISTS = ProblemType(
     message="{path} exists already and differs from the source's file.",
     advice="Move it away, or choose another --overwrite.",
 )
-DESTINATION_OBJECT_EXISTS = replace(DESTINATION_EXISTS, message="{path} exists and differs from the source.")
+DESTINATION_OBJECT_EXISTS = replace(
+    DESTINATION_EXISTS,
+    wording="destination-object-exists",
+    message="{path} exists and differs from the source.",
+)
 DESTINATION_CHANGED = ProblemType(
     "destination-changed",
     title="A transferred file is missing at the destination",
@@ -233,9 +263,14 @@ IN_THE_WAY = ProblemType(
     message="{path} already exists and is in the way.",
     advice="Move it away or rename one of the two.",
 )
-FILE_IN_THE_WAY = replace(IN_THE_WAY, message="{obstacle} is not a directory, and a directory belongs there.")
+FILE_IN_THE_WAY = replace(
+    IN_THE_WAY,
+    wording="file-in-the-way",
+    message="{obstacle} is not a directory, and a directory belongs there.",
+)
 FILE_ABOVE_IN_THE_WAY = replace(
     IN_THE_WAY,
+    wording="file-above-in-the-way",
     message="{path} cannot be written: it or a directory above it is needed as a directory, and is a file.",
     advice="Move that file away, or choose another destination.",
 )
@@ -323,7 +358,9 @@ SOURCE_CHANGED = ProblemType(
     title="The file changed while it was being read",
     message="{path} changed while it was being read.",
 )
-CHANGED_SINCE_LISTED = replace(SOURCE_CHANGED, message="{path} has changed since it was listed.")
+CHANGED_SINCE_LISTED = replace(
+    SOURCE_CHANGED, wording="changed-since-listed", message="{path} has changed since it was listed."
+)
 SOURCE_VANISHED = ProblemType(
     "source-vanished",
     title="The file was deleted before it was read",
@@ -338,26 +375,31 @@ SOURCE_KEPT = ProblemType(
 )
 LOCAL_SOURCE_KEPT_CHANGED = replace(
     SOURCE_KEPT,
+    wording="local-source-kept-changed",
     message="{path} changed after it was read, and stays at the source.",
     advice="Transfer it again.",
 )
 SOURCE_KEPT_CHANGED = replace(
     SOURCE_KEPT,
+    wording="source-kept-changed",
     message="{path} changed after it was read and was not deleted at the source.",
     advice="Move it again.",
 )
 SOURCE_KEPT_UNDELETABLE = replace(
     SOURCE_KEPT,
+    wording="source-kept-undeletable",
     message="{path} arrived, but could not be deleted at the source.",
     advice="Give the source's agent write access.",
 )
 OBJECT_KEPT = replace(
     SOURCE_KEPT,
+    wording="object-kept",
     message="{path} arrived, but was not deleted at the source.",
     advice="Delete it with a lifecycle rule of the bucket.",
 )
 DELETION_INTERRUPTED = replace(
     SOURCE_KEPT,
+    wording="deletion-interrupted",
     message="All files were transferred, but not all of them were deleted at {source}: {reason}.",
     advice="The transfer resumes by itself when the source can be reached.",
     retryable=True,
@@ -371,6 +413,7 @@ SAME_PLACE = ProblemType(
 )
 SAME_FILE = replace(
     SAME_PLACE,
+    wording="same-file",
     message="{path} stays at the source: at the destination is the same file, or one in the same "
     "directory under another path.",
     advice="None needed if it belongs there. Otherwise check which links or mounts lead from one to the "
@@ -378,12 +421,14 @@ SAME_FILE = replace(
 )
 SAME_DIRECTORY_TWICE = replace(
     SAME_PLACE,
+    wording="same-directory-twice",
     message="{path} and another directory of the destination are the same directory "
     "under two names, so one file may have replaced another. Nothing was removed.",
     advice="Find the link or mount that connects the two, and move to a destination without it.",
 )
 EXTRA_FILES_IN_SOURCE = replace(
     SAME_PLACE,
+    wording="extra-files-in-source",
     message="Extra files at {destination} are also in the source: both share a directory under two "
     "paths. Nothing was deleted.",
     advice="Leave out delete_extra, or choose locations that share nothing. Check which links or "
@@ -398,6 +443,7 @@ SOURCE_TOO_OLD = ProblemType(
 )
 OWNERS_NOT_REPORTED = replace(
     SOURCE_TOO_OLD,
+    wording="owners-not-reported",
     message="The agent of {source} does not report the owners of its files.",
     advice="Update that agent, or leave out --owner.",
 )
@@ -414,11 +460,13 @@ SOURCE_UNREACHABLE = ProblemType(
 )
 BOTH_SIDES_UNREACHABLE = replace(
     SOURCE_UNREACHABLE,
+    wording="both-sides-unreachable",
     advice="Check that both agents are running, and open the lane port of one host to the other; one "
     "of the two is enough (`crosshaul agent doctor` on both hosts).{log}",
 )
 SOURCE_UNREACHABLE_FOR_CHECK = replace(
     SOURCE_UNREACHABLE,
+    wording="source-unreachable-for-check",
     message="All files were transferred, but no extra file was removed at {destination}: "
     "the agent could not check with {source} that none of them belongs to the source: {reason}.",
     advice="The transfer resumes by itself when the source can be reached.",
@@ -485,6 +533,7 @@ S3_DENIED = ProblemType(
 )
 S3_OBJECT_DENIED = replace(
     S3_DENIED,
+    wording="s3-object-denied",
     message="S3 does not give {path} to this agent: it does not exist any more, or a policy denies it.",
     advice="None needed if it was deleted on purpose; otherwise check the bucket policy.",
 )
@@ -502,6 +551,7 @@ S3_OBJECT_REFUSED = ProblemType(
 )
 S3_OTHER_REGION = replace(
     S3_OBJECT_REFUSED,
+    wording="s3-other-region",
     message="The bucket of {path} is not in the region of the stage.",
     advice="Use a bucket in that region: `python -m infra.buckets check` shows the regions of all.",
 )
@@ -534,6 +584,7 @@ REMOTE_NOT_DESCRIBED = ProblemType(
 )
 RCLONE_CONFIG_MISSING = replace(
     REMOTE_NOT_DESCRIBED,
+    wording="rclone-config-missing",
     message="The rclone configuration of this agent's host does not exist: {file}.",
     advice="Its administrator can create it with `rclone config`, or set rclone_config in agent.toml to "
     "another file.",
@@ -552,6 +603,7 @@ READ_ONLY_REMOTE = ProblemType(
 )
 REMOTE_NOT_WRITABLE = replace(
     READ_ONLY_REMOTE,
+    wording="remote-not-writable",
     message="{path} is on the remote {remote}, which is read-only.",
     advice="Writable remotes: {remotes}.",
 )
@@ -626,6 +678,7 @@ LINK_NOT_FOR_REMOTE = ProblemType(
 COMMAND_MALFORMED = ProblemType("command-malformed", title="The agent does not understand a command")
 COMMAND_NOT_UNDERSTOOD = replace(
     COMMAND_MALFORMED,
+    wording="command-not-understood",
     message="the command is not understood: {reason}",
     advice="update the agent on this host to the control plane's version",
 )
@@ -634,6 +687,7 @@ COMMAND_NOT_TRUSTED = ProblemType(
 )
 COMMAND_KEY_UNKNOWN = replace(
     COMMAND_NOT_TRUSTED,
+    wording="command-key-unknown",
     message="signed with the unknown key {kid}",
     advice="register this agent again if the control plane's signing key was replaced",
 )
@@ -649,6 +703,7 @@ COMMAND_REPLAYED = ProblemType(
 )
 COMMAND_BEFORE_JOURNAL = replace(
     COMMAND_REPLAYED,
+    wording="command-before-journal",
     message="the command was issued at {issued}, before this agent's journal was begun at {created}: it may "
     "have been executed before",
     advice="none needed: the control plane sends again what is still to be done",
@@ -672,6 +727,7 @@ CLOCK_SKEW = ProblemType(
 )
 S3_CLOCK_SKEW = replace(
     CLOCK_SKEW,
+    wording="s3-clock-skew",
     message="S3 rejects requests from this host because its clock is wrong.",
     advice="Set the clock: timedatectl status.",
 )
@@ -715,3 +771,5 @@ API_REFUSED = ProblemType("api-refused", title="The API refused the agent's requ
 
 CATALOGUE = catalogue(globals().values())
 """Code → problem type, with its first words."""
+WORDINGS = wordings(globals().values())
+"""Wording → problem type."""

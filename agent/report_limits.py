@@ -173,6 +173,8 @@ def _clipped(value: Any, limit: int) -> Any:
 def _clip_field(name: str, value: Any, free: tuple[str, ...], limit: int) -> Any:
     if isinstance(value, str):
         return clip_text(value, limit) if name in free else value
+    if name == "parameters":
+        return {key: clip_text(item, limit) for key, item in value.items()}
     if name == "examples":
         return {kind: tuple(clip_text(item, limit) for item in names) for kind, names in value.items()}
     return _clipped(value, limit)

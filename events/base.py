@@ -15,6 +15,8 @@ from pydantic import (
     model_validator,
 )
 
+from events.input_errors import input_error
+
 WIRE = 1
 """Version of the wire. 1 (2026-11): the first."""
 
@@ -39,7 +41,7 @@ def _in_calendar(time: datetime) -> datetime:
     try:
         time.astimezone(UTC)
     except OverflowError:
-        raise ValueError("in UTC this is before the year 1 or after 9999") from None
+        raise input_error("time-beyond-calendar") from None
     return time
 
 
@@ -137,6 +139,9 @@ class Actor(Message):
         return cls(id=name, name=name)
 
 
+WORDING = r"^([a-z][a-z0-9-]*)?$"
+
+
 class Problem(Message):
     """What went wrong, where, and what to do about it, in the words that people read."""
 
@@ -149,3 +154,9 @@ class Problem(Message):
     path: DisplayText | None = None
     retryable: bool = False
     """Whether a later attempt may succeed."""
+    wording: Annotated[str, StringConstraints(pattern=WORDING)] = ""
+    """Which words of the catalogue message and advice are: one code may have several. Empty for a text that
+    is in no catalogue."""
+    parameters: dict[str, DisplayText] = {}
+    """What fills these words, by name, so that programs can put them into another language. `path` is not
+    repeated here."""

@@ -17,6 +17,7 @@ from unicodedata import normalize
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from events.base import MAX_PATH_BYTES, AgentId, Message
+from events.input_errors import input_error
 
 _AGENT = re.compile(r"^(?P<agent>[^/:]+):(?P<path>/.*)$", re.DOTALL)
 _REMOTE = re.compile(r"^(?P<agent>[^/:]+):(?P<remote>[^/:]+):(?P<path>.*)$", re.DOTALL)
@@ -26,13 +27,13 @@ _S3 = re.compile(r"^s3://(?P<bucket>[^/]+)(?:/(?P<prefix>.*))?$", re.DOTALL)
 def clean_path(path: str) -> str:
     """Normalize an absolute path, keeping a trailing slash; raise ValueError if it is not safe."""
     if not path.startswith("/"):
-        raise ValueError("the path must be absolute: start it with /")
+        raise input_error("path-relative")
     if "\0" in path:
-        raise ValueError("the path has a NUL character in it")
+        raise input_error("path-nul")
     if ".." in path.split("/"):
-        raise ValueError("the path has '..' in it: name the directory itself")
+        raise input_error("path-parent")
     if len(path.encode("utf-8", "surrogateescape")) > MAX_PATH_BYTES:
-        raise ValueError(f"the path is longer than {MAX_PATH_BYTES} bytes")
+        raise input_error("path-long", limit=MAX_PATH_BYTES)
     cleaned = "/" + posixpath.normpath(path).lstrip("/")
     ends_open = path.endswith(("/", "/.")) and cleaned != "/"
     return cleaned + "/" if ends_open else cleaned
@@ -41,11 +42,11 @@ def clean_path(path: str) -> str:
 def clean_key(key: str) -> str:
     """Return an object key or prefix as it is; raise ValueError if it is too long or not safe."""
     if len(key.encode("utf-8", "surrogateescape")) > 1024:
-        raise ValueError("an S3 key has at most 1,024 bytes")
+        raise input_error("key-long")
     if ".." in key.split("/"):
-        raise ValueError("the prefix has '..' in it")
+        raise input_error("prefix-parent")
     if key.startswith("/"):  # S3 has such keys, which rclone and a path cannot name
-        raise ValueError("the prefix begins with '/': write s3://bucket/prefix with a single slash")
+        raise input_error("prefix-slash")
     return key
 
 
@@ -119,13 +120,13 @@ def from_text(value: Any) -> Any:
     if value.startswith("s3://"):
         if match := _S3.match(value):
             return {"kind": "s3", "bucket": match["bucket"], "prefix": match["prefix"] or ""}
-        raise ValueError("name the bucket: s3://bucket/prefix")
+        raise input_error("bucket-unnamed")
     if match := _AGENT.match(value):
         return {"kind": "agent", "agent_id": match["agent"], "path": match["path"]}
     if match := _REMOTE.match(value):
         fields = {"agent_id": match["agent"], "remote": match["remote"], "path": match["path"]}
         return {"kind": "remote", **fields}
-    raise ValueError("write a location as agent:/absolute/path, agent:remote:path or s3://bucket/prefix")
+    raise input_error("location-form")
 
 
 Location = Annotated[AgentLocation | S3Location | RemoteLocation, Field(discriminator="kind")]

@@ -14,21 +14,22 @@ from pydantic import (
     model_validator,
 )
 
-from events.base import Request
+from events.base import Request, display_text
 from events.filters import Filters, Globs
+from events.input_errors import input_error
 
 
 def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
-        raise ValueError(f"{name!r} is not a time zone: write one like Europe/Berlin") from error
+        raise input_error("time-zone", name=repr(display_text(name))) from error
     return name
 
 
 def _of_day(clock: time) -> time:
     if clock.tzinfo is not None:
-        raise ValueError("write the time alone, like 08:00, and its time zone in `zone`")
+        raise input_error("time-with-zone")
     return clock
 
 

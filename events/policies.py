@@ -6,12 +6,13 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 
 from events.base import Actor, AgentId, Bytes, Count, Instant, Message, Request, TransferId, Why
+from events.input_errors import input_error
 from events.requests import TemplateId, TransferRequest
 
 
 def _no_route(name: str) -> str:
     if name == "test":
-        raise ValueError("no policy can be called 'test': /policies/test is a route")
+        raise input_error("policy-name-route")
     return name
 
 
@@ -26,7 +27,7 @@ Effect = Literal["allowed", "approval", "refused"]
 
 def _that_policies_can_read(moment: datetime) -> datetime:
     if not 1970 <= moment.year < 9999:
-        raise ValueError("policies can be tested for times between the years 1970 and 9998")
+        raise input_error("policy-test-year")
     return moment
 
 

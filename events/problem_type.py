@@ -7,7 +7,9 @@ import json
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from importlib import import_module
+from string import Formatter
 
 from events.base import Problem
 
@@ -28,6 +30,13 @@ class ProblemType:
     """Whether a later attempt may succeed."""
     status: int | None = None
     """HTTP status of an answer with this problem; None if it is never an answer."""
+    wording: str = ""
+    """Name of this message and advice; empty for the first words of a code, whose name is the code."""
+
+    @property
+    def wording_id(self) -> str:
+        """Name of this message and advice among all rooms: `s3-source-missing`."""
+        return self.wording or self.code
 
     def problem(
         self, *, path: str | None = None, retryable: bool | None = None, **parameters: object
@@ -35,17 +44,26 @@ class ProblemType:
         """Return one occurrence of this problem.
 
         `path` is the path concerned, `retryable` overrides the catalogue, and `parameters` and `path` fill
-        the templates. Raises KeyError if a parameter is missing.
+        the templates. Parameters that no template has are sent for translations, which may need more. Raises
+        KeyError if a parameter is missing.
         """
-        if path is not None:
-            parameters["path"] = path
+        given = {name: str(value) for name, value in parameters.items()}
+        filling = given if path is None else {**given, "path": path}
         return Problem(
             code=self.code,
-            message=self.message.format(**parameters),
-            advice=self.advice.format(**parameters),
+            message=self.message.format(**filling),
+            advice=self.advice.format(**filling),
             path=path,
             retryable=self.retryable if retryable is None else retryable,
+            wording=self.wording_id,
+            parameters={name: value for name, value in given.items() if value or name in self.fields},
         )
+
+    @cached_property
+    def fields(self) -> frozenset[str]:
+        """Names of the templates' parameters."""
+        parts = (*Formatter().parse(self.message), *Formatter().parse(self.advice))
+        return frozenset(name for _, name, _, _ in parts if name)
 
 
 def catalogue(types: Iterable[object]) -> dict[str, ProblemType]:
@@ -62,8 +80,30 @@ def catalogue(types: Iterable[object]) -> dict[str, ProblemType]:
     return found
 
 
+def wordings(types: Iterable[object]) -> dict[str, ProblemType]:
+    """Return wording → type for every problem type among some objects.
+
+    Raises ValueError if two types share a wording but not the words.
+    """
+    found: dict[str, ProblemType] = {}
+    for kind in types:
+        if isinstance(kind, ProblemType) and found.setdefault(kind.wording_id, kind) != kind:
+            raise ValueError(f"two texts have the wording {kind.wording_id}")
+    return found
+
+
 if __name__ == "__main__":
-    catalogues = {name: import_module(name).CATALOGUE for name in sys.argv[1:]}
+    modules = {name: import_module(name) for name in sys.argv[1:]}
     json.dump(
-        {name: [asdict(kind) for kind in found.values()] for name, found in catalogues.items()}, sys.stdout
+        {
+            name: {
+                "problems": [asdict(kind) for kind in module.CATALOGUE.values()],
+                "wordings": {
+                    wording: {"message": kind.message, "advice": kind.advice}
+                    for wording, kind in module.WORDINGS.items()
+                },
+            }
+            for name, module in modules.items()
+        },
+        sys.stdout,
     )

@@ -15,7 +15,9 @@ from events.base import (
     LaneCertificate,
     Request,
     Why,
+    display_text,
 )
+from events.input_errors import input_error
 from events.locations import (
     AbsolutePath,
     AgentLocationText,
@@ -47,7 +49,7 @@ ROUTE_NAMES = frozenset({"enrollments", "register"})
 
 def _not_a_route(name: str) -> str:
     if name in ROUTE_NAMES:
-        raise ValueError(f"{name} is part of the API's own addresses: choose another name")
+        raise input_error("agent-name-route", name=name)
     return name
 
 
@@ -57,7 +59,7 @@ NewAgentId = Annotated[AgentId, AfterValidator(_not_a_route)]
 
 def _typed(path: str) -> str:
     if not path.isprintable() or '"' in path or "\\" in path:
-        raise ValueError("roots with quotes or control characters must be added to agent.toml by hand")
+        raise input_error("root-not-printable")
     return path
 
 
@@ -129,7 +131,7 @@ def _directory(prefix: str) -> str:
     """Return the prefix with a final slash; refuse names that a path cannot have."""
     names = prefix.removesuffix("/").split("/") if prefix else []
     if "" in names or "." in names:
-        raise ValueError("the prefix has an empty name or '.' in it, which a path cannot have")
+        raise input_error("prefix-name-empty")
     return "".join(f"{name}/" for name in names)
 
 
@@ -210,5 +212,5 @@ class TemplateRequest(Request):
     def _every_destination_is_a_directory(self) -> "TemplateRequest":
         for destination in self.destinations:
             if not str(destination).endswith("/"):
-                raise ValueError(f"{destination}: a template's destination is a directory: end it with /")
+                raise input_error("template-destination", destination=display_text(str(destination)))
         return self

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from events.base import Actor, AgentId, Count, Instant, Message, Request, UpdateId, Version
+from events.input_errors import input_error
 from events.requests import Tags
 
 MAX_AGENTS = 1000
@@ -46,9 +47,9 @@ class UpdateRequest(Request):
     @model_validator(mode="after")
     def _says_whom(self) -> Self:
         if sum((bool(self.agents), bool(self.tags), self.everyone)) != 1:
-            raise ValueError("choose the agents in one way: agents, tags, or everyone")
+            raise input_error("agents-chosen-twice")
         if any(later <= earlier for earlier, later in zip(self.percents, self.percents[1:], strict=False)):
-            raise ValueError("percents must grow from stage to stage")
+            raise input_error("percents-not-growing")
         return self
 
 

@@ -1,31 +1,36 @@
 """Validation errors in words for people; Pydantic's own messages speak of tuples and validation."""
 
+import json
+import sys
+
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from events.base import LABEL
+from events.input_errors import MESSAGES
 from events.locations import BUCKET
 
 _TEXTS = {
     "missing": "is missing",
-    "extra_forbidden": "is not known here",
-    "string_too_short": "has less than {min_length} characters",
-    "string_too_long": "has more than {max_length} characters",
-    "too_short": "has less than {min_length}",
-    "too_long": "has more than {max_length}",
-    "greater_than_equal": "is less than {ge}",
-    "greater_than": "is not more than {gt}",
-    "less_than_equal": "is more than {le}",
-    "less_than": "is not less than {lt}",
-    "literal_error": "is not one of {expected}",
+    "extra-forbidden": "is not known here",
+    "string-too-short": "has less than {min_length} characters",
+    "string-too-long": "has more than {max_length} characters",
+    "too-short": "has less than {min_length}",
+    "too-long": "has more than {max_length}",
+    "greater-than-equal": "is less than {ge}",
+    "greater-than": "is not more than {gt}",
+    "less-than-equal": "is more than {le}",
+    "less-than": "is not less than {lt}",
+    "literal-error": "is not one of {expected}",
     "enum": "is not one of {expected}",
-    "string_pattern_mismatch": "is not of the form {pattern}",
-    "timezone_aware": "is a time without a zone",
+    "string-pattern-mismatch": "is not of the form {pattern}",
+    "timezone-aware": "is a time without a zone",
+    "name-form": "is not a valid name: use lower-case letters, digits and hyphens, at most 63",
+    "bucket-form": "is not a valid bucket name",
+    **MESSAGES,
 }
-_FORMS = {
-    LABEL: "is not a valid name: use lower-case letters, digits and hyphens, at most 63",
-    BUCKET: "is not a valid bucket name",
-}
+"""Message by kind of error: Pydantic's own kinds, with hyphens, and ours."""
+_FORMS = {LABEL: "name-form", BUCKET: "bucket-form"}
 
 
 def innermost_errors(error: ValidationError) -> list[ErrorDetails]:
@@ -48,7 +53,16 @@ def describe_error(one: ErrorDetails) -> str:
 
     Rare kinds keep Pydantic's message, and a model's own checks theirs.
     """
-    context = one.get("ctx", {})
-    if text := _FORMS.get(context.get("pattern", "")) or _TEXTS.get(one["type"]):
-        return text.format(**context)
-    return one["msg"].removeprefix("Value error, ")
+    wording, parameters = error_wording(one)
+    return _TEXTS[wording].format(**parameters) if wording else one["msg"].removeprefix("Value error, ")
+
+
+def error_wording(one: ErrorDetails) -> tuple[str, dict[str, str]]:
+    """Return the name of the message, and what fills it; an empty name for a kind that has no words here."""
+    context = {name: str(value) for name, value in one.get("ctx", {}).items()}
+    kind = _FORMS.get(context.get("pattern", "")) or one["type"].replace("_", "-")
+    return (kind, context) if kind in _TEXTS else ("", {})
+
+
+if __name__ == "__main__":
+    json.dump(_TEXTS, sys.stdout)

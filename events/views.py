@@ -47,7 +47,7 @@ class Health(Message):
 
 
 class ProblemDetails(Message):
-    """An error (RFC 9457, application/problem+json); `advice`, `errors` and `policies` are extensions."""
+    """An error (RFC 9457, application/problem+json); all after `instance` are extensions."""
 
     type: str
     """URI of the kind of problem: `urn:crosshaul:problem:agent-unknown`."""
@@ -56,8 +56,13 @@ class ProblemDetails(Message):
     detail: str
     instance: str | None = None
     advice: str = ""
+    wording: str = ""
+    """Which words of the catalogue `detail` and `advice` are; empty for a text that no catalogue has."""
+    parameters: dict[str, str] = {}
+    """What fills these words, by name."""
     errors: tuple[dict[str, Any], ...] = ()
-    """Where the request does not match the schema: `{"at": "destinations.0", "message": …}`."""
+    """Where the request does not match the schema: `{"at": "destinations.0", "message": …}`, each with a
+    `wording` and `parameters` of its own."""
     policies: tuple[str, ...] = ()
     """Names of the policies that forbid it."""
 
@@ -286,7 +291,8 @@ class TransferSummary(Message):
     progress: Progress
     """Sum of its hops' progress: how much of their work is done."""
     size: Bytes | None = None
-    """Size of what is transferred, counted once however many hops carry it; None: not listed yet."""
+    """Size of what is transferred, counted once however many hops carry it: as listed by a hop, or that of a
+    template's objects; None: not known yet."""
     problem: Problem | None = None
     acknowledged_by: Actor | None = None
     """Who confirmed that the failure needs no further attention."""

@@ -44,7 +44,14 @@ class ApiProblem(Exception):  # noqa: N818  (RFC 9457's own word)
         retryable = self.status == 429 or self.status >= 500
         detail, advice = self.details.detail, self.details.advice
         if match:
-            return Problem(code=match["code"], message=detail, advice=advice, retryable=retryable)
+            return Problem(
+                code=match["code"],
+                message=detail,
+                advice=advice,
+                retryable=retryable,
+                wording=self.details.wording,
+                parameters=self.details.parameters,
+            )
         return API_REFUSED.problem(detail=detail, advice=advice, retryable=retryable)
 
 

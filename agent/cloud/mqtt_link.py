@@ -33,7 +33,9 @@ from events.certificates import fingerprint
 log = logging.getLogger(__name__)
 
 KEEP_ALIVE_S = 30
-"""Seconds between keep-alive packets."""
+"""Seconds between keep-alive packets; AWS IoT Core takes no fewer."""
+PING_TIMEOUT_S = 10
+"""Seconds in which the broker must answer one, or the connection is given up as silent."""
 SESSION_EXPIRY_S = 7 * 24 * 3600
 """Seconds the broker is asked to keep the session (AWS IoT Core allows up to seven days)."""
 MIN_RECONNECT_MS, MAX_RECONNECT_MS = 1_000, 30_000
@@ -50,13 +52,20 @@ class MqttLink:
     """The connection of one agent, kept up until the end of the `async with`."""
 
     def __init__(
-        self, endpoint: BrokerEndpoint, subscription: str, optional_topics: Sequence[str] = ()
+        self,
+        endpoint: BrokerEndpoint,
+        subscription: str,
+        optional_topics: Sequence[str] = (),
+        keep_alive_s: int = KEEP_ALIVE_S,
+        ping_timeout_s: float = PING_TIMEOUT_S,
     ) -> None:
         """Create a link.
 
         `subscription` is the topic of commands. `optional_topics` are requested, too, but the agent works
-        even if the broker refuses them; `messages()` yields the messages of all.
+        even if the broker refuses them; `messages()` yields the messages of all. A line that goes silent is
+        noticed within the sum of both times, which are in seconds.
         """
+        self._keep_alive_s, self._ping_timeout_s = keep_alive_s, ping_timeout_s
         self._endpoint = endpoint
         self._subscription = subscription
         self._optional_topics = optional_topics
@@ -165,7 +174,8 @@ class MqttLink:
             http_proxy_options=proxy_options(endpoint.proxy),
             ca_filepath=str(endpoint.ca) if endpoint.ca else None,
             client_id=endpoint.client_id,
-            keep_alive_interval_sec=KEEP_ALIVE_S,
+            keep_alive_interval_sec=self._keep_alive_s,
+            ping_timeout_ms=round(1000 * self._ping_timeout_s),
             session_behavior=mqtt5.ClientSessionBehaviorType.REJOIN_ALWAYS,
             session_expiry_interval_sec=SESSION_EXPIRY_S,
             receive_maximum=MAX_IN_FLIGHT,

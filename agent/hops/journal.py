@@ -116,9 +116,14 @@ class Journal:
         finally:
             self._depth = 0
 
+    def _write(self, sql: str, values: tuple[object, ...]) -> sqlite3.Cursor:
+        """Execute a statement that changes something, in a transaction: a full disk has room for it, too."""
+        with self.change():
+            return self._db.execute(sql, values)
+
     def admit(self, jti: str, exp: int) -> bool:
         """Remember a command's id until it expires; return False if it is known already."""
-        return self._db.execute("INSERT OR IGNORE INTO admitted VALUES (?, ?)", (jti, exp)).rowcount == 1
+        return self._write("INSERT OR IGNORE INTO admitted VALUES (?, ?)", (jti, exp)).rowcount == 1
 
     def hop(self, hop_id: str) -> HopRecord | None:
         """Return the record of a hop; None if there is none."""
@@ -151,14 +156,14 @@ class Journal:
         """Quarantine a row that this agent cannot read, perhaps written by another version."""
         content = json.dumps([table, str(value), *map(str, row)], indent=1).encode()
         self._quarantine.write(f"journal-{table}.json", content, f"{value}: {error}")
-        self._db.execute(f"DELETE FROM {table} WHERE {key} = ?", (value,))
+        self._write(f"DELETE FROM {table} WHERE {key} = ?", (value,))
 
     def save_hop(self, hop: HopRecord) -> None:
         """Write the record of a hop; its order of arrival and its `seq` stay."""
         end = hop.end.model_dump_json() if hop.end else None
         move, progress = hop.move.model_dump_json(), hop.progress.model_dump_json()
         values = (move, hop.desired_state, progress, hop.paused, end, time.time() if end else None)
-        self._db.execute(
+        self._write(
             "INSERT INTO hops (hop_id, arrived, seq, move, desired_state, progress, paused, end, ended_at)"
             " VALUES (?1, (SELECT ifnull(max(arrived), 0) + 1 FROM hops), 0, ?2, ?3, ?4, ?5, ?6, ?7)"
             " ON CONFLICT (hop_id) DO UPDATE"
@@ -200,7 +205,7 @@ class Journal:
     def replace_unsent(self, number: int, report: Report) -> None:
         """Replace an unsent report by another one."""
         envelope = ReportEnvelope(report=report).model_dump_json()
-        self._db.execute("UPDATE outbox SET envelope = ? WHERE id = ?", (envelope, number))
+        self._write("UPDATE outbox SET envelope = ? WHERE id = ?", (envelope, number))
 
     def discard_unsent(self, unsent: "Unsent", reason: str) -> None:
         """Quarantine an unsent report and remove it from the queue."""
@@ -209,7 +214,7 @@ class Journal:
 
     def sent(self, number: int) -> None:
         """Remove a report that the broker has taken."""
-        self._db.execute("DELETE FROM outbox WHERE id = ?", (number,))
+        self._write("DELETE FROM outbox WHERE id = ?", (number,))
 
     def unsent(self) -> int:
         """Return how many reports wait."""
@@ -217,7 +222,7 @@ class Journal:
 
     def grant(self, serve: Serve, token: str) -> None:
         """Record what a peer may read, with the token of its hop."""
-        self._db.execute(
+        self._write(
             "INSERT OR REPLACE INTO serves VALUES (?, ?, ?)", (serve.hop_id, serve.model_dump_json(), token)
         )
 
@@ -236,7 +241,7 @@ class Journal:
 
     def withdraw(self, hop_id: str) -> None:
         """Delete the grant of a hop."""
-        self._db.execute("DELETE FROM serves WHERE hop_id = ?", (hop_id,))
+        self._write("DELETE FROM serves WHERE hop_id = ?", (hop_id,))
 
     def own_certificates(self) -> set[str]:
         """Return the fingerprints of this agent's lane certificates that its hops and grants use."""
@@ -300,7 +305,7 @@ class Journal:
 
     def _record_created_at(self) -> None:
         created_at = str(self._created_at)
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('created_at', ?)", (created_at,))
+        self._write("INSERT OR REPLACE INTO meta VALUES ('created_at', ?)", (created_at,))
 
     def _begin(self, registration: str) -> None:
         """Begin an empty journal."""

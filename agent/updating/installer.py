@@ -27,7 +27,7 @@ INSTALL_TIMEOUT_S = 1800
 """Seconds for everything that a script fetches and installs."""
 RESTART = "systemctl restart crosshaul-agent"
 RESTART_TIMEOUT_S = 180
-"""Seconds: the old process may take 20 s to end, the new one 90 s to start and 20 s to give up."""
+"""Seconds to wait for a restart. On a slow host it takes longer: the unit has ten minutes."""
 VERSION_TIMEOUT_S = 60
 """Seconds for a release to print its version."""
 MAX_OUTPUT_CHARS = 500

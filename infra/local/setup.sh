@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Install the given environments, once per content of their lock files: uv, env, cloud, node, web, browser, bench.
-#   infra/local/setup.sh env cloud node web browser bench
+# Install the given environments, once per content of their lock files: uv, env, cloud, node, web, browser, bench, vm.
+#   infra/local/setup.sh env cloud node web browser bench vm
 # Needs Python 3.11+ with pip or venv; everything else comes from the lock files.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -125,16 +125,22 @@ make_browser() {
 }
 
 # The tools that the benchmark compares the lane with, from Debian. Missing ones are left out of the table.
-make_bench() {
+make_bench() { of_debian bench rsync:rsync sshd:openssh-server ssh:openssh-client syncthing:syncthing aria2c:aria2; }
+
+# What makes and runs virtual machines, from Debian. `python -m tests.vm` says what is missing.
+make_vm() { of_debian vm qemu-system-x86_64:qemu-system-x86 mmdebstrap:mmdebstrap mkfs.ext4:e2fsprogs ssh:openssh-client; }
+
+# of_debian NAME PROGRAM:PACKAGE…: install the packages of the programs that are missing, or name them.
+of_debian() {
   local missing=() pair
-  for pair in rsync:rsync sshd:openssh-server ssh:openssh-client syncthing:syncthing aria2c:aria2; do
+  for pair in "${@:2}"; do
     PATH="$PATH:/usr/sbin" command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
   done
   [ ${#missing[@]} -gt 0 ] || return 0
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     say "installing ${missing[*]}"
-    { apt-get update -qq && RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}"; } > "$home/bench.log" 2>&1 ||
-      say "apt-get could not install all of them: see $home/bench.log; missing tools are left out"
+    { apt-get update -qq && RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}"; } > "$home/$1.log" 2>&1 ||
+      say "apt-get could not install all of them: see $home/$1.log; missing tools are left out"
   else
     say "left out because they are not installed: ${missing[*]} (as root: apt-get install ${missing[*]})"
   fi
@@ -146,4 +152,4 @@ make_uv
 parts "env cloud" "$@" & python_parts=$!
 parts "node web" "$@"
 wait "$python_parts"
-parts "browser bench" "$@"
+parts "browser bench vm" "$@"

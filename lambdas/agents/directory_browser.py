@@ -13,6 +13,7 @@ from events.requests import BrowseRequest
 from events.views import ListingView
 from lambdas.domain.agent import Agent
 from lambdas.domain.errors import AgentDeclinedError, AgentOfflineError, AgentSilentError, AgentTooOldError
+from lambdas.domain.problems import REMOTES_NOT_LISTED
 from lambdas.domain.roots import check_offered
 from lambdas.ports import AgentLookup, CommandSender
 
@@ -85,11 +86,7 @@ class DirectoryBrowser:
         for _ in self._polls():
             if reply := self._replies.get(agent_id, request_id):
                 return reply
-        raise AgentSilentError(
-            f"{agent_id} did not answer within {ANSWER_TIMEOUT_S:.0f} s.",
-            "Try again; the list of agents shows its last heartbeat. A large directory on a slow disk "
-            "may take longer: request a smaller page.",
-        )
+        raise AgentSilentError(agent_id, ANSWER_TIMEOUT_S)
 
     def _polls(self) -> Iterator[None]:
         deadline, interval = self._timer() + ANSWER_TIMEOUT_S, _INITIAL_POLL_INTERVAL_S
@@ -103,9 +100,4 @@ def _check_remote(agent: Agent, request: BrowseRequest) -> None:
     """Require an agent that can list remotes; an older one would list its local directory instead."""
     check_offered(agent, location_of(agent.agent_id, request), writing=False)
     if not agent.capabilities.browses_remotes:
-        raise AgentTooOldError(
-            agent.agent_id,
-            agent.version,
-            "list a remote's directories",
-            "enter the path by hand: transfers to it work",
-        )
+        raise AgentTooOldError(agent.agent_id, agent.version, REMOTES_NOT_LISTED)

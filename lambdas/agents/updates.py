@@ -28,6 +28,7 @@ from lambdas.domain.errors import (
     UpdateUnknownError,
     VersionUnknownError,
 )
+from lambdas.domain.problems import TOO_MANY_AGENTS
 from lambdas.domain.update import Member, Update
 from lambdas.ports import Clock, CommandSender
 from lambdas.store.agents import AgentStore
@@ -173,8 +174,7 @@ class UpdateService:
             return list(found.values())
         agents = [agent for agent in self._all_agents() if request.tags.items() <= agent.tags.items()]
         if len(agents) > MAX_AGENTS:
-            message = f"The tags match {len(agents)} agents; one update may have {MAX_AGENTS}."
-            raise LimitError(message, "Select fewer agents by another tag.")
+            raise LimitError(words=TOO_MANY_AGENTS, count=len(agents), limit=MAX_AGENTS)
         return agents
 
     def _all_agents(self) -> Iterable[Agent]:

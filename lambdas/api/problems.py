@@ -4,10 +4,11 @@ from typing import Any
 
 from chalice.app import Response
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from events.base import Problem
 from events.problem_type import ProblemType
-from events.validation_messages import describe_error, field_path
+from events.validation_messages import describe_error, error_wording, field_path
 from events.views import ProblemDetails
 from lambdas.domain.errors import CrosshaulError, ForbiddenError
 from lambdas.domain.policy_text import InvalidPolicyError
@@ -33,11 +34,17 @@ class RequestError(CrosshaulError):
 def validation_problem(error: ValidationError, where: str, problem_type: ProblemType) -> RequestError:
     """Return the error for a request that does not match its model, with every invalid field."""
     failures = error.errors(include_url=False, include_input=False)
-    locations = tuple({"at": field_path(failure), "message": describe_error(failure)} for failure in failures)
+    locations = tuple(map(_location, failures))
     first = locations[0]
     problem = RequestError(problem_type, first=f"{first['at'] or where}: {first['message']}")
     problem.locations = locations
     return problem
+
+
+def _location(failure: ErrorDetails) -> dict[str, Any]:
+    wording, parameters = error_wording(failure)
+    message = describe_error(failure)
+    return {"at": field_path(failure), "message": message, "wording": wording, "parameters": parameters}
 
 
 def details(error: Exception, request_id: str) -> ProblemDetails:
@@ -71,6 +78,10 @@ def _details(problem_type: ProblemType, problem: Problem, request_id: str) -> Pr
         detail=problem.message,
         instance=f"urn:crosshaul:request:{request_id}",
         advice=problem.advice,
+        wording=problem.wording,
+        parameters=problem.parameters
+        if problem.path is None
+        else {**problem.parameters, "path": problem.path},
     )
 
 

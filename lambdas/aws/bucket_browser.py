@@ -14,6 +14,7 @@ from events.reports import DirectoryEntry
 from events.requests import BucketBrowseRequest
 from events.views import BucketListingView, BucketsView
 from lambdas.domain.errors import BucketDeclinedError, BucketSilentError, BucketUnknownError
+from lambdas.domain.problems import BUCKET_DECLINED, BUCKET_GONE
 from lambdas.telemetry import logger
 
 if TYPE_CHECKING:
@@ -25,11 +26,8 @@ _MAX_KEYS_PER_CALL = 1000
 """The maximum that S3 returns for one ListObjectsV2."""
 _INVALID_FILE_NAMES = {"", ".", ".."}
 """Parts of a key that no file system accepts as a name."""
-_PERMANENT_ERRORS = {
-    "AccessDenied": "S3 denies Crosshaul access to the bucket {}.",
-    "NoSuchBucket": "The bucket {} no longer exists.",
-}
-"""S3 error codes that a retry would meet again, with their messages."""
+_PERMANENT_ERRORS = {"AccessDenied": BUCKET_DECLINED, "NoSuchBucket": BUCKET_GONE}
+"""S3 error codes that a retry would meet again, with their words."""
 
 ListedName = tuple[str, DirectoryEntry | None]
 """The part of a key or common prefix below the requested prefix, and its entry; None: not shown."""
@@ -107,7 +105,7 @@ class BucketBrowser:
             code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
             logger.warning("bucket not listed", extra={"bucket": bucket, "reason": str(error)})
             if code in _PERMANENT_ERRORS:
-                raise BucketDeclinedError(_PERMANENT_ERRORS[code].format(bucket)) from error
+                raise BucketDeclinedError(bucket, _PERMANENT_ERRORS[code]) from error
             raise BucketSilentError(bucket) from error
 
 

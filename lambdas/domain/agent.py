@@ -18,6 +18,7 @@ from events.requests import AgentChange
 from events.states import AgentStatus, CommandKeyStatus
 from lambdas.domain.endpoint import valid_endpoints
 from lambdas.domain.errors import AgentTooOldError
+from lambdas.domain.problems import DRY_RUN_UNSUPPORTED
 
 Presence = Literal["online", "silent", "offline"]
 """`silent`: the agent is connected as far as the broker knows, but sends no heartbeats."""
@@ -259,9 +260,4 @@ def check_able(agent: Agent, destination: Location, options: Options) -> None:
     """Raise AgentTooOldError if the agent is too old for a dry run and would upload instead."""
     if isinstance(destination, AgentLocation) or not options.dry_run or agent.capabilities.previews_uploads:
         return
-    raise AgentTooOldError(
-        agent.agent_id,
-        agent.version,
-        f"make dry runs to {destination}",
-        "start the transfer without a dry run",
-    )
+    raise AgentTooOldError(agent.agent_id, agent.version, DRY_RUN_UNSUPPORTED, destination=destination)

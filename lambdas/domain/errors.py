@@ -1,7 +1,8 @@
 """The errors of the control plane, in one tree. Each carries the `Problem` that the caller gets to read.
 
 What all occurrences of an error have in common is in the catalogue, `problems.py`. A class whose message has
-parameters names them in its constructor; all others are given `detail` and `advice`.
+parameters names them in its constructor. Others are given one of the catalogue's `words` for their code with
+its parameters, or `detail` and `advice` where only a host or a program reads them, never the console.
 
 CrosshaulError
 ├── NotFoundError           no resource of that name
@@ -72,10 +73,17 @@ class CrosshaulError(Exception):
     problem_type: ProblemType
 
     def __init__(
-        self, detail: str = "", advice: str = "", path: str | None = None, **parameters: Any
+        self,
+        detail: str = "",
+        advice: str = "",
+        path: str | None = None,
+        *,
+        words: ProblemType | None = None,
+        **parameters: Any,
     ) -> None:
-        """Fill the templates of the problem type; `path` is the path concerned."""
-        self.problem = self.problem_type.problem(path=path, detail=detail, advice=advice, **parameters)
+        """Fill the templates of the problem type, or of `words` of its code; `path` is the path concerned."""
+        problem_type = words or self.problem_type
+        self.problem = problem_type.problem(path=path, detail=detail, advice=advice, **parameters)
         super().__init__(self.problem.message)
 
 
@@ -143,9 +151,7 @@ class VersionUnknownError(NotFoundError):
     problem_type = problems.VERSION_UNKNOWN
 
     def __init__(self, version: str | None) -> None:
-        super().__init__(
-            f"Agent version {version} was not published." if version else "No agent version was published."
-        )
+        super().__init__(words=None if version else problems.NO_VERSION_PUBLISHED, version=version)
 
 
 class RefusedError(CrosshaulError):
@@ -236,8 +242,8 @@ class MisnamedError(RefusedError):
 class AgentTooOldError(RefusedError):
     problem_type = problems.AGENT_TOO_OLD
 
-    def __init__(self, agent_id: str, version: str, ability: str, alternative: str) -> None:
-        super().__init__(agent_id=agent_id, version=version, ability=ability, alternative=alternative)
+    def __init__(self, agent_id: str, version: str, words: ProblemType, **parameters: Any) -> None:
+        super().__init__(words=words, agent_id=agent_id, version=version, **parameters)
 
 
 class AgentDeclinedError(RefusedError):
@@ -252,6 +258,9 @@ class AgentDeclinedError(RefusedError):
 
 class BucketDeclinedError(RefusedError):
     problem_type = problems.BUCKET_DECLINED
+
+    def __init__(self, bucket: str, words: ProblemType = problems.BUCKET_DECLINED) -> None:
+        super().__init__(words=words, bucket=bucket)
 
 
 class ConflictError(CrosshaulError):
@@ -297,7 +306,7 @@ class PolicyExistsError(ConflictError):
     problem_type = problems.POLICY_EXISTS
 
     def __init__(self, policy_id: str, *, ships: bool) -> None:
-        super().__init__(f"Policy {policy_id} already exists{': it comes with Crosshaul' if ships else ''}.")
+        super().__init__(words=problems.SHIPPED_POLICY_EXISTS if ships else None, policy_id=policy_id)
 
 
 class NothingToUpdateError(ConflictError):
@@ -378,13 +387,16 @@ class ForbiddenError(CrosshaulError):
 
     problem_type = problems.FORBIDDEN
 
-    def __init__(self, detail: str, advice: str, policies: tuple[str, ...] = ()) -> None:
-        super().__init__(detail, advice)
+    def __init__(self, words: ProblemType, policies: tuple[str, ...] = (), **parameters: Any) -> None:
+        super().__init__(words=words, **parameters)
         self.policies = policies
 
 
 class AgentSilentError(CrosshaulError):
     problem_type = problems.AGENT_SILENT
+
+    def __init__(self, agent_id: str, seconds: float) -> None:
+        super().__init__(agent_id=agent_id, seconds=f"{seconds:.0f}")
 
 
 class BucketSilentError(CrosshaulError):

@@ -16,7 +16,7 @@ from lambdas.domain.hop import (
     queued,
     tried_again,
 )
-from lambdas.domain.problems import AGENT_SILENT, PREVIOUS_HOP_ENDED, PREVIOUS_HOP_INCOMPLETE
+from lambdas.domain.problems import HOP_NOT_REPORTED, PREVIOUS_HOP_ENDED, PREVIOUS_HOP_INCOMPLETE
 
 S = HopState
 
@@ -138,7 +138,4 @@ def _restarted(hop: Hop, ready: bool, now: datetime) -> Hop:
 
 
 def _agent_silent(hop: Hop) -> Problem:
-    return AGENT_SILENT.problem(
-        detail=f"Agent {hop.carrier} sent no report about {hop.display_name} for {WORK_LEASE.seconds} s.",
-        advice="Check in the list of agents whether it is online; the hop resumes when it is back.",
-    )
+    return HOP_NOT_REPORTED.problem(agent_id=hop.carrier, hop=hop.display_name, seconds=WORK_LEASE.seconds)

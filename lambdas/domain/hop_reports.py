@@ -144,7 +144,13 @@ def _of_both_sides(problem: Problem, other: Problem | None) -> Problem:
         return problem
     if other.message in problem.message:
         return problem
-    return problem.model_copy(update={"message": f"{problem.message} {other.message}"})
+    reasons = filter(None, (one.parameters.get("reason") for one in (problem, other)))
+    return problem.model_copy(
+        update={
+            "message": f"{problem.message} {other.message}",
+            "parameters": {**problem.parameters, "reason": "; ".join(reasons)},
+        }
+    )
 
 
 def lost(hop: Hop, hello_at: datetime, now: datetime) -> Hop:

@@ -2,6 +2,7 @@
 
 from events.locations import AgentLocation, Location
 from events.options import Options
+from lambdas.domain import problems
 from lambdas.domain.errors import OptionsError
 
 
@@ -11,15 +12,9 @@ def check_options(
     """Raise OptionsError if the options do not fit; `gathered`: a template selected single objects."""
     on_agents = all(isinstance(location, AgentLocation) for location in (source, *destinations))
     if options.compare == "checksum" and not on_agents:
-        raise OptionsError(
-            "compare=checksum needs an agent path at both ends: S3 and remotes store no such checksum.",
-            "Leave compare out: files are then compared by size and time.",
-        )
+        raise OptionsError(words=problems.CHECKSUM_NEEDS_AGENTS)
     if options.owner != "agent" and not on_agents:
-        raise OptionsError(
-            "owner needs an agent path at both ends: S3 and remotes have no users of a host.",
-            "Leave owner out.",
-        )
+        raise OptionsError(words=problems.OWNER_NEEDS_AGENTS)
     if options.delete_extra:
         _check_mirror(options, destinations, gathered=gathered)
     if options.move:
@@ -28,34 +23,17 @@ def check_options(
 
 def _check_mirror(options: Options, destinations: tuple[Location, ...], *, gathered: bool) -> None:
     if options.move:
-        raise OptionsError(
-            "move and delete_extra exclude each other: files moved from the source would be deleted at the "
-            "destination by the next run.",
-            "Use only one of them.",
-        )
+        raise OptionsError(words=problems.MOVE_AND_DELETE_EXTRA)
     if gathered:
-        raise OptionsError(
-            "delete_extra cannot be used in a template: it sends single objects, and all others would "
-            "be deleted.",
-            "Leave delete_extra out, or mirror the whole prefix by a separate transfer.",
-        )
+        raise OptionsError(words=problems.DELETE_EXTRA_IN_TEMPLATE)
     if not all(isinstance(location, AgentLocation) for location in destinations):
-        raise OptionsError(
-            "delete_extra needs an agent path at every destination.",
-            "Use a lifecycle rule of the bucket, or the remote's own tools, to delete files there.",
-        )
+        raise OptionsError(words=problems.DELETE_EXTRA_NEEDS_AGENTS)
 
 
 def _check_move(source: Location, destinations: tuple[Location, ...], *, gathered: bool) -> None:
     if gathered or not isinstance(source, AgentLocation):
-        raise OptionsError(
-            "move needs an agent path as the source: nothing is deleted in S3 or on remotes.",
-            "Leave move out, and delete the source by a lifecycle rule or the remote's own tools.",
-        )
+        raise OptionsError(words=problems.MOVE_FROM_AGENT_ONLY)
     if len(destinations) > 1:
-        raise OptionsError(
-            f"move allows only one destination, not {len(destinations)}.",
-            "Copy to all destinations, and delete the source when every copy is complete.",
-        )
+        raise OptionsError(words=problems.MOVE_TO_ONE_ONLY, count=len(destinations))
     if not isinstance(destinations[0], AgentLocation):
-        raise OptionsError("move needs an agent path as the destination.", "Copy, then delete the source.")
+        raise OptionsError(words=problems.MOVE_TO_AGENT_ONLY)

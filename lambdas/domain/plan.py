@@ -17,6 +17,15 @@ from events.states import HopState
 from lambdas.domain.errors import DuplicateDestinationError, LimitError, OverlapError, RouteError
 from lambdas.domain.hop import FIRST_CHECK_DELAY, Hop
 from lambdas.domain.options import check_options
+from lambdas.domain.problems import (
+    ARRIVAL_INVALID,
+    LOCATIONS_OVERLAP,
+    NO_AGENT_INVOLVED,
+    REMOTE_OF_ANOTHER_AGENT,
+    SAME_LOCATION,
+    TOO_MANY_DESTINATIONS,
+    TOO_MANY_SELECTED,
+)
 from lambdas.domain.sizes import check_sizes
 from lambdas.domain.transfer import Transfer
 
@@ -131,7 +140,10 @@ def _arrival(source: Location, destination: Location) -> Location:
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise LimitError(
-            f"{display_text(str(source))} cannot arrive at {destination}: {reason}.", "Use another path."
+            words=ARRIVAL_INVALID,
+            source=display_text(str(source)),
+            destination=destination,
+            reason=reason,
         ) from error
 
 
@@ -154,30 +166,25 @@ def _hop(
 
 def _check_limits(spec: TransferSpec) -> None:
     if not 1 <= len(spec.destinations) <= MAX_DESTINATIONS:
-        raise LimitError(
-            f"The transfer has {len(spec.destinations)} destinations.",
-            f"Name between 1 and {MAX_DESTINATIONS} destinations; for more, start several transfers.",
-        )
+        raise LimitError(words=TOO_MANY_DESTINATIONS, count=len(spec.destinations), limit=MAX_DESTINATIONS)
     selected = spec.selection or ()
     if len(selected) > MAX_SELECTED or sum(map(json_bytes, selected)) > MAX_SELECTED_BYTES:
         raise LimitError(
-            f"The transfer selects {len(selected)} paths.",
-            f"Select at most {MAX_SELECTED} paths with at most {MAX_SELECTED_BYTES // 1024} KiB in total.",
+            words=TOO_MANY_SELECTED, count=len(selected), limit=MAX_SELECTED, kib=MAX_SELECTED_BYTES // 1024
         )
 
 
 def _check_route(source: Location, destination: Location) -> None:
     if isinstance(source, S3Location) and isinstance(destination, S3Location):
-        raise RouteError(
-            f"{source} → {destination}: no agent is involved.",
-            "Copy within S3 (replication, or `aws s3 cp`), or choose an agent as the destination.",
-        )
+        raise RouteError(words=NO_AGENT_INVOLVED, source=source, destination=destination)
     for location, other in ((source, destination), (destination, source)):
         if isinstance(location, RemoteLocation) and not _on_its_agent(location, other):
-            agent_id = location.agent_id
             raise RouteError(
-                f"{source} → {destination}: {location} can be reached only from a path on agent {agent_id}.",
-                f"Use a chain through a path on that agent: {source} → {agent_id}:/… → {destination}.",
+                words=REMOTE_OF_ANOTHER_AGENT,
+                source=source,
+                destination=destination,
+                location=location,
+                agent_id=location.agent_id,
             )
 
 
@@ -188,14 +195,9 @@ def _on_its_agent(remote: RemoteLocation, other: Location) -> bool:
 def _check_apart(source: Location, destination: Location) -> None:
     inner, outer = _key(destination), _key(source)
     if inner == outer:
-        raise OverlapError(
-            f"Source {source} and destination {destination} are the same.", "Choose another destination."
-        )
+        raise OverlapError(words=SAME_LOCATION, source=source, destination=destination)
     if _within(inner, outer) or _within(outer, inner):
-        raise OverlapError(
-            f"Source {source} and destination {destination} overlap: one contains the other.",
-            "Choose a destination that neither contains the source nor lies inside it.",
-        )
+        raise OverlapError(words=LOCATIONS_OVERLAP, source=source, destination=destination)
 
 
 def _check_distinct(destinations: Sequence[Location]) -> None:

@@ -5,10 +5,14 @@ of `{detail}` and an advice of `{advice}` are written where the problem is found
 The exceptions that carry these problems are in `errors.py`.
 """
 
-from events.problem_type import ProblemType, catalogue
+from dataclasses import replace
+
+from events.problem_type import ProblemType, catalogue, wordings
 
 # 400: the request cannot be parsed
-MALFORMED = ProblemType("malformed", "Malformed request", advice="{advice}", status=400)
+MALFORMED = ProblemType(
+    "malformed", "Malformed request", advice="{advice}", status=400, wording="api-malformed"
+)
 INVALID_QUERY = ProblemType(
     "invalid-query",
     "Invalid query",
@@ -59,6 +63,36 @@ AGENT_KEY = ProblemType(
 
 # 403: the caller is not authorized
 FORBIDDEN = ProblemType("forbidden", "Not allowed", advice="{advice}", status=403)
+ACCOUNT_GONE = replace(
+    FORBIDDEN,
+    wording="account-gone",
+    message="{person} may not {phrase}: their account was deleted or disabled.",
+    advice="Let another person request it, or create the template or the roll-out again as their own.",
+)
+NOT_PERMITTED = replace(
+    FORBIDDEN,
+    wording="not-permitted",
+    message="{person} may not {phrase}: no policy permits it.",
+    advice="Ask an administrator for a group or a policy that permits it.",
+)
+FORBIDDEN_BY_POLICY = replace(
+    FORBIDDEN,
+    wording="forbidden-by-policy",
+    message="{person} may not {phrase}: forbidden by {names}.",
+    advice="Ask an administrator why.",
+)
+OWN_APPROVAL = replace(
+    FORBIDDEN,
+    wording="own-approval",
+    message="{person} requested transfer {transfer_id} and cannot approve it.",
+    advice="Ask another person who may move these files: crosshaul approve {transfer_id}",
+)
+OWN_DECLINE = replace(
+    FORBIDDEN,
+    wording="own-decline",
+    message="{person} requested transfer {transfer_id} and cannot decline it.",
+    advice="Cancel it instead: crosshaul cancel {transfer_id}",
+)
 
 # 404: there is no such resource
 NOT_FOUND = ProblemType(
@@ -131,8 +165,15 @@ BUCKET_UNKNOWN = ProblemType(
 VERSION_UNKNOWN = ProblemType(
     "version-unknown",
     "The agent version was not published",
-    advice="Publish it: python -m infra.publish stage STAGE --key FILE (docs/guides).",
+    "Agent version {version} was not published.",
+    "Publish it: python -m infra.publish stage STAGE --key FILE (docs/guides).",
     status=404,
+)
+NO_VERSION_PUBLISHED = replace(
+    VERSION_UNKNOWN,
+    wording="no-version-published",
+    message="No agent version was published.",
+    advice="Publish one: python -m infra.publish stage STAGE --key FILE (docs/guides).",
 )
 
 # 405: the path exists, the method does not
@@ -185,8 +226,15 @@ TEMPLATE_EXISTS = ProblemType(
 POLICY_EXISTS = ProblemType(
     "policy-exists",
     "A policy of this name already exists",
-    advice="Choose another name, or edit the existing policy.",
+    "Policy {policy_id} already exists.",
+    "Choose another name, or edit the existing policy.",
     status=409,
+)
+SHIPPED_POLICY_EXISTS = replace(
+    POLICY_EXISTS,
+    wording="shipped-policy-exists",
+    message="Policy {policy_id} already exists: it comes with Crosshaul.",
+    advice="Choose another name, or edit the existing policy.",
 )
 NOTHING_TO_UPDATE = ProblemType(
     "nothing-to-update",
@@ -210,6 +258,52 @@ UPDATE_OVER = ProblemType(
     status=409,
 )
 STATE = ProblemType("state", "Not possible in this state", advice="{advice}", status=409)
+ENDED_BEFORE_CANCEL = replace(
+    STATE,
+    wording="ended-before-cancel",
+    message="Transfer {transfer_id} cannot be cancelled: it is {state}.",
+    advice="Files that have arrived remain at the destination; delete them there if you do not need them.",
+)
+ENDED_BEFORE_PAUSE = replace(
+    STATE,
+    wording="ended-before-pause",
+    message="Transfer {transfer_id} cannot be paused: it is {state}.",
+    advice="There is nothing left to pause.",
+)
+ENDED_BEFORE_RESUME = replace(
+    STATE,
+    wording="ended-before-resume",
+    message="Transfer {transfer_id} cannot be resumed: it is {state}.",
+    advice="Retry a failed or cancelled transfer instead.",
+)
+NOTHING_TO_RETRY = replace(
+    STATE,
+    wording="nothing-to-retry",
+    message="Transfer {transfer_id} cannot be retried: it is {state}.",
+    advice="Only failed or cancelled hops can be retried. To continue a paused transfer, resume it.",
+)
+RETRY_TOO_EARLY = replace(
+    STATE,
+    wording="retry-too-early",
+    message="Transfer {transfer_id} cannot be retried: it is {state}.",
+    advice="A later hop still forwards what the failed one delivered. Retry the transfer when that hop has "
+    "ended, or cancel the transfer first.",
+)
+NOT_AWAITING_APPROVAL = replace(
+    STATE,
+    wording="not-awaiting-approval",
+    message="Transfer {transfer_id} is not awaiting approval: it is {state}.",
+    advice="There is nothing to approve.",
+)
+NOTHING_TO_DECLINE = replace(
+    NOT_AWAITING_APPROVAL, wording="nothing-to-decline", advice="There is nothing to decline."
+)
+NOT_FAILED = replace(
+    STATE,
+    wording="not-failed",
+    message="Transfer {transfer_id} has not failed: it is {state}.",
+    advice="There is nothing to acknowledge.",
+)
 STALE = ProblemType(
     "stale",
     "Changed by another request at the same time",
@@ -253,10 +347,84 @@ INVALID_BODY = ProblemType(
 ROUTE_UNSUPPORTED = ProblemType(
     "route-unsupported", "No transfer is possible between these locations", advice="{advice}", status=422
 )
+NO_AGENT_INVOLVED = replace(
+    ROUTE_UNSUPPORTED,
+    wording="no-agent-involved",
+    message="{source} → {destination}: no agent is involved.",
+    advice="Copy within S3 (replication, or `aws s3 cp`), or choose an agent as the destination.",
+)
+REMOTE_OF_ANOTHER_AGENT = replace(
+    ROUTE_UNSUPPORTED,
+    wording="remote-of-another-agent",
+    message="{source} → {destination}: {location} can be reached only from a path on agent {agent_id}.",
+    advice="Use a chain through a path on that agent: {source} → {agent_id}:/… → {destination}.",
+)
 OPTIONS = ProblemType(
     "options", "The options exclude each other or do not fit the locations", advice="{advice}", status=422
 )
+CHECKSUM_NEEDS_AGENTS = replace(
+    OPTIONS,
+    wording="checksum-needs-agents",
+    message="compare=checksum needs an agent path at both ends: S3 and remotes store no such checksum.",
+    advice="Leave compare out: files are then compared by size and time.",
+)
+OWNER_NEEDS_AGENTS = replace(
+    OPTIONS,
+    wording="owner-needs-agents",
+    message="owner needs an agent path at both ends: S3 and remotes have no users of a host.",
+    advice="Leave owner out.",
+)
+MOVE_AND_DELETE_EXTRA = replace(
+    OPTIONS,
+    wording="move-and-delete-extra",
+    message="move and delete_extra exclude each other: files moved from the source would be deleted at the "
+    "destination by the next run.",
+    advice="Use only one of them.",
+)
+DELETE_EXTRA_IN_TEMPLATE = replace(
+    OPTIONS,
+    wording="delete-extra-in-template",
+    message="delete_extra cannot be used in a template: it sends single objects, and all others would be "
+    "deleted.",
+    advice="Leave delete_extra out, or mirror the whole prefix by a separate transfer.",
+)
+DELETE_EXTRA_NEEDS_AGENTS = replace(
+    OPTIONS,
+    wording="delete-extra-needs-agents",
+    message="delete_extra needs an agent path at every destination.",
+    advice="Use a lifecycle rule of the bucket, or the remote's own tools, to delete files there.",
+)
+MOVE_FROM_AGENT_ONLY = replace(
+    OPTIONS,
+    wording="move-from-agent-only",
+    message="move needs an agent path as the source: nothing is deleted in S3 or on remotes.",
+    advice="Leave move out, and delete the source by a lifecycle rule or the remote's own tools.",
+)
+MOVE_TO_ONE_ONLY = replace(
+    OPTIONS,
+    wording="move-to-one-only",
+    message="move allows only one destination, not {count}.",
+    advice="Copy to all destinations, and delete the source when every copy is complete.",
+)
+MOVE_TO_AGENT_ONLY = replace(
+    OPTIONS,
+    wording="move-to-agent-only",
+    message="move needs an agent path as the destination.",
+    advice="Copy, then delete the source.",
+)
 OVERLAP = ProblemType("overlap", "Source and destination overlap", advice="{advice}", status=422)
+SAME_LOCATION = replace(
+    OVERLAP,
+    wording="same-location",
+    message="Source {source} and destination {destination} are the same.",
+    advice="Choose another destination.",
+)
+LOCATIONS_OVERLAP = replace(
+    OVERLAP,
+    wording="locations-overlap",
+    message="Source {source} and destination {destination} overlap: one contains the other.",
+    advice="Choose a destination that neither contains the source nor lies inside it.",
+)
 DUPLICATE_DESTINATION = ProblemType(
     "duplicate-destination",
     "A destination occurs more than once",
@@ -270,6 +438,7 @@ OUTSIDE_ROOTS = ProblemType(
     "{location} is outside the roots of agent {agent_id}.",
     "Choose a path below one of: {roots}. Or ask for a root there.",
     status=422,
+    wording="api-outside-roots",
 )
 REMOTE_UNKNOWN = ProblemType(
     "remote-unknown",
@@ -277,9 +446,79 @@ REMOTE_UNKNOWN = ProblemType(
     "Agent {agent_id} has no remote {remote}.",
     "Use one of: {remotes}. Or let the host's administrator add it to agent.toml.",
     status=422,
+    wording="api-remote-unknown",
 )
 READ_ONLY = ProblemType("read-only", "The location is read-only", advice="{advice}", status=422)
+MOVE_FROM_READ_ONLY = replace(
+    READ_ONLY,
+    wording="move-from-read-only",
+    message="{location} is read-only, so a move cannot delete the files there.",
+    advice="Copy them instead: without --move (options.move). Or let the administrator of the source's "
+    "host allow writing in agent.toml.",
+)
+REMOTE_READ_ONLY = replace(
+    READ_ONLY,
+    wording="remote-read-only",
+    message="{location} is read-only: remote {remote} of agent {agent_id} is not writable.",
+    advice="Use one of: {remotes}. Or let the host's administrator allow writing in agent.toml.",
+)
+ROOT_READ_ONLY = replace(
+    READ_ONLY,
+    wording="root-read-only",
+    message="{location} is read-only: root {root} of agent {agent_id} is not writable.",
+    advice="Choose a destination below one of: {roots}. Or let the host's administrator allow writing in "
+    "agent.toml.",
+)
 LIMIT = ProblemType("limit", "Limit exceeded", advice="{advice}", status=422)
+TOO_MANY_AGENTS = replace(
+    LIMIT,
+    wording="too-many-agents",
+    message="The tags match {count} agents; one update may have {limit}.",
+    advice="Select fewer agents by another tag.",
+)
+TOO_MANY_POLICIES = replace(
+    LIMIT,
+    wording="too-many-policies",
+    message="There would be {count} policies.",
+    advice="Keep {limit} at most.",
+)
+ARRIVAL_INVALID = replace(
+    LIMIT,
+    wording="arrival-invalid",
+    message="{source} cannot arrive at {destination}: {reason}.",
+    advice="Use another path.",
+)
+TOO_MANY_DESTINATIONS = replace(
+    LIMIT,
+    wording="too-many-destinations",
+    message="The transfer has {count} destinations.",
+    advice="Name between 1 and {limit} destinations; for more, start several transfers.",
+)
+TOO_MANY_SELECTED = replace(
+    LIMIT,
+    wording="too-many-selected",
+    message="The transfer selects {count} paths.",
+    advice="Select at most {limit} paths with at most {kib} KiB in total.",
+)
+PREFIX_TOO_LONG = replace(
+    LIMIT,
+    wording="prefix-too-long",
+    message="The prefix of {end} is too long for the credentials of this transfer: their policy would have "
+    "{size} characters, {limit} are the limit.",
+    advice="Use a shorter prefix: each character that is not Latin counts six times.",
+)
+REQUEST_TOO_LONG = replace(
+    LIMIT,
+    wording="request-too-long",
+    message="Source, destinations and options have {size} bytes in total, {limit} are the limit.",
+    advice="Use fewer destinations, or shorter paths.",
+)
+COMMAND_TOO_LONG = replace(
+    LIMIT,
+    wording="command-too-long",
+    message="The command to agent {agent_id} would have {size} bytes, {limit} are the limit.",
+    advice="Use fewer or shorter filters, or shorter paths.",
+)
 CERTIFICATE = ProblemType("certificate", "The certificate is not accepted", advice="{advice}", status=422)
 AGENT_NAME = ProblemType(
     "agent-name", "The token does not allow this agent name", advice="{advice}", status=422
@@ -328,9 +567,19 @@ IDEMPOTENCY_KEY_REUSED = ProblemType(
 AGENT_TOO_OLD = ProblemType(
     "agent-too-old",
     "The agent's version is too old",
-    "Agent {agent_id} runs version {version}, which cannot {ability}.",
-    "Update the agent, or {alternative}.",
     status=422,
+)
+REMOTES_NOT_LISTED = replace(
+    AGENT_TOO_OLD,
+    wording="remotes-not-listed",
+    message="Agent {agent_id} runs version {version}, which cannot list a remote's directories.",
+    advice="Update the agent, or enter the path by hand: transfers to it work.",
+)
+DRY_RUN_UNSUPPORTED = replace(
+    AGENT_TOO_OLD,
+    wording="dry-run-unsupported",
+    message="Agent {agent_id} runs version {version}, which cannot make dry runs to {destination}.",
+    advice="Update the agent, or start the transfer without a dry run.",
 )
 AGENT_DECLINED = ProblemType(
     "agent-declined",
@@ -340,8 +589,15 @@ AGENT_DECLINED = ProblemType(
 BUCKET_DECLINED = ProblemType(
     "bucket-declined",
     "S3 denies access to the bucket",
-    advice="Check that the bucket exists and that its bucket policy lets Crosshaul's account list it.",
+    "S3 denies Crosshaul access to the bucket {bucket}.",
+    "Check that the bucket exists and that its bucket policy lets Crosshaul's account list it.",
     status=422,
+)
+BUCKET_GONE = replace(
+    BUCKET_DECLINED,
+    wording="bucket-gone",
+    message="The bucket {bucket} no longer exists.",
+    advice="Check that the bucket exists and that its bucket policy lets Crosshaul's account list it.",
 )
 
 # 429 and 5xx: a later attempt may succeed
@@ -368,7 +624,19 @@ UNAVAILABLE = ProblemType(
     status=503,
 )
 AGENT_SILENT = ProblemType(
-    "agent-silent", "The agent does not answer", advice="{advice}", retryable=True, status=504
+    "agent-silent",
+    "The agent does not answer",
+    "{agent_id} did not answer within {seconds} s.",
+    "Try again; the list of agents shows its last heartbeat. A large directory on a slow disk may take "
+    "longer: request a smaller page.",
+    retryable=True,
+    status=504,
+)
+HOP_NOT_REPORTED = replace(
+    AGENT_SILENT,
+    wording="hop-not-reported",
+    message="Agent {agent_id} sent no report about {hop} for {seconds} s.",
+    advice="Check in the list of agents whether it is online; the hop resumes when it is back.",
 )
 APPROVAL_DECLINED = ProblemType(
     "approval-declined",
@@ -414,3 +682,6 @@ AGENT_REMOVED = ProblemType(
 )
 
 CATALOGUE = catalogue(globals().values())
+"""Code → problem type, with its first words."""
+WORDINGS = wordings(globals().values())
+"""Wording → problem type."""

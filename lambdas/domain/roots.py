@@ -7,6 +7,7 @@ from events.locations import AgentLocation, Location, RemoteLocation, inner_path
 from events.reports import RemoteState, RootState
 from lambdas.domain.agent import Agent
 from lambdas.domain.errors import OutsideRootsError, ReadOnlyError, RemoteUnknownError
+from lambdas.domain.problems import MOVE_FROM_READ_ONLY, REMOTE_READ_ONLY, ROOT_READ_ONLY
 
 
 def check_offered(agent: Agent, location: Location, *, writing: bool) -> None:
@@ -36,10 +37,7 @@ def check_deletable(agent: Agent, location: Location) -> None:
         check_offered(agent, location, writing=True)
     except ReadOnlyError as error:
         raise ReadOnlyError(
-            f"{location} is read-only, so a move cannot delete the files there.",
-            "Copy them instead: without --move (options.move). Or let the administrator of the source's host "
-            "allow writing in agent.toml.",
-            path=inner_path(location),
+            words=MOVE_FROM_READ_ONLY, path=inner_path(location), location=location
         ) from error
 
 
@@ -51,9 +49,12 @@ def _check_remote(agent: Agent, location: RemoteLocation, *, writing: bool) -> N
     if writing and found.access != "rw":
         writable = tuple(remote for remote in remotes if remote.access == "rw")
         raise ReadOnlyError(
-            f"{location} is read-only: remote {found.name} of agent {agent.agent_id} is not writable.",
-            f"Use one of: {_named(writable)}. Or let the host's administrator allow writing in agent.toml.",
+            words=REMOTE_READ_ONLY,
             path=location.path,
+            location=location,
+            remote=found.name,
+            agent_id=agent.agent_id,
+            remotes=_named(writable),
         )
 
 
@@ -75,10 +76,12 @@ def check_roots(agent: Agent, location: AgentLocation, *, writing: bool) -> None
     if writing and innermost.access != "rw":
         writable = tuple(root for root in agent.roots if root.access == "rw")
         raise ReadOnlyError(
-            f"{location} is read-only: root {innermost.path} of agent {agent.agent_id} is not writable.",
-            f"Choose a destination below one of: {_listed(writable)}. Or let the host's administrator allow "
-            "writing in agent.toml.",
+            words=ROOT_READ_ONLY,
             path=location.path,
+            location=location,
+            root=innermost.path,
+            agent_id=agent.agent_id,
+            roots=_listed(writable),
         )
 
 

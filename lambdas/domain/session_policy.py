@@ -12,6 +12,7 @@ from typing import Any
 from events.locations import S3Location
 from lambdas.domain.errors import LimitError
 from lambdas.domain.hop import Hop, relay_prefix
+from lambdas.domain.problems import PREFIX_TOO_LONG
 
 STS_POLICY_CHARS = 2048
 """Maximum length of a session policy in characters: the limit of STS."""
@@ -38,11 +39,7 @@ def check_policy(hop: Hop) -> None:
     size = len(policy_text(session_policy(hop, _LONGEST_PARTITION)))
     if size > MAX_POLICY_CHARS:
         end = hop.source if isinstance(hop.source, S3Location) else hop.destination
-        raise LimitError(
-            f"The prefix of {end} is too long for the credentials of this transfer: their policy would have "
-            f"{size:,} characters, {MAX_POLICY_CHARS:,} are the limit.",
-            "Use a shorter prefix: each character that is not Latin counts six times.",
-        )
+        raise LimitError(words=PREFIX_TOO_LONG, end=end, size=f"{size:,}", limit=f"{MAX_POLICY_CHARS:,}")
 
 
 def session_policy(hop: Hop, partition: str = "aws") -> dict[str, Any]:

@@ -12,6 +12,7 @@ from events.sizes import json_bytes
 from lambdas.domain.agent import Agent
 from lambdas.domain.errors import LimitError
 from lambdas.domain.hop import Hop
+from lambdas.domain.problems import COMMAND_TOO_LONG, REQUEST_TOO_LONG
 from lambdas.domain.session_policy import check_policy
 from lambdas.domain.transfer import Transfer
 
@@ -47,11 +48,7 @@ def check_sizes(transfer: Transfer, agents: Mapping[AgentId, Agent]) -> None:
     """
     whole = (transfer.source, transfer.destinations, transfer.options, transfer.selection)
     if (size := json_bytes(whole)) > MAX_REQUEST_BYTES:
-        raise LimitError(
-            f"Source, destinations and options have {size:,} bytes in total, {MAX_REQUEST_BYTES:,} are the "
-            "limit.",
-            "Use fewer destinations, or shorter paths.",
-        )
+        raise LimitError(words=REQUEST_TOO_LONG, size=f"{size:,}", limit=f"{MAX_REQUEST_BYTES:,}")
     for hop in transfer.hops:
         check_command(transfer, hop, agents)
         if hop.route == "s3":
@@ -63,10 +60,7 @@ def check_command(
 ) -> None:
     """Raise LimitError if a hop's commands could not be sent."""
     if (size := command_bytes(transfer, hop, agents)) > limit:
-        raise LimitError(
-            f"The command to agent {hop.carrier} would have {size:,} bytes, {limit:,} are the limit.",
-            "Use fewer or shorter filters, or shorter paths.",
-        )
+        raise LimitError(words=COMMAND_TOO_LONG, agent_id=hop.carrier, size=f"{size:,}", limit=f"{limit:,}")
 
 
 def command_bytes(transfer: Transfer, hop: Hop, agents: Mapping[AgentId, Agent]) -> int:

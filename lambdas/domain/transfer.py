@@ -106,13 +106,8 @@ class Transfer:
 
         It is no sum: every hop moves the same files.
         """
-        listed = self.listed_size
+        listed = once_size(hop.progress for hop in self.hops)
         return self.authorized_size if listed is None else listed
-
-    @property
-    def listed_size(self) -> int | None:
-        """Return the size in bytes of the source as its agents listed it, however many hops carry it."""
-        return once_size(hop.progress for hop in self.hops)
 
     @property
     def started_at(self) -> datetime | None:

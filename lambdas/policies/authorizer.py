@@ -5,9 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from events.base import Actor, AgentId
+from events.problem_type import ProblemType
 from events.views import StartDecision
 from lambdas.audit.recorder import AuditEvent, AuditRecorder, Record
 from lambdas.domain import authorization as domain
+from lambdas.domain import problems
 from lambdas.domain.authorization import SYSTEM, AuthorizationRequest, Principal, RequestTime, Resource
 from lambdas.domain.errors import ForbiddenError
 from lambdas.domain.policy_set import Decision, worst
@@ -177,12 +179,7 @@ class Authorizer:
         """
 
         def authorize(transfer: Transfer) -> Authorization:
-            asked_for = _other_requesters(
-                principal,
-                transfer,
-                "approve",
-                f"Ask another person who may move these files: crosshaul approve {transfer.transfer_id}",
-            )
+            asked_for = _other_requesters(principal, transfer, problems.OWN_APPROVAL)
             sized = replace(transfer, authorized_size=transfer.size)
             for actor in asked_for:
                 self.check_transfer(self._users.find_user(actor), domain.TRANSFER, sized)
@@ -199,8 +196,7 @@ class Authorizer:
         """
 
         def authorize(transfer: Transfer) -> Authorization:
-            advice = f"Cancel it instead: crosshaul cancel {transfer.transfer_id}"
-            asked_for = _other_requesters(principal, transfer, "decline", advice)
+            asked_for = _other_requesters(principal, transfer, problems.OWN_DECLINE)
             sized = replace(transfer, authorized_size=transfer.size)
             decision = self.check_transfer(principal, domain.TRANSFER, sized)
             event = replace(_event("transfer.declined", transfer, decision.policies), why=why)
@@ -234,14 +230,15 @@ class Authorizer:
         return decision
 
 
-def _other_requesters(principal: Principal, transfer: Transfer, verb: str, advice: str) -> tuple[Actor, ...]:
+def _other_requesters(principal: Principal, transfer: Transfer, words: ProblemType) -> tuple[Actor, ...]:
     """Return the requesters of a start; raise ForbiddenError if the person is one of them."""
     asked_for = transfer.approval.asked_for if transfer.approval else ()
     if principal.id in {actor.id for actor in asked_for}:
         raise ForbiddenError(
-            f"{principal.name} requested transfer {transfer.transfer_id} and cannot {verb} it.",
-            advice,
+            words,
             transfer.approval.policies if transfer.approval else (),
+            person=principal.name,
+            transfer_id=transfer.transfer_id,
         )
     return asked_for
 
@@ -258,24 +255,23 @@ def _event(action: str, transfer: Transfer, policies: tuple[str, ...]) -> AuditE
 
 def forbidden(request: AuthorizationRequest, decision: Decision) -> ForbiddenError:
     """Return the error of a refused request, with the policies that forbid it."""
-    phrase = _ACTION_PHRASES[request.action].format(_describe_object(request))
-    if request.principal.gone:
-        return ForbiddenError(
-            f"{request.principal.name} may not {phrase}: their account was deleted or disabled.",
-            "Let another person request it, or create the template or the roll-out again as their own.",
-        )
-    if not decision.policies:
-        return ForbiddenError(
-            f"{request.principal.name} may not {phrase}: no policy permits it.",
-            "Ask an administrator for a group or a policy that permits it.",
-        )
-    names = ", ".join(decision.policies)
-    forbid = "the policies {} forbid it" if len(decision.policies) > 1 else "the policy {} forbids it"
+    words = problems.FORBIDDEN_BY_POLICY if decision.policies else problems.NOT_PERMITTED
     return ForbiddenError(
-        f"{request.principal.name} may not {phrase}: {forbid.format(names)}.",
-        "Ask an administrator why.",
-        decision.policies,
+        problems.ACCOUNT_GONE if request.principal.gone else words,
+        () if request.principal.gone else decision.policies,
+        person=request.principal.name,
+        phrase=_ACTION_PHRASES[request.action].format(_describe_object(request)),
+        action=request.action,
+        object=_name_object(request),
+        names=", ".join(decision.policies),
     )
+
+
+def _name_object(request: AuthorizationRequest) -> str:
+    """Return the name of what a request acts on, the same in every language; a route as `a → b`."""
+    if "destination_path" in request.context:
+        return f"{request.source} → {request.destination}"
+    return "Crosshaul" if request.resource is SYSTEM else str(request.resource.name)
 
 
 def _describe_object(request: AuthorizationRequest) -> str:

@@ -16,6 +16,7 @@ from lambdas.domain.errors import (
 from lambdas.domain.policy import ABSENT_VERSION, FIRST_VERSION, SHIPPED_BY, Policy, in_force, shipped, texts
 from lambdas.domain.policy_set import policy_set
 from lambdas.domain.policy_text import statements, with_ids
+from lambdas.domain.problems import TOO_MANY_POLICIES
 from lambdas.policies.decision_point import DecisionPoint
 from lambdas.ports import Clock, UserDirectory
 from lambdas.store.policies import PolicyStore
@@ -112,7 +113,7 @@ class PolicyService:
         others = [policy for policy in stored if policy.policy_id != new.policy_id]
         resulting = in_force([*others, new])
         if len(resulting) > MAX_POLICIES:
-            raise LimitError(f"There would be {len(resulting)} policies.", f"Keep {MAX_POLICIES} at most.")
+            raise LimitError(words=TOO_MANY_POLICIES, count=len(resulting), limit=MAX_POLICIES)
         request = simple(by, MANAGE_POLICY, SYSTEM, RequestTime(self._clock(), self._zone))
         if not policy_set(texts(resulting)).decide(request).allowed:
             raise LockoutError(by.name)

@@ -304,6 +304,7 @@ def _summaries(rows: Sequence[HeaderRow], now: datetime | None) -> list[Transfer
 
 def _summary(row: HeaderRow, hops: list[Hop] | None, now: datetime | None) -> TransferSummary:
     parts = [hop.progress_at(now) if now else hop.progress for hop in hops or ()]
+    listed = once_size(parts)
     return TransferSummary(
         transfer_id=row.transfer_id,
         state=TransferState(row.status),
@@ -319,7 +320,7 @@ def _summary(row: HeaderRow, hops: list[Hop] | None, now: datetime | None) -> Tr
         started_at=row.started_at,
         ended_at=row.ended_at,
         progress=summed(parts) if parts else row.progress,
-        size=once_size(parts) if parts else row.size,
+        size=row.size if listed is None else listed,
         problem=row.problem,
         acknowledged_by=row.acknowledged,
     )

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from events.base import Actor
+from events.problem_type import ProblemType
 from events.states import HopState, TransferState
 from events.views import Approval
 from lambdas.domain.errors import StateError
@@ -19,15 +20,21 @@ from lambdas.domain.hop_changes import (
     resumed,
     retried,
 )
-from lambdas.domain.problems import APPROVAL_DECLINED
+from lambdas.domain.problems import (
+    APPROVAL_DECLINED,
+    ENDED_BEFORE_CANCEL,
+    ENDED_BEFORE_PAUSE,
+    ENDED_BEFORE_RESUME,
+    NOT_AWAITING_APPROVAL,
+    NOT_FAILED,
+    NOTHING_TO_DECLINE,
+    NOTHING_TO_RETRY,
+    RETRY_TOO_EARLY,
+)
 from lambdas.domain.timeline import TransferEvent, asked
 from lambdas.domain.transfer import Transfer
 from lambdas.ports import Authorization, AuthorizeTransfer, allow_all
 from lambdas.transfers.writer import Change, ChangeFunction, Start
-
-_ARRIVED_FILES_REMAIN = (
-    "Files that have arrived remain at the destination; delete them there if you do not need them."
-)
 
 
 @dataclass(frozen=True)
@@ -38,8 +45,8 @@ class Operation:
     """Past participle for the timeline: `cancelled`."""
     step: Callable[[Transfer, Hop, datetime], Hop]
     """Returns the changed hop, or the same object if there is nothing to do."""
-    too_late: Callable[[Transfer], str | None]
-    """Called if no hop changes: the advice of the error; None if it is only a repetition."""
+    too_late: Callable[[Transfer], ProblemType | None]
+    """Called if no hop changes: the words of the error; None if it is only a repetition."""
     start: Literal["new", "same"] | None = None
     """The start of the hops that it queues: a new one needs its own approval. None: it queues none."""
 
@@ -61,9 +68,8 @@ class Operation:
                 after = start.apply_to(transfer) if start else transfer
                 record = authorization.record(transfer, after.with_hops(changed, now))
                 return Change(changed, asked(self.what, by, now), record, start)
-            if advice := self.too_late(transfer):
-                message = f"Transfer {transfer.transfer_id} cannot be {self.what}: it is {transfer.state}."
-                raise StateError(message, advice)
+            if words := self.too_late(transfer):
+                raise StateError(words=words, transfer_id=transfer.transfer_id, state=transfer.state)
             return None
 
         return decide
@@ -100,7 +106,7 @@ def agreed(by: Actor, permit: AuthorizeTransfer) -> ChangeFunction:
 
     def decide(transfer: Transfer, now: datetime) -> Change | None:
         authorization = permit(transfer)
-        awaited = _awaited(transfer, "There is nothing to approve.")
+        awaited = _awaited(transfer, NOT_AWAITING_APPROVAL)
         changed = tuple(new for hop in transfer.hops if (new := approved(hop, now)) is not hop)
         given = awaited.model_copy(update={"by": by, "at": now})
         start = Start(transfer.asked_for, given, authorization.size)
@@ -119,7 +125,7 @@ def disagreed(by: Actor, why: str, permit: AuthorizeTransfer) -> ChangeFunction:
 
     def decide(transfer: Transfer, now: datetime) -> Change | None:
         authorization = permit(transfer)
-        awaited = _awaited(transfer, "There is nothing to decline.")
+        awaited = _awaited(transfer, NOTHING_TO_DECLINE)
         problem = APPROVAL_DECLINED.problem(person=by.name, reason=why)
         changed = tuple(new for hop in transfer.hops if (new := declined_start(hop, problem, now)) is not hop)
         declined = awaited.model_copy(update={"declined_by": by, "declined_at": now, "why": why})
@@ -130,11 +136,10 @@ def disagreed(by: Actor, why: str, permit: AuthorizeTransfer) -> ChangeFunction:
     return decide
 
 
-def _awaited(transfer: Transfer, advice: str) -> Approval:
-    """Return the approval that the transfer awaits; raise StateError with this advice if it awaits none."""
+def _awaited(transfer: Transfer, words: ProblemType) -> Approval:
+    """Return the approval that the transfer awaits; raise StateError in these words if it awaits none."""
     if transfer.state != TransferState.AWAITING_APPROVAL or transfer.approval is None:
-        message = f"Transfer {transfer.transfer_id} is not awaiting approval: it is {transfer.state}."
-        raise StateError(message, advice)
+        raise StateError(words=words, transfer_id=transfer.transfer_id, state=transfer.state)
     return transfer.approval
 
 
@@ -148,8 +153,7 @@ def acknowledged(by: Actor, permit: AuthorizeTransfer) -> ChangeFunction:
     def decide(transfer: Transfer, now: datetime) -> Change | None:
         authorization = permit(transfer)
         if transfer.state not in {TransferState.FAILED, TransferState.PARTIALLY_FAILED}:
-            message = f"Transfer {transfer.transfer_id} has not failed: it is {transfer.state}."
-            raise StateError(message, "There is nothing to acknowledge.")
+            raise StateError(words=NOT_FAILED, transfer_id=transfer.transfer_id, state=transfer.state)
         if transfer.acknowledged:
             return None
         record = authorization.record(transfer, replace(transfer, acknowledged=by))
@@ -166,30 +170,27 @@ def _retried(transfer: Transfer, hop: Hop, now: datetime) -> Hop:
     return hop if transfer.has_open_downstream(hop) else retried(hop, transfer.ready(hop), now)
 
 
-def _no_retry(transfer: Transfer) -> str:
-    """Return the advice if no hop can be retried."""
+def _no_retry(transfer: Transfer) -> ProblemType:
+    """Return the words of the error if no hop can be retried."""
     if any(hop.state in {HopState.FAILED, HopState.CANCELLED} for hop in transfer.hops):
-        return (
-            "A later hop still forwards what the failed one delivered. Retry the transfer when that hop has"
-            " ended, or cancel the transfer first."
-        )
-    return "Only failed or cancelled hops can be retried. To continue a paused transfer, resume it."
+        return RETRY_TOO_EARLY
+    return NOTHING_TO_RETRY
 
 
 CANCEL = Operation(
     "cancelled",
     lambda _, hop, now: cancelled(hop, now),
-    lambda transfer: _ARRIVED_FILES_REMAIN if transfer.state != TransferState.CANCELLED else None,
+    lambda transfer: ENDED_BEFORE_CANCEL if transfer.state != TransferState.CANCELLED else None,
 )
 PAUSE = Operation(
     "paused",
     lambda _, hop, now: paused(hop, now),
-    lambda transfer: "There is nothing left to pause." if transfer.ended else None,
+    lambda transfer: ENDED_BEFORE_PAUSE if transfer.ended else None,
 )
 RESUME = Operation(
     "resumed",
     lambda transfer, hop, now: resumed(hop, transfer.ready(hop), now),
-    lambda transfer: "Retry a failed or cancelled transfer instead." if transfer.ended else None,
+    lambda transfer: ENDED_BEFORE_RESUME if transfer.ended else None,
     start="same",
 )
 RETRY = Operation("retried", _retried, _no_retry, start="new")

@@ -4,11 +4,13 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
 from agent.cloud.messages import BrokerEndpoint
 from tests.support.certificates import certificate, new_key, private_pem
+from tests.support.silence import cut
 
 MAX_PACKET = 1000
 CONNECT, PUBLISH, SUBSCRIBE, UNSUBSCRIBE, PING = 1, 3, 8, 10, 12
@@ -26,6 +28,9 @@ class Broker:
         first `deaf_for` connections it grants subscriptions and forgets them.
         """
         write_certificates(folder)
+        self.answer_delay_s = 0.0
+        """Seconds until a ping is answered, as on a line whose queues are full."""
+        self.pings = 0
         self.deliveries = 0
         """Messages that were delivered to a subscriber."""
         self._folder = folder
@@ -60,15 +65,23 @@ class Broker:
             _send(self._connection, 0xE0, bytes([0x98, 0]))  # administrative action
             self._connection.shutdown(socket.SHUT_RDWR)
 
+    def fall_silent(self) -> None:
+        """Let nothing of the connection's peer arrive any more, and tell nobody, as when a cable is cut."""
+        assert self._connection
+        cut(self._connection)
+
     def _run(self) -> None:
         while True:
             try:
                 plain, _ = self._server.accept()
             except OSError:
                 return
-            with suppress(OSError), self._context.wrap_socket(plain, server_side=True) as connection:
-                self._connection = connection
-                self._serve(connection, connection.makefile("rb"))
+            threading.Thread(target=self._handle, args=[plain], daemon=True).start()
+
+    def _handle(self, plain) -> None:
+        with suppress(OSError), self._context.wrap_socket(plain, server_side=True) as connection:
+            self._connection = connection
+            self._serve(connection, connection.makefile("rb"))
 
     def _serve(self, connection, stream) -> None:
         _packet(stream)
@@ -84,6 +97,8 @@ class Broker:
             elif kind == UNSUBSCRIBE:
                 _send(connection, 0xB0, body[:2] + b"\0\x11")  # no subscription existed
             elif kind == PING:
+                self.pings += 1
+                time.sleep(self.answer_delay_s)
                 _send(connection, 0xD0, b"")
             elif kind == PUBLISH and len(body) > MAX_PACKET:
                 _send(connection, 0xE0, bytes([0x95, 0]))

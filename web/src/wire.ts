@@ -2206,6 +2206,13 @@ export interface components {
             /** Message */
             message: string;
             /**
+             * Parameters
+             * @default {}
+             */
+            parameters: {
+                [key: string]: string;
+            };
+            /**
              * Path
              * @default null
              */
@@ -2215,10 +2222,15 @@ export interface components {
              * @default false
              */
             retryable: boolean;
+            /**
+             * Wording
+             * @default
+             */
+            wording: string;
         };
         /**
          * ProblemDetails
-         * @description An error (RFC 9457, application/problem+json); `advice`, `errors` and `policies` are extensions.
+         * @description An error (RFC 9457, application/problem+json); all after `instance` are extensions.
          */
         ProblemDetails: {
             /**
@@ -2241,6 +2253,13 @@ export interface components {
              */
             instance: string | null;
             /**
+             * Parameters
+             * @default {}
+             */
+            parameters: {
+                [key: string]: string;
+            };
+            /**
              * Policies
              * @default []
              */
@@ -2251,6 +2270,11 @@ export interface components {
             title: string;
             /** Type */
             type: string;
+            /**
+             * Wording
+             * @default
+             */
+            wording: string;
         };
         /**
          * Progress

@@ -3,11 +3,13 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import ts from "typescript";
 import { afterEach, describe, expect, it } from "vitest";
+import { problemWords } from "../src/format/problems";
 import { bytes, duration, files } from "../src/format/sizes";
 import { stateDisplay } from "../src/format/states";
 import { setLanguage, t } from "../src/i18n";
 import { de } from "../src/i18n/de";
 import { en } from "../src/i18n/en";
+import wordings from "./wordings.json";
 
 const SOURCES = join(import.meta.dirname, "../src");
 
@@ -65,8 +67,66 @@ describe("texts from the API and the agents", () => {
   });
 
   it.each(["constructor", "toString", "__proto__"])("does not translate %s", (word) => {
-    expect([de.reported.problem(word), de.reported.event(word)]).toEqual([undefined, undefined]);
+    expect([de.reported.title(word), de.reported.event(word)]).toEqual([undefined, undefined]);
+    expect(de.reported.words(word, {})).toBe(undefined);
     expect(de.reported.event(`hop 1 started (${word})`)).toBe(`Etappe 1 begonnen (${word})`);
+  });
+});
+
+describe("problems in German", () => {
+  const english: Record<string, { message: string; advice: string }> = wordings.problems;
+  const names = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name ?? "");
+  /** Parameters that are sent for translations only. */
+  const MORE = ["action", "object"];
+
+  it.each(Object.entries(english))(
+    "%s is filled with the parameters that are sent",
+    (wording, { message, advice }) => {
+      const sent = names(message + advice).concat(MORE);
+      const filled = de.reported.words(wording, Object.fromEntries(sent.map((name) => [name, `<${name}>`])));
+      const shown = `${filled?.message} ${filled?.advice}`;
+      expect(shown, "every placeholder is filled").not.toMatch(/[{}]|undefined/);
+      const empty = de.reported.words(wording, {});
+      const unfilled = shown.replace(/<\w+>/g, "");
+      expect(`${empty?.message} ${empty?.advice}`, "no parameter that is not sent").toBe(unfilled);
+    },
+  );
+
+  it.each(Object.entries(wordings.inputs))(
+    "an error in a field (%s) is filled with what is sent",
+    (wording, message) => {
+      const sent = Object.fromEntries(names(message).map((name) => [name, `<${name}>`]));
+      const shown = de.reported.input(wording, sent) ?? "";
+      expect(shown).not.toMatch(/[{}]/);
+      expect(names(message).sort()).toEqual([...shown.matchAll(/<(\w+)>/g)].map(([, name]) => name).sort());
+    },
+  );
+
+  it("has no English sentence in the middle of a German one", async () => {
+    await setLanguage("de");
+    const problem = {
+      code: "previous-hop-ended",
+      message: "Hop 2 continues hop 1, which failed.",
+      advice: "Fix the problem of hop 1, then retry the transfer.",
+      wording: "previous-hop-ended",
+      parameters: { hop: "Hop 2", previous: "hop 1", state: "failed" },
+    };
+    expect(problemWords(problem)).toEqual({
+      title: "Die vorige Etappe ist nicht angekommen",
+      message: "Etappe 2 setzt Etappe 1 fort, und deren Zustand ist „Fehlgeschlagen“.",
+      advice: "Das Problem von Etappe 1 beheben, dann die Übertragung wiederholen.",
+    });
+    expect(problemWords({ ...problem, wording: "of-a-newer-agent" })).toMatchObject({
+      message: problem.message,
+      lang: "en",
+    });
+  });
+
+  it("takes no name for a placeholder, and repeats the path only once on the way", () => {
+    const parameters = { path: "/data/{reason}/$&", reason: "{path}" };
+    expect(de.reported.words("io-error", parameters)?.message).toBe(
+      "/data/{reason}/$& kann nicht verwendet werden. Meldung: {path}",
+    );
   });
 });
 

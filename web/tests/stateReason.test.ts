@@ -55,7 +55,8 @@ describe("the state of a queued hop", () => {
   });
 
   it("says why the last attempt failed and when the next one is", () => {
-    const problem = { code: "agent-silent", message: "No report.", advice: "", retryable: true, path: null };
+    const words = { message: "No report.", advice: "", wording: "", parameters: {} };
+    const problem = { code: "agent-silent", retryable: true, path: null, ...words };
     const reason = hopReason(queued({ problem, retry_at: ago(-20) }), known());
     expect(reason?.text).toMatch(/^.+ · next attempt in 20 s$/);
   });

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from string import Formatter
 
@@ -11,7 +12,8 @@ import pytest
 import agent
 from agent import problems
 from events.base import Problem
-from events.problem_type import ProblemType, catalogue
+from events.problem_type import ProblemType, catalogue, wordings
+from lambdas.domain import problems as control_plane
 
 AGENT = Path(agent.__file__).parent
 TYPES = {name: value for name, value in vars(problems).items() if isinstance(value, ProblemType)}
@@ -102,6 +104,24 @@ def test_every_problem_is_in_use():
     texts = (path.read_text() for path in AGENT.rglob("*.py") if path != AGENT / "problems.py")
     words = {word for text in texts for word in re.findall(r"\b[A-Z][A-Z0-9_]+\b", text)}
     assert set(TYPES) - words == set()
+
+
+def test_each_wording_has_one_name_in_all_rooms():
+    assert not problems.WORDINGS.keys() & control_plane.WORDINGS.keys()
+    assert {kind.wording_id for kind in TYPES.values()} == set(problems.WORDINGS)
+    with pytest.raises(ValueError, match="io-error"):
+        wordings([problems.IO_ERROR, replace(problems.IO_ERROR, advice="Another one.")])
+
+
+def test_a_problem_can_be_put_into_words_again_from_what_is_sent():
+    """So a console in another language has all names and numbers, and the path only once."""
+    sent = problems.READ_ONLY_ROOT.problem(path="/data/x", root="/data", roots="/archive")
+    received = Problem.model_validate_json(sent.model_dump_json())
+    kind = problems.WORDINGS[received.wording]
+    filling = {**received.parameters, "path": received.path}
+    assert kind.message.format(**filling) == received.message
+    assert kind.advice.format(**filling) == received.advice
+    assert received.parameters == {"root": "/data", "roots": "/archive"}
 
 
 def test_two_problems_cannot_share_a_code():

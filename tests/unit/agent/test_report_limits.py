@@ -69,6 +69,8 @@ PROBLEMS = st.builds(
     advice=TEXTS,
     path=st.none() | TEXTS,
     retryable=st.booleans(),
+    wording=st.just("io-error"),
+    parameters=st.dictionaries(st.sampled_from(["reason", "other", "first"]), TEXTS, max_size=3),
 )
 PROGRESS = st.builds(
     Progress, current=st.none() | TEXTS, bytes_done=st.integers(0, 2**63 - 1), space_shortage=st.none()

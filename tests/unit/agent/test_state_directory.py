@@ -33,8 +33,9 @@ from agent.identity.registration import Files, read_registration
 from agent.lane.peer_paths import PeerPath, PeerPathCache
 from agent.pull.ledger import Ledger, ledger_path
 from agent.pull.manifest_outbox import ManifestOutbox
+from events.base import Problem
 from events.commands import Move, Peer, Serve
-from events.reports import Failed, Hello, ReportEnvelope, Started, Succeeded
+from events.reports import Failed, Hello, Refused, ReportEnvelope, Started, Succeeded
 from tests.support.fakes_agent import TRANSFER, FakeLink, Signer, a_registration, move
 from tests.support.fakes_keys import Authority, register
 
@@ -64,6 +65,11 @@ class Broker(FakeLink):
             if isinstance(report, Hello):
                 self.hellos.append(report)
                 signal.raise_signal(signal.SIGTERM)
+
+
+def serve(peer: Peer) -> Serve:
+    until = datetime.now(UTC) + timedelta(hours=1)
+    return Serve(transfer_id=TRANSFER, hop_id=HOP, attempt=1, path="/data/", peer=peer, until=until)
 
 
 def make_state(folder: Path) -> None:
@@ -99,10 +105,7 @@ def make_state(folder: Path) -> None:
     journal.admit("jti-1", 2_000_000_000)
     journal.save_hop(HopRecord(move(), desired_state="pause", paused=True))
     peer = Peer(agent_id="server-c", certificate="PEM")
-    until = datetime.now(UTC) + timedelta(hours=1)
-    journal.grant(
-        Serve(transfer_id=TRANSFER, hop_id=HOP, attempt=1, path="/data/", peer=peer, until=until), "token"
-    )
+    journal.grant(serve(peer), "token")
     shutil.copytree(folder, folder.with_name(f"{folder.name}-killed"), symlinks=True)  # with the journal open
     journal.close()
 
@@ -478,14 +481,35 @@ async def test_a_hop_that_arrives_while_abandoned_ones_are_discarded_is_left_alo
     journal.close()
 
 
-def test_the_reserve_gives_the_journal_room_when_the_disk_is_full(tmp_path, monkeypatch):
+def unsent_report(journal: Journal) -> int:
+    journal.enqueue(Refused(at=datetime.now(UTC), problem=Problem(code="x", message="x")))
+    unsent = journal.oldest_unsent()
+    assert unsent is not None
+    return unsent.number
+
+
+FIRST_WRITES: dict[str, Callable[[Journal], object]] = {
+    "a command comes": lambda journal: journal.admit("jti", 2**31),
+    "a hop is kept": lambda journal: journal.save_hop(HopRecord(move())),
+    "a peer may read": lambda journal: journal.grant(
+        serve(Peer(agent_id="server-c", certificate="PEM")), "token"
+    ),
+    "a peer may no longer read": lambda journal: journal.withdraw(HOP),
+    "a report waits": unsent_report,
+    "a report was sent": lambda journal: journal.sent(1),
+}
+
+
+@pytest.mark.parametrize("first", FIRST_WRITES)
+def test_the_reserve_gives_the_journal_room_when_the_disk_is_full(tmp_path, monkeypatch, first):
+    """Whatever is written first: what fails for want of room ends the agent."""
     journal = Journal(tmp_path / "journal.db", "reg")
+    assert unsent_report(journal) == 1
     journal.reserve.fill()
     reserve = tmp_path / "reserve"
     assert reserve.stat().st_blocks * 512 >= state_disk.RESERVE_BYTES
     monkeypatch.setattr(state_disk, "free_bytes", lambda _: 4096)
-    with journal.change():
-        journal.save_hop(HopRecord(move()))
+    FIRST_WRITES[first](journal)
     assert not reserve.exists()
     journal.reserve.fill()
     assert not reserve.exists()  # not while there is little space

@@ -17,6 +17,8 @@ export class ApiProblem extends Error {
   readonly title: string;
   readonly detail: string;
   readonly advice: string;
+  readonly wording: string;
+  readonly parameters: Readonly<Record<string, string>>;
   readonly errors: FieldError[];
   /** Names of the policies that forbid the request. */
   readonly policies: readonly string[];
@@ -29,11 +31,16 @@ export class ApiProblem extends Error {
     this.title = given.title;
     this.detail = given.detail ?? "";
     this.advice = given.advice ?? "";
+    this.wording = given.wording ?? "";
+    this.parameters = given.parameters ?? {};
     this.policies = given.policies ?? [];
-    this.errors = (given.errors ?? []).map((one) => ({
-      at: String(one.at ?? ""),
-      message: String(one.message ?? ""),
-    }));
+    this.errors = (given.errors ?? []).map(fieldError);
+  }
+
+  /** The problem as agents report theirs, to be put into words. */
+  get reported() {
+    const { code, detail: message, advice, wording, parameters } = this;
+    return { code, message, advice, wording, parameters };
   }
 
   /** Whether the same request may succeed when it is sent again. */
@@ -45,6 +52,13 @@ export class ApiProblem extends Error {
   get timedOut(): boolean {
     return this.code === TIMED_OUT;
   }
+}
+
+/** Return an error in a field in the console's language, or in the original English. */
+function fieldError(given: Record<string, unknown>): FieldError {
+  const { at, message, wording, parameters } = given;
+  const translated = t().reported.input(String(wording ?? ""), (parameters ?? {}) as Record<string, string>);
+  return { at: String(at ?? ""), message: translated ?? String(message ?? "") };
 }
 
 /** Return the problem in a response, or one made from its status. */
@@ -67,7 +81,7 @@ export async function problemFrom(response: Response): Promise<ApiProblem> {
 
 /** Return title and advice of a validation problem; `errors` names each field. */
 function validationProblem(): Partial<ProblemDetails> {
-  return { title: t().problems.invalidInput, detail: "", advice: t().problems.correctInput };
+  return { title: t().problems.invalidInput, detail: "", advice: t().problems.correctInput, wording: "" };
 }
 
 function isDetails(body: unknown): body is ProblemDetails {

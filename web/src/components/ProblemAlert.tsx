@@ -6,7 +6,7 @@ import { Fragment, type ReactNode, useContext } from "react";
 import { asProblem } from "../api/problem";
 import { AppContext } from "../appContext";
 import { safeText } from "../format/names";
-import { translatedProblem } from "../format/problems";
+import { problemWords } from "../format/problems";
 import { t } from "../i18n";
 import { href } from "../router";
 import type { Problem } from "../types";
@@ -20,18 +20,16 @@ interface Props {
 /** Show a failed request: what happened, where, and what to do. */
 export function ProblemAlert({ error, onRetry }: Props) {
   const problem = asProblem(error);
-  const translated = translatedProblem(problem.code);
-  const advice = translated.advice ?? problem.advice;
-  const originalLanguage = translated.what && "en";
+  const { title = problem.title, message, advice, lang } = problemWords(problem.reported);
   return (
     <Alert
       type="error"
-      header={safeText(translated.what ?? problem.title)}
+      header={safeText(title)}
       action={onRetry && <Button onClick={onRetry}>{t().common.retry}</Button>}
     >
-      {problem.detail && (
-        <div className="name" lang={originalLanguage}>
-          {safeText(problem.detail)}
+      {message && (
+        <div className="name" lang={lang}>
+          {safeText(message)}
         </div>
       )}
       {problem.errors.length > 0 && (
@@ -47,7 +45,7 @@ export function ProblemAlert({ error, onRetry }: Props) {
       {problem.policies.length > 0 && <ForbiddingPolicies policies={problem.policies} />}
       {advice && (
         <Box fontWeight="bold">
-          <span lang={translated.advice ? undefined : originalLanguage}>{safeText(advice)}</span>
+          <span lang={lang}>{safeText(advice)}</span>
         </Box>
       )}
     </Alert>
@@ -79,16 +77,15 @@ interface HopProblemProps {
 
 /** Show the problem of a hop or a file, as its agent reported it. */
 export function HopProblem({ problem, type = "error", children }: HopProblemProps) {
-  const { what, advice } = translatedProblem(problem.code);
-  const original = <ReportedText>{problem.message}</ReportedText>;
+  const { title, message, advice, lang } = problemWords(problem);
+  const said = <ReportedText lang={lang}>{message}</ReportedText>;
   return (
-    <Alert type={type} header={what ?? original}>
-      {what && <div>{original}</div>}
+    <Alert type={type} header={title ?? said}>
+      {title && <div>{said}</div>}
       {problem.path && <div className="name mono">{safeText(problem.path)}</div>}
-      {advice && <div>{advice}</div>}
-      {!advice && problem.advice && (
+      {advice && (
         <div>
-          <ReportedText>{problem.advice}</ReportedText>
+          <ReportedText lang={lang}>{advice}</ReportedText>
         </div>
       )}
       {children && <div>{children}</div>}

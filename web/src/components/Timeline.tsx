@@ -83,7 +83,7 @@ const slim = (): TableProps.ColumnDefinition<Row>[] => [
 function EntryText({ line }: { line: Row }) {
   return (
     <>
-      {t().reported.event(line.what) ?? <ReportedText>{line.what}</ReportedText>}
+      {t().reported.event(line.what) ?? <ReportedText lang="en">{line.what}</ReportedText>}
       {(line.times ?? 1) > 1 && ` ${t().transfer.times(line.times ?? 1)}`}
       {line.problem && (
         <Box color="text-body-secondary" fontSize="body-s">

@@ -3,37 +3,35 @@ import Badge from "@cloudscape-design/components/badge";
 import Link from "@cloudscape-design/components/link";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { locationText, safeText } from "../format/names";
-import { translatedProblem } from "../format/problems";
+import { problemWords, type Reported } from "../format/problems";
 import { stateDisplay } from "../format/states";
 import { ago, clockSkew, isClockWrong, local, utc } from "../format/times";
 import { useNow } from "../hooks/useNow";
 import { t } from "../i18n";
 import type { StateReason } from "../live/stateReason";
 import { href } from "../router";
-import type { Location, Problem, TransferSummary } from "../types";
+import type { Location, TransferSummary } from "../types";
 
 /** A name from outside, isolated so that its writing direction cannot affect the text around it. */
 export function Name({ children }: { children: string }) {
   return <bdi className="name">{safeText(children)}</bdi>;
 }
 
-/** A problem reported by an agent or the API, with a translation in front if there is one. */
-export function ProblemText({ problem }: { problem: Pick<Problem, "code" | "message" | "advice"> }) {
-  const { what, advice } = translatedProblem(problem.code);
-  const original = advice ? problem.message : `${problem.message} ${problem.advice}`.trim();
+/** A problem reported by an agent or the API, with its title in front where its words have no translation. */
+export function ProblemText({ problem }: { problem: Reported }) {
+  const { title, message, advice, lang } = problemWords(problem);
   return (
     <>
-      {what && `${what}: `}
-      <ReportedText>{original}</ReportedText>
-      {advice && ` ${advice}`}
+      {lang && title && `${title}. `}
+      <ReportedText lang={lang}>{`${message} ${advice}`.trim()}</ReportedText>
     </>
   );
 }
 
-/** English text from an agent or the API, marked as English. */
-export function ReportedText({ children }: { children: string }) {
+/** Text from an agent or the API, with its language where that is not the console's. */
+export function ReportedText({ children, lang }: { children: string; lang: "en" | undefined }) {
   return (
-    <bdi className="name" lang="en">
+    <bdi className="name" lang={lang}>
       {safeText(children)}
     </bdi>
   );

@@ -1,6 +1,7 @@
 /** Translate problems of the API and the agents, and turn them into notices. */
 import { asProblem } from "../api/problem";
 import { t } from "../i18n";
+import type { Problem } from "../types";
 import { safeText } from "./names";
 
 /** A message in the bar above every page. */
@@ -10,16 +11,46 @@ export interface Notice {
   content?: string;
 }
 
-/** Return the translated title and advice for a problem code, if there are any. */
-export function translatedProblem(code: string): { what?: string; advice?: string } {
-  const [what, advice] = t().reported.problem(code) ?? [];
-  return { what, advice };
+/** A problem of an agent, or of the API, before it is put into words. */
+export type Reported = Pick<Problem, "code" | "message" | "advice"> &
+  Partial<Pick<Problem, "path" | "wording" | "parameters">>;
+
+/** A problem in the console's language; what has no translation is in the original English. */
+export interface ProblemWords {
+  /** Undefined in English, where the message says it all. */
+  title?: string;
+  message: string;
+  advice: string;
+  /** The language of message and advice, where it is not the console's. */
+  lang?: "en";
+}
+
+export function problemWords({
+  code,
+  message,
+  advice,
+  path,
+  wording = "",
+  parameters,
+}: Reported): ProblemWords {
+  const { title, words } = t().reported;
+  const translated = words(wording, { ...parameters, ...(path ? { path } : {}), ...stateIn(parameters) });
+  if (translated) return { title: title(code), ...translated };
+  const original = title(code);
+  return { title: original, message, advice, lang: original === undefined ? undefined : "en" };
+}
+
+/** Return the state that a message names, as the console names it. */
+function stateIn(parameters: Readonly<Record<string, string>> = {}): { state?: string } {
+  const states: Readonly<Record<string, string>> = t().states;
+  const { state = "" } = parameters;
+  return Object.hasOwn(states, state) ? { state: states[state] } : {};
 }
 
 /** Return a failed request as a notice. */
 export function noticeFrom(error: unknown): Notice {
-  const { code, title, detail, advice } = asProblem(error);
-  const own = translatedProblem(code);
-  const content = [detail, own.advice ?? advice].filter(Boolean).join(" ");
-  return { type: "error", header: safeText(own.what ?? title), content: safeText(content) };
+  const problem = asProblem(error);
+  const { title, message, advice } = problemWords(problem.reported);
+  const content = [message, advice].filter(Boolean).join(" ");
+  return { type: "error", header: safeText(title ?? problem.title), content: safeText(content) };
 }

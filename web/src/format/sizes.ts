@@ -1,7 +1,7 @@
 /** Sizes, speeds, percentages and durations as text. Sizes are binary: 1 KiB = 1,024 bytes. */
 
 import { locale, t } from "../i18n";
-import type { Progress } from "../types";
+import type { Progress, TransferSummary } from "../types";
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
@@ -41,6 +41,11 @@ export function speed(bytesPerSecond: number): string {
 
 export function count(value: number): string {
   return formatNumber(value, WHOLE);
+}
+
+/** Return a number that is counted up to a limit: `500+` if there may be more. */
+export function countUpTo(value: number, limit: number): string {
+  return `${count(value)}${value >= limit ? "+" : ""}`;
 }
 
 /** Return a number with at most two decimals: `1.25`. */
@@ -85,4 +90,22 @@ export function timeLeft(progress: Progress): number | null {
   const { bytes_total, bytes_done, bytes_per_second } = progress;
   if (bytes_total === null || bytes_total === undefined || !bytes_per_second) return null;
   return Math.max(0, bytes_total - bytes_done) / bytes_per_second;
+}
+
+/**
+ * Return how much of a transfer has arrived, of its size counted once: `734 MiB of 1.0 GiB`, or `67 % of
+ * 1.0 GiB` where several hops carry the same files. Empty if nothing is known yet.
+ */
+export function amountOnce(
+  { destinations, size }: Pick<TransferSummary, "destinations" | "size">,
+  progress: Progress,
+): string {
+  const { bytes_done, files_done } = progress;
+  const percent = share(progress);
+  if (size === null || percent === null) {
+    const known = destinations.length === 1 && (bytes_done > 0 || files_done > 0);
+    return known ? t().amounts.soFar(bytes(bytes_done)) : "";
+  }
+  if (percent === 100) return bytes(size);
+  return t().amounts.of(destinations.length === 1 ? bytes(bytes_done) : `${percent} %`, bytes(size));
 }

@@ -4,9 +4,9 @@ import type { Api, Query } from "../api/client";
 import { useApi } from "../appContext";
 import { hasChangeFeed } from "../live/connectionState";
 import { isUnfinished } from "../model/transferActions";
+import { type Filters, filterQuery } from "../model/transferFilters";
 import type {
   Agent,
-  Attention,
   AttentionView,
   AuditPage,
   AuditRecord,
@@ -19,7 +19,7 @@ import type {
   Template,
   TimelinePage,
   Transfer,
-  TransferState,
+  TransferCount,
   TransferSummary,
   TransfersPage,
   Update,
@@ -37,29 +37,32 @@ const FLEET_POLL_MS = 10_000;
 const MAX_PAGE_SIZE = 100;
 const SETTINGS_POLL_MS = 30_000;
 const PAGE_SIZE = 20;
-const MAX_RUNNING = 1_000;
+/** Up to these the running, and the queued or waiting transfers are counted. */
+export const MAX_RUNNING = 1_000;
+export const MAX_WAITING = 500;
 
-export interface Filters {
-  status: TransferState | null;
-  /** Only transfers that a person must look at for this reason, of any age. */
-  attention: Attention | null;
-  agent: string | null;
-  /** True: dry runs only; false: no dry runs; null: both. */
-  dryRun: boolean | null;
-}
-
-export function useTransfers({ status, attention, agent, dryRun }: Filters, after: string | null) {
+/** One page of the transfers that meet the criteria. */
+export function useTransfers(filters: Partial<Filters>, after: string | null, limit = PAGE_SIZE) {
   const api = useApi();
   return useQuery({
-    queryKey: ["transfers", status, attention, agent, dryRun, after],
-    queryFn: ({ signal }) =>
-      api.get<TransfersPage>(
-        "/transfers",
-        { status, attention, agent, dry_run: dryRun, after, limit: PAGE_SIZE },
-        signal,
-      ),
+    queryKey: ["transfers", filters, after, limit],
+    queryFn: ({ signal }) => {
+      const query = { ...filterQuery(filters, Date.now()), sort: filters.sort, after, limit };
+      return api.get<TransfersPage>("/transfers", query, signal);
+    },
     refetchInterval: ({ state }) =>
       pollInterval(state.data?.transfers.some((one) => isUnfinished(one.state)) ?? true),
+  });
+}
+
+/** How many transfers meet the criteria; asked once a minute, since it reads more than a page. */
+export function useTransferCount(filters: Partial<Filters>) {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["transferCount", { ...filters, sort: null }],
+    queryFn: ({ signal }) =>
+      api.get<TransferCount>("/transfers/count", filterQuery(filters, Date.now()), signal),
+    refetchInterval: SAFETY_POLL_MS,
   });
 }
 

@@ -1,6 +1,6 @@
 /** All texts of the console in German. */
 import type { Messages } from "./en";
-import { eventInGerman, problemInGerman } from "./problems.de";
+import { eventInGerman, inputInGerman, titleInGerman, wordsInGerman } from "./problems.de";
 
 const many = (count: number, one: string, more: string) => (count === 1 ? one : more);
 
@@ -69,7 +69,7 @@ export const de: Messages = {
       "Ihr Konto ist nicht in dieser Gruppe. Ein Administrator dieser Umgebung kann es hinzufügen.",
     goTo: "Weiter zu:",
   },
-  reported: { problem: problemInGerman, event: eventInGerman },
+  reported: { title: titleInGerman, words: wordsInGerman, input: inputInGerman, event: eventInGerman },
   problems: {
     unreachable: (what) => `Nicht erreichbar: ${what}`,
     noResponse: "Es kam keine Antwort.",
@@ -339,9 +339,66 @@ export const de: Messages = {
     everyKind: "Übertragungen und Vorschauen",
     realOnly: "Nur Übertragungen",
     previewsOnly: "Nur Vorschauen",
-    route: "Quelle → Ziel",
+    search: "Übertragungen suchen",
+    searchHint: "Pfad, Objekt, ID, Vorlage oder Person",
+    byTemplate: "Vorlage",
+    everyTemplate: "Alle Vorlagen",
+    time: "Zeit der Anforderung",
+    days: {
+      "1": "Letzte 24 Stunden",
+      "7": "Letzte 7 Tage",
+      "30": "Letzte 30 Tage",
+      "90": "Letzte 90 Tage",
+      all: "Beliebige Zeit",
+    },
+    between: "Zwischen zwei Tagen",
+    firstDay: "Von",
+    lastDay: "Bis einschließlich",
+    day: "JJJJ/MM/TT",
+    apply: "Anwenden",
+    source: "Von",
+    destination: "Nach",
     progress: "Fortschritt",
+    speed: "Geschwindigkeit",
+    duration: "Dauer",
+    id: "ID",
     requestedBy: "Angefordert von",
+    selectAll: "Alle Übertragungen dieser Seite auswählen",
+    select: (id) => `Übertragung ${id} auswählen`,
+    view: {
+      title: "Ansicht",
+      pageSize: "Übertragungen je Seite",
+      perPage: (count) => `${count} Übertragungen`,
+      compact: "Kompakt",
+      compactHint: "Mehr Zeilen auf demselben Platz zeigen",
+      columns: "Spalten",
+    },
+    bulk: {
+      actions: "Aktionen",
+      noneOfThem: "Keine der ausgewählten Übertragungen ist in einem Zustand, der das erlaubt",
+      title: {
+        pause: (count, text) => `${text} ${many(count, "Übertragung", "Übertragungen")} pausieren?`,
+        resume: (count, text) => `${text} ${many(count, "Übertragung", "Übertragungen")} fortsetzen?`,
+        retry: (count, text) => `${text} ${many(count, "Übertragung", "Übertragungen")} wiederholen?`,
+        acknowledge: (count, text) => `${text} ${many(count, "Fehlschlag", "Fehlschläge")} quittieren?`,
+        cancel: (count, text) => `${text} ${many(count, "Übertragung", "Übertragungen")} abbrechen?`,
+      },
+      what: {
+        pause:
+          "Diese pausieren, bis jemand sie fortsetzt. Daten, die angekommen sind, werden nicht noch einmal gesendet.",
+        resume: "Diese laufen dort weiter, wo sie angehalten haben.",
+        retry:
+          "Die fehlgeschlagenen und abgebrochenen Teile von diesen beginnen neu. Dateien, die angekommen sind, werden nicht noch einmal gesendet.",
+        acknowledge: "Diese brauchen keine Aufmerksamkeit mehr. Wiederholen lassen sie sich weiterhin.",
+        cancel:
+          "Diese enden. Dateien, die angekommen sind, bleiben; unvollständige werden entfernt. Wiederholen lassen sie sich später.",
+      },
+      others: (count, text) =>
+        `${text} ausgewählte ${many(count, "Übertragung bleibt", "Übertragungen bleiben")} des Zustands wegen unverändert:`,
+      done: (done, all) => `${done} von ${all} erledigt`,
+    },
+    noneSoFar: "Bisher keine gefunden",
+    lookFurther: "Weitersuchen",
     when: "Wann",
     transfer: "Übertragung",
     template: (name) => `Vorlage ${name}`,

@@ -70,11 +70,16 @@ export const en = {
     goTo: "Go to",
   },
   /**
-   * Translations of texts from the API and the agents: problems by code, and timeline events. Undefined:
-   * show the original.
+   * Translations of texts from the API and the agents: titles of problems by code, their message and advice
+   * by wording, errors in fields, and timeline events. Undefined: show the original.
    */
   reported: {
-    problem: (_code: string): readonly [what: string, advice?: string] | undefined => undefined,
+    title: (_code: string): string | undefined => undefined,
+    words: (
+      _wording: string,
+      _parameters: Readonly<Record<string, string>>,
+    ): { message: string; advice: string } | undefined => undefined,
+    input: (_wording: string, _parameters: Readonly<Record<string, string>>): string | undefined => undefined,
     event: (_what: string): string | undefined => undefined,
   },
   problems: {
@@ -339,9 +344,66 @@ export const en = {
     everyKind: "Transfers and previews",
     realOnly: "Transfers only",
     previewsOnly: "Previews only",
-    route: "Source → destination",
+    search: "Search transfers",
+    searchHint: "Path, object, ID, template or person",
+    byTemplate: "Template",
+    everyTemplate: "All templates",
+    time: "Time of creation",
+    days: {
+      "1": "Last 24 hours",
+      "7": "Last 7 days",
+      "30": "Last 30 days",
+      "90": "Last 90 days",
+      all: "Any time",
+    },
+    between: "Between two days",
+    firstDay: "From",
+    lastDay: "To, inclusive",
+    day: "YYYY/MM/DD",
+    apply: "Apply",
+    source: "From",
+    destination: "To",
     progress: "Progress",
+    speed: "Speed",
+    duration: "Duration",
+    id: "ID",
     requestedBy: "Requested by",
+    selectAll: "Select all transfers of this page",
+    select: (id: string) => `Select transfer ${id}`,
+    view: {
+      title: "View",
+      pageSize: "Transfers per page",
+      perPage: (count: number) => `${count} transfers`,
+      compact: "Compact",
+      compactHint: "Show more rows in the same space",
+      columns: "Columns",
+    },
+    bulk: {
+      actions: "Actions",
+      noneOfThem: "None of the selected transfers is in a state that allows it",
+      title: {
+        pause: (count: number, text: string) => `Pause ${text} ${many(count, "transfer", "transfers")}?`,
+        resume: (count: number, text: string) => `Resume ${text} ${many(count, "transfer", "transfers")}?`,
+        retry: (count: number, text: string) => `Retry ${text} ${many(count, "transfer", "transfers")}?`,
+        acknowledge: (count: number, text: string) =>
+          `Acknowledge ${text} ${many(count, "failure", "failures")}?`,
+        cancel: (count: number, text: string) => `Cancel ${text} ${many(count, "transfer", "transfers")}?`,
+      },
+      what: {
+        pause: "These pause until somebody resumes them. Data that has arrived is not sent again.",
+        resume: "These continue where they stopped.",
+        retry:
+          "The failed and cancelled parts of these start again. Files that have arrived are not sent again.",
+        acknowledge: "These no longer need attention. They can still be retried.",
+        cancel:
+          "These end. Files that have arrived stay; partial files are removed. They can be retried later.",
+      },
+      others: (count: number, text: string) =>
+        `${text} selected ${many(count, "transfer stays as it is", "transfers stay as they are")}, because of its state:`,
+      done: (done: string, all: string) => `${done} of ${all} done`,
+    },
+    noneSoFar: "None found so far",
+    lookFurther: "Look further",
     when: "When",
     transfer: "Transfer",
     template: (name: string) => `template ${name}`,

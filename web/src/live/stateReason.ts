@@ -1,5 +1,5 @@
 /** Why a transfer, or one of its hops, is in its state: said once, beside the state. */
-import { translatedProblem } from "../format/problems";
+import { problemWords } from "../format/problems";
 import { duration } from "../format/sizes";
 import { t } from "../i18n";
 import type { Agent, Hop, Problem, Transfer } from "../types";
@@ -77,6 +77,7 @@ function queueReason(hop: Hop, { agents, now }: Known): StateReason {
   return { text: hop.retry_at ? next : t().reason.turn, warns: false };
 }
 
-function problemTitle({ code, message }: Problem): string {
-  return translatedProblem(code).what ?? message;
+function problemTitle(problem: Problem): string {
+  const { title, message } = problemWords(problem);
+  return title ?? message;
 }

@@ -22,6 +22,11 @@ export function verbsFor(transfer: TransferSummary, role: Role): Verb[] {
   return (ALLOWED_VERBS[transfer.state] ?? []).filter((verb) => !(verb === "acknowledge" && settled));
 }
 
+/** Return the last part of the address to which the action is posted. */
+export function pathOf(verb: Verb): string {
+  return verb === "acknowledge" ? "acknowledgment" : verb;
+}
+
 export function isUnfinished(state: TransferState): boolean {
   return state === "awaiting_approval" || state === "queued" || state === "running" || state === "paused";
 }

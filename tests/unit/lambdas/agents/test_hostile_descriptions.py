@@ -31,7 +31,7 @@ HELLO = {
 }
 
 
-def heard(report):
+def received(report):
     """Return the report as the function reads it from the broker, or None if it is dropped."""
     assert len(json.dumps(report)) <= MESSAGE_BYTES
     event = {"thing": adapters.topics().thing("server-b"), "report": report}
@@ -50,16 +50,16 @@ def heard(report):
     ids=["roots", "remotes", "movers", "version"],
 )
 def test_what_no_host_has_is_dropped(here, grown):
-    assert heard(HELLO) is not None
-    assert heard({**HELLO, **grown}) is None
+    assert received(HELLO) is not None
+    assert received({**HELLO, **grown}) is None
 
 
 def test_the_largest_messages_fit_into_a_row(here):
     """Each list is as long as may be, and of entries that grow when they are stored; texts fill the rest."""
     text = "\u00e4" * 9_000  # six bytes each in the message
-    hello = heard({**HELLO, "hostname": text, "ip_address": text, "roots": [ROOT] * MAX_ROOTS})
+    hello = received({**HELLO, "hostname": text, "ip_address": text, "roots": [ROOT] * MAX_ROOTS})
     problem = {"code": "x", "message": "\x01" * 1_000}
-    beat = heard(
+    beat = received(
         {"kind": "heartbeat", "at": HELLO["at"], "roots": [ROOT] * MAX_ROOTS, "problems": [problem] * 16}
     )
     agent = with_heartbeat(with_hello(an_agent("server-b"), hello, MORNING, MORNING), beat, MORNING, MORNING)

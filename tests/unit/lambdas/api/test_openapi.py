@@ -34,6 +34,7 @@ POST /transfers/distributed
 GET /attention
 GET /overview
 GET /transfers
+GET /transfers/count
 GET /transfers/{transfer_id}
 GET /transfers/{transfer_id}/manifest
 GET /transfers/{transfer_id}/timeline

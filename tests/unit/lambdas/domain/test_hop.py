@@ -291,8 +291,21 @@ def test_a_rejected_command_leaves_its_reason_only_on_the_offer():
 
 @pytest.mark.parametrize("source_first", [True, False])
 def test_the_dial_errors_of_both_sides_are_joined(source_first):
-    from_c = Problem(code="source-unreachable", message="b:1 refused.", advice="Open a port.", retryable=True)
-    from_b = Problem(code="destination-unreachable", message="c:1 timed out.", retryable=True)
+    from_c = Problem(
+        code="source-unreachable",
+        message="b:1 refused.",
+        advice="Open a port.",
+        retryable=True,
+        wording="both-sides-unreachable",
+        parameters={"source": "server-b", "reason": "refused"},
+    )
+    from_b = Problem(
+        code="destination-unreachable",
+        message="c:1 timed out.",
+        retryable=True,
+        wording="destination-unreachable",
+        parameters={"agent_id": "server-c", "reason": "timed out"},
+    )
     hop = a_hop(HopState.OFFERED)
     if source_first:
         hop = declined(hop, from_b, B)
@@ -301,7 +314,11 @@ def test_the_dial_errors_of_both_sides_are_joined(source_first):
     if not source_first:
         hop = declined(hop, from_b, B)
     assert hop.state == HopState.QUEUED
-    assert hop.problem == from_c.model_copy(update={"message": "b:1 refused. c:1 timed out."})
+    assert hop.problem.message == "b:1 refused. c:1 timed out."
+    assert hop.problem.advice == from_c.advice
+    assert hop.problem.parameters == {"source": "server-b", "reason": "refused; timed out"}, (
+        "for translations"
+    )
     assert declined(hop, from_b, B) == hop, "told twice"
     assert declined(hop, NO_FILE, B) == hop, "another matter"
 

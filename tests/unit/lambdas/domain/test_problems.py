@@ -19,6 +19,8 @@ SAMPLES = {
     str: "server-b",
     str | None: "server-b",
     int: 14,
+    float: 14.0,
+    ProblemType: ProblemType("forbidden", "Not allowed", "No policy permits it."),
     bool: True,
     tuple[str, ...]: ("server-b", "server-c"),
     tuple[PolicySyntaxError, ...]: (PolicySyntaxError(1, 2, "unexpected end"),),

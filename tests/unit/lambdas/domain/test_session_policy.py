@@ -6,6 +6,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from events.locations import AgentLocation, S3Location
 from events.options import Options
@@ -47,7 +48,7 @@ def planned(prefix: str, *, to_s3: bool = False) -> Transfer:
 def is_accepted(prefix: str, *, to_s3: bool) -> bool:
     try:
         planned(prefix, to_s3=to_s3)
-    except LimitError:
+    except (LimitError, ValidationError):
         return False
     return True
 
@@ -72,12 +73,7 @@ def test_the_longest_accepted_prefix_gets_credentials_and_the_next_is_refused(al
             planned(letter * (longest + 1) + end, to_s3=to_s3)
 
 
-@given(
-    st.text(st.characters(exclude_categories=["Cs"]), max_size=400).filter(
-        lambda text: len(text.encode()) <= 1024 and ".." not in text
-    ),
-    st.booleans(),
-)
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=400), st.booleans())
 def test_whatever_is_accepted_fits_and_is_what_was_meant(prefix, to_s3):
     if not is_accepted(prefix, to_s3=to_s3):
         return

@@ -213,7 +213,7 @@ function Space({ root }: { root: Agent["roots"][number] }) {
 }
 
 function Transfers({ agentId }: { agentId: string }) {
-  const query = useTransfers({ status: null, attention: null, agent: agentId, dryRun: null }, null);
+  const query = useTransfers({ agent: agentId }, null);
   const narrow = useNarrow();
   return (
     <Table

@@ -117,7 +117,7 @@ const stacked = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => 
         <Button variant="inline-link" onClick={() => onOpen(record)}>
           {record.action}
         </Button>
-        <ReportedText>{record.about}</ReportedText>
+        <ReportedText lang="en">{record.about}</ReportedText>
         {record.why && <Name>{record.why}</Name>}
         <Decision of={record} />
         <Box color="text-body-secondary" fontSize="body-s">
@@ -151,7 +151,7 @@ const columns = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => 
     id: "about",
     header: t().audit.about,
     minWidth: 190,
-    cell: ({ about }) => <ReportedText>{about}</ReportedText>,
+    cell: ({ about }) => <ReportedText lang="en">{about}</ReportedText>,
   },
   {
     id: "decision",

@@ -41,7 +41,7 @@ function facts(record: AuditRecord) {
     { label: t().transfers.when, value: <When at={record.at} /> },
     { label: labels.kinds.person, value: <Who of={record.who} /> },
     { label: labels.address, value: record.address ?? "–" },
-    { label: labels.about, value: <ReportedText>{record.about}</ReportedText> },
+    { label: labels.about, value: <ReportedText lang="en">{record.about}</ReportedText> },
     { label: labels.decision, value: <Decision of={record} /> },
     { label: t().policies.title, value: record.policies.map(safeText).join(", ") || "–" },
     { label: t().policy.why, value: <Name>{record.why || "–"}</Name> },

@@ -6,9 +6,10 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { Name, When } from "../../components/text";
 import { actorName, routeText, safeText } from "../../format/names";
-import { translatedProblem } from "../../format/problems";
-import { bytes, count } from "../../format/sizes";
+import { problemWords } from "../../format/problems";
+import { bytes, countUpTo } from "../../format/sizes";
 import { clockSkew } from "../../format/times";
+import { MAX_WAITING } from "../../hooks/queries";
 import { t } from "../../i18n";
 import { href, hrefWith } from "../../router";
 import type { Attention, Problem, TransferSummary } from "../../types";
@@ -16,8 +17,6 @@ import type { AgentItem, AttentionItem } from "./overviewModel";
 
 /** Maximum number of items that are shown; transfers are few, since their other ones are only counted. */
 const MAX_ITEMS = 16;
-/** From this on the API counts no further. */
-const MAX_COUNT = 500;
 
 /** List of what needs attention, most urgent first, each with advice. */
 export function AttentionList({ items }: { items: readonly AttentionItem[] }) {
@@ -58,10 +57,9 @@ export function AttentionList({ items }: { items: readonly AttentionItem[] }) {
   );
 }
 
-/** Return a problem as text: translated where possible, with the agent's message. */
-function explained({ code, message, advice }: Problem): string {
-  const own = translatedProblem(code);
-  return `${own.what ? `${own.what}: ` : ""}${message} ${own.advice ?? advice}`;
+function explained(problem: Problem): string {
+  const { title, message, advice, lang } = problemWords(problem);
+  return `${lang && title ? `${title}. ` : ""}${message} ${advice}`.trim();
 }
 
 interface ItemText {
@@ -79,9 +77,8 @@ function describeItem(item: AttentionItem): ItemText {
 }
 
 function describeRest(kind: Attention, total: number): ItemText {
-  const number = `${count(total)}${total >= MAX_COUNT ? "+" : ""}`;
   return {
-    title: t().overview.showAll[kind](number),
+    title: t().overview.showAll[kind](countUpTo(total, MAX_WAITING)),
     why: "",
     href: hrefWith("transfers", { attention: kind }),
     error: kind === "failed",

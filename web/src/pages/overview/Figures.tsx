@@ -3,7 +3,8 @@ import ColumnLayout from "@cloudscape-design/components/column-layout";
 import Container from "@cloudscape-design/components/container";
 import Link from "@cloudscape-design/components/link";
 import type { ReactNode } from "react";
-import { bytes, count, speed as speedText } from "../../format/sizes";
+import { bytes, count, countUpTo, speed as speedText } from "../../format/sizes";
+import { MAX_RUNNING, MAX_WAITING } from "../../hooks/queries";
 import { t } from "../../i18n";
 import { href, hrefWith } from "../../router";
 import type { Agent, AgentStatus, Overview, TransferTotals } from "../../types";
@@ -29,7 +30,7 @@ export function Figures({ agents, running, queued, speed, totals }: Props) {
         </Figure>
         <Figure label={labels.running} under={<Moving speed={speed} queued={queued} />}>
           <Link href={hrefWith("transfers", { status: "running" })} fontSize="heading-xl">
-            {count(running)}
+            {countUpTo(running, MAX_RUNNING)}
           </Link>
         </Figure>
         <Figure label={labels.today} under={totals && transfersText(totals.today)}>
@@ -52,7 +53,7 @@ function Moving({ speed, queued }: { speed: number; queued: number }) {
         <>
           {" · "}
           <Link href={hrefWith("transfers", { status: "queued" })} fontSize="body-s">
-            {labels.queued(queued, count(queued))}
+            {labels.queued(queued, countUpTo(queued, MAX_WAITING))}
           </Link>
         </>
       )}

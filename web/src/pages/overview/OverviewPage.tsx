@@ -25,13 +25,13 @@ import { FleetMap } from "./FleetMap";
 import { attentionItems, edgesOf } from "./overviewModel";
 import { RunningList } from "./RunningList";
 
-const NO_FILTER = { status: null, attention: null, agent: null, dryRun: false };
+const NO_PREVIEWS = { dryRun: false };
 const NONE: never[] = [];
 
 export default function OverviewPage() {
   const agents = useAgents();
   const running = useRunning();
-  const recent = useTransfers(NO_FILTER, null);
+  const recent = useTransfers(NO_PREVIEWS, null);
   const attention = useAttention();
   const failed = [agents, running, recent, attention].find((one) => one.isError);
   if (agents.data && running.data && recent.data && attention.data) {

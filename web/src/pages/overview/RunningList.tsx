@@ -3,11 +3,11 @@ import Container from "@cloudscape-design/components/container";
 import Header from "@cloudscape-design/components/header";
 import Link from "@cloudscape-design/components/link";
 import { memo } from "react";
-import { progressText } from "../../components/ProgressLine";
 import { StatusBadge, When } from "../../components/text";
 import { useVisibleRows } from "../../components/useVisibleRows";
 import { locationText, safeText } from "../../format/names";
-import { count, duration, share, speed, timeLeft } from "../../format/sizes";
+import { amountOnce, countUpTo, duration, share, speed, timeLeft } from "../../format/sizes";
+import { MAX_RUNNING, MAX_WAITING } from "../../hooks/queries";
 import { t, useLanguage } from "../../i18n";
 import { href, hrefWith } from "../../router";
 import type { Progress, TransferSummary } from "../../types";
@@ -36,7 +36,7 @@ export function RunningList({ moving, queued = 0, title, ended = false }: Props)
       header={
         <Header
           variant="h2"
-          counter={ended ? undefined : `(${count(moving.length)})`}
+          counter={ended ? undefined : `(${countUpTo(moving.length, MAX_RUNNING)})`}
           actions={<Link href={all}>{labels.all}</Link>}
         >
           {title ?? labels.runningTable}
@@ -49,7 +49,7 @@ export function RunningList({ moving, queued = 0, title, ended = false }: Props)
           <Box variant="p" color="text-body-secondary">
             {queued > 0 ? (
               <Link href={hrefWith("transfers", { status: "queued" })}>
-                {labels.queued(queued, count(queued))}
+                {labels.queued(queued, countUpTo(queued, MAX_WAITING))}
               </Link>
             ) : (
               labels.nothingRunsHint
@@ -100,23 +100,23 @@ const Row = memo(function Row({ transfer, progress, ended, watch }: RowProps) {
           <span>
             <StatusBadge of={transfer} />
           </span>
-          <span>{progressText(progress, false, false)}</span>
+          <span>{amountOnce(transfer, progress)}</span>
           <When at={transfer.ended_at ?? transfer.created_at} relative />
         </>
       ) : (
-        <Moving progress={progress} />
+        <Moving transfer={transfer} progress={progress} />
       )}
     </li>
   );
 }, same);
 
-function Moving({ progress }: { progress: Progress }) {
+function Moving({ transfer, progress }: Pick<RowProps, "transfer" | "progress">) {
   const percent = share(progress);
   const left = timeLeft(progress);
   return (
     <>
       <Bar percent={percent} />
-      <span>{progressText({ ...progress, bytes_per_second: 0 }, false, false)}</span>
+      <span>{amountOnce(transfer, progress)}</span>
       <span className="rate">
         {progress.bytes_per_second > 0 && speed(progress.bytes_per_second)}
         {left !== null && progress.bytes_per_second > 0 && ` · ${t().amounts.left(duration(left))}`}

@@ -7,7 +7,7 @@ import { useNarrow } from "../../hooks/useMedia";
 import { t } from "../../i18n";
 import { hrefWith } from "../../router";
 
-const AWAITING = { status: "awaiting_approval" as const, attention: null, agent: null, dryRun: null };
+const AWAITING = { status: "awaiting_approval" as const };
 
 /** Table of transfers that wait for approval by a second person. */
 export function Approvals() {

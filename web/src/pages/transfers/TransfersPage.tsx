@@ -1,91 +1,131 @@
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
+import CollectionPreferences from "@cloudscape-design/components/collection-preferences";
 import Header from "@cloudscape-design/components/header";
 import Pagination from "@cloudscape-design/components/pagination";
-import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table from "@cloudscape-design/components/table";
 import { useState } from "react";
 import { useAppContext } from "../../appContext";
 import { LiveIndicator } from "../../components/LiveIndicator";
 import { ProblemAlert } from "../../components/ProblemAlert";
-import { transferColumns } from "../../components/transferColumns";
-import { stateDisplay, TRANSFER_STATES } from "../../format/states";
-import { type Filters, useAgents, useTransfers } from "../../hooks/queries";
+import { COLUMNS, transferColumns } from "../../components/transferColumns";
+import { count } from "../../format/sizes";
+import { useTransferCount, useTransfers } from "../../hooks/queries";
 import { useNarrow } from "../../hooks/useMedia";
 import { t } from "../../i18n";
 import { LiveProgressProvider, useLiveProgress } from "../../live/LiveProgressProvider";
+import { type Filters, filterAddress, isFiltered, readFilters } from "../../model/transferFilters";
 import { go, href, hrefWith } from "../../router";
 import { mayAct } from "../../session/claims";
-import type { Attention, TransferState } from "../../types";
-
-const ATTENTION: Attention[] = ["awaiting_approval", "paused", "failed", "partially_failed"];
-const ATTENTION_PREFIX = "attention:";
+import type { TransferCount, TransferSummary } from "../../types";
+import { BulkActions } from "./BulkActions";
+import { FilterBar } from "./FilterBar";
+import { PAGE_SIZES, type Preferences, usePreferences } from "./preferences";
 
 export default function TransfersPage({ query }: { query: URLSearchParams }) {
   const filters = readFilters(query);
-  // New filters start at the first page.
-  return <List key={JSON.stringify(filters)} filters={filters} />;
+  const [preferences, setPreferences] = usePreferences();
+  return (
+    <List
+      // Other criteria begin with the first page, and another page size, too.
+      key={JSON.stringify([filters, preferences.pageSize])}
+      filters={filters}
+      start={query.get("after")}
+      page={Math.max(1, Math.floor(Number(query.get("page"))) || 1)}
+      preferences={preferences}
+      onPreferences={setPreferences}
+    />
+  );
 }
 
-function readFilters(query: URLSearchParams): Filters {
-  const status = query.get("status");
-  const attention = query.get("attention");
-  const dryRun = query.get("dry_run");
-  return {
-    status: TRANSFER_STATES.find((one) => one === status) ?? null,
-    attention: ATTENTION.find((one) => one === attention) ?? null,
-    agent: query.get("agent") || null,
-    dryRun: dryRun === "true" || dryRun === "false" ? dryRun === "true" : null,
-  };
+interface Props {
+  filters: Filters;
+  /** Where the page of the address begins; null for the first. */
+  start: string | null;
+  page: number;
+  preferences: Preferences;
+  onPreferences: ReturnType<typeof usePreferences>[1];
 }
 
-function List({ filters }: { filters: Filters }) {
-  const [starts, setStarts] = useState<(string | null)[]>([null]);
-  const [page, setPage] = useState(1);
-  const query = useTransfers(filters, starts[page - 1] ?? null);
+function List({ filters, start, page, preferences, onPreferences }: Props) {
+  const after = page > 1 ? start : null;
+  const [selected, setSelected] = useState<readonly TransferSummary[]>([]);
+  const [starts, setStarts] = useState<Readonly<Record<number, string>>>({});
+  const query = useTransfers(filters, after, preferences.pageSize);
+  const total = useTransferCount(filters);
   const narrow = useNarrow();
+  const { role } = useAppContext();
   const next = query.data?.next ?? null;
-  const moving = query.data?.transfers.some(({ state }) => state === "running") ?? false;
+  const items = query.data?.transfers ?? [];
+  const chosen = items.filter((one) => selected.some((other) => other.transfer_id === one.transfer_id));
+  const labels = t().transfers;
 
-  function addNextPage(): void {
-    if (next) setStarts((before) => [...before.slice(0, page), next]);
+  /** Show a page whose beginning is known, else the first. */
+  function showPage(wanted: number): void {
+    const known = { ...starts, ...(after && { [page]: after }), ...(next && { [page + 1]: next }) };
+    setStarts(known);
+    setSelected([]);
+    const begin = known[wanted];
+    const place = { page: begin ? String(wanted) : null, after: begin ?? null };
+    go(hrefWith("transfers", { ...filterAddress(filters), ...place }));
   }
 
   return (
     <SpaceBetween size="m">
       {query.isError && <ProblemAlert error={query.error} onRetry={() => query.refetch()} />}
-      <LiveProgressProvider active={moving} fetchedAt={query.dataUpdatedAt}>
+      <LiveProgressProvider
+        active={items.some(({ state }) => state === "running")}
+        fetchedAt={query.dataUpdatedAt}
+      >
         <Table
           variant="full-page"
           stickyHeader
-          header={<ListHeader refreshing={query.isFetching} onRefresh={() => query.refetch()} />}
-          filter={<FilterRow filters={filters} />}
-          items={query.data?.transfers ?? []}
+          header={
+            <ListHeader
+              refreshing={query.isFetching}
+              onRefresh={() => query.refetch()}
+              total={total.data}
+              selected={chosen}
+            />
+          }
+          filter={<FilterBar filters={filters} onChange={show} />}
+          items={items}
           trackBy="transfer_id"
           loading={query.isPending}
-          loadingText={t().common.loading(t().transfers.thing)}
+          loadingText={t().common.loading(labels.thing)}
+          selectionType={mayAct(role, "operator") ? "multi" : undefined}
+          selectedItems={chosen}
+          onSelectionChange={({ detail }) => setSelected(detail.selectedItems)}
           empty={
             query.isError ? (
               t().common.notLoaded
             ) : (
-              <Empty filtered={Object.values(filters).some((one) => one !== null)} />
+              <Empty
+                filtered={isFiltered(filters)}
+                onContinue={next ? () => showPage(page + 1) : undefined}
+              />
             )
           }
-          columnDefinitions={transferColumns(narrow)}
+          columnDefinitions={transferColumns(narrow, preferences.columns)}
+          sortingColumn={{ sortingField: "created_at" }}
+          sortingDescending={filters.sort === null}
+          onSortingChange={({ detail }) => show({ ...filters, sort: detail.isDescending ? null : "oldest" })}
+          contentDensity={preferences.density}
           wrapLines
           enableKeyboardNavigation
-          ariaLabels={{ tableLabel: t().transfers.title }}
+          ariaLabels={{
+            tableLabel: labels.title,
+            allItemsSelectionLabel: () => labels.selectAll,
+            itemSelectionLabel: (_, { transfer_id }) => labels.select(transfer_id),
+          }}
+          preferences={<ViewPreferences preferences={preferences} onChange={onPreferences} />}
           pagination={
             <Pagination
               currentPageIndex={page}
-              pagesCount={Math.max(starts.length, next ? page + 1 : page)}
+              pagesCount={next ? page + 1 : page}
               openEnd={Boolean(next)}
-              onNextPageClick={addNextPage}
-              onChange={({ detail }) => {
-                if (detail.currentPageIndex > starts.length) addNextPage();
-                setPage(detail.currentPageIndex);
-              }}
+              onChange={({ detail }) => showPage(detail.currentPageIndex)}
             />
           }
         />
@@ -94,12 +134,25 @@ function List({ filters }: { filters: Filters }) {
   );
 }
 
-function ListHeader({ refreshing, onRefresh }: { refreshing: boolean; onRefresh(): void }) {
+function show(filters: Filters): void {
+  go(hrefWith("transfers", filterAddress(filters)));
+}
+
+interface HeaderProps {
+  refreshing: boolean;
+  onRefresh(): void;
+  total: TransferCount | undefined;
+  selected: readonly TransferSummary[];
+}
+
+function ListHeader({ refreshing, onRefresh, total, selected }: HeaderProps) {
   const { role } = useAppContext();
   const { connected } = useLiveProgress();
+  const operates = mayAct(role, "operator");
   return (
     <Header
       variant="awsui-h1-sticky"
+      counter={total && `(${count(total.count)}${total.complete ? "" : "+"})`}
       actions={
         <SpaceBetween direction="horizontal" size="xs" alignItems="center">
           {connected !== null && <LiveIndicator live={connected} />}
@@ -109,7 +162,8 @@ function ListHeader({ refreshing, onRefresh }: { refreshing: boolean; onRefresh(
             onClick={onRefresh}
             disabled={refreshing}
           />
-          {mayAct(role, "operator") && (
+          {operates && <BulkActions selected={selected} />}
+          {operates && (
             <Button variant="primary" href={href("transfers", "new")}>
               {t().transfers.new}
             </Button>
@@ -122,74 +176,60 @@ function ListHeader({ refreshing, onRefresh }: { refreshing: boolean; onRefresh(
   );
 }
 
-function FilterRow({ filters }: { filters: Filters }) {
-  const agents = useAgents();
-  const ALL = { label: t().transfers.everyState, value: "" };
-  const EVERYONE = { label: t().transfers.everyAgent, value: "" };
-  const states = TRANSFER_STATES.map((value) => ({ value, label: stateDisplay(value).label }));
-  const attention = ATTENTION.map((value) => ({
-    value: `${ATTENTION_PREFIX}${value}`,
-    label: `${t().overview.attention}: ${stateDisplay(value).label}`,
-  }));
-  const chosen = filters.attention ? `${ATTENTION_PREFIX}${filters.attention}` : (filters.status ?? "");
-  const names = [
-    EVERYONE,
-    ...(agents.data ?? []).map(({ agent_id }) => ({ value: agent_id, label: agent_id })),
-  ];
-  const agentNow = filters.agent ? { value: filters.agent, label: filters.agent } : EVERYONE;
-  return (
-    <SpaceBetween direction="horizontal" size="xs">
-      <Select
-        ariaLabel={t().transfers.state}
-        options={[ALL, ...states, ...attention]}
-        selectedOption={[...states, ...attention].find((one) => one.value === chosen) ?? ALL}
-        onChange={({ detail }) => show({ ...filters, ...readState(detail.selectedOption.value ?? "") })}
-      />
-      <Select
-        ariaLabel={t().transfers.agent}
-        options={names}
-        filteringType={names.length > 10 ? "auto" : "none"}
-        selectedOption={agentNow}
-        onChange={({ detail }) => show({ ...filters, agent: detail.selectedOption.value || null })}
-      />
-      <KindFilter filters={filters} />
-    </SpaceBetween>
-  );
+interface ViewProps {
+  preferences: Preferences;
+  onChange: Props["onPreferences"];
 }
 
-function KindFilter({ filters }: { filters: Filters }) {
-  const labels = t().transfers;
-  const kinds = [
-    { label: labels.everyKind, value: "" },
-    { label: labels.realOnly, value: "false" },
-    { label: labels.previewsOnly, value: "true" },
-  ];
+function ViewPreferences({ preferences, onChange }: ViewProps) {
+  const labels = t().transfers.view;
+  const known = transferColumns(false, COLUMNS);
   return (
-    <Select
-      ariaLabel={labels.kind}
-      options={kinds}
-      selectedOption={kinds.find((one) => one.value === String(filters.dryRun ?? "")) ?? null}
-      onChange={({ detail }) => {
-        const { value } = detail.selectedOption;
-        show({ ...filters, dryRun: value ? value === "true" : null });
+    <CollectionPreferences
+      title={labels.title}
+      confirmLabel={t().common.save}
+      cancelLabel={t().common.cancel}
+      preferences={{
+        pageSize: preferences.pageSize,
+        contentDensity: preferences.density,
+        contentDisplay: COLUMNS.map((id) => ({ id, visible: preferences.columns.includes(id) })),
       }}
+      pageSizePreference={{
+        title: labels.pageSize,
+        options: PAGE_SIZES.map((value) => ({ value, label: labels.perPage(value) })),
+      }}
+      contentDensityPreference={{ label: labels.compact, description: labels.compactHint }}
+      contentDisplayPreference={{
+        title: labels.columns,
+        options: known.map(({ id, header }) => ({
+          id: id ?? "",
+          label: String(header),
+          alwaysVisible: id === "source",
+        })),
+      }}
+      onConfirm={({ detail }) => onChange(detail)}
     />
   );
 }
 
-/** Return the filters that an option of the state selects. */
-function readState(value: string): Pick<Filters, "status" | "attention"> {
-  return value.startsWith(ATTENTION_PREFIX)
-    ? { status: null, attention: value.slice(ATTENTION_PREFIX.length) as Attention }
-    : { status: (value as TransferState) || null, attention: null };
+interface EmptyProps {
+  filtered: boolean;
+  /** Look further: one answer reads only a part of many transfers. */
+  onContinue: (() => void) | undefined;
 }
 
-function show({ status, attention, agent, dryRun }: Filters): void {
-  go(hrefWith("transfers", { status, attention, agent, dry_run: dryRun === null ? null : String(dryRun) }));
-}
-
-function Empty({ filtered }: { filtered: boolean }) {
+function Empty({ filtered, onContinue }: EmptyProps) {
   const { role } = useAppContext();
+  if (onContinue) {
+    return (
+      <Box textAlign="center" padding="l">
+        <Box variant="strong">{t().transfers.noneSoFar}</Box>
+        <Box padding={{ top: "s" }}>
+          <Button onClick={onContinue}>{t().transfers.lookFurther}</Button>
+        </Box>
+      </Box>
+    );
+  }
   if (filtered) {
     return (
       <Box textAlign="center" padding="l">
