@@ -1723,6 +1723,14 @@ export interface components {
              * @default 0
              */
             failures_total: number;
+            /**
+             * History
+             * @default []
+             */
+            history: [
+                number,
+                number
+            ][];
             /** Hop Id */
             hop_id: string;
             /**
@@ -1743,6 +1751,11 @@ export interface components {
             retry_at: string | null;
             /** Route */
             route: string;
+            /**
+             * Seconds At Work
+             * @default 0
+             */
+            seconds_at_work: number;
             /**
              * Seconds Since Report
              * @default null
