@@ -35,14 +35,15 @@ def _starter() -> ThreadPoolExecutor:
 
 @cache
 def _parent_death_prefix() -> tuple[str, ...]:
-    """Return the command prefix that ends a child with its parent; empty without util-linux 2.33.
+    """Return the command prefix that ends a child with its parent; empty if it does not work here.
 
-    Without it, the service manager has to end what a killed agent leaves, as systemd does.
+    It needs util-linux 2.33, and a system call that the agent's unit refuses. Then the service manager has to
+    end what a killed agent leaves, as systemd does.
     """
     prefix = (shutil.which("setpriv") or "setpriv", "--pdeathsig", "TERM", "--")
     try:
         subprocess.run([*prefix, "true"], capture_output=True, timeout=START_TIMEOUT_S, check=True)
     except (OSError, subprocess.SubprocessError) as error:
-        log.info("rclone outlives an agent that is killed", extra={"reason": str(error)})
+        log.info("only a service manager ends the rclone of a killed agent", extra={"reason": str(error)})
         return ()
     return prefix

@@ -97,7 +97,7 @@ class Machine:
     def _begin_boot(self, begin) -> None:
         before = self.run("cat /proc/sys/kernel/random/boot_id")
         begin()
-        self._hang_up()
+        self._disconnect()
 
         def is_another_boot() -> bool:
             done = self.try_("cat /proc/sys/kernel/random/boot_id")
@@ -120,7 +120,7 @@ class Machine:
         flags = [part for option in (*options, *waits, *shared) for part in ("-o", option)]
         return ("ssh", *flags, "-i", str(self.image.key), "-p", str(self.ssh_port), "root@127.0.0.1")
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         subprocess.run([*self._ssh, "-O", "exit"], capture_output=True, check=False)
 
     def _monitor(self, command: str) -> dict:
@@ -136,7 +136,7 @@ class Machine:
         return answer["return"]
 
     def stop(self) -> None:
-        self._hang_up()
+        self._disconnect()
         self.process.terminate()
         self.process.wait()
 

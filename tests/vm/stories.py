@@ -150,8 +150,14 @@ class Stories:
         process = self._process()
         self.machine.run("systemctl reload crosshaul-agent")
         assert self._process() == process
+        bucket = f"s3://{self.host.here.outputs.bucket}/vm-{self.host.name}/"
+        self.host.copy(bucket, f"{self.host.name}:/data/slowly/", bandwidth_limit=1024)
+        until("rclone", lambda: self.machine.try_("pgrep rclone").code == 0, STORY_TIMEOUT_S, interval_s=1)
+        rclone = self.machine.run("pgrep rclone").split()
         self.machine.run(f"kill -SEGV {process}")
         until("another process", lambda: self._process() not in {process, "0"}, STORY_TIMEOUT_S)
+        left = " ".join(f"/proc/{pid}" for pid in rclone)
+        assert self.machine.try_(f"ls -d {left}").out == "", "the unit ends rclone with its agent"
         self._until_connected()
 
     def sandbox_of_the_agent(self) -> None:

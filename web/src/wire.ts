@@ -4556,11 +4556,13 @@ export interface operations {
                 agent?: string | null;
                 attention?: ("awaiting_approval" | "paused" | "failed" | "partially_failed") | null;
                 by?: string | null;
+                destination?: string | null;
                 dry_run?: boolean | null;
                 limit?: number;
                 search?: string | null;
                 since?: string | null;
                 sort?: "newest" | "oldest";
+                source?: string | null;
                 status?: ("awaiting_approval" | "queued" | "running" | "paused" | "succeeded" | "partially_failed" | "failed" | "cancelled") | null;
                 template?: string | null;
                 until?: string | null;
@@ -4939,9 +4941,11 @@ export interface operations {
                 agent?: string | null;
                 attention?: ("awaiting_approval" | "paused" | "failed" | "partially_failed") | null;
                 by?: string | null;
+                destination?: string | null;
                 dry_run?: boolean | null;
                 search?: string | null;
                 since?: string | null;
+                source?: string | null;
                 status?: ("awaiting_approval" | "queued" | "running" | "paused" | "succeeded" | "partially_failed" | "failed" | "cancelled") | null;
                 template?: string | null;
                 until?: string | null;
