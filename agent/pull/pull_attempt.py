@@ -75,7 +75,7 @@ class PullAttempt:
                 self._discard_partial_files(ledger)
             host.keep_manifest(ledger, self._command, goes_on=True)
             if self._pass:
-                raise self._pass.failures.added_to(error) from error
+                raise self._pass.failures.added_to(error) from error.__cause__
             raise
         except sqlite3.Error as error:
             if state_disk.is_full(error, host.state):

@@ -157,7 +157,7 @@ class _Upload:
                     self._copy(self._rclone, names)
             return self._finish()
         except HopError as error:
-            raise self._failures.added_to(error) from error
+            raise self._failures.added_to(error) from error.__cause__
         finally:
             self._host.keep_manifest(self._ledger, self._command)
 

@@ -447,7 +447,7 @@ function DirectoryLink({ name, onOpen, link = false }: { name: string; onOpen():
 }
 
 /** Characters of a name that are shown: names of more lines would hide the others. */
-const MAX_NAME_CHARS = 72;
+const MAX_NAME_CHARS = 56;
 
 /** A name; of a long one the beginning and the end, which tell names of one kind apart. */
 function Elided({ name }: { name: string }) {

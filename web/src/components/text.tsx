@@ -63,7 +63,7 @@ export function LocationLink({ at }: { at: Location }) {
 /** The name of an agent, as a link to its page. It never breaks at its dashes. */
 export function AgentLink({ name }: { name: string }) {
   return (
-    <Link href={href("agents", name)}>
+    <Link href={href("agents", name)} fontSize="inherit">
       <span className="whole">{safeText(name)}</span>
     </Link>
   );

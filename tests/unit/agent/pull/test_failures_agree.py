@@ -105,7 +105,7 @@ KINDS: dict[Prepare, dict[str, object]] = {
 
 @ways
 @pytest.mark.parametrize("prepare", KINDS, ids=lambda prepare: prepare.__name__)
-async def test_page_command_and_manifest_name_the_same_failures(hosts, monkeypatch, prepare, way) -> None:
+async def test_page_command_and_manifest_name_the_same_failures(hosts, monkeypatch, prepare, way):
     (hosts.data / "good").write_bytes(b"good")
     prepare(hosts, monkeypatch)
     error = await hosts.fails(getattr(hosts, way)("/data/", "/archive/", **KINDS[prepare]))

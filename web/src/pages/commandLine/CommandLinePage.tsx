@@ -34,7 +34,7 @@ export default function CommandLinePage() {
           {query.isError && <ProblemAlert error={query.error} onRetry={() => query.refetch()} />}
           {query.data && <Copyable label={labels.install} text={installCommand(origin, query.data)} />}
           <Copyable label={labels.login} text={`crosshaul login ${origin}`} />
-          <Copyable label={labels.first} text="crosshaul agents" />
+          <Copyable label={labels.first} text="crosshaul transfers" />
           <Box color="text-body-secondary">{labels.more}</Box>
         </SpaceBetween>
       </Container>

@@ -34,7 +34,7 @@ export default function SpeedPlot({ transfer, speed }: Props) {
   const peak = Math.max(0, ...series.speeds);
   const took = Math.max(...transfer.hops.map((hop) => hop.seconds_at_work));
   const moved = transfer.hops.reduce((sum, { history }) => sum + movedBytes(history), 0);
-  const average = took > 0 ? labels.speedAverage(speedText(moved / took), duration(took)) : "";
+  const average = took > 0 && moved > 0 ? labels.speedAverage(speedText(moved / took), duration(took)) : "";
   const now = speed === null ? "" : labels.speedLabel(speedText(speed), speedText(peak));
   const label = [now, average].filter(Boolean).join("; ");
   if (series.times.length < 2) return null;
@@ -113,8 +113,12 @@ function Chart({ series, bands, label }: ChartProps) {
     plot.current = made;
     const resized = new ResizeObserver(() => made.setSize({ width: box.clientWidth, height: HEIGHT }));
     resized.observe(box);
+    // The theme is a class of the body: a chart of the past has no other reason to be drawn again.
+    const themed = new MutationObserver(() => made.redraw());
+    themed.observe(document.body, { attributes: true, attributeFilter: ["class"] });
     return () => {
       resized.disconnect();
+      themed.disconnect();
       made.destroy();
       plot.current = null;
     };
