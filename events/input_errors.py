@@ -29,4 +29,4 @@ MESSAGES = {
 
 def input_error(code: str, **parameters: str | int) -> PydanticCustomError:
     """Return the ValueError with the message of this code."""
-    return PydanticCustomError(code, MESSAGES[code], parameters or None)  # type: ignore[arg-type]
+    return PydanticCustomError(code, MESSAGES[code], parameters or None)

@@ -236,6 +236,11 @@ class HopView(Message):
     most_bytes: Bytes = 0
     """Most bytes that were ever reported at the destination. `progress` has fewer while a new attempt
     compares again what has arrived."""
+    history: tuple[tuple[int, Bytes], ...] = ()
+    """Seconds since 1970, and bytes at the destination by then, oldest first: at most 60 points, at least a
+    minute apart, and at each start and end. Never fewer bytes than before."""
+    seconds_at_work: Annotated[float, Field(ge=0)] = 0
+    """How long the hop ran or verified, in all its attempts."""
     seconds_since_report: Annotated[float, Field(ge=0)] | None = None
     """Seconds between the agent's last report and this answer. None while the hop is not at work."""
     problem: Problem | None = None

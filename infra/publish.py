@@ -26,6 +26,10 @@ REVALIDATE = "no-cache"
 """Cache-Control of index.html, which is uploaded last, after all files that it names."""
 
 
+COMMAND_LINE = "command-line.json"
+"""Path below the console's URL of the file that names the package of the `crosshaul` command."""
+
+
 class NotBuilt(RuntimeError):  # noqa: N818  # it reads as what happened
     """The console has not been built yet."""
 
@@ -68,6 +72,7 @@ def publish_kit(
     """
     for key, content in kit.files.items():
         _put(clients["s3"], outputs["ConsoleBucket"], key, content, IMMUTABLE)
+    _put(clients["s3"], outputs["ConsoleBucket"], COMMAND_LINE, command_line(kit), REVALIDATE)
     installer = Installer(
         address=f"{outputs['ConsoleUrl']}/{kit.script}",
         digest=kit.script_digest,
@@ -78,13 +83,19 @@ def publish_kit(
         clients["dynamodb"].put_item(TableName=outputs["ReleasesTable"], Item=row)
 
 
+def command_line(kit: Kit) -> bytes:
+    """Return what the console needs to say how the command is installed: the wheel's path and digest."""
+    [path] = [key for key in kit.files if key.endswith(".whl")]
+    return json.dumps({"path": path, "sha256": kit.package_digest}).encode()
+
+
 def _put(s3: Any, bucket: str, key: str, content: bytes, cache: str) -> None:
     kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
     s3.put_object(Bucket=bucket, Key=key, Body=content, ContentType=kind, CacheControl=cache)
 
 
 def _invalidate(cloudfront: Any, distribution: str) -> None:
-    paths = ["/index.html", "/config.json", "/"]
+    paths = ["/index.html", "/config.json", f"/{COMMAND_LINE}", "/"]
     cloudfront.create_invalidation(
         DistributionId=distribution,
         InvalidationBatch={

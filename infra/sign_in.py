@@ -18,14 +18,29 @@ GROUPS = {
 }
 
 _INVITATION = (
-    "You have been invited to Crosshaul. Open the address of the console that you were given, sign in as "
-    "{username} with the password {####} within three days, and choose your own password."
+    "<p>Crosshaul<br>Console / Konsole: {console}<br>User / Benutzer: {username}<br>"
+    "Password / Passwort: {####}</p>"
+    "<p>You have been invited to Crosshaul. Open the console, sign in with this password within three days, "
+    "and choose your own.</p>"
+    "<p>Sie wurden zu Crosshaul eingeladen. Öffnen Sie die Konsole, melden Sie sich innerhalb von drei Tagen "
+    "mit diesem Passwort an, und wählen Sie ein eigenes.</p>"
 )
 _CODE = (
-    "Your code is {####}. If you did not ask for one, somebody else has entered your address: do nothing, "
-    "and pass the code on to nobody."
+    "<p>Code: {####}</p>"
+    "<p>If you did not request this code, another person has entered your address. Do nothing, and do not "
+    "pass the code on.</p>"
+    "<p>Falls Sie diesen Code nicht angefordert haben, hat eine andere Person Ihre Adresse eingegeben. Tun "
+    "Sie nichts, und geben Sie den Code nicht weiter.</p>"
 )
-"""Cognito puts name, password and code into the braces."""
+"""E-mails in both languages, since Cognito has one text for all. It puts name, password and code into the
+braces, each once."""
+_CONSOLE = "the address that your administrator gives you / die Adresse vom Administrator"
+"""Where the console has no domain of its own: the user pool is created before the console has an address."""
+
+
+def _console_address(stage: Stage) -> str:
+    domain = stage.settings.console_domain
+    return f"https://{domain.name}" if domain else _CONSOLE
 
 
 class UserPool(Construct):
@@ -45,7 +60,8 @@ class UserPool(Construct):
             mfa=cognito.Mfa.REQUIRED if stage.settings.second_factor == "required" else cognito.Mfa.OPTIONAL,
             mfa_second_factor=cognito.MfaSecondFactor(sms=False, otp=True),
             user_invitation=cognito.UserInvitationConfig(
-                email_subject=f"Your account for Crosshaul {stage.name}", email_body=_INVITATION
+                email_subject=f"Your account for Crosshaul {stage.name}",
+                email_body=_INVITATION.replace("{console}", _console_address(stage)),
             ),
             user_verification=cognito.UserVerificationConfig(
                 email_subject=f"Your code for Crosshaul {stage.name}", email_body=_CODE

@@ -137,16 +137,16 @@ _OF_ONE_KERNEL = {
 
 
 @cache
-def _kernel() -> str:
+def _kernel(boot_id: Path = _BOOT_ID) -> str:
     """Return what the kernel has drawn at its start, as hexadecimal digits; empty if it shows nothing.
 
     systemd-nspawn and LXC mount a file of their own there, so that containers on one kernel look like hosts
     with one each: it tells nothing.
     """
     try:
-        if _BOOT_ID.stat().st_dev != _BOOT_ID.parent.stat().st_dev:
+        if boot_id.stat().st_dev != boot_id.parent.stat().st_dev:
             return ""
-        found = _BOOT_ID.read_text().strip().replace("-", "")
+        found = boot_id.read_text().strip().replace("-", "")
     except OSError:
         return ""
     return found if re.fullmatch("[0-9a-f]{32}", found) else ""

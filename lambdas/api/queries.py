@@ -37,7 +37,9 @@ class TransferCriteria(Request):
         Attention | None,
         Field(description="Only transfers that a person must look at for this reason, of any age."),
     ] = None
-    agent: AgentId | None = None
+    agent: Annotated[AgentId | None, Field(description="Only transfers from or to this agent.")] = None
+    source: Annotated[AgentId | None, Field(description="Only transfers from this agent.")] = None
+    destination: Annotated[AgentId | None, Field(description="Only transfers to this agent.")] = None
     template: Annotated[
         TemplateId | None, Field(description="Only transfers that this template created.")
     ] = None

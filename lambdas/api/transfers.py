@@ -77,6 +77,8 @@ def _criteria(query: TransferCriteria) -> "Query | None":
         status=query.status,
         attention=query.attention,
         agent_id=query.agent,
+        source_agent=query.source,
+        destination_agent=query.destination,
         template_id=query.template,
         requester=query.by,
         search=query.search,

@@ -15,6 +15,7 @@ from events.locations import Location, RemoteLocation, S3Location, agent_of
 from events.progress import Connection, Progress
 from events.reports import DryRunResult
 from events.states import HopState
+from lambdas.domain.progress_history import ProgressHistory
 
 S = HopState
 
@@ -86,6 +87,9 @@ class Hop:
     """Highest sum of bytes and files ever reported at the destination: only more than this is progress."""
     most_bytes: int = 0
     """Most bytes ever reported at the destination: a new attempt first compares them, and counts from 0."""
+    history: ProgressHistory = ()
+    seconds_at_work: float = 0.0
+    """How long it ran or verified, in all its attempts, until its state last changed."""
     reported_at: datetime | None = None
     """Time of the last report, by the agent's clock."""
 
@@ -155,6 +159,12 @@ class Hop:
             return None
         return max((now - (self.due_at - WORK_LEASE)).total_seconds(), 0.0)
 
+    def seconds_at_work_until(self, now: datetime) -> float:
+        """Return how long the hop ran or verified in all its attempts: without queues, waits and pauses."""
+        if self.state not in AT_WORK:
+            return self.seconds_at_work
+        return self.seconds_at_work + max((now - self.changed_at).total_seconds(), 0.0)
+
     def progress_at(self, now: datetime) -> Progress:
         """Return the progress to show, without a speed if the last report is older than `CONFIRM_WINDOW`."""
         age = self.seconds_since_report(now)
@@ -216,6 +226,7 @@ def moved(hop: Hop, state: HopState, now: datetime) -> Hop:
         hop,
         state=state,
         changed_at=hop.changed_at if state == hop.state else now,
+        seconds_at_work=hop.seconds_at_work if state == hop.state else hop.seconds_at_work_until(now),
         due_at=_due(hop, state, now),
         retry_at=hop.retry_at if state == S.QUEUED else None,
         paused_by_user=hop.paused_by_user and state == S.PAUSED,

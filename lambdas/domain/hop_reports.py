@@ -23,6 +23,7 @@ from events.reports import (
 from events.states import HopState
 from lambdas.domain.hop import AT_WORK, Hop, moved, set_back, tried_again
 from lambdas.domain.problems import AGENT_RESTARTED
+from lambdas.domain.progress_history import with_point
 
 S = HopState
 
@@ -38,7 +39,7 @@ def apply_report(hop: Hop, report: AboutHop, by: AgentId, now: datetime) -> Hop:
         return _succeeded(hop, report, now)
     if report.attempt != hop.attempt or report.seq <= hop.seq or hop.state in _NOT_OFFERED:
         return hop
-    return _after(_recorded(hop, report), report, now)
+    return _after(_with_point(_recorded(hop, report), report, now), report, now)
 
 
 def _after(hop: Hop, report: AboutHop, now: datetime) -> Hop:
@@ -75,6 +76,12 @@ def _is_old_success(hop: Hop, report: Succeeded) -> bool:
 def _recorded(hop: Hop, report: AboutHop) -> Hop:
     known = replace(hop, seq=report.seq, reported_at=report.at, unanswered=0)
     return known if isinstance(report, Started) else _with_progress(known, report.progress)
+
+
+def _with_point(hop: Hop, report: AboutHop, now: datetime) -> Hop:
+    """Return the hop with a point of its history: always where the speed changes, at a start or an end."""
+    always = not isinstance(report, Checkpoint | Verifying)
+    return replace(hop, history=with_point(hop.history, now, hop.most_bytes, always=always))
 
 
 def _with_progress(hop: Hop, progress: Progress) -> Hop:

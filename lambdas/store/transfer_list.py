@@ -61,6 +61,9 @@ class TransferFilter:
     status: TransferState | None = None
     attention: Attention | None = None
     agent_id: str | None = None
+    """At either end."""
+    source_agent: str | None = None
+    destination_agent: str | None = None
     template_id: str | None = None
     requester: str | None = None
     """Name of the person, or template, that requested them."""
@@ -75,22 +78,25 @@ class TransferFilter:
     @property
     def number_of_criteria(self) -> int:
         given = (
-            self.status, self.attention, self.agent_id, self.template_id, self.requester, self.search,
-            self.dry_run,
+            self.status, self.attention, self.agent_id, self.source_agent, self.destination_agent,
+            self.template_id, self.requester, self.search, self.dry_run,
         )  # fmt: skip
         return sum(one is not None for one in given)
 
     @property
     def needs_headers(self) -> bool:
         """Return whether no index alone answers: several criteria, or one that has no index of its own."""
-        return self.number_of_criteria > 1 or self.search is not None or self.dry_run is not None
+        unindexed = (self.search, self.dry_run, self.source_agent, self.destination_agent)
+        return self.number_of_criteria > 1 or any(one is not None for one in unindexed)
 
     def has(self, row: HeaderRow) -> bool:
         """Return whether a transfer meets every criterion."""
         return (
             (self.status is None or row.status == self.status)
             and (self.attention is None or row.attention == self.attention)
-            and (self.agent_id is None or self.agent_id in _agents(row))
+            and (self.agent_id is None or self.agent_id in {agent_of(row.source), *_receivers(row)})
+            and (self.source_agent is None or self.source_agent == agent_of(row.source))
+            and (self.destination_agent is None or self.destination_agent in _receivers(row))
             and (self.template_id is None or row.template_id == self.template_id)
             and (self.requester is None or row.term == requester_term(self.requester))
             and (self.dry_run is None or row.options.dry_run == self.dry_run)
@@ -243,6 +249,8 @@ def _by_criteria(wanted: TransferFilter) -> list[_Source]:
         (TransferRow.by_template, wanted.template_id),
         (TransferRow.by_term, requester_term(wanted.requester) if wanted.requester else None),
         (TransferRow.by_agent, wanted.agent_id),
+        (TransferRow.by_agent, wanted.source_agent),
+        (TransferRow.by_agent, wanted.destination_agent),
     )
     return [_Source(index, (str(key),)) for index, key in keys if key]
 
@@ -278,8 +286,8 @@ def _continued(wanted: TransferFilter, part: str) -> _Source:
     raise CursorError
 
 
-def _agents(row: HeaderRow) -> set[str | None]:
-    return {agent_of(place) for place in (row.source, *row.destinations)}
+def _receivers(row: HeaderRow) -> set[str | None]:
+    return set(map(agent_of, row.destinations))
 
 
 def _texts(row: HeaderRow) -> list[str]:

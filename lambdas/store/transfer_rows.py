@@ -21,6 +21,7 @@ from events.options import Options, OrderedOptions
 from events.progress import Connection, Progress
 from events.reports import DryRunResult
 from events.views import Approval, StartDecision, TimelineEntry
+from lambdas.domain.progress_history import ProgressHistory
 from lambdas.store.base import ActorAttribute, JsonOf
 
 HEADER = "transfer"
@@ -223,6 +224,8 @@ class HopRow(Model):
     unanswered = NumberAttribute()
     high_water = NumberAttribute()
     most_bytes = NumberAttribute()
+    history: JsonOf[ProgressHistory] = JsonOf(ProgressHistory)
+    seconds_at_work = NumberAttribute()
     reported_at = UTCDateTimeAttribute(null=True)
     via = UnicodeAttribute(null=True)
     connection: JsonOf[Connection] = JsonOf(Connection, null=True)

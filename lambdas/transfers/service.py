@@ -52,6 +52,9 @@ class Query:
     status: TransferState | None = None
     attention: Attention | None = None
     agent_id: AgentId | None = None
+    """At either end."""
+    source_agent: AgentId | None = None
+    destination_agent: AgentId | None = None
     template_id: TemplateId | None = None
     requester: str | None = None
     search: str | None = None
@@ -166,6 +169,8 @@ class TransferService:
             status=query.status,
             attention=query.attention,
             agent_id=query.agent_id,
+            source_agent=query.source_agent,
+            destination_agent=query.destination_agent,
             template_id=query.template_id,
             requester=query.requester,
             search=query.search,

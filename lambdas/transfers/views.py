@@ -45,8 +45,11 @@ def hop_view(hop: Hop, now: datetime) -> HopView:
         after=after,
         progress=hop.progress_at(now),
         seconds_since_report=hop.seconds_since_report(now),
+        seconds_at_work=hop.seconds_at_work_until(now),
         **same,
     )
 
 
-_SAME_FIELDS = tuple(HopView.model_fields.keys() - {"after", "progress", "seconds_since_report"})
+_SAME_FIELDS = tuple(
+    HopView.model_fields.keys() - {"after", "progress", "seconds_since_report", "seconds_at_work"}
+)

@@ -28,6 +28,7 @@ PAGES = {
     "new-policy": "policies/new",
     "audit": "audit",
     "account": "account",
+    "command-line": "command-line",
     "not-found": "nowhere",
 }
 """Path after the `#/` by page name; tests add pages of single items."""

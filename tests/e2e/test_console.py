@@ -185,7 +185,8 @@ def test_the_overview_shows_what_moves_and_a_cancel_elsewhere_ends_it(
     try:
         other.goto(f"{fleet.here.outputs.console_url}/#/transfers/{moving}")
         sign_in(other, fleet)
-        other.get_by_role("button", name="Cancel transfer").click()
+        other.get_by_role("button", name="More", exact=True).click()
+        other.get_by_role("menuitem", name="Cancel transfer").click()
         other.get_by_role("button", name="Cancel the transfer").click()
         expect(other.get_by_text("Cancelled").first).to_be_visible()
     finally:

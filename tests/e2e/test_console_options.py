@@ -61,8 +61,9 @@ def test_a_mirror_is_previewed_and_confirmed_before_it_removes(page: Page, fleet
     expect(mirrored).to_contain_text("Dry run: nothing is written")
     mirrored.get_by_role("link").click()
     expect(page.get_by_role("heading", name=re.compile("^Preview: server-b"))).to_be_visible()
+    page.get_by_role("button", name="More", exact=True).click()
     with page.expect_download() as report:
-        page.get_by_role("button", name="Report").click()
+        page.get_by_role("menuitem", name="Report").click()
     assert '"dry_run": true' in report.value.path().read_text()
 
 

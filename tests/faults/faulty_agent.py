@@ -82,6 +82,6 @@ class FaultyLink(MqttLink):
 
 
 if __name__ == "__main__":
-    agent.run.Dependencies = partial(Dependencies, intervals=AttemptIntervals(hello=0))  # type: ignore[misc,assignment]
+    vars(agent.run)["Dependencies"] = partial(Dependencies, intervals=AttemptIntervals(hello=0))
     agent.cloud.mqtt_link.MqttLink = FaultyLink  # type: ignore[misc]
     sys.exit(main())

@@ -30,6 +30,7 @@ from lambdas.store.base import bind
 from lambdas.store.installer import Installer, items
 from tests.support.fakes import FakeCommandSender, FakeUserDirectory, id_of
 from tests.support.fakes_aws import FakeKms
+from tests.support.moto_shortcuts import create_table, kept_client
 
 REGION = "eu-central-1"
 POLICY = "crosshaul-test-device"
@@ -265,6 +266,7 @@ def control_plane(monkeypatch: pytest.MonkeyPatch) -> Iterator[ControlPlane]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     for name, value in _settings().as_env().items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(boto3, "client", kept_client)
     forget()
     with mock_aws():
         here = ControlPlane()
@@ -308,7 +310,7 @@ def _settings() -> Settings:
 def _make(monkeypatch: pytest.MonkeyPatch, kms: FakeKms) -> None:
     for setting, row in TABLES.items():
         bind([row], getattr(adapters.settings(), setting), REGION)
-        row.create_table(billing_mode="PAY_PER_REQUEST")
+        create_table(row)
     key = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
     monkeypatch.setenv("CROSSHAUL_AUDIT_KEY_ID", key["KeyMetadata"]["Arn"])
     adapters.settings.cache_clear()

@@ -193,6 +193,9 @@ class FakeApi:
         end = first + len(page)
         return 200, views.TransfersView(transfers=tuple(page), next=str(end) if end < len(found) else None)
 
+    def count_transfers(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        return 200, views.TransferCount(count=len(self.stories), complete=True)
+
     def one_transfer(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
         return (200, self._look(name)) if name in self.stories else (404, problem(404, f"no transfer {name}"))
 
@@ -294,6 +297,7 @@ ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("POST", f"/buckets/{_ONE}/browse", FakeApi.browse_bucket),
     ("POST", "/transfers", FakeApi.request_transfer),
     ("GET", "/transfers", FakeApi.list_transfers),
+    ("GET", "/transfers/count", FakeApi.count_transfers),
     ("GET", f"/transfers/{_ONE}", FakeApi.one_transfer),
     ("GET", f"/transfers/{_ONE}/manifest", FakeApi.manifest),
     ("POST", f"/transfers/{_ONE}/(cancel|pause|resume|retry|acknowledgment|approval|decline)", FakeApi.steer),
@@ -315,12 +319,16 @@ ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
 ]
 
 
+CRITERIA = {
+    "status", "attention", "search", "agent", "source", "destination", "template", "by", "since", "until",
+}  # fmt: skip
 QUERIES = {
     "/agents": {"limit", "after"},
     "/rollouts": {"limit", "after"},
     "/updates": {"limit", "after"},
     "/templates": {"limit", "after"},
-    "/transfers": {"limit", "after", "status", "attention", "agent", "template", "since"},
+    "/transfers": {"limit", "after", "sort", *CRITERIA},
+    "/transfers/count": CRITERIA,
     "/live": {"transfer_id"},
     "/audit": {"limit", "after", "person", "agent", "transfer_id", "since", "until"},
 }

@@ -84,10 +84,13 @@ def lacks() -> str | None:
     """Return why there can be no line on this machine, or None."""
     if os.geteuid() != 0:
         return "a line between network namespaces needs root"
-    if not _TUN.exists():
-        return f"{_TUN} does not exist"
-    missing = [program for program in ("ip", "nsenter", "cc") if _find(program) is None]
-    return f"{', '.join(missing)} is not installed" if missing else None
+    if not os.access(_TUN, os.R_OK | os.W_OK):
+        return f"{_TUN} cannot be used"
+    missing = [program for program in ("ip", "nsenter", "unshare", "cc") if _find(program) is None]
+    if missing:
+        return f"{', '.join(missing)} is not installed"
+    trial = subprocess.run([str(_find("unshare")), "--net", "true"], capture_output=True, check=False)
+    return "network namespaces are not allowed here, as in most containers" if trial.returncode else None
 
 
 @contextmanager

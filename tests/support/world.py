@@ -7,7 +7,6 @@ from threading import Lock
 from typing import Any
 from unittest.mock import patch
 
-import boto3
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.client import BaseClient
 from moto import mock_aws
@@ -41,6 +40,7 @@ from tests.support.fakes import (
     FakeRetryTimer,
     an_agent,
 )
+from tests.support.moto_shortcuts import create_table, kept_client
 
 REGION = "eu-central-1"
 TABLE = "transfers"
@@ -58,7 +58,7 @@ class ControlPlaneFixture:
         self.retries = FakeRetryTimer(self.clock)
         self.agents = FakeAgents(*(an_agent(name) for name in "abcd"))
         self.store = TransferStore(TABLE, REGION)
-        TransferRow.create_table(billing_mode="PAY_PER_REQUEST")
+        create_table(TransferRow)
         self.writer = TransferWriter(self.store, self.clock, wait=lambda _: None)
         self.dispatcher = Dispatcher(
             self.writer,
@@ -77,7 +77,7 @@ class ControlPlaneFixture:
         self.lease_sweeper = LeaseSweeper(
             self.store, self.writer, self.stream_handler, self.clock, self.fleet.cut
         )
-        self._dynamodb = boto3.client("dynamodb", REGION)  # making one takes longer than all its calls
+        self._dynamodb = kept_client("dynamodb", REGION)
         self._seen: set[tuple[str, str]] = set()
 
     def request(self, source: str, *destinations: str, **more: Any) -> str:

@@ -1723,6 +1723,14 @@ export interface components {
              * @default 0
              */
             failures_total: number;
+            /**
+             * History
+             * @default []
+             */
+            history: [
+                number,
+                number
+            ][];
             /** Hop Id */
             hop_id: string;
             /**
@@ -1743,6 +1751,11 @@ export interface components {
             retry_at: string | null;
             /** Route */
             route: string;
+            /**
+             * Seconds At Work
+             * @default 0
+             */
+            seconds_at_work: number;
             /**
              * Seconds Since Report
              * @default null
@@ -4543,11 +4556,13 @@ export interface operations {
                 agent?: string | null;
                 attention?: ("awaiting_approval" | "paused" | "failed" | "partially_failed") | null;
                 by?: string | null;
+                destination?: string | null;
                 dry_run?: boolean | null;
                 limit?: number;
                 search?: string | null;
                 since?: string | null;
                 sort?: "newest" | "oldest";
+                source?: string | null;
                 status?: ("awaiting_approval" | "queued" | "running" | "paused" | "succeeded" | "partially_failed" | "failed" | "cancelled") | null;
                 template?: string | null;
                 until?: string | null;
@@ -4926,9 +4941,11 @@ export interface operations {
                 agent?: string | null;
                 attention?: ("awaiting_approval" | "paused" | "failed" | "partially_failed") | null;
                 by?: string | null;
+                destination?: string | null;
                 dry_run?: boolean | null;
                 search?: string | null;
                 since?: string | null;
+                source?: string | null;
                 status?: ("awaiting_approval" | "queued" | "running" | "paused" | "succeeded" | "partially_failed" | "failed" | "cancelled") | null;
                 template?: string | null;
                 until?: string | null;

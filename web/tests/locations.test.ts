@@ -60,6 +60,12 @@ it("changes to S3 when a bucket address is pasted", () => {
     place: "server-b",
     path: "/data/",
   });
+  const agents = ["server-b", "server-c"];
+  const other = { place: "server-c", path: "/archive/" };
+  expect(withTypedPath({ place: "server-b", path: "" }, " server-c:/archive/", agents)).toEqual(other);
+  const remote = { place: "server-c", path: "archive:photos/" };
+  expect(withTypedPath({ place: "", path: "" }, "server-c:archive:photos/", agents)).toEqual(remote);
+  expect(withTypedPath({ place: "server-b", path: "" }, "archive:photos/", agents).place).toBe("server-b");
 });
 
 describe("where things arrive", () => {

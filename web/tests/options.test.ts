@@ -4,6 +4,7 @@ import { describeOptions, describeWindow } from "../src/format/options";
 import {
   amountOf,
   amountText,
+  changedOptions,
   DEFAULT_OPTIONS,
   endsOf,
   invalidFields,
@@ -129,4 +130,10 @@ it("reports options that templates cannot have", () => {
   expect(parseYaml(`${text}  include: ["*.mov"]\n  delete_extra: false\n  priority: low\n`)).toHaveProperty(
     "request",
   );
+});
+
+it("says in one line what differs from the defaults, and nothing of the rest", () => {
+  expect(changedOptions(DEFAULT_OPTIONS)).toEqual([]);
+  const changed = changedOptions({ ...DEFAULT_OPTIONS, move: true, overwrite: "never" });
+  expect(changed).toEqual(["keep existing files", "remove at the source what has arrived"]);
 });

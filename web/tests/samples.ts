@@ -28,6 +28,8 @@ export function hop(changes: Partial<Hop> = {}): Hop {
     state: "running",
     attempt: 1,
     most_bytes: 0,
+    history: [],
+    seconds_at_work: 0,
     problem: null,
     failures: [],
     failures_total: 0,

@@ -31,7 +31,9 @@ _RECENT_COUNT = 100
 def transfers(
     status: Annotated[
         str | None,
-        typer.Option(help="awaiting_approval, queued, running, paused, succeeded, failed, …"),
+        typer.Option(
+            "--state", "--status", help="awaiting_approval, queued, running, paused, succeeded, failed, …"
+        ),
     ] = None,
     attention: Annotated[
         str | None,
@@ -41,46 +43,89 @@ def transfers(
             " failed, partially_failed.",
         ),
     ] = None,
+    search: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Only those in whose paths, objects, id, template or requester each word of this occurs, of"
+            " any age.",
+        ),
+    ] = None,
     agent: Annotated[
         str | None,
         typer.Option(
             metavar="NAME", help="Only transfers from or to this agent.", autocompletion=complete.agents
         ),
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="NAME", help="Only transfers from this agent.", autocompletion=complete.agents
+        ),
+    ] = None,
+    destination: Annotated[
+        str | None,
+        typer.Option(
+            "--to", metavar="NAME", help="Only transfers to this agent.", autocompletion=complete.agents
+        ),
+    ] = None,
     template: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only transfers started by this template.")
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option(metavar="PERSON", help="Only transfers that this person (e-mail) requested.")
     ] = None,
     since: Annotated[
         str | None, typer.Option(metavar="TIME", help="Created since: 2h, 7d, 2026-11-24, 2026-11-24T08:30")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100, help="Transfers per page.")] = 20,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Created before this time.")] = None,
+    sort: Annotated[str, typer.Option(metavar="ORDER", help="newest or oldest first.")] = "newest",
+    limit: Annotated[int, typer.Option(min=1, max=200, help="Transfers per page.")] = 20,
     everything: Annotated[bool, typer.Option("--all", "-a", help="All pages, not only the first.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List transfers, newest first."""
+    """List transfers, newest first. All criteria that are given must hold."""
     from agent.cli.agent_names import suggested
     from agent.cli.api import connected
 
-    query = {
+    criteria = {
         "status": _state(status),
         "attention": _reason(attention),
+        "search": search,
         "agent": agent,
+        "source": source,
+        "destination": destination,
         "template": template,
-        "since": _since(since),
+        "by": by,
+        "since": _time(since),
+        "until": _time(until),
     }
+    order = _order(sort)
     with connected() as api:
         page: dict[str, Any] = {}
         found: list[Any] = []
-        for page in api.pages("transfers", limit=limit, **query):
+        for page in api.pages("transfers", limit=limit, sort=order, **criteria):
             found += page["transfers"]
             if found and not everything:  # a page may be empty although more follow
                 break
-        if agent and not found:  # the API lists none for an agent that does not exist
-            with suggested(api, [agent]):
-                api.get("agents", agent)
-    answer = {"transfers": found, "next": page.get("next")}
-    empty = f"No transfers of the template {template}" if template else "No transfers"
-    output.print_json(answer) if as_json else _list(answer, empty)
+        names = [name for name in (agent, source, destination) if name]
+        if names and not found:  # the API lists none for an agent that does not exist
+            with suggested(api, names):
+                for name in names:
+                    api.get("agents", name)
+        answer = {"transfers": found, "next": page.get("next")}
+        if as_json:
+            return output.print_json(answer)
+        _list(answer, f"No transfers of the template {template}" if template else "No transfers")
+        if page.get("next"):
+            _note_more(api.get("transfers", "count", **criteria), len(found))
+    return None
+
+
+def _note_more(counted: dict[str, Any], shown: int) -> None:
+    """Tell how many more transfers there are."""
+    total = f"{counted['count']:,}{'' if counted['complete'] else ' or more'}"
+    output.note(f"{shown:,} of {total}. For the others add --all, or a higher --limit.")
 
 
 def _state(status: str | None) -> str | None:
@@ -99,7 +144,14 @@ def _reason(attention: str | None) -> str | None:
     raise CliError(f"{attention!r} is no reason for attention", f"Write one of {', '.join(Attention)}.")
 
 
-def _since(text: str | None) -> str | None:
+def _order(sort: str) -> str | None:
+    """Return the order for the API, None for its own."""
+    if sort not in {"newest", "oldest"}:
+        raise CliError(f"{sort!r} is not an order", "Write newest or oldest.")
+    return None if sort == "newest" else sort
+
+
+def _time(text: str | None) -> str | None:
     from agent.cli.text import read_time, utc
 
     return None if text is None else utc(read_time(text))
@@ -110,12 +162,10 @@ def _list(answer: dict[str, Any], empty: str) -> None:
     from events.views import TransfersView
 
     view = TransfersView.model_validate(answer)
-    if not view.transfers:
-        return output.say(f"{empty}.")
-    _table(view.transfers)
-    if view.next:
-        output.note("There are more: add --all, or a higher --limit.")
-    return None
+    if view.transfers:
+        _table(view.transfers)
+    else:
+        output.say(f"{empty}.")
 
 
 def _table(found: "tuple[TransferSummary, ...]") -> None:
@@ -253,7 +303,7 @@ def decline(
     why: Annotated[str, typer.Option("--why", metavar="TEXT", help="Reason, for the person who started it.")],
     as_json: Json = False,
 ) -> None:
-    """Decline to approve a transfer that another person started: it is cancelled."""
+    """Decline to approve a transfer, which cancels it."""
     _request_change(transfer_id, "decline", "is declined and cancelled", as_json, {"why": why})
 
 

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from agent.cli import output
 from agent.cli.errors import Exit
 from events.base import Problem
 from events.progress import Losses
@@ -46,6 +48,37 @@ def test_transfers_are_listed(signed_in: FakeApi, run: Run) -> None:
     assert "since=20" in path
 
 
+def test_every_question_of_the_console_is_one_of_the_command(signed_in: FakeApi, run: Run) -> None:
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.FAILED)]
+    asked = {
+        "--state": ("failed", "status=failed"),
+        "--search": ("ep1 raw", "search=ep1"),
+        "--from": ("server-b", "source=server-b"),
+        "--to": ("server-c", "destination=server-c"),
+        "--template": ("stills", "template=stills"),
+        "--by": ("ana@example.org", "by=ana"),
+        "--until": ("1h", "until=20"),
+        "--sort": ("oldest", "sort=oldest"),
+        "--limit": ("200", "limit=200"),
+    }
+    given = [word for option, (value, _) in asked.items() for word in (option, value)]
+    assert TRANSFER in run("transfers", *given).out
+    path = signed_in.asked[-1][1]
+    assert [parameter for _, parameter in asked.values() if parameter not in path] == []
+
+
+def test_rows_fit_80_columns_and_keep_the_end_of_a_path(
+    signed_in: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "console", lambda: Console(width=80, markup=False, emoji=False))
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.PARTIALLY_FAILED)]
+    lines = run("transfers").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[1].split()[0] == TRANSFER
+    assert lines[1].rstrip().endswith("essed/")
+    assert "/raw/ " in lines[1]
+
+
 def test_a_dry_run_says_so(signed_in: FakeApi, run: Run) -> None:
     signed_in.stories[TRANSFER] = [transfer_view(TransferState.SUCCEEDED, dry_run=True)]
     assert "succeeded (dry run)" in run("transfers").out
@@ -69,7 +102,7 @@ def test_all_reads_every_page(signed_in: FakeApi, run: Run) -> None:
         signed_in.stories[other(number)] = [view]
     first = run("transfers", "--limit", "2")
     assert len(first.out.splitlines()) == 3
-    assert "--all" in first.err
+    assert "2 of 5. For the others add --all" in first.err
     assert len(run("transfers", "--limit", "2", "--all").out.splitlines()) == 6
     answer = json.loads(run("transfers", "--limit", "2", "--json").out)
     assert len(answer["transfers"]) == 2
@@ -88,6 +121,7 @@ def test_since_for_ever_is_every_transfer(signed_in: FakeApi, run: Run, since: s
     "wrong",
     [
         ("--status", "done"),
+        ("--sort", "size"),
         ("--since", "yesterday"),
         ("--since", "9999-12-31T23:59:59-12:00"),
         ("--since", f"{'9' * 9000}d"),

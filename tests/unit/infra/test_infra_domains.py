@@ -48,6 +48,9 @@ def test_people_and_agents_get_the_name_and_the_other_addresses_are_former_ones(
     assert outputs["ApiUrl"]["Value"] == "https://api.example.com"
     assert outputs["ConsoleUrl"]["Value"] == "https://crosshaul.example.com"
     assert "old.example.com = " in json.dumps(outputs["DnsTargets"])
+    [pool] = named.properties("AWS::Cognito::UserPool")
+    invitation = pool["AdminCreateUserConfig"]["InviteMessageTemplate"]["EmailMessage"]
+    assert "https://crosshaul.example.com<br>" in invitation
     for function in named.properties("AWS::Lambda::Function"):
         variables = function["Environment"]["Variables"]
         assert variables["CROSSHAUL_API_URL"] == "https://api.example.com"

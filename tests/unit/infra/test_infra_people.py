@@ -1,5 +1,6 @@
 """The user pool: what users can change about themselves must not change who they are."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +86,20 @@ def test_an_invitation_and_a_code_say_for_which_stage_they_are(real: Synthesized
     [pool] = pools(real)
     invitation = pool["AdminCreateUserConfig"]["InviteMessageTemplate"]
     assert "prod" in invitation["EmailSubject"]
-    assert {"{username}", "{####}"} <= set(invitation["EmailMessage"].replace(",", " ").split())
     assert "prod" in pool["VerificationMessageTemplate"]["EmailSubject"]
-    assert "{####}" in pool["VerificationMessageTemplate"]["EmailMessage"]
+
+
+def test_e_mails_have_name_and_code_once_in_both_languages(real: Synthesized) -> None:
+    """Cognito fills them in, and refuses a text without them."""
+    [pool] = pools(real)
+    invitation = pool["AdminCreateUserConfig"]["InviteMessageTemplate"]["EmailMessage"]
+    assert sorted(re.findall(r"{.*?}", invitation)) == ["{####}", "{username}"]
+    assert "the address that your administrator gives you" in invitation
+    assert "You have been invited" in invitation
+    assert "Sie wurden zu Crosshaul eingeladen" in invitation
+    code = pool["VerificationMessageTemplate"]["EmailMessage"]
+    assert re.findall(r"{.*?}", code) == ["{####}"]
+    assert pool["EmailVerificationMessage"] == code
 
 
 def test_a_forgotten_password_is_replaced_by_e_mail_only(real: Synthesized, local: Synthesized) -> None:

@@ -5,8 +5,16 @@ from datetime import UTC, datetime
 import pytest
 
 from lambdas import adapters
+from lambdas.telemetry import metrics
 from tests.support.control_plane import control_plane
 from tests.support.world import a_world
+
+
+@pytest.fixture(autouse=True)
+def no_metric_is_left():
+    """Forget what a test has counted outside a function, whose end would write it: a later one would."""
+    yield
+    metrics.clear_metrics()
 
 
 @pytest.fixture

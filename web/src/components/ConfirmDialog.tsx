@@ -1,5 +1,5 @@
 import Box from "@cloudscape-design/components/box";
-import Button from "@cloudscape-design/components/button";
+import Button, { type ButtonProps } from "@cloudscape-design/components/button";
 import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import type { ReactNode } from "react";
@@ -12,10 +12,21 @@ interface Props {
   back?: string;
   busy: boolean;
   error?: unknown;
+  /** Whether it destroys something: then the button is red. */
+  destructive?: boolean;
   onConfirm(): void;
   onClose(): void;
   children: ReactNode;
 }
+
+/** White on red, in both themes. */
+const RED: ButtonProps.Style = {
+  root: {
+    background: { default: "#c42525", hover: "#9f1818", active: "#9f1818" },
+    borderColor: { default: "#c42525", hover: "#9f1818", active: "#9f1818" },
+    color: { default: "#fff", hover: "#fff", active: "#fff" },
+  },
+};
 
 /** Ask for confirmation before an action that cannot be undone. */
 export function ConfirmDialog({
@@ -24,6 +35,7 @@ export function ConfirmDialog({
   back = t().common.keep,
   busy,
   error,
+  destructive = false,
   onConfirm,
   onClose,
   children,
@@ -34,7 +46,7 @@ export function ConfirmDialog({
         <Button variant="link" onClick={onClose}>
           {back}
         </Button>
-        <Button variant="primary" loading={busy} onClick={onConfirm}>
+        <Button variant="primary" loading={busy} onClick={onConfirm} {...(destructive && { style: RED })}>
           {verb}
         </Button>
       </SpaceBetween>

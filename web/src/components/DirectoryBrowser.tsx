@@ -1,20 +1,23 @@
+import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
 import BreadcrumbGroup from "@cloudscape-design/components/breadcrumb-group";
 import Button from "@cloudscape-design/components/button";
 import Icon from "@cloudscape-design/components/icon";
 import Link from "@cloudscape-design/components/link";
+import LiveRegion from "@cloudscape-design/components/live-region";
 import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table, { type TableProps } from "@cloudscape-design/components/table";
 import TextFilter from "@cloudscape-design/components/text-filter";
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { type RefObject, useEffect, useRef, useState } from "react";
+import { asProblem } from "../api/problem";
 import { useApi } from "../appContext";
 import { safeText } from "../format/names";
 import { bytes, count } from "../format/sizes";
 import { useBuckets } from "../hooks/queries";
 import { useNarrow } from "../hooks/useMedia";
-import { t } from "../i18n";
+import { locale, t } from "../i18n";
 import { joined, trail } from "../model/locations";
 import type { DirectoryEntry } from "../types";
 import { type BrowsablePlace, s3Place, startPath } from "./browsablePlaces";
@@ -52,10 +55,27 @@ export function BucketBrowser(props: Omit<Props, "place">) {
 export function DirectoryBrowser({ place, start, end, onChoose, onClose }: Props) {
   const [path, setPath] = useState<string | null>(() => startPath(start, place));
   const [selected, setSelected] = useState<DirectoryEntry | null>(null);
-  const choice = path === null ? null : chosenPath(path, selected, end === "destination" || place.flat);
+  /** The directory of the field, if it does not exist: its nearest parent is shown. */
+  const [missing, setMissing] = useState<string | null>(null);
+  /** Whether the person has moved in the dialog: from then on the focus follows to the directories' trail. */
+  const [moved, setMoved] = useState(false);
+  const [entered, setEntered] = useState(path);
+  const toCreate = end === "destination" && missing !== null && path === entered && !selected;
+  const choice =
+    path === null
+      ? null
+      : chosenPath(toCreate ? missing : path, selected, end === "destination" || place.flat);
   function open(next: string | null): void {
     setSelected(null);
+    setMoved(true);
     setPath(next);
+  }
+  /** Show the parent of a directory that does not exist. */
+  function onMissing(gone: string): void {
+    const parent = parentOf(gone, place);
+    setMissing(missing ?? gone);
+    setEntered(parent);
+    setPath(parent);
   }
   return (
     <Modal
@@ -65,20 +85,64 @@ export function DirectoryBrowser({ place, start, end, onChoose, onClose }: Props
       header={t().browser.title(place.name)}
       footer={<Footer choice={choice} onChoose={onChoose} onClose={onClose} />}
     >
-      {path === null ? (
-        <RootsTable place={place} onOpen={open} />
-      ) : (
-        <Directory
-          key={path}
-          place={place}
-          path={path}
-          files={end === "source"}
-          selected={selected}
-          onSelect={setSelected}
-          onOpen={open}
-        />
-      )}
+      <div className="browse">
+        <LiveRegion hidden>
+          {path === null ? place.rootsLabel : t().browser.contents(safeText(path))}
+        </LiveRegion>
+        {missing !== null && (
+          <Alert type="info">
+            <Name>
+              {end === "destination" ? t().browser.willBeCreated(missing) : t().browser.missing(missing)}
+            </Name>
+          </Alert>
+        )}
+        {path === null ? (
+          <RootsTable place={place} onOpen={open} />
+        ) : (
+          <Directory
+            key={path}
+            place={place}
+            path={path}
+            files={end === "source"}
+            focuses={moved}
+            selected={selected}
+            onSelect={setSelected}
+            onOpen={open}
+            onMissing={onMissing}
+          />
+        )}
+      </div>
     </Modal>
+  );
+}
+
+/** Return the directory above, or null above a root. */
+export function parentOf(path: string, { roots }: Pick<BrowsablePlace, "roots">): string | null {
+  const steps = trail(
+    path.replace(/\/+$/, "") || path,
+    roots.map((top) => top.path),
+  );
+  return steps.at(-2)?.path ?? null;
+}
+
+/** Return the entries with directories first, then by name, size or time. */
+export function sortedEntries(
+  entries: readonly DirectoryEntry[],
+  by: keyof Pick<DirectoryEntry, "name" | "size" | "modified">,
+  descending: boolean,
+): DirectoryEntry[] {
+  const order = new Intl.Collator(locale(), { numeric: true });
+  const compare = (one: DirectoryEntry, other: DirectoryEntry) => {
+    if (by === "size") return (one.size ?? 0) - (other.size ?? 0);
+    if (by === "modified") return (one.modified ?? "").localeCompare(other.modified ?? "");
+    return order.compare(one.name, other.name);
+  };
+  const isDirectory = ({ type }: DirectoryEntry) => type === "directory";
+  return [...entries].sort(
+    (one, other) =>
+      Number(isDirectory(other)) - Number(isDirectory(one)) ||
+      compare(one, other) * (descending ? -1 : 1) ||
+      order.compare(one.name, other.name),
   );
 }
 
@@ -158,26 +222,47 @@ interface DirectoryProps {
   selected: DirectoryEntry | null;
   onSelect(entry: DirectoryEntry | null): void;
   onOpen(path: string | null): void;
+  /** Called if the directory does not exist. */
+  onMissing(path: string): void;
+  /** Whether the trail of directories takes the focus, which the clicked entry took along. */
+  focuses: boolean;
 }
 
-function Directory({ place, path, files, selected, onSelect, onOpen }: DirectoryProps) {
+type SortField = Parameters<typeof sortedEntries>[1];
+
+function Directory(props: DirectoryProps) {
+  const { place, path, files, selected, focuses, onSelect, onOpen, onMissing } = props;
   const [typed, setTyped] = useState("");
   const [find, setFind] = useState("");
   const listing = useListing(place, path, find);
   const narrow = useNarrow();
-  const entries = listing.data?.pages.flatMap((page) => page.entries) ?? [];
+  const [sorting, setSorting] = useState<{ by: SortField; descending: boolean }>({
+    by: "name",
+    descending: false,
+  });
+  const listed = listing.data?.pages.flatMap((page) => page.entries) ?? [];
+  const entries = sortedEntries(listed, sorting.by, sorting.descending);
+  const top = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (focuses) top.current?.focus();
+  }, [focuses]);
+  const gone = listing.isError && asProblem(listing.error).code === PATH_MISSING && !isRoot(place, path);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once, when the agent has answered
+  useEffect(() => {
+    if (gone) onMissing(path);
+  }, [gone]);
   const found = `${count(entries.length)}${listing.hasNextPage ? "+" : ""}`;
   if (listing.isError && entries.length === 0) {
     return (
       <SpaceBetween size="m">
-        <Trail place={place} path={path} onOpen={onOpen} />
+        <Top box={top} place={place} path={path} onOpen={onOpen} />
         <ProblemAlert error={listing.error} onRetry={() => listing.refetch()} />
       </SpaceBetween>
     );
   }
   return (
     <SpaceBetween size="s">
-      <Trail place={place} path={path} onOpen={onOpen} />
+      <Top box={top} place={place} path={path} onOpen={onOpen} />
       <Table
         variant="embedded"
         items={entries}
@@ -197,6 +282,14 @@ function Directory({ place, path, files, selected, onSelect, onOpen }: Directory
           itemSelectionLabel: (_, { name }) => t().browser.select(safeText(name)),
         }}
         columnDefinitions={columns(narrow, (name) => onOpen(joined(path, name)))}
+        sortingColumn={{ sortingField: sorting.by }}
+        sortingDescending={sorting.descending}
+        onSortingChange={({ detail }) =>
+          setSorting({
+            by: (detail.sortingColumn.sortingField ?? "name") as SortField,
+            descending: detail.isDescending ?? false,
+          })
+        }
         filter={
           <TextFilter
             filteringText={typed}
@@ -219,6 +312,26 @@ function Directory({ place, path, files, selected, onSelect, onOpen }: Directory
       />
       {listing.isError && <ProblemAlert error={listing.error} onRetry={() => listing.fetchNextPage()} />}
     </SpaceBetween>
+  );
+}
+
+/** Problem code of a directory that does not exist. */
+const PATH_MISSING = "path-missing";
+
+function isRoot(place: BrowsablePlace, path: string): boolean {
+  return place.roots.some((root) => root.path === path);
+}
+
+interface TopProps extends Pick<DirectoryProps, "place" | "path" | "onOpen"> {
+  box: RefObject<HTMLDivElement | null>;
+}
+
+/** The trail of directories, which can take the focus. */
+function Top({ box, ...trailProps }: TopProps) {
+  return (
+    <div ref={box} tabIndex={-1} className="trail">
+      <Trail {...trailProps} />
+    </div>
   );
 }
 
@@ -273,18 +386,21 @@ function columns(
   const all: TableProps.ColumnDefinition<DirectoryEntry>[] = [
     {
       id: "name",
+      sortingField: "name",
       header: t().common.name,
       isRowHeader: true,
       cell: (entry) => <EntryName entry={entry} onOpen={onOpen} />,
     },
     {
       id: "size",
+      sortingField: "size",
       header: t().browser.size,
       width: 110,
       cell: ({ size, type }) => (type === "file" && size !== null ? bytes(size) : ""),
     },
     {
       id: "modified",
+      sortingField: "modified",
       header: t().browser.modified,
       width: 210,
       cell: ({ modified }) => modified && <When at={modified} />,
@@ -316,7 +432,7 @@ function EntryName({ entry, onOpen }: { entry: DirectoryEntry; onOpen(name: stri
   }
   return (
     <>
-      <Icon name={entry.type === "file" ? "file" : "status-warning"} /> <Name>{entry.name}</Name>
+      <Icon name={entry.type === "file" ? "file" : "status-warning"} /> <Elided name={entry.name} />
     </>
   );
 }
@@ -324,8 +440,23 @@ function EntryName({ entry, onOpen }: { entry: DirectoryEntry; onOpen(name: stri
 function DirectoryLink({ name, onOpen, link = false }: { name: string; onOpen(): void; link?: boolean }) {
   return (
     <Link onFollow={onOpen} ariaLabel={t().browser.open(safeText(name))}>
-      <Icon name={link ? "external" : "folder"} /> <Name>{name}</Name>
+      <Icon name={link ? "external" : "folder"} /> <Elided name={name} />
       {link && t().browser.link}
     </Link>
+  );
+}
+
+/** Characters of a name that are shown: names of more lines would hide the others. */
+const MAX_NAME_CHARS = 72;
+
+/** A name; of a long one the beginning and the end, which tell names of one kind apart. */
+function Elided({ name }: { name: string }) {
+  const text = safeText(name);
+  if (text.length <= MAX_NAME_CHARS) return <Name>{name}</Name>;
+  const half = MAX_NAME_CHARS / 2;
+  return (
+    <span title={text}>
+      <Name>{`${text.slice(0, half)}…${text.slice(-half)}`}</Name>
+    </span>
   );
 }

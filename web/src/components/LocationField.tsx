@@ -29,6 +29,7 @@ export function LocationField({ label, description, value, onChange, error, end,
   const agents = useAgents();
   useBuckets(value.place === S3); // prefetch, so that browsing opens at once
   const [browsing, setBrowsing] = useState(false);
+  const names = (agents.data ?? []).map(({ agent_id }) => agent_id);
   const agent = agents.data?.find((one) => one.agent_id === value.place);
   const options = optionsOf(agents.data ?? [], end);
   const at = value.place + (remoteIn(value) && `:${remoteIn(value)}`);
@@ -64,7 +65,7 @@ export function LocationField({ label, description, value, onChange, error, end,
         <Input
           ariaLabel={value.place === S3 ? t().location.bucket(label) : t().location.path(label)}
           value={value.path}
-          onChange={({ detail }) => onChange(withTypedPath(value, detail.value))}
+          onChange={({ detail }) => onChange(withTypedPath(value, detail.value, names))}
           placeholder={value.place === S3 ? "bucket/prefix/" : "/data/videos/raw/"}
           spellcheck={false}
           autoComplete={false}

@@ -2,7 +2,14 @@ import Alert from "@cloudscape-design/components/alert";
 import ExpandableSection from "@cloudscape-design/components/expandable-section";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { t } from "../i18n";
-import { type Ends, invalidFields, SPEED, STREAMS, unavailableReason } from "../model/options";
+import {
+  changedOptions,
+  type Ends,
+  invalidFields,
+  SPEED,
+  STREAMS,
+  unavailableReason,
+} from "../model/options";
 import type { Options } from "../types";
 import { BandwidthWindows } from "./options/BandwidthWindows";
 import { Amount, Choice, choices, DangerousOption, Patterns } from "./options/fields";
@@ -33,7 +40,7 @@ export function OptionsFields({ value, onChange, ends, errorFor }: Props) {
       <ExpandableSection
         variant="container"
         headerText={t().newTransfer.options}
-        headerDescription={t().newTransfer.optionsHint}
+        headerDescription={changedOptions(value).join(", ") || t().newTransfer.optionsHint}
       >
         <SpaceBetween size="m">
           <FilterOptions {...part} />

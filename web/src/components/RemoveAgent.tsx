@@ -30,6 +30,7 @@ export function RemoveAgent({ agent, onClose, onRemoved }: Props) {
     <ConfirmDialog
       title={t().agents.removeTitle(agent.agent_id)}
       verb={t().common.remove}
+      destructive
       busy={removal.isPending || current.isPending}
       error={removal.error}
       onConfirm={() => removal.mutate()}

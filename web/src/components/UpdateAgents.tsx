@@ -4,10 +4,13 @@ import FormField from "@cloudscape-design/components/form-field";
 import Input from "@cloudscape-design/components/input";
 import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
+import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { createIdempotentRequest } from "../api/idempotency";
 import { useAppContext } from "../appContext";
+import { count } from "../format/sizes";
+import { useAgents } from "../hooks/queries";
 import { t } from "../i18n";
 import type { UpdateDetails } from "../types";
 import { ProblemAlert } from "./ProblemAlert";
@@ -102,9 +105,36 @@ export function UpdateAgents({ agentId, onClose }: Props) {
             />
           </>
         )}
+        {agentId === null && tagsValid && <Touched tags={tagsForApi(tags)} canaries={Number(canaries)} />}
         {start.error && <ProblemAlert error={start.error} />}
       </SpaceBetween>
     </Modal>
+  );
+}
+
+/** Agents that are named before the rest is counted. */
+const MAX_NAMED = 8;
+
+/** Say which agents the update would touch, and how many of them first. */
+function Touched({ tags, canaries }: { tags: Record<string, string>; canaries: number }) {
+  const agents = useAgents().data;
+  if (!agents) return null;
+  const wanted = Object.entries(tags);
+  const names = agents
+    .filter((agent) => wanted.every(([key, value]) => agent.tags[key] === value))
+    .map(({ agent_id }) => agent_id)
+    .sort();
+  const more = names.length - MAX_NAMED;
+  return (
+    <div aria-live="polite">
+      <StatusIndicator type={names.length ? "info" : "warning"}>
+        {t().updates.touches(count(names.length), count(agents.length), Math.min(canaries, names.length))}
+      </StatusIndicator>
+      <Box color="text-body-secondary">
+        {names.slice(0, MAX_NAMED).join(", ")}
+        {more > 0 && ` ${t().transfer.more(count(more))}`}
+      </Box>
+    </div>
   );
 }
 

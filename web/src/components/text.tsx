@@ -113,7 +113,10 @@ export function StatusBadge({ of: { state, dry_run }, reason = null }: StatusBad
 export function State({ of, reason = null }: { of: string; reason?: StateReason | null }) {
   const look = stateDisplay(of);
   const indicator = (
-    <StatusIndicator type={reason?.warns ? "warning" : look.type}>
+    <StatusIndicator
+      type={reason?.warns ? "warning" : look.type}
+      {...(look.color && !reason?.warns && { colorOverride: look.color })}
+    >
       {look.label}
       {reason && (
         <>

@@ -27,7 +27,7 @@ export const COLUMNS = [
   "at",
   "id",
 ] as const;
-/** Columns of a table whose reader has chosen none. */
+/** Columns of a table that stands among others on a page. */
 export const USUAL_COLUMNS: readonly ColumnId[] = ["source", "destination", "state", "progress", "by", "at"];
 
 export type ColumnId = (typeof COLUMNS)[number];
@@ -40,44 +40,44 @@ function columns(): Record<ColumnId, Column> {
       id: "source",
       header: labels.source,
       isRowHeader: true,
-      minWidth: 210,
+      minWidth: 190,
       cell: (transfer) => <Source transfer={transfer} />,
     },
     destination: {
       id: "destination",
       header: labels.destination,
-      minWidth: 190,
+      minWidth: 170,
       cell: (transfer) => <Destinations transfer={transfer} />,
     },
     state: {
       id: "state",
       header: labels.state,
-      minWidth: 170,
+      minWidth: 150,
       cell: (transfer) => <StatusBadge of={transfer} />,
     },
     progress: {
       id: "progress",
       header: labels.progress,
-      minWidth: 190,
+      minWidth: 170,
       cell: (transfer) => <ProgressCell transfer={transfer} />,
     },
     speed: {
       id: "speed",
       header: labels.speed,
-      minWidth: 110,
+      minWidth: 95,
       cell: (transfer) => <SpeedCell transfer={transfer} />,
     },
     duration: {
       id: "duration",
       header: labels.duration,
-      minWidth: 120,
+      minWidth: 100,
       cell: (transfer) => <DurationCell transfer={transfer} />,
     },
-    by: { id: "by", header: labels.requestedBy, minWidth: 170, cell: (transfer) => requester(transfer) },
+    by: { id: "by", header: labels.requestedBy, minWidth: 150, cell: (transfer) => requester(transfer) },
     at: {
       id: "at",
       header: labels.when,
-      minWidth: 130,
+      minWidth: 115,
       sortingField: "created_at",
       cell: ({ created_at }) => <When at={created_at} relative />,
     },

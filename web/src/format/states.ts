@@ -5,9 +5,12 @@ import type { AgentStatus, HopState, TransferState } from "../types";
 
 type Kind = StatusIndicatorProps.Type;
 
+type Color = StatusIndicatorProps.Color;
+
 interface StateDisplay {
   label: string;
   type: Kind;
+  color: Color | undefined;
 }
 
 const STATES: Record<TransferState | HopState, Kind> = {
@@ -22,6 +25,19 @@ const STATES: Record<TransferState | HopState, Kind> = {
   partially_failed: "warning",
   failed: "error",
   cancelled: "stopped",
+};
+
+/**
+ * Colors other than the icon's own: blue is moving, amber waits for a person, red has failed; grey is only
+ * queued, or ended by a person.
+ */
+const COLORS: Partial<Record<TransferState | HopState, Color>> = {
+  offered: "blue",
+  running: "blue",
+  verifying: "blue",
+  awaiting_approval: "yellow",
+  paused: "yellow",
+  partially_failed: "red",
 };
 
 const UPDATE_STATES = { aborted: "error" } satisfies Record<string, Kind>;
@@ -47,5 +63,6 @@ export const TRANSFER_STATES: TransferState[] = [
 export function stateDisplay(state: string): StateDisplay {
   const types: Record<string, Kind> = { ...STATES, ...UPDATE_STATES, ...AGENT_STATES };
   const labels: Record<string, string> = t().states;
-  return { label: labels[state] ?? state, type: types[state] ?? "info" };
+  const colors: Record<string, Color> = COLORS;
+  return { label: labels[state] ?? state, type: types[state] ?? "info", color: colors[state] };
 }

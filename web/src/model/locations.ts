@@ -25,9 +25,11 @@ export function draftFrom(text: string): Draft {
   return colon < 0 ? { place: "", path: text } : { place: text.slice(0, colon), path: text.slice(colon + 1) };
 }
 
-/** Return the draft with a newly typed path. A pasted `s3://` address also changes the place. */
-export function withTypedPath(draft: Draft, text: string): Draft {
-  return text.startsWith(S3) ? draftFrom(text) : { ...draft, path: text };
+/** Return the draft with a newly typed path. A pasted location (`s3://…`, `server-b:/…`) changes the place. */
+export function withTypedPath(draft: Draft, text: string, agents: readonly string[] = []): Draft {
+  const typed = draftFrom(text.trim());
+  const isOnAgent = agents.includes(typed.place) && (typed.path.startsWith("/") || REMOTE.test(typed.path));
+  return typed.place === S3 || isOnAgent ? typed : { ...draft, path: text };
 }
 
 export function draftOf(location: Location): Draft {

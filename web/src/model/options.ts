@@ -1,5 +1,6 @@
 /** Options of a transfer: defaults, availability by ends, and validation. */
 
+import { describeOptions } from "../format/options";
 import { t } from "../i18n";
 import type { Options } from "../types";
 import { type Draft, isOnRemote, S3 } from "./locations";
@@ -24,6 +25,12 @@ export const DEFAULT_OPTIONS: Options = {
   chain: "stream",
   if_offline: "queue",
 };
+
+/** Return in words what differs from the defaults. */
+export function changedOptions(options: Options): string[] {
+  const usual = describeOptions(DEFAULT_OPTIONS);
+  return describeOptions(options).filter((word) => !usual.includes(word));
+}
 
 export type RestrictedOption = "compare" | "owner" | "delete_extra" | "move";
 

@@ -29,6 +29,7 @@ const AgentPage = lazyPage(() => import("../pages/agent/AgentPage"));
 const AgentsPage = lazyPage(() => import("../pages/agents/AgentsPage"));
 const ApprovalPage = lazyPage(() => import("../pages/approval/ApprovalPage"));
 const AuditPage = lazyPage(() => import("../pages/audit/AuditPage"));
+const CommandLinePage = lazyPage(() => import("../pages/commandLine/CommandLinePage"));
 const NewTransferPage = lazyPage(() => import("../pages/newTransfer/NewTransferPage"));
 const OverviewPage = lazyPage(() => import("../pages/overview/OverviewPage"));
 const PoliciesPage = lazyPage(() => import("../pages/policies/PoliciesPage"));
@@ -53,6 +54,9 @@ const REQUIRED_ROLES: Readonly<Record<string, Role>> = {
   policies: "admin",
   audit: "admin",
 };
+
+/** Of every page, so that nothing moves from one to the next. */
+const MAX_CONTENT_WIDTH_PX = 1440;
 
 const requiredRole = (section: string, page = section) =>
   REQUIRED_ROLES[page] ?? REQUIRED_ROLES[section] ?? "viewer";
@@ -179,21 +183,30 @@ function Frame({ notices, stage }: FrameProps) {
         notifications: t().nav.notifications,
       }}
       contentType={type}
+      maxContentWidth={MAX_CONTENT_WIDTH_PX}
       navigation={
         <SideNavigation
           header={{ text: t().nav.stage(stage), href: href("overview") }}
           activeHref={section}
-          items={SECTIONS.filter((name) => mayAct(role, requiredRole(name))).map((name) => ({
-            type: "link",
-            text: t().nav[name],
-            href: href(name),
-          }))}
+          items={[
+            ...SECTIONS.filter((name) => mayAct(role, requiredRole(name))).map((name) => ({
+              type: "link" as const,
+              text: t().nav[name],
+              href: href(name),
+            })),
+            { type: "divider" },
+            { type: "link", text: t().commandLine.title, href: href("command-line") },
+          ]}
         />
       }
       navigationOpen={open}
       onNavigationChange={({ detail }) => setOpen(detail.open)}
       navigationWidth={240}
-      notifications={<Flashbar items={notices} stackItems={notices.length > 2} />}
+      notifications={
+        <div className="banners">
+          <Flashbar items={notices} stackItems={notices.length > 2} />
+        </div>
+      }
       content={
         <Content>
           <ErrorBoundary title={title} place={route.path.join("/")}>
@@ -309,7 +322,11 @@ function pageOf({ path, query }: Route, role: Role): Page {
     case "templates/":
       return { page: <TemplatesPage />, type: "table", title: t().templates.title };
     case "templates/new":
-      return { page: <TemplateFormPage key="new" />, type: "form", title: t().templates.new };
+      return {
+        page: <TemplateFormPage key={`new ${query}`} like={query.get("like")} />,
+        type: "form",
+        title: t().templates.new,
+      };
     case "templates/*/edit":
       return {
         page: <TemplateFormPage key={item} templateId={item} />,
@@ -328,6 +345,8 @@ function pageOf({ path, query }: Route, role: Role): Page {
       };
     case "account/":
       return { page: <AccountPage />, type: "form", title: t().account.title };
+    case "command-line/":
+      return { page: <CommandLinePage />, type: "default", title: t().commandLine.title };
     case "audit/":
       return { page: <AuditPage query={query} />, type: "default", title: t().audit.title };
     default:

@@ -8,7 +8,6 @@ import pytest
 
 from agent.cli.commands.manifest import _has_failed
 from agent.errors import HopError
-from agent.files import listing
 from agent.pull import destination, ledger, manifest_outbox
 from agent.pull.destination import Destination
 from agent.pull.manifest_outbox import ManifestOutbox
@@ -46,7 +45,7 @@ def a_directory_that_cannot_be_read(hosts: Hosts, monkeypatch: pytest.MonkeyPatc
             raise PermissionError(13, "Permission denied")
         return really(descriptor)
 
-    monkeypatch.setattr(listing.os, "listdir", listdir)
+    monkeypatch.setattr(os, "listdir", listdir)
 
 
 def a_directory_in_the_way(hosts: Hosts, _: pytest.MonkeyPatch) -> None:

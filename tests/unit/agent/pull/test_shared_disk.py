@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -271,12 +272,6 @@ class TestDryRunOfHosts:
 class TestDryRunOfContainers:
     """Two containers share a disk and a kernel, and each shows another file as what the kernel has drawn."""
 
-    @pytest.fixture(autouse=True)
-    def kernel_is_read_anew(self):
-        same_place._kernel.cache_clear()
-        yield
-        same_place._kernel.cache_clear()
-
     async def test_the_same_place_is_found_out(self, shared, tmp_path, monkeypatch):
         """The link stands for a mount: what is there is of another file system than its directory."""
 
@@ -287,7 +282,7 @@ class TestDryRunOfContainers:
 
         mounted = tmp_path / "boot_id"
         mounted.symlink_to(same_place._BOOT_ID)
-        monkeypatch.setattr(same_place, "_BOOT_ID", mounted)
+        monkeypatch.setattr(same_place, "_kernel", partial(same_place._kernel, mounted))
         monkeypatch.setattr("agent.pull.sync_pass.identity_of", of_other_container)
         fill(shared.data, a="a")
         error = await shared.fails(shared.order("/data/", "/archive/", dry_run=True))

@@ -20,6 +20,7 @@ from lambdas.settings import PREFIX
 from lambdas.store import TABLES
 from lambdas.store.base import bind
 from tests.support.control_plane import REGION, Fleet, csr, forget, hello, host
+from tests.support.moto_shortcuts import create_table
 from tests.unit.lambdas.agents.test_rollouts import started
 from tests.unit.lambdas.test_handlers import Context
 
@@ -49,7 +50,7 @@ class Account:
     def _make(self, stage, values):
         for setting, row in TABLES.items():
             bind([row], values[setting], REGION)
-            row.create_table(billing_mode="PAY_PER_REQUEST")
+            create_table(row)
         document = json.dumps({"Version": "2012-10-17", "Statement": []})
         self.here.iot().create_policy(policyName=values["device_policy"], policyDocument=document)
         self.fleets[stage] = Fleet()

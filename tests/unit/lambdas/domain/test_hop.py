@@ -195,6 +195,18 @@ def test_the_most_that_had_arrived_is_known_while_a_new_attempt_compares_it_agai
     assert (after.progress.bytes_done, after.most_bytes) == (10, 300)
 
 
+def test_the_time_that_a_transfer_took_is_the_time_in_which_it_moved():
+    """Not the night that it was paused, nor the queue."""
+    later = lambda minutes: MORNING + timedelta(minutes=minutes)  # noqa: E731
+    hop = apply_report(a_hop(HopState.OFFERED), report(Started, seq=0), C, MORNING)
+    assert hop.seconds_at_work_until(later(3)) == 180
+    hop = paused(apply_report(hop, report(Checkpoint), C, later(5)), later(10))
+    hop = offered(resumed(hop, True, later(700)), later(700))
+    hop = apply_report(hop, report(Started, attempt=2, seq=0), C, later(710))
+    hop = apply_report(hop, report(Succeeded, attempt=2), C, later(715))
+    assert hop.seconds_at_work_until(later(9999)) == 15 * 60
+
+
 def test_an_unanswered_offer_is_repeated_and_never_fails():
     hop, now = a_hop(), MORNING
     for _ in range(20):

@@ -5,7 +5,9 @@ from datetime import timedelta
 import cedarpy
 import pytest
 
+from events.commands import Browse
 from events.policies import PolicyRequest
+from events.reports import Browsed
 from lambdas import adapters, wiring
 from lambdas.api.app import ROUTES
 from lambdas.domain import problems
@@ -27,7 +29,13 @@ def put(here, name, text, **how):
 
 @pytest.fixture
 def fleet(here):
-    """Agents: b is in production, c in the laboratory, d in neither."""
+    """Agents: b is in production, c in the laboratory, d in neither; their directories are empty."""
+
+    def answer(agent_id, command):
+        if isinstance(command, Browse):
+            wiring.agent_service().browsed(agent_id, Browsed(request_id=command.request_id))
+
+    here.fleet.on_command = answer
     for name, tags in (("server-b", {"env": "production"}), ("server-c", {"env": "lab"}), ("server-d", {})):
         here.join(name)
         here.call("PATCH", f"/agents/{name}", {"tags": tags})
@@ -238,12 +246,12 @@ class TestDeciding:
             assert fleet.post("/buckets/media-uploads/browse", {"prefix": odd}).status == 422
         unknown = fleet.post("/buckets/media-uploads/browse", {"prefix": "photos/"})
         assert unknown.problem == problems.BUCKET_UNKNOWN
-        assert fleet.post("/agents/server-b/browse", {"path": "/payroll"}).status != 403
+        assert fleet.post("/agents/server-b/browse", {"path": "/payroll"}).status == 200
 
     def test_who_may_look_into_agents_alone_sees_no_bucket(self, fleet):
         agents = """permit (principal in Group::"studio", action == Action::"browse", resource is Agent);"""
         put(fleet, "studio", agents)
-        assert fleet.post("/agents/server-b/browse", {"path": "/data"}, role="studio").status != 403
+        assert fleet.post("/agents/server-b/browse", {"path": "/data"}, role="studio").status == 200
         assert fleet.post("/buckets/media-uploads/browse", {}, role="studio").status == 403
 
     def test_a_permit_as_narrow_as_a_tag_is_enough(self, fleet):

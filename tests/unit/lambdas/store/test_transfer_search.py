@@ -104,13 +104,13 @@ STATES = [HopState.QUEUED, HopState.RUNNING, HopState.SUCCEEDED, HopState.FAILED
 def population(store) -> list[Transfer]:
     """Return transfers of several days, some created in the same moment, in every state."""
     transfers = []
-    for number in range(18):
+    for number in range(14):
         source = ["a:/raw/ep1.mov", "b:/clips/ep1/", "a:/raw/", "c:/scratch/"][number % 4]
         transfer = made(
             source,
             "d:/archive/",
             by=(ADA, BOB)[number % 3 == 0],
-            at=MORNING - timedelta(hours=16 * (number // 2)),
+            at=MORNING - timedelta(hours=20 * (number // 2)),
             state=STATES[number % 5],
             dry_run=number % 7 == 0,
             template_id="nightly" if number % 6 == 0 else None,
@@ -131,6 +131,8 @@ def naive(transfers: list[Transfer], wanted: TransferFilter) -> list[Transfer]:
         and wanted.status in {None, one.state}
         and wanted.attention in {None, one.attention}
         and wanted.agent_id in {None, *map(agent_of, (one.source, *one.destinations))}
+        and wanted.source_agent in {None, agent_of(one.source)}
+        and wanted.destination_agent in {None, *map(agent_of, one.destinations)}
         and wanted.template_id in {None, one.template_id}
         and wanted.requester in {None, one.created_by.name}
         and wanted.dry_run in {None, one.options.dry_run}
@@ -142,13 +144,15 @@ def maybe(*values):
     return st.one_of(st.none(), st.sampled_from(values))
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     criteria=st.fixed_dictionaries(
         {
             "status": maybe(TransferState.FAILED, TransferState.RUNNING, TransferState.SUCCEEDED),
             "attention": maybe(None, Attention.FAILED),
             "agent_id": maybe("a", "d", "x"),
+            "source_agent": maybe(None, "a", "d"),
+            "destination_agent": maybe(None, "a", "d"),
             "template_id": maybe("nightly", "none"),
             "requester": maybe(ADA.name, BOB.name),
             "search": maybe("raw", "ep1", "mov raw", "clips/ep1", "scra", "nothing"),

@@ -90,6 +90,7 @@ export function SecondFactor({ accessToken }: { accessToken: string }) {
         <ConfirmDialog
           title={words.removeTitle}
           verb={words.remove}
+          destructive
           busy={remove.isPending}
           error={remove.error}
           onConfirm={() => remove.mutate()}

@@ -1,7 +1,6 @@
 import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
-import CopyToClipboard from "@cloudscape-design/components/copy-to-clipboard";
 import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import type { ReactNode } from "react";
@@ -32,24 +31,6 @@ export function InstallDialog(props: { name: string; how: string; onClose(): voi
         {props.children}
       </SpaceBetween>
     </Modal>
-  );
-}
-
-/** A command or token with a copy button. */
-export function Copyable({ label, text }: { label: string; text: string }) {
-  return (
-    <div>
-      <Box variant="awsui-key-label">{label}</Box>
-      <Box padding="s" variant="div">
-        <code className="command">{text}</code>
-      </Box>
-      <CopyToClipboard
-        textToCopy={text}
-        copyButtonText={t().common.copy(label)}
-        copySuccessText={t().common.copied}
-        copyErrorText={t().common.notCopied}
-      />
-    </div>
   );
 }
 

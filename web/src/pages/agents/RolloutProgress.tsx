@@ -1,8 +1,9 @@
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
+import { Copyable } from "../../components/Copyable";
 import { useRollouts } from "../../hooks/queries";
 import { t } from "../../i18n";
 import type { StartedRollout } from "../../types";
-import { Copyable, Expiry, InstallDialog } from "./InstallCommand";
+import { Expiry, InstallDialog } from "./InstallCommand";
 
 /** Install command and token of a rollout, and how many servers have joined. */
 export function RolloutProgress({ rollout, onClose }: { rollout: StartedRollout; onClose(): void }) {

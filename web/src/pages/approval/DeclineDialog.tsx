@@ -24,6 +24,7 @@ export function DeclineDialog({ transfer, onClose }: { transfer: Transfer; onClo
       title={labels.declineTitle}
       verb={labels.decline}
       back={t().common.back}
+      destructive
       busy={decline.isPending}
       error={decline.error}
       onConfirm={() => (wrong ? setSubmitted(true) : decline.mutate({ why: text }))}

@@ -5,33 +5,76 @@ import Header from "@cloudscape-design/components/header";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { type FormEvent, useState } from "react";
 import { errorAt } from "../../api/problem";
+import { CommandDialog } from "../../components/CommandDialog";
 import { DestinationsFields, row, ShapeField } from "../../components/DestinationsFields";
 import { DryRun } from "../../components/DryRun";
+import { Loading } from "../../components/Loading";
 import { LocationField } from "../../components/LocationField";
 import { OptionsFields } from "../../components/OptionsFields";
+import { PageError } from "../../components/PageError";
 import { ProblemAlert } from "../../components/ProblemAlert";
+import { useTransfer } from "../../hooks/queries";
 import { useCreateTransfer } from "../../hooks/useCreateTransfer";
 import { useDraftState } from "../../hooks/useDraftState";
 import { t } from "../../i18n";
-import { draftError, draftText, EMPTY } from "../../model/locations";
+import { copyCommand } from "../../model/command";
+import { type Draft, draftError, draftOf, draftText, EMPTY } from "../../model/locations";
 import { DEFAULT_OPTIONS, endsOf, invalidFields, removesFiles } from "../../model/options";
+import { requestOf } from "../../model/transferRequest";
 import { go, href } from "../../router";
-import type { TransferRequest } from "../../types";
+import type { Options, TransferRequest } from "../../types";
 import { Preview } from "./Preview";
 import { ConfirmRemoval } from "./Removal";
 
-/** The form for a new transfer. `?from=server-b&path=/data/x/` and `?to=server-c` fill in the ends. */
+/**
+ * The form for a new transfer. `?from=server-b&path=/data/x/` and `?to=server-c` fill in the ends, `?like=ID`
+ * everything.
+ */
 export default function NewTransferPage({ query }: { query: URLSearchParams }) {
-  const [source, setSource] = useDraftState("source", () => ({
-    ...EMPTY,
-    place: query.get("from") ?? "",
-    path: query.get("path") ?? "",
-  }));
-  const [rows, setRows] = useDraftState("destinations", () => [
-    row({ ...EMPTY, place: query.get("to") ?? "" }),
-  ]);
-  const [shape, setShape] = useDraftState<TransferRequest["shape"]>("shape", () => "fan_out");
-  const [options, setOptions] = useDraftState("options", () => DEFAULT_OPTIONS);
+  const like = query.get("like");
+  return like ? <LikeAnother transferId={like} /> : <TransferForm start={startFrom(query)} />;
+}
+
+function LikeAnother({ transferId }: { transferId: string }) {
+  const query = useTransfer(transferId);
+  if (!query.data) {
+    return query.isError ? (
+      <PageError title={t().newTransfer.title} error={query.error} onRetry={() => query.refetch()} />
+    ) : (
+      <Loading what={t().transfer.thing} />
+    );
+  }
+  const { source, destinations, shape } = query.data;
+  const options = requestOf(query.data).options ?? DEFAULT_OPTIONS;
+  return (
+    <TransferForm
+      start={{ source: draftOf(source), destinations: destinations.map(draftOf), shape, options }}
+    />
+  );
+}
+
+interface Start {
+  source: Draft;
+  destinations: Draft[];
+  shape: TransferRequest["shape"];
+  options: Options;
+}
+
+function startFrom(query: URLSearchParams): Start {
+  return {
+    source: { place: query.get("from") ?? "", path: query.get("path") ?? "" },
+    destinations: [{ ...EMPTY, place: query.get("to") ?? "" }],
+    shape: "fan_out",
+    options: DEFAULT_OPTIONS,
+  };
+}
+
+function TransferForm({ start }: { start: Start }) {
+  const [source, setSource] = useDraftState("source", () => start.source);
+  const [rows, setRows] = useDraftState("destinations", () => start.destinations.map(row));
+  const [shape, setShape] = useDraftState("shape", () => start.shape);
+  const [options, setOptions] = useDraftState("options", () => start.options);
+  const [command, setCommand] = useState(false);
   const [submitted, setSubmitted] = useState(false);
   const [confirming, setConfirming] = useState(false);
   const create = useCreateTransfer((transfer) => go(href("transfers", transfer.transfer_id)));
@@ -67,6 +110,9 @@ export default function NewTransferPage({ query }: { query: URLSearchParams }) {
           <SpaceBetween direction="horizontal" size="xs">
             <Button variant="link" href={href("transfers")} formAction="none">
               {t().common.cancel}
+            </Button>
+            <Button formAction="none" onClick={() => ifValid(() => setCommand(true))}>
+              {t().transfer.asCommand}
             </Button>
             <Button
               formAction="none"
@@ -125,6 +171,7 @@ export default function NewTransferPage({ query }: { query: URLSearchParams }) {
             />
           )}
         </SpaceBetween>
+        {command && <CommandDialog command={copyCommand(body)} onClose={() => setCommand(false)} />}
         {confirming && (
           <ConfirmRemoval
             body={body}

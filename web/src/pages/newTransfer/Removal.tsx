@@ -22,6 +22,7 @@ export function ConfirmRemoval({ body, busy, error, onConfirm, onClose }: Props)
       title={mirror ? labels.mirrorTitle : labels.moveTitle}
       verb={mirror ? labels.mirrorVerb : labels.moveVerb}
       back={t().common.back}
+      destructive
       busy={busy}
       error={error}
       onConfirm={onConfirm}

@@ -134,6 +134,7 @@ function RemovePolicy({ policy: { policy_id }, onClose }: { policy: Policy; onCl
     <ConfirmDialog
       title={labels.removeTitle(policy_id)}
       verb={t().common.remove}
+      destructive
       busy={removal.isPending}
       error={removal.error}
       onConfirm={() => removal.mutate()}

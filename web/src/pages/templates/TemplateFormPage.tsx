@@ -19,7 +19,7 @@ import { OptionsFields } from "../../components/OptionsFields";
 import { PageError } from "../../components/PageError";
 import { ProblemAlert } from "../../components/ProblemAlert";
 import { lazyPage } from "../../hooks/lazyPage";
-import { useTemplate } from "../../hooks/queries";
+import { useTemplate, useTransfer } from "../../hooks/queries";
 import { useDraftState } from "../../hooks/useDraftState";
 import { t } from "../../i18n";
 import { draftError, draftFrom, draftOf, draftText, S3 } from "../../model/locations";
@@ -27,16 +27,24 @@ import { invalidFields, TEMPLATE_ENDS } from "../../model/options";
 import { go, href } from "../../router";
 import { mayAct } from "../../session/claims";
 import type { Template, TemplateRequest } from "../../types";
+import { BrowseTrigger } from "./BrowseTrigger";
 import { Runs } from "./Runs";
-import { EMPTY, requestOf } from "./request";
+import { EMPTY, requestOf, templateLike } from "./request";
 import { TemplateTester } from "./TemplateTester";
 
 const AsText = lazyPage(() => import("./AsText"));
 const YamlField = lazyPage(async () => ({ default: (await import("./YamlField")).YamlField }));
 
-export default function TemplateFormPage({ templateId }: { templateId?: string }) {
+interface PageProps {
+  templateId?: string;
+  /** A transfer whose destinations and options a new template takes over. */
+  like?: string | null;
+}
+
+export default function TemplateFormPage({ templateId, like = null }: PageProps) {
   const query = useTemplate(templateId);
   const { role } = useAppContext();
+  if (like) return <LikeTransfer transferId={like} />;
   if (templateId === undefined) return <TemplateForm start={EMPTY} rows={[row()]} />;
   if (query.data) {
     return (
@@ -54,6 +62,23 @@ export default function TemplateFormPage({ templateId }: { templateId?: string }
     <PageError title={t().template.tab(templateId)} error={query.error} onRetry={() => query.refetch()} />
   ) : (
     <Loading what={t().template.thing} />
+  );
+}
+
+function LikeTransfer({ transferId }: { transferId: string }) {
+  const query = useTransfer(transferId);
+  if (!query.data) {
+    return query.isError ? (
+      <PageError title={t().templates.new} error={query.error} onRetry={() => query.refetch()} />
+    ) : (
+      <Loading what={t().transfer.thing} />
+    );
+  }
+  return (
+    <TemplateForm
+      start={templateLike(query.data)}
+      rows={query.data.destinations.map((place) => row(draftOf(place)))}
+    />
   );
 }
 
@@ -180,7 +205,22 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
                     </Toggle>
                   </SpaceBetween>
                 </Container>
-                <Container header={<Header variant="h2">{t().template.trigger}</Header>}>
+                <Container
+                  header={
+                    <Header
+                      variant="h2"
+                      actions={
+                        <BrowseTrigger
+                          bucket={draft.trigger.bucket}
+                          prefix={draft.trigger.prefix ?? ""}
+                          onChoose={setTrigger}
+                        />
+                      }
+                    >
+                      {t().template.trigger}
+                    </Header>
+                  }
+                >
                   <SpaceBetween size="l">
                     <FormField label={t().template.bucket} errorText={errorFor("bucket", "trigger.bucket")}>
                       <Input

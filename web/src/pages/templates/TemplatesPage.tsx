@@ -245,6 +245,7 @@ function RemoveTemplate({ template, onClose }: { template: Template; onClose(): 
     <ConfirmDialog
       title={t().templates.deleteTitle(template.template_id)}
       verb={t().common.delete}
+      destructive
       busy={removal.isPending}
       error={removal.error}
       onConfirm={() => removal.mutate()}

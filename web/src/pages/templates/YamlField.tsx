@@ -33,6 +33,8 @@ export function YamlField({ source, start, known, onChange }: Props) {
           onChange={({ detail }) => onChange(detail.value, parse(detail.value, known).said)}
           rows={Math.max(16, text.split("\n").length)}
           spellcheck={false}
+          // The lines that are wrong are named below: red text would be harder to mend.
+          invalid={false}
           disableBrowserAutocorrect
           autoComplete={false}
         />

@@ -1,6 +1,6 @@
 import { locationText } from "../../format/names";
 import { DEFAULT_OPTIONS } from "../../model/options";
-import type { Template, TemplateRequest } from "../../types";
+import type { Template, TemplateRequest, Transfer } from "../../types";
 
 /** The initial request for a new template. */
 export const EMPTY: TemplateRequest = {
@@ -23,5 +23,18 @@ export function requestOf(template: Template): TemplateRequest {
     shape: template.shape,
     options: template.options,
     enabled: template.enabled,
+  };
+}
+
+/** Return the request of a template that would transfer new objects as this transfer did. */
+export function templateLike({ source, destinations, shape, options }: Transfer): TemplateRequest {
+  const trigger =
+    source.kind === "s3" ? { bucket: source.bucket, prefix: source.prefix, suffix: "" } : EMPTY.trigger;
+  return {
+    ...EMPTY,
+    trigger,
+    destinations: destinations.map(locationText),
+    shape,
+    options: { ...options, dry_run: false },
   };
 }

@@ -1,16 +1,13 @@
 import Alert from "@cloudscape-design/components/alert";
-import Button from "@cloudscape-design/components/button";
 import { useAppContext } from "../../appContext";
 import { Name, When } from "../../components/text";
 import { actorName, safeText } from "../../format/names";
 import { t } from "../../i18n";
-import { mayApprove } from "../../model/transferActions";
-import { href } from "../../router";
 import type { Transfer } from "../../types";
 
 /** Show who approved or declined the transfer, or who may approve it. */
 export function ApprovalAlert({ transfer }: { transfer: Transfer }) {
-  const { claims, role } = useAppContext();
+  const { claims } = useAppContext();
   const labels = t().approval;
   const { approval, state } = transfer;
   if (!approval) return null;
@@ -35,15 +32,7 @@ export function ApprovalAlert({ transfer }: { transfer: Transfer }) {
   if (state !== "awaiting_approval") return null;
   const mine = approval.asked_for.some((one) => one.id === claims.id);
   return (
-    <Alert
-      type="warning"
-      header={labels.waits}
-      action={
-        mayApprove(transfer, claims.id, role) && (
-          <Button href={href("transfers", transfer.transfer_id, "approval")}>{labels.review}</Button>
-        )
-      }
-    >
+    <Alert type="warning" header={labels.waits}>
       <div>
         <Name>
           {mine ? labels.ownRequest : labels.who(approval.asked_for.map(actorName).join(t().common.and))}

@@ -7,7 +7,7 @@ import { PreviewResult } from "../../components/PreviewResult";
 import { HopProblem } from "../../components/ProblemAlert";
 import { ProgressLine } from "../../components/ProgressLine";
 import { SpaceWarning } from "../../components/SpaceWarning";
-import { LocationName, Name, ProblemText, State, When } from "../../components/text";
+import { LocationLink, Name, ProblemText, State, When } from "../../components/text";
 import { safeText } from "../../format/names";
 import { count } from "../../format/sizes";
 import { useAgents } from "../../hooks/queries";
@@ -48,7 +48,7 @@ export function HopPanel({ hop, number, received, fetchedAt, dry }: Props) {
           description={<HopSummary hop={hop} />}
           actions={<State of={hop.state} reason={reason} />}
         >
-          {number + 1}. <LocationName at={hop.source} /> → <LocationName at={hop.destination} />
+          {number + 1}. <LocationLink at={hop.source} /> → <LocationLink at={hop.destination} />
         </Header>
       }
     >
@@ -61,25 +61,35 @@ export function HopPanel({ hop, number, received, fetchedAt, dry }: Props) {
             label={t().transfer.hopNumber(number + 1)}
           />
         )}
-        {dry && !notStarted && !hop.preview && !hop.problem && (
-          <Box color="text-body-secondary">{t().preview.comparing}</Box>
-        )}
-        {progress.space_shortage && !hop.preview && !hop.ended_at && (
-          <SpaceWarning short={progress.space_shortage} />
-        )}
-        {hop.preview && <PreviewResult preview={hop.preview} />}
-        {hop.problem && (
-          <HopProblem problem={hop.problem} type={hop.state === "failed" ? "error" : "warning"}>
-            {hop.state === "paused" && hop.problem.code === FULL && t().transfer.pausedFull}
-          </HopProblem>
-        )}
-        {hop.failures_total > 0 && <Failures hop={hop} />}
+        <HopFindings hop={hop} received={received} fetchedAt={fetchedAt} dry={dry} />
       </SpaceBetween>
     </Container>
   );
 }
 
-function HopSummary({ hop }: { hop: Hop }) {
+/** What a person must know of a hop beyond its progress: warnings, a preview, problems, failed files. */
+export function HopFindings({ hop, received, fetchedAt, dry }: Omit<Props, "number">) {
+  const progress = progressOf(hop, received, useNow(), fetchedAt);
+  return (
+    <>
+      {dry && !NOT_STARTED.has(hop.state) && !hop.preview && !hop.problem && (
+        <Box color="text-body-secondary">{t().preview.comparing}</Box>
+      )}
+      {progress.space_shortage && !hop.preview && !hop.ended_at && (
+        <SpaceWarning short={progress.space_shortage} />
+      )}
+      {hop.preview && <PreviewResult preview={hop.preview} />}
+      {hop.problem && (
+        <HopProblem problem={hop.problem} type={hop.state === "failed" ? "error" : "warning"}>
+          {hop.state === "paused" && hop.problem.code === FULL && t().transfer.pausedFull}
+        </HopProblem>
+      )}
+      {hop.failures_total > 0 && <Failures hop={hop} />}
+    </>
+  );
+}
+
+export function HopSummary({ hop }: { hop: Hop }) {
   return (
     <>
       {routeText(hop)}

@@ -7,8 +7,10 @@ import { useAppContext } from "../../appContext";
 import { ConfirmDialog } from "../../components/ConfirmDialog";
 import { noticeFrom } from "../../format/problems";
 import { t } from "../../i18n";
-import { type Verb, verbsFor } from "../../model/transferActions";
+import { mayApprove, type Verb, verbsFor } from "../../model/transferActions";
+import { href } from "../../router";
 import type { Transfer } from "../../types";
+import { TransferMenu } from "./TransferMenu";
 
 /** Return whether single files failed: a retry sends only those. */
 function hasFailedFiles({ hops }: Transfer): boolean {
@@ -17,7 +19,7 @@ function hasFailedFiles({ hops }: Transfer): boolean {
 
 /** Buttons for the actions that the transfer's state and the person's role allow. */
 export function TransferActions({ transfer }: { transfer: Transfer }) {
-  const { api, role, notify } = useAppContext();
+  const { api, claims, role, notify } = useAppContext();
   const queries = useQueryClient();
   const [confirming, setConfirming] = useState(false);
   const request = useRef(createIdempotentRequest());
@@ -34,22 +36,38 @@ export function TransferActions({ transfer }: { transfer: Transfer }) {
       return queries.invalidateQueries({ queryKey: ["transfer", transfer.transfer_id] });
     },
   });
+  const verbs = verbsFor(transfer, role);
   return (
     <SpaceBetween direction="horizontal" size="xs">
-      {verbsFor(transfer, role).map((verb) => (
-        <Button
-          key={verb}
-          loading={action.isPending && action.variables === verb}
-          disabled={action.isPending}
-          onClick={() => (verb === "cancel" ? setConfirming(true) : action.mutate(verb))}
-        >
-          {verb === "retry" && hasFailedFiles(transfer) ? t().transfer.retryFiles : t().transfer.verbs[verb]}
+      {mayApprove(transfer, claims.id, role) && (
+        <Button variant="primary" href={href("transfers", transfer.transfer_id, "approval")}>
+          {t().approval.review}
         </Button>
-      ))}
+      )}
+      {verbs
+        .filter((verb) => verb !== "cancel")
+        .map((verb) => (
+          <Button
+            key={verb}
+            variant={verb === "resume" || verb === "retry" ? "primary" : "normal"}
+            loading={action.isPending && action.variables === verb}
+            disabled={action.isPending}
+            onClick={() => action.mutate(verb)}
+          >
+            {verb === "retry" && hasFailedFiles(transfer)
+              ? t().transfer.retryFiles
+              : t().transfer.verbs[verb]}
+          </Button>
+        ))}
+      <TransferMenu
+        transfer={transfer}
+        onCancel={verbs.includes("cancel") ? () => setConfirming(true) : undefined}
+      />
       {confirming && (
         <ConfirmDialog
           title={t().transfer.cancelTitle}
           verb={t().transfer.cancelVerb}
+          destructive
           busy={action.isPending}
           onConfirm={() => action.mutate("cancel")}
           onClose={() => setConfirming(false)}

@@ -1,22 +1,22 @@
 import Box from "@cloudscape-design/components/box";
 import Container from "@cloudscape-design/components/container";
-import CopyToClipboard from "@cloudscape-design/components/copy-to-clipboard";
+import ExpandableSection from "@cloudscape-design/components/expandable-section";
 import Header from "@cloudscape-design/components/header";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
 import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
-import { Suspense } from "react";
+import { Suspense, useEffect } from "react";
 import { ErrorBoundary } from "../../components/ErrorBoundary";
 import { LiveIndicator } from "../../components/LiveIndicator";
 import { Loading } from "../../components/Loading";
 import { PageError } from "../../components/PageError";
 import { HopProblem, ProblemAlert } from "../../components/ProblemAlert";
 import { ProgressLine } from "../../components/ProgressLine";
-import { LocationName, StatusBadge, When } from "../../components/text";
+import { LocationLink, StatusBadge, When } from "../../components/text";
 import { actorName } from "../../format/names";
 import { describeOptions } from "../../format/options";
-import { count, duration } from "../../format/sizes";
+import { count, duration, share } from "../../format/sizes";
 import { lazyPage } from "../../hooks/lazyPage";
 import { useAgents, useTransfer } from "../../hooks/queries";
 import { useNow } from "../../hooks/useNow";
@@ -28,9 +28,7 @@ import { isUnfinished } from "../../model/transferActions";
 import { href } from "../../router";
 import type { Transfer, TransferState } from "../../types";
 import { ApprovalAlert } from "./ApprovalAlert";
-import { HopPanel } from "./HopPanel";
-import { ManifestButton } from "./ManifestButton";
-import { ReportButton } from "./ReportButton";
+import { HopFindings, HopPanel, HopSummary } from "./HopPanel";
 import { TransferActions } from "./TransferActions";
 import { TransferTimeline } from "./TransferTimeline";
 
@@ -52,27 +50,14 @@ export default function TransferPage({ transferId }: { transferId: string }) {
       <Loading what={t().transfer.thing} />
     );
   }
+  const live = { transfer, received, fetchedAt: query.dataUpdatedAt };
   return (
     <SpaceBetween size="l">
       {query.isError && <ProblemAlert error={query.error} onRetry={again} />}
       <Header
         variant="h1"
-        description={<Subtitle transfer={transfer} received={received} fetchedAt={query.dataUpdatedAt} />}
-        actions={
-          <SpaceBetween direction="horizontal" size="xs">
-            <CopyToClipboard
-              textToCopy={window.location.href}
-              copyButtonText={t().transfer.copyLink}
-              copySuccessText={t().common.copied}
-              copyErrorText={t().common.notCopied}
-            />
-            {!transfer.dry_run && transfer.hops.some((hop) => hop.ended_at) && (
-              <ManifestButton transfer={transfer} />
-            )}
-            {transfer.ended_at && <ReportButton transfer={transfer} />}
-            <TransferActions transfer={transfer} />
-          </SpaceBetween>
-        }
+        description={<span className="mono">{transfer.transfer_id}</span>}
+        actions={<TransferActions transfer={transfer} />}
       >
         <Title transfer={transfer} />
       </Header>
@@ -80,24 +65,12 @@ export default function TransferPage({ transferId }: { transferId: string }) {
         <HopProblem problem={transfer.problem} />
       )}
       <ApprovalAlert transfer={transfer} />
-      <Overview
-        transfer={transfer}
-        received={received}
-        fetchedAt={query.dataUpdatedAt}
-        live={active ? connected : null}
-      />
-      <Hops transfer={transfer} received={received} fetchedAt={query.dataUpdatedAt} />
+      <Hero {...live} live={active ? connected : null} />
+      <Container header={<Header variant="h2">{t().transfer.overview}</Header>}>
+        <KeyValuePairs columns={4} items={facts(transfer)} />
+      </Container>
+      {transfer.hops.length > 1 && <Hops {...live} />}
       <TransferTimeline transfer={transfer} />
-    </SpaceBetween>
-  );
-}
-
-function Subtitle({ transfer, received, fetchedAt }: HopsProps) {
-  const known = { agents: useAgents().data ?? [], received, now: useNow(), fetchedAt };
-  return (
-    <SpaceBetween direction="horizontal" size="s">
-      <StatusBadge of={transfer} reason={transferReason(transfer, known)} />
-      <span className="mono">{transfer.transfer_id}</span>
     </SpaceBetween>
   );
 }
@@ -115,11 +88,11 @@ function Ends({ transfer }: { transfer: Transfer }) {
   const [first] = transfer.destinations;
   return transfer.destinations.length === 1 && first ? (
     <>
-      <LocationName at={transfer.source} /> → <LocationName at={first} />
+      <LocationLink at={transfer.source} /> → <LocationLink at={first} />
     </>
   ) : (
     <>
-      <LocationName at={transfer.source} /> → {t().transfer.destinations(transfer.destinations.length)}
+      <LocationLink at={transfer.source} /> → {t().transfer.destinations(transfer.destinations.length)}
     </>
   );
 }
@@ -131,18 +104,25 @@ interface HopsProps {
   fetchedAt: number;
 }
 
-interface OverviewProps extends HopsProps {
+interface HeroProps extends HopsProps {
   /** Whether the page is connected to the broker; null if there is nothing to subscribe to. */
   live: boolean | null;
 }
 
-function Overview({ transfer, received, fetchedAt, live }: OverviewProps) {
+/** How it is, why, how far and how fast; of a single hop also what went wrong. */
+function Hero({ transfer, received, fetchedAt, live }: HeroProps) {
   const now = useNow();
+  const agents = useAgents().data ?? [];
   const progress = sumProgress(transfer.hops.map((hop) => progressOf(hop, received, now, fetchedAt)));
+  const reason = transferReason(transfer, { agents, received, now, fetchedAt });
+  const [only] = transfer.hops.length === 1 ? transfer.hops : [];
+  useTabTitle(transfer, share(progress));
   return (
     <Container
       header={
-        <Header actions={live !== null && <LiveIndicator live={live} />}>{t().transfer.overview}</Header>
+        <Header variant="h2" actions={live !== null && <LiveIndicator live={live} />}>
+          <StatusBadge of={transfer} reason={reason} />
+        </Header>
       }
     >
       <SpaceBetween size="l">
@@ -152,21 +132,35 @@ function Overview({ transfer, received, fetchedAt, live }: OverviewProps) {
           <ProgressLine
             progress={progress}
             moving={transfer.state === "running"}
-            label={t().transfer.allHops}
+            label={only ? t().amounts.progress : t().transfer.allHops}
             detailed
           />
         )}
-        {live !== null && !transfer.dry_run && (
+        {!transfer.dry_run && (
           <ErrorBoundary place={transfer.transfer_id}>
             <Suspense fallback={<div className="plot" />}>
-              <SpeedPlot key={transfer.transfer_id} speed={progress.bytes_per_second} />
+              <SpeedPlot transfer={transfer} speed={live === null ? null : progress.bytes_per_second} />
             </Suspense>
           </ErrorBoundary>
         )}
-        <KeyValuePairs columns={4} items={facts(transfer)} />
+        {only && <HopFindings hop={only} received={received} fetchedAt={fetchedAt} dry={transfer.dry_run} />}
+        {only && (
+          <ExpandableSection headerText={t().transfer.hop} variant="footer">
+            <HopSummary hop={only} />
+          </ExpandableSection>
+        )}
       </SpaceBetween>
     </Container>
   );
+}
+
+/** Show in the browser's tab how far an unfinished transfer is. */
+function useTabTitle({ transfer_id, state }: Transfer, percent: number | null): void {
+  const title = t().transfer.tab(transfer_id);
+  const done = isUnfinished(state) && percent !== null ? `${percent} % · ` : "";
+  useEffect(() => {
+    document.title = `${done}${title} · Crosshaul`;
+  }, [done, title]);
 }
 
 function facts(transfer: Transfer) {
@@ -175,9 +169,7 @@ function facts(transfer: Transfer) {
     { label: t().transfers.requestedBy, value: <bdi className="name">{actorName(transfer.created_by)}</bdi> },
     { label: t().transfer.requestedAt, value: <When at={transfer.created_at} /> },
     { label: t().transfer.ended, value: ended_at ? <When at={ended_at} /> : "–" },
-    ...(ended_at
-      ? [{ label: t().transfer.took, value: duration(secondsBetween(transfer.created_at, ended_at)) }]
-      : []),
+    ...(ended_at ? [{ label: t().transfer.took, value: duration(secondsAtWork(transfer)) }] : []),
     ...(transfer.destinations.length > 1
       ? [{ label: t().transfer.order, value: t().transfer.orders[transfer.shape] }]
       : []),
@@ -194,16 +186,15 @@ function facts(transfer: Transfer) {
   ];
 }
 
-function secondsBetween(start: string, end: string): number {
-  return (Date.parse(end) - Date.parse(start)) / 1000;
+/** Return how long it moved: hops that moved at the same time count once. */
+function secondsAtWork({ hops }: Transfer): number {
+  return Math.max(...hops.map((hop) => hop.seconds_at_work));
 }
 
 function Hops({ transfer, received, fetchedAt }: HopsProps) {
   return (
     <SpaceBetween size="s">
-      <Box variant="h2">
-        {transfer.hops.length === 1 ? t().transfer.hop : t().transfer.hops(transfer.hops.length)}
-      </Box>
+      <Box variant="h2">{t().transfer.hops(transfer.hops.length)}</Box>
       {transfer.hops.map((hop, number) => (
         <HopPanel
           key={hop.hop_id}

@@ -1,7 +1,7 @@
 /** How a person wants to see the list of transfers; kept in this browser. */
 import type { CollectionPreferencesProps } from "@cloudscape-design/components/collection-preferences";
 import { useState } from "react";
-import { COLUMNS, type ColumnId, USUAL_COLUMNS } from "../../components/transferColumns";
+import { COLUMNS, type ColumnId } from "../../components/transferColumns";
 
 const KEY = "crosshaul.transfers";
 export const PAGE_SIZES = [20, 50, 100, 200] as const;
@@ -12,7 +12,11 @@ export interface Preferences {
   density: "comfortable" | "compact";
 }
 
-const USUAL: Preferences = { pageSize: 20, columns: [...USUAL_COLUMNS], density: "comfortable" };
+const USUAL: Preferences = {
+  pageSize: 20,
+  columns: COLUMNS.filter((id) => id !== "id"),
+  density: "comfortable",
+};
 
 /** Return what is stored; what is missing or invalid is as usual. */
 export function readPreferences(text: string | null): Preferences {

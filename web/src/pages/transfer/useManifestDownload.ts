@@ -1,4 +1,3 @@
-import Button from "@cloudscape-design/components/button";
 import { useMutation } from "@tanstack/react-query";
 import { useAppContext } from "../../appContext";
 import { noticeFrom } from "../../format/problems";
@@ -8,9 +7,9 @@ import type { Manifest, Transfer } from "../../types";
 /**
  * Download the manifest of each hop. The signed addresses expire in minutes, so they are fetched on click.
  */
-export function ManifestButton({ transfer }: { transfer: Transfer }) {
+export function useManifestDownload(transfer: Transfer) {
   const { api, notify } = useAppContext();
-  const query = useMutation({
+  return useMutation({
     mutationFn: () => api.get<Manifest>(`/transfers/${transfer.transfer_id}/manifest`),
     onSuccess: ({ hops, missing }) => {
       hops.forEach(({ url }, number) => {
@@ -25,16 +24,6 @@ export function ManifestButton({ transfer }: { transfer: Transfer }) {
     },
     onError: (error) => notify(noticeFrom(error)),
   });
-  return (
-    <Button
-      iconName="download"
-      loading={query.isPending}
-      onClick={() => query.mutate()}
-      ariaLabel={t().transfer.manifestHint}
-    >
-      {t().transfer.manifest}
-    </Button>
-  );
 }
 
 /** Milliseconds between downloads: of several started at once, browsers keep only the last. */

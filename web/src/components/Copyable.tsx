@@ -1,0 +1,21 @@
+import Box from "@cloudscape-design/components/box";
+import CopyToClipboard from "@cloudscape-design/components/copy-to-clipboard";
+import { t } from "../i18n";
+
+/** A command or token with a copy button. */
+export function Copyable({ label, text }: { label: string; text: string }) {
+  return (
+    <div>
+      <Box variant="awsui-key-label">{label}</Box>
+      <Box padding="s" variant="div">
+        <code className="command">{text}</code>
+      </Box>
+      <CopyToClipboard
+        textToCopy={text}
+        copyButtonText={t().common.copy(label)}
+        copySuccessText={t().common.copied}
+        copyErrorText={t().common.notCopied}
+      />
+    </div>
+  );
+}
