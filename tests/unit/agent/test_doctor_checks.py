@@ -327,6 +327,13 @@ def test_the_doctor_says_how_to_enable_bbr_where_the_agent_s_user_may_not_use_it
         assert "net.ipv4.tcp_allowed_congestion_control = reno cubic bbr" in check.advice
 
 
+def test_the_doctor_leaves_nothing_in_the_home_of_who_runs_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    assert host_info.rclone_version()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_kernel_that_does_not_tell_its_algorithms_is_no_fault(tmp_path):
     check = doctor.congestion_control(tmp_path, tmp_path)
     assert (check.ok, check.found) == (True, "unknown: No such file or directory")
