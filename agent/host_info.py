@@ -120,10 +120,13 @@ def rclone_version() -> str | None:
     if rclone is None:
         return None
     # Without a configuration: rclone would make the directory of its own one, in root's home for the doctor.
-    command = [rclone, "--config", "", "version"]
     try:
         process = subprocess.run(
-            command, capture_output=True, text=True, timeout=RCLONE_TIMEOUT_S, check=True
+            [rclone, "--config", "", "version"],
+            capture_output=True,
+            text=True,
+            timeout=RCLONE_TIMEOUT_S,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None
