@@ -6,7 +6,7 @@ While FOLDER holds the file `seed`, messages are lost, delivered twice, or deliv
 Reports that are late are written to FOLDER, and the campaign delivers them in another order, as the broker's
 rule might.
 
-Hellos are repeated with each heartbeat: what a throttled function misses in the embedded cloud is lost, where
+Hellos are repeated every 30 s: what a throttled function misses in the embedded cloud is lost, where
 AWS would deliver it later.
 """
 
