@@ -172,7 +172,7 @@ def test_the_kit_goes_up_under_its_digests_and_the_control_plane_hears_of_it_las
     )
     publish_kit(outputs, {"s3": both, "dynamodb": both}, kit, ReleaseSigner(Ed25519PrivateKey.generate()))
 
-    assert [call.get("Key") for call in both.calls] == [*files, None, None]
+    assert [call.get("Key") for call in both.calls] == [*files, "command-line.json", None, None]
     assert "immutable" in both.calls[0]["CacheControl"]
     of_its_version, row = (call["Item"] for call in both.calls[-2:])
     assert (of_its_version["release_id"], row["release_id"]) == ({"S": "0.2.0"}, {"S": NEWEST})
