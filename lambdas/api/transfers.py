@@ -52,27 +52,22 @@ def list_transfers(query: TransferQuery) -> TransfersView:
 
     Without `since`, those of the last 90 days; with `attention` or `search`, of any age.
     """
-    criteria = _criteria(query)
-    if criteria is None:
-        return TransfersView(transfers=())
-    page = replace(criteria, oldest_first=query.sort == "oldest", cursor=query.after, limit=query.limit)
+    page = replace(
+        _criteria(query), oldest_first=query.sort == "oldest", cursor=query.after, limit=query.limit
+    )
     return wiring.transfer_service().list_transfers(page)
 
 
 @transfers.get("/transfers/count", action=READ)
 def count_transfers(query: TransferCriteria) -> TransferCount:
     """Count the transfers that a list with the same criteria has."""
-    criteria = _criteria(query)
-    return wiring.transfer_service().count(criteria) if criteria else TransferCount(count=0, complete=True)
+    return wiring.transfer_service().count(_criteria(query))
 
 
-def _criteria(query: TransferCriteria) -> "Query | None":
-    """Return the criteria for the use case, None if no time is between `since` and `until`."""
+def _criteria(query: TransferCriteria) -> "Query":
+    """Return the criteria for the use case."""
     from lambdas.transfers.service import Query
 
-    until = _not_in_future(query.until)
-    if query.since and query.since >= until:
-        return None
     return Query(
         status=query.status,
         attention=query.attention,
@@ -84,7 +79,7 @@ def _criteria(query: TransferCriteria) -> "Query | None":
         search=query.search,
         dry_run=query.dry_run,
         since=query.since,
-        until=until,
+        until=_not_in_future(query.until),
     )
 
 

@@ -182,6 +182,8 @@ def _filled(wanted: TransferFilter, start: Cursor) -> tuple[list[HeaderRow], Cur
 
 def _walk(source: _Source, wanted: TransferFilter, start: Cursor, page_size: int) -> Iterator[_Found]:
     """Yield transfers in the order of their creation, newest first unless the oldest are wanted first."""
+    if wanted.since >= wanted.until:  # DynamoDB refuses a range whose end is before its beginning
+        return
     for key in source.keys:
         rows = source.index.query(
             key,

@@ -23,7 +23,6 @@ from infra.local import cloud as embedded
 from infra.local.environment import Environment, running_environment, until, visited_stage
 from infra.local.servers import RunningAgent, Server, free_port
 from tests.e2e.api import Api
-from tests.support.waiting import HANG_TIMEOUT_S
 
 SERVERS = {
     "server-b": {"/data": "rw", "/primary": "rw", "/shelf": "ro"},
@@ -33,6 +32,8 @@ SERVERS = {
 NAMES = (*SERVERS, "server-e", "up-1", "up-2", "up-3")
 """All agents that the acceptance of a stage enrolls."""
 ENDED = {"succeeded", "failed", "partially_failed", "cancelled"}
+PAGE_TIMEOUT_MS = 180_000
+"""After which what a test waits for on a page is not coming: far more than it takes on a busy machine."""
 
 
 class Fleet:
@@ -286,9 +287,9 @@ def tab(browser: Browser, who: Api | None = None) -> Iterator[Page]:
 
     `who` is signed in already, as after a reload; other tests go through the sign-in form.
     """
-    expect.set_options(timeout=1000 * HANG_TIMEOUT_S)
+    expect.set_options(timeout=PAGE_TIMEOUT_MS)
     opened = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light", locale="en-GB")
-    opened.set_default_timeout(1000 * HANG_TIMEOUT_S)
+    opened.set_default_timeout(PAGE_TIMEOUT_MS)
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))
     opened.on(

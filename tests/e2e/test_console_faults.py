@@ -73,13 +73,20 @@ def hold(_: Route) -> None:
 def test_an_api_that_does_not_answer_is_said_and_the_page_tries_again_by_itself(
     page: Page, fleet: Fleet
 ) -> None:
+    template = {
+        "name": "answered-late",
+        "trigger": {"bucket": "nowhere", "prefix": "x/"},
+        "destinations": ["server-c:/archive/"],
+    }
+    fleet.api.post("/templates", template)
     page.route(re.compile("/v1/templates|/templates[?]"), hold)
     visit(page, fleet, "templates")
     expect(page.get_by_text("The API does not respond")).to_be_visible()
     picture(page, "no-answer")
     page.unroute_all()
-    expect(page.get_by_text("No templates yet")).to_be_visible()
+    expect(page.get_by_role("link", name="answered-late")).to_be_visible()
     expect(page.get_by_text("The API does not respond")).to_have_count(0)
+    fleet.api.delete("/templates/answered-late")
 
 
 def test_a_transfer_whose_agent_says_nothing_has_no_speed_and_the_page_says_why(

@@ -17,7 +17,7 @@ from lambdas.domain.hop import Hop
 from lambdas.domain.hop_changes import cancelled, offered, paused, retried
 from lambdas.domain.timeline import became
 from lambdas.store import TABLES
-from lambdas.store.transfer_list import TransferFilter, list_transfers
+from lambdas.store.transfer_list import TransferFilter, count_transfers, list_transfers
 from lambdas.store.transfer_rows import TransferRow
 from lambdas.store.transfers import TransferStore
 from tests.support.fakes import MORNING
@@ -197,6 +197,15 @@ def test_a_long_timeline_is_read_page_by_page_whatever_is_added(store):
         entries, cursor = store.timeline(transfer.transfer_id, cursor, limit=2)
         pages.insert(0, entries)
     assert sum(pages, ()) == whole
+
+
+def test_a_time_that_begins_after_its_end_is_not_asked_for(store, calls):
+    put(store, "b")
+    for until in (MORNING, MORNING - timedelta(days=1)):
+        nothing = window(since=MORNING, until=until)
+        assert list_transfers(nothing, None) == ((), None)
+        assert count_transfers(nothing) == (0, True)
+    assert calls["Query"] == 0
 
 
 def window(**more) -> TransferFilter:
