@@ -182,7 +182,7 @@ def _filled(wanted: TransferFilter, start: Cursor) -> tuple[list[HeaderRow], Cur
 
 def _walk(source: _Source, wanted: TransferFilter, start: Cursor, page_size: int) -> Iterator[_Found]:
     """Yield transfers in the order of their creation, newest first unless the oldest are wanted first."""
-    if wanted.since >= wanted.until:  # DynamoDB refuses a range whose end is before its beginning
+    if _is_empty(wanted):
         return
     for key in source.keys:
         rows = source.index.query(
@@ -196,6 +196,11 @@ def _walk(source: _Source, wanted: TransferFilter, start: Cursor, page_size: int
             yield row.transfer_id, Cursor(source.part(key), _position(row, source.index, key))
 
 
+def _is_empty(wanted: TransferFilter) -> bool:
+    """Return whether no time is wanted: DynamoDB refuses a range whose end is before its beginning."""
+    return wanted.since >= wanted.until
+
+
 def _position(row: TransferRow, index: Any, key: str) -> dict[str, dict[str, Any]]:
     """Return the key of the index from which DynamoDB goes on after this row."""
     attribute = index._hash_key_attribute()  # pynamodb has no public name for it
@@ -206,6 +211,8 @@ def _position(row: TransferRow, index: Any, key: str) -> dict[str, dict[str, Any
 
 def _chosen(wanted: TransferFilter) -> _Source | None:
     """Return the source with the fewest transfers, None if one has none."""
+    if _is_empty(wanted):
+        return None
     sources = _by_criteria(wanted)
     if len(sources) == 1 and wanted.search is None:
         return sources[0]

@@ -84,7 +84,7 @@ def test_an_api_that_does_not_answer_is_said_and_the_page_tries_again_by_itself(
     expect(page.get_by_text("The API does not respond")).to_be_visible()
     picture(page, "no-answer")
     page.unroute_all()
-    expect(page.get_by_role("link", name="answered-late")).to_be_visible()
+    expect(page.get_by_role("link", name="answered-late", exact=True)).to_be_visible()
     expect(page.get_by_text("The API does not respond")).to_have_count(0)
     fleet.api.delete("/templates/answered-late")
 

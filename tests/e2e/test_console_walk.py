@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from infra.local.demo_files import write_random
+from tests.e2e.api import Api
 from tests.e2e.conftest import Fleet, tab
 from tests.e2e.console import PAGES, either, slow_transfer
 from tests.e2e.walk import WIDE, Stop, Walk, looked_at, press, violations_in_themes
@@ -60,7 +61,7 @@ def transfers(enrolled: Fleet) -> Iterator[dict[str, str]]:
     ask("succeeded", fleet.copy("server-b:/data/walk/", "server-c:/archive/walk/"))
     ask("partially_failed", fleet.copy("server-b:/data/walk/", "server-c:/archive/walk in part/"))
     ask("failed", fleet.copy("server-b:/data/walk/nothing.bin", "server-c:/archive/"))
-    ask("awaiting_approval", fleet.copy("server-b:/data/walk/", "server-d:/backup/walled/"))
+    ask("awaiting_approval", another_asks(fleet, "server-b:/data/walk/", "server-d:/backup/walled/"))
     ask("cancelled", slow_transfer(fleet, "walk ended", limit=256 * KIB), "cancel")
     ask("paused", slow_transfer(fleet, "walk held", limit=256 * KIB), "pause")
     ask("running", slow_transfer(fleet, "walk slow", limit=64 * KIB))
@@ -71,6 +72,16 @@ def transfers(enrolled: Fleet) -> Iterator[dict[str, str]]:
         fleet.api.post(f"/transfers/{asked[state]}/cancel", {})
     fleet.api.delete("/policies/walled?why=the+walk+is+over")
     fleet.api.delete("/templates/walked")
+
+
+def another_asks(fleet: Fleet, source: str, destination: str) -> str:
+    """Request a transfer as another person, so that whoever walks may approve it; return its id."""
+    password = "Walks-past-3-vaults"
+    fleet.here.create_user("kim@crosshaul.test", password, "operator")
+    body = {"source": source, "destinations": [destination]}
+    return str(
+        Api.signed_in(fleet.here, "kim@crosshaul.test", password).post("/transfers", body)["transfer_id"]
+    )
 
 
 def stops(transfers: dict[str, str]) -> dict[str, Stop]:

@@ -202,9 +202,10 @@ def test_a_long_timeline_is_read_page_by_page_whatever_is_added(store):
 def test_a_time_that_begins_after_its_end_is_not_asked_for(store, calls):
     put(store, "b")
     for until in (MORNING, MORNING - timedelta(days=1)):
-        nothing = window(since=MORNING, until=until)
-        assert list_transfers(nothing, None) == ((), None)
-        assert count_transfers(nothing) == (0, True)
+        for criteria in ({}, {"search": "data"}, {"source_agent": "a", "destination_agent": "b"}):
+            nothing = window(since=MORNING, until=until, **criteria)
+            assert list_transfers(nothing, None) == ((), None)
+            assert count_transfers(nothing) == (0, True)
     assert calls["Query"] == 0
 
 
