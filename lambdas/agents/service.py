@@ -10,7 +10,6 @@ from events.base import AgentId
 from events.facts import AgentWentSilent
 from events.reports import Browsed, Heartbeat, Hello
 from events.requests import AgentChange
-from events.sizes import json_bytes
 from events.states import CommandKeyStatus
 from events.views import AgentsView, AgentView
 from lambdas.agents.cursors import parse_cursor
@@ -20,6 +19,7 @@ from lambdas.domain import agent as domain
 from lambdas.domain.agent import Agent
 from lambdas.domain.endpoint import check_endpoints
 from lambdas.domain.errors import AgentKeyError, AgentUnknownError, StaleError
+from lambdas.domain.page_size import MAX_PAGE_BYTES, sent_bytes
 from lambdas.ports import Clock
 from lambdas.store.agents import AgentStore
 from lambdas.store.optimistic import retry_stale
@@ -30,9 +30,6 @@ MAX_SILENT_PER_RUN = 10_000
 """Agents that one run marks as silent; the rest is left to the next."""
 MAX_RUN_TIME = timedelta(seconds=20)
 """Duration after which a run marks no more agents, since the next one is due soon."""
-MAX_PAGE_BYTES = 4_000_000
-"""Bytes of agents as JSON after which a page ends: Lambda answers with 6 MB at most, and one agent's row may
-hold what two messages of 128 KiB say."""
 THREADS = 8
 """Agents that are marked at the same time."""
 
@@ -147,7 +144,7 @@ class AgentService:
         now, views, size = self._clock(), list[AgentView](), 0
         for agent in agents:
             view = agent_view(agent, now)
-            size += json_bytes(view.model_dump_json())  # as text in the answer to API Gateway
+            size += sent_bytes(view)
             if views and size > MAX_PAGE_BYTES:
                 return AgentsView(agents=tuple(views), next=views[-1].agent_id)
             views.append(view)

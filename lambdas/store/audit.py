@@ -4,7 +4,6 @@ A day's records share a partition, so the table's stream has them in the order o
 partitions: `agent#<name>`, which points to an agent's records; `chain#<day>` and `seal`.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -21,15 +20,13 @@ from events.audit import AuditLink, AuditRecord, AuditSeal
 from events.base import Message
 from lambdas.domain.audit_filter import AuditFilter, Period
 from lambdas.domain.errors import StaleError
+from lambdas.domain.page_size import MAX_PAGE_BYTES, sent_bytes
 from lambdas.store.base import JsonOf, Writes, bind, refusal_is
-from lambdas.store.cursor import Cursor, read, taken, written
+from lambdas.store.cursor import Cursor, read, rest, taken, written
 from lambdas.telemetry import AUDIT_TAMPERED, count, logger
 
 M = TypeVar("M", bound=Message)
 
-MAX_PAGE_BYTES = 4_000_000
-"""A page ends with the record or link that reaches this size as the API sends it. Lambda answers at most
-6 MB, and a row has at most 400 KB."""
 _BATCH = 10
 """Records of an agent that are read at a time."""
 AGENT, CHAIN, SEAL = "agent#", "chain#", "seal"
@@ -133,7 +130,7 @@ class AuditStore:
                 page.add(found.get(part))
                 if page.full and part != pointers[-1][1]:
                     return page.records, Cursor(None, {"day": {"S": partition}, "part": {"S": part}})
-        return page.records, _rest(rows)
+        return page.records, rest(rows)
 
     def last_link(self, day: str) -> AuditLink | None:
         rows = AuditRow.query(f"{CHAIN}{day}", scan_index_forward=False, limit=1, consistent_read=True)
@@ -159,7 +156,7 @@ class AuditStore:
             last = int(row.part)
             if row.link:
                 links.append(row.link)
-                size += _sent_bytes(row.link)
+                size += sent_bytes(row.link)
             if size >= max_bytes:
                 break
         return links, last if rows.last_evaluated_key else None
@@ -217,7 +214,7 @@ class _Page:
             count(AUDIT_TAMPERED)
             return
         self.records.append(record)
-        self._bytes += _sent_bytes(record)
+        self._bytes += sent_bytes(record)
 
     def fill(self, rows: Any) -> None:
         """Add rows until the page is full."""
@@ -227,19 +224,10 @@ class _Page:
                 return
 
 
-def _sent_bytes(message: Message) -> int:
-    """Return the size of a message in Lambda's answer: JSON text within JSON."""
-    return len(json.dumps(message.model_dump_json()))
-
-
 def _found(index: Any, key: str, period: Period, limit: int, last: Any) -> Part:
     rows, page = _query(index, key, period, limit, last), _Page()
     page.fill(rows)
-    return page.records, _rest(rows)
-
-
-def _rest(rows: Any, part: str | None = None) -> Cursor | None:
-    return Cursor(part, rows.last_evaluated_key) if rows.last_evaluated_key else None
+    return page.records, rest(rows)
 
 
 def _by_day(period: Period, limit: int, cursor: Cursor) -> Part:
@@ -249,8 +237,8 @@ def _by_day(period: Period, limit: int, cursor: Cursor) -> Part:
         last = cursor.key if day == cursor.part else None
         rows = _query(AuditRow, day, period, limit - len(page.records), last)
         page.fill(rows)
-        if rest := _rest(rows, day):
-            return page.records, rest
+        if following := rest(rows, day):
+            return page.records, following
         if (page.full or len(page.records) >= limit) and number + 1 < len(days):
             return page.records, Cursor(days[number + 1])
     return page.records, None

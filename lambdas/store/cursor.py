@@ -20,6 +20,11 @@ class Cursor:
     key: dict[str, dict[str, Any]] | None = None
 
 
+def rest(rows: Any, part: str | None = None) -> Cursor | None:
+    """Return where a query goes on that has been read to the end of its page, None if nothing is left."""
+    return Cursor(part, rows.last_evaluated_key) if rows.last_evaluated_key else None
+
+
 def written(cursor: Cursor | None) -> str | None:
     """Return the cursor as text, None at the end of the list."""
     if cursor is None:

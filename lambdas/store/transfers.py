@@ -18,7 +18,7 @@ from lambdas.domain.transfer import Transfer, group_state
 from lambdas.store import transfer_mapping as mapping
 from lambdas.store import transfer_rows as rows
 from lambdas.store.base import Writes, bind, no_writes, refusal_is, transaction
-from lambdas.store.cursor import Cursor, read, taken, written
+from lambdas.store.cursor import read, rest, taken, written
 from lambdas.store.transfer_list import created_ids
 from lambdas.store.transfer_mapping import hop_part
 from lambdas.store.transfer_rows import HEADER, HeaderRow, HopRow, TimelineEntryRow, TransferRow
@@ -94,8 +94,7 @@ class TransferStore:
                 last_evaluated_key=read(cursor).key,
             )
             entries = tuple(row.moment for row in found)[::-1]
-        key = found.last_evaluated_key
-        return entries, written(Cursor(key=key) if key else None)
+        return entries, written(rest(found))
 
     def create_transfer(self, transfer: Transfer, moment: TimelineEntry, also: Writes = no_writes) -> None:
         """Write a new transfer and `also` in one transaction.

@@ -1,0 +1,13 @@
+"""How much a page of a list may hold: Lambda answers with 6 MB at most, and a row may have 400 KB."""
+
+import json
+
+from events.base import Message
+
+MAX_PAGE_BYTES = 4_000_000
+"""Size of a page's entries as the API sends them, at which the page ends."""
+
+
+def sent_bytes(message: Message) -> int:
+    """Return the size of a message in Lambda's answer in bytes: JSON text within JSON."""
+    return len(json.dumps(message.model_dump_json()))
