@@ -10,7 +10,7 @@ The indexes hold only keys. Headers are read in batches, and the hops of transfe
 a header's progress is as old as its last change of state.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -182,23 +182,24 @@ def _filled(wanted: TransferFilter, start: Cursor) -> tuple[list[HeaderRow], Cur
 
 def _walk(source: _Source, wanted: TransferFilter, start: Cursor, page_size: int) -> Iterator[_Found]:
     """Yield transfers in the order of their creation, newest first unless the oldest are wanted first."""
-    if _is_empty(wanted):
-        return
     for key in source.keys:
-        rows = source.index.query(
-            key,
-            TransferRow.created_at.between(wanted.since, wanted.until - timedelta(microseconds=1)),
-            scan_index_forward=wanted.oldest_first,
-            page_size=page_size,
-            last_evaluated_key=start.key if source.part(key) == start.part else None,
-        )
-        for row in rows:
+        begin = start.key if source.part(key) == start.part else None
+        for row in _keys_of(source, key, wanted, page_size=page_size, last_evaluated_key=begin):
             yield row.transfer_id, Cursor(source.part(key), _position(row, source.index, key))
 
 
-def _is_empty(wanted: TransferFilter) -> bool:
-    """Return whether no time is wanted: DynamoDB refuses a range whose end is before its beginning."""
-    return wanted.since >= wanted.until
+def _keys_of(source: _Source, key: str, wanted: TransferFilter, **paging: Any) -> Iterable[TransferRow]:
+    """Return a source's rows of the wanted time; none without a query if that is empty.
+
+    DynamoDB refuses a range whose end is before its beginning.
+    """
+    if wanted.since >= wanted.until:
+        return ()
+    time = TransferRow.created_at.between(wanted.since, wanted.until - timedelta(microseconds=1))
+    rows: Iterable[TransferRow] = source.index.query(
+        key, time, scan_index_forward=wanted.oldest_first, **paging
+    )
+    return rows
 
 
 def _position(row: TransferRow, index: Any, key: str) -> dict[str, dict[str, Any]]:
@@ -211,8 +212,6 @@ def _position(row: TransferRow, index: Any, key: str) -> dict[str, dict[str, Any
 
 def _chosen(wanted: TransferFilter) -> _Source | None:
     """Return the source with the fewest transfers, None if one has none."""
-    if _is_empty(wanted):
-        return None
     sources = _by_criteria(wanted)
     if len(sources) == 1 and wanted.search is None:
         return sources[0]
@@ -238,13 +237,7 @@ def _density(source: _Source, wanted: TransferFilter) -> tuple[int, float]:
     Few are counted. Of many, the time that the first of them span tells: the longer, the fewer there are.
     """
     [key] = source.keys
-    rows = source.index.query(
-        key,
-        TransferRow.created_at.between(wanted.since, wanted.until - timedelta(microseconds=1)),
-        scan_index_forward=wanted.oldest_first,
-        limit=PROBED,
-    )
-    times = [row.created_at for row in rows]
+    times = [row.created_at for row in _keys_of(source, key, wanted, limit=PROBED)]
     if len(times) < PROBED:
         return 0, float(len(times))
     return 1, -abs((times[0] - times[-1]).total_seconds())
