@@ -10,7 +10,20 @@ from events.options import Options
 from events.states import HopState
 from lambdas.domain.plan import TransferSpec, new_transfer_id, plan
 from lambdas.domain.transfer import Transfer
+from lambdas.store.transfer_list import TransferFilter, list_transfers
 from tests.support.fakes import ADA, MORNING
+
+
+def listed_ids(wanted: TransferFilter) -> list[str]:
+    """Return the ids on all pages of a list."""
+    found: list[str] = []
+    cursor, pages = None, 0
+    while pages == 0 or cursor:
+        page, cursor = list_transfers(wanted, cursor)
+        found += [summary.transfer_id for summary in page]
+        pages += 1
+        assert pages < 50
+    return found
 
 
 def a_place(text: str) -> Location:

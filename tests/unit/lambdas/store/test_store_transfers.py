@@ -21,6 +21,7 @@ from lambdas.store.transfer_list import TransferFilter, count_transfers, list_tr
 from lambdas.store.transfer_rows import TransferRow
 from lambdas.store.transfers import TransferStore
 from tests.support.fakes import MORNING
+from tests.support.transfers import listed_ids
 from tests.support.world import REGION, TABLE, a_transfer, a_world, one_call_at_a_time, requested
 
 LATER = MORNING + timedelta(minutes=5)
@@ -214,24 +215,13 @@ def window(**more) -> TransferFilter:
     return TransferFilter(**{**defaults, **more})
 
 
-def everything(wanted: TransferFilter) -> list[str]:
-    """Return all pages, joined."""
-    found, cursor, pages = [], None, 0
-    while pages == 0 or cursor:
-        page, cursor = list_transfers(wanted, cursor)
-        found += [summary.transfer_id for summary in page]
-        pages += 1
-        assert pages < 50
-    return found
-
-
 def test_lists_are_newest_first_over_the_turn_of_the_month_page_by_page(store):
     moments = [MORNING - timedelta(days=days) for days in (0, 1, 20, 30, 31, 80)]
     ids = [put(store, "b", at=at).transfer_id for at in moments]
     put(store, "b", at=MORNING - timedelta(days=100))
     for limit in (1, 2, 3, 50):
-        assert everything(window(limit=limit)) == ids
-    assert everything(window(since=moments[2], until=moments[0])) == ids[1:3]
+        assert listed_ids(window(limit=limit)) == ids
+    assert listed_ids(window(since=moments[2], until=moments[0])) == ids[1:3]
 
 
 def test_lists_by_template_whatever_came_in_between(store):
@@ -240,10 +230,10 @@ def test_lists_by_template_whatever_came_in_between(store):
     put(store, "b", at=MORNING + timedelta(minutes=30), template_id="another")
     ids = [one.transfer_id for one in reversed(made)]
     for limit in (1, 2, 50):
-        assert everything(window(template_id="nightly", limit=limit)) == ids
-    assert everything(window(template_id="nightly", agent_id="b")) == ids
-    assert everything(window(template_id="nightly", status=TransferState.FAILED)) == []
-    assert everything(window(template_id="none")) == []
+        assert listed_ids(window(template_id="nightly", limit=limit)) == ids
+    assert listed_ids(window(template_id="nightly", agent_id="b")) == ids
+    assert listed_ids(window(template_id="nightly", status=TransferState.FAILED)) == []
+    assert listed_ids(window(template_id="none")) == []
 
 
 def test_lists_by_agent_and_by_state(store):
@@ -251,19 +241,19 @@ def test_lists_by_agent_and_by_state(store):
     second = put(store, "c", at=MORNING + timedelta(seconds=1))
     step(store, second, cancelled(second.hops[0], LATER))
     ids = [second.transfer_id, first.transfer_id]
-    assert everything(window(agent_id="a")) == ids
-    assert everything(window(agent_id="c", limit=1)) == ids
-    assert everything(window(agent_id="b")) == ids[1:]
-    assert everything(window(status=TransferState.CANCELLED)) == ids[:1]
-    assert everything(window(agent_id="c", status=TransferState.QUEUED)) == ids[1:]
+    assert listed_ids(window(agent_id="a")) == ids
+    assert listed_ids(window(agent_id="c", limit=1)) == ids
+    assert listed_ids(window(agent_id="b")) == ids[1:]
+    assert listed_ids(window(status=TransferState.CANCELLED)) == ids[:1]
+    assert listed_ids(window(agent_id="c", status=TransferState.QUEUED)) == ids[1:]
 
 
 def test_lists_with_and_without_dry_runs_fill_their_pages(store):
     moments = [MORNING - timedelta(minutes=minutes) for minutes in range(11)]
     rehearsals = [put(store, "b", at=at, dry_run=True).transfer_id for at in moments]
     real = [put(store, "b", at=at - timedelta(hours=1)).transfer_id for at in moments[:3]]
-    assert everything(window(dry_run=True)) == rehearsals
-    assert everything(window(dry_run=False)) == everything(window(agent_id="b", dry_run=False)) == real
+    assert listed_ids(window(dry_run=True)) == rehearsals
+    assert listed_ids(window(dry_run=False)) == listed_ids(window(agent_id="b", dry_run=False)) == real
     page, following = list_transfers(window(dry_run=False, limit=2), None)
     assert [summary.transfer_id for summary in page] == real[:2]
     assert following
@@ -302,4 +292,4 @@ def test_infra_reads_the_tables_keys_and_indexes_from_the_rows():
 def test_months_of_the_window_end_with_its_first(store):
     put(store, "b", at=datetime(2025, 12, 31, 23, 59, tzinfo=UTC))
     wanted = TransferFilter(since=datetime(2025, 12, 1, tzinfo=UTC), until=datetime(2026, 3, 31, tzinfo=UTC))
-    assert len(everything(wanted)) == 1
+    assert len(listed_ids(wanted)) == 1

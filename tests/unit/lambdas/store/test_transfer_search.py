@@ -20,7 +20,7 @@ from lambdas.store.transfer_list import (
 from lambdas.store.transfer_mapping import term_rows
 from lambdas.store.transfers import TransferStore
 from tests.support.fakes import ADA, BOB, MORNING
-from tests.support.transfers import made
+from tests.support.transfers import listed_ids, made
 from tests.support.world import a_world, requested
 
 UNTIL = MORNING + timedelta(days=1)
@@ -42,14 +42,7 @@ def put(store: TransferStore, transfer: Transfer) -> Transfer:
 
 def found(**criteria) -> list[str]:
     """Return the ids on all pages."""
-    wanted = TransferFilter(**{"since": MORNING - timedelta(days=90), "until": UNTIL, **criteria})
-    ids, cursor, pages = [], None, 0
-    while pages == 0 or cursor:
-        page, cursor = list_transfers(wanted, cursor)
-        ids += [summary.transfer_id for summary in page]
-        pages += 1
-        assert pages < 100
-    return ids
+    return listed_ids(TransferFilter(**{"since": MORNING - timedelta(days=90), "until": UNTIL, **criteria}))
 
 
 def test_ana_finds_a_transfer_by_whatever_she_remembers_of_it(store):
