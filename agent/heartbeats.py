@@ -26,7 +26,7 @@ class HeartbeatPace:
         self._last_at = 0.0
 
     def restart(self) -> None:
-        """Let the next heartbeat be sent: the agent has connected."""
+        """Let the next heartbeat be sent: a Hello went before it, which promises one soon."""
         self._last = None
 
     def next_within_s(self, running: int) -> int:

@@ -255,7 +255,7 @@ class Service:
                 self._deps.rotation.confirm(connection.certificate)
                 if self._connection is connection:
                     self._hello_due = clock() + self._deps.intervals.hello
-                self._pace.restart()  # a Hello promises a heartbeat soon
+                self._pace.restart()
 
     async def _hello(self, hops: HopManager) -> Hello:
         """Return a Hello.

@@ -80,7 +80,7 @@ def test_the_end_of_the_last_hop_is_news(hours):
     assert hours.offer(beat(running=0))
 
 
-def test_who_connects_says_how_it_is(hours):
+def test_a_heartbeat_follows_a_hello(hours):
     assert hours.offer(beat())
     hours.pace.restart()
     assert hours.offer(beat())
