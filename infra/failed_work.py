@@ -128,7 +128,7 @@ class FailedWork:
         if rule != self._topics.reports_rule:
             raise ValueError(f"rule {rule} is not of this stage")
         received = int(letter.sent.timestamp() * 1000)
-        selected = {name: payload[name] for name in ("wire", "report") if name in payload}
+        selected: Event = {name: payload[name] for name in ("wire", "report") if name in payload}
         return Call("OnReport", {**selected, "thing": topic.split("/")[-2], "received": received})
 
 
