@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lambdas.templates.service import TemplateService
     from lambdas.transfers.dispatcher import Dispatcher
     from lambdas.transfers.lease_sweeper import LeaseSweeper
+    from lambdas.transfers.live_watches import LiveWatches
     from lambdas.transfers.manifests import Manifests
     from lambdas.transfers.report_handler import ReportHandler
     from lambdas.transfers.s3_credentials import S3CredentialsService
@@ -244,6 +245,13 @@ def directory_browser() -> "DirectoryBrowser":
     from lambdas.agents.directory_browser import DirectoryBrowser
 
     return DirectoryBrowser(adapters.agent_store(), adapters.command_publisher(), adapters.reply_store())
+
+
+@cache
+def live_watches() -> "LiveWatches":
+    from lambdas.transfers.live_watches import LiveWatches
+
+    return LiveWatches(adapters.transfer_store(), adapters.command_publisher(), adapters.clock)
 
 
 @cache

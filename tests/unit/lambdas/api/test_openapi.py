@@ -63,6 +63,7 @@ GET /overview
 GET /health
 GET /openapi.json
 GET /live
+POST /live/watches
 """
 
 
