@@ -15,7 +15,6 @@ from lambdas.store.transfers import TransferStore
 from lambdas.telemetry import (
     AGENTS,
     AGENTS_ABSENT,
-    AGENTS_ONLINE,
     APPROVALS_WAITING,
     OLDEST_QUEUED,
     measure,
@@ -37,7 +36,6 @@ class FleetMetrics:
         now = self._clock()
         registered, online = self._agents.count_agents(now)
         measure(AGENTS, registered)
-        measure(AGENTS_ONLINE, online)
         absent = max(registered - online, 0)  # the two counts are of two moments
         measure(AGENTS_ABSENT, 100 * absent / registered if registered else 0, "Percent")
         measure(OLDEST_QUEUED, self.seconds_queued(now), "Seconds")

@@ -62,7 +62,8 @@ class LeaseSweeper:
             except Exception as failure:
                 logger.exception("hop not swept", extra={"transfer_id": key[0], "hop": key[1]})
                 failures.append(failure)
-        count("HopsOverdue", done)
+        if done:  # CloudWatch bills a metric for each hour in which it is written
+            count("HopsOverdue", done)
         for agent_id in deaf:
             self._cut_deaf(agent_id)
         if failures:
