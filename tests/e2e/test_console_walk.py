@@ -121,7 +121,10 @@ def browse_s3(page: Page) -> None:
 
 def as_text(page: Page) -> None:
     page.get_by_role("button", name="YAML", exact=True).click()
-    expect(page.locator("textarea").first).to_have_value(re.compile("^name: walked"))
+    text = page.locator("textarea").first
+    expect(text).to_have_value(re.compile("^name: walked"))
+    text.fill(f"{text.input_value()}colour: blue\n")
+    expect(page.locator(".code .wrong")).to_have_text("colour: blue")
 
 
 def ask(page: Page) -> None:
@@ -144,7 +147,7 @@ def mistake(page: Page) -> None:
         'permit (principal, action == Action::"transfer", resource)\nwhen { x };\n'
     )
     page.get_by_role("button", name=either("^Check", "^Prüfen")).click()
-    expect(page.locator(".cedar .wrong")).to_be_visible()
+    expect(page.locator(".code .wrong")).to_be_visible()
 
 
 def test_every_page_in_both_themes_both_languages_and_on_a_phone(
