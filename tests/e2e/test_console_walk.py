@@ -87,6 +87,7 @@ def another_asks(fleet: Fleet, source: str, destination: str) -> str:
 def stops(transfers: dict[str, str]) -> dict[str, Stop]:
     by_state = {f"transfer-{state}": Stop(f"transfers/{one}") for state, one in transfers.items()}
     by_state["transfer"] = by_state.pop("transfer-succeeded")
+    by_state["transfer-partially_failed"] = Stop(f"transfers/{transfers['partially_failed']}", files)
     return {
         **{name: Stop(address) for name, address in PAGES.items()},
         **by_state,
@@ -112,6 +113,11 @@ def stops(transfers: dict[str, str]) -> dict[str, Stop]:
 def browse(page: Page) -> None:
     page.get_by_role("button", name=either("^Browse", "^Durchsuchen")).first.click()
     expect(page.get_by_role("dialog").get_by_text("/primary")).to_be_visible()
+
+
+def files(page: Page) -> None:
+    page.get_by_role("button", name=either("^Files", "^Dateien")).click()
+    expect(page.get_by_role("rowheader", name="two.bin")).to_be_visible()
 
 
 def browse_s3(page: Page) -> None:

@@ -28,6 +28,7 @@ import { isUnfinished } from "../../model/transferActions";
 import { href } from "../../router";
 import type { Transfer, TransferState } from "../../types";
 import { ApprovalAlert } from "./ApprovalAlert";
+import { FilesPanel } from "./FilesPanel";
 import { HopFindings, HopPanel, HopSummary } from "./HopPanel";
 import { TransferActions } from "./TransferActions";
 import { TransferTimeline } from "./TransferTimeline";
@@ -70,6 +71,7 @@ export default function TransferPage({ transferId }: { transferId: string }) {
         <KeyValuePairs columns={4} items={facts(transfer)} />
       </Container>
       {transfer.hops.length > 1 && <Hops {...live} />}
+      {!transfer.dry_run && transfer.hops.some((hop) => hop.ended_at) && <FilesPanel transfer={transfer} />}
       <TransferTimeline transfer={transfer} />
     </SpaceBetween>
   );
