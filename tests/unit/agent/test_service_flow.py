@@ -23,6 +23,7 @@ from agent.hops.record import HopRecord
 from agent.identity.api_address import ApiAddress
 from agent.identity.registration import Files
 from agent.lane.peer_paths import PeerPath, PeerPathCache
+from agent.pull.active_pulls import ActivePulls
 from agent.pull.pull import discard_hop
 from agent.quarantine import Quarantine
 from agent.service import Dependencies, Service
@@ -60,8 +61,9 @@ class Host:
         self.mover = FakeMover()
         self.lane = FakeLane()
         self.link = FakeLink()
-        self.service = None
+        self.service = self.journal = None
         self.peer_paths = PeerPathCache()
+        self.active_pulls = ActivePulls()
         self.stage_at = lambda url: a_registration(SIGNER).stage
         self.deliver_manifests = None
         self.files = [RootConfig(path="/data", access="rw", directory=folder)]
@@ -93,6 +95,7 @@ class Host:
             capabilities=Capabilities(rclone="1.75.2"),
             intervals=intervals,
             peer_paths=self.peer_paths,
+            active_pulls=self.active_pulls,
             deliver_manifests=self.deliver_manifests,
             supervisor=Supervisor(Backoff(first_s=0.01, max_s=0.02)),
             quarantine=Quarantine(self.folder),
@@ -103,7 +106,7 @@ class Host:
     async def running(self, intervals=INTERVALS, limit=4, up=True):
         """Run a service on this host, with a link of its own; it ends as after SIGTERM."""
         self.link, self.mover, self.lane = FakeLink(), FakeMover(), FakeLane()
-        journal = Journal(self.folder / "journal.db", "reg")
+        self.journal = journal = Journal(self.folder / "journal.db", "reg")
         self.service = Service(self.dependencies(journal, intervals, limit))
         task = asyncio.create_task(self.service.run())
         if up:
@@ -477,6 +480,22 @@ async def test_without_a_broker_the_hop_ends_and_its_report_waits(host):
         host.link.down()
         host.link.up()
         assert (await host.link.wait_for_reports("hello", 2))[1].hops == ()
+
+
+async def test_the_next_hop_of_a_chain_learns_of_a_failure_once_it_is_reported(host):
+    async with host.running():
+        host.send(move())
+        begun = await host.mover.has_begun()
+        await host.link.wait_for_reports("started")
+        ask = partial(asyncio.to_thread, host.active_pulls.has_succeeded, HOP)
+        assert await ask() is None
+        host.link.down()
+        host.mover.fail(begun, HopError(Problem(code="files-failed", message="2 files", retryable=False)))
+        await until(lambda: host.journal.hop(HOP).end)
+        assert await ask() is None
+        host.link.up()
+        await until(lambda: not host.journal.unsent())
+        assert await ask() is False
 
 
 async def test_hops_over_the_limit_wait_and_send_checkpoints(host):
