@@ -42,7 +42,9 @@ class Control(cdk.Stack):
         self.bus = events.EventBus(self, "Facts", event_bus_name=f"crosshaul-{stage.name}")
         self.api = Api(self, "Api", stage, function=self.functions.by_name["Api"], people=state.sign_in.pool)
         self.relay = relay_bucket(self, stage)
-        self.console = Console(self, "Console", stage, self.api.origins)
+        self.console = Console(
+            self, "Console", stage, api_origins=self.api.origins, manifests=state.manifests
+        )
         self._grant_access()
         self._add_event_sources()
         self._remember_settings()

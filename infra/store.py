@@ -157,6 +157,8 @@ def manifest_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
         versioned=True,
         object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
         lifecycle_rules=[_tidy(), s3.LifecycleRule(expiration=Duration.days(stage.settings.manifest_days))],
+        # The console reads manifests, whatever its address is: who has a signed URL may read without it, too.
+        cors=[s3.CorsRule(allowed_methods=[s3.HttpMethods.GET], allowed_origins=["*"], max_age=86_400)],
         removal_policy=stage.removal,
     )
     suppress_finding(bucket, "Only the API signs addresses for it, and logs each answer", "S1")

@@ -2367,6 +2367,9 @@ export interface components {
         /**
          * Progress
          * @description Progress of a hop or transfer. Totals are None while the source is still being listed.
+         *
+         *     A transfer's counts each file once, however many hops carry it. Of several hops, its amounts are the share
+         *     of the work that all of them have done: half of the size if one of two hops is complete.
          */
         Progress: {
             /**
