@@ -15,6 +15,7 @@ from events.base import (
     LaneAddresses,
     LaneCertificate,
     Request,
+    TransferId,
     Why,
     display_text,
 )
@@ -225,3 +226,13 @@ class TemplateRequest(Request):
             if not str(destination).endswith("/"):
                 raise input_error("template-destination", destination=display_text(str(destination)))
         return self
+
+
+MAX_WATCHED = 20
+"""Transfers that one page may watch: as many as a page of the list has."""
+
+
+class WatchRequest(Request):
+    """Have agents publish live progress of these transfers for a while; ask again every 30 s."""
+
+    transfers: Annotated[tuple[TransferId, ...], Field(min_length=1, max_length=MAX_WATCHED)]

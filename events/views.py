@@ -303,10 +303,9 @@ class TransferSummary(Message):
     """When the first hop began to move."""
     ended_at: Instant | None = None
     progress: Progress
-    """Sum of its hops' progress: how much of their work is done."""
     size: Bytes | None = None
-    """Size of what is transferred, counted once however many hops carry it: as listed by a hop, or that of a
-    template's objects; None: not known yet."""
+    """Size of what is transferred, counted once however many hops carry it: as listed by a hop
+    (`progress.bytes_total`), or that of a template's objects; None: not known yet."""
     problem: Problem | None = None
     acknowledged_by: Actor | None = None
     """Who confirmed that the failure needs no further attention."""

@@ -1,9 +1,11 @@
 """Format and parse text for people: safe names, sizes, durations and times."""
 
+import json
 import re
 import unicodedata
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from agent.cli.errors import CliError
 
@@ -42,6 +44,15 @@ def escaped_json(text: str) -> str:
         _json_escape(character) if unicodedata.category(character) in _STEERING else character
         for character in re.sub(r"[\t\r\n]", " ", text)
     )
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_cell(value: Any) -> str:
+    """Return a CSV cell: text with harmless characters, other values as JSON; a formula is quoted."""
+    text = clean(value) if isinstance(value, str) else "" if value is None else json.dumps(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _json_escape(character: str) -> str:

@@ -86,6 +86,7 @@ class FakeApi:
         self.policy_outcome: Effect = "allowed"
         self.audit = [sample(audit.AuditRecord)]
         self.live_url: str | None = None
+        self.watched: tuple[str, ...] = ()
         self.problems: list[views.ProblemDetails] = []
         """Problems that answer the next requests."""
         self.hang_ups = 0
@@ -238,6 +239,10 @@ class FakeApi:
         topics = (f"crosshaul/local/agents/+/live/{query['transfer_id']}/+",)
         return 200, sample(views.LiveView, url=self.live_url, topics=topics)
 
+    def watch(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        self.watched += requests.WatchRequest.model_validate(body).transfers
+        return 204, None
+
     def list_templates(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
         return 200, views.TemplatesView(templates=tuple(self.templates.values()))
 
@@ -327,6 +332,7 @@ ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("GET", f"/transfers/{_ONE}/timeline", FakeApi.timeline),
     ("POST", f"/transfers/{_ONE}/(cancel|pause|resume|retry|acknowledgment|approval|decline)", FakeApi.steer),
     ("GET", "/live", FakeApi.live),
+    ("POST", "/live/watches", FakeApi.watch),
     ("GET", "/templates", FakeApi.list_templates),
     ("POST", "/templates", FakeApi.create_template),
     ("GET", f"/templates/{_ONE}", FakeApi.one_template),

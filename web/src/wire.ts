@@ -357,6 +357,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/live/watches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have agents publish live progress of these transfers for 90 s
+         * @description While a page shows them, it asks again every 30 s. Otherwise agents report progress every 10 s.
+         */
+        post: operations["watch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/openapi.json": {
         parameters: {
             query?: never;
@@ -2347,6 +2367,9 @@ export interface components {
         /**
          * Progress
          * @description Progress of a hop or transfer. Totals are None while the source is still being listed.
+         *
+         *     A transfer's counts each file once, however many hops carry it. Of several hops, its amounts are the share
+         *     of the work that all of them have done: half of the size if one of two hops is complete.
          */
         Progress: {
             /**
@@ -3386,6 +3409,14 @@ export interface components {
             /** Version */
             version: string;
         };
+        /**
+         * WatchRequest
+         * @description Have agents publish live progress of these transfers for a while; ask again every 30 s.
+         */
+        WatchRequest: {
+            /** Transfers */
+            transfers: string[];
+        };
     };
     responses: {
         /**
@@ -4211,6 +4242,35 @@ export interface operations {
             400: components["responses"]["Problem400"];
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+        };
+    };
+    watch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WatchRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
             500: components["responses"]["Problem500"];
         };
     };

@@ -414,6 +414,41 @@ export const en = {
     noneHint:
       "A transfer moves files from one server to others, or between servers and S3. A template starts one automatically whenever a file arrives in a bucket.",
   },
+  files: {
+    title: "Files",
+    description: "The outcome of every file, from the manifests of the hops",
+    search: "Find files by path",
+    path: "File",
+    size: "Size",
+    outcome: "Outcome",
+    reason: "Reason",
+    every: "Every outcome",
+    notArrived: "Did not arrive",
+    outcomes: {
+      failed: "Failed",
+      unfinished: "Unfinished",
+      sent: "Sent",
+      unchanged: "Unchanged",
+      left: "Left as it is",
+      removed: "Removed",
+    },
+    none: "No such file",
+    matches: (matches: number, shown: string) => `${shown} ${matches === 1 ? "match" : "matches"}`,
+    first: (shown: string) =>
+      `Only the first ${shown} are listed, those that did not arrive first. Search, or download all of them as CSV.`,
+    download: "Download",
+    csv: "As CSV: what was searched for",
+    jsonLines: "As JSON Lines: everything, gzipped",
+    problems: {
+      store: "The manifest",
+      notThere: "The manifest cannot be read",
+      expired: "Try again. If that keeps failing, it has been deleted (the stage's setting manifestDays).",
+      tooLarge: (size: string) => `The manifest is too large to search here: ${size}, packed`,
+      download: "Download it (More, Manifest), or use `crosshaul manifest`.",
+      damaged: "The manifest is damaged",
+      whose: "Find out which agent wrote it, and why.",
+    },
+  },
   transfer: {
     tab: (id: string) => `Transfer ${id}`,
     thing: "the transfer",
@@ -1006,7 +1041,9 @@ export const en = {
     writtenAs: "Edit as",
     yaml: "YAML",
     yamlHint: "The same text that `crosshaul templates apply` reads.",
-    yamlError: (line: number, what: string) => `Line ${line}: ${what}`,
+    yamlLine: (line: number) => `Line ${line}:`,
+    /** What is wrong with the syntax, by the code of the parser, whose own words are English. */
+    yamlSyntax: (_code: string, words: string) => words,
     yamlNeeds: (field: string, what: string) => `${field} must be ${what}.`,
     yamlUnknown: (field: string) => `${field} is not a known field.`,
     kinds: {

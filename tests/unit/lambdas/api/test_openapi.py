@@ -65,6 +65,7 @@ GET /overview
 GET /health
 GET /openapi.json
 GET /live
+POST /live/watches
 """
 
 
