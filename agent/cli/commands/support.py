@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,11 +46,11 @@ def support(
         typer.Option("--output", "-o", metavar="FILE", help="Default: crosshaul-support-ID.zip, here."),
     ] = None,
 ) -> None:
-    """Collect what is known about a transfer into a ZIP file that only you may read.
+    """Collect what is known about a transfer into a ZIP file.
 
-    It has the transfer, its timeline and times, its agents, its audit records and the versions: paths and
-    addresses, but no passwords, tokens, keys or file contents. Without the right to read the audit, that part
-    is left out.
+    Only you may read it. It has the transfer, its timeline and times, its agents, its audit records and the
+    versions: paths and addresses, but no passwords, tokens, keys or file contents. Without the right to read
+    the audit, that part is left out.
     """
     from agent.cli.api import connected
 
@@ -75,7 +76,7 @@ def _collect(api: "ApiClient", transfer_id: str) -> dict[str, Any]:
     timeline = complete_timeline(api, view)
     missing: dict[str, str] = {}
     names = sorted({name for hop in view.hops for name in hop.agents})
-    agents = [_tried(missing, f"agent {name}", lambda name=name: api.get("agents", name)) for name in names]
+    agents = [_tried(missing, f"agent {name}", partial(api.get, "agents", name)) for name in names]
     health = _tried(missing, "version of the control plane", lambda: _health(api.get("health")))
     return {
         "transfer.json": answer,
