@@ -39,7 +39,11 @@ def mover_for(
                 from agent.lane.source import lane_source
 
                 return lane_source(move, move.route, identities, credentials, lane)
-            case S3Route() | RemoteRoute():
+            case S3Route():
+                from agent.s3.source import s3_source
+
+                return s3_source(move, host, credentials)
+            case RemoteRoute():
                 from agent.rclone.source import rclone_source
 
                 return rclone_source(move, host, credentials)

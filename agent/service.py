@@ -21,6 +21,7 @@ from agent.heartbeats import HeartbeatPace
 from agent.hops.attempt import AttemptIntervals, Movers
 from agent.hops.commands import CommandHandlers, Commands, Lane
 from agent.hops.journal import Journal
+from agent.hops.live_watches import LiveWatches
 from agent.hops.manager import DiscardHop, HopManager, Spawn
 from agent.hops.report_outbox import ReportOutbox, now
 from agent.identity.api_address import ApiAddress
@@ -105,7 +106,8 @@ class Service:
         """When a Hello is to be sent over this connection, by the loop's clock."""
         self._announcing = asyncio.Lock()
         topics = Topics(deps.registration.stage)
-        self._outbox = ReportOutbox(deps.journal, deps.link, topics, deps.registration.thing)
+        self._watches = LiveWatches()
+        self._outbox = ReportOutbox(deps.journal, deps.link, topics, deps.registration.thing, self._watches)
 
     def use_config(self, config: Config) -> None:
         """Report these roots and remotes from now on."""
@@ -173,18 +175,24 @@ class Service:
         """Let the lane's threads ask which hops have succeeded: the journal may be used on the loop only."""
         loop = asyncio.get_running_loop()
 
-        def has_succeeded(hop_id: str) -> bool:
-            answer: Future[bool] = Future()
+        def has_succeeded(hop_id: str) -> bool | None:
+            answer: Future[bool | None] = Future()
             with suppress(RuntimeError, TimeoutError):  # the loop has ended, and so has the agent
                 loop.call_soon_threadsafe(lambda: answer.set_result(self._has_succeeded(hop_id)))
                 return answer.result(LOOP_ANSWER_TIMEOUT_S)
-            return False
+            return None
 
         self._deps.active_pulls.has_succeeded = has_succeeded
 
-    def _has_succeeded(self, hop_id: str) -> bool:
+    def _has_succeeded(self, hop_id: str) -> bool | None:
+        """Return whether a hop has succeeded; None while it goes on, or its failure is not reported.
+
+        Until then the control plane takes it for running, and would offer the next hop again and again.
+        """
         record = self._journal.hop(hop_id)
-        return record is not None and isinstance(record.end, Succeeded)
+        if record is None or record.end is None:
+            return None
+        return isinstance(record.end, Succeeded) or (None if self._journal.unsent() else False)
 
     def _hop_manager(self, spawn: Spawn) -> HopManager:
         deps = self._deps
@@ -201,6 +209,7 @@ class Service:
             deps.lane,
             CommandHandlers(
                 browse=deps.browse,
+                watch=self._watches.watch,
                 rotate=deps.rotation.request,
                 trust=deps.command_keys.replace,
                 relocate=deps.api_address.request,

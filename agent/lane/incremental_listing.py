@@ -47,17 +47,20 @@ class IncrementalListing:
     def blocks(self) -> Iterator[bytes]:
         """Yield manifest lines as there are any.
 
-        The last line says how the listing ended, unless it was stopped.
+        The last line says how the listing ended, unless it was stopped. A hop that has failed here is not
+        waited for; one that does not run for another reason may come back within a minute.
         """
         sent_at = active_at = time.monotonic()
         while not self._stopped.is_set():
             now, lines = time.monotonic(), self._new_lines()
-            if lines is None and self._active_pulls.has_succeeded(self._hop_id):
-                yield _line(wire.END, self._count)
-                return
-            if lines is None and now - active_at > self._limits.upstream_timeout_s:
-                yield _line(wire.UPSTREAM_PAUSED)
-                return
+            if lines is None:
+                succeeded = self._active_pulls.has_succeeded(self._hop_id)
+                if succeeded:
+                    yield _line(wire.END, self._count)
+                    return
+                if succeeded is False or now - active_at > self._limits.upstream_timeout_s:
+                    yield _line(wire.UPSTREAM_PAUSED)
+                    return
             active_at = now if lines is not None else active_at
             if lines or now - sent_at > self._limits.keepalive_interval_s:
                 yield lines or _line(wire.KEEPALIVE)

@@ -13,8 +13,11 @@ class ActivePulls:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._active: dict[str, Ledger] = {}
-        self.has_succeeded: Callable[[str], bool] = _never_succeeded
-        """Return whether the hop of this id has succeeded, by the journal. Thread-safe."""
+        self.has_succeeded: Callable[[str], bool | None] = _unknown
+        """Return whether the hop of this id has succeeded, by the journal; None if it has not ended here.
+
+        Thread-safe.
+        """
 
     @contextmanager
     def register(self, hop_id: str, ledger: Ledger) -> Iterator[None]:
@@ -34,6 +37,5 @@ class ActivePulls:
             return None if ledger is None else ledger.arrived_since(after)
 
 
-def _never_succeeded(_hop_id: str) -> bool:
-    """Return False, until the journal is connected."""
-    return False
+def _unknown(_hop_id: str) -> None:
+    """Return None, until the journal is connected."""

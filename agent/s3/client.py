@@ -9,7 +9,7 @@ import io
 import logging
 import random
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -33,6 +33,10 @@ MAX_ANSWER_BYTES = 16 * 1024 * 1024
 _RETRY = Backoff(first_s=0.2, max_s=5.0)
 _SEND_BYTES = 64 * 1024
 """Bytes of a body that are sent at once; they must leave within the time-out of silence."""
+
+_REASON_HIDDEN = {400, 403}
+"""Statuses for which S3 has a reason that the answer to a HEAD does not carry."""
+_PAST_THE_END = 416
 
 
 class Body(Protocol):
@@ -187,17 +191,34 @@ class S3Client:
         try:
             return self.request("HEAD", key, headers=headers).headers
         except S3Error as refusal:
-            if refusal.status not in {400, 403}:
+            if refusal.status not in _REASON_HIDDEN:
                 raise
-            with_reason = self._reason_for(key)
-            raise (with_reason or refusal) from refusal
+        self._require_readable(key)  # which replaces credentials that S3 refuses
+        return self.request("HEAD", key, headers=headers).headers
 
-    def _reason_for(self, key: str) -> S3Error | None:
+    def head_all(self, keys: Sequence[str]) -> Iterator[dict[str, str] | S3Error]:
+        """Request the headers of objects all at once, and yield them in this order. Raises as `get_all`."""
+        with closing(self._all([_Request("HEAD", key) for key in keys])) as answers:
+            for key, answer in zip(keys, answers, strict=True):
+                if not isinstance(answer, S3Error):
+                    yield answer.headers
+                elif answer.status not in _REASON_HIDDEN:
+                    yield answer
+                else:
+                    yield self._head_or_reason(key)
+
+    def _head_or_reason(self, key: str) -> dict[str, str] | S3Error:
+        try:
+            return self.head(key)
+        except S3Error as error:
+            return error
+
+    def _require_readable(self, key: str) -> None:
         try:
             self.get(key, {"range": "bytes=0-0"}).close()
         except S3Error as error:
-            return error
-        return None
+            if error.status != _PAST_THE_END:  # an empty object has no first byte
+                raise
 
     def get(self, key: str, headers: Mapping[str, str] | None = None) -> Download:
         """Return an object, or the range that `headers` ask for. Raises as `request`."""
@@ -205,7 +226,7 @@ class S3Client:
 
     def get_all(
         self, keys: Sequence[str], headers: Mapping[str, str] | None = None
-    ) -> Iterator[Download | S3Error]:
+    ) -> Generator[Download | S3Error, None, None]:
         """Request objects all at once, and yield the answers in this order; each is good until the next.
 
         So the time that one answer takes is paid once for all.
@@ -213,7 +234,9 @@ class S3Client:
         Raises:
             ConnectionLostError, HopError, SourceConnectionError: as `request`.
         """
-        requests = [_Request("GET", key, headers=headers or {}) for key in keys]
+        return self._all([_Request("GET", key, headers=headers or {}) for key in keys])
+
+    def _all(self, requests: Sequence[_Request]) -> Generator[Download | S3Error, None, None]:
         waiting: list[_Sent | None] = []
         try:
             waiting.extend(map(self._sent_ahead, requests))

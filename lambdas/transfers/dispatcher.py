@@ -24,6 +24,7 @@ from lambdas.domain.timeline import CROSSHAUL, became
 from lambdas.domain.transfer import Transfer
 from lambdas.ports import AgentLookup, Authorization, AuthorizeStart, Clock, CommandSender, Refusal
 from lambdas.telemetry import logger
+from lambdas.transfers.live_watches import seconds_watched
 from lambdas.transfers.operations import wanting
 from lambdas.transfers.writer import Change, ChangeFunction, Start, TransferWriter, one_hop
 
@@ -124,6 +125,7 @@ class Dispatcher:
             route=self._route(transfer, hop, agents),
             options=transfer.options,
             previous_hop=_streaming_upstream(transfer, hop),
+            watch_s=seconds_watched(transfer, self._clock()),
         )
         self._commands.send_command(hop.carrier, move)
         logger.info("hop offered", extra={"hop_id": hop.hop_id, "attempt": hop.attempt, "to": hop.carrier})

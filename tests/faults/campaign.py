@@ -43,20 +43,23 @@ class BrokenPromiseError(AssertionError):
 
 
 class States:
-    """The states of the newest transfers, from one request for all who wait."""
+    """The states of transfers, most of them from one request for all who wait."""
 
     def __init__(self, api: Api) -> None:
         self._api, self._lock = api, threading.Lock()
         self._states: dict[str, str] = {}
         self._asked_at = 0.0
 
-    def of(self, transfer_id: str) -> str | None:
+    def of(self, transfer_id: str) -> str:
         with self._lock:
             if time.monotonic() > self._asked_at + POLL_INTERVAL_S:
                 transfers = self._api.get(f"/transfers?limit={NEWEST}")["transfers"]
                 self._states = {one["transfer_id"]: one["state"] for one in transfers}
                 self._asked_at = time.monotonic()
-            return self._states.get(transfer_id)
+            if transfer_id in self._states:
+                return self._states[transfer_id]
+        # Others have started so many since then that it is no longer among the newest.
+        return str(self._api.get(f"/transfers/{transfer_id}")["state"])
 
 
 @dataclass

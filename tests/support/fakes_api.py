@@ -84,6 +84,7 @@ class FakeApi:
         self.policy_outcome: Effect = "allowed"
         self.audit = [sample(audit.AuditRecord)]
         self.live_url: str | None = None
+        self.watched: tuple[str, ...] = ()
         self.problems: list[views.ProblemDetails] = []
         """Problems that answer the next requests."""
         self.hang_ups = 0
@@ -130,6 +131,20 @@ class FakeApi:
             return status, found
         self.agents = [found.model_copy(update={"rotation_wanted_at": NOW})]
         return 202, self.agents[0]
+
+    def drain(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        wanted = dict(requests.DrainRequest.model_validate(body))
+        return self._drained(name, views.Drain(by=a_person("ana"), at=NOW, **wanted))
+
+    def end_drain(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        return self._drained(name, None)
+
+    def _drained(self, name: str, drain: views.Drain | None) -> tuple[int, Any]:
+        status, found = self.one_agent({}, None, name)
+        if status != 200:
+            return status, found
+        self.agents = [found.model_copy(update={"drain": drain})]
+        return 200, self.agents[0]
 
     def enroll(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
         request = requests.EnrollmentRequest.model_validate(body)
@@ -216,6 +231,10 @@ class FakeApi:
         topics = (f"crosshaul/local/agents/+/live/{query['transfer_id']}/+",)
         return 200, sample(views.LiveView, url=self.live_url, topics=topics)
 
+    def watch(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        self.watched += requests.WatchRequest.model_validate(body).transfers
+        return 204, None
+
     def list_templates(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
         return 200, views.TemplatesView(templates=tuple(self.templates.values()))
 
@@ -291,6 +310,8 @@ ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("POST", f"/updates/{_ONE}/cancel", FakeApi.cancel_update),
     ("GET", f"/agents/{_ONE}", FakeApi.one_agent),
     ("POST", f"/agents/{_ONE}/rotate", FakeApi.rotate),
+    ("PUT", f"/agents/{_ONE}/drain", FakeApi.drain),
+    ("DELETE", f"/agents/{_ONE}/drain", FakeApi.end_drain),
     ("DELETE", f"/agents/{_ONE}", FakeApi.remove_agent),
     ("POST", f"/agents/{_ONE}/browse", FakeApi.browse),
     ("GET", "/buckets", lambda *_: (200, sample(views.BucketsView))),
@@ -302,6 +323,7 @@ ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("GET", f"/transfers/{_ONE}/manifest", FakeApi.manifest),
     ("POST", f"/transfers/{_ONE}/(cancel|pause|resume|retry|acknowledgment|approval|decline)", FakeApi.steer),
     ("GET", "/live", FakeApi.live),
+    ("POST", "/live/watches", FakeApi.watch),
     ("GET", "/templates", FakeApi.list_templates),
     ("POST", "/templates", FakeApi.create_template),
     ("GET", f"/templates/{_ONE}", FakeApi.one_template),

@@ -120,7 +120,7 @@ class ControlPlaneFixture:
 
 @contextmanager
 def a_world() -> Iterator[ControlPlaneFixture]:
-    with mock_aws():
+    with mock_aws(), one_call_at_a_time():  # the sweeper has threads
         yield ControlPlaneFixture()
 
 

@@ -23,13 +23,14 @@ from agent.hops.record import HopRecord
 from agent.identity.api_address import ApiAddress
 from agent.identity.registration import Files
 from agent.lane.peer_paths import PeerPath, PeerPathCache
+from agent.pull.active_pulls import ActivePulls
 from agent.pull.pull import discard_hop
 from agent.quarantine import Quarantine
 from agent.service import Dependencies, Service
 from agent.status import Status
 from agent.supervision import Supervisor
 from events.base import Problem
-from events.commands import Browse, Cancel, Pause, Peer, Release, Relocate, Retire, Serve
+from events.commands import Browse, Cancel, Pause, Peer, Release, Relocate, Retire, Serve, Watch
 from events.progress import Live, Progress
 from events.reports import Browsed, Capabilities, DirectoryEntry, Failed
 from tests.support.fakes_agent import (
@@ -60,8 +61,9 @@ class Host:
         self.mover = FakeMover()
         self.lane = FakeLane()
         self.link = FakeLink()
-        self.service = None
+        self.service = self.journal = None
         self.peer_paths = PeerPathCache()
+        self.active_pulls = ActivePulls()
         self.stage_at = lambda url: a_registration(SIGNER).stage
         self.deliver_manifests = None
         self.files = [RootConfig(path="/data", access="rw", directory=folder)]
@@ -93,6 +95,7 @@ class Host:
             capabilities=Capabilities(rclone="1.75.2"),
             intervals=intervals,
             peer_paths=self.peer_paths,
+            active_pulls=self.active_pulls,
             deliver_manifests=self.deliver_manifests,
             supervisor=Supervisor(Backoff(first_s=0.01, max_s=0.02)),
             quarantine=Quarantine(self.folder),
@@ -103,7 +106,7 @@ class Host:
     async def running(self, intervals=INTERVALS, limit=4, up=True):
         """Run a service on this host, with a link of its own; it ends as after SIGTERM."""
         self.link, self.mover, self.lane = FakeLink(), FakeMover(), FakeLane()
-        journal = Journal(self.folder / "journal.db", "reg")
+        self.journal = journal = Journal(self.folder / "journal.db", "reg")
         self.service = Service(self.dependencies(journal, intervals, limit))
         task = asyncio.create_task(self.service.run())
         if up:
@@ -479,6 +482,22 @@ async def test_without_a_broker_the_hop_ends_and_its_report_waits(host):
         assert (await host.link.wait_for_reports("hello", 2))[1].hops == ()
 
 
+async def test_the_next_hop_of_a_chain_learns_of_a_failure_once_it_is_reported(host):
+    async with host.running():
+        host.send(move())
+        begun = await host.mover.has_begun()
+        await host.link.wait_for_reports("started")
+        ask = partial(asyncio.to_thread, host.active_pulls.has_succeeded, HOP)
+        assert await ask() is None
+        host.link.down()
+        host.mover.fail(begun, HopError(Problem(code="files-failed", message="2 files", retryable=False)))
+        await until(lambda: host.journal.hop(HOP).end)
+        assert await ask() is None
+        host.link.up()
+        await until(lambda: not host.journal.unsent())
+        assert await ask() is False
+
+
 async def test_hops_over_the_limit_wait_and_send_checkpoints(host):
     async with host.running(limit=1):
         for n in range(3):
@@ -494,16 +513,52 @@ async def test_hops_over_the_limit_wait_and_send_checkpoints(host):
         assert [m.hop_id[-1] for m in host.mover.begun] == ["0", "1", "2"]
 
 
+def live_of(host) -> list[Live]:
+    """Return the live progress that the host has published."""
+    sent = host.link.published
+    return [Live.model_validate_json(body) for topic, body, qos in sent if "/live/" in topic and not qos]
+
+
+async def test_live_progress_is_published_only_while_someone_watches(host):
+    """Of ten thousand hops that nobody looks at, the broker hears checkpoints and nothing else."""
+    async with host.running():
+        host.send(move())
+        host.send(Watch(transfer_id="0" * 20, seconds=90))
+        await host.mover.has_begun()
+        host.mover.progress_counters[0].add_existing(1)
+        await host.link.wait_for_reports("checkpoint", 2)
+        assert live_of(host) == []
+        host.send(Watch(transfer_id=TRANSFER, seconds=90))
+        await host.link.until(lambda: any(seen.progress.bytes_done == 1 for seen in live_of(host)))
+
+
+async def test_a_hop_that_starts_while_its_transfer_is_watched_publishes_from_its_beginning(host):
+    async with host.running():
+        host.send(move(watch_s=60))
+        await host.mover.has_begun()
+        host.mover.progress_counters[0].add_existing(1)
+        await host.link.until(lambda: any(seen.progress.bytes_done == 1 for seen in live_of(host)))
+
+
+async def test_a_forged_or_repeated_watch_changes_nothing(host):
+    async with host.running():
+        host.send(move())
+        await host.mover.has_begun()
+        host.link.deliver(Signer("key-9").envelope(Watch(transfer_id=TRANSFER, seconds=90)))
+        host.send(Watch(transfer_id=TRANSFER, seconds=90), aud="server-z")
+        await host.link.wait_for_reports("refused", 2)
+        host.mover.progress_counters[0].add_existing(1)
+        await host.link.wait_for_reports("checkpoint", 2)
+        assert live_of(host) == []
+
+
 async def test_live_progress_only_when_it_changes(host):
     async with host.running(intervals=AttemptIntervals(live=0.01, checkpoint=60, heartbeat=30)):
-        host.send(move())
+        host.send(move(watch_s=300))
         await host.mover.has_begun()
 
         def live() -> list[Live]:
-            sent = host.link.published
-            return [
-                Live.model_validate_json(body) for topic, body, qos in sent if "/live/" in topic and not qos
-            ]
+            return live_of(host)
 
         for done in (1, 2, 3):
             host.mover.progress_counters[0].add_existing(1)
@@ -666,14 +721,12 @@ async def test_a_last_file_whose_name_is_not_utf_8_ends_its_hop_and_not_the_agen
 
 async def test_while_a_file_whose_name_is_not_utf_8_moves_progress_and_lease_continue(host):
     async with host.running():
-        host.send(move())
+        host.send(move(watch_s=300))
         await host.mover.has_begun()
         host.mover.progress_counters[0].add_existing(1)
         host.mover.progress_counters[0].set_current(NOT_UTF8)
         first, second = await host.link.wait_for_reports("checkpoint", 2)
-        shown = [
-            Live.model_validate_json(body) for topic, body, _ in host.link.published if "/live/" in topic
-        ]
+        shown = live_of(host)
     assert first.progress.current == second.progress.current == "caf\\xe9.mov"
     assert second.seq > first.seq
     assert "caf\\xe9.mov" in {live.progress.current for live in shown}

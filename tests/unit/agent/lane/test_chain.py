@@ -25,8 +25,8 @@ class Chain:
 
     def __init__(self, hosts: Hosts, inbox, monkeypatch) -> None:
         self.hosts, self.inbox = hosts, inbox
-        self.succeeded: set[str] = set()
-        hosts.active_pulls.has_succeeded = self.succeeded.__contains__
+        self.has_succeeded: dict[str, bool] = {}
+        hosts.active_pulls.has_succeeded = self.has_succeeded.get
         hosts.sources.reload(
             [
                 RootConfig(path="/data", access="rw", directory=hosts.data),
@@ -52,7 +52,7 @@ class Chain:
 
     async def _first(self) -> None:
         await self.hosts.mover(self.first).move(self.first, ProgressCounter(), RecordingObserver())
-        self.succeeded.add(self.first.hop_id)
+        self.has_succeeded[self.first.hop_id] = True
 
     def has_arrived(self, name: str) -> bool:
         return (self.target / name).exists()
@@ -143,7 +143,7 @@ class TestChain:
         second = hosts.order("/data/one", "/archive/one", previous_hop=first.hop_id)
         moving = hosts.begin(second)
         await hosts.mover(first).move(first, ProgressCounter(), RecordingObserver())
-        chain.succeeded.add(first.hop_id)
+        chain.has_succeeded[first.hop_id] = True
         await moving
         assert (hosts.archive / "one").read_bytes() == (chain.inbox / "big").read_bytes()
 
@@ -170,6 +170,12 @@ class TestInterruptedChain:
         await chain.start_first()
         await hosts.move(chain.second)
         assert differences(listing(chain.inbox), listing(chain.target)) == []
+
+    async def test_does_not_wait_for_a_first_hop_that_has_failed(self, hosts, chain):
+        chain.has_succeeded[chain.first.hop_id] = False
+        with pytest.raises(HopError) as failure:
+            await hosts.move(chain.second)
+        assert failure.value.problem.code == PREVIOUS_HOP_NOT_RUNNING
 
     async def test_by_a_pause_of_the_first_hop_waits(self, hosts, chain):
         first, second = chain.start_first(), hosts.begin(chain.second)

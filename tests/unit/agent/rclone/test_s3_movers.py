@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import os
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
@@ -261,12 +260,6 @@ class TestPullFromS3:
         assert there in ({"both": b"both"}, {"both/inner": b"both/inner"})
         assert error.failures_total == 1
 
-    async def test_a_prefix_that_rclone_would_shorten_is_refused(self, host):
-        host.put("in/x", b"another prefix's")
-        error = await host.fails(host.order(f"s3://{BUCKET}/in//", "/data/"))
-        assert error.problem.code == "not-a-path"
-        assert host.arrived() == {}
-
     async def test_what_s3_will_not_give_is_named_and_the_rest_arrives(self, host):
         """One archived object and one under a customer's own key must not stop eighty others."""
 
@@ -370,11 +363,11 @@ class TestPullFromS3:
         written, now = datetime.now(UTC).replace(microsecond=0), time.time_ns
         host.stand_before(lambda *_: None, written)
         order = host.order(f"s3://{BUCKET}/in/", "/data/", overwrite=overwrite)
-        monkeypatch.setattr("agent.rclone.source.time.time_ns", lambda: int(written.timestamp() * 1e9))
+        monkeypatch.setattr("agent.s3.source.time.time_ns", lambda: int(written.timestamp() * 1e9))
         host.put("in/a", b"1" * size)
         await host.move(order)
         host.put("in/a", b"2" * size)
-        monkeypatch.setattr("agent.rclone.source.time.time_ns", lambda: now() + 3600 * 10**9)
+        monkeypatch.setattr("agent.s3.source.time.time_ns", lambda: now() + 3600 * 10**9)
         await host.move(order)
         assert (host.data / "a").read_bytes() == b"2" * size
         assert (host.data / "a").stat().st_mtime == written.timestamp()
@@ -389,7 +382,7 @@ class TestPullFromS3:
         """A template's run; for a clock that is a minute ahead, each version seems to have settled."""
         written = datetime.now(UTC).replace(microsecond=0)
         host.stand_before(lambda *_: None, written)
-        monkeypatch.setattr("agent.rclone.source.time.time_ns", lambda: int((written.timestamp() + 60) * 1e9))
+        monkeypatch.setattr("agent.s3.source.time.time_ns", lambda: int((written.timestamp() + 60) * 1e9))
         order = host.order(f"s3://{BUCKET}/in/", "/data/", overwrite=overwrite, selection=("a",))
         for version in (b"1", b"2", b"2"):
             host.put("in/a", version * size)
@@ -417,25 +410,6 @@ class TestPullFromS3:
             assert error.problem.code == "source-missing"
         error = await host.fails(host.order("s3://no-such-bucket/x/", "/data/"))
         assert error.problem.code == "source-missing"
-
-    async def test_a_killed_rclone_is_restarted(self, host, monkeypatch):
-        host.put("in/big", os.urandom(3 * RANGE_BYTES))
-        started: list[subprocess.Popen[bytes]] = []
-        original = s3_process.S3RcloneProcess.spawn
-
-        def start(self, *arguments, **more):
-            process = original(self, *arguments, **more)
-            if arguments[0] == "rcd":
-                started.append(process)
-            return process
-
-        monkeypatch.setattr(s3_process.S3RcloneProcess, "spawn", start)
-        order = host.order(f"s3://{BUCKET}/in/", "/data/", streams=2)
-        async with host.held(order, lambda progress: progress.bytes_done) as moving:
-            started[0].kill()
-        await moving
-        assert (host.data / "big").read_bytes() == host.keys()["in/big"]
-        assert len(started) == 2
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["prefix", "selection"])
@@ -482,10 +456,12 @@ async def test_refused_credentials_are_reported_as_the_control_plane_said(host):
     assert (error.problem.code, error.problem.retryable) == ("hop-not-under-way", False)
 
 
-async def test_without_rclone_the_error_says_what_to_install(host, monkeypatch):
+async def test_neither_direction_needs_rclone(host, monkeypatch):
+    write_random(host.data / "x", 5)
     monkeypatch.setattr("agent.host_info.find_rclone", lambda: None)
-    error = await host.fails(host.order("s3://media/in/", "/data/"))
-    assert error.problem.code == "rclone-missing"
+    await host.move(host.order("/data/x", "s3://media/in/x"))
+    await host.move(host.order("s3://media/in/", "/data/back/"))
+    assert (host.data / "back/x").read_bytes() == (host.data / "x").read_bytes()
 
 
 ODD_PARTS = (
