@@ -318,6 +318,8 @@ export type Wording =
   | "s3-credentials-refused"
   | "s3-denied"
   | "s3-failed"
+  | "s3-name-not-utf8"
+  | "s3-name-too-long"
   | "s3-object-denied"
   | "s3-object-refused"
   | "s3-other-region"

@@ -66,7 +66,7 @@ const TITLES: Record<ProblemCode, string> = {
   "mounted-twice": "Ein Verzeichnis ist am Ziel unter zwei Pfaden eingehängt",
   "name-collision": "Zwei Namen sind am Ziel derselbe",
   "name-too-long": "Ein Name ist für das Dateisystem zu lang",
-  "name-not-utf8": "Der Name ist kein gültiges UTF-8, und rclone würde einen anderen verwenden",
+  "name-not-utf8": "Der Name ist kein gültiges UTF-8",
   "no-ranges": "Der Server unterstützt keine Teilabrufe dieser Datei",
   "no-such-method": "Methode nicht erlaubt",
   "no-such-route": "Diesen Pfad gibt es in der API nicht",
@@ -741,6 +741,14 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
   "s3-failed": [
     "Ein Zugriff auf {path} in S3 ist fehlgeschlagen. Meldung: {reason}",
     "Es wird automatisch erneut versucht. Wiederholt es sich: im Log des Agenten nachsehen.",
+  ],
+  "s3-name-not-utf8": [
+    "Der Name {path} enthält Bytes, die kein UTF-8 sind; S3 nimmt ihn nicht an.",
+    "Die Datei umbenennen, etwa mit convmv.",
+  ],
+  "s3-name-too-long": [
+    "{path} würde ein Objekt mit einem Schlüssel von mehr als 1.024 Bytes; S3 nimmt es nicht an.",
+    "Den Namen kürzen oder unter ein kürzeres Präfix übertragen.",
   ],
   "s3-object-denied": [
     "S3 gibt diesem Agenten {path} nicht: Es existiert nicht mehr, oder eine Richtlinie verbietet es.",
