@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal, Self
 
-from events.base import AgentId, Bytes, Count, DisplayText, HopId, Instant, Message, TransferId
+from events.base import MAX_INTEGER, AgentId, Bytes, Count, DisplayText, HopId, Instant, Message, TransferId
 
 
 class Connection(Message):
@@ -71,7 +71,11 @@ class Losses(Message):
 
 
 class Progress(Message):
-    """Progress of a hop or transfer. Totals are None while the source is still being listed."""
+    """Progress of a hop or transfer. Totals are None while the source is still being listed.
+
+    A transfer's counts each file once, however many hops carry it. Of several hops, its amounts are the share
+    of the work that all of them have done: half of the size if one of two hops is complete.
+    """
 
     bytes_done: Bytes = 0
     """Bytes that stand safely at the destination, whether they travelled now or in an earlier attempt."""
@@ -86,10 +90,42 @@ class Progress(Message):
     lost: Losses = Losses()
     """What is not kept of files and directories that the destination has now or had before."""
     bytes_per_second: Bytes = 0
+    """Of a transfer: the sum over its hops, since each of them uses a line of its own."""
     space_shortage: SpaceShortage | None = None
     """None: free space seems sufficient. Older agents do not check it."""
     current: DisplayText | None = None
     """A path that is being transferred now, relative to the source."""
+
+    @classmethod
+    def of_hops(cls, parts: Iterable[Self]) -> Self:
+        """Return a transfer's progress from that of its hops, each of which carries the same files.
+
+        A hop that does not know its totals yet (it waits for the one before) counts with the transfer's.
+        """
+        each = tuple(parts)
+        bytes_done, bytes_total = _counted_once([(part.bytes_done, part.bytes_total) for part in each])
+        files_done, files_total = _counted_once([(part.files_done, part.files_total) for part in each])
+        return cls(
+            bytes_done=bytes_done,
+            bytes_total=bytes_total,
+            files_done=files_done,
+            files_total=files_total,
+            bytes_unchanged=max((part.bytes_unchanged for part in each), default=0),
+            files_unchanged=max((part.files_unchanged for part in each), default=0),
+            files_removed=sum(part.files_removed for part in each),
+            lost=Losses.total(part.lost for part in each),
+            bytes_per_second=min(sum(part.bytes_per_second for part in each), MAX_INTEGER),
+            current=next((part.current for part in each if part.current), None),
+        )
+
+
+def _counted_once(amounts: list[tuple[int, int | None]]) -> tuple[int, int | None]:
+    """Return done and total of what several hops carry, from each hop's done and total."""
+    total = max((known for _, known in amounts if known is not None), default=None)
+    if not total:
+        return max((done for done, _ in amounts), default=0), total
+    work = sum(total if known is None else known for _, known in amounts)
+    return min(total * sum(done for done, _ in amounts) // work, MAX_INTEGER), total
 
 
 class ChangeNotice(Message):

@@ -11,6 +11,7 @@ from events.base import (
     Bytes,
     Fingerprint,
     HopId,
+    Instant,
     LaneAddresses,
     LaneCertificate,
     Request,
@@ -115,6 +116,16 @@ class AgentChange(Request):
 
     tags: Tags | None = None
     endpoints: LaneAddresses | None = None
+
+
+class DrainRequest(Request):
+    """Drain an agent: it finishes what it does and gets nothing new."""
+
+    until: Instant | None = None
+    """When it gets new hops again by itself. None: when a person says so."""
+    maintenance: bool = False
+    """Whether it may go away without an event that it went silent."""
+    why: Why | None = None
 
 
 class BrowseRequest(Request):

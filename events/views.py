@@ -104,6 +104,18 @@ class RenewalView(Message):
     api_key: str
 
 
+class Drain(Message):
+    """An agent's drain: since when it gets no new hops, by whose decision, and until when."""
+
+    by: Actor
+    at: Instant
+    until: Instant | None = None
+    """None: until a person ends it."""
+    maintenance: bool = False
+    """Whether the agent may go away without an event that it went silent."""
+    why: DisplayText | None = None
+
+
 class AgentView(Message):
     """An agent, as it last reported."""
 
@@ -138,6 +150,8 @@ class AgentView(Message):
     which case it must be registered again. None: an older agent does not report it."""
     problems: tuple[Problem, ...] = ()
     """Problems of the agent itself, though it works."""
+    drain: Drain | None = None
+    """None: the agent gets new hops."""
 
 
 class AgentsView(Message):
@@ -289,10 +303,9 @@ class TransferSummary(Message):
     """When the first hop began to move."""
     ended_at: Instant | None = None
     progress: Progress
-    """Sum of its hops' progress: how much of their work is done."""
     size: Bytes | None = None
-    """Size of what is transferred, counted once however many hops carry it: as listed by a hop, or that of a
-    template's objects; None: not known yet."""
+    """Size of what is transferred, counted once however many hops carry it: as listed by a hop
+    (`progress.bytes_total`), or that of a template's objects; None: not known yet."""
     problem: Problem | None = None
     acknowledged_by: Actor | None = None
     """Who confirmed that the failure needs no further attention."""

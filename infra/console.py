@@ -18,7 +18,9 @@ INDEX = "index.html"
 class Console(Construct):
     """The bucket that `infra.publish` fills and the CloudFront distribution in front of it; no state."""
 
-    def __init__(self, scope: Construct, name: str, stage: Stage, api_origins: list[str]) -> None:
+    def __init__(
+        self, scope: Construct, name: str, stage: Stage, *, api_origins: list[str], manifests: s3.IBucket
+    ) -> None:
         super().__init__(scope, name)
         domain = stage.settings.console_domain
         self.bucket = s3.Bucket(
@@ -40,7 +42,7 @@ class Console(Construct):
                     self.bucket, origin_access_control=self._access(stage)
                 ),
                 viewer_protocol_policy=stage.viewer_protocol,
-                response_headers_policy=self._headers(stage, api_origins),
+                response_headers_policy=self._headers(stage, stage.connections(self, api_origins, manifests)),
             ),
             error_responses=[_index_instead(status) for status in (403, 404)],
             minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
@@ -58,7 +60,7 @@ class Console(Construct):
             self, "Access", origin_access_control_name=_global_name(self, stage)
         )
 
-    def _headers(self, stage: Stage, api_origins: list[str]) -> cloudfront.ResponseHeadersPolicy:
+    def _headers(self, stage: Stage, connections: list[str]) -> cloudfront.ResponseHeadersPolicy:
         """Return the security headers: what the console may run, load, connect to and be framed by."""
         return cloudfront.ResponseHeadersPolicy(
             self,
@@ -67,7 +69,7 @@ class Console(Construct):
             comment=f"Crosshaul {stage.name}: console",
             security_headers_behavior=cloudfront.ResponseSecurityHeadersBehavior(
                 content_security_policy=cloudfront.ResponseHeadersContentSecurityPolicy(
-                    content_security_policy=content_security_policy(stage.connections(self, api_origins)),
+                    content_security_policy=content_security_policy(connections),
                     override=True,
                 ),
                 content_type_options=cloudfront.ResponseHeadersContentTypeOptions(override=True),

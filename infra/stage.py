@@ -12,6 +12,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra import REPOSITORY
@@ -153,6 +154,11 @@ class Stage:
         """Return whether tables and the user pool are protected against deletion."""
         return self.embedded is None
 
+    @property
+    def metric_math(self) -> bool:
+        """Return whether an alarm may add up metrics; in the embedded cloud it looks at one."""
+        return self.embedded is None
+
     def suppress_embedded_findings(self, app: cdk.App) -> None:
         """Suppress findings about TLS in the embedded cloud, which serves loopback only."""
         if self.embedded:
@@ -201,8 +207,8 @@ class Stage:
         aws = f"https://{api_id}.execute-api.{region}.{cdk.Aws.URL_SUFFIX}"
         return [*own, self.embedded.endpoint if self.embedded else aws]
 
-    def connections(self, scope: Construct, api_origins: list[str]) -> list[str]:
-        """Return the origins that the console connects to: API, broker and Cognito.
+    def connections(self, scope: Construct, api_origins: list[str], manifests: s3.IBucket) -> list[str]:
+        """Return the origins that the console connects to: API, broker, Cognito and the manifests' bucket.
 
         All of the API's: until a new address is published, the console uses the one from before.
         """
@@ -214,6 +220,7 @@ class Stage:
             *api_origins,
             f"wss://*.iot.{region}.amazonaws.com",
             f"https://cognito-idp.{region}.amazonaws.com",
+            f"https://{manifests.bucket_name}.s3.{region}.{cdk.Aws.URL_SUFFIX}",
         ]
 
     def console_url(self, distribution: cloudfront.Distribution) -> str:

@@ -17,6 +17,9 @@ STREAMED = "transfers_table"
 """The table whose stream is the outbox."""
 SHORT_LIVED = {"dedupe_table", "idempotency_table"}
 """Tables that are not worth a recovery: they hold what happened already, so that it happens once."""
+GROWING = ("transfers_table", "agents_table")
+"""Tables whose load grows with agents and transfers, and which DynamoDB would throttle first. Transactions
+that also write the audit count as theirs."""
 AUDIT = "audit_table"
 """The table whose stream feeds the audit chain."""
 
@@ -154,6 +157,8 @@ def manifest_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
         versioned=True,
         object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
         lifecycle_rules=[_tidy(), s3.LifecycleRule(expiration=Duration.days(stage.settings.manifest_days))],
+        # The console reads manifests, whatever its address is: who has a signed URL may read without it, too.
+        cors=[s3.CorsRule(allowed_methods=[s3.HttpMethods.GET], allowed_origins=["*"], max_age=86_400)],
         removal_policy=stage.removal,
     )
     suppress_finding(bucket, "Only the API signs addresses for it, and logs each answer", "S1")

@@ -83,6 +83,7 @@ def _apply(message: AgentReport) -> None:
                 wiring.report_handler().reconcile(agent_id, report)
                 wiring.key_rotation().record_hello(agent, message.certificate)
         case Heartbeat():
+            wiring.free_room().check(agent_id, report.roots)
             wiring.api_relocation().record_heartbeat(agent_id, report.api_url)
             key_status = wiring.signing_key_rollover().record_hello(agent_id, report.trusts, report.pinned)
             if wiring.agent_service().heartbeat(agent_id, report, message.received_at, key_status):

@@ -125,9 +125,25 @@ def amounts(progress: Progress) -> str:
     parts = [] if share(progress) == "–" else [share(progress)]
     parts.append(f"{size(progress.bytes_done)}{_of(progress.bytes_total, size)}")
     files = f"{progress.files_done:,}{_of(progress.files_total, '{:,}'.format)} files"
+    return ", ".join([*parts, files + _unchanged_and_removed(progress)])
+
+
+def total_amounts(view: TransferView, total: Progress) -> str:
+    """Return a transfer's progress as text; of several hops as `67% of 1.0 GiB, 3,002 files`.
+
+    What has arrived is not the same at each destination, so only the share of the work says something true.
+    """
+    done = share(total)
+    if len(view.hops) == 1 or done == "–":
+        return amounts(total)
+    files = "" if total.files_total is None else f", {total.files_total:,} files"
+    return f"{done} of {size(total.bytes_total)}{files}{_unchanged_and_removed(total)}"
+
+
+def _unchanged_and_removed(progress: Progress) -> str:
     unchanged = f" ({progress.files_unchanged:,} unchanged)" if progress.files_unchanged else ""
     removed = f", {progress.files_removed:,} removed" if progress.files_removed else ""
-    return ", ".join([*parts, files + unchanged + removed])
+    return unchanged + removed
 
 
 _LOSS_NAMES: dict[Loss, str] = {

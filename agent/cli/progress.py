@@ -1,8 +1,8 @@
 """Progress of a transfer, merged from polled views and live messages."""
 
-from events.base import MAX_INTEGER, AgentId, HopId
+from events.base import AgentId, HopId
 from events.locations import agent_of
-from events.progress import Live, Losses, Progress
+from events.progress import Live, Progress
 from events.states import HopState, TransferState
 from events.views import HopView, TransferView
 
@@ -54,30 +54,16 @@ class TransferSnapshot:
 
     @property
     def total(self) -> Progress:
-        """Sum of the hops' progress; a total is None while any hop does not know its own."""
-        parts = [self.progress(hop) for hop in self.view.hops]
-        if not parts:
-            return self.view.progress
-        return Progress(
-            bytes_done=min(sum(part.bytes_done for part in parts), MAX_INTEGER),
-            bytes_total=_sum([part.bytes_total for part in parts]),
-            files_done=sum(part.files_done for part in parts),
-            files_total=_sum([part.files_total for part in parts]),
-            bytes_unchanged=min(sum(part.bytes_unchanged for part in parts), MAX_INTEGER),
-            files_unchanged=sum(part.files_unchanged for part in parts),
-            files_removed=sum(part.files_removed for part in parts),
-            lost=Losses.total(part.lost for part in parts),
-            bytes_per_second=sum(self.rate(hop) for hop in self.view.hops),
-        )
+        """The transfer's progress, which counts each file once; an ended hop has no rate."""
+        parts = [
+            self.progress(hop).model_copy(update={"bytes_per_second": self.rate(hop)})
+            for hop in self.view.hops
+        ]
+        return Progress.of_hops(parts) if parts else self.view.progress
 
     def rate(self, hop: HopView) -> int:
         """Return the current rate in bytes per second; 0 for a hop that is not active."""
         return self.progress(hop).bytes_per_second if hop.state in _ACTIVE else 0
-
-
-def _sum(totals: list[int | None]) -> int | None:
-    known = [total for total in totals if total is not None]
-    return min(sum(known), MAX_INTEGER) if len(known) == len(totals) else None
 
 
 def fraction(progress: Progress) -> float | None:

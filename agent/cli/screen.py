@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.cli import output
-from agent.cli.details import amounts, shortage
+from agent.cli.details import shortage, total_amounts
 from agent.cli.output import STYLES
 from agent.cli.progress import TransferSnapshot, fraction, seconds_left, share
 from agent.cli.tables import elided
@@ -114,7 +114,7 @@ class JsonScreen:
 def line(snapshot: TransferSnapshot) -> str:
     total = snapshot.total
     speed = f", {size(total.bytes_per_second)}/s" if total.bytes_per_second else ""
-    return f"{snapshot.view.state}: {amounts(total)}{speed}"
+    return f"{snapshot.view.state}: {total_amounts(snapshot.view, total)}{speed}"
 
 
 class BarScreen:

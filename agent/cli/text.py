@@ -1,9 +1,11 @@
 """Format and parse text for people: safe names, sizes, durations and times."""
 
+import json
 import re
 import unicodedata
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from agent.cli.errors import CliError
 
@@ -42,6 +44,15 @@ def escaped_json(text: str) -> str:
         _json_escape(character) if unicodedata.category(character) in _STEERING else character
         for character in re.sub(r"[\t\r\n]", " ", text)
     )
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_cell(value: Any) -> str:
+    """Return a CSV cell: text with harmless characters, other values as JSON; a formula is quoted."""
+    text = clean(value) if isinstance(value, str) else "" if value is None else json.dumps(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _json_escape(character: str) -> str:
@@ -152,6 +163,17 @@ def read_time(text: str, now: datetime | None = None) -> datetime:
     except (ValueError, OverflowError):  # OverflowError: in UTC it is before the year 1 or after 9999
         advice = "Write 2h, 7d, 2026-11-24 or 2026-11-24T08:30."
         raise CliError(f"{text!r} is not a time", advice) from None
+
+
+def read_time_ahead(text: str) -> datetime:
+    """Parse a time to come: `2h` (from now), or an ISO date or time (local unless it names a zone).
+
+    Raises:
+        CliError: The text is not a time.
+    """
+    if _SPAN.match(text):
+        return datetime.now(UTC) + read_duration(text)
+    return read_time(text)
 
 
 def utc(moment: datetime) -> str:

@@ -7,7 +7,7 @@ import httpx
 
 from agent.cli import output
 from agent.cli.api import ApiClient
-from agent.cli.details import amounts, not_kept, print_preview, print_problems
+from agent.cli.details import not_kept, print_preview, print_problems, total_amounts
 from agent.cli.errors import CliError, Exit, exit_code
 from agent.cli.live import LiveFeed, live_feed
 from agent.cli.progress import TransferSnapshot
@@ -150,7 +150,7 @@ def _print_success(view: TransferView) -> None:
     if not view.options.dry_run:
         total = TransferSnapshot(view).total
         what = "Everything but files with reserved names" if total.lost.name else "Everything"
-        output.say(f"{what} arrived: {amounts(total)}.", style="green")
+        output.say(f"{what} arrived: {total_amounts(view, total)}.", style="green")
         return _print_losses(view)
     output.say("Dry run: nothing was written.", style="green")
     if view.real_start and view.real_start.needs_approval:

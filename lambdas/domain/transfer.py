@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from events.base import MAX_INTEGER, Actor, AgentId, Problem
+from events.base import Actor, AgentId, Problem
 from events.locations import Location
 from events.options import Options
-from events.progress import Losses, Progress
+from events.progress import Progress
 from events.requests import Shape
 from events.states import Attention, HopState, TransferState
 from events.views import Approval, StartDecision
@@ -100,15 +100,12 @@ class Transfer:
 
     @property
     def progress(self) -> Progress:
-        return summed(hop.progress for hop in self.hops)
+        return Progress.of_hops(hop.progress for hop in self.hops)
 
     @property
     def size(self) -> int | None:
-        """Return the size in bytes as the hop that lists most has it, else the authorized one, if any.
-
-        It is no sum: every hop moves the same files.
-        """
-        listed = once_size(hop.progress for hop in self.hops)
+        """Return the size in bytes as the hop that lists most has it, else the authorized one, if any."""
+        listed = self.progress.bytes_total
         return self.authorized_size if listed is None else listed
 
     @property
@@ -222,39 +219,3 @@ def _end(seen: set[HopState], *, some_arrived: bool) -> TransferState:
         return TransferState.CANCELLED
     in_part = some_arrived or HopState.SUCCEEDED in seen
     return TransferState.PARTIALLY_FAILED if in_part else TransferState.FAILED
-
-
-def once_size(parts: Iterable[Progress]) -> int | None:
-    """Return the size of what several hops move, as the hop that lists most has it; None if none has one."""
-    return max((part.bytes_total for part in parts if part.bytes_total is not None), default=None)
-
-
-def summed(parts: Iterable[Progress]) -> Progress:
-    """Return the sum of several hops' progress; a total is None if one of theirs is."""
-    each = tuple(parts)
-    return Progress(
-        bytes_done=_sum_bytes(part.bytes_done for part in each),
-        bytes_total=_total(part.bytes_total for part in each),
-        files_done=sum(part.files_done for part in each),
-        files_total=_total(part.files_total for part in each),
-        bytes_unchanged=_sum_bytes(part.bytes_unchanged for part in each),
-        files_unchanged=sum(part.files_unchanged for part in each),
-        files_removed=sum(part.files_removed for part in each),
-        lost=Losses.total(part.lost for part in each),
-        bytes_per_second=_sum_bytes(part.bytes_per_second for part in each),
-        current=next((part.current for part in each if part.current), None),
-    )
-
-
-def _total(parts: Iterable[int | None]) -> int | None:
-    total = 0
-    for part in parts:
-        if part is None:
-            return None
-        total += part
-    return min(total, MAX_INTEGER)
-
-
-def _sum_bytes(parts: Iterable[int]) -> int:
-    """Return the sum, as far as a message can hold it: files that are one hole may be of any size."""
-    return min(sum(parts), MAX_INTEGER)

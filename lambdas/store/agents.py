@@ -92,6 +92,11 @@ class AgentStore:
         found = AgentRow.silent.query(rows.AWAITED, AgentRow.silent_at <= now, limit=limit)
         return [row.agent_id for row in found]
 
+    def count_agents(self, now: datetime) -> tuple[int, int]:
+        """Return how many agents are registered, and how many of them are online; reads keys only."""
+        online = AgentRow.silent.count(rows.AWAITED, AgentRow.silent_at > now)
+        return AgentRow.fleet.count(FLEET), online
+
     def aging(self, now: datetime, limit: int) -> list[AgentId]:
         """Return agents whose keys are due for a check."""
         found = AgentRow.by_age.query(rows.AGING, AgentRow.rotate_at <= now, limit=limit)

@@ -163,6 +163,16 @@ class AuditStore:
         rows = AuditRow.query(f"{CHAIN}{day}", scan_index_forward=False, limit=1, consistent_read=True)
         return next((row.link for row in rows), None)
 
+    def newest_links(self, day: str, limit: int) -> list[AuditLink]:
+        """Return the last links of a day, newest first."""
+        rows = AuditRow.query(f"{CHAIN}{day}", scan_index_forward=False, limit=limit, consistent_read=True)
+        return [row.link for row in rows if row.link]
+
+    def record_ids(self, day: str, after: str, limit: int) -> list[str]:
+        """Return ids of records of a day, the earliest first, that are greater than `after`."""
+        rows = AuditRow.query(day, AuditRow.part > after, limit=limit, attributes_to_get=["day", "part"])
+        return [row.part for row in rows]
+
     def put_link(self, link: AuditLink) -> None:
         """Write a link; raise StaleError if its number is taken."""
         row = AuditRow(f"{CHAIN}{link.day}", f"{link.number:08d}", link=link)

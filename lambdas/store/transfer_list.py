@@ -17,12 +17,12 @@ from itertools import islice
 from typing import Any
 
 from events.locations import agent_of
+from events.progress import Progress
 from events.states import Attention, TransferState
 from events.views import TransferSummary
 from lambdas.domain.errors import CursorError
 from lambdas.domain.hop import Hop
 from lambdas.domain.search import occurs, search_parts, words_of
-from lambdas.domain.transfer import once_size, summed
 from lambdas.store.cursor import Cursor, read, taken, written
 from lambdas.store.transfer_mapping import (
     beginning_term,
@@ -314,7 +314,7 @@ def _summaries(rows: Sequence[HeaderRow], now: datetime | None) -> list[Transfer
 
 def _summary(row: HeaderRow, hops: list[Hop] | None, now: datetime | None) -> TransferSummary:
     parts = [hop.progress_at(now) if now else hop.progress for hop in hops or ()]
-    listed = once_size(parts)
+    progress = Progress.of_hops(parts) if parts else row.progress
     return TransferSummary(
         transfer_id=row.transfer_id,
         state=TransferState(row.status),
@@ -329,8 +329,8 @@ def _summary(row: HeaderRow, hops: list[Hop] | None, now: datetime | None) -> Tr
         created_at=row.created_at,
         started_at=row.started_at,
         ended_at=row.ended_at,
-        progress=summed(parts) if parts else row.progress,
-        size=row.size if listed is None else listed,
+        progress=progress,
+        size=row.size if progress.bytes_total is None else progress.bytes_total,
         problem=row.problem,
         acknowledged_by=row.acknowledged,
     )

@@ -12,6 +12,7 @@ from typing import Any
 from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.condition import Condition
 
+from events.states import TransferState
 from events.views import TimelineEntry
 from lambdas.domain.errors import StaleError, TransferUnknownError
 from lambdas.domain.hop import Hop
@@ -202,6 +203,11 @@ class TransferStore:
         """Return the hops that are due for a check, the longest overdue first."""
         found = TransferRow.by_due.query(rows.DUE, TransferRow.due_at <= now, limit=limit)
         return [_key(row) for row in found]
+
+    def oldest_queued(self, limit: int) -> list[str]:
+        """Return the transfers that are queued, the first created first."""
+        found = TransferRow.by_status.query(str(TransferState.QUEUED), limit=limit)
+        return [row.transfer_id for row in found]
 
     def open_transfers(self, agent_id: str, limit: int = OPEN_PAGE_SIZE) -> list[str]:
         """Return the transfers with hops that have not ended and that this agent carries or serves.

@@ -73,7 +73,8 @@ class LeaseSweeper:
 
         with ThreadPoolExecutor(self._threads) as threads:
             results = [result for found in threads.map(check_hops, due) for result in found]
-        count("HopsOverdue", len(results))
+        if results:  # CloudWatch bills a metric for each hour in which it is written
+            count("HopsOverdue", len(results))
         for agent_id in sorted({result for result in results if isinstance(result, str)}):
             self._cut_deaf(agent_id)
         if failures := [result for result in results if isinstance(result, Exception)]:

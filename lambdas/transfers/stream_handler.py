@@ -22,6 +22,7 @@ from lambdas.ports import ChangeNotifier, CommandSender, EventPublisher, RetryTi
 from lambdas.store.transfers import TimelineRow, TransferStore
 from lambdas.telemetry import count, logger
 from lambdas.transfers.dispatcher import Dispatcher
+from lambdas.transfers.entry_metrics import count_entry
 from lambdas.transfers.writer import Change, TransferWriter
 
 RESTORED_AFTER = timedelta(hours=1)
@@ -82,6 +83,7 @@ class StreamHandler:
         self.advance(transfer)
         self._schedule_retry(transfer, row)
         self._publish(transfer, row)
+        count_entry(transfer, row.entry, row.fact)
 
     def _concerns_one_hop(self, row: TimelineRow) -> bool:
         """Handle an entry from which nothing follows for other hops; return False if something may follow.

@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
+from events.progress import Progress
 from events.views import HopView, TimelineView, TransferView
 from lambdas.domain.hop import Hop
-from lambdas.domain.transfer import Transfer, summed
+from lambdas.domain.transfer import Transfer
 
 
 def transfer_view(transfer: Transfer, timeline: TimelineView, now: datetime) -> TransferView:
@@ -24,7 +25,7 @@ def transfer_view(transfer: Transfer, timeline: TimelineView, now: datetime) -> 
         created_at=transfer.created_at,
         started_at=transfer.started_at,
         ended_at=transfer.ended_at,
-        progress=summed(hop.progress for hop in hops),
+        progress=Progress.of_hops(hop.progress for hop in hops),
         size=transfer.size,
         problem=transfer.problem,
         acknowledged_by=transfer.acknowledged,

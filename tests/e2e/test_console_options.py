@@ -217,7 +217,7 @@ def test_a_policy_is_written_corrected_tried_and_taken_out_again(page: Page, fle
     )
     page.get_by_role("button", name="Check and show effect").click()
     expect(page.get_by_role("button", name=re.compile("^Line 2, column [0-9]+:"))).to_be_visible()
-    expect(page.locator(".cedar .wrong")).to_have_text("sauce")
+    expect(page.locator(".code .wrong")).to_have_text("sauce")
     picture(page, "policy-errors")
     text.fill(
         'forbid (principal, action == Action::"transfer", resource)\n'
@@ -289,7 +289,7 @@ def test_what_is_missing_in_a_policy_is_marked_where_it_is_missed(page: Page, fl
     page.get_by_label("Text in Cedar").fill("// 🎬 films\n" + NO_GLASS.rstrip().removesuffix(";") + "\n\n")
     page.get_by_role("button", name="Check and show effect").click()
     expect(page.get_by_role("button", name="Line 3, column 58:")).to_be_visible()
-    expect(page.locator(".cedar .wrong")).to_have_text("}")
+    expect(page.locator(".code .wrong")).to_have_text("}")
     page.get_by_role("button", name="Line 3, column 58:").click()
     expect(page.get_by_label("Text in Cedar")).to_be_focused()
     page.keyboard.type(";")

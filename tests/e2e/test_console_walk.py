@@ -87,6 +87,7 @@ def another_asks(fleet: Fleet, source: str, destination: str) -> str:
 def stops(transfers: dict[str, str]) -> dict[str, Stop]:
     by_state = {f"transfer-{state}": Stop(f"transfers/{one}") for state, one in transfers.items()}
     by_state["transfer"] = by_state.pop("transfer-succeeded")
+    by_state["transfer-partially_failed"] = Stop(f"transfers/{transfers['partially_failed']}", files)
     return {
         **{name: Stop(address) for name, address in PAGES.items()},
         **by_state,
@@ -114,6 +115,11 @@ def browse(page: Page) -> None:
     expect(page.get_by_role("dialog").get_by_text("/primary")).to_be_visible()
 
 
+def files(page: Page) -> None:
+    page.get_by_role("button", name=either("^Files", "^Dateien")).click()
+    expect(page.get_by_role("rowheader", name="two.bin")).to_be_visible()
+
+
 def browse_s3(page: Page) -> None:
     page.get_by_role("button", name=either("^Browse", "^Durchsuchen")).first.click()
     expect(page.get_by_role("dialog").get_by_text("walk", exact=True)).to_be_visible()
@@ -121,7 +127,10 @@ def browse_s3(page: Page) -> None:
 
 def as_text(page: Page) -> None:
     page.get_by_role("button", name="YAML", exact=True).click()
-    expect(page.locator("textarea").first).to_have_value(re.compile("^name: walked"))
+    text = page.locator("textarea").first
+    expect(text).to_have_value(re.compile("^name: walked"))
+    text.fill(f"{text.input_value()}colour: blue\n")
+    expect(page.locator(".code .wrong")).to_have_text("colour: blue")
 
 
 def ask(page: Page) -> None:
@@ -144,7 +153,7 @@ def mistake(page: Page) -> None:
         'permit (principal, action == Action::"transfer", resource)\nwhen { x };\n'
     )
     page.get_by_role("button", name=either("^Check", "^Prüfen")).click()
-    expect(page.locator(".cedar .wrong")).to_be_visible()
+    expect(page.locator(".code .wrong")).to_be_visible()
 
 
 def test_every_page_in_both_themes_both_languages_and_on_a_phone(

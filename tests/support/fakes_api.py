@@ -132,6 +132,20 @@ class FakeApi:
         self.agents = [found.model_copy(update={"rotation_wanted_at": NOW})]
         return 202, self.agents[0]
 
+    def drain(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        wanted = dict(requests.DrainRequest.model_validate(body))
+        return self._drained(name, views.Drain(by=a_person("ana"), at=NOW, **wanted))
+
+    def end_drain(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        return self._drained(name, None)
+
+    def _drained(self, name: str, drain: views.Drain | None) -> tuple[int, Any]:
+        status, found = self.one_agent({}, None, name)
+        if status != 200:
+            return status, found
+        self.agents = [found.model_copy(update={"drain": drain})]
+        return 200, self.agents[0]
+
     def enroll(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
         request = requests.EnrollmentRequest.model_validate(body)
         return 201, sample(views.EnrollmentView, agent_id=request.agent_id)
@@ -296,6 +310,8 @@ ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("POST", f"/updates/{_ONE}/cancel", FakeApi.cancel_update),
     ("GET", f"/agents/{_ONE}", FakeApi.one_agent),
     ("POST", f"/agents/{_ONE}/rotate", FakeApi.rotate),
+    ("PUT", f"/agents/{_ONE}/drain", FakeApi.drain),
+    ("DELETE", f"/agents/{_ONE}/drain", FakeApi.end_drain),
     ("DELETE", f"/agents/{_ONE}", FakeApi.remove_agent),
     ("POST", f"/agents/{_ONE}/browse", FakeApi.browse),
     ("GET", "/buckets", lambda *_: (200, sample(views.BucketsView))),

@@ -100,6 +100,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/agents/{agent_id}/drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Drain an agent: it finishes its hops and gets no new ones, until a time or until that is ended
+         * @description Hops that wait for it stay queued. In maintenance it may go away without an event that it went silent.
+         */
+        put: operations["drain_agent"];
+        post?: never;
+        /** End the drain of an agent: it gets the hops that have waited for it */
+        delete: operations["end_drain"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/agents/{agent_id}/manifests": {
         parameters: {
             query?: never;
@@ -940,6 +961,8 @@ export interface components {
             command_key_status: ("both" | "present" | "none") | null;
             /** Connected At */
             connected_at: string | null;
+            /** @default null */
+            drain: components["schemas"]["Drain"] | null;
             /** Endpoints */
             endpoints: string[];
             /** Hostname */
@@ -1544,6 +1567,51 @@ export interface components {
                 /** Path */
                 path: string;
             };
+        };
+        /**
+         * Drain
+         * @description An agent's drain: since when it gets no new hops, by whose decision, and until when.
+         */
+        Drain: {
+            /** At */
+            at: string;
+            by: components["schemas"]["Actor"];
+            /**
+             * Maintenance
+             * @default false
+             */
+            maintenance: boolean;
+            /**
+             * Until
+             * @default null
+             */
+            until: string | null;
+            /**
+             * Why
+             * @default null
+             */
+            why: string | null;
+        };
+        /**
+         * DrainRequest
+         * @description Drain an agent: it finishes what it does and gets nothing new.
+         */
+        DrainRequest: {
+            /**
+             * Maintenance
+             * @default false
+             */
+            maintenance: boolean;
+            /**
+             * Until
+             * @default null
+             */
+            until: string | null;
+            /**
+             * Why
+             * @default null
+             */
+            why: string | null;
         };
         /**
          * DryRunRequest
@@ -2299,6 +2367,9 @@ export interface components {
         /**
          * Progress
          * @description Progress of a hop or transfer. Totals are None while the source is still being listed.
+         *
+         *     A transfer's counts each file once, however many hops carry it. Of several hops, its amounts are the share
+         *     of the work that all of them have done: half of the size if one of two hops is complete.
          */
         Progress: {
             /**
@@ -3456,6 +3527,7 @@ export interface components {
          *     - `agent-too-old`: The agent's version is too old
          *     - `bucket-declined`: S3 denies access to the bucket
          *     - `certificate`: The certificate is not accepted
+         *     - `drain-over`: The drain would be over already
          *     - `duplicate-destination`: A destination occurs more than once
          *     - `endpoint`: Invalid address
          *     - `idempotency-key-reused`: The Idempotency-Key was used for a different request
@@ -3737,6 +3809,67 @@ export interface operations {
             409: components["responses"]["Problem409"];
             413: components["responses"]["Problem413"];
             422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+        };
+    };
+    drain_agent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DrainRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+        };
+    };
+    end_drain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentView"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
             500: components["responses"]["Problem500"];
         };
     };

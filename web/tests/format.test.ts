@@ -32,7 +32,7 @@ describe("sizes", () => {
 
   it("returns null while the total is unknown", () => {
     expect(share(progress({ bytes_total: null }))).toBeNull();
-    expect(timeLeft(progress({ bytes_total: null }))).toBeNull();
+    expect(timeLeft(progress({ bytes_total: null }), 1)).toBeNull();
   });
 
   it("uses files if there are no bytes", () => {
@@ -55,6 +55,7 @@ describe("sizes", () => {
     const now = progress({ bytes_done: 2 ** 20, bytes_total: 3 * 2 ** 20, bytes_per_second: 2 ** 20 });
     expect(progressText(now, true, false)).toBe("1.0 MiB of 3.0 MiB · 1.0 MiB/s · 2 s left");
     expect(progressText(now, false, false)).toBe("1.0 MiB of 3.0 MiB");
+    expect(progressText(now, true, false, 2)).toBe("33 % of 3.0 MiB · 1.0 MiB/s · 4 s left");
     const lost = { ...now.lost, xattr: 3, time: 1 };
     expect(progressText({ ...now, lost }, false, true)).toContain(
       "not kept: extended attributes of 3, times of 1",

@@ -4,10 +4,11 @@ import {
   liveKey,
   liveProgressOf,
   mergeProgress,
+  progressNow,
   progressOf,
   STALE_AFTER_MS,
   secondsSinceReport,
-  sumProgress,
+  transferProgress,
 } from "../src/live/mergeProgress";
 import { type AgentLive, parseLive } from "../src/live/parseLive";
 import { hop, live, progress, transfer } from "./samples";
@@ -198,18 +199,47 @@ describe("live messages", () => {
 });
 
 describe("several hops together", () => {
-  it("add up", () => {
-    const sum = sumProgress([
-      progress({ bytes_done: 1, bytes_total: 2 }),
-      progress({ bytes_done: 3, bytes_total: 4 }),
-    ]);
-    expect(sum).toMatchObject({ bytes_done: 4, bytes_total: 6 });
+  const MIB = 2 ** 20;
+  const whole = { bytes_done: 192 * MIB, bytes_total: 192 * MIB, files_done: 2, files_total: 2 };
+  const nothing = { bytes_done: 0, bytes_total: null, files_done: 0, files_total: null };
+
+  it("count each file once: a chain of 192 MiB is never 384 MiB", () => {
+    expect(transferProgress([progress(whole), progress(whole)])).toMatchObject(whole);
   });
 
-  it("have no total while one total is unknown", () => {
-    expect(sumProgress([progress(), progress({ bytes_total: null, files_total: null })])).toMatchObject({
-      bytes_total: null,
-      files_total: null,
-    });
+  it("are half done when the first of two has arrived, although the second knows no total yet", () => {
+    const half = { bytes_done: 96 * MIB, bytes_total: 192 * MIB, files_done: 1, files_total: 2 };
+    expect(transferProgress([progress(whole), progress(nothing)])).toMatchObject(half);
+  });
+
+  it("are complete when each has what it listed, although the source grew in between", () => {
+    const later = { ...whole, bytes_done: 200 * MIB, bytes_total: 200 * MIB };
+    expect(transferProgress([progress(whole), progress(later)])).toMatchObject(later);
+  });
+
+  it("have no total while no hop knows its own, and say how far the first is", () => {
+    const listing = { ...nothing, bytes_done: 7 };
+    expect(transferProgress([progress(listing), progress(nothing)])).toMatchObject(listing);
+  });
+
+  it("are the same as one hop where there is only one", () => {
+    const only = progress({ bytes_done: 1, bytes_total: 3, files_unchanged: 1 });
+    expect(transferProgress([only])).toEqual(only);
+  });
+
+  it("count once in a list, too, where only messages of the hops are known", () => {
+    const chain = {
+      ...transfer(),
+      progress: progress({ ...whole, bytes_done: 96 * MIB, files_done: 1 }),
+    };
+    const [to] = chain.destinations;
+    const both = { ...chain, destinations: to ? [to, to] : [], shape: "fan_out" as const };
+    const lives = both.destinations.map((_, number) => ({
+      ...live(),
+      hop_id: `${both.transfer_id}-${number}`,
+      progress: progress(whole),
+    }));
+    const now = progressNow(both, received(...lives), NOW, ASKED);
+    expect(now).toMatchObject({ bytes_done: 192 * MIB, bytes_total: 192 * MIB, files_done: 2 });
   });
 });

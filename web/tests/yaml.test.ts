@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { setLanguage } from "../src/i18n";
 import { requestOf } from "../src/pages/templates/request";
 import { sampleEvent, testUpload, uploadsIn } from "../src/pages/templates/testTemplate";
-import { parseYaml, toYaml } from "../src/pages/templates/yaml";
+import { lineOffset, marked, parseYaml, toYaml } from "../src/pages/templates/yaml";
 import { template } from "./samples";
 
 const GOOD = `name: new-videos
@@ -71,4 +72,33 @@ it("reads S3 events as the control plane does", () => {
   ]);
   expect(uploadsIn("new-videos/{1}.mov")).toEqual([{ key: "new-videos/{1}.mov" }]);
   for (const text of ["{", "{}", "[1]", '{"Records": [{"body": "x"}]}']) expect(uploadsIn(text)).toBeNull();
+});
+
+it("marks the line that is wrong, without its indentation, and leads to it", () => {
+  const text =
+    "name: nightly\ntrigger:\n  bucket: media\n  colour: blue\ndestinations: ['server-b:/data/']\n";
+  const read = parseYaml(text);
+  const errors = "errors" in read ? read.errors : [];
+  expect(errors.map(({ line }) => line)).toEqual([4]);
+  const pieces = marked(text, errors);
+  expect(pieces.map((one) => one.text).join("")).toBe(text);
+  expect(pieces.filter((one) => one.wrong).map((one) => one.text)).toEqual(["colour: blue"]);
+  expect(text.slice(lineOffset(text, 4))).toMatch(/^ {2}colour/);
+  expect(lineOffset(text, 1)).toBe(0);
+});
+
+it.each([
+  ["a: 1\na: 2\n", "Dieses Feld kommt zweimal vor"],
+  ['a: "b\n', "Hier fehlt ein Zeichen"],
+  ["a: b: c\n", "Hier ist ein „:“ zu viel"],
+  ["a:\n\t- b\n", "Einrückungen bestehen aus Leerzeichen"],
+  ["a: @b\n", "braucht Anführungszeichen"],
+  ['a: "\\q"\n', "ist in doppelten Anführungszeichen ungültig"],
+])("says what is wrong with %j in German alone", async (text, words) => {
+  await setLanguage("de");
+  const read = parseYaml(text);
+  const whole = "errors" in read ? read.errors.map(({ what }) => what).join(". ") : "";
+  await setLanguage("en");
+  expect(whole).toContain(words);
+  expect(whole).not.toMatch(/\b(the|is|must|not|are)\b/);
 });

@@ -6,15 +6,15 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from agent.cli import output
+from agent.cli.arguments import Format
 from agent.cli.commands.agents import Json
 from agent.cli.errors import CliError, Exit
-from agent.cli.text import clean, utc
+from agent.cli.text import clean, csv_cell, utc
 
 if TYPE_CHECKING:
     from agent.cli.tables import Cell
@@ -40,13 +40,6 @@ Until = Annotated[str | None, typer.Option(metavar="TIME", help="Written like --
 
 _FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 """No record is older than this, so `verify` asks for no earlier day."""
-
-
-class Format(StrEnum):
-    """File formats of `audit export`."""
-
-    JSONL = "jsonl"
-    CSV = "csv"
 
 
 @app.command("list")
@@ -106,21 +99,12 @@ def export(
     table.writerow(names)
     for record in records:
         flat = {**record, "who": record["who"]["name"], "who_id": record["who"]["id"]}
-        table.writerow([_cell(flat.get(name)) for name in names])
+        table.writerow([csv_cell(flat.get(name)) for name in names])
 
 
 def _columns(name: str) -> tuple[str, ...]:
     """Return the CSV columns of a field: the person becomes two, display name and id."""
     return (name, f"{name}_id") if name == "who" else (name,)
-
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-def _cell(value: Any) -> str:
-    """Return a CSV cell: text with harmless characters, other values as JSON; a formula is quoted."""
-    text = clean(value) if isinstance(value, str) else "" if value is None else json.dumps(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 @app.command()

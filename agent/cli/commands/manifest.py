@@ -1,12 +1,14 @@
 """`manifest`: print the outcome of each file of a transfer."""
 
+import csv
+import io
 import json
 import os
 import secrets
 import stat
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
@@ -14,14 +16,16 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from agent.cli import output
+from agent.cli.arguments import Format
 from agent.cli.commands.transfers import TransferId, find
 from agent.cli.errors import CliError, Exit
 from agent.cli.streams import unwritable
-from agent.cli.text import counted, escaped_json
+from agent.cli.text import counted, csv_cell, escaped_json
 
 if TYPE_CHECKING:
     import httpx
 
+    from events.manifest import ManifestLine
     from events.views import ManifestView
 
 _GZIP = zlib.MAX_WBITS | 16
@@ -48,8 +52,11 @@ def manifest(
     failed: Annotated[
         bool, typer.Option("--failed", help="Only files that did not arrive, with the reason.")
     ] = False,
+    form: Annotated[
+        Format, typer.Option("--format", help="JSON Lines, or CSV for a spreadsheet.")
+    ] = Format.JSONL,
 ) -> None:
-    """Print a transfer's manifest: one line of JSON per file.
+    """Print a transfer's manifest: one line of JSON or CSV per file.
 
     Each line has path, size, digest and outcome.
 
@@ -70,9 +77,8 @@ def manifest(
             f"transfer {full_id} has no manifest", "It is available after each hop ends.", Exit.NOT_FOUND
         )
     with _opened(to) as file:
-        for line in _lines(view):
-            if not failed or _has_failed(line):
-                file.write(line)
+        lines = (line for line in _lines(view) if not failed or _has_failed(line))
+        file.writelines(_csv_lines(lines) if form is Format.CSV else lines)
     if view.missing:
         output.note(
             f"Without the manifest of {counted(len(view.missing), 'hop')}: not available, or not yet."
@@ -190,6 +196,23 @@ def _harmless(line: bytes) -> bytes:
     return f"{escaped_json(text.strip())}\n".encode()
 
 
+_CSV_COLUMNS = ("hop_id", "path", "kind", "size", "outcome", "reason", "digest", "lost", "at")
+
+
+def _csv_lines(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield a header line, and each line of JSON as one of CSV; what of a file is not kept is one cell."""
+    row = io.StringIO()
+    table = csv.writer(row)
+    table.writerow(_CSV_COLUMNS)
+    for line in lines:
+        yield row.getvalue().encode()
+        row.seek(0)
+        row.truncate()
+        about = {**(entry := _manifest_line(line).model_dump(mode="json")), "lost": " ".join(entry["lost"])}
+        table.writerow([csv_cell(about[name]) for name in _CSV_COLUMNS])
+    yield row.getvalue().encode()
+
+
 def _damaged(what: str) -> CliError:
     return CliError(
         f"a manifest is not usable: {what}", "Find out which agent wrote it, and why.", Exit.FAILED
@@ -197,9 +220,15 @@ def _damaged(what: str) -> CliError:
 
 
 def _has_failed(line: bytes) -> bool:
-    from events.manifest import NOT_ARRIVED, ManifestLine
+    from events.manifest import NOT_ARRIVED
+
+    return _manifest_line(line).outcome in NOT_ARRIVED
+
+
+def _manifest_line(line: bytes) -> "ManifestLine":
+    from events.manifest import ManifestLine
 
     try:
-        return ManifestLine.model_validate_json(line).outcome in NOT_ARRIVED
+        return ManifestLine.model_validate_json(line)
     except ValueError as error:
         raise _damaged("a line is not about a file") from error

@@ -8,7 +8,7 @@ import pytest
 from agent.cli import bandwidth, waiting, watch
 from agent.cli.errors import CliError, Exit
 from agent.cli.progress import TransferSnapshot, fraction, share
-from agent.cli.screen import render
+from agent.cli.screen import line, render
 from agent.cli.timing import Timing
 from agent.cli.waiting import AgentLookup
 from events import views
@@ -219,6 +219,11 @@ def test_what_waits_for_a_turn_a_retry_or_a_person_says_which(signed_in: FakeApi
     assert reason(HopState.QUEUED, retry_at=None) == []
     assert reason(HopState.QUEUED, retry_at=NOW)[0].startswith("is retried at 2026-11-24")
     assert reason(HopState.RUNNING, seconds_since_report=3.0) == []
+    drain = views.Drain(by=a_person("ana"), at=NOW, why="new disks")
+    agents._known["server-c"] = busy.model_copy(update={"drain": drain})
+    assert reason(HopState.QUEUED) == ["waits for server-c, which is drained, by ana: new disks"]
+    assert reason(HopState.RUNNING, seconds_since_report=3.0) == []
+    agents._known["server-c"] = busy
     agents._known["server-b"] = busy.model_copy(update={"agent_id": "server-b", "status": "late"})
     assert reason(HopState.RUNNING, seconds_since_report=40.0)[0].startswith(
         "waits for server-b, which is late"
@@ -557,3 +562,21 @@ def test_too_little_room_is_told_of_while_it_moves_and_by_a_dry_run(signed_in: F
     rehearsed = moving.model_copy(update={"preview": DryRunResult(space_shortage=short)})
     signed_in.stories[TRANSFER] = [view.model_copy(update={"hops": (rehearsed,)})]
     assert run("show", TRANSFER).out.count(words) == 1
+
+
+def two_hops(state: TransferState, *parts: Progress) -> views.TransferView:
+    """Return a chain to server-c and on to server-e, with the progress of its hops."""
+    whole = transfer_view(state)
+    hops = tuple(
+        whole.hops[0].model_copy(update={"hop_id": f"{TRANSFER}-{number}", "progress": part})
+        for number, part in enumerate(parts)
+    )
+    return whole.model_copy(update={"hops": hops, "progress": Progress.of_hops(parts), "shape": "chain"})
+
+
+def test_a_chain_counts_its_files_once_while_it_runs_and_at_its_end() -> None:
+    whole = Progress(bytes_done=192 * 2**20, bytes_total=192 * 2**20, files_done=2, files_total=2)
+    half = TransferSnapshot(two_hops(TransferState.RUNNING, whole, Progress()))
+    assert line(half) == "running: 50% of 192.0 MiB, 2 files"
+    end = TransferSnapshot(two_hops(TransferState.SUCCEEDED, whole, whole))
+    assert line(end) == "succeeded: 100% of 192.0 MiB, 2 files"

@@ -1,6 +1,8 @@
 """`manifest`: printed, written to a file, and filtered by failures."""
 
+import csv
 import gzip
+import io
 import json
 import os
 import socket
@@ -80,6 +82,17 @@ def test_only_what_did_not_arrive(bucket: Bucket, run: Run) -> None:
     bucket.put(sent("a"), failed("b"))
     [line] = run("manifest", TRANSFER, "--failed").out.splitlines()
     assert json.loads(line)["reason"] == "it changed"
+
+
+def test_what_did_not_arrive_is_opened_in_a_spreadsheet_in_which_no_name_is_a_formula(
+    bucket: Bucket, run: Run
+) -> None:
+    bucket.put(sent("a"), failed("=1+1\x1b[2J,\n"), sent("b"))
+    out = run("manifest", TRANSFER, "--failed", "--format", "csv").out
+    [row] = csv.DictReader(io.StringIO(out))
+    assert row["path"] == r"'=1+1\x1b[2J,\n"
+    assert (row["outcome"], row["reason"], row["digest"]) == ("failed", "it changed", "")
+    assert len(list(csv.reader(io.StringIO(run("manifest", TRANSFER, "--format", "csv").out)))) == 1 + 3
 
 
 def test_kept_in_a_file(bucket: Bucket, run: Run, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """No function has more rights than its plan."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -240,6 +241,22 @@ def test_manifests_are_private_encrypted_and_kept_for_as_long_as_said(real: Synt
     assert 365 in [rule.get("ExpirationInDays") for rule in properties["LifecycleConfiguration"]["Rules"]]
     (guard,) = [one for one in real.properties("AWS::S3::BucketPolicy") if name in json.dumps(one["Bucket"])]
     assert "aws:SecureTransport" in json.dumps(guard)
+
+
+def test_the_console_reads_manifests_where_the_signed_addresses_lead_and_writes_none(
+    real: Synthesized,
+) -> None:
+    """The host is that of `test_objects_are_asked_for_at_their_bucket_s_own_name`."""
+    buckets = real.of_type("AWS::S3::Bucket")
+    readable = {name: one["Properties"].get("CorsConfiguration") for name, one in buckets.items()}
+    (manifests,) = [name for name, cors in readable.items() if cors]
+    assert manifests.startswith("Manifests")
+    (rule,) = readable[manifests]["CorsRules"]
+    assert (rule["AllowedMethods"], rule["AllowedOrigins"]) == (["GET"], ["*"])
+    (headers,) = real.properties("AWS::CloudFront::ResponseHeadersPolicy")
+    policy = json.dumps(headers["ResponseHeadersPolicyConfig"]["SecurityHeadersConfig"])
+    where = r'https://", {"Fn::ImportValue": "[^"]*Manifests[^"]*"}, "\.s3\.", {"Ref": "AWS::Region"}'
+    assert re.search(where, policy), policy
 
 
 def test_only_the_api_lends_credentials(real: Synthesized) -> None:

@@ -1,13 +1,15 @@
 import Box from "@cloudscape-design/components/box";
 import ProgressBar from "@cloudscape-design/components/progress-bar";
 import { safeText } from "../format/names";
-import { bytes, count, duration, files, share, speed, timeLeft } from "../format/sizes";
+import { amountOnce, bytes, count, duration, files, share, speed, timeLeft } from "../format/sizes";
 import { t } from "../i18n";
 import type { HopProgress } from "../live/mergeProgress";
 import type { Progress } from "../types";
 
 interface Props {
   progress: HopProgress;
+  /** How many hops carry the same files; their progress counts each file once. */
+  hops?: number;
   /** Whether data is moving, so that speed and time left are meaningful. */
   moving: boolean;
   label?: string;
@@ -15,9 +17,9 @@ interface Props {
 }
 
 /** Show progress as text, and as a bar once the total is known. */
-export function ProgressLine({ progress, moving, label, detailed = false }: Props) {
+export function ProgressLine({ progress, hops = 1, moving, label, detailed = false }: Props) {
   const percent = share(progress);
-  const words = progressText(progress, moving, detailed);
+  const words = progressText(progress, moving, detailed, hops);
   const current = detailed && moving && progress.current ? safeText(progress.current) : null;
   if (percent === null) {
     return (
@@ -42,15 +44,15 @@ function hasStarted(progress: Progress, moving: boolean): boolean {
 }
 
 /** Return progress as text: `734 MiB of 1.0 GiB · 100 MiB/s · 3 s left`. */
-export function progressText(progress: HopProgress, moving: boolean, detailed: boolean): string {
+export function progressText(progress: HopProgress, moving: boolean, detailed: boolean, hops = 1): string {
   if (progress.compared !== undefined) {
     return t().amounts.comparing(bytes(progress.compared), bytes(progress.bytes_done));
   }
-  const left = timeLeft(progress);
+  const left = timeLeft(progress, hops);
   const rate = moving && progress.bytes_per_second > 0;
   const parts = [
-    amount(progress),
-    detailed ? filesText(progress) : "",
+    amountOnce(hops, progress.bytes_total, progress),
+    detailed ? filesText(progress, hops) : "",
     rate ? speed(progress.bytes_per_second) : "",
     rate && left !== null ? t().amounts.left(duration(left)) : "",
     detailed && progress.files_removed > 0 ? t().amounts.removed(files(progress.files_removed)) : "",
@@ -69,16 +71,9 @@ function lostText(lost: Progress["lost"]): string {
   return parts.length > 0 ? t().amounts.notKept(parts.join(", ")) : "";
 }
 
-function amount({ bytes_done, bytes_total }: Progress): string {
-  if (bytes_total === null) return t().amounts.soFar(bytes(bytes_done));
-  return bytes_done === bytes_total
-    ? bytes(bytes_total)
-    : t().amounts.of(bytes(bytes_done), bytes(bytes_total));
-}
-
-function filesText({ files_done, files_total }: Progress): string {
+function filesText({ files_done, files_total }: Progress, hops: number): string {
   if (files_total === null) return t().amounts.soFar(files(files_done));
-  return files_done === files_total
+  return files_done === files_total || hops > 1
     ? files(files_total)
     : t().amounts.of(count(files_done), files(files_total));
 }

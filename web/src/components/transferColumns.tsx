@@ -165,8 +165,8 @@ function useProgress(transfer: TransferSummary): Progress {
 function ProgressCell({ transfer }: { transfer: TransferSummary }) {
   const progress = useProgress(transfer);
   if (transfer.dry_run) return <Box color="text-body-secondary">{t().preview.onlyLooks}</Box>;
-  const left = transfer.state === "running" ? timeLeft(progress) : null;
-  const amount = amountOnce(transfer, progress);
+  const left = transfer.state === "running" ? timeLeft(progress, transfer.destinations.length) : null;
+  const amount = amountOnce(transfer.destinations.length, transfer.size, progress);
   const text = left === null ? amount : `${amount} · ${t().amounts.left(duration(left))}`;
   const percent = share(progress);
   if (!isUnfinished(transfer.state) || percent === null) return text || "–";

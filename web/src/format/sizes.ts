@@ -1,7 +1,7 @@
 /** Sizes, speeds, percentages and durations as text. Sizes are binary: 1 KiB = 1,024 bytes. */
 
 import { locale, t } from "../i18n";
-import type { Progress, TransferSummary } from "../types";
+import type { Progress } from "../types";
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
@@ -85,27 +85,23 @@ export function duration(seconds: number): string {
   return shown.map(([value, unit]) => `${value} ${unit}`).join(" ");
 }
 
-/** Return the seconds left at the current speed, or null if total or speed are unknown. */
-export function timeLeft(progress: Progress): number | null {
+/** Return the seconds left at the current speed of all hops, or null if total or speed are unknown. */
+export function timeLeft(progress: Progress, hops: number): number | null {
   const { bytes_total, bytes_done, bytes_per_second } = progress;
   if (bytes_total === null || bytes_total === undefined || !bytes_per_second) return null;
-  return Math.max(0, bytes_total - bytes_done) / bytes_per_second;
+  return (Math.max(0, bytes_total - bytes_done) * hops) / bytes_per_second;
 }
 
 /**
  * Return how much of a transfer has arrived, of its size counted once: `734 MiB of 1.0 GiB`, or `67 % of
  * 1.0 GiB` where several hops carry the same files. Empty if nothing is known yet.
  */
-export function amountOnce(
-  { destinations, size }: Pick<TransferSummary, "destinations" | "size">,
-  progress: Progress,
-): string {
+export function amountOnce(hops: number, size: number | null, progress: Progress): string {
   const { bytes_done, files_done } = progress;
   const percent = share(progress);
   if (size === null || percent === null) {
-    const known = destinations.length === 1 && (bytes_done > 0 || files_done > 0);
-    return known ? t().amounts.soFar(bytes(bytes_done)) : "";
+    return bytes_done > 0 || files_done > 0 ? t().amounts.soFar(bytes(bytes_done)) : "";
   }
   if (percent === 100) return bytes(size);
-  return t().amounts.of(destinations.length === 1 ? bytes(bytes_done) : `${percent} %`, bytes(size));
+  return t().amounts.of(hops === 1 ? bytes(bytes_done) : `${percent} %`, bytes(size));
 }

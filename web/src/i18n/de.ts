@@ -4,6 +4,32 @@ import { eventInGerman, inputInGerman, titleInGerman, wordsInGerman } from "./pr
 
 const many = (count: number, one: string, more: string) => (count === 1 ? one : more);
 
+/** What is wrong with the syntax of YAML, by the code of the parser. */
+const yamlInGerman: Readonly<Record<string, string>> = {
+  ALIAS_PROPS: "Ein Alias kann weder Anker noch Tag haben",
+  BAD_ALIAS: "Der Alias hat keinen oder einen ungültigen Namen",
+  BAD_COLLECTION_TYPE: "Der Tag passt nicht zu einer Liste oder Zuordnung",
+  BAD_DIRECTIVE: "Die Direktive (%) ist ungültig",
+  BAD_DQ_ESCAPE: "Die Zeichenfolge nach \\ ist in doppelten Anführungszeichen ungültig",
+  BAD_INDENT: "Die Einrückung passt nicht zu den Zeilen davor",
+  BAD_PROP_ORDER: "Anker und Tags stehen vor den Zeichen ?, : und -",
+  BAD_SCALAR_START: "Ein Wert, der mit diesem Zeichen beginnt, braucht Anführungszeichen",
+  BLOCK_AS_IMPLICIT_KEY: "Hier ist ein „:“ zu viel: verschachtelte Zuordnungen brauchen eine neue Zeile",
+  BLOCK_IN_FLOW: "Zwischen Klammern sind eingerückte Listen und Zuordnungen nicht möglich",
+  DUPLICATE_KEY: "Dieses Feld kommt zweimal vor",
+  KEY_OVER_1024_CHARS: "Der Name des Feldes ist länger als 1024 Zeichen",
+  MISSING_CHAR:
+    "Hier fehlt ein Zeichen: ein Doppelpunkt, ein Komma, ein Leerzeichen, eine Klammer oder ein Anführungszeichen",
+  MULTILINE_IMPLICIT_KEY: "Der Name eines Feldes steht in einer Zeile, mit „:“ danach",
+  MULTIPLE_ANCHORS: "Ein Wert kann nur einen Anker haben",
+  MULTIPLE_DOCS: "Der Text enthält mehrere Dokumente (---)",
+  MULTIPLE_TAGS: "Ein Wert kann nur einen Tag haben",
+  NON_STRING_KEY: "Der Name eines Feldes muss Text sein",
+  TAB_AS_INDENT: "Einrückungen bestehen aus Leerzeichen, nicht aus Tabulatoren",
+  TAG_RESOLVE_FAILED: "Der Tag ist unbekannt, oder sein Wert ist ungültig",
+  UNEXPECTED_TOKEN: "Dieses Zeichen wird hier nicht erwartet",
+};
+
 export const de: Messages = {
   common: {
     cancel: "Abbrechen",
@@ -409,6 +435,42 @@ export const de: Messages = {
     noneHint:
       "Eine Übertragung bringt Dateien von einem Server zu anderen oder zwischen Servern und S3. Eine Vorlage startet automatisch eine, wenn in einem Bucket eine Datei ankommt.",
   },
+  files: {
+    title: "Dateien",
+    description: "Das Ergebnis jeder Datei, aus den Manifesten der Etappen",
+    search: "Dateien nach Pfad suchen",
+    path: "Datei",
+    size: "Größe",
+    outcome: "Ergebnis",
+    reason: "Grund",
+    every: "Jedes Ergebnis",
+    notArrived: "Nicht angekommen",
+    outcomes: {
+      failed: "Fehlgeschlagen",
+      unfinished: "Unvollständig",
+      sent: "Gesendet",
+      unchanged: "Unverändert",
+      left: "Belassen",
+      removed: "Entfernt",
+    },
+    none: "Keine solche Datei",
+    matches: (_, shown) => `${shown} Treffer`,
+    first: (shown) =>
+      `Nur die ersten ${shown} sind aufgeführt, nicht angekommene zuerst. Die Suche grenzt sie ein; als CSV sind alle zu haben.`,
+    download: "Herunterladen",
+    csv: "Als CSV: das Gesuchte",
+    jsonLines: "Als JSON Lines: alles, gzip-komprimiert",
+    problems: {
+      store: "Das Manifest",
+      notThere: "Das Manifest ist nicht lesbar",
+      expired:
+        "Bitte erneut versuchen. Gelingt es nicht, wurde es gelöscht (Einstellung manifestDays der Stage).",
+      tooLarge: (size) => `Das Manifest ist zu groß, um es hier zu durchsuchen: ${size}, komprimiert`,
+      download: "Herunterladen (Mehr, Manifest) oder `crosshaul manifest` verwenden.",
+      damaged: "Das Manifest ist beschädigt",
+      whose: "Bitte prüfen, welcher Agent es geschrieben hat, und warum.",
+    },
+  },
   transfer: {
     tab: (id) => `Übertragung ${id}`,
     thing: "die Übertragung",
@@ -523,6 +585,9 @@ export const de: Messages = {
     nextAttempt: (time) => `nächster Versuch in ${time}`,
     attemptDue: "der nächste Versuch beginnt gleich",
     turn: "wartet, bis seine Agenten Platz dafür haben",
+    drained: (agent, who, until) => `${agent} nimmt nichts Neues an, gesperrt von ${who}${until}`,
+    maintenance: (agent, who, until) => `${agent} wird gewartet, eingetragen von ${who}${until}`,
+    until: (time) => ` bis ${time}`,
     offered: "die Agenten haben den Befehl; die erste Meldung kommt gleich",
     previousHop: "startet nach der vorigen Etappe",
   },
@@ -877,6 +942,19 @@ export const de: Messages = {
       "Der Agent erzeugt neue Schlüssel und bekommt neue Zertifikate und einen neuen API-Schlüssel. Laufende Übertragungen gehen weiter, und die alten werden erst widerrufen, wenn die neuen funktioniert haben. Ein Agent, der offline ist, tut es, sobald er wieder online ist.",
     rotationRequested: (name) => `${name} rotiert seine Schlüssel`,
     rotating: "Rotation steht aus",
+    drain: "Für Neues sperren",
+    drainTitle: (name) => `${name} für Neues sperren?`,
+    drainWhy:
+      "Was läuft, läuft zu Ende. Neues wartet in der Warteschlange, bis die Sperre endet, von selbst oder durch eine Person.",
+    drainHours: "Endet nach (Stunden)",
+    drainHoursHint: "Leer: wenn eine Person sie aufhebt.",
+    drainHoursInvalid: "Eine Zahl über 0 angeben.",
+    drainReason: "Grund",
+    drainReasonHint: "Freiwillig. Alle, deren Übertragungen warten, können ihn lesen.",
+    maintenance: "Wartung: darf ohne Meldung, dass er verstummt ist, verschwinden",
+    drained: (name) => `${name} bekommt nichts Neues`,
+    undrain: "Sperre aufheben",
+    undrained: (name) => `${name} bekommt wieder Neues`,
     commandKeyOutdated: "kennt den nächsten Befehlsschlüssel noch nicht",
     commandKeyMissing: "lehnt alle Befehle ab: neu registrieren",
     endpoints: "Erreichbar unter",
@@ -994,7 +1072,8 @@ export const de: Messages = {
     writtenAs: "Bearbeiten als",
     yaml: "YAML",
     yamlHint: "Derselbe Text, den `crosshaul templates apply` liest.",
-    yamlError: (line, what) => `Zeile ${line}: ${what}`,
+    yamlLine: (line) => `Zeile ${line}:`,
+    yamlSyntax: (code) => yamlInGerman[code] ?? `kein gültiges YAML (${code})`,
     yamlNeeds: (field, what) => `${field} muss ${what} sein.`,
     yamlUnknown: (field) => `${field} ist kein bekanntes Feld.`,
     kinds: {

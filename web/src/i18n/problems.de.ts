@@ -37,6 +37,7 @@ const TITLES: Record<ProblemCode, string> = {
   "destination-read-only": "Das Ziel ist nur lesbar",
   "destination-unreachable": "Das Ziel ist nicht erreichbar",
   "duplicate-destination": "Ein Ziel ist doppelt angegeben",
+  "drain-over": "Die Sperre wäre schon vorbei",
   endpoint: "Das ist keine Adresse",
   "enrollment-token": "Dieses Token ist ungültig",
   "file-too-large": "Die Datei ist für das Dateisystem am Ziel zu groß",
@@ -325,6 +326,10 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
   "ended-before-resume": [
     "Die Übertragung {transfer_id} hat den Zustand „{state}“ und kann nicht fortgesetzt werden.",
     "Eine fehlgeschlagene oder abgebrochene Übertragung stattdessen wiederholen.",
+  ],
+  "drain-over": [
+    "{until} ist vorbei.",
+    "Einen späteren Zeitpunkt angeben, oder keinen: dann gilt die Sperre, bis jemand sie aufhebt.",
   ],
   endpoint: [
     "{endpoint} ist keine gültige Adresse.",
@@ -981,6 +986,7 @@ const ACTIONS: Record<string, string> = {
   stop: "anhalten",
   browse: "Verzeichnisse ansehen",
   read: "ansehen",
+  drain_agent: "Agenten für Neues sperren",
   manage_agent: "Agenten verwalten",
   manage_template: "Vorlagen verwalten",
   manage_policy: "Richtlinien ändern",

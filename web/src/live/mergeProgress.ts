@@ -155,31 +155,46 @@ export function progressNow(
   const sum = (read: (one: Progress) => number) => live.reduce((total, one) => total + read(one), 0);
   const [only] = live;
   const whole = only && transfer.destinations.length === 1 ? only : transfer.progress;
+  // Each hop carries the same files, and one that sends no messages has nothing newer than is stored.
+  const hops = transfer.destinations.length;
+  const once = (read: (one: Progress) => number) => Math.floor(sum(read) / hops);
   return {
     ...whole,
     bytes_done: Math.max(
       transfer.progress.bytes_done,
-      sum((one) => one.bytes_done),
+      once((one) => one.bytes_done),
     ),
     files_done: Math.max(
       transfer.progress.files_done,
-      sum((one) => one.files_done),
+      once((one) => one.files_done),
     ),
     bytes_per_second: sum((one) => one.bytes_per_second),
   };
 }
 
-/** Sum the progress of several hops. A total is known only if every hop's total is. */
-export function sumProgress(parts: HopProgress[]): HopProgress {
+/**
+ * Return a transfer's progress from that of its hops, each of which carries the same files: each file counts
+ * once. A hop without totals (it waits for the one before) counts with the transfer's. The same as
+ * `Progress.of_hops` of the control plane.
+ */
+export function transferProgress(parts: HopProgress[]): HopProgress {
+  const bytesOnce = (done: (one: HopProgress) => number) =>
+    countedOnce(parts, done, (one) => one.bytes_total);
+  const [bytes_done, bytes_total] = bytesOnce((one) => one.bytes_done);
+  const [files_done, files_total] = countedOnce(
+    parts,
+    (one) => one.files_done,
+    (one) => one.files_total,
+  );
   const compares = parts.some((one) => one.compared !== undefined);
   return {
-    ...(compares && { compared: sum(parts, (one) => one.compared ?? one.bytes_done) }),
-    bytes_done: sum(parts, (one) => one.bytes_done),
-    bytes_total: total(parts, (one) => one.bytes_total),
-    files_done: sum(parts, (one) => one.files_done),
-    files_total: total(parts, (one) => one.files_total),
-    bytes_unchanged: sum(parts, (one) => one.bytes_unchanged),
-    files_unchanged: sum(parts, (one) => one.files_unchanged),
+    ...(compares && { compared: bytesOnce((one) => one.compared ?? one.bytes_done)[0] }),
+    bytes_done,
+    bytes_total,
+    files_done,
+    files_total,
+    bytes_unchanged: most(parts.map((one) => one.bytes_unchanged)),
+    files_unchanged: most(parts.map((one) => one.files_unchanged)),
     files_removed: sum(parts, (one) => one.files_removed),
     lost: {
       xattr: sum(parts, (one) => one.lost.xattr),
@@ -199,6 +214,19 @@ function sum(parts: HopProgress[], read: (one: HopProgress) => number): number {
   return parts.reduce((subtotal, one) => subtotal + read(one), 0);
 }
 
-function total(parts: Progress[], read: (one: Progress) => number | null): number | null {
-  return parts.some((one) => read(one) === null) ? null : sum(parts, (one) => read(one) ?? 0);
+/** Return done and total of what several hops carry. */
+function countedOnce(
+  parts: HopProgress[],
+  done: (one: HopProgress) => number,
+  total: (one: HopProgress) => number | null | undefined,
+): [number, number | null] {
+  const known = parts.map(total).filter((one) => one !== null && one !== undefined);
+  const whole = most(known);
+  if (whole === 0) return [most(parts.map(done)), known.length > 0 ? 0 : null];
+  const work = sum(parts, (one) => total(one) ?? whole);
+  return [Math.floor(whole * (sum(parts, done) / work)), whole];
+}
+
+function most(values: number[]): number {
+  return Math.max(0, ...values);
 }

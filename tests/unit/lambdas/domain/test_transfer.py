@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from events.base import MAX_INTEGER
@@ -25,7 +27,7 @@ from lambdas.domain.errors import (
 from lambdas.domain.hop_changes import cancelled, refused
 from lambdas.domain.plan import TransferSpec, new_transfer_id, plan, same_transfer_id
 from lambdas.domain.roots import check_offered, check_roots
-from lambdas.domain.transfer import derived_state, summed
+from lambdas.domain.transfer import derived_state
 from tests.support.fakes import ADA, MORNING, an_agent
 
 H, T = HopState, TransferState
@@ -77,14 +79,55 @@ def test_every_other_key_is_kept_as_it_is(key):
     assert place(f"s3://media/{key}").prefix == key
 
 
-def test_totals_are_known_when_every_hops_is():
-    one, two = Progress(bytes_done=1, bytes_total=4, files_total=1), Progress(bytes_done=2, bytes_total=6)
-    assert summed([one, two]) == Progress(bytes_done=3, bytes_total=10)
+WHOLE = Progress(bytes_done=192 * 2**20, bytes_total=192 * 2**20, files_done=2, files_total=2)
 
 
-def test_sums_hold_what_is_not_kept_and_any_number_of_holes():
+def test_a_chain_of_192_mib_is_never_384_mib():
+    assert Progress.of_hops([WHOLE, WHOLE]) == WHOLE
+
+
+def test_a_chain_is_half_done_when_its_first_hop_has_ended_and_its_second_waits():
+    half = WHOLE.model_copy(update={"bytes_done": 96 * 2**20, "files_done": 1})
+    assert Progress.of_hops([WHOLE, Progress()]) == half
+
+
+def test_a_total_is_unknown_while_no_hop_has_listed_its_source():
+    assert Progress.of_hops([Progress(bytes_done=7, files_done=1), Progress()]) == Progress(
+        bytes_done=7, files_done=1
+    )
+
+
+def test_totals_hold_what_is_not_kept_and_any_number_of_holes():
     hole = Progress(bytes_done=MAX_INTEGER, bytes_total=MAX_INTEGER, lost=Losses(xattr=1, time=2))
-    assert summed([hole, hole]) == hole.model_copy(update={"lost": Losses(xattr=2, time=4)})
+    assert Progress.of_hops([hole, hole]) == hole.model_copy(update={"lost": Losses(xattr=2, time=4)})
+
+
+@st.composite
+def hop_amounts(draw: st.DrawFn) -> Progress:
+    """Draw what a hop may report: it has done at most what it has listed."""
+    bytes_total = draw(st.none() | st.integers(0, MAX_INTEGER))
+    files_total = None if bytes_total is None else draw(st.integers(0, 2**40))
+    return Progress(
+        bytes_done=draw(st.integers(0, bytes_total or 0)),
+        bytes_total=bytes_total,
+        files_done=draw(st.integers(0, files_total or 0)),
+        files_total=files_total,
+    )
+
+
+@given(st.lists(hop_amounts(), min_size=1, max_size=10))
+def test_a_transfer_is_as_large_as_its_largest_hop_and_complete_only_with_all_of_them(parts):
+    whole = Progress.of_hops(parts)
+    known = [part.bytes_total for part in parts if part.bytes_total is not None]
+    assert whole.bytes_total == max(known, default=None)
+    assert whole.bytes_done <= (whole.bytes_total or 0)
+    assert whole.files_done <= (whole.files_total or 0)
+    if whole.bytes_total:
+        complete = all(part.bytes_done == part.bytes_total for part in parts)
+        empty = [part for part in parts if part.bytes_total is None]
+        assert (whole.bytes_done == whole.bytes_total) is (complete and not empty)
+    if len(parts) == 1:
+        assert whole == parts[0]
 
 
 def test_a_transfer_ends_with_its_last_hop_and_begins_anew_with_a_retry():

@@ -1,4 +1,5 @@
 /** Export audit records as JSON Lines, or as CSV with a header line. */
+import { csvRow } from "../../format/csv";
 import type { AuditRecord } from "../../types";
 
 const COLUMNS = [
@@ -25,19 +26,6 @@ export function jsonLines(records: readonly AuditRecord[]): string {
 
 export function csv(records: readonly AuditRecord[]): string {
   const flat = records.map((record) => ({ ...record, who: record.who.name, who_id: record.who.id }));
-  const rows = flat.map((record) => COLUMNS.map((name) => cell(record[name])));
-  return [[...COLUMNS], ...rows].map((row) => `${row.map(quoted).join(",")}\r\n`).join("");
-}
-
-/**
- * Return a value as text, or as JSON. Text that a spreadsheet would take for a formula gets a quote in
- * front.
- */
-function cell(value: unknown): string {
-  const text = typeof value === "string" ? value : value == null ? "" : JSON.stringify(value);
-  return /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-}
-
-function quoted(text: string): string {
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  const rows = flat.map((record) => COLUMNS.map((name) => record[name]));
+  return [[...COLUMNS], ...rows].map(csvRow).join("");
 }

@@ -100,7 +100,7 @@ const Row = memo(function Row({ transfer, progress, ended, watch }: RowProps) {
           <span>
             <StatusBadge of={transfer} />
           </span>
-          <span>{amountOnce(transfer, progress)}</span>
+          <span>{amountOnce(transfer.destinations.length, transfer.size, progress)}</span>
           <When at={transfer.ended_at ?? transfer.created_at} relative />
         </>
       ) : (
@@ -112,11 +112,11 @@ const Row = memo(function Row({ transfer, progress, ended, watch }: RowProps) {
 
 function Moving({ transfer, progress }: Pick<RowProps, "transfer" | "progress">) {
   const percent = share(progress);
-  const left = timeLeft(progress);
+  const left = timeLeft(progress, transfer.destinations.length);
   return (
     <>
       <Bar percent={percent} />
-      <span>{amountOnce(transfer, progress)}</span>
+      <span>{amountOnce(transfer.destinations.length, transfer.size, progress)}</span>
       <span className="rate">
         {progress.bytes_per_second > 0 && speed(progress.bytes_per_second)}
         {left !== null && progress.bytes_per_second > 0 && ` · ${t().amounts.left(duration(left))}`}

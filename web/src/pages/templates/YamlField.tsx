@@ -1,8 +1,9 @@
 import FormField from "@cloudscape-design/components/form-field";
-import Textarea from "@cloudscape-design/components/textarea";
+import { CodeField } from "../../components/CodeField";
+import { Name } from "../../components/text";
 import { t } from "../../i18n";
 import type { TemplateRequest } from "../../types";
-import { parseYaml, toYaml } from "./yaml";
+import { lineOffset, marked, parseYaml, toYaml, type YamlError } from "./yaml";
 
 interface Props {
   /** The edited text; null: generated from `start`. */
@@ -19,36 +20,29 @@ export function YamlField({ source, start, known, onChange }: Props) {
   const labels = t().template;
   const text = source ?? toYaml(start);
   // Generated text is validated only once it is edited: it may not have a name yet.
-  const { faults } = source === null ? { faults: [] } : parse(source, known);
+  const { errors } = source === null ? { errors: [] } : parse(source, known);
   return (
-    <FormField
-      label={labels.yaml}
-      description={labels.yamlHint}
-      stretch
-      errorText={faults.length > 0 && faults.map((fault) => <div key={fault}>{fault}</div>)}
-    >
-      <div className="yaml">
-        <Textarea
-          value={text}
-          onChange={({ detail }) => onChange(detail.value, parse(detail.value, known).said)}
-          rows={Math.max(16, text.split("\n").length)}
-          spellcheck={false}
-          // The lines that are wrong are named below: red text would be harder to mend.
-          invalid={false}
-          disableBrowserAutocorrect
-          autoComplete={false}
-        />
-      </div>
+    <FormField label={labels.yaml} description={labels.yamlHint} stretch>
+      <CodeField
+        label={labels.yaml}
+        value={text}
+        pieces={marked(text, errors)}
+        flaws={errors.map(({ line, what }) => ({
+          at: lineOffset(text, line),
+          position: labels.yamlLine(line),
+          message: <Name>{what}</Name>,
+        }))}
+        rows={16}
+        onChange={(next) => onChange(next, parse(next, known).said)}
+      />
     </FormField>
   );
 }
 
-function parse(text: string, known: string | null): { said: TemplateRequest | null; faults: string[] } {
-  const labels = t().template;
+function parse(text: string, known: string | null): { said: TemplateRequest | null; errors: YamlError[] } {
   const found = parseYaml(text);
-  if ("errors" in found)
-    return { said: null, faults: found.errors.map(({ line, what }) => labels.yamlError(line, what)) };
-  return known === null || found.request.name === known
-    ? { said: found.request, faults: [] }
-    : { said: null, faults: [labels.yamlName(known)] };
+  if ("errors" in found) return { said: null, errors: found.errors };
+  if (known === null || found.request.name === known) return { said: found.request, errors: [] };
+  const line = text.split("\n").findIndex((one) => one.startsWith("name")) + 1;
+  return { said: null, errors: [{ line: line || 1, what: t().template.yamlName(known) }] };
 }

@@ -1,5 +1,6 @@
 /** Read and write templates as YAML, as `crosshaul templates apply` does, and validate them. */
 import { isMap, LineCounter, parseDocument, stringify } from "yaml";
+import type { CodePiece } from "../../components/CodeField";
 import { t } from "../../i18n";
 import { draftError, draftFrom } from "../../model/locations";
 import type { TemplateRequest } from "../../types";
@@ -8,6 +9,30 @@ import { EMPTY } from "./request";
 export interface YamlError {
   line: number;
   what: string;
+}
+
+/** Return the text line by line, with those that have an error marked. */
+export function marked(source: string, errors: readonly YamlError[]): CodePiece[] {
+  const wrong = new Set(errors.map(({ line }) => line));
+  return source
+    .split(/(?<=\n)/)
+    .flatMap((text, number) => {
+      // Indentation and the end of the line are no part of what is wrong.
+      const [, before = "", what = "", after = ""] = /^(\s*)(.*?)(\s*)$/s.exec(text) ?? [];
+      const piece = { kind: "other", text: what, wrong: wrong.has(number + 1) };
+      return [{ kind: "other", text: before }, piece, { kind: "other", text: after }];
+    })
+    .filter(({ text }) => text !== "");
+}
+
+/** Return the offset at which a line begins, counted from 1. */
+export function lineOffset(source: string, line: number): number {
+  return (
+    source
+      .split("\n")
+      .slice(0, line - 1)
+      .join("\n").length + (line > 1 ? 1 : 0)
+  );
 }
 
 export type Read = { request: TemplateRequest } | { errors: YamlError[] };
@@ -85,7 +110,10 @@ export function parseYaml(source: string): Read {
   const lines = new LineCounter();
   const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });
   const at = (offset: number | undefined) => lines.linePos(offset ?? 0).line || 1;
-  const syntaxErrors = document.errors.map(({ message, pos }) => ({ line: at(pos[0]), what: message }));
+  const syntaxErrors = document.errors.map(({ code, message, pos }) => ({
+    line: at(pos[0]),
+    what: t().template.yamlSyntax(code, message),
+  }));
   if (syntaxErrors.length) return { errors: syntaxErrors };
   const value: unknown = document.toJS();
   if (!isMap(document.contents) || mapping(value)) {

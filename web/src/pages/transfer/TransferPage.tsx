@@ -21,13 +21,14 @@ import { lazyPage } from "../../hooks/lazyPage";
 import { useAgents, useTransfer } from "../../hooks/queries";
 import { useNow } from "../../hooks/useNow";
 import { t } from "../../i18n";
-import { type LiveProgressByHop, progressOf, sumProgress } from "../../live/mergeProgress";
+import { type LiveProgressByHop, progressOf, transferProgress } from "../../live/mergeProgress";
 import { transferReason } from "../../live/stateReason";
 import { useLive } from "../../live/useLive";
 import { isUnfinished } from "../../model/transferActions";
 import { href } from "../../router";
 import type { Transfer, TransferState } from "../../types";
 import { ApprovalAlert } from "./ApprovalAlert";
+import { FilesPanel } from "./FilesPanel";
 import { HopFindings, HopPanel, HopSummary } from "./HopPanel";
 import { TransferActions } from "./TransferActions";
 import { TransferTimeline } from "./TransferTimeline";
@@ -70,6 +71,7 @@ export default function TransferPage({ transferId }: { transferId: string }) {
         <KeyValuePairs columns={4} items={facts(transfer)} />
       </Container>
       {transfer.hops.length > 1 && <Hops {...live} />}
+      {!transfer.dry_run && transfer.hops.some((hop) => hop.ended_at) && <FilesPanel transfer={transfer} />}
       <TransferTimeline transfer={transfer} />
     </SpaceBetween>
   );
@@ -113,7 +115,7 @@ interface HeroProps extends HopsProps {
 function Hero({ transfer, received, fetchedAt, live }: HeroProps) {
   const now = useNow();
   const agents = useAgents().data ?? [];
-  const progress = sumProgress(transfer.hops.map((hop) => progressOf(hop, received, now, fetchedAt)));
+  const progress = transferProgress(transfer.hops.map((hop) => progressOf(hop, received, now, fetchedAt)));
   const reason = transferReason(transfer, { agents, received, now, fetchedAt });
   const [only] = transfer.hops.length === 1 ? transfer.hops : [];
   useTabTitle(transfer, share(progress));
@@ -131,6 +133,7 @@ function Hero({ transfer, received, fetchedAt, live }: HeroProps) {
         ) : (
           <ProgressLine
             progress={progress}
+            hops={transfer.hops.length}
             moving={transfer.state === "running"}
             label={only ? t().amounts.progress : t().transfer.allHops}
             detailed
