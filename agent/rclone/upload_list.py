@@ -114,7 +114,7 @@ class UploadList:
                 if entry.kind == "f" and is_utf8(entry.path):
                     yield entry
                 elif entry.problem and entry.problem.code == RESERVED_NAME.code:
-                    self._ledger.outcomes.record([entry], "left", entry.problem.message)
+                    self._ledger.outcomes.record([entry], "left", entry.problem)
                     progress.add_lost(entry.lost)
                     self._ledger.outcomes.record_lost(entry.path, entry.lost)
                 elif entry.kind != "d":
