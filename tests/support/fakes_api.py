@@ -121,7 +121,9 @@ class FakeApi:
         return 200, {"status": "ok", "stage": "local", "version": "0.1.0", "wire": 1, "sign_in": sign_in}
 
     def list_agents(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
-        return 200, views.AgentsView(agents=tuple(self.agents))
+        beginning, limit = query.get("search", ""), int(query.get("limit", 50))
+        found = [agent for agent in self.agents if agent.agent_id.startswith(beginning)]
+        return 200, views.AgentsView(agents=tuple(found[:limit]))
 
     def one_agent(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
         found = [agent for agent in self.agents if agent.agent_id == name]
@@ -354,7 +356,7 @@ CRITERIA = {
     "status", "attention", "search", "agent", "source", "destination", "template", "by", "since", "until",
 }  # fmt: skip
 QUERIES = {
-    "/agents": {"limit", "after"},
+    "/agents": {"limit", "after", "search"},
     "/rollouts": {"limit", "after"},
     "/updates": {"limit", "after"},
     "/templates": {"limit", "after"},

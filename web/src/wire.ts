@@ -3626,6 +3626,7 @@ export interface operations {
             query?: {
                 after?: string | null;
                 limit?: number;
+                search?: string;
             };
             header?: never;
             path?: never;
