@@ -334,6 +334,13 @@ LEDGER_DAMAGED = ProblemType(
     retryable=True,
 )
 
+OUTCOME_UNREADABLE = ProblemType(
+    "outcome-unreadable",
+    title="The agent's note about a file is damaged",
+    message="What the agent had noted about it cannot be read.",
+    advice="Check whether the file is at the destination. Have the disk of the agent's host checked.",
+)
+
 LANE_KEY_UNUSABLE = ProblemType(
     "lane-key-unusable",
     title="The agent's lane key cannot be used",

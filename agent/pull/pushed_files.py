@@ -104,7 +104,7 @@ class PushedFiles:
                 if self._stopped.is_set():
                     raise PullStoppedError
                 if entry.problem and entry.problem.code == RESERVED_NAME.code:
-                    self._ledger.outcomes.record([entry], "left", entry.problem.message)
+                    self._ledger.outcomes.record([entry], "left", entry.problem)
                     progress.add_lost(entry.lost)
                     self._ledger.outcomes.record_lost(entry.path, entry.lost)
                 elif entry.kind != "d":

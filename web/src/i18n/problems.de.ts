@@ -58,6 +58,7 @@ const TITLES: Record<ProblemCode, string> = {
   limit: "Grenzwert überschritten",
   "link-in-the-way": "Am Ziel ist ein symbolischer Link, wo ein Verzeichnis sein muss",
   "lane-key-unusable": "Der Schlüssel des Agenten für die Lane ist unbrauchbar",
+  "outcome-unreadable": "Der Vermerk des Agenten über eine Datei ist beschädigt",
   "ledger-damaged": "Die Aufzeichnung des Agenten über diese Etappe ist beschädigt",
   "link-loop": "Ein symbolischer Link führt im Kreis",
   "link-without-file": "Die Datei zu diesem Hardlink fehlt",
@@ -413,6 +414,10 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
   "lane-key-unusable": [
     "Dieser Agent kann anderen Agenten weder Dateien senden noch welche von ihnen holen. Meldung: {reason}",
     "Diesen Agenten neu starten: Er erstellt ein neues Zertifikat für die Lane. Die Platte dieses Servers prüfen lassen.",
+  ],
+  "outcome-unreadable": [
+    "Was der Agent darüber festgehalten hatte, ist nicht mehr lesbar.",
+    "Prüfen, ob die Datei am Ziel ist. Die Platte des Servers dieses Agenten prüfen lassen.",
   ],
   "ledger-damaged": [
     "{ledger}, worin der Agent festhält, was übertragen ist, ist nicht mehr lesbar. Meldung: {reason}",
