@@ -7,7 +7,7 @@ from agent.pull.mover import Credentials, HostResources, Mover
 from agent.pull.pull import Pull
 from agent.pull.source import Source, local_source
 from events.commands import DirectRoute, LocalRoute, Move, RemoteRoute, S3Route
-from events.locations import AgentLocation
+from events.locations import AgentLocation, S3Location
 
 
 def mover_for(
@@ -24,6 +24,10 @@ def mover_for(
     The lane's client and rclone's modules are imported when the first such hop arrives: an idle agent uses
     little memory. Without this agent's `lane` no source can dial it.
     """
+    if isinstance(move.route, S3Route) and isinstance(move.destination, S3Location):
+        from agent.s3.push import S3Push
+
+        return S3Push(host, credentials)
     if not isinstance(move.destination, AgentLocation):
         from agent.rclone.push import rclone_push
 

@@ -7,6 +7,8 @@ It answers what the agent, rclone and s5cmd ask, as AWS documents it. It does no
 import asyncio
 import hashlib
 import threading
+import zlib
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +16,8 @@ from email.utils import format_datetime
 from typing import NamedTuple, Self
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+from awscrt import checksums
 
 from tests.support.s3_front import S3Error
 
@@ -41,7 +45,17 @@ class StoredObject:
 
     @property
     def etag(self) -> str:
-        return self.headers.get("etag") or f'"{hashlib.md5(self.data, usedforsecurity=False).hexdigest()}"'
+        return self.headers.get("etag") or f'"{_md5(self.data)}"'
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A multipart upload that is neither complete nor aborted."""
+
+    key: str
+    initiator: str
+    headers: Mapping[str, str]
+    parts: dict[int, bytes] = field(default_factory=dict)
 
 
 Answer = Callable[[Request], S3Error | bytes | None]
@@ -51,15 +65,23 @@ Answer = Callable[[Request], S3Error | bytes | None]
 class S3Server:
     """One bucket, served on a free port of loopback until `close`."""
 
-    def __init__(self, bucket: str = "media", delay_s: float = 0.0, port: int = 0) -> None:
-        self.bucket, self.delay_s = bucket, delay_s
+    def __init__(
+        self, bucket: str = "media", delay_s: float = 0.0, port: int = 0, page_keys: int = PAGE_KEYS
+    ) -> None:
+        self.bucket, self.delay_s, self.page_keys = bucket, delay_s, page_keys
         self.objects: dict[str, StoredObject] = {}
-        self.uploads: dict[str, dict[int, bytes]] = {}
+        self.uploads: dict[str, Upload] = {}
+        self.initiator = ""
+        """Who begins uploads: the ARN that a listing of them shows."""
+        self._upload_count = 0
         self.answer: Answer = lambda _: None
         self.requests: list[Request] = []
         """Without bodies."""
         self.connections = 0
         self.bytes_received = 0
+        """Of complete requests' bodies."""
+        self.bytes_arrived = 0
+        """Whatever has come through the connections, also of requests that were cut off."""
         self.is_waiting = False
         """Whether a request has arrived that is not answered yet."""
         self._transports: set[asyncio.Transport] = set()
@@ -81,12 +103,27 @@ class S3Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
+    @property
+    def connection_count(self) -> int:
+        """Return how many connections are open."""
+        return len(self._transports)
+
     def close(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._shut_down(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
-        self._server.close()
-        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
+
+    async def _shut_down(self) -> None:
+        for listener in self._server.sockets:
+            self._loop.remove_reader(listener.fileno())
+        accepting = asyncio.all_tasks() - {asyncio.current_task()}  # asyncio drops them if it closes first
+        await asyncio.gather(*accepting, return_exceptions=True)
+        self._server.close()
+        while self._transports:
+            for transport in self._transports:
+                transport.abort()
+            await asyncio.sleep(0)
 
     def close_connections(self) -> None:
         """Close all connections, as S3 does with those that are idle for long."""
@@ -122,45 +159,84 @@ class S3Server:
             return _error(S3Error(404, missing, "It does not exist."), request.method)
 
     def _respond(self, request: Request) -> list[bytes | memoryview]:
+        if request.method in {"PUT", "POST"} and (refusal := self._refusal(request)):
+            return _error(refusal, request.method)
+        if {"uploads", "uploadId"} & request.query.keys():
+            return self._answer_about_upload(request)
         match request.method:
             case "GET" if not request.key:
                 return self._list(request.query)
             case "GET" | "HEAD":
                 return self._object(request)
-            case "PUT" if "uploadId" in request.query:
-                self.uploads[request.query["uploadId"]][int(request.query["partNumber"])] = request.body
-                etag = f'"{hashlib.md5(request.body, usedforsecurity=False).hexdigest()}"'
-                return _answer(200, {"etag": etag})
             case "PUT":
-                stored = self._store(request, request.body)
+                stored = self._store(request.key, request.headers, request.body)
                 return _answer(200, {"etag": stored.etag})
-            case "POST" if "uploads" in request.query:
-                upload_id = f"upload-{len(self.uploads)}"
-                self.uploads[upload_id] = {}
-                return _answer(
-                    200, {}, _xml("InitiateMultipartUploadResult", f"<UploadId>{upload_id}</UploadId>")
-                )
-            case "POST" if "uploadId" in request.query:
-                parts = self.uploads.pop(request.query["uploadId"])
-                stored = self._store(request, b"".join(parts[number] for number in sorted(parts)))
-                etag = f"<ETag>{escape(stored.etag)}</ETag>"
-                return _answer(200, {}, _xml("CompleteMultipartUploadResult", etag))
-            case "DELETE" if "uploadId" in request.query:
-                del self.uploads[request.query["uploadId"]]
-                return _answer(204, {})
             case "DELETE":
                 self.objects.pop(request.key, None)
                 return _answer(204, {})
         return _error(S3Error(405, "MethodNotAllowed"), request.method)
 
-    def _store(self, request: Request, data: bytes) -> StoredObject:
+    def _answer_about_upload(self, request: Request) -> list[bytes | memoryview]:
+        upload_id = request.query.get("uploadId", "")
+        match request.method:
+            case "GET":
+                return self._list_uploads(request.query)
+            case "PUT":
+                self.uploads[upload_id].parts[int(request.query["partNumber"])] = request.body
+                return _answer(200, {"etag": f'"{_md5(request.body)}"'})
+            case "DELETE":
+                del self.uploads[upload_id]
+                return _answer(204, {})
+            case _ if upload_id:
+                upload = self.uploads.pop(upload_id)
+                parts = [upload.parts[number] for number in sorted(upload.parts)]
+                joint = _md5(b"".join(bytes.fromhex(_md5(part)) for part in parts))
+                etag = {"etag": f'"{joint}-{len(parts)}"'}
+                stored = self._store(request.key, upload.headers, b"".join(parts), etag)
+                body = f"<ETag>{escape(stored.etag)}</ETag>"
+                return _answer(200, {}, _xml("CompleteMultipartUploadResult", body))
+        self._upload_count += 1
+        self.uploads[f"upload-{self._upload_count}"] = Upload(request.key, self.initiator, request.headers)
+        begun = f"<UploadId>upload-{self._upload_count}</UploadId>"
+        return _answer(200, {}, _xml("InitiateMultipartUploadResult", begun))
+
+    def _refusal(self, request: Request) -> S3Error | None:
+        """Return why S3 refuses to write: the bytes are not those announced, or the object exists."""
+        if request.headers.get("if-none-match") == "*" and request.key in self.objects:
+            return S3Error(412, "PreconditionFailed", "At least one of the pre-conditions did not hold")
+        if "uploads" in request.query:
+            return None
+        data = request.body
+        if request.method == "POST":  # the parts make the object
+            parts = self.uploads[request.query["uploadId"]].parts
+            data = b"".join(parts[number] for number in sorted(parts))
+        for name, compute in _CHECKSUMS.items():
+            announced = request.headers.get(f"x-amz-checksum-{name}")
+            if announced and announced != b64encode(compute(data)).decode():
+                return S3Error(400, "BadDigest", f"The {name} you specified did not match what we received.")
+        return None
+
+    def _store(
+        self, key: str, sent: Mapping[str, str], data: bytes, headers: Mapping[str, str] | None = None
+    ) -> StoredObject:
         kept = {
             name: value
-            for name, value in request.headers.items()
-            if name.startswith(("x-amz-meta-", "x-amz-checksum-")) and name != "x-amz-checksum-mode"
+            for name, value in sent.items()
+            if name.startswith(("x-amz-meta-", "x-amz-checksum-", "x-amz-storage-class", "x-amz-tagging"))
+            and name != "x-amz-checksum-mode"
         }
-        stored = self.objects[request.key] = StoredObject(data, kept)
+        stored = self.objects[key] = StoredObject(data, {**kept, **(headers or {})})
         return stored
+
+    def _list_uploads(self, query: Mapping[str, str]) -> list[bytes | memoryview]:
+        found = "".join(
+            f"<Upload><Key>{quote(upload.key)}</Key><UploadId>{upload_id}</UploadId>"
+            f"<Initiator><ID>{upload.initiator}</ID></Initiator></Upload>"
+            for upload_id, upload in self.uploads.items()
+            if upload.key.startswith(query.get("prefix", ""))
+        )
+        body = f"<IsTruncated>false</IsTruncated>{found}"
+        return _answer(200, {"content-type": "application/xml"}, _xml("ListMultipartUploadsResult", body))
 
     def _object(self, request: Request) -> list[bytes | memoryview]:
         found = self.objects[request.key]
@@ -185,13 +261,14 @@ class S3Server:
 
     def _list(self, query: Mapping[str, str]) -> list[bytes | memoryview]:
         prefix = query.get("prefix", "").encode()
-        after = query.get("continuation-token", query.get("start-after", "")).encode()
-        limit = int(query.get("max-keys", str(PAGE_KEYS)))
+        token = query.get("continuation-token")
+        after = bytes.fromhex(token) if token else query.get("start-after", "").encode()
+        limit = int(query.get("max-keys", str(self.page_keys)))
         found = [pair for pair in self.sorted_keys() if pair[0].startswith(prefix) and pair[0] > after]
         page, is_truncated = found[:limit], len(found) > limit
         body = [f"<IsTruncated>{str(is_truncated).lower()}</IsTruncated><EncodingType>url</EncodingType>"]
         if is_truncated:
-            body.append(f"<NextContinuationToken>{escape(page[-1][1])}</NextContinuationToken>")
+            body.append(f"<NextContinuationToken>{page[-1][0].hex()}</NextContinuationToken>")
         for _, key in page:
             one = self.objects[key]
             body.append(
@@ -200,6 +277,16 @@ class S3Server:
                 f"<ETag>{escape(one.etag)}</ETag><StorageClass>STANDARD</StorageClass></Contents>"
             )
         return _answer(200, {"content-type": "application/xml"}, _xml("ListBucketResult", "".join(body)))
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+_CHECKSUMS: dict[str, Callable[[bytes], bytes]] = {
+    "crc32": lambda data: zlib.crc32(data).to_bytes(4),
+    "crc64nvme": lambda data: checksums.crc64nvme(data).to_bytes(8),
+}
 
 
 class _Protocol(asyncio.Protocol):
@@ -220,6 +307,7 @@ class _Protocol(asyncio.Protocol):
         self._server._transports.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
+        self._server.bytes_arrived += len(data)
         self._buffer += data
         while self._head or (end := self._buffer.find(b"\r\n\r\n")) >= 0:
             if not self._head:
