@@ -81,6 +81,20 @@ def test_a_transfer_that_is_retried_after_a_month_has_not_waited_for_a_month(
     assert wiring.fleet_metrics().seconds_queued(clock.now) == pytest.approx(180, abs=1)
 
 
+def test_a_hop_that_waits_for_an_agent_in_maintenance_waits_for_a_reason(
+    clock: Any, here: ControlPlane
+) -> None:
+    here.join("server-b")
+    here.join("server-c", online=False)
+    here.post("/transfers", TRANSFER)
+    until = clock.now + timedelta(hours=3)
+    here.call("PUT", "/agents/server-c/drain", {"maintenance": True, "until": until.isoformat()})
+    clock.now += timedelta(hours=2)
+    assert wiring.fleet_metrics().seconds_queued(clock.now) == 0
+    clock.now += timedelta(hours=2)
+    assert wiring.fleet_metrics().seconds_queued(clock.now) > 3600, "the maintenance is over"
+
+
 def test_offers_that_an_agent_leaves_unanswered_count_as_waiting(world: ControlPlaneFixture) -> None:
     from lambdas.transfers.fleet_metrics import FleetMetrics
 
