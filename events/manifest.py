@@ -3,7 +3,7 @@
 import base64
 from typing import Literal
 
-from events.base import Bytes, DisplayText, HopId, Instant, Message
+from events.base import Bytes, DisplayText, HopId, Instant, Message, Problem
 from events.progress import Loss
 
 Outcome = Literal["sent", "unchanged", "left", "removed", "failed", "unfinished"]
@@ -32,7 +32,7 @@ class ManifestLine(Message):
     """xxh3-128, hex, of a file's bytes or a link's target; for files beyond 32 MiB, of the digests of their
     ranges of 32 MiB. None if nothing was transferred."""
     outcome: Outcome
-    reason: DisplayText | None = None
+    problem: Problem | None = None
     """Why the transfer of this file failed, or why the entry was left out."""
     lost: tuple[Loss, ...] = ()
     """What of it was not kept."""

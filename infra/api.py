@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from aws_cdk import Aws, Duration, Stack
+from aws_cdk import Aws, Duration, Size, Stack
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -69,6 +69,7 @@ class Api(Construct):
             ),
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             endpoint_export_name=None,
+            min_compression_size=Size.kibibytes(1),
             cloud_watch_role=False,
         )
         self._integration = _integration(self, function)

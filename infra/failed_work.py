@@ -72,13 +72,13 @@ class FailedWork:
         match body:
             case {"requestPayload": dict(event), "requestContext": {"functionArn": str(arn)}}:
                 call = Call(self._function(arn), event)
-                return Work(_told(call), _function_error(body), lambda: iter([call]))
+                return Work(_described(call), _function_error(body), lambda: iter([call]))
             case {"DDBStreamBatchInfo": dict(batch), "requestContext": {"functionArn": str(arn)}}:
                 return self._of_stream(self._function(arn), batch, _function_error(body))
             case {"ruleName": str(rule), "topic": str(topic), "base64OriginalPayload": str(text)}:
                 payload = json.loads(base64.b64decode(text))
                 call = self._of_rule(rule, topic, payload, letter)
-                return Work(_told(call), _rule_error(body), lambda: iter([call]))
+                return Work(_described(call), _rule_error(body), lambda: iter([call]))
             case {
                 "detail-type": "Object Created",
                 "detail": {"bucket": dict(bucket), "object": dict(written)},
@@ -144,7 +144,7 @@ def _not_understood(letter: Letter, why: str) -> Work:
     return Work(f"message {letter.message_id}: {letter.body[:120]}", f"not understood: {why}", calls)
 
 
-def _told(call: Call) -> str:
+def _described(call: Call) -> str:
     """Return what an event tells, in a few words."""
     match call.event:
         case {"thing": str(thing), "report": {"kind": str(kind)}}:

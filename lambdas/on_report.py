@@ -11,7 +11,7 @@ from events.base import AgentId, Message
 from events.reports import Browsed, Heartbeat, Hello, Refused, Report
 from lambdas import adapters, wiring
 from lambdas.domain.errors import NotFoundError
-from lambdas.telemetry import count, entry, logger
+from lambdas.telemetry import count, entry, logger, trace
 
 MAX_TIME_MS = 253_402_300_799_999
 """The end of the year 9999, in milliseconds since 1970."""
@@ -93,4 +93,5 @@ def _apply(message: AgentReport) -> None:
         case Refused():
             wiring.report_handler().record_refusal(agent_id, report)
         case _:
+            trace(report.transfer_id, report.hop_id)
             wiring.report_handler().apply(agent_id, report)

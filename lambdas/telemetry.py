@@ -74,6 +74,14 @@ def entry(handler: Handler) -> Handler:
     return counted
 
 
+def trace(transfer_id: str, hop_id: str | None = None) -> None:
+    """Name this transfer, and hop, in each further log line of the invocation.
+
+    The ids lead from the request through the commands to the reports: agents log them, too.
+    """
+    logger.append_keys(transfer_id=transfer_id, hop_id=hop_id)
+
+
 def count(name: str, value: int = 1) -> None:
     """Add to a metric of this name, in the namespace Crosshaul."""
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)

@@ -31,7 +31,7 @@ class Failures:
         """Count a file as failed. Its first problem is kept: further ones are consequences."""
         if self._is_known(entry):
             return
-        self._ledger.outcomes.record([entry], "failed", problem.message)
+        self._ledger.outcomes.record([entry], "failed", problem)
         if self._dry_run:
             self._dry_run.failed(entry, problem)
         with self._lock:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from agent.files.listing import FileEntry
 from agent.pull.ledger_database import LedgerDatabase, path_key
+from events.base import Problem
 from events.progress import Loss
 
 Outcome = Literal["left", "removed", "failed"]
@@ -26,13 +27,14 @@ class FileOutcome:
     digest: bytes | None
     """The digest of a file or the target of a link."""
     outcome: str
-    reason: str | None
+    problem: str | None
+    """Why it failed or was left out: a `Problem` as JSON, in the ledger's column `reason`."""
     at: float | None
     lost: str | None = None
     """What of it was not kept, separated by spaces."""
 
 
-_REASON = "(SELECT reason FROM fates o WHERE o.path = t.path)"
+_PROBLEM = "(SELECT reason FROM fates o WHERE o.path = t.path)"
 _LOST = "(SELECT kinds FROM lost o WHERE o.path = t.path)"
 _IS_COMPLETE = "EXISTS (SELECT 1 FROM files f WHERE f.path = t.path AND f.digest IS NOT NULL)"
 _IS_IN = "EXISTS (SELECT 1 FROM {} o WHERE o.path = t.path)".format
@@ -42,13 +44,13 @@ _IS_IN_ANOTHER = (
     " OR EXISTS (SELECT 1 FROM folders o WHERE o.path = t.path AND o.made))"
 )
 _QUERIES = (
-    f"SELECT path, 'f', size, digest, 'sent', {_REASON}, at, {_LOST} FROM files t"
+    f"SELECT path, 'f', size, digest, 'sent', {_PROBLEM}, at, {_LOST} FROM files t"
     f" WHERE digest IS NOT NULL AND {_HAS_NOT_FAILED} AND path > ?",
-    f"SELECT path, 'l', 0, target, 'sent', {_REASON}, NULL, {_LOST} FROM links t"
+    f"SELECT path, 'l', 0, target, 'sent', {_PROBLEM}, NULL, {_LOST} FROM links t"
     f" WHERE {_HAS_NOT_FAILED} AND path > ?",
-    f"SELECT path, 'd', 0, NULL, 'sent', {_REASON}, NULL, {_LOST} FROM folders t"
+    f"SELECT path, 'd', 0, NULL, 'sent', {_PROBLEM}, NULL, {_LOST} FROM folders t"
     f" WHERE made AND {_HAS_NOT_FAILED} AND path > ?",
-    f"SELECT path, ifnull(kind, 'f'), size, NULL, 'unchanged', {_REASON}, at, {_LOST} FROM unchanged t"
+    f"SELECT path, ifnull(kind, 'f'), size, NULL, 'unchanged', {_PROBLEM}, at, {_LOST} FROM unchanged t"
     f" WHERE NOT {_IS_COMPLETE} AND {_HAS_NOT_FAILED} AND path > ?",
     f"SELECT path, CASE WHEN {_IS_IN('folders')} THEN 'd' ELSE kind END, size,"
     f" (SELECT digest FROM files o WHERE o.path = t.path), outcome, reason, at, {_LOST} FROM fates t"
@@ -59,7 +61,7 @@ _QUERIES = (
     f" WHERE digest IS NULL AND NOT {_IS_IN('fates')} AND NOT {_IS_IN('unchanged')} AND path > ?",
     "SELECT path, 'f', size, NULL, 'unfinished', NULL, NULL FROM names t WHERE"
     f" NOT {_IS_IN('files')} AND NOT {_IS_IN('fates')} AND NOT {_IS_IN('unchanged')} AND path > ?",
-    f"SELECT path, 'd', 0, NULL, 'unchanged', {_REASON}, NULL, {_LOST} FROM folders t"
+    f"SELECT path, 'd', 0, NULL, 'unchanged', {_PROBLEM}, NULL, {_LOST} FROM folders t"
     f" WHERE NOT made AND {_IS_IN('lost')} AND NOT {_IS_IN('fates')} AND path > ?",
 )
 """Queries for `LedgerDatabase.paged`; together they return each path once.
@@ -98,11 +100,12 @@ class FileOutcomes:
         ]
         self._database.execute_many("INSERT OR REPLACE INTO unchanged VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
-    def record(self, entries: Iterable[FileEntry], outcome: Outcome, reason: str | None = None) -> None:
+    def record(self, entries: Iterable[FileEntry], outcome: Outcome, problem: Problem | None = None) -> None:
         """Record entries that were not transferred, and why."""
         now = time.time()
+        why = problem.model_dump_json(exclude_defaults=True) if problem else None
         rows = [
-            (path_key(one.path), _OTHER if one.kind == "!" else one.kind, one.size, outcome, reason, now)
+            (path_key(one.path), _OTHER if one.kind == "!" else one.kind, one.size, outcome, why, now)
             for one in entries
         ]
         self._database.execute_many("INSERT OR REPLACE INTO fates VALUES (?, ?, ?, ?, ?, ?)", rows)

@@ -24,9 +24,11 @@ from pydantic import ValidationError
 from agent.backoff import Backoff
 from agent.errors import display_path
 from agent.files.digests import digest_of
+from agent.problems import OUTCOME_UNREADABLE
 from agent.pull.file_outcomes import FileOutcome
 from agent.pull.ledger import Ledger
 from agent.quarantine import Quarantine, is_damage
+from events.base import Problem
 from events.manifest import ManifestLine
 
 log = logging.getLogger(__name__)
@@ -253,7 +255,7 @@ _UNREADABLE = {
     "kind": "other",
     "size": 0,
     "outcome": "unfinished",
-    "reason": "What the agent had noted about it cannot be read.",
+    "problem": OUTCOME_UNREADABLE.problem(),
 }
 
 
@@ -267,7 +269,7 @@ def _outcome_fields(file: FileOutcome) -> dict[str, object]:
         "size": max(file.size, 0),
         "digest": _digest(file),
         "outcome": file.outcome,
-        "reason": file.reason,
+        "problem": None if file.problem is None else Problem.model_validate_json(file.problem),
         "lost": tuple(dict.fromkeys((file.lost or "").split())),
     }
 

@@ -67,7 +67,7 @@ class Planner:
         try:
             match entry.kind:
                 case "!" if entry.problem and entry.problem.code == RESERVED_NAME.code:
-                    self._ledger.outcomes.record([entry], "left", entry.problem.message)
+                    self._ledger.outcomes.record([entry], "left", entry.problem)
                 case "!":
                     self._failures.add_problem(entry.problem or self._unreadable(entry), entry)
                 case "d":

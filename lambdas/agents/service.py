@@ -139,9 +139,9 @@ class AgentService:
         """Return an agent as the API shows it; raises AgentUnknownError."""
         return agent_view(self._store.get(agent_id), self._clock())
 
-    def list_agents(self, limit: int, after: str | None) -> AgentsView:
-        """Return one page, sorted by name, of at most `limit` agents; raises CursorError."""
-        agents, following = self._store.list_agents(limit, parse_cursor(AgentId, after))
+    def list_agents(self, limit: int, after: str | None, beginning: str = "") -> AgentsView:
+        """Return one page of the agents whose names begin so, sorted by name; raises CursorError."""
+        agents, following = self._store.list_agents(limit, parse_cursor(AgentId, after), beginning)
         now, views, size = self._clock(), list[AgentView](), 0
         for agent in agents:
             view = agent_view(agent, now)

@@ -26,7 +26,7 @@ from events.views import (
 from lambdas import adapters, wiring
 from lambdas.agents.directory_browser import location_of
 from lambdas.api.calls import Call
-from lambdas.api.queries import PageQuery
+from lambdas.api.queries import AgentQuery
 from lambdas.api.routing import RouteGroup
 from lambdas.audit.recorder import AuditEvent, Record
 from lambdas.domain.authorization import (
@@ -76,9 +76,9 @@ def register(call: Call, body: RegisterRequest) -> RegisteredView:
 
 
 @agents.get("/agents", action=READ)
-def list_agents(query: PageQuery) -> AgentsView:
+def list_agents(query: AgentQuery) -> AgentsView:
     """List agents, sorted by name."""
-    return wiring.agent_service().list_agents(query.limit, query.after)
+    return wiring.agent_service().list_agents(query.limit, query.after, query.search)
 
 
 @agents.get("/agents/{agent_id}", action=READ)

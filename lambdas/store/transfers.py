@@ -78,6 +78,18 @@ class TransferStore:
         except HopRow.DoesNotExist:
             return None
 
+    def hop_and_next(self, transfer_id: str, number: int) -> tuple[Hop, Hop | None]:
+        """Return a hop, and the hop that follows it in a chain, if any; the other hops are not read.
+
+        Raises:
+            TransferUnknownError: the hop does not exist.
+        """
+        parts = HopRow.part.between(hop_part(number), hop_part(number + 1))
+        found = [mapping.hop_of(row) for row in HopRow.query(transfer_id, parts, consistent_read=True)]
+        if not found or found[0].number != number:
+            raise TransferUnknownError(transfer_id)
+        return found[0], next((hop for hop in found if hop.after == number), None)
+
     def timeline(
         self, transfer_id: str, cursor: str | None = None, limit: int = TIMELINE_PAGE_SIZE
     ) -> tuple[tuple[TimelineEntry, ...], str | None]:

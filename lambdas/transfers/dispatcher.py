@@ -4,6 +4,7 @@ If anything fails in between, or a message is lost, the offer's lease expires an
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -42,6 +43,8 @@ class DispatchSettings:
     relay_bucket: str | None = None
     loopback_lanes: bool = False
     """Whether agents may dial each other on loopback: only where all run on one host."""
+    threads: int = 8
+    """Hops of a fan-out that are offered at the same time: each waits for DynamoDB, KMS and IoT Core."""
 
 
 class Dispatcher:
@@ -64,11 +67,19 @@ class Dispatcher:
         self._clock = clock
 
     def offer_ready(self, transfer: Transfer) -> None:
-        """Offer every hop whose time has come and whose agents are online."""
+        """Offer every hop whose time has come and whose agents are online.
+
+        Hops of a fan-out are offered in parallel. In a chain, an offer may let the next hop begin.
+        """
         find = cache(self._agents.get)
-        for hop in transfer.hops:
-            if offered(hop, self._clock()) is not hop:
+        due = [hop for hop in transfer.hops if offered(hop, self._clock()) is not hop]
+        if transfer.shape == "chain" or len(due) < 2:
+            for hop in due:
                 transfer = self._dispatch(transfer, hop, find)
+            return
+        with ThreadPoolExecutor(self._settings.threads) as threads:
+            for _ in threads.map(lambda hop: self._dispatch(transfer, hop, find), due):
+                pass
 
     def _dispatch(self, transfer: Transfer, hop: Hop, find: Callable[[AgentId], Agent]) -> Transfer:
         try:

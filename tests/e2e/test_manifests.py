@@ -75,7 +75,7 @@ def test_a_file_that_failed_is_named_with_the_reason(fleet: Fleet) -> None:
     lines = manifest(fleet, transfer)
     assert lines[b"good"].outcome == "sent"
     assert lines[b"in the way"].outcome == "failed"
-    assert "in the way" in str(lines[b"in the way"].reason)
+    assert "in the way" in str(lines[b"in the way"].problem)
 
 
 def test_from_and_to_s3_it_is_there_as_well(fleet: Fleet) -> None:

@@ -362,4 +362,8 @@ def _failures(url: str) -> dict[bytes, str | None]:
     with http.client(url) as client:
         content = gzip.decompress(client.get(url).content)
     lines = map(ManifestLine.model_validate_json, content.splitlines())
-    return {line.decoded_path: line.reason for line in lines if line.outcome in NOT_ARRIVED}
+    return {
+        line.decoded_path: line.problem and line.problem.message
+        for line in lines
+        if line.outcome in NOT_ARRIVED
+    }

@@ -74,6 +74,8 @@ class FakeApi:
         self.updates = [sample(updates.UpdateDetails)]
         self.entries = [sample(views.ListingView)]
         self.objects = [sample(views.BucketListingView)]
+        self.older_entries: list[views.TimelineEntry] = []
+        """Entries of a timeline before those of the transfer's view, oldest first."""
         self.stories: dict[str, list[views.TransferView]] = {}
         """Views of a transfer by id, one per request; the last one is repeated."""
         self.first_page_is_empty = False
@@ -119,7 +121,9 @@ class FakeApi:
         return 200, {"status": "ok", "stage": "local", "version": "0.1.0", "wire": 1, "sign_in": sign_in}
 
     def list_agents(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
-        return 200, views.AgentsView(agents=tuple(self.agents))
+        beginning, limit = query.get("search", ""), int(query.get("limit", 50))
+        found = [agent for agent in self.agents if agent.agent_id.startswith(beginning)]
+        return 200, views.AgentsView(agents=tuple(found[:limit]))
 
     def one_agent(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
         found = [agent for agent in self.agents if agent.agent_id == name]
@@ -213,6 +217,12 @@ class FakeApi:
 
     def one_transfer(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
         return (200, self._look(name)) if name in self.stories else (404, problem(404, f"no transfer {name}"))
+
+    def timeline(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        """Return what is older than a cursor: the number of older entries."""
+        older = self.older_entries[: int(query["after"])]
+        following = str(len(older) - 2) if older[2:] else None
+        return 200, views.TimelineView(entries=tuple(older[-2:]), next=following)
 
     def manifest(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
         hops = [sample(views.HopManifest, hop_id=hop, url=url) for hop, url in self.manifests.items()]
@@ -321,6 +331,7 @@ ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("GET", "/transfers/count", FakeApi.count_transfers),
     ("GET", f"/transfers/{_ONE}", FakeApi.one_transfer),
     ("GET", f"/transfers/{_ONE}/manifest", FakeApi.manifest),
+    ("GET", f"/transfers/{_ONE}/timeline", FakeApi.timeline),
     ("POST", f"/transfers/{_ONE}/(cancel|pause|resume|retry|acknowledgment|approval|decline)", FakeApi.steer),
     ("GET", "/live", FakeApi.live),
     ("POST", "/live/watches", FakeApi.watch),
@@ -345,7 +356,7 @@ CRITERIA = {
     "status", "attention", "search", "agent", "source", "destination", "template", "by", "since", "until",
 }  # fmt: skip
 QUERIES = {
-    "/agents": {"limit", "after"},
+    "/agents": {"limit", "after", "search"},
     "/rollouts": {"limit", "after"},
     "/updates": {"limit", "after"},
     "/templates": {"limit", "after"},
@@ -386,7 +397,8 @@ class _ApiHandler(BaseHTTPRequestHandler):
             refusal = self.fake.problems.pop(0)
             return refusal.status, refusal
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        known = QUERIES.get(parts.path, {"limit", "after"} if "/chain/" in parts.path else set())
+        paged = "/chain/" in parts.path or parts.path.endswith("/timeline")
+        known = QUERIES.get(parts.path, {"limit", "after"} if paged else set())
         unknown = set(query) - known
         if unknown and self.command == "GET":
             return 400, problem(400, f"{parts.path} takes no {unknown}")

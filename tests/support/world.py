@@ -64,7 +64,7 @@ class ControlPlaneFixture:
             self.writer,
             self.agents,
             self.fleet,
-            DispatchSettings(lambda _: REGION, None, "relay"),
+            DispatchSettings(lambda _: REGION, None, "relay", threads=1),  # commands in a known order
             allow_all,
             self.clock,
         )

@@ -3604,6 +3604,7 @@ export interface operations {
             query?: {
                 after?: string | null;
                 limit?: number;
+                search?: string;
             };
             header?: never;
             path?: never;

@@ -3,22 +3,35 @@ import { Blob as NodeBlob } from "node:buffer";
 import { gzipSync } from "node:zlib";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { act, configure, fireEvent, render, screen, waitFor } from "@testing-library/react";
-import { expect, it, vi } from "vitest";
+import { beforeEach, expect, it, vi } from "vitest";
 import { AppContext, type AppContextValue } from "../src/appContext";
+import { setLanguage } from "../src/i18n";
 import { FilesPanel } from "../src/pages/transfer/FilesPanel";
-import type { Manifest } from "../src/types";
+import type { Manifest, Problem } from "../src/types";
 import { hop, transfer as sample } from "./samples";
 
 // A loaded machine may take seconds for what an idle one does at once.
 vi.setConfig({ testTimeout: 120_000 });
 configure({ asyncUtilTimeout: 60_000 });
 
+beforeEach(() => setLanguage("en"));
+
 function stored(...lines: object[]): Blob {
   const text = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
   return new NodeBlob([gzipSync(text)]) as unknown as Blob;
 }
 
-function file(path: string, outcome: string, reason: string | null = null) {
+const UNREADABLE: Problem = {
+  code: "outcome-unreadable",
+  message: "What the agent had noted about it cannot be read.",
+  advice: "Have the disk checked.",
+  path: null,
+  retryable: false,
+  wording: "outcome-unreadable",
+  parameters: {},
+};
+
+function file(path: string, outcome: string, problem: Problem | null = null) {
   const { hop_id } = hop();
   return {
     hop_id,
@@ -27,7 +40,7 @@ function file(path: string, outcome: string, reason: string | null = null) {
     size: 5,
     digest: null,
     outcome,
-    reason,
+    problem,
     lost: [],
     at: "2026-11-30T07:00:00Z",
   };
@@ -59,7 +72,7 @@ async function open(content: Blob | null): Promise<void> {
     );
   });
   expect(screen.queryByText("File")).toBeNull(); // nothing is loaded before somebody asks for it
-  fireEvent.click(screen.getByRole("button", { name: /^Files/ }));
+  fireEvent.click(screen.getByRole("button", { name: /^(Files|Dateien)/ }));
 }
 
 /** Return the paths in the table, from top to bottom. */
@@ -69,13 +82,21 @@ function paths(): string[] {
 
 it("shows the file that did not arrive first, with the reason, and finds another by its name", async () => {
   const many = Array.from({ length: 30 }, (_, number) => file(`raw/take${number}.mov`, "sent"));
-  await open(stored(...many, file("raw/late.mov", "failed", "it changed while it was read")));
+  await open(stored(...many, file("raw/late.mov", "failed", UNREADABLE)));
   await waitFor(() => expect(paths()[0]).toBe("raw/late.mov"));
   expect(paths()).toHaveLength(20);
-  screen.getByText("it changed while it was read");
+  screen.getByText(/^What the agent had noted/);
   fireEvent.change(screen.getByPlaceholderText("Find files by path"), { target: { value: "TAKE29" } });
   await waitFor(() => expect(paths()).toEqual(["raw/take29.mov"]));
   expect(screen.getAllByText("1 match")).not.toHaveLength(0); // shown, and announced
+});
+
+it("says in German alone why a file did not arrive", async () => {
+  await setLanguage("de");
+  await open(stored(file("raw/late.mov", "failed", UNREADABLE)));
+  await waitFor(() => expect(paths()).toEqual(["raw/late.mov"]));
+  screen.getByText(/^Was der Agent darüber festgehalten hatte/);
+  expect(document.querySelector("[lang=en]")).toBeNull();
 });
 
 it("says that a manifest is damaged", async () => {

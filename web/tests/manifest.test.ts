@@ -13,6 +13,16 @@ import {
 
 const EVERYTHING: Criteria = { path: "", outcome: null };
 
+const CHANGED = {
+  code: "source-changed",
+  message: "it changed, twice",
+  advice: "",
+  path: null,
+  retryable: true,
+  wording: "",
+  parameters: {},
+};
+
 function line(path: string, changes: Partial<ManifestLine> = {}): ManifestLine {
   return {
     hop_id: "00000000000000000001-0",
@@ -21,7 +31,7 @@ function line(path: string, changes: Partial<ManifestLine> = {}): ManifestLine {
     size: 5,
     digest: "ab",
     outcome: "sent",
-    reason: null,
+    problem: null,
     lost: [],
     at: "2026-11-30T07:00:00Z",
     ...changes,
@@ -37,7 +47,7 @@ function packedText(text: string): Blob {
   return new NodeBlob([gzipSync(text)]) as unknown as Blob;
 }
 
-const lost = line("b/late.mov", { outcome: "failed", digest: null, reason: "it changed, twice" });
+const lost = line("b/late.mov", { outcome: "failed", digest: null, problem: CHANGED });
 
 describe("the files of a transfer", () => {
   it("are listed with those that did not arrive first, wherever they are", async () => {

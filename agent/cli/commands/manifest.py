@@ -208,8 +208,10 @@ def _csv_lines(lines: Iterable[bytes]) -> Iterator[bytes]:
         yield row.getvalue().encode()
         row.seek(0)
         row.truncate()
-        about = {**(entry := _manifest_line(line).model_dump(mode="json")), "lost": " ".join(entry["lost"])}
-        table.writerow([csv_cell(about[name]) for name in _CSV_COLUMNS])
+        entry = _manifest_line(line)
+        reason = entry.problem and entry.problem.message
+        cells = entry.model_dump(mode="json") | {"reason": reason, "lost": " ".join(entry.lost)}
+        table.writerow([csv_cell(cells[name]) for name in _CSV_COLUMNS])
     yield row.getvalue().encode()
 
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from agent.cli.errors import Exit
 from agent.cli.text import escaped_json
+from events.base import Problem
 from events.manifest import ManifestLine
 from tests.support.fakes_api import TRANSFER, FakeApi, sample
 from tests.unit.cli.conftest import Run
@@ -69,7 +70,14 @@ def sent(path: str) -> ManifestLine:
 
 
 def failed(path: str) -> ManifestLine:
-    return sample(ManifestLine, path=path, raw=None, outcome="failed", digest=None, reason="it changed")
+    return sample(
+        ManifestLine,
+        path=path,
+        raw=None,
+        outcome="failed",
+        digest=None,
+        problem=Problem(code="source-changed", message="it changed"),
+    )
 
 
 def test_it_is_printed_line_by_line(bucket: Bucket, run: Run) -> None:
@@ -81,7 +89,7 @@ def test_it_is_printed_line_by_line(bucket: Bucket, run: Run) -> None:
 def test_only_what_did_not_arrive(bucket: Bucket, run: Run) -> None:
     bucket.put(sent("a"), failed("b"))
     [line] = run("manifest", TRANSFER, "--failed").out.splitlines()
-    assert json.loads(line)["reason"] == "it changed"
+    assert json.loads(line)["problem"]["message"] == "it changed"
 
 
 def test_what_did_not_arrive_is_opened_in_a_spreadsheet_in_which_no_name_is_a_formula(

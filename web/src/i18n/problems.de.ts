@@ -58,6 +58,7 @@ const TITLES: Record<ProblemCode, string> = {
   limit: "Grenzwert überschritten",
   "link-in-the-way": "Am Ziel ist ein symbolischer Link, wo ein Verzeichnis sein muss",
   "lane-key-unusable": "Der Schlüssel des Agenten für die Lane ist unbrauchbar",
+  "outcome-unreadable": "Der Vermerk des Agenten über eine Datei ist beschädigt",
   "ledger-damaged": "Die Aufzeichnung des Agenten über diese Etappe ist beschädigt",
   "link-loop": "Ein symbolischer Link führt im Kreis",
   "link-without-file": "Die Datei zu diesem Hardlink fehlt",
@@ -66,7 +67,7 @@ const TITLES: Record<ProblemCode, string> = {
   "mounted-twice": "Ein Verzeichnis ist am Ziel unter zwei Pfaden eingehängt",
   "name-collision": "Zwei Namen sind am Ziel derselbe",
   "name-too-long": "Ein Name ist für das Dateisystem zu lang",
-  "name-not-utf8": "Der Name ist kein gültiges UTF-8, und rclone würde einen anderen verwenden",
+  "name-not-utf8": "Der Name ist kein gültiges UTF-8",
   "no-ranges": "Der Server unterstützt keine Teilabrufe dieser Datei",
   "no-such-method": "Methode nicht erlaubt",
   "no-such-route": "Diesen Pfad gibt es in der API nicht",
@@ -414,6 +415,10 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
     "Dieser Agent kann anderen Agenten weder Dateien senden noch welche von ihnen holen. Meldung: {reason}",
     "Diesen Agenten neu starten: Er erstellt ein neues Zertifikat für die Lane. Die Platte dieses Servers prüfen lassen.",
   ],
+  "outcome-unreadable": [
+    "Was der Agent darüber festgehalten hatte, ist nicht mehr lesbar.",
+    "Prüfen, ob die Datei am Ziel ist. Die Platte des Servers dieses Agenten prüfen lassen.",
+  ],
   "ledger-damaged": [
     "{ledger}, worin der Agent festhält, was übertragen ist, ist nicht mehr lesbar. Meldung: {reason}",
     "Der nächste Versuch vergleicht mit den Dateien am Ziel. Die Platte dieses Servers prüfen lassen.",
@@ -741,6 +746,14 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
   "s3-failed": [
     "Ein Zugriff auf {path} in S3 ist fehlgeschlagen. Meldung: {reason}",
     "Es wird automatisch erneut versucht. Wiederholt es sich: im Log des Agenten nachsehen.",
+  ],
+  "s3-name-not-utf8": [
+    "Der Name {path} enthält Bytes, die kein UTF-8 sind; S3 nimmt ihn nicht an.",
+    "Die Datei umbenennen, etwa mit convmv.",
+  ],
+  "s3-name-too-long": [
+    "{path} würde ein Objekt mit einem Schlüssel von mehr als 1.024 Bytes; S3 nimmt es nicht an.",
+    "Den Namen kürzen oder unter ein kürzeres Präfix übertragen.",
   ],
   "s3-object-denied": [
     "S3 gibt diesem Agenten {path} nicht: Es existiert nicht mehr, oder eine Richtlinie verbietet es.",

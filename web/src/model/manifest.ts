@@ -3,7 +3,7 @@
  * write them: they are unpacked piece by piece, and only what is shown is kept.
  */
 import { csvRow } from "../format/csv";
-import type { Losses } from "../types";
+import type { Losses, Problem } from "../types";
 
 export const OUTCOMES = ["failed", "unfinished", "sent", "unchanged", "left", "removed"] as const;
 export type Outcome = (typeof OUTCOMES)[number];
@@ -17,7 +17,8 @@ export interface ManifestLine {
   size: number;
   digest: string | null;
   outcome: Outcome;
-  reason: string | null;
+  /** Why it failed or was left out. */
+  problem: Problem | null;
   lost: readonly (keyof Losses)[];
   at: string;
 }
@@ -92,14 +93,15 @@ export async function linesAsCsv(packed: readonly Blob[], criteria: Criteria): P
   // Blobs may be kept on disk, so that only one piece is in memory.
   const pieces = [new Blob([csvRow(COLUMNS)])];
   for await (const lines of piecesOf(packed)) {
-    const rows = lines.filter(meets).map((line) => csvRow(COLUMNS.map((name) => cellOf(line[name]))));
+    const rows = lines.filter(meets).map(csvLine);
     if (rows.length > 0) pieces.push(new Blob(rows));
   }
   return new Blob(pieces, { type: "text/csv" });
 }
 
-function cellOf(value: ManifestLine[keyof ManifestLine]): unknown {
-  return Array.isArray(value) ? value.join(" ") : value;
+function csvLine({ problem, lost, ...line }: ManifestLine): string {
+  const cells = { ...line, reason: problem?.message, lost: lost.join(" ") };
+  return csvRow(COLUMNS.map((name) => cells[name]));
 }
 
 function matcher({ path, outcome }: Criteria): (line: ManifestLine) => boolean {
@@ -165,10 +167,23 @@ function isLine(value: unknown): value is ManifestLine {
   const line = value as Record<string, unknown>;
   return (
     ["hop_id", "path", "kind", "at"].every((name) => typeof line[name] === "string") &&
-    ["digest", "reason"].every((name) => line[name] === null || typeof line[name] === "string") &&
+    (line.digest === null || typeof line.digest === "string") &&
+    (line.problem === null || isProblem(line.problem)) &&
     typeof line.size === "number" &&
     KNOWN.has(line.outcome) &&
     Array.isArray(line.lost) &&
     line.lost.every((one) => typeof one === "string")
+  );
+}
+
+function isProblem(value: unknown): value is Problem {
+  if (typeof value !== "object" || value === null) return false;
+  const { code, message, advice, path, wording, parameters } = value as Record<string, unknown>;
+  return (
+    [code, message, advice, wording].every((one) => typeof one === "string") &&
+    (path === null || typeof path === "string") &&
+    typeof parameters === "object" &&
+    parameters !== null &&
+    Object.values(parameters).every((one) => typeof one === "string")
   );
 }

@@ -21,5 +21,5 @@ def test_a_file_that_fails_twice_is_one_failure_with_its_first_reason(tmp_path: 
         assert failures.total == 2
         assert "2 of 5 files failed" in error.problem.message
         assert [one.path for one in error.failures] == ["/a/raw", "/a/raw/ep1.mov"]
-        reasons = {one.path: one.reason for one in ledger.outcomes if one.outcome == "failed"}
+        reasons = {one.path: one.problem for one in ledger.outcomes if one.outcome == "failed"}
         assert "accessible" in (reasons["raw"] or "")

@@ -118,5 +118,5 @@ async def test_page_command_and_manifest_name_the_same_failures(hosts, monkeypat
     assert len(paths) == len(set(paths))
     failed = [line for line in lines if _has_failed(line.model_dump_json().encode())]
     assert error.failures_total == len(failed) > 0
-    assert sorted(line.reason or "" for line in failed) == on_page
+    assert sorted(line.problem.message for line in failed if line.problem) == on_page
     assert [line.outcome for line in lines if line.path == "good"] == ["sent"]

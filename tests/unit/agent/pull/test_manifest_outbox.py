@@ -16,11 +16,14 @@ from agent.backoff import Backoff
 from agent.cloud.manifest_upload import ManifestApi
 from agent.files.digests import MIB, RANGE_BYTES, read_digest
 from agent.files.listing import FileEntry
+from agent.problems import OUTCOME_UNREADABLE, PERMISSION_DENIED
 from agent.pull import ledger, manifest_outbox
 from agent.pull.manifest_outbox import ManifestOutbox, ManifestRefusedError, ManifestUploader
 from events.manifest import ManifestLine
 from tests.support.hosts import TRANSFER, Hosts
 from tests.support.waiting import HANG_TIMEOUT_S, until
+
+WHY = PERMISSION_DENIED.problem(path="/data/b")
 
 HOP = f"{TRANSFER}-0"
 ELSEWHERE = b"caf\xe9.mov"
@@ -83,7 +86,7 @@ class TestContent:
             "caf\\xe9.mov": "f",
         }
         for line in lines.values():
-            assert (line.outcome, line.reason) == ("sent", None)
+            assert (line.outcome, line.problem) == ("sent", None)
             if line.kind == "f":
                 assert line.digest == digest(hosts.archive / os.fsdecode(line.decoded_path))
 
@@ -127,7 +130,7 @@ class TestContent:
         lines = manifest_lines(hosts.manifests)
         assert lines["good"].outcome == "sent"
         assert lines["in the way"].outcome == "failed"
-        assert "in the way" in (lines["in the way"].reason or "")
+        assert "in the way" in str(lines["in the way"].problem)
 
     async def test_retry_replaces_the_manifest(self, hosts):
         (hosts.data / "good").write_bytes(b"good")
@@ -160,29 +163,29 @@ class TestContent:
         await hosts.fails(hosts.order("/data/", "/archive/", symlinks="follow"))
         lines = manifest_lines(hosts.manifests)
         assert lines["good"].outcome == "sent"
-        assert lines["round/again"].reason
+        assert lines["round/again"].problem
         odd = {"pipe", "dangling", "socket"}
         assert {path for path, line in lines.items() if line.kind == "other"} == odd
         assert {lines[path].outcome for path in odd} == {"failed"}
-        assert all(lines[path].reason for path in odd)
+        assert all(lines[path].problem for path in odd)
 
     def test_kinds_of_older_agents_are_translated(self, tmp_path):
         path = tmp_path / f"{HOP}.1.db"
         book = ledger.Ledger(path)
-        book._db.execute("INSERT INTO fates VALUES (CAST('pipe' AS BLOB), '!', -1, 'failed', 'a FIFO', 1e12)")
-        book.outcomes.record([FileEntry("f", "b", 3)], "failed", "why")
+        book._db.execute("INSERT INTO fates VALUES (CAST('pipe' AS BLOB), '!', -1, 'failed', NULL, 1e12)")
+        book.outcomes.record([FileEntry("f", "b", 3)], "failed", WHY)
         book.close()
         with (tmp_path / "read").open("w+b") as file:
             manifest_outbox.write(path, file)
             file.seek(0)
             found = read(file)
-        assert (found["pipe"].kind, found["pipe"].size, found["pipe"].reason) == ("other", 0, "a FIFO")
-        assert found["b"].reason == "why"
+        assert (found["pipe"].kind, found["pipe"].size, found["pipe"].outcome) == ("other", 0, "failed")
+        assert found["b"].problem == WHY
 
     def test_unreadable_row_does_not_affect_the_others(self, tmp_path):
         path = tmp_path / f"{HOP}.1.db"
         book = ledger.Ledger(path)
-        book.outcomes.record([FileEntry("f", "b", 3)], "failed", "why")
+        book.outcomes.record([FileEntry("f", "b", 3)], "failed", WHY)
         book._db.execute("INSERT INTO fates VALUES (CAST('c' AS BLOB), 'f', 'many', 'eaten', 7, 'then')")
         book.close()
         with (tmp_path / "read").open("w+b") as file:
@@ -190,7 +193,8 @@ class TestContent:
             file.seek(0)
             found = read(file)
         assert (found["c"].outcome, found["c"].kind) == ("unfinished", "other")
-        assert found["b"].reason == "why"
+        assert found["c"].problem == OUTCOME_UNREADABLE.problem()
+        assert found["b"].problem == WHY
 
     async def test_dry_run_has_no_manifest(self, hosts):
         (hosts.data / "a").touch()

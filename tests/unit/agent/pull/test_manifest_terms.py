@@ -34,7 +34,7 @@ ENTRIES = st.builds(
     owner=st.none(),
     sparse=st.just(False),
 )
-REASONS = st.none() | PATHS.map(lambda path: Problem(code="x", message=path).message)
+PROBLEMS = st.none() | PATHS.map(lambda path: Problem(code="x", message=path, parameters={"path": path}))
 
 
 def manifest_lines(ledger: Ledger, ended: float = 0) -> list[ManifestLine]:
@@ -45,9 +45,9 @@ def manifest_lines(ledger: Ledger, ended: float = 0) -> list[ManifestLine]:
 MANY = st.lists(ENTRIES, max_size=6, unique_by=lambda entry: entry.path)
 
 
-@given(MANY, MANY, REASONS, st.floats(allow_nan=True))
+@given(MANY, MANY, PROBLEMS, st.floats(allow_nan=True))
 @settings(deadline=None, max_examples=60)
-def test_every_ledger_entry_has_a_manifest_line(moved, odd, reason, ended):
+def test_every_ledger_entry_has_a_manifest_line(moved, odd, problem, ended):
     moved = [entry for entry in moved if _has_bytes(entry)]
     with TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder, "h.db"))
@@ -60,7 +60,7 @@ def test_every_ledger_entry_has_a_manifest_line(moved, odd, reason, ended):
             ledger.outcomes.record_unchanged(moved[::3])
             ledger.complete_all((entry, bytes(16)) for entry in moved[::2])
             ledger.add_listed(entry.path for entry in odd)
-            ledger.outcomes.record(odd, "failed", reason)
+            ledger.outcomes.record(odd, "failed", problem)
             names = [line.decoded_path for line in manifest_lines(ledger, ended)]
         finally:
             ledger.close()
@@ -104,6 +104,6 @@ def test_every_file_system_error_is_a_valid_reason(tmp_path):
     for number in range(1, 134):
         path = os.fsdecode(b"\xff%d" % number)
         problem = problem_of(OSError(number, os.strerror(number)), path)
-        ledger.outcomes.record([FileEntry("!", path, problem=problem)], "failed", problem.message)
+        ledger.outcomes.record([FileEntry("!", path, problem=problem)], "failed", problem)
     assert {(line.kind, line.outcome) for line in manifest_lines(ledger)} == {("other", "failed")}
     ledger.close()

@@ -79,8 +79,8 @@ async def test_everything_that_is_not_kept_is_counted_and_named(hosts, way):
     }
     left_out = found[".crosshaul-notes"]
     assert (left_out.outcome, left_out.kind) == ("left", "other")
-    assert left_out.reason
-    assert "/data/.crosshaul-notes" in left_out.reason
+    assert left_out.problem
+    assert "/data/.crosshaul-notes" in left_out.problem.message
 
 
 @ways

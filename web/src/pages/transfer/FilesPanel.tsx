@@ -12,7 +12,7 @@ import { useState } from "react";
 import { useAppContext } from "../../appContext";
 import { download } from "../../components/download";
 import { ProblemAlert } from "../../components/ProblemAlert";
-import { Name, ReportedText } from "../../components/text";
+import { Name, ProblemText } from "../../components/text";
 import { noticeFrom } from "../../format/problems";
 import { bytes, count } from "../../format/sizes";
 import { t } from "../../i18n";
@@ -185,12 +185,12 @@ function hopNumber(hopId: string): string {
 }
 
 /** Why it did not arrive, and what of it was not kept. */
-function Reason({ line: { reason, lost } }: { line: ManifestLine }) {
+function Reason({ line: { problem, lost } }: { line: ManifestLine }) {
   const names: Record<string, string> = t().amounts.lossNames;
   const kept = lost.map((loss) => names[loss] ?? loss).join(", ");
   return (
     <>
-      {reason && <ReportedText lang="en">{reason}</ReportedText>}
+      {problem && <ProblemText problem={problem} />}
       {kept && <div>{t().amounts.notKept(kept)}</div>}
     </>
   );
