@@ -229,6 +229,19 @@ class TestEndedHops:
         assert values["SecondsMoving"] == [pytest.approx(60, abs=0.1)]
         assert (values["BytesArrived"], values["FilesArrived"]) == ([9], [1])
 
+    def test_each_hop_of_a_fan_out_counts_once_though_others_still_run(
+        self, world: ControlPlaneFixture, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        transfer_id = world.request("a:/data/", "b:/archive/", "c:/archive/", "d:/archive/")
+        world.stream()
+        for number, kind in enumerate((Succeeded, Failed, Succeeded)):
+            world.report(Started, world.hop(transfer_id, number))
+            world.report(kind, world.hop(transfer_id, number), seq=2)
+            log = self.log_of(world, capsys)
+            ends = [dict(one.dimensions)["outcome"] for one in data_in(log) if one.name == "HopsEnded"]
+            assert ends == ["failed" if kind is Failed else "succeeded"]
+            assert len(values_in(log)["SecondsMoving"]) == 1
+
     def test_a_cancellation_ends_all_hops_and_counts_each_once(
         self, world: ControlPlaneFixture, capsys: pytest.CaptureFixture[str]
     ) -> None:
