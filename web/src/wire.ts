@@ -2804,7 +2804,7 @@ export interface components {
              * Warnings
              * @default []
              */
-            warnings: string[];
+            warnings: components["schemas"]["Problem"][];
         };
         /**
          * TimelineEntry
