@@ -7,7 +7,7 @@ from agent.pull.mover import Credentials, HostResources, Mover
 from agent.pull.pull import Pull
 from agent.pull.source import Source, local_source
 from events.commands import DirectRoute, LocalRoute, Move, RemoteRoute, S3Route
-from events.locations import AgentLocation
+from events.locations import AgentLocation, S3Location
 
 
 def mover_for(
@@ -24,6 +24,10 @@ def mover_for(
     The lane's client and rclone's modules are imported when the first such hop arrives: an idle agent uses
     little memory. Without this agent's `lane` no source can dial it.
     """
+    if isinstance(move.route, S3Route) and isinstance(move.destination, S3Location):
+        from agent.s3.push import S3Push
+
+        return S3Push(host, credentials)
     if not isinstance(move.destination, AgentLocation):
         from agent.rclone.push import rclone_push
 
@@ -35,7 +39,11 @@ def mover_for(
                 from agent.lane.source import lane_source
 
                 return lane_source(move, move.route, identities, credentials, lane)
-            case S3Route() | RemoteRoute():
+            case S3Route():
+                from agent.s3.source import s3_source
+
+                return s3_source(move, host, credentials)
+            case RemoteRoute():
                 from agent.rclone.source import rclone_source
 
                 return rclone_source(move, host, credentials)

@@ -176,6 +176,12 @@ NAME_TOO_LONG = ProblemType(
     message="{path} has a name that is too long for the file system.",
     advice="Shorten the name.",
 )
+S3_NAME_TOO_LONG = replace(
+    NAME_TOO_LONG,
+    wording="s3-name-too-long",
+    message="{path} would be an object with a key of more than 1,024 bytes, which S3 does not take.",
+    advice="Shorten the name, or transfer to a shorter prefix.",
+)
 FILE_TOO_LARGE = ProblemType(
     "file-too-large",
     title="The file is too large",
@@ -659,6 +665,11 @@ NAME_NOT_UTF8 = ProblemType(
     title="The name is not valid UTF-8",
     message="The name {path} has bytes that are not UTF-8, and rclone would use another name.",
     advice="Rename it, for example with convmv.",
+)
+S3_NAME_NOT_UTF8 = replace(
+    NAME_NOT_UTF8,
+    wording="s3-name-not-utf8",
+    message="The name {path} has bytes that are not UTF-8, which S3 does not take.",
 )
 LEFT_OUT = ProblemType(
     "left-out",

@@ -21,6 +21,7 @@ from agent.heartbeats import HeartbeatPace
 from agent.hops.attempt import AttemptIntervals, Movers
 from agent.hops.commands import CommandHandlers, Commands, Lane
 from agent.hops.journal import Journal
+from agent.hops.live_watches import LiveWatches
 from agent.hops.manager import DiscardHop, HopManager, Spawn
 from agent.hops.report_outbox import ReportOutbox, now
 from agent.identity.api_address import ApiAddress
@@ -105,7 +106,8 @@ class Service:
         """When a Hello is to be sent over this connection, by the loop's clock."""
         self._announcing = asyncio.Lock()
         topics = Topics(deps.registration.stage)
-        self._outbox = ReportOutbox(deps.journal, deps.link, topics, deps.registration.thing)
+        self._watches = LiveWatches()
+        self._outbox = ReportOutbox(deps.journal, deps.link, topics, deps.registration.thing, self._watches)
 
     def use_config(self, config: Config) -> None:
         """Report these roots and remotes from now on."""
@@ -207,6 +209,7 @@ class Service:
             deps.lane,
             CommandHandlers(
                 browse=deps.browse,
+                watch=self._watches.watch,
                 rotate=deps.rotation.request,
                 trust=deps.command_keys.replace,
                 relocate=deps.api_address.request,

@@ -23,6 +23,9 @@ from events.locations import AbsolutePath, BucketName, Find, Location, ObjectPre
 from events.options import Options, OrderedOptions
 from events.releases import SignedRelease
 
+WatchSeconds = Annotated[int, Field(ge=0, le=300)]
+"""Seconds from now. Short: a console that is still open asks again."""
+
 
 class Peer(Message):
     """The agent at the other end of a lane."""
@@ -110,6 +113,8 @@ class Move(HopCommand):
     previous_hop: HopId | None = None
     """The upstream hop that is still delivering the source: each file is moved once it is complete. None: the
     source is complete."""
+    watch_s: WatchSeconds = 0
+    """Seconds for which someone still watches the transfer; see `Watch`."""
 
 
 class Serve(HopCommand):
@@ -154,6 +159,18 @@ class Cancel(HopCommand):
     """Stop a hop and delete partial files; complete files stay."""
 
     kind: Literal["cancel"] = "cancel"
+
+
+class Watch(Message):
+    """Publish live progress of this transfer's hops for some seconds, since someone watches it.
+
+    Without it, an agent reports checkpoints only. A lost one costs a watcher the live progress until the
+    console asks again.
+    """
+
+    kind: Literal["watch"] = "watch"
+    transfer_id: TransferId
+    seconds: WatchSeconds
 
 
 class Browse(Message):
@@ -226,7 +243,18 @@ class Retire(Message):
 
 
 Command = Annotated[
-    Move | Serve | Release | Pause | Cancel | Browse | Rotate | UpdateAgent | Trust | Relocate | Retire,
+    Move
+    | Serve
+    | Release
+    | Pause
+    | Cancel
+    | Watch
+    | Browse
+    | Rotate
+    | UpdateAgent
+    | Trust
+    | Relocate
+    | Retire,
     Field(discriminator="kind"),
 ]
 

@@ -11,9 +11,11 @@ from events.base import (
     Bytes,
     Fingerprint,
     HopId,
+    Instant,
     LaneAddresses,
     LaneCertificate,
     Request,
+    TransferId,
     Why,
     display_text,
 )
@@ -116,6 +118,16 @@ class AgentChange(Request):
     endpoints: LaneAddresses | None = None
 
 
+class DrainRequest(Request):
+    """Drain an agent: it finishes what it does and gets nothing new."""
+
+    until: Instant | None = None
+    """When it gets new hops again by itself. None: when a person says so."""
+    maintenance: bool = False
+    """Whether it may go away without an event that it went silent."""
+    why: Why | None = None
+
+
 class BrowseRequest(Request):
     """List a directory of an agent or of one of its remotes."""
 
@@ -214,3 +226,13 @@ class TemplateRequest(Request):
             if not str(destination).endswith("/"):
                 raise input_error("template-destination", destination=display_text(str(destination)))
         return self
+
+
+MAX_WATCHED = 20
+"""Transfers that one page may watch: as many as a page of the list has."""
+
+
+class WatchRequest(Request):
+    """Have agents publish live progress of these transfers for a while; ask again every 30 s."""
+
+    transfers: Annotated[tuple[TransferId, ...], Field(min_length=1, max_length=MAX_WATCHED)]

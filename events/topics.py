@@ -90,7 +90,10 @@ class Topics:
         return f"{_jobs(thing)}/{job_id}/update"
 
     def live(self, thing: ThingName, transfer_id: TransferId, hop_id: HopId) -> str:
-        """Return the topic of a hop's live progress: agent → consoles, QoS 0, at most once a second."""
+        """Return the topic of a hop's live progress: agent → consoles, QoS 0.
+
+        At most once a second, and only while someone watches the transfer.
+        """
         return f"{self._agent(thing)}/live/{transfer_id}/{hop_id}"
 
     def live_of_transfer(self, transfer_id: TransferId) -> str:

@@ -104,6 +104,18 @@ class RenewalView(Message):
     api_key: str
 
 
+class Drain(Message):
+    """An agent's drain: since when it gets no new hops, by whose decision, and until when."""
+
+    by: Actor
+    at: Instant
+    until: Instant | None = None
+    """None: until a person ends it."""
+    maintenance: bool = False
+    """Whether the agent may go away without an event that it went silent."""
+    why: DisplayText | None = None
+
+
 class AgentView(Message):
     """An agent, as it last reported."""
 
@@ -138,6 +150,8 @@ class AgentView(Message):
     which case it must be registered again. None: an older agent does not report it."""
     problems: tuple[Problem, ...] = ()
     """Problems of the agent itself, though it works."""
+    drain: Drain | None = None
+    """None: the agent gets new hops."""
 
 
 class AgentsView(Message):

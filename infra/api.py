@@ -4,9 +4,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from aws_cdk import Aws, Duration, Stack
+from aws_cdk import Aws, Duration, Size, Stack
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cognito as cognito
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -19,6 +20,7 @@ from infra.stage import Stage
 from infra.suppressions import suppress_finding
 from lambdas.api.app import OPEN_ROUTES, app
 from lambdas.domain import problems
+from lambdas.telemetry import NAMESPACE
 
 STAGE = "v1"
 BURST_REQUESTS, REQUESTS_PER_SECOND = 200, 100
@@ -46,6 +48,8 @@ class Api(Construct):
         people: cognito.UserPool,
     ) -> None:
         super().__init__(scope, name)
+        self.refusals: cloudwatch.Metric | None = None
+        """Requests that were refused for their number; None: no log shows them."""
         self.rest = apigateway.RestApi(
             self,
             "Rest",
@@ -65,6 +69,7 @@ class Api(Construct):
             ),
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             endpoint_export_name=None,
+            min_compression_size=Size.kibibytes(1),
             cloud_watch_role=False,
         )
         self._integration = _integration(self, function)
@@ -121,6 +126,7 @@ class Api(Construct):
             "refusal": "$context.error.responseType",
             "milliseconds": "$context.responseLatency",
         }
+        self.refusals = _count_refusals(log, stage)
         return {
             "access_log_destination": apigateway.LogGroupLogDestination(log),
             "access_log_format": apigateway.AccessLogFormat.custom(json.dumps(fields)),
@@ -177,6 +183,20 @@ class Api(Construct):
             resource_arn=self.rest.deployment_stage.stage_arn,
             web_acl_arn=firewall.attr_arn,
         )
+
+
+def _count_refusals(log: logs.LogGroup, stage: Stage) -> cloudwatch.Metric:
+    """Count what API Gateway refuses with 429, which it has no metric for."""
+    refused = logs.MetricFilter(
+        log,
+        "Refused",
+        log_group=log,
+        filter_pattern=logs.FilterPattern.string_value("$.status", "=", "429"),
+        metric_namespace=NAMESPACE,
+        metric_name=f"RequestsRefused-{stage.name}",  # a filter has no dimensions but fields of the log
+        metric_value="1",
+    )
+    return refused.metric(statistic="Sum", period=Duration.minutes(5))
 
 
 def _integration(scope: Construct, function: lambda_.Function) -> apigateway.Integration:

@@ -94,10 +94,12 @@ class IotRules(Construct):
         self._to_failures.add_to_policy(
             iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[failures.queue_arn])
         )
-        self._rule("Reports", topics.reports_rule, topics.reports_sql, on_report)
-        self._rule("Presence", topics.presence_rule, topics.presence_sql, on_presence)
+        self.by_name = {
+            "Reports": self._rule("Reports", topics.reports_rule, topics.reports_sql, on_report),
+            "Presence": self._rule("Presence", topics.presence_rule, topics.presence_sql, on_presence),
+        }
 
-    def _rule(self, name: str, rule_name: str, sql: str, function: lambda_.Function) -> None:
+    def _rule(self, name: str, rule_name: str, sql: str, function: lambda_.Function) -> iot.CfnTopicRule:
         rule = iot.CfnTopicRule(
             self,
             name,
@@ -116,6 +118,7 @@ class IotRules(Construct):
             source_arn=rule.attr_arn,
             source_account=Stack.of(self).account,
         )
+        return rule
 
     def _dead_letter_queue(self) -> iot.CfnTopicRule.ActionProperty:
         return iot.CfnTopicRule.ActionProperty(

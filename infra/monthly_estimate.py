@@ -4,11 +4,15 @@ Transfers, storage and taxes are left out: they depend on the company. Prices ar
 without a free tier; other regions cost up to a third more. https://aws.amazon.com/pricing/
 """
 
-from infra.plans import PLANS
 from infra.settings import StageSettings
 
-KEY, ALARM = 1.00, 0.10
-"""US dollars a month for a KMS key, and for a CloudWatch alarm."""
+KEY, ALARM, METRIC = 1.00, 0.10, 0.30
+"""US dollars a month for a KMS key, for a metric that an alarm of CloudWatch reads, and for one that the
+functions write."""
+ALARM_METRICS = 47
+"""Metrics that the alarms of a stage read."""
+OWN_METRICS = 6
+"""Metrics that the functions write each minute. Others are billed for the hours in which they are written."""
 FIREWALL = 6.00
 """US dollars a month for a web ACL of AWS WAF with one rule."""
 MESSAGE, RULE, CONNECTED_MINUTE = 1.00e-6, 0.30e-6, 0.08e-6
@@ -29,8 +33,9 @@ REPORT_SECONDS, REPORT_GIGABYTES = 0.1, 0.5
 
 def dollars(settings: StageSettings, agents: int) -> float:
     """Return US dollars a month without transfers and storage."""
-    keys, alarms = 3 + (settings.command_key > 1), len(PLANS) + 4
-    fixed = keys * KEY + alarms * ALARM + (FIREWALL if settings.requests_per_address else 0)
+    keys = 3 + (settings.command_key > 1)
+    fixed = keys * KEY + ALARM_METRICS * ALARM + OWN_METRICS * METRIC
+    fixed += FIREWALL if settings.requests_per_address else 0
     every_minute = MINUTES * (INVOCATION + 1.0 * 0.5 * GIGABYTE_SECOND + 10 * READ)
     return fixed + every_minute + agents * _agent()
 

@@ -170,6 +170,7 @@ PLANS: dict[str, Plan] = {
         retry_attempts=0,  # the next minute makes up for it; a pile would take hours to work off
         max_event_age_s=60,
         reserved=1,  # one minute's work at a time
+        megabytes=1769,  # one processor: after an outage it checks thousands of hops within the minute
     ),
     "OnAudit": Plan("lambdas.on_audit.handler", 60, {"audit_table": "query put-links"}),
 }

@@ -181,6 +181,7 @@ def _stage_name(text: str) -> str:
 
 
 Days = Annotated[StrictInt, Field(ge=1, le=3650)]
+Percent = Annotated[StrictInt, Field(ge=1, le=100)]
 
 
 class _Table(BaseModel):
@@ -246,6 +247,14 @@ class StageSettings(_Table):
     """Number of the key that signs commands; agents know the next."""
     alarm_email: Annotated[str, AfterValidator(_email)] | None = None
     """Recipient of alarms."""
+    alarm_absent_percent: Percent = 20
+    """Share of agents, in percent, that may be away."""
+    alarm_queued_minutes: Annotated[StrictInt, Field(ge=5, le=10_080)] = 60
+    """Minutes for which a hop may be queued."""
+    alarm_free_percent: Percent = 5
+    """Free room that a writable root needs, in percent of its disk."""
+    monthly_budget: Annotated[StrictInt, Field(ge=1, le=10_000_000)] | None = None
+    """US dollars that the stage may cost in a month. None: nobody is told."""
     concurrency: Annotated[StrictInt, AfterValidator(_concurrency)] | None = None
     """The account's quota of concurrent Lambda executions. None: none are reserved."""
     mqtt_port: Literal[443, 8883] = 8883
@@ -393,7 +402,18 @@ def _parsed(key: str, value: Any, in_file: StageSettings) -> Any:
 
 
 _SWITCHES = {"accessLog"}
-_NUMBERS = {"manifestDays", "mqttPort", "rotateAfterDays", "commandKey", "concurrency", "requestsPerAddress"}
+_NUMBERS = {
+    "manifestDays",
+    "mqttPort",
+    "rotateAfterDays",
+    "commandKey",
+    "concurrency",
+    "requestsPerAddress",
+    "alarmAbsentPercent",
+    "alarmQueuedMinutes",
+    "alarmFreePercent",
+    "monthlyBudget",
+}
 
 
 def _explained(error: ValidationError, file: str, overridden: Iterable[str]) -> str:

@@ -10,13 +10,15 @@ from constructs import Construct
 
 from infra import fleet, reactions
 from infra.access import Access, assumable_roles
+from infra.alarms import Watched
 from infra.api import Api
 from infra.console import Console
 from infra.deployed import parameter_name
 from infra.functions import Functions
+from infra.stack_tables import construct_name
 from infra.stage import Stage
 from infra.state import State, write_outputs
-from infra.store import relay_bucket
+from infra.store import GROWING, relay_bucket
 from infra.watch import Watch
 from lambdas.settings import Settings
 
@@ -81,6 +83,7 @@ class Control(cdk.Stack):
             live_role_arn=live.role_arn,
             zone=stage.settings.zone,
             rotate_after_days=stage.settings.rotate_after_days,
+            free_percent=stage.settings.alarm_free_percent,
             user_pool_id=state.sign_in.pool.user_pool_id,
             sign_in_client_id=state.sign_in.client.user_pool_client_id,
             **stage.endpoints(),
@@ -94,8 +97,8 @@ class Control(cdk.Stack):
         uploads = reactions.Uploads(self, "Uploads", self._buckets, functions["OnObject"])
         reactions.follow(state.tables, functions["OnChange"], self.failures)
         reactions.chain(state.tables, functions["OnAudit"], self.failures)
-        reactions.each_minute(self, functions["OnSchedule"])
-        fleet.IotRules(
+        minute = reactions.each_minute(self, functions["OnSchedule"])
+        iot_rules = fleet.IotRules(
             self,
             "Ears",
             stage,
@@ -103,8 +106,18 @@ class Control(cdk.Stack):
             on_presence=functions["OnPresence"],
             failures=self.failures,
         )
-        dead = {"Failures": self.failures, "Uploads": uploads.dead, "Retries": self.retries.dead}
-        self.watch = Watch(self, "Watch", stage, queues=dead, functions=functions)
+        watched = Watched(
+            stage=stage,
+            queues={"Failures": self.failures, "Uploads": uploads.dead, "Retries": self.retries.dead},
+            functions=functions,
+            tables={construct_name(name): state.tables.by_setting[name] for name in GROWING},
+            rules={"Uploads": uploads.rule, "EachMinute": minute},
+            iot_rules=iot_rules.by_name,
+            rest=self.api.rest,
+            refusals=self.api.refusals,
+            api_certificates={one.name: one.certificate for one in stage.settings.api_domains},
+        )
+        self.watch = Watch(self, "Watch", watched)
 
     def _remember_settings(self) -> None:
         """Write the settings where the next deployment compares its own with them."""

@@ -154,6 +154,11 @@ class Stage:
         """Return whether tables and the user pool are protected against deletion."""
         return self.embedded is None
 
+    @property
+    def metric_math(self) -> bool:
+        """Return whether an alarm may add up metrics; in the embedded cloud it looks at one."""
+        return self.embedded is None
+
     def suppress_embedded_findings(self, app: cdk.App) -> None:
         """Suppress findings about TLS in the embedded cloud, which serves loopback only."""
         if self.embedded:

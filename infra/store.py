@@ -17,6 +17,9 @@ STREAMED = "transfers_table"
 """The table whose stream is the outbox."""
 SHORT_LIVED = {"dedupe_table", "idempotency_table"}
 """Tables that are not worth a recovery: they hold what happened already, so that it happens once."""
+GROWING = ("transfers_table", "agents_table")
+"""Tables whose load grows with agents and transfers, and which DynamoDB would throttle first. Transactions
+that also write the audit count as theirs."""
 AUDIT = "audit_table"
 """The table whose stream feeds the audit chain."""
 

@@ -1,52 +1,34 @@
-"""Alarms for operators: dead-letter queues, failing functions, and a changed audit."""
+"""What tells operators about a stage: alarms, a budget and a dashboard; all messages go to one SNS topic."""
 
-from aws_cdk import Annotations, Duration, Stack
+from aws_cdk import Annotations, Stack
+from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.alarms import ALARMS, BUDGET, Alarm, Series, Watched, description, statistic_of
 from infra.stage import Stage
-from lambdas.telemetry import AUDIT_TAMPERED, NAMESPACE, dimensions
+
+BUDGET_PERCENT = 80
+"""Share of the month's budget at which AWS Budgets tells of it, and again when it expects to exceed it."""
 
 
 class Watch(Construct):
-    """Alarms on dead-letter queues, failing functions and a changed audit, all sent to one SNS topic."""
+    """The alarms of `infra.alarms`, a budget if the stage has one, and the topic that they go to."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        name: str,
-        stage: Stage,
-        *,
-        queues: dict[str, sqs.Queue],
-        functions: dict[str, lambda_.Function],
-    ) -> None:
+    def __init__(self, scope: Construct, name: str, watched: Watched) -> None:
         super().__init__(scope, name)
+        stage = watched.stage
         self.topic = _alarm_topic(self)
         self._subscribe(stage)
-        for queue_name, queue in queues.items():
-            metric = queue.metric_approximate_number_of_messages_visible(period=Duration.minutes(1))
-            self._alarm(f"{queue_name}Queue", metric, f"Messages wait in the dead-letter queue {queue_name}")
-        for function_name, function in functions.items():
-            metric = function.metric_errors(period=Duration.minutes(5))
-            self._alarm(f"{function_name}Errors", metric, f"{function_name} failed")
-        tampering = cloudwatch.Metric(
-            namespace=NAMESPACE,
-            metric_name=AUDIT_TAMPERED,
-            dimensions_map=dimensions(stage.name),
-            statistic="Sum",
-            period=Duration.minutes(1),
-        )
-        self._alarm(
-            AUDIT_TAMPERED,
-            tampering,
-            "The audit was changed: run crosshaul audit verify, and read OnAudit's log",
-        )
+        for alarm in ALARMS:
+            if series := alarm.series(watched):
+                self._add(alarm, series, stage)
+        if stage.settings.monthly_budget:
+            self._budget(stage.name, stage.settings.monthly_budget)
 
     def _subscribe(self, stage: Stage) -> None:
         if stage.settings.alarm_email:
@@ -58,17 +40,79 @@ class Watch(Construct):
                 "subscribe to the topic in the output AlarmTopic.",
             )
 
-    def _alarm(self, name: str, metric: cloudwatch.Metric, description: str) -> None:
-        cloudwatch.Alarm(
+    def _add(self, alarm: Alarm, series: Series, stage: Stage) -> None:
+        """Create one alarm that adds up its series, or one for each where expressions are not supported."""
+        if len(series) == 1:
+            self._alarm(alarm, alarm.name, next(iter(series.values())), stage)
+        elif stage.metric_math:
+            self._alarm(alarm, alarm.name, _joined(series), stage)
+        else:
+            for name, metric in series.items():
+                self._alarm(alarm, f"{alarm.name}-{name}", metric, stage)
+
+    def _alarm(self, alarm: Alarm, name: str, metric: cloudwatch.IMetric, stage: Stage) -> None:
+        comparison = cloudwatch.ComparisonOperator
+        made = cloudwatch.Alarm(
             self,
             name,
             metric=metric,
-            threshold=1,
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-            alarm_description=description,
-        ).add_alarm_action(actions.SnsAction(self.topic))
+            threshold=alarm.threshold(stage),
+            evaluation_periods=alarm.periods,
+            comparison_operator=comparison.LESS_THAN_THRESHOLD
+            if alarm.below
+            else comparison.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            treat_missing_data=alarm.missing,
+            alarm_name=f"crosshaul-{stage.name}-{name}",
+            alarm_description=description(alarm),
+        )
+        made.add_alarm_action(actions.SnsAction(self.topic))
+        made.add_ok_action(actions.SnsAction(self.topic))
+
+    def _budget(self, stage_name: str, dollars: int) -> None:
+        """Have AWS Budgets tell of what the stage costs, by the tag that all its resources have.
+
+        The tag has to be activated once in the account, as a cost allocation tag.
+        """
+        self.topic.add_to_resource_policy(
+            _may_publish(
+                self.topic, "BudgetsOfThisAccount", "budgets", Stack.of(self).account, "arn:*:budgets::*"
+            )
+        )
+        told = budgets.CfnBudget.SubscriberProperty(address=self.topic.topic_arn, subscription_type="SNS")
+        budgets.CfnBudget(
+            self,
+            "Budget",
+            budget=budgets.CfnBudget.BudgetDataProperty(
+                budget_name=f"crosshaul-{stage_name}-{BUDGET}",
+                budget_type="COST",
+                time_unit="MONTHLY",
+                budget_limit=budgets.CfnBudget.SpendProperty(amount=dollars, unit="USD"),
+                cost_filters={"TagKeyValue": [f"user:crosshaul${stage_name}"]},
+            ),
+            notifications_with_subscribers=[
+                budgets.CfnBudget.NotificationWithSubscribersProperty(
+                    notification=budgets.CfnBudget.NotificationProperty(
+                        comparison_operator="GREATER_THAN",
+                        notification_type=kind,
+                        threshold=percent,
+                        threshold_type="PERCENTAGE",
+                    ),
+                    subscribers=[told],
+                )
+                for kind, percent in (("ACTUAL", BUDGET_PERCENT), ("FORECASTED", 100))
+            ],
+        )
+
+
+def _joined(series: Series) -> cloudwatch.MathExpression:
+    """Return one value of all series; those without a value in a period are left out of it."""
+    ids = {f"m{number}": metric for number, metric in enumerate(series.values())}
+    first = next(iter(series.values()))
+    return cloudwatch.MathExpression(
+        expression=f"{statistic_of(series)}([{', '.join(ids)}])",
+        using_metrics=dict(ids),
+        period=first.period,
+    )
 
 
 def _alarm_topic(scope: Construct) -> sns.Topic:
@@ -81,15 +125,17 @@ def _alarm_topic(scope: Construct) -> sns.Topic:
     topic, stack = sns.Topic(scope, "Alarms", enforce_ssl=True), Stack.of(scope)
     alarms = stack.format_arn(service="cloudwatch", resource="alarm:*")
     topic.add_to_resource_policy(
-        iam.PolicyStatement(
-            sid="AlarmsOfThisAccount",
-            principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-            actions=["sns:Publish"],
-            resources=[topic.topic_arn],
-            conditions={
-                "StringEquals": {"aws:SourceAccount": stack.account},
-                "ArnLike": {"aws:SourceArn": alarms},
-            },
-        )
+        _may_publish(topic, "AlarmsOfThisAccount", "cloudwatch", stack.account, alarms)
     )
     return topic
+
+
+def _may_publish(topic: sns.Topic, sid: str, service: str, account: str, sources: str) -> iam.PolicyStatement:
+    """Return the grant that lets a service publish, for resources of this account only."""
+    return iam.PolicyStatement(
+        sid=sid,
+        principals=[iam.ServicePrincipal(f"{service}.amazonaws.com")],
+        actions=["sns:Publish"],
+        resources=[topic.topic_arn],
+        conditions={"StringEquals": {"aws:SourceAccount": account}, "ArnLike": {"aws:SourceArn": sources}},
+    )

@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas import wiring
-from lambdas.telemetry import entry
+from lambdas.telemetry import entry, trace
 
 processor = BatchProcessor(event_type=EventType.DynamoDBStreams)
 
@@ -30,4 +30,6 @@ def handle_record(record: DynamoDBRecord) -> None:
     if record.event_name == DynamoDBRecordEventName.INSERT and change:
         seconds = change.approximate_creation_date_time
         written = None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-        wiring.stream_handler().handle(change.new_image or {}, written)
+        image = change.new_image or {}
+        trace(str(image.get("transfer_id")))
+        wiring.stream_handler().handle(image, written)

@@ -11,7 +11,7 @@ from events.base import AgentId, Message
 from events.reports import Browsed, Heartbeat, Hello, Refused, Report
 from lambdas import adapters, wiring
 from lambdas.domain.errors import NotFoundError
-from lambdas.telemetry import count, entry, logger
+from lambdas.telemetry import count, entry, logger, trace
 
 MAX_TIME_MS = 253_402_300_799_999
 """The end of the year 9999, in milliseconds since 1970."""
@@ -83,6 +83,7 @@ def _apply(message: AgentReport) -> None:
                 wiring.report_handler().reconcile(agent_id, report)
                 wiring.key_rotation().record_hello(agent, message.certificate)
         case Heartbeat():
+            wiring.free_room().check(agent_id, report.roots)
             wiring.api_relocation().record_heartbeat(agent_id, report.api_url)
             key_status = wiring.signing_key_rollover().record_hello(agent_id, report.trusts, report.pinned)
             if wiring.agent_service().heartbeat(agent_id, report, message.received_at, key_status):
@@ -92,4 +93,5 @@ def _apply(message: AgentReport) -> None:
         case Refused():
             wiring.report_handler().record_refusal(agent_id, report)
         case _:
+            trace(report.transfer_id, report.hop_id)
             wiring.report_handler().apply(agent_id, report)

@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas import wiring
 from lambdas.domain.due_retry import DueRetry
-from lambdas.telemetry import entry, logger
+from lambdas.telemetry import entry, logger, trace
 
 processor = BatchProcessor(event_type=EventType.SQS)
 
@@ -24,5 +24,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
 def handle_record(record: SQSRecord) -> None:
     """Check one hop, as the sweep does; raises ValidationError for another message."""
     due = DueRetry.model_validate_json(record.body)
+    trace(due.transfer_id, due.hop_id)
     wiring.lease_sweeper().check(due.transfer_id, due.number)
-    logger.info("retry was due", extra={"hop_id": due.hop_id})
+    logger.info("retry was due")

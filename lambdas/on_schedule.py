@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas import adapters, wiring
-from lambdas.telemetry import count, entry, logger
+from lambdas.telemetry import MINUTES_RUN, count, entry, logger
 
 
 @entry
@@ -17,6 +17,7 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
         ExceptionGroup: The failures of all tasks, raised at the end.
     """
     failures = [failure for name, task in TASKS.items() if (failure := _try(name, task))]
+    count(MINUTES_RUN)
     if failures:
         raise ExceptionGroup("tasks of this minute have failed", failures)
 
@@ -38,5 +39,7 @@ TASKS: dict[str, Callable[[], object]] = {
     "aging keys": lambda: wiring.key_rotation().rotate_aging_keys(adapters.clock()),
     "refusals": lambda: wiring.refusal_summary().write(),
     "updates": lambda: wiring.update_stages().advance_updates(adapters.clock()),
+    "fleet metrics": lambda: wiring.fleet_metrics().measure(),
+    "audit lag": lambda: wiring.audit_lag().measure(),
 }
 """Tasks by name, in the order in which they run."""

@@ -6,7 +6,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 PREFIX = "CROSSHAUL_"
-_NUMBERS = ("mqtt_port", "rotate_after_days", "loopback_lanes")
+_NUMBERS = ("mqtt_port", "rotate_after_days", "loopback_lanes", "free_percent")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +69,8 @@ class Settings:
     mqtt_port: int = 8883
     rotate_after_days: int = 90
     """The age in days at which an agent's keys are rotated."""
+    free_percent: int = 5
+    """Free room of a writable root, in percent of its disk, below which a person is told."""
     mqtt_ca: str = ""
     """The broker's certificate authority, PEM. Empty: the agent uses its system's authorities."""
     s3_endpoint: str = ""

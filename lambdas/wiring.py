@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lambdas.agents.directory_browser import DirectoryBrowser
     from lambdas.agents.enrollment import EnrollmentService
     from lambdas.agents.enrollment_slots import EnrollmentSlots
+    from lambdas.agents.free_room import FreeRoom
     from lambdas.agents.key_rotation import KeyRotation
     from lambdas.agents.removal import AgentRemoval
     from lambdas.agents.rollouts import RolloutService
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from lambdas.agents.update_stages import UpdateStages
     from lambdas.agents.updates import UpdateService
     from lambdas.audit.chain import AuditChain, AuditSealer
+    from lambdas.audit.lag import AuditLag
     from lambdas.audit.query import AuditQuery
     from lambdas.audit.recorder import AuditRecorder
     from lambdas.audit.refusals import RefusalSummary
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
     from lambdas.templates.object_events import ObjectEventHandler
     from lambdas.templates.service import TemplateService
     from lambdas.transfers.dispatcher import Dispatcher
+    from lambdas.transfers.fleet_metrics import FleetMetrics
     from lambdas.transfers.lease_sweeper import LeaseSweeper
+    from lambdas.transfers.live_watches import LiveWatches
     from lambdas.transfers.manifests import Manifests
     from lambdas.transfers.report_handler import ReportHandler
     from lambdas.transfers.s3_credentials import S3CredentialsService
@@ -122,6 +126,21 @@ def lease_sweeper() -> "LeaseSweeper":
         adapters.clock,
         adapters.command_publisher().cut,
     )
+
+
+@cache
+def fleet_metrics() -> "FleetMetrics":
+    """Return what measures agents and waiting transfers, run by the schedule."""
+    from lambdas.transfers.fleet_metrics import FleetMetrics
+
+    return FleetMetrics(adapters.transfer_store(), adapters.agent_store(), adapters.clock)
+
+
+@cache
+def free_room() -> "FreeRoom":
+    from lambdas.agents.free_room import FreeRoom
+
+    return FreeRoom(adapters.settings().free_percent)
 
 
 @cache
@@ -247,6 +266,13 @@ def directory_browser() -> "DirectoryBrowser":
 
 
 @cache
+def live_watches() -> "LiveWatches":
+    from lambdas.transfers.live_watches import LiveWatches
+
+    return LiveWatches(adapters.transfer_store(), adapters.command_publisher(), adapters.clock)
+
+
+@cache
 def s3_credentials() -> "S3CredentialsService":
     from lambdas.transfers.s3_credentials import S3CredentialsService
 
@@ -366,6 +392,13 @@ def audit_chain() -> "AuditChain":
     from lambdas.audit.chain import AuditChain
 
     return AuditChain(adapters.audit_store(), adapters.clock)
+
+
+@cache
+def audit_lag() -> "AuditLag":
+    from lambdas.audit.lag import AuditLag
+
+    return AuditLag(adapters.audit_store(), adapters.clock)
 
 
 @cache

@@ -42,6 +42,10 @@ class ApiClient:
         headers = {"Idempotency-Key": str(uuid.uuid4())}
         return self._call("POST", path, json={} if body is None else body, headers=headers)
 
+    def signal(self, *path: str, body: Any) -> None:
+        """Send a POST once, without retries, for callers that repeat it anyway."""
+        self._call("POST", path, delays=(), json=body)
+
     def put(self, *path: str, body: Any, **query: str | int | None) -> Any:
         params = {name: value for name, value in query.items() if value is not None}
         return self._call("PUT", path, json=body, params=params)

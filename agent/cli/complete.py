@@ -16,7 +16,7 @@ _MAX = 50
 
 def agents(incomplete: str) -> list[str]:
     """Return the names of agents that begin with the text."""
-    return _offered(_agents(), incomplete)
+    return _offered(_agents(incomplete), incomplete)
 
 
 def transfer_ids(incomplete: str) -> list[str]:
@@ -30,7 +30,7 @@ def locations(incomplete: str) -> list[str]:
     typed = f"{before}:{incomplete}" if before else incomplete
     agent, colon, path = typed.partition(":")
     if not colon:
-        return _offered((f"{name}:" for name in _agents()), typed)
+        return _offered((f"{name}:" for name in _agents(typed)), typed)
     found = _offered(_paths(agent, path), typed)
     return [one.removeprefix(f"{before}:") for one in found] if before else found
 
@@ -53,11 +53,11 @@ def _offered(names: Iterator[str], incomplete: str) -> list[str]:
     return found
 
 
-def _agents() -> Iterator[str]:
+def _agents(beginning: str) -> Iterator[str]:
     from agent.cli.api import connected
 
     with connected() as api:
-        for agent in api.glance("agents", limit=200)["agents"]:
+        for agent in api.glance("agents", limit=_MAX, search=beginning)["agents"]:
             yield agent["agent_id"]
 
 

@@ -1,16 +1,17 @@
 """Live messages for `--watch`. If the connection fails at any point, polling alone goes on."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from time import sleep
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 import httpx
 import pydantic
 
 from agent.cli import output
+from agent.cli.timing import Timing
 from agent.cloud.http import ApiProblem
 from agent.errors import HostError
 from events.base import AgentId
@@ -31,11 +32,24 @@ class AgentLive:
     live: Live
 
 
+def _ask_nobody() -> None:
+    pass
+
+
 class LiveFeed:
     """The live messages of one transfer; without a connection it yields none."""
 
-    def __init__(self, link: "LiveLink | None" = None) -> None:
+    def __init__(
+        self,
+        link: "LiveLink | None" = None,
+        request_progress: Callable[[], None] = _ask_nobody,
+        interval_s: float = Timing.watch_interval_s,
+    ) -> None:
+        """`request_progress` is called every `interval_s`: agents publish only while someone watches."""
         self._link = link
+        self._request_progress = request_progress
+        self._interval_s = interval_s
+        self._request_due = 0.0
 
     @property
     def is_connected(self) -> bool:
@@ -46,6 +60,9 @@ class LiveFeed:
         if self._link is None:
             sleep(seconds)
             return None
+        if (now := monotonic()) >= self._request_due:
+            self._request_due = now + self._interval_s
+            self._request_progress()
         try:
             return _read(self._link.messages, seconds)
         except Empty:
@@ -82,7 +99,13 @@ def live_feed(api: "ApiClient", transfer_id: str) -> Iterator[LiveFeed]:
             HostError,  # the environment names a proxy that MQTT cannot use
         ):
             output.note("no live connection; polling every second")
-        yield LiveFeed(link)
+        yield LiveFeed(link, lambda: _request_progress(api, transfer_id), api.timing.watch_interval_s)
+
+
+def _request_progress(api: "ApiClient", transfer_id: str) -> None:
+    """Have agents publish live progress for a while; if that fails, polling alone goes on."""
+    with suppress(ApiProblem, httpx.TransportError):
+        api.signal("live", "watches", body={"transfers": [transfer_id]})
 
 
 def _link(view: LiveView) -> "LiveLink":

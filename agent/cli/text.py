@@ -165,6 +165,17 @@ def read_time(text: str, now: datetime | None = None) -> datetime:
         raise CliError(f"{text!r} is not a time", advice) from None
 
 
+def read_time_ahead(text: str) -> datetime:
+    """Parse a time to come: `2h` (from now), or an ISO date or time (local unless it names a zone).
+
+    Raises:
+        CliError: The text is not a time.
+    """
+    if _SPAN.match(text):
+        return datetime.now(UTC) + read_duration(text)
+    return read_time(text)
+
+
 def utc(moment: datetime) -> str:
     """Format a time as the API writes it: `2026-11-24T08:30:00Z`."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -14,6 +14,8 @@ class Timing:
     """Between polls of a transfer without a live connection."""
     live_poll_interval_s: float = 2.0
     """Between polls of a transfer with a live connection."""
+    watch_interval_s: float = 30.0
+    """Between requests for live progress, which is published for 90 s after each."""
     api_timeout_s: float = 300.0
     """Without an answer from the API before a watch gives up; the transfer itself continues."""
 

@@ -77,12 +77,29 @@ def hop_reasons(hop: HopView, agents: AgentLookup) -> list[str]:
         return []
     if offline := [reason for name in hop.agents for reason in _offline(name, agents)]:
         return offline
+    if hop.state is HopState.QUEUED and (held := [one for name in hop.agents for one in _held(name, agents)]):
+        return held
     if hop.state is not HopState.OFFERED:
         return [f"is retried at {clock(hop.retry_at)}"] if hop.retry_at else []
     carrier = agents.find(hop.agents[-1]) if hop.agents else None
     if carrier is None or not carrier.running:
         return []
     return [f"waits for its turn on {carrier.agent_id}, which has {counted(carrier.running, 'hop')} running"]
+
+
+def drained(agent: AgentView) -> str:
+    """Return who drained an agent and until when: `is drained by ana@example.org until …`; '' if not."""
+    drain = agent.drain
+    if drain is None:
+        return ""
+    kind = "is in maintenance" if drain.maintenance else "is drained"
+    until = f" until {clock(drain.until)}" if drain.until else ""
+    return f"{kind}, by {drain.by.name}{until}{f': {drain.why}' if drain.why else ''}"
+
+
+def _held(name: str, agents: AgentLookup) -> list[str]:
+    agent = agents.find(name)
+    return [f"waits for {name}, which {drained(agent)}"] if agent and agent.drain else []
 
 
 def _offline(name: str, agents: AgentLookup) -> list[str]:

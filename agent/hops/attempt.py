@@ -231,7 +231,7 @@ class Attempt:
             self._loop.call_soon_threadsafe(callback, *args)
 
     async def _report_progress(self) -> None:
-        """Publish live progress while it changes, and enqueue a checkpoint at each interval.
+        """Publish live progress while it changes and is watched; enqueue a checkpoint at each interval.
 
         Checkpoints are also sent while the hop waits for its turn: without them its lease would expire. That
         is why this task is supervised.
@@ -243,8 +243,7 @@ class Attempt:
         while True:
             await asyncio.sleep(self._intervals.live)
             progress = self.progress()
-            if progress != published:
-                await self._outbox.publish_live(self.move, progress)
+            if progress != published and await self._outbox.publish_live(self.move, progress):
                 published = progress
             if time.monotonic() >= checkpoint_due:
                 checkpoint_due = self._checkpoint_at = time.monotonic() + self._intervals.checkpoint

@@ -17,7 +17,7 @@ from agent.hops.manager import DiscardHop, HopManager
 from agent.hops.record import on_move, on_stop
 from agent.hops.report_outbox import ReportOutbox, now
 from agent.problems import DESTINATION_UNREACHABLE
-from events.base import Problem
+from events.base import Problem, TransferId
 from events.commands import (
     Browse,
     Cancel,
@@ -32,6 +32,7 @@ from events.commands import (
     Serve,
     Trust,
     UpdateAgent,
+    Watch,
 )
 from events.reports import Browsed, Refused
 
@@ -57,6 +58,7 @@ class CommandHandlers:
     """What the agent's other parts do for a command."""
 
     browse: Callable[[Browse], Browsed]
+    watch: Callable[[TransferId, int], None]
     rotate: Callable[[], None]
     trust: Callable[[Trust, str], None]
     relocate: Callable[[str], None]
@@ -122,7 +124,12 @@ class Commands:
 
     async def _dispatch(self, command: Command) -> None:
         match command:
-            case Move() | Pause():
+            case Watch():
+                self._handlers.watch(command.transfer_id, command.seconds)
+            case Move():
+                self._handlers.watch(command.transfer_id, command.watch_s)
+                await self._hops.reconcile(command.hop_id)
+            case Pause():
                 await self._hops.reconcile(command.hop_id)
             case Cancel():
                 await self._hops.reconcile(command.hop_id)
@@ -189,7 +196,7 @@ class Commands:
             case Retire():
                 self._journal.retire()
             case (
-                Browse() | Rotate() | UpdateAgent() | Trust() | Relocate()
+                Watch() | Browse() | Rotate() | UpdateAgent() | Trust() | Relocate()
             ):  # nothing to record, or recorded elsewhere
                 pass
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from agent.cloud.messages import BrokerConnection, LinkError, MessageTooLargeError
 from agent.hops.journal import Journal, Unsent
+from agent.hops.live_watches import LiveWatches
 from agent.report_limits import MAX_REPORT_BYTES, bare_report, clip_text, fit_report, message_size
 from events.commands import HopCommand
 from events.progress import Live, Progress
@@ -33,12 +34,14 @@ class ReportOutbox:
         link: BrokerConnection,
         topics: Topics,
         thing: str,
+        watches: LiveWatches,
         retry_delay_s: float = RETRY_DELAY_S,
     ) -> None:
         self._journal = journal
         self._link = link
         self._topics = topics
         self._thing = thing
+        self._watches = watches
         self._retry_delay_s = retry_delay_s
         self._enqueued = asyncio.Event()
         self._bare_results_sent: dict[str, bool] = {}
@@ -62,10 +65,13 @@ class ReportOutbox:
         message = ReportEnvelope(report=fitting(report)).model_dump_json().encode()
         await self._link.publish(self._topics.reports(self._thing), message)
 
-    async def publish_live(self, command: HopCommand, progress: Progress) -> None:
-        """Publish live progress; it is lost if the broker is unreachable."""
-        if not self._link.connected:
-            return
+    async def publish_live(self, command: HopCommand, progress: Progress) -> bool:
+        """Publish live progress if someone watches the transfer; return whether it was published.
+
+        It is lost if the broker is unreachable.
+        """
+        if not (self._watches.is_watched(command.transfer_id) and self._link.connected):
+            return False
         live = Live(
             transfer_id=command.transfer_id,
             hop_id=command.hop_id,
@@ -78,6 +84,8 @@ class ReportOutbox:
             await self._link.publish(topic, live.model_dump_json().encode(), qos=0)
         except LinkError:
             log.debug("live progress not published", extra={"hop_id": command.hop_id})
+            return False
+        return True
 
     async def deliver(self) -> None:
         """Send waiting reports forever, oldest first, one at a time.

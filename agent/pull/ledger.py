@@ -20,6 +20,7 @@ from agent.files.owners import Owner
 from agent.pull.file_outcomes import FileOutcomes
 from agent.pull.ledger_database import DamagedLedgerError, LedgerDatabase, path_key
 from agent.pull.partial_directories import SUFFIX, PartialDirectories
+from agent.pull.upload_records import UploadRecords
 from agent.quarantine import Quarantine
 
 _CREATE_ARRIVAL_INDEX = "CREATE INDEX IF NOT EXISTS arrivals ON files (at, path) WHERE digest IS NOT NULL"
@@ -78,6 +79,7 @@ class Ledger(LedgerDatabase):
         super().__init__(path)
         self.hop_id = path.stem
         self.outcomes = FileOutcomes(self)
+        self.uploads = UploadRecords(self)
         self.partial_directories = PartialDirectories(path.with_suffix(SUFFIX))
         """Survives the ledger; deleted once the hop has left nothing behind."""
 
@@ -311,10 +313,14 @@ class Ledger(LedgerDatabase):
         return self.fetch_one("SELECT 1 FROM listed WHERE path = ?", (path_key(path),)) is not None
 
     def partial_files(self) -> Iterator[FileEntry]:
-        """Yield files that were begun and are not complete."""
-        sql = "SELECT path, size, mtime_ns FROM files WHERE digest IS NULL AND path > ?"
-        for path, size, mtime_ns in self.paged(sql):
-            yield FileEntry("f", os.fsdecode(path), size, mtime_ns)
+        """Yield files that were begun and are not complete, in the order of their paths' bytes."""
+        sql = "SELECT path, size, mtime_ns, ifnull(ctime_ns, 0) FROM files WHERE digest IS NULL AND path > ?"
+        for path, size, mtime_ns, ctime_ns in self.paged(sql):
+            yield FileEntry("f", os.fsdecode(path), size, mtime_ns, ctime_ns=ctime_ns)
+
+    def forget_begun(self) -> None:
+        """Forget the files that are not complete: a new pass lists them again."""
+        self.execute("DELETE FROM files WHERE digest IS NULL")
 
     def completed(self) -> Iterator[CompletedFile]:
         sql = "SELECT path, size, digest FROM files WHERE digest IS NOT NULL AND path > ?"

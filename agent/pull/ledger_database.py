@@ -45,6 +45,13 @@ CREATE TABLE IF NOT EXISTS packs (number INTEGER PRIMARY KEY, files TEXT NOT NUL
 CREATE TABLE IF NOT EXISTS marks (
     path BLOB PRIMARY KEY, name TEXT NOT NULL, before INTEGER, after INTEGER
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS uploads (
+    path BLOB PRIMARY KEY, key TEXT NOT NULL, upload_id TEXT NOT NULL, size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL, part_bytes INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS parts (
+    path BLOB, number INTEGER, etag TEXT NOT NULL, checksum TEXT NOT NULL, PRIMARY KEY (path, number)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS hop (destination TEXT NOT NULL, cleared INTEGER);
 """
 _TABLES = (
@@ -59,6 +66,8 @@ _TABLES = (
     "fates",
     "lost",
     "packs",
+    "uploads",
+    "parts",
 )
 _ADDED_COLUMNS = {
     "files": ("at REAL", "run INTEGER", "ctime_ns INTEGER"),
@@ -176,6 +185,11 @@ class LedgerDatabase:
             except OverflowError:
                 found = self._db.execute(sql, _clamp_to_int64(values)).fetchone()
             return found
+
+    def fetch_all(self, sql: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        """Return all rows; there must be few."""
+        with self._lock:
+            return self._db.execute(sql, values).fetchall()
 
     def execute_many(self, sql: str, rows: Sequence[tuple[Any, ...]], then: str | None = None) -> None:
         """Execute a statement for each row, in one transaction.

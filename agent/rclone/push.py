@@ -18,22 +18,23 @@ from agent.files.listing import FileEntry
 from agent.problems import LEFT_OUT, S3_CREDENTIALS_REFUSED
 from agent.pull.bandwidth import limiter_for
 from agent.pull.comparison import Comparison
+from agent.pull.copy_rules import predict
 from agent.pull.dry_run import DryRunReport
 from agent.pull.failures import Failures
 from agent.pull.ledger import open_ledger
 from agent.pull.mover import AttemptObserver, Credentials, HopResult, HostResources, batches, in_thread
 from agent.pull.progress import ProgressCounter
+from agent.pull.pushed_files import LEDGER_BATCH_SIZE
 from agent.pull.source import SourceConnectionError
 from agent.pull.worker_context import PullStoppedError
 from agent.rclone.backend import Backend, backend_of
-from agent.rclone.copy_rules import predict
 from agent.rclone.errors import DESTINATION_EXISTS_TEXT, are_credentials_refused, error_lines, error_text
 from agent.rclone.file_server import SourceFileServer
 from agent.rclone.lsjson import parse_time
 from agent.rclone.object_stat import Found, ObjectStat, ObjectStatError
 from agent.rclone.process import RcloneError, RcloneProcess
 from agent.rclone.rc_server import RcServer
-from agent.rclone.upload_list import LEDGER_BATCH_SIZE, UploadList
+from agent.rclone.upload_list import UploadList
 from events.base import Problem
 from events.commands import Move
 from events.locations import inner_path
@@ -214,7 +215,7 @@ class _Upload:
     def _file_server(self) -> SourceFileServer:
         limiter = limiter_for(self._command.options, self._host.bandwidth, self._stopped)
         return SourceFileServer(
-            self._upload_list.open_tree,
+            self._upload_list.files.open_tree,
             self._ledger,
             limiter,
             self._progress,
@@ -243,7 +244,9 @@ class _Upload:
             entry = FileEntry("f", self._upload_list.path_of(name))
             if entry.path in known:
                 continue
-            self._failures.add_problem(self._problem(text, self._upload_list.display_name(entry.path)), entry)
+            self._failures.add_problem(
+                self._problem(text, self._upload_list.files.display_name(entry.path)), entry
+            )
             self._ledger.forget_file(entry.path)
         if not self._failures.total:
             raise HopError(self._problem(last_words, self._backend.location))
@@ -277,7 +280,7 @@ class _Upload:
             for entry in unchanged:
                 self._progress.add_unchanged(entry.size)
             for entry in set(batch).difference(unchanged):
-                name = self._upload_list.display_name(entry.path)
+                name = self._upload_list.files.display_name(entry.path)
                 self._failures.add_problem(LEFT_OUT.problem(path=name), entry)
         if self._failures.total:
             raise self._failures.to_error(file_count)
@@ -337,7 +340,8 @@ class _Upload:
         prediction = predict(entry, existing, self._command.options.overwrite, mtime_precision_ns)
         if prediction is Comparison.REFUSED:
             report.failed(
-                entry, self._problem(DESTINATION_EXISTS_TEXT, self._upload_list.display_name(entry.path))
+                entry,
+                self._problem(DESTINATION_EXISTS_TEXT, self._upload_list.files.display_name(entry.path)),
             )
         else:
             report.note(entry, prediction)

@@ -24,10 +24,12 @@ from lambdas.domain.timeline import CROSSHAUL, by_agent
 from lambdas.ports import Clock, CommandSender
 from lambdas.store.agents import AgentStore
 from lambdas.store.optimistic import retry_stale
-from lambdas.telemetry import logger
+from lambdas.telemetry import KEYS_OVERDUE, count, logger
 
 BATCH_SIZE = 50
 """Agents checked a minute, so that a fleet that joined in one day does not rotate in one minute."""
+OVERDUE_AFTER = timedelta(days=7)
+"""How long an agent may take to renew its keys before a person is told, if it is online."""
 
 Step = Callable[[Agent], Agent]
 Write = Callable[[Agent, Agent], None]
@@ -96,9 +98,12 @@ class KeyRotation:
         """Request a rotation of old keys, and repeat a request that is pending for an hour."""
         for agent_id in self._agents.aging(now, BATCH_SIZE):
             try:
-                self._request(agent_id, self._record(CROSSHAUL, "rotation-wanted", agent_id))
+                agent = self._request(agent_id, self._record(CROSSHAUL, "rotation-wanted", agent_id))
             except (AgentUnknownError, StaleError):
                 continue  # removed or changed at this moment: the next sweep handles it
+            if rotation.is_overdue(agent, now, OVERDUE_AFTER):
+                logger.warning("agent does not renew its keys", extra={"agent_id": agent_id})
+                count(KEYS_OVERDUE)
 
     def _request(self, agent_id: AgentId, record: Record) -> Agent:
         def write(old: Agent, new: Agent) -> None:

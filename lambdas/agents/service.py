@@ -3,22 +3,22 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 
-from events.base import AgentId
+from events.base import Actor, AgentId
 from events.facts import AgentWentSilent
 from events.reports import Browsed, Heartbeat, Hello
-from events.requests import AgentChange
+from events.requests import AgentChange, DrainRequest
 from events.states import CommandKeyStatus
-from events.views import AgentsView, AgentView
+from events.views import AgentsView, AgentView, Drain
 from lambdas.agents.cursors import parse_cursor
 from lambdas.agents.tokens import is_secret
 from lambdas.audit.recorder import Record
 from lambdas.domain import agent as domain
 from lambdas.domain.agent import Agent
 from lambdas.domain.endpoint import check_endpoints
-from lambdas.domain.errors import AgentKeyError, AgentUnknownError, StaleError
+from lambdas.domain.errors import AgentKeyError, AgentUnknownError, DrainOverError, StaleError
 from lambdas.domain.page_size import MAX_PAGE_BYTES, sent_bytes
 from lambdas.ports import Clock
 from lambdas.store.agents import AgentStore
@@ -94,6 +94,7 @@ class AgentService:
     def mark_silent_agents(self, publish: Callable[[AgentWentSilent], None]) -> None:
         """Mark agents whose heartbeat has stopped as silent, and publish an event for each.
 
+        There is none for an agent in maintenance.
         They are marked in parallel: when a site loses its line, its agents must not wait for one another.
 
         Raises:
@@ -129,7 +130,7 @@ class AgentService:
             self._store.replace_agent(agent, silenced)
         except (StaleError, AgentUnknownError):
             return None  # it reported at this moment, or was removed
-        if silenced is agent:
+        if silenced is agent or domain.in_maintenance(agent, now):
             return None
         heard_at = agent.heard_at or agent.registered_at
         return AgentWentSilent(agent_id=agent_id, at=now, last_heartbeat=agent.last_heartbeat or heard_at)
@@ -138,9 +139,9 @@ class AgentService:
         """Return an agent as the API shows it; raises AgentUnknownError."""
         return agent_view(self._store.get(agent_id), self._clock())
 
-    def list_agents(self, limit: int, after: str | None) -> AgentsView:
-        """Return one page, sorted by name, of at most `limit` agents; raises CursorError."""
-        agents, following = self._store.list_agents(limit, parse_cursor(AgentId, after))
+    def list_agents(self, limit: int, after: str | None, beginning: str = "") -> AgentsView:
+        """Return one page of the agents whose names begin so, sorted by name; raises CursorError."""
+        agents, following = self._store.list_agents(limit, parse_cursor(AgentId, after), beginning)
         now, views, size = self._clock(), list[AgentView](), 0
         for agent in agents:
             view = agent_view(agent, now)
@@ -154,6 +155,25 @@ class AgentService:
         """Change tags or endpoints; raises AgentUnknownError or EndpointError."""
         check_endpoints(change.endpoints or ())
         agent = self._change(agent_id, lambda agent, _: domain.changed(agent, change), record)
+        return agent_view(agent, self._clock())
+
+    def drain(self, agent_id: AgentId, wanted: DrainRequest, by: Actor, record: Record) -> AgentView:
+        """Drain an agent, or change its drain.
+
+        Raises:
+            AgentUnknownError: The agent does not exist.
+            DrainOverError: The drain would end before it begins.
+        """
+        now = self._clock()
+        if wanted.until is not None and wanted.until <= now:
+            raise DrainOverError(wanted.until)
+        drain = Drain(by=by, at=now, **dict(wanted))
+        agent = self._change(agent_id, lambda agent, _: replace(agent, drain=drain), record)
+        return agent_view(agent, now)
+
+    def end_drain(self, agent_id: AgentId, record: Record) -> AgentView:
+        """Let an agent have new hops again; raises AgentUnknownError."""
+        agent = self._change(agent_id, lambda agent, _: replace(agent, drain=None), record)
         return agent_view(agent, self._clock())
 
     def check_key(self, agent_id: AgentId, key: str) -> None:
@@ -187,4 +207,5 @@ class AgentService:
 def agent_view(agent: Agent, now: datetime) -> AgentView:
     """Return an agent as the API shows it, with its status at this time."""
     shared = {field.name: getattr(agent, field.name) for field in fields(agent)}
-    return AgentView.model_validate({**shared, "status": domain.status(agent, now)})
+    now_true = {"status": domain.status(agent, now), "drain": domain.drain_at(agent, now)}
+    return AgentView.model_validate({**shared, **now_true})

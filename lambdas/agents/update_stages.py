@@ -12,7 +12,7 @@ from lambdas.domain.timeline import CROSSHAUL
 from lambdas.domain.update import JobStatus, Update
 from lambdas.store.agents import AgentStore
 from lambdas.store.updates import UpdateStore
-from lambdas.telemetry import count, logger
+from lambdas.telemetry import UPDATES_ABORTED, count, logger
 
 BATCH_SIZE = 20
 """Updates handled by one sweep."""
@@ -70,7 +70,7 @@ class UpdateStages:
             case "stage":
                 return domain.begun(update, update.stage + 1), "stage-begun"
             case "abort":
-                count("UpdatesAborted")
+                count(UPDATES_ABORTED)
                 return domain.ended(update, "aborted", domain.why_aborted(update), None, now), "aborted"
             case "end":
                 return domain.ended(update, *domain.how_it_ended(update), None, now), "ended"

@@ -7,6 +7,7 @@ from events.requests import (
     AgentChange,
     BrowseRequest,
     CredentialsRequest,
+    DrainRequest,
     EnrollmentRequest,
     ManifestRequest,
     RegisterRequest,
@@ -25,10 +26,18 @@ from events.views import (
 from lambdas import adapters, wiring
 from lambdas.agents.directory_browser import location_of
 from lambdas.api.calls import Call
-from lambdas.api.queries import PageQuery
+from lambdas.api.queries import AgentQuery
 from lambdas.api.routing import RouteGroup
 from lambdas.audit.recorder import AuditEvent, Record
-from lambdas.domain.authorization import BROWSE, MANAGE_AGENT, READ, Principal, agent_resource, path_of
+from lambdas.domain.authorization import (
+    BROWSE,
+    DRAIN_AGENT,
+    MANAGE_AGENT,
+    READ,
+    Principal,
+    agent_resource,
+    path_of,
+)
 from lambdas.domain.timeline import by_agent
 
 agents = RouteGroup("agents")
@@ -67,9 +76,9 @@ def register(call: Call, body: RegisterRequest) -> RegisteredView:
 
 
 @agents.get("/agents", action=READ)
-def list_agents(query: PageQuery) -> AgentsView:
+def list_agents(query: AgentQuery) -> AgentsView:
     """List agents, sorted by name."""
-    return wiring.agent_service().list_agents(query.limit, query.after)
+    return wiring.agent_service().list_agents(query.limit, query.after, query.search)
 
 
 @agents.get("/agents/{agent_id}", action=READ)
@@ -103,6 +112,30 @@ def remove_agent(call: Call, agent_id: AgentId) -> None:
         call.caller, MANAGE_AGENT, authorizer.agent(agent_id), _audit_event("removed", agent_id)
     )
     wiring.agent_removal().remove_agent(agent_id, call.actor, record)
+
+
+@agents.put("/agents/{agent_id}/drain", action=DRAIN_AGENT)
+def drain_agent(call: Call, agent_id: AgentId, body: DrainRequest) -> AgentView:
+    """Drain an agent: it finishes its hops and gets no new ones, until a time or until that is ended.
+
+    Hops that wait for it stay queued. In maintenance it may go away without an event that it went silent.
+    """
+    authorizer = wiring.authorizer()
+    event = _audit_event("drained", agent_id, body.why or "")
+    record = authorizer.authorize(call.caller, DRAIN_AGENT, authorizer.agent(agent_id), event)
+    return wiring.agent_service().drain(agent_id, body, call.actor, record)
+
+
+@agents.delete("/agents/{agent_id}/drain", action=DRAIN_AGENT)
+def end_drain(call: Call, agent_id: AgentId) -> AgentView:
+    """End the drain of an agent: it gets the hops that have waited for it."""
+    authorizer = wiring.authorizer()
+    record = authorizer.authorize(
+        call.caller, DRAIN_AGENT, authorizer.agent(agent_id), _audit_event("undrained", agent_id)
+    )
+    view = wiring.agent_service().end_drain(agent_id, record)
+    wiring.stream_handler().agent_online(agent_id)
+    return view
 
 
 @agents.post("/agents/{agent_id}/rotate", action=MANAGE_AGENT, status=202)

@@ -29,6 +29,19 @@ class PageQuery(Request):
     ] = None
 
 
+class AgentQuery(PageQuery):
+    """One page of the agents whose names begin like the search."""
+
+    search: Annotated[
+        str,
+        Field(
+            max_length=63,
+            pattern="^[a-z0-9-]*$",
+            description="Only agents whose names begin so. It costs the same among any number of agents.",
+        ),
+    ] = ""
+
+
 class TransferCriteria(Request):
     """Which transfers: all that is given must hold. Times are those of creation."""
 

@@ -1,8 +1,9 @@
-"""Routes of the API itself: health, and the address of live updates."""
+"""Routes of the API itself: health, and live updates: their address, and who is watching."""
 
 from events.base import WIRE
+from events.requests import WatchRequest
 from events.views import Health, LiveView, SignIn
-from lambdas import adapters
+from lambdas import adapters, wiring
 from lambdas.api.queries import LiveQuery
 from lambdas.api.routing import RouteGroup
 from lambdas.domain.authorization import READ
@@ -21,6 +22,15 @@ def health() -> Health:
         endpoint=settings.sign_in_endpoint or None,
     )
     return Health(status="ok", stage=settings.stage, version=settings.version, wire=WIRE, sign_in=sign_in)
+
+
+@system.post("/live/watches", action=READ, status=204, max_body=4096)
+def watch(body: WatchRequest) -> None:
+    """Have agents publish live progress of these transfers for 90 s.
+
+    While a page shows them, it asks again every 30 s. Otherwise agents report progress every 10 s.
+    """
+    wiring.live_watches().watch(body.transfers)
 
 
 @system.get("/live", action=READ)

@@ -22,6 +22,7 @@ from lambdas.api.queries import OverviewQuery, PageQuery, TransferCriteria, Tran
 from lambdas.api.routing import RouteGroup
 from lambdas.domain.authorization import READ, STOP, TRANSFER
 from lambdas.ports import AuthorizeTransfer
+from lambdas.telemetry import trace
 
 if TYPE_CHECKING:
     from lambdas.transfers.service import Query
@@ -35,7 +36,7 @@ TransferAction = Callable[[str, Actor, AuthorizeTransfer], TransferView]
 def request(call: Call, body: TransferRequest) -> TransferView:
     """Request a transfer from one location to one or more others."""
     authorize = wiring.authorizer().authorize_transfer(call.caller, TRANSFER, "transfer.requested")
-    return wiring.transfer_service().request_transfer(call.actor, body, call.idempotency_key, authorize)
+    return _requested(call, body, authorize)
 
 
 @transfers.post("/transfers/distributed", action=TRANSFER, status=202, idempotent=True)
@@ -43,7 +44,14 @@ def request_distributed(call: Call, body: DistributedRequest) -> TransferView:
     """Request a transfer from one agent to one other."""
     spec = TransferRequest(source=body.source, destinations=(body.destination,), options=body.options)
     authorize = wiring.authorizer().authorize_transfer(call.caller, TRANSFER, "transfer.requested")
-    return wiring.transfer_service().request_transfer(call.actor, spec, call.idempotency_key, authorize)
+    return _requested(call, spec, authorize)
+
+
+def _requested(call: Call, body: TransferRequest, authorize: AuthorizeTransfer) -> TransferView:
+    """Request a transfer; the log line of the request has its id."""
+    view = wiring.transfer_service().request_transfer(call.actor, body, call.idempotency_key, authorize)
+    trace(view.transfer_id)
+    return view
 
 
 @transfers.get("/transfers", action=READ)

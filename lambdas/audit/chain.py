@@ -31,9 +31,7 @@ class AuditChain:
 
     def chain(self, records: Sequence[AuditRecord]) -> None:
         """Add a link with these records to today's chain; adding a record twice is harmless."""
-        for record in records:
-            for agent_id in record.agents:
-                self._store.point(agent_id, record.record_id)
+        self._store.point(records)
         entries = tuple(
             AuditEntry(record_id=record.record_id, digest=digest_of(record)) for record in records
         )

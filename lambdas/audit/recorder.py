@@ -150,6 +150,7 @@ _AUDITED_FIELDS: dict[type, tuple[str, ...]] = {
         "certificate",
         "next_certificate",
         "rotation_wanted_at",
+        "drain",
     ),
     Policy: ("text", "version", "by"),
     Update: ("version", "digest", "state", "reason", "stage", "counts", "ended_by"),

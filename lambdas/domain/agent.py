@@ -16,6 +16,7 @@ from events.progress import PeerReachability
 from events.reports import HEARTBEAT_S, Capabilities, Heartbeat, Hello, RootState
 from events.requests import AgentChange
 from events.states import AgentStatus, CommandKeyStatus
+from events.views import Drain
 from lambdas.domain.endpoint import valid_endpoints
 from lambdas.domain.errors import AgentTooOldError
 from lambdas.domain.problems import DRY_RUN_UNSUPPORTED
@@ -85,6 +86,8 @@ class Agent:
     """Which command keys the agent trusts, as last reported. None: an older agent does not report it."""
     problems: tuple[Problem, ...] = ()
     """Problems of the agent itself, as last reported."""
+    drain: Drain | None = None
+    """The last decision to drain it, which may have ended by its time; see `drain_at`."""
 
     @property
     def silent_at(self) -> datetime | None:
@@ -114,8 +117,21 @@ def status(agent: Agent, now: datetime) -> AgentStatus:
 
 
 def is_available(agent: Agent, now: datetime) -> bool:
-    """Return whether hops can be offered to the agent: it is online, and not about to be marked as silent."""
-    return agent.presence == "online" and (agent.silent_at is None or now < agent.silent_at)
+    """Return whether hops can be offered: the agent is online, not about to be silent, and not drained."""
+    awake = agent.presence == "online" and (agent.silent_at is None or now < agent.silent_at)
+    return awake and drain_at(agent, now) is None
+
+
+def drain_at(agent: Agent, now: datetime) -> Drain | None:
+    """Return the drain that holds at this time; None if the agent gets new hops."""
+    drain = agent.drain
+    return drain if drain and (drain.until is None or now < drain.until) else None
+
+
+def in_maintenance(agent: Agent, now: datetime) -> bool:
+    """Return whether the agent may be away at this time without an alarm."""
+    drain = drain_at(agent, now)
+    return drain is not None and drain.maintenance
 
 
 def connected(agent: Agent, at: datetime, session: int, now: datetime) -> Agent:

@@ -19,8 +19,9 @@ from lambdas.domain.hop import route_of
 from lambdas.domain.transfer import Transfer
 
 TRANSFER, STOP, BROWSE, READ = "transfer", "stop", "browse", "read"
+DRAIN_AGENT = "drain_agent"
 MANAGE_AGENT, MANAGE_TEMPLATE, MANAGE_POLICY = "manage_agent", "manage_template", "manage_policy"
-ACTIONS = (TRANSFER, STOP, BROWSE, READ, MANAGE_AGENT, MANAGE_TEMPLATE, MANAGE_POLICY)
+ACTIONS = (TRANSFER, STOP, BROWSE, READ, DRAIN_AGENT, MANAGE_AGENT, MANAGE_TEMPLATE, MANAGE_POLICY)
 
 _WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 Tags = Mapping[AgentId, Mapping[str, str]]

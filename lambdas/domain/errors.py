@@ -28,6 +28,7 @@ CrosshaulError
 │   ├── CertificateError        an invalid CSR or certificate
 │   ├── AgentNameError          a name that the token does not allow
 │   ├── EndpointError           an address that is not `host:port`
+│   ├── DrainOverError          a drain that would end before it begins
 │   ├── LoopError               a template that would trigger itself
 │   ├── InvalidPolicyError      an invalid policy text (domain/policy_text)
 │   ├── LockoutError            a policy change that would lock its author out
@@ -60,6 +61,7 @@ CrosshaulError
 └── BucketSilentError       S3 did not answer
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
 from events.base import Problem
@@ -216,6 +218,13 @@ class EndpointError(RefusedError):
 
     def __init__(self, endpoint: str) -> None:
         super().__init__(endpoint=repr(endpoint))
+
+
+class DrainOverError(RefusedError):
+    problem_type = problems.DRAIN_OVER
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(until=until.astimezone(UTC).isoformat(timespec="seconds"))
 
 
 class LoopError(RefusedError):

@@ -530,6 +530,13 @@ ENDPOINT = ProblemType(
     "Write host:port, or [address]:port for IPv6. Link-local and multicast addresses are never dialed.",
     status=422,
 )
+DRAIN_OVER = ProblemType(
+    "drain-over",
+    "The drain would be over already",
+    "{until} is in the past.",
+    "Give a later time, or none: then the drain lasts until a person ends it.",
+    status=422,
+)
 TEMPLATE_LOOP = ProblemType(
     "template-loop",
     "The template would trigger itself",

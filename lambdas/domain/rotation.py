@@ -24,6 +24,12 @@ def renewed(agent: Agent, certificate: str, now: datetime) -> Agent:
     return replace(wanted(agent, now), next_certificate=certificate)
 
 
+def is_overdue(agent: Agent, now: datetime, after: timedelta) -> bool:
+    """Return whether an agent that is online was told so long ago to renew its keys, and has not."""
+    wanted_at = agent.rotation_wanted_at
+    return agent.presence == "online" and wanted_at is not None and now - wanted_at >= after
+
+
 def is_news(agent: Agent, certificate: str) -> bool:
     """Return whether the agent uses a different certificate than the one on record."""
     return certificate != agent.certificate

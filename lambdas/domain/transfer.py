@@ -62,6 +62,8 @@ class Transfer:
     """For a dry run: what policies would decide about the same transfer without `dry_run`."""
     acknowledged: Actor | None = None
     """Who confirmed that a failure needs no further attention; None: nobody since the last start."""
+    watched_until: datetime | None = None
+    """Until when agents publish its live progress; None: nobody has watched it yet."""
     hops: tuple[Hop, ...]
 
     @property

@@ -28,6 +28,7 @@ _ACTION_PHRASES = {
     domain.BROWSE: "browse {}",
     domain.READ: "view {}",
     domain.MANAGE_AGENT: "enroll, change or remove {}",
+    domain.DRAIN_AGENT: "drain {}",
     domain.MANAGE_TEMPLATE: "create, change or remove {}",
     domain.MANAGE_POLICY: "change the policies of {}",
 }
@@ -38,6 +39,7 @@ _GENERAL_OBJECTS = {
     domain.STOP: "transfers",
     domain.BROWSE: "agents and buckets",
     domain.MANAGE_AGENT: "agents",
+    domain.DRAIN_AGENT: "agents",
     domain.MANAGE_TEMPLATE: "templates",
 }
 

@@ -20,6 +20,7 @@ from pynamodb.models import Model
 from events.base import Problem
 from events.progress import PeerReachability
 from events.reports import Browsed, Capabilities, RootState
+from events.views import Drain
 from lambdas.domain.agent import Agent
 from lambdas.store.base import JsonOf
 
@@ -101,6 +102,7 @@ class AgentRow(Model):
     reached: JsonOf[tuple[PeerReachability, ...]] = JsonOf(tuple[PeerReachability, ...], default=())
     command_key_status = UnicodeAttribute(null=True)
     problems: JsonOf[tuple[Problem, ...]] = JsonOf(tuple[Problem, ...], default=())
+    drain: JsonOf[Drain | None] = JsonOf(Drain, null=True)
     key_hash = UnicodeAttribute()
     next_key_hash = UnicodeAttribute(null=True)
     """Hash of an API key that was issued and is not used yet."""

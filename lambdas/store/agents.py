@@ -44,10 +44,19 @@ class AgentStore:
         with refusal_is(StaleError(f"Agent {agent_id}")):
             AgentRow(agent_id).update(_replace_key(key_hash), condition=AgentRow.next_key_hash == key_hash)
 
-    def list_agents(self, limit: int, after: AgentId | None) -> tuple[list[Agent], AgentId | None]:
-        """Return the agents after `after`, by name, and the last one's name if there may be more."""
-        beyond = AgentRow.agent_id > after if after else None
-        names = [row.agent_id for row in AgentRow.fleet.query(FLEET, beyond, limit=limit)]
+    def list_agents(
+        self, limit: int, after: AgentId | None, beginning: str = ""
+    ) -> tuple[list[Agent], AgentId | None]:
+        """Return the agents after `after` whose names begin so, by name.
+
+        Also return the last one's name if there may be more.
+        """
+        # Names consist of letters, digits and hyphens: a hyphen is the first of these, `~` beyond the last.
+        first, last = max(beginning or "-", f"{after}-" if after else "-"), f"{beginning}~"
+        if first > last:
+            return [], None
+        within = AgentRow.agent_id.between(first, last)
+        names = [row.agent_id for row in AgentRow.fleet.query(FLEET, within, limit=limit)]
         found = self.get_many(names)
         agents = [found[name] for name in names if name in found]
         return agents, names[-1] if len(names) == limit else None
@@ -91,6 +100,11 @@ class AgentStore:
         """Return agents that are online, as far as the table says, and count as silent by now."""
         found = AgentRow.silent.query(rows.AWAITED, AgentRow.silent_at <= now, limit=limit)
         return [row.agent_id for row in found]
+
+    def count_agents(self, now: datetime) -> tuple[int, int]:
+        """Return how many agents are registered, and how many of them are online; reads keys only."""
+        online = AgentRow.silent.count(rows.AWAITED, AgentRow.silent_at > now)
+        return AgentRow.fleet.count(FLEET), online
 
     def aging(self, now: datetime, limit: int) -> list[AgentId]:
         """Return agents whose keys are due for a check."""

@@ -4,14 +4,15 @@ A day's records share a partition, so the table's stream has them in the order o
 partitions: `agent#<name>`, which points to an agent's records; `chain#<day>` and `seal`.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pynamodb.attributes import UnicodeAttribute
+from pynamodb.exceptions import TransactWriteError
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
@@ -21,12 +22,14 @@ from events.base import Message
 from lambdas.domain.audit_filter import AuditFilter, Period
 from lambdas.domain.errors import StaleError
 from lambdas.domain.page_size import MAX_PAGE_BYTES, sent_bytes
-from lambdas.store.base import JsonOf, Writes, bind, refusal_is
+from lambdas.store.base import TRANSACTION_LIMIT, JsonOf, Writes, bind, reasons, refusal_is, transaction
 from lambdas.store.cursor import Cursor, read, rest, taken, written
 from lambdas.telemetry import AUDIT_TAMPERED, count, logger
 
 M = TypeVar("M", bound=Message)
 
+_THREADS = 8
+"""Calls that add pointers at the same time."""
 _BATCH = 10
 """Records of an agent that are read at a time."""
 AGENT, CHAIN, SEAL = "agent#", "chain#", "seal"
@@ -84,6 +87,7 @@ class AuditStore:
     """The only reader and writer of the audit."""
 
     def __init__(self, table: str, region: str) -> None:
+        self._region = region
         bind((AuditRow,), table, region)
 
     def writes_for(self, record: AuditRecord) -> Writes:
@@ -98,10 +102,33 @@ class AuditStore:
         """Write a record by itself: a refusal changes nothing else."""
         _row(record).save(condition=AuditRow.part.does_not_exist())
 
-    def point(self, agent_id: str, record_id: str) -> None:
-        """Add a record to an agent's records; repeating this is harmless."""
-        with suppress(StaleError), refusal_is(StaleError("The audit's pointer")):
-            AuditRow(f"{AGENT}{agent_id}", record_id).save(condition=AuditRow.part.does_not_exist())
+    def point(self, records: Iterable[AuditRecord]) -> None:
+        """Add each record to the records of its agents; repeating this is harmless.
+
+        100 pointers are one call, and calls run in parallel: one call for each pointer took 0.3 s for a
+        record with 51 agents, and the table's stream has one reader.
+        """
+        pointers = dict.fromkeys(
+            (f"{AGENT}{agent_id}", record.record_id) for record in records for agent_id in record.agents
+        )
+        remaining = iter(pointers)
+        batches = iter(lambda: list(islice(remaining, TRANSACTION_LIMIT)), [])
+        with ThreadPoolExecutor(_THREADS) as threads:
+            for _ in threads.map(self._point, batches):
+                pass
+
+    def _point(self, pointers: list[tuple[str, str]]) -> None:
+        try:
+            with transaction(self._region) as writes:
+                for pointer in pointers:
+                    writes.save(AuditRow(*pointer), condition=AuditRow.part.does_not_exist())
+        except TransactWriteError as failure:
+            present = [reason == "ConditionalCheckFailed" for reason in reasons(failure)]
+            if not any(present):
+                raise
+            # The stream has brought some of them again.
+            if missing := [one for one, there in zip(pointers, present, strict=True) if not there]:
+                self._point(missing)
 
     def list_records(self, wanted: AuditFilter, period: Period, limit: int, cursor: str | None) -> Page:
         """Return one page, newest first; raise CursorError for an invalid cursor."""
@@ -135,6 +162,16 @@ class AuditStore:
     def last_link(self, day: str) -> AuditLink | None:
         rows = AuditRow.query(f"{CHAIN}{day}", scan_index_forward=False, limit=1, consistent_read=True)
         return next((row.link for row in rows), None)
+
+    def newest_links(self, day: str, limit: int) -> list[AuditLink]:
+        """Return the last links of a day, newest first."""
+        rows = AuditRow.query(f"{CHAIN}{day}", scan_index_forward=False, limit=limit, consistent_read=True)
+        return [row.link for row in rows if row.link]
+
+    def record_ids(self, day: str, after: str, limit: int) -> list[str]:
+        """Return ids of records of a day, the earliest first, that are greater than `after`."""
+        rows = AuditRow.query(day, AuditRow.part > after, limit=limit, attributes_to_get=["day", "part"])
+        return [row.part for row in rows]
 
     def put_link(self, link: AuditLink) -> None:
         """Write a link; raise StaleError if its number is taken."""

@@ -29,7 +29,7 @@ HOP_FIELDS = tuple(name for name in HopRow.get_attributes() if name not in _ROW_
 _HEADER_FIELDS = (
     "created_at", "source", "destinations", "shape", "options", "selection", "template_id", "owner",
     "created_by", "ended_at", "fingerprint", "revision", "asked_for", "approval",
-    "authorized_size", "acknowledged", "real_start",
+    "authorized_size", "acknowledged", "real_start", "watched_until",
 )  # fmt: skip
 
 

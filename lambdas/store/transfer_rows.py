@@ -193,6 +193,7 @@ class HeaderRow(Model):
     authorized_size = NumberAttribute(null=True)
     acknowledged = ActorAttribute(null=True)
     real_start: JsonOf[StartDecision] = JsonOf(StartDecision, null=True)
+    watched_until = UTCDateTimeAttribute(null=True)
 
 
 class HopRow(Model):

@@ -94,7 +94,7 @@ def attention(since: datetime, until: datetime) -> AttentionView:
 
     Counting reads keys only.
     """
-    counts = {reason: _count(TransferRow.by_attention, reason) for reason in Attention}
+    counts = {reason: count_waiting(reason) for reason in Attention}
     return AttentionView(
         groups=tuple(
             AttentionGroup(reason=reason, count=count, newest=_newest(reason, since, until))
@@ -103,6 +103,11 @@ def attention(since: datetime, until: datetime) -> AttentionView:
         ),
         queued=_count(TransferRow.by_status, TransferState.QUEUED),
     )
+
+
+def count_waiting(reason: Attention) -> int:
+    """Return how many transfers need a person for this reason, up to `MAX_COUNTED`; reads keys only."""
+    return _count(TransferRow.by_attention, reason)
 
 
 def _newest(reason: Attention, since: datetime, until: datetime) -> tuple[TransferSummary, ...]:

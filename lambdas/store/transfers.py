@@ -4,20 +4,22 @@ No Scan. A change of state is one transaction: the hops, each conditional on sta
 timeline entry; and the header, conditional on its revision, if the change may affect its state.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.condition import Condition
 
+from events.states import TransferState
 from events.views import TimelineEntry
 from lambdas.domain.errors import StaleError, TransferUnknownError
 from lambdas.domain.hop import Hop
 from lambdas.domain.transfer import Transfer, group_state
 from lambdas.store import transfer_mapping as mapping
 from lambdas.store import transfer_rows as rows
-from lambdas.store.base import Writes, bind, no_writes, refusal_is, transaction
+from lambdas.store.base import Writes, bind, no_writes, refusal_is, refused, transaction
 from lambdas.store.cursor import read, rest, taken, written
 from lambdas.store.transfer_list import created_ids
 from lambdas.store.transfer_mapping import hop_part
@@ -75,6 +77,18 @@ class TransferStore:
             return mapping.hop_of(HopRow.get(transfer_id, hop_part(number), consistent_read=True))
         except HopRow.DoesNotExist:
             return None
+
+    def hop_and_next(self, transfer_id: str, number: int) -> tuple[Hop, Hop | None]:
+        """Return a hop, and the hop that follows it in a chain, if any; the other hops are not read.
+
+        Raises:
+            TransferUnknownError: the hop does not exist.
+        """
+        parts = HopRow.part.between(hop_part(number), hop_part(number + 1))
+        found = [mapping.hop_of(row) for row in HopRow.query(transfer_id, parts, consistent_read=True)]
+        if not found or found[0].number != number:
+            raise TransferUnknownError(transfer_id)
+        return found[0], next((hop for hop in found if hop.after == number), None)
 
     def timeline(
         self, transfer_id: str, cursor: str | None = None, limit: int = TIMELINE_PAGE_SIZE
@@ -156,10 +170,44 @@ class TransferStore:
         with refusal_is(StaleError(f"Hop {old.hop_id}")):
             row.update(mapping.hop_actions(old, new), condition=_unchanged(old))
 
+    def unwatched(self, transfer_ids: Iterable[str], until: datetime) -> list[str]:
+        """Return those of the transfers that have not ended and are not watched until then."""
+        keys = [(transfer_id, HEADER) for transfer_id in dict.fromkeys(transfer_ids)]
+        found = HeaderRow.batch_get(keys)
+        return [
+            row.transfer_id
+            for row in found
+            if row.ended_at is None and (row.watched_until is None or row.watched_until < until)
+        ]
+
+    def extend_watch(self, transfer_id: str, before: datetime | None, until: datetime) -> bool:
+        """Set until when a transfer is watched; return False if another watcher has just done so.
+
+        The header's revision stays: nothing that is decided depends on who watches.
+        """
+        unchanged = (
+            HeaderRow.watched_until.does_not_exist() if before is None else HeaderRow.watched_until == before
+        )
+        try:
+            HeaderRow(transfer_id, HEADER).update(
+                [HeaderRow.watched_until.set(until)],
+                condition=HeaderRow.transfer_id.exists() & unchanged,
+            )
+        except UpdateError as failure:
+            if not refused(failure):
+                raise
+            return False
+        return True
+
     def due(self, now: datetime, limit: int) -> list[HopKey]:
         """Return the hops that are due for a check, the longest overdue first."""
         found = TransferRow.by_due.query(rows.DUE, TransferRow.due_at <= now, limit=limit)
         return [_key(row) for row in found]
+
+    def oldest_queued(self, limit: int) -> list[str]:
+        """Return the transfers that are queued, the first created first."""
+        found = TransferRow.by_status.query(str(TransferState.QUEUED), limit=limit)
+        return [row.transfer_id for row in found]
 
     def open_transfers(self, agent_id: str, limit: int = OPEN_PAGE_SIZE) -> list[str]:
         """Return the transfers with hops that have not ended and that this agent carries or serves.

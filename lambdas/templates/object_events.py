@@ -15,7 +15,7 @@ from lambdas.ports import AuthorizeTransfer, Clock
 from lambdas.store.base import Writes
 from lambdas.store.dedupe import DedupeStore
 from lambdas.store.templates import TemplateStore
-from lambdas.telemetry import count, logger
+from lambdas.telemetry import TEMPLATES_REFUSED, TEMPLATES_STARTED, count, logger
 
 
 class TransferCreator(Protocol):
@@ -115,7 +115,7 @@ class ObjectEventHandler:
                 _audit_event(template, error),
                 error.problem.message,
             )
-            count("TemplatesRefused")
+            count(TEMPLATES_REFUSED)
 
     def _current_template(self, object_batch: ObjectBatch) -> Template | None:
         """Return the template read from the table, since the index may lag; None if it has changed."""
@@ -134,6 +134,7 @@ class ObjectEventHandler:
         )
         keys = {"template_id": template.template_id, "objects": len(marks), "transfer_id": transfer_id}
         logger.info("template started", extra=keys)
+        count(TEMPLATES_STARTED)
         count("ObjectsGathered", len(marks))
 
     def _unhandled(self, object_batch: ObjectBatch) -> ObjectBatch:

@@ -1,13 +1,14 @@
 """Create, read, replace and remove templates."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 
 from pydantic import TypeAdapter, ValidationError
 
-from events.base import Actor
+from events.base import Actor, AgentId
 from events.requests import TemplateId, TemplateRequest
 from events.views import TemplatesView, TemplateView
 from lambdas.audit.recorder import Record, unrecorded
+from lambdas.domain.agent import Agent
 from lambdas.domain.errors import CursorError, MisnamedError, StaleError, TemplateUnknownError
 from lambdas.domain.plan import MAX_SELECTED_BYTES, new_transfer_id, plan
 from lambdas.domain.template import Template, check_loops, written
@@ -40,12 +41,13 @@ class TemplateService:
 
     def view(self, template_id: TemplateId) -> TemplateView:
         """Return one template; raise TemplateUnknownError if it does not exist."""
-        return self._view(self._store.get(template_id))
+        return self._views([self._store.get(template_id)])[0]
 
     def list_templates(self, limit: int, after: str | None) -> TemplatesView:
         """Return one page of templates, by name; raise CursorError for an invalid cursor."""
         templates, following = self._store.list_templates(limit, _name(after))
-        return TemplatesView(templates=tuple(map(self._view, templates)), next=following)
+        views = self._views(templates)
+        return TemplatesView(templates=tuple(views), next=following)
 
     def create_template(self, request: TemplateRequest, by: Actor, record: Record = unrecorded) -> None:
         """Create a template.
@@ -81,7 +83,7 @@ class TemplateService:
         else:
             self._store.create_template(template, record(None, template))
         self._log("template replaced" if old else "template created", template, by)
-        return self._view(template)
+        return self._views([template])[0]
 
     def remove_template(self, template_id: TemplateId, record: Record = unrecorded) -> None:
         """Remove a template; raise TemplateUnknownError if it does not exist."""
@@ -99,8 +101,12 @@ class TemplateService:
         check_loops(template, self._store.all_templates())
         plan(new_transfer_id(), template.spec(_MAX_SELECTION), template.owner, self._clock())
 
-    def _view(self, template: Template) -> TemplateView:
-        agents = self._agents.get_many(template.agents)
+    def _views(self, templates: Sequence[Template]) -> list[TemplateView]:
+        """Return the templates as the API shows them; the agents of all are read at once."""
+        agents = self._agents.get_many(agent_id for template in templates for agent_id in template.agents)
+        return [self._view(template, agents) for template in templates]
+
+    def _view(self, template: Template, agents: Mapping[AgentId, Agent]) -> TemplateView:
         return TemplateView(
             template_id=template.template_id,
             description=template.description,

@@ -4,6 +4,7 @@ If anything fails in between, or a message is lost, the offer's lease expires an
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -24,6 +25,7 @@ from lambdas.domain.timeline import CROSSHAUL, became
 from lambdas.domain.transfer import Transfer
 from lambdas.ports import AgentLookup, Authorization, AuthorizeStart, Clock, CommandSender, Refusal
 from lambdas.telemetry import logger
+from lambdas.transfers.live_watches import seconds_watched
 from lambdas.transfers.operations import wanting
 from lambdas.transfers.writer import Change, ChangeFunction, Start, TransferWriter, one_hop
 
@@ -41,6 +43,8 @@ class DispatchSettings:
     relay_bucket: str | None = None
     loopback_lanes: bool = False
     """Whether agents may dial each other on loopback: only where all run on one host."""
+    threads: int = 8
+    """Hops of a fan-out that are offered at the same time: each waits for DynamoDB, KMS and IoT Core."""
 
 
 class Dispatcher:
@@ -63,11 +67,19 @@ class Dispatcher:
         self._clock = clock
 
     def offer_ready(self, transfer: Transfer) -> None:
-        """Offer every hop whose time has come and whose agents are online."""
+        """Offer every hop whose time has come and whose agents are online.
+
+        Hops of a fan-out are offered in parallel. In a chain, an offer may let the next hop begin.
+        """
         find = cache(self._agents.get)
-        for hop in transfer.hops:
-            if offered(hop, self._clock()) is not hop:
+        due = [hop for hop in transfer.hops if offered(hop, self._clock()) is not hop]
+        if transfer.shape == "chain" or len(due) < 2:
+            for hop in due:
                 transfer = self._dispatch(transfer, hop, find)
+            return
+        with ThreadPoolExecutor(self._settings.threads) as threads:
+            for _ in threads.map(lambda hop: self._dispatch(transfer, hop, find), due):
+                pass
 
     def _dispatch(self, transfer: Transfer, hop: Hop, find: Callable[[AgentId], Agent]) -> Transfer:
         try:
@@ -124,6 +136,7 @@ class Dispatcher:
             route=self._route(transfer, hop, agents),
             options=transfer.options,
             previous_hop=_streaming_upstream(transfer, hop),
+            watch_s=seconds_watched(transfer, self._clock()),
         )
         self._commands.send_command(hop.carrier, move)
         logger.info("hop offered", extra={"hop_id": hop.hop_id, "attempt": hop.attempt, "to": hop.carrier})

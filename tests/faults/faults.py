@@ -8,6 +8,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from events.certificates import fingerprint
@@ -22,9 +23,9 @@ from tests.faults.team import (
     clock_of,
     enroll,
     has_compiler,
-    has_small_disk,
     messages_of,
     mount,
+    state_disk_of,
 )
 from tests.support.network_proxy import NetworkProxy
 
@@ -197,14 +198,31 @@ def _freeze_cloud(team: Team, _: Event) -> Iterator[str]:
 
 @_lasting
 @contextmanager
-def _full_disk(team: Team, event: Event) -> Iterator[str]:
+def _full_disk(team: Team, _: Event) -> Iterator[str]:
     """Fill the disk of `c`."""
-    ballast = _small(team).path(ROOTS["c"]) / "ballast"
-    with suppress(OSError), ballast.open("wb", buffering=0) as file:
-        while True:
-            file.write(bytes(1024 * 1024))
-    try:
+    with _filled(_small(team.server("c").path(ROOTS["c"]))):
         yield ""
+
+
+@_lasting
+@contextmanager
+def _full_state_disk(team: Team, event: Event) -> Iterator[str]:
+    """Fill the disk with the state of `d`; in half of the cases kill and start its agent meanwhile."""
+    with _filled(_small(state_disk_of(team.server("d")))):
+        if killed := random.Random(event.noise).random() < 0.5:
+            _kill(team, replace(event, server="d"))
+        yield "(and a kill)" if killed else ""
+
+
+@contextmanager
+def _filled(folder: Path) -> Iterator[None]:
+    ballast = folder / "ballast"
+    for size in (1024 * 1024, 4096):  # the last write of a size fits in part or not at all
+        with suppress(OSError), ballast.open("ab", buffering=0) as file:
+            while True:
+                file.write(bytes(size))
+    try:
+        yield
     finally:
         ballast.unlink()
 
@@ -213,7 +231,7 @@ def _full_disk(team: Team, event: Event) -> Iterator[str]:
 @contextmanager
 def _no_inodes(team: Team, _: Event) -> Iterator[str]:
     """Let the disk of `c` hold no further file."""
-    folder = _small(team).path(ROOTS["c"])
+    folder = _small(team.server("c").path(ROOTS["c"]))
     found = os.statvfs(folder)
     mount(folder, f"remount,nr_inodes={found.f_files - found.f_ffree}")
     try:
@@ -222,11 +240,11 @@ def _no_inodes(team: Team, _: Event) -> Iterator[str]:
         mount(folder, f"remount,{SMALL_DISK},nr_inodes={found.f_files}").check_returncode()
 
 
-def _small(team: Team) -> Server:
-    server = team.server("c")
-    if not has_small_disk(server):
+def _small(folder: Path) -> Path:
+    """Return a folder on which a small disk is mounted."""
+    if not os.path.ismount(folder):
         raise ImpossibleHereError("mounting is not allowed")
-    return server
+    return folder
 
 
 @_lasting
@@ -338,4 +356,5 @@ _FAULTS: dict[Fault, Happen] = {
     "revoke": _revoke,
     "kill in rotation": _kill_in_rotation,
     "update": _update,
+    "full state disk": _full_state_disk,
 }

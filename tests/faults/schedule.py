@@ -6,7 +6,10 @@ from typing import Any, Literal
 
 MIB = 1024 * 1024
 ROOTS = {"b": "/data", "c": "/archive", "d": "/backup"}
-"""Servers of a team, and the root of each. The disk of `c` is small, and `b` has a remote."""
+"""Servers of a team, and the root of each.
+
+The disk of `c` is small, and so is the disk with the state of `d`; `b` has a remote.
+"""
 S3, REMOTE = "s3", "remote"
 Fault = Literal[
     "kill",
@@ -28,14 +31,16 @@ Fault = Literal[
     "revoke",
     "kill in rotation",
     "update",
+    "full state disk",
 ]
 FAULTS: tuple[Fault, ...] = (
     "kill", "kill", "restart", "freeze", "kill rclone", "kill rclone", "cut line", "cut line", "stall line",
     "cut all lines", "freeze cloud", "damage state", "damage database", "pause", "full disk", "no inodes",
     "skew clock", "disturb messages", "disturb messages", "throttle", "revoke", "kill in rotation",
 )  # fmt: skip
-UPDATES = 0.1
-"""Share of the seeds with an update. It is drawn last: older seeds keep the rest of their schedule."""
+ADDED: tuple[Fault, ...] = ("update", "full state disk")
+ADDED_SHARE = 0.1
+"""Share of the seeds with each of these. They are drawn last: older seeds keep the rest of their schedule."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +82,9 @@ class Schedule:
         dice = random.Random(seed)
         requests = tuple(_request(dice) for _ in range(dice.randrange(1, 4)))
         events = [_event(dice) for _ in range(dice.randrange(1, 5))]
-        if dice.random() < UPDATES:
-            events.insert(dice.randrange(len(events) + 1), replace(_event(dice), fault="update"))
+        for fault in ADDED:
+            if dice.random() < ADDED_SHARE:
+                events.insert(dice.randrange(len(events) + 1), replace(_event(dice), fault=fault))
         return cls(seed, requests, tuple(events))
 
 

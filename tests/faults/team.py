@@ -1,7 +1,6 @@
 """Three servers of the campaign, with everything around them that can fail."""
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -27,6 +26,8 @@ from tests.support.network_proxy import NetworkProxy
 
 MIB = 1024 * 1024
 SMALL_DISK = f"size={64 * MIB}"
+STATE_DISK = f"size={160 * MIB}"
+"""With room for what the agent keeps in reserve."""
 REMOTE_NAME = "store"
 CLOCK_BYTES = 8
 TRUE_TIME = bytes(CLOCK_BYTES)
@@ -60,7 +61,8 @@ class Functions:
 class Team:
     """Servers `b`, `c` and `d`, each behind a network proxy and with a clock of its own.
 
-    The disk of `c` is small, and `b` has a remote. Several teams share one control plane.
+    The disk of `c` is small, and so is the disk with the state of `d`; `b` has a remote. Several teams share
+    one control plane.
     """
 
     number: int
@@ -83,7 +85,8 @@ class Team:
             for line in lines.values():
                 opened.callback(line.close)
             _offer_remote(servers[names["b"]])
-            opened.enter_context(_small_disk(servers[names["c"]].path(ROOTS["c"])))
+            opened.enter_context(_small_disk(servers[names["c"]].path(ROOTS["c"]), SMALL_DISK))
+            opened.enter_context(_small_disk(state_disk_of(servers[names["d"]]), STATE_DISK))
             fleet = Fleet(here, servers, api)
             for name in {one["agent_id"] for one in api.get("/agents")["agents"]} & servers.keys():
                 api.delete(f"/agents/{name}")  # left by a run that was killed
@@ -119,6 +122,11 @@ class Team:
     @cached_property
     def _s3(self) -> object:
         return self.fleet.s3()
+
+
+def state_disk_of(server: Server) -> Path:
+    """Return the folder in which the server's state is, which may be a disk of its own."""
+    return server.state.parent
 
 
 def messages_of(server: Server) -> Path:
@@ -188,9 +196,10 @@ def _offer_remote(server: Server) -> None:
 
 
 @contextmanager
-def _small_disk(folder: Path) -> Iterator[None]:
+def _small_disk(folder: Path, options: str) -> Iterator[None]:
     """Mount a small disk, where that is allowed."""
-    mounted = not mount(folder, SMALL_DISK).returncode
+    folder.mkdir(parents=True, exist_ok=True)
+    mounted = not mount(folder, options).returncode
     try:
         yield
     finally:
@@ -201,10 +210,6 @@ def _small_disk(folder: Path) -> Iterator[None]:
 def mount(folder: Path, options: str) -> "subprocess.CompletedProcess[bytes]":
     command = ["mount", "-t", "tmpfs", "-o", options, "none", folder]
     return subprocess.run(command, check=False, capture_output=True)
-
-
-def has_small_disk(server: Server) -> bool:
-    return os.path.ismount(server.path(ROOTS["c"]))
 
 
 def enroll(fleet: Fleet, server: Server) -> None:

@@ -1,7 +1,9 @@
 """Fakes for what surrounds the control plane's use cases."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from uuid import NAMESPACE_URL, uuid5
 
 from events.base import Actor
@@ -34,6 +36,7 @@ class FakeCommandSender:
     signed: dict[str, tuple[str, Command]] = field(default_factory=dict)
     broken: bool = False
     cut_off: list[str] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=count)
 
     def send_command(
         self, agent_id: str, command: Command, lifetime: timedelta = timedelta(minutes=10)
@@ -41,7 +44,7 @@ class FakeCommandSender:
         self.send(agent_id, self.sign(agent_id, command, lifetime))
 
     def sign(self, agent_id: str, command: Command, lifetime: timedelta = timedelta(minutes=10)) -> str:
-        token = f"token-{len(self.signed)}"
+        token = f"token-{next(self._numbers)}"
         self.signed[token] = (agent_id, command)
         return token
 

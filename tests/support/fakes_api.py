@@ -74,6 +74,8 @@ class FakeApi:
         self.updates = [sample(updates.UpdateDetails)]
         self.entries = [sample(views.ListingView)]
         self.objects = [sample(views.BucketListingView)]
+        self.older_entries: list[views.TimelineEntry] = []
+        """Entries of a timeline before those of the transfer's view, oldest first."""
         self.stories: dict[str, list[views.TransferView]] = {}
         """Views of a transfer by id, one per request; the last one is repeated."""
         self.first_page_is_empty = False
@@ -84,6 +86,7 @@ class FakeApi:
         self.policy_outcome: Effect = "allowed"
         self.audit = [sample(audit.AuditRecord)]
         self.live_url: str | None = None
+        self.watched: tuple[str, ...] = ()
         self.problems: list[views.ProblemDetails] = []
         """Problems that answer the next requests."""
         self.hang_ups = 0
@@ -118,7 +121,9 @@ class FakeApi:
         return 200, {"status": "ok", "stage": "local", "version": "0.1.0", "wire": 1, "sign_in": sign_in}
 
     def list_agents(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
-        return 200, views.AgentsView(agents=tuple(self.agents))
+        beginning, limit = query.get("search", ""), int(query.get("limit", 50))
+        found = [agent for agent in self.agents if agent.agent_id.startswith(beginning)]
+        return 200, views.AgentsView(agents=tuple(found[:limit]))
 
     def one_agent(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
         found = [agent for agent in self.agents if agent.agent_id == name]
@@ -130,6 +135,20 @@ class FakeApi:
             return status, found
         self.agents = [found.model_copy(update={"rotation_wanted_at": NOW})]
         return 202, self.agents[0]
+
+    def drain(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        wanted = dict(requests.DrainRequest.model_validate(body))
+        return self._drained(name, views.Drain(by=a_person("ana"), at=NOW, **wanted))
+
+    def end_drain(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        return self._drained(name, None)
+
+    def _drained(self, name: str, drain: views.Drain | None) -> tuple[int, Any]:
+        status, found = self.one_agent({}, None, name)
+        if status != 200:
+            return status, found
+        self.agents = [found.model_copy(update={"drain": drain})]
+        return 200, self.agents[0]
 
     def enroll(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
         request = requests.EnrollmentRequest.model_validate(body)
@@ -199,6 +218,12 @@ class FakeApi:
     def one_transfer(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
         return (200, self._look(name)) if name in self.stories else (404, problem(404, f"no transfer {name}"))
 
+    def timeline(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        """Return what is older than a cursor: the number of older entries."""
+        older = self.older_entries[: int(query["after"])]
+        following = str(len(older) - 2) if older[2:] else None
+        return 200, views.TimelineView(entries=tuple(older[-2:]), next=following)
+
     def manifest(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
         hops = [sample(views.HopManifest, hop_id=hop, url=url) for hop, url in self.manifests.items()]
         return 200, sample(views.ManifestView, transfer_id=name, hops=hops, missing=self.missing)
@@ -215,6 +240,10 @@ class FakeApi:
             return 503, problem(503, "no live connection here")
         topics = (f"crosshaul/local/agents/+/live/{query['transfer_id']}/+",)
         return 200, sample(views.LiveView, url=self.live_url, topics=topics)
+
+    def watch(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        self.watched += requests.WatchRequest.model_validate(body).transfers
+        return 204, None
 
     def list_templates(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
         return 200, views.TemplatesView(templates=tuple(self.templates.values()))
@@ -291,6 +320,8 @@ ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("POST", f"/updates/{_ONE}/cancel", FakeApi.cancel_update),
     ("GET", f"/agents/{_ONE}", FakeApi.one_agent),
     ("POST", f"/agents/{_ONE}/rotate", FakeApi.rotate),
+    ("PUT", f"/agents/{_ONE}/drain", FakeApi.drain),
+    ("DELETE", f"/agents/{_ONE}/drain", FakeApi.end_drain),
     ("DELETE", f"/agents/{_ONE}", FakeApi.remove_agent),
     ("POST", f"/agents/{_ONE}/browse", FakeApi.browse),
     ("GET", "/buckets", lambda *_: (200, sample(views.BucketsView))),
@@ -300,8 +331,10 @@ ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("GET", "/transfers/count", FakeApi.count_transfers),
     ("GET", f"/transfers/{_ONE}", FakeApi.one_transfer),
     ("GET", f"/transfers/{_ONE}/manifest", FakeApi.manifest),
+    ("GET", f"/transfers/{_ONE}/timeline", FakeApi.timeline),
     ("POST", f"/transfers/{_ONE}/(cancel|pause|resume|retry|acknowledgment|approval|decline)", FakeApi.steer),
     ("GET", "/live", FakeApi.live),
+    ("POST", "/live/watches", FakeApi.watch),
     ("GET", "/templates", FakeApi.list_templates),
     ("POST", "/templates", FakeApi.create_template),
     ("GET", f"/templates/{_ONE}", FakeApi.one_template),
@@ -323,7 +356,7 @@ CRITERIA = {
     "status", "attention", "search", "agent", "source", "destination", "template", "by", "since", "until",
 }  # fmt: skip
 QUERIES = {
-    "/agents": {"limit", "after"},
+    "/agents": {"limit", "after", "search"},
     "/rollouts": {"limit", "after"},
     "/updates": {"limit", "after"},
     "/templates": {"limit", "after"},
@@ -364,7 +397,8 @@ class _ApiHandler(BaseHTTPRequestHandler):
             refusal = self.fake.problems.pop(0)
             return refusal.status, refusal
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        known = QUERIES.get(parts.path, {"limit", "after"} if "/chain/" in parts.path else set())
+        paged = "/chain/" in parts.path or parts.path.endswith("/timeline")
+        known = QUERIES.get(parts.path, {"limit", "after"} if paged else set())
         unknown = set(query) - known
         if unknown and self.command == "GET":
             return 400, problem(400, f"{parts.path} takes no {unknown}")

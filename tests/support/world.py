@@ -64,7 +64,7 @@ class ControlPlaneFixture:
             self.writer,
             self.agents,
             self.fleet,
-            DispatchSettings(lambda _: REGION, None, "relay"),
+            DispatchSettings(lambda _: REGION, None, "relay", threads=1),  # commands in a known order
             allow_all,
             self.clock,
         )
@@ -120,7 +120,7 @@ class ControlPlaneFixture:
 
 @contextmanager
 def a_world() -> Iterator[ControlPlaneFixture]:
-    with mock_aws():
+    with mock_aws(), one_call_at_a_time():  # the sweeper has threads
         yield ControlPlaneFixture()
 
 

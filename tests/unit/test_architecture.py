@@ -16,11 +16,13 @@ ROWS = [line.split("|")[2:4] for line in PATHS.splitlines() if line.count("|") =
 
 
 def defined_names(file: Path) -> set[str]:
-    """Return what a module defines: `function`, `Class`, `Class.method` and `method`."""
+    """Return what a module defines: `function`, `Class`, `Class.method`, `method` and `CONSTANT`."""
     names = set()
     for node in ast.parse(file.read_text()).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.add(node.name)
+        if isinstance(node, ast.Assign):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
         if isinstance(node, ast.ClassDef):
             methods = [
                 part.name for part in node.body if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)

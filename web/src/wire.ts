@@ -100,6 +100,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/agents/{agent_id}/drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Drain an agent: it finishes its hops and gets no new ones, until a time or until that is ended
+         * @description Hops that wait for it stay queued. In maintenance it may go away without an event that it went silent.
+         */
+        put: operations["drain_agent"];
+        post?: never;
+        /** End the drain of an agent: it gets the hops that have waited for it */
+        delete: operations["end_drain"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/agents/{agent_id}/manifests": {
         parameters: {
             query?: never;
@@ -330,6 +351,26 @@ export interface paths {
         get: operations["live"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/live/watches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have agents publish live progress of these transfers for 90 s
+         * @description While a page shows them, it asks again every 30 s. Otherwise agents report progress every 10 s.
+         */
+        post: operations["watch"];
         delete?: never;
         options?: never;
         head?: never;
@@ -920,6 +961,8 @@ export interface components {
             command_key_status: ("both" | "present" | "none") | null;
             /** Connected At */
             connected_at: string | null;
+            /** @default null */
+            drain: components["schemas"]["Drain"] | null;
             /** Endpoints */
             endpoints: string[];
             /** Hostname */
@@ -1524,6 +1567,51 @@ export interface components {
                 /** Path */
                 path: string;
             };
+        };
+        /**
+         * Drain
+         * @description An agent's drain: since when it gets no new hops, by whose decision, and until when.
+         */
+        Drain: {
+            /** At */
+            at: string;
+            by: components["schemas"]["Actor"];
+            /**
+             * Maintenance
+             * @default false
+             */
+            maintenance: boolean;
+            /**
+             * Until
+             * @default null
+             */
+            until: string | null;
+            /**
+             * Why
+             * @default null
+             */
+            why: string | null;
+        };
+        /**
+         * DrainRequest
+         * @description Drain an agent: it finishes what it does and gets nothing new.
+         */
+        DrainRequest: {
+            /**
+             * Maintenance
+             * @default false
+             */
+            maintenance: boolean;
+            /**
+             * Until
+             * @default null
+             */
+            until: string | null;
+            /**
+             * Why
+             * @default null
+             */
+            why: string | null;
         };
         /**
          * DryRunRequest
@@ -3321,6 +3409,14 @@ export interface components {
             /** Version */
             version: string;
         };
+        /**
+         * WatchRequest
+         * @description Have agents publish live progress of these transfers for a while; ask again every 30 s.
+         */
+        WatchRequest: {
+            /** Transfers */
+            transfers: string[];
+        };
     };
     responses: {
         /**
@@ -3431,6 +3527,7 @@ export interface components {
          *     - `agent-too-old`: The agent's version is too old
          *     - `bucket-declined`: S3 denies access to the bucket
          *     - `certificate`: The certificate is not accepted
+         *     - `drain-over`: The drain would be over already
          *     - `duplicate-destination`: A destination occurs more than once
          *     - `endpoint`: Invalid address
          *     - `idempotency-key-reused`: The Idempotency-Key was used for a different request
@@ -3507,6 +3604,7 @@ export interface operations {
             query?: {
                 after?: string | null;
                 limit?: number;
+                search?: string;
             };
             header?: never;
             path?: never;
@@ -3712,6 +3810,67 @@ export interface operations {
             409: components["responses"]["Problem409"];
             413: components["responses"]["Problem413"];
             422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+        };
+    };
+    drain_agent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DrainRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+        };
+    };
+    end_drain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentView"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
             500: components["responses"]["Problem500"];
         };
     };
@@ -4084,6 +4243,35 @@ export interface operations {
             400: components["responses"]["Problem400"];
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+        };
+    };
+    watch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WatchRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
             500: components["responses"]["Problem500"];
         };
     };

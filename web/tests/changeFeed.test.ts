@@ -77,9 +77,9 @@ describe("the change feed", () => {
   });
 
   it("stays connected when a page with live progress is closed", async () => {
-    const api = { get: vi.fn(async () => ({})) } as unknown as Api;
+    const api = { get: vi.fn(async () => ({})), post: vi.fn(async () => null) } as unknown as Api;
     markConnected("changes", true);
-    const { unmount } = renderHook(() => useLive(null, true), {
+    const { unmount } = renderHook(() => useLive(null, ["a"]), {
       wrapper: ({ children }) => createElement(AppContext.Provider, { value: { api } as never }, children),
     });
     await vi.advanceTimersByTimeAsync(1);

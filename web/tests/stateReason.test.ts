@@ -54,6 +54,19 @@ describe("the state of a queued hop", () => {
     });
   });
 
+  it("names the agent that is drained, by whom and until when", () => {
+    const by = { id: "3f2a9c54-1b7e-4d80-9a6f-5c21e8d4b703", name: "ana@example.org" };
+    const drain = { by, at: ago(60), until: null, maintenance: false, why: "new disks" };
+    const drained = { ...agent(), agent_id: source, status: "online" as const, drain };
+    const text = `${source} is drained by ana@example.org: new disks`;
+    expect(hopReason(queued({}), known([drained]))).toEqual({ text, warns: true });
+    expect(hopReason(hop({ seconds_since_report: 2 }), known([drained]))).toBeNull();
+    const until = { ...drained, drain: { ...drain, until: ago(-60), maintenance: true } };
+    expect(hopReason(queued({}), known([until]))?.text).toContain(
+      "is in maintenance, set by ana@example.org until ",
+    );
+  });
+
   it("says why the last attempt failed and when the next one is", () => {
     const words = { message: "No report.", advice: "", wording: "", parameters: {} };
     const problem = { code: "agent-silent", retryable: true, path: null, ...words };

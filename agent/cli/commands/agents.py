@@ -68,7 +68,8 @@ def _row(agent: "AgentView") -> "tuple[Cell, ...]":
     free = [size(root.free) for root in agent.roots]
     seen = ago(agent.last_heartbeat)
     columns = (host, roots, free, seen, str(agent.running), _keys(agent), agent.version)
-    return agent.agent_id, agent.status.value, *columns
+    status = f"{agent.status.value}, drained" if agent.drain else agent.status.value
+    return agent.agent_id, status, *columns
 
 
 def _keys(agent: "AgentView") -> str:
@@ -136,6 +137,7 @@ def show(name: Name, as_json: Json = False) -> None:
 
 def _details(agent: "AgentView") -> None:
     from agent.cli.text import ago, size
+    from agent.cli.waiting import drained
 
     style = output.STYLES.get(agent.status, "")
     output.say(f"Agent {agent.agent_id}  {agent.status.value}", style=f"bold {style}")
@@ -152,6 +154,8 @@ def _details(agent: "AgentView") -> None:
     ]
     for label, value in fields:
         output.say(f"  {label:<10} {clean(value)}")
+    if agent.drain:
+        output.say(f"  {'drain':<10} {clean(drained(agent))}", style="yellow")
     for root in agent.roots:
         free = f"{size(root.free)} free of {size(root.size)}" if root.free is not None else "not available"
         output.say(f"  {'root':<10} {clean(root.path)} {root.access}, {free}")
@@ -184,6 +188,52 @@ def _ending(view: dict[str, Any]) -> str:
     """Say how many transfers end when the agent is removed; nothing if there are none."""
     ending = view.get("open_transfers") or 0
     return f" {ending} of its transfers have not ended and will fail." if ending else ""
+
+
+@app.command()
+def drain(
+    name: Name,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="When it ends by itself: `2h`, or 2026-11-24T08:30."),
+    ] = None,
+    maintenance: Annotated[
+        bool, typer.Option("--maintenance", help="It may go away without an event that it went silent.")
+    ] = False,
+    why: Annotated[str | None, typer.Option(metavar="TEXT", help="A reason that others can read.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Let an agent finish its running hops and give it no new ones."""
+    from agent.cli.agent_names import suggested
+    from agent.cli.api import connected
+    from agent.cli.arguments import validated
+    from agent.cli.text import counted, read_time_ahead
+    from agent.cli.waiting import drained
+    from events.requests import DrainRequest
+    from events.views import AgentView
+
+    end = read_time_ahead(until) if until else None
+    request = validated(DrainRequest, until=end, maintenance=maintenance, why=why)
+    with connected() as api, suggested(api, [name]):
+        answer = api.put("agents", name, "drain", body=request.model_dump(mode="json"))
+    if as_json:
+        return output.print_json(answer)
+    view = AgentView.model_validate(answer)
+    output.say(clean(f"{view.agent_id} {drained(view)}. {counted(view.running, 'hop')} running on it."))
+    return output.say(f"New hops wait. `crosshaul agents undrain {view.agent_id}` ends it.", style="dim")
+
+
+@app.command()
+def undrain(name: Name, as_json: Json = False) -> None:
+    """Give a drained agent new hops again."""
+    from agent.cli.agent_names import suggested
+    from agent.cli.api import connected
+
+    with connected() as api, suggested(api, [name]):
+        answer = api.delete("agents", name, "drain")
+    if as_json:
+        return output.print_json(answer)
+    return output.say(f"{clean(name)} gets new hops again.")
 
 
 @app.command()

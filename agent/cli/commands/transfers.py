@@ -197,16 +197,24 @@ def _row(transfer: "TransferSummary") -> "tuple[Cell, ...]":
 def show(
     transfer_id: TransferId,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow it until the end.")] = False,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Print where the time went: queued, offered, moving, by hop.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show a transfer, its hops, problems and timeline."""
     from agent.cli.api import connected
+
+    if watch and trace:
+        raise CliError("--watch and --trace exclude one another", "Show the times once it has ended.")
 
     with connected() as api:
         full_id = find(api, transfer_id)
         if watch:
             return _watch(api, full_id, as_json)
         answer = api.get("transfers", full_id)
+        if trace:
+            return _trace(api, answer, as_json)
         return output.print_json(answer) if as_json else _details(api, answer)
 
 
@@ -231,6 +239,20 @@ def _watch(api: "ApiClient", transfer_id: str, as_json: bool) -> None:
     from agent.cli.watch import follow
 
     follow(api, transfer_id, as_json=as_json)
+
+
+def _trace(api: "ApiClient", answer: dict[str, Any], as_json: bool) -> None:
+    from dataclasses import asdict
+    from datetime import UTC, datetime
+
+    from agent.cli.hop_times import complete_timeline, hop_times, print_times
+    from events.views import TransferView
+
+    view = TransferView.model_validate(answer)
+    times = hop_times(view, complete_timeline(api, view), view.ended_at or datetime.now(UTC))
+    if as_json:
+        return output.print_json({"transfer_id": view.transfer_id, "hops": [asdict(one) for one in times]})
+    return print_times(times)
 
 
 def _details(api: "ApiClient", answer: dict[str, Any]) -> None:

@@ -30,7 +30,7 @@ from agent.service import Dependencies, Service
 from agent.status import Status
 from agent.supervision import Supervisor
 from events.base import Problem
-from events.commands import Browse, Cancel, Pause, Peer, Release, Relocate, Retire, Serve
+from events.commands import Browse, Cancel, Pause, Peer, Release, Relocate, Retire, Serve, Watch
 from events.progress import Live, Progress
 from events.reports import Browsed, Capabilities, DirectoryEntry, Failed
 from tests.support.fakes_agent import (
@@ -513,16 +513,52 @@ async def test_hops_over_the_limit_wait_and_send_checkpoints(host):
         assert [m.hop_id[-1] for m in host.mover.begun] == ["0", "1", "2"]
 
 
+def live_of(host) -> list[Live]:
+    """Return the live progress that the host has published."""
+    sent = host.link.published
+    return [Live.model_validate_json(body) for topic, body, qos in sent if "/live/" in topic and not qos]
+
+
+async def test_live_progress_is_published_only_while_someone_watches(host):
+    """Of ten thousand hops that nobody looks at, the broker hears checkpoints and nothing else."""
+    async with host.running():
+        host.send(move())
+        host.send(Watch(transfer_id="0" * 20, seconds=90))
+        await host.mover.has_begun()
+        host.mover.progress_counters[0].add_existing(1)
+        await host.link.wait_for_reports("checkpoint", 2)
+        assert live_of(host) == []
+        host.send(Watch(transfer_id=TRANSFER, seconds=90))
+        await host.link.until(lambda: any(seen.progress.bytes_done == 1 for seen in live_of(host)))
+
+
+async def test_a_hop_that_starts_while_its_transfer_is_watched_publishes_from_its_beginning(host):
+    async with host.running():
+        host.send(move(watch_s=60))
+        await host.mover.has_begun()
+        host.mover.progress_counters[0].add_existing(1)
+        await host.link.until(lambda: any(seen.progress.bytes_done == 1 for seen in live_of(host)))
+
+
+async def test_a_forged_or_repeated_watch_changes_nothing(host):
+    async with host.running():
+        host.send(move())
+        await host.mover.has_begun()
+        host.link.deliver(Signer("key-9").envelope(Watch(transfer_id=TRANSFER, seconds=90)))
+        host.send(Watch(transfer_id=TRANSFER, seconds=90), aud="server-z")
+        await host.link.wait_for_reports("refused", 2)
+        host.mover.progress_counters[0].add_existing(1)
+        await host.link.wait_for_reports("checkpoint", 2)
+        assert live_of(host) == []
+
+
 async def test_live_progress_only_when_it_changes(host):
     async with host.running(intervals=AttemptIntervals(live=0.01, checkpoint=60, heartbeat=30)):
-        host.send(move())
+        host.send(move(watch_s=300))
         await host.mover.has_begun()
 
         def live() -> list[Live]:
-            sent = host.link.published
-            return [
-                Live.model_validate_json(body) for topic, body, qos in sent if "/live/" in topic and not qos
-            ]
+            return live_of(host)
 
         for done in (1, 2, 3):
             host.mover.progress_counters[0].add_existing(1)
@@ -685,14 +721,12 @@ async def test_a_last_file_whose_name_is_not_utf_8_ends_its_hop_and_not_the_agen
 
 async def test_while_a_file_whose_name_is_not_utf_8_moves_progress_and_lease_continue(host):
     async with host.running():
-        host.send(move())
+        host.send(move(watch_s=300))
         await host.mover.has_begun()
         host.mover.progress_counters[0].add_existing(1)
         host.mover.progress_counters[0].set_current(NOT_UTF8)
         first, second = await host.link.wait_for_reports("checkpoint", 2)
-        shown = [
-            Live.model_validate_json(body) for topic, body, _ in host.link.published if "/live/" in topic
-        ]
+        shown = live_of(host)
     assert first.progress.current == second.progress.current == "caf\\xe9.mov"
     assert second.seq > first.seq
     assert "caf\\xe9.mov" in {live.progress.current for live in shown}

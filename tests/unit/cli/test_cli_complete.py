@@ -42,6 +42,15 @@ def test_agents_ids_and_paths_are_offered(fleet: FakeApi, monkeypatch: pytest.Mo
     ]
 
 
+def test_one_of_ten_thousand_agents_is_found_by_its_beginning(fleet: FakeApi) -> None:
+    """The first page of all agents would not have it."""
+    [agent] = fleet.agents
+    others = [agent.model_copy(update={"agent_id": f"a-{number}"}) for number in range(300)]
+    fleet.agents = [*others, agent]
+    assert complete.agents("server") == ["server-b"]
+    assert len(complete.agents("a-")) == 50
+
+
 def test_bash_ends_a_word_at_the_colon_and_wants_only_the_rest(
     fleet: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:

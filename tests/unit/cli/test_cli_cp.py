@@ -219,6 +219,11 @@ def test_what_waits_for_a_turn_a_retry_or_a_person_says_which(signed_in: FakeApi
     assert reason(HopState.QUEUED, retry_at=None) == []
     assert reason(HopState.QUEUED, retry_at=NOW)[0].startswith("is retried at 2026-11-24")
     assert reason(HopState.RUNNING, seconds_since_report=3.0) == []
+    drain = views.Drain(by=a_person("ana"), at=NOW, why="new disks")
+    agents._known["server-c"] = busy.model_copy(update={"drain": drain})
+    assert reason(HopState.QUEUED) == ["waits for server-c, which is drained, by ana: new disks"]
+    assert reason(HopState.RUNNING, seconds_since_report=3.0) == []
+    agents._known["server-c"] = busy
     agents._known["server-b"] = busy.model_copy(update={"agent_id": "server-b", "status": "late"})
     assert reason(HopState.RUNNING, seconds_since_report=40.0)[0].startswith(
         "waits for server-b, which is late"

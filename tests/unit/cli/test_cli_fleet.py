@@ -1,6 +1,7 @@
 """`agents` and `browse`."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -317,3 +318,20 @@ def test_an_agent_is_told_to_replace_its_keys(signed_in: FakeApi, run: Run) -> N
     assert "makes new keys now" in result.out
     assert "being replaced" in run("agents", "show", "server-b").out
     assert run("agents", "rotate", "server-x").code != 0
+
+
+def test_an_agent_is_drained_until_a_time_and_takes_new_hops_again(signed_in: FakeApi, run: Run) -> None:
+    result = run("agents", "drain", "server-b", "--until", "2h", "--maintenance", "--why", "new disks")
+    assert result.code == 0
+    assert "server-b is in maintenance, by ana until" in result.out
+    assert "crosshaul agents undrain server-b" in result.out
+    body = signed_in.asked[-1][2]
+    assert (body["maintenance"], body["why"]) == (True, "new disks")
+    until = datetime.fromisoformat(body["until"])
+    assert timedelta(hours=1) < until - datetime.now(UTC) <= timedelta(hours=2)
+    assert "online, drained" in run("agents").out
+    assert "in maintenance, by ana until" in run("agents", "show", "server-b").out
+    assert "gets new hops again" in run("agents", "undrain", "server-b").out
+    assert "drained" not in run("agents").out
+    assert run("agents", "drain", "server-b", "--until", "soon").code != 0
+    assert run("agents", "drain", "server-x").code != 0

@@ -5,6 +5,7 @@ import hashlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from queue import SimpleQueue
 from time import monotonic
 from types import SimpleNamespace
@@ -15,10 +16,11 @@ import pytest
 from agent.cli import session
 from agent.cli.api import ApiClient
 from agent.cli.live import AgentLive, LiveFeed, live_feed
+from agent.cli.timing import Timing
 from agent.cloud.http import client
 from agent.cloud.live_link import LiveLink
 from events.progress import Live, Progress
-from tests.support.fakes_api import NOW, TRANSFER, FakeApi
+from tests.support.fakes_api import NOW, TRANSFER, FakeApi, problem
 from tests.support.waiting import HANG_TIMEOUT_S
 
 _MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
@@ -151,6 +153,23 @@ def test_an_ear_hands_over_what_it_can_read(signed_in: FakeApi, broker: Callable
     there = broker(b"\xff not ours", LIVE.model_dump_json().encode())
     signed_in.live_url = f"ws://127.0.0.1:{there.port}/mqtt"
     assert listen(signed_in) == (True, [AgentLive("server-c", LIVE)])
+    assert signed_in.watched == (TRANSFER,), "agents publish only what someone watches"
+
+
+def test_a_watch_is_renewed_as_long_as_it_is_read_and_survives_a_failing_api(
+    signed_in: FakeApi, broker: Callable[..., Broker]
+) -> None:
+    there = broker(LIVE.model_dump_json().encode())
+    signed_in.live_url = f"ws://127.0.0.1:{there.port}/mqtt"
+    timing = replace(Timing(), watch_interval_s=0.0)
+    kept = session.load()
+    with client(kept.url) as http, live_feed(ApiClient(http, kept, timing), TRANSFER) as feed:
+        signed_in.problems.append(problem(503, "busy"))
+        assert feed.next(HANG_TIMEOUT_S) == AgentLive("server-c", LIVE)
+        assert signed_in.watched == ()
+        for asked in (1, 2):
+            feed.next(0.0)
+            assert signed_in.watched == (TRANSFER,) * asked
 
 
 def test_progress_under_another_topic_is_not_handed_over(signed_in: FakeApi) -> None:

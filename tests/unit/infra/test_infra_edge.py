@@ -44,6 +44,12 @@ def test_every_open_route_has_a_throttle_of_its_own(real: Synthesized) -> None:
         assert 0 < one["ThrottlingBurstLimit"] < everywhere["ThrottlingBurstLimit"]
 
 
+def test_answers_are_compressed(real: Synthesized) -> None:
+    """A list of 200 agents is 300 KB of JSON, and a tenth of that compressed."""
+    [api] = real.properties("AWS::ApiGateway::RestApi")
+    assert api["MinimumCompressionSize"] == 1024
+
+
 def test_each_request_is_logged_also_what_no_function_sees(guarded: Synthesized, real: Synthesized) -> None:
     """The role for it is the account's: a stage that set it would replace that of other teams."""
     [stage] = guarded.properties("AWS::ApiGateway::Stage")

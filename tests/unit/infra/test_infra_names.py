@@ -30,6 +30,7 @@ WITHIN_ANOTHER = {
 
 LIMITS = {
     "AWS::ApiGateway::RestApi": 1024,
+    "AWS::CloudWatch::Alarm": 255,
     "AWS::CloudFront::OriginAccessControl": 64,
     "AWS::CloudFront::ResponseHeadersPolicy": 128,
     "AWS::Events::EventBus": 256,
@@ -51,6 +52,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
         "concurrency": "1000",
         "requestsPerAddress": "3000",
         "accessLog": "yes",
+        "monthlyBudget": "500",
     }
     return synthesize(tmp_path_factory.mktemp("other"), settings)
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from events.topics import Topics
 from lambdas import adapters, on_audit, on_change, on_object, on_presence, on_report, wiring
+from lambdas.agents.free_room import FreeRoom
 from lambdas.api.app import ROUTES
 from lambdas.api.routing import Route
 from tests.support.control_plane import ControlPlane
@@ -41,6 +42,7 @@ def spies(monkeypatch: pytest.MonkeyPatch) -> dict[str, Spy]:
     made["audit_store"] = Spy()
     monkeypatch.setattr(adapters, "audit_store", lambda: made["audit_store"])
     monkeypatch.setattr(adapters, "topics", lambda: Topics("prod"))
+    monkeypatch.setattr(wiring, "free_room", lambda: FreeRoom(5))
     return made
 
 

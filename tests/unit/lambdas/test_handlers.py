@@ -56,6 +56,9 @@ def spies(monkeypatch) -> dict[str, Spy]:
         "update_stages",
         "signing_key_rollover",
         "api_relocation",
+        "free_room",
+        "fleet_metrics",
+        "audit_lag",
     )
     made = {name: Spy() for name in names}
     for name, spy in made.items():
@@ -93,6 +96,7 @@ def test_a_report_reaches_its_use_case(spies):
                 "agent_service": ["heartbeat"],
                 "signing_key_rollover": ["record_hello"],
                 "api_relocation": ["record_heartbeat"],
+                "free_room": ["check"],
             },
         ),
         ("Browsed", {"agent_service": ["browsed"]}),
@@ -257,6 +261,8 @@ MINUTE = {
     "key_rotation": "rotate_aging_keys",
     "refusal_summary": "write",
     "update_stages": "advance_updates",
+    "fleet_metrics": "measure",
+    "audit_lag": "measure",
 }
 
 

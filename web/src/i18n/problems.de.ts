@@ -38,6 +38,7 @@ const TITLES: Record<ProblemCode, string> = {
   "destination-read-only": "Das Ziel ist nur lesbar",
   "destination-unreachable": "Das Ziel ist nicht erreichbar",
   "duplicate-destination": "Ein Ziel ist doppelt angegeben",
+  "drain-over": "Die Sperre wäre schon vorbei",
   endpoint: "Das ist keine Adresse",
   "enrollment-token": "Dieses Token ist ungültig",
   "file-too-large": "Die Datei ist für das Dateisystem am Ziel zu groß",
@@ -67,7 +68,7 @@ const TITLES: Record<ProblemCode, string> = {
   "mounted-twice": "Ein Verzeichnis ist am Ziel unter zwei Pfaden eingehängt",
   "name-collision": "Zwei Namen sind am Ziel derselbe",
   "name-too-long": "Ein Name ist für das Dateisystem zu lang",
-  "name-not-utf8": "Der Name ist kein gültiges UTF-8, und rclone würde einen anderen verwenden",
+  "name-not-utf8": "Der Name ist kein gültiges UTF-8",
   "no-ranges": "Der Server unterstützt keine Teilabrufe dieser Datei",
   "no-such-method": "Methode nicht erlaubt",
   "no-such-route": "Diesen Pfad gibt es in der API nicht",
@@ -331,6 +332,10 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
   "ended-before-resume": [
     "Die Übertragung {transfer_id} hat den Zustand „{state}“ und kann nicht fortgesetzt werden.",
     "Eine fehlgeschlagene oder abgebrochene Übertragung stattdessen wiederholen.",
+  ],
+  "drain-over": [
+    "{until} ist vorbei.",
+    "Einen späteren Zeitpunkt angeben, oder keinen: dann gilt die Sperre, bis jemand sie aufhebt.",
   ],
   endpoint: [
     "{endpoint} ist keine gültige Adresse.",
@@ -747,6 +752,14 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
     "Ein Zugriff auf {path} in S3 ist fehlgeschlagen. Meldung: {reason}",
     "Es wird automatisch erneut versucht. Wiederholt es sich: im Log des Agenten nachsehen.",
   ],
+  "s3-name-not-utf8": [
+    "Der Name {path} enthält Bytes, die kein UTF-8 sind; S3 nimmt ihn nicht an.",
+    "Die Datei umbenennen, etwa mit convmv.",
+  ],
+  "s3-name-too-long": [
+    "{path} würde ein Objekt mit einem Schlüssel von mehr als 1.024 Bytes; S3 nimmt es nicht an.",
+    "Den Namen kürzen oder unter ein kürzeres Präfix übertragen.",
+  ],
   "s3-object-denied": [
     "S3 gibt diesem Agenten {path} nicht: Es existiert nicht mehr, oder eine Richtlinie verbietet es.",
     "Nichts zu tun, wenn es absichtlich gelöscht wurde; sonst die Richtlinie des Buckets prüfen.",
@@ -991,6 +1004,7 @@ const ACTIONS: Record<string, string> = {
   stop: "anhalten",
   browse: "Verzeichnisse ansehen",
   read: "ansehen",
+  drain_agent: "Agenten für Neues sperren",
   manage_agent: "Agenten verwalten",
   manage_template: "Vorlagen verwalten",
   manage_policy: "Richtlinien ändern",

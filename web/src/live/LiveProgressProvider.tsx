@@ -16,17 +16,18 @@ const LiveProgressContext = createContext<LiveProgressValue>({
   fetchedAt: 0,
 });
 
-/** Subscribe to all transfers while `active`. Only components with `useLiveProgress` render again. */
+/** Subscribe while there are `watched` transfers. Only components with `useLiveProgress` render again. */
 export function LiveProgressProvider({
-  active,
+  watched,
   fetchedAt,
   children,
 }: {
-  active: boolean;
+  watched: readonly string[];
   fetchedAt: number;
   children: ReactNode;
 }) {
-  const { received, connected } = useLive(null, active);
+  const { received, connected } = useLive(null, watched);
+  const active = watched.length > 0;
   const value = useMemo(
     () => ({ received, connected: active ? connected : null, fetchedAt }),
     [received, connected, active, fetchedAt],

@@ -1,6 +1,8 @@
 /** Why a transfer, or one of its hops, is in its state: said once, beside the state. */
+import { safeText } from "../format/names";
 import { problemWords } from "../format/problems";
 import { duration } from "../format/sizes";
+import { local } from "../format/times";
 import { t } from "../i18n";
 import type { Agent, Hop, Problem, Transfer } from "../types";
 import { type LiveProgressByHop, secondsSinceReport } from "./mergeProgress";
@@ -66,11 +68,23 @@ function awayText({ agent_id, last_heartbeat }: Agent, now: number): string {
   return t().reason.notHeard(agent_id, duration((now - Date.parse(last_heartbeat)) / 1000));
 }
 
+/** Return who drained an agent, and until when it gets no new hops. */
+export function drainText({ agent_id, drain }: Agent): string {
+  if (!drain) return "";
+  const until = drain.until ? t().reason.until(local(drain.until)) : "";
+  const kind = drain.maintenance ? t().reason.maintenance : t().reason.drained;
+  return (
+    kind(safeText(agent_id), safeText(drain.by.name), until) + (drain.why ? `: ${safeText(drain.why)}` : "")
+  );
+}
+
 /** Return why a queued hop has not started: a missing agent, a failed attempt, or only its turn. */
 function queueReason(hop: Hop, { agents, now }: Known): StateReason {
   const away = agents.filter(({ agent_id, status }) => hop.agents.includes(agent_id) && status !== "online");
   const [first] = away;
   if (first) return { text: t().reason.waitsFor(awayText(first, now)), warns: true };
+  const drained = agents.find(({ agent_id, drain }) => hop.agents.includes(agent_id) && drain);
+  if (drained) return { text: drainText(drained), warns: true };
   const left = hop.retry_at ? (Date.parse(hop.retry_at) - now) / 1000 : 0;
   const next = left >= 1 ? t().reason.nextAttempt(duration(left)) : t().reason.attemptDue;
   if (hop.problem) return { text: `${problemTitle(hop.problem)} · ${next}`, warns: true };

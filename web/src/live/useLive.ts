@@ -3,6 +3,7 @@ import { useApi } from "../appContext";
 import type { LiveAddress } from "../types";
 import { batchUpdates } from "./batchUpdates";
 import { markConnected } from "./connectionState";
+import { keepWatched } from "./keepWatched";
 import { type LiveProgressByHop, mergeProgress } from "./mergeProgress";
 import { type AgentLive, parseLive } from "./parseLive";
 import { subscribe } from "./subscribe";
@@ -11,15 +12,21 @@ import { useResume } from "./useResume";
 /** Agents report every hop once a second: batching renders the page twice a second, not 500 times. */
 const BATCH_MS = 500;
 
-/** Subscribe to the live progress of one transfer, or of all (null), while `active`. */
+/**
+ * Subscribe to the live progress of one transfer, or of all (null), while there are `watched` ones: agents
+ * publish these alone.
+ */
 export function useLive(
   transferId: string | null,
-  active: boolean,
+  watched: readonly string[],
 ): { received: LiveProgressByHop; connected: boolean } {
   const api = useApi();
   const [received, setReceived] = useState<LiveProgressByHop>(new Map());
   const [connected, setConnected] = useState(false);
   const resumeCount = useResume();
+  const active = watched.length > 0;
+  const watchedIds = watched.join(" ");
+  useEffect(() => (watchedIds ? keepWatched(api, watchedIds.split(" ")) : undefined), [api, watchedIds]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: after a sleep the line is a new one.
   useEffect(() => {
     if (!active) return undefined;

@@ -71,7 +71,13 @@ def host(tmp_path: Path):
         verifier.trust(key.model_dump() for key in command.keys)
 
     handlers = CommandHandlers(
-        browse=unused, rotate=unused, trust=trust_keys, relocate=unused, retire=unused, discard=unused
+        browse=unused,
+        watch=unused,
+        rotate=unused,
+        trust=trust_keys,
+        relocate=unused,
+        retire=unused,
+        discard=unused,
     )
     yield Commands(verifier, journal, outbox, unused, unused, handlers), outbox  # type: ignore[arg-type]
     journal.close()

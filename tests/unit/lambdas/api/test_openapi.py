@@ -14,6 +14,8 @@ GET /agents
 GET /agents/{agent_id}
 PATCH /agents/{agent_id}
 DELETE /agents/{agent_id}
+PUT /agents/{agent_id}/drain
+DELETE /agents/{agent_id}/drain
 POST /agents/{agent_id}/rotate
 POST /agents/{agent_id}/certificates
 POST /agents/{agent_id}/browse
@@ -63,6 +65,7 @@ GET /overview
 GET /health
 GET /openapi.json
 GET /live
+POST /live/watches
 """
 
 

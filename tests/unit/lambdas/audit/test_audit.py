@@ -5,6 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
+from pynamodb.exceptions import PynamoDBException
 
 from agent.cli.proof import Audit, verified
 from events.audit import AuditLink, AuditRecord, AuditSealsView
@@ -13,14 +16,14 @@ from lambdas import adapters, on_audit, wiring
 from lambdas.api.routing import _is_refusal
 from lambdas.audit import refusals
 from lambdas.audit.chain import AuditSealer
-from lambdas.audit.recorder import AuditEvent
+from lambdas.audit.recorder import AuditEvent, new_record_id
 from lambdas.audit.refusals import RefusalSummary
 from lambdas.domain.authorization import Principal
 from lambdas.domain.errors import AgentDeclinedError
 from tests.support.control_plane import REGION, Context
 from tests.support.fakes import as_shown
 from tests.support.fakes_api import sample
-from tests.support.world import items_written
+from tests.support.world import items_written, one_call_at_a_time
 from tests.unit.lambdas.policies.test_policies import NO_LAB, RAW, put
 from tests.unit.lambdas.templates.test_api_templates import VIDEOS
 
@@ -450,6 +453,53 @@ def seal_completed_days():
     clock = max(now, now.replace(hour=0, minute=30))
     wiring.audit_sealer()._clock = lambda: clock
     wiring.audit_sealer().seal()
+
+
+class TestPointers:
+    """Records are found by agent; a transfer to fifty servers names 51."""
+
+    @pytest.fixture
+    def many(self, fleet):
+        """Return a function that makes this many records about 51 agents each."""
+
+        def made(number: int) -> list[AuditRecord]:
+            agents = tuple(f"server-{index}" for index in range(51))
+            at = datetime.now(UTC)
+            times = [at + timedelta(milliseconds=index) for index in range(number)]
+            return [sample(AuditRecord, record_id=new_record_id(one), at=one, agents=agents) for one in times]
+
+        return made
+
+    @pytest.mark.parametrize(("number", "calls"), [(2, 2), (10, 6)])
+    def test_a_hundred_pointers_are_one_call(self, many, number, calls):
+        """One call for each made the chain fall behind at three such records a second."""
+        found = many(number)
+        with items_written() as written, one_call_at_a_time():
+            wiring.audit_chain().chain(found)
+        assert len(written) == calls + 1, "and one for the link"
+        assert sum(written) == number * 51 + 1
+
+    def test_what_the_stream_brings_again_is_not_written_again_and_what_was_left_out_is(self, many):
+        found = many(3)
+        store = adapters.audit_store()
+        with one_call_at_a_time():
+            store.point(found[:2])
+            before = stored()
+            store.point(found)
+            after = [row for row in stored() if row not in before]
+            assert {row["part"]["S"] for row in after} == {found[2].record_id}
+            assert len(after) == 51
+            store.point(found)
+        assert len(stored()) == len(before) + 51
+
+    def test_a_fault_of_the_table_is_not_taken_for_pointers_that_exist(self, many, monkeypatch):
+        def failing(self, operation, arguments):
+            raise ClientError({"Error": {"Code": "ProvisionedThroughputExceededException"}}, operation)
+
+        found = many(1)
+        monkeypatch.setattr(BaseClient, "_make_api_call", failing)
+        with pytest.raises(PynamoDBException):
+            adapters.audit_store().point(found)
 
 
 class TestProof:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lambdas import on_object, wiring
+from lambdas import adapters, on_object, wiring
 from lambdas.domain import problems
 from lambdas.domain.errors import StaleError
 from tests.support.control_plane import Context
@@ -36,6 +36,27 @@ class TestKeeping:
         assert saved.call("DELETE", "/templates/new-videos").status == 204
         assert saved.get("/templates/new-videos").status == 404
         assert saved.call("DELETE", "/templates/new-videos").status == 404
+
+    @pytest.mark.parametrize("number", [1, 5])
+    def test_a_page_of_templates_reads_all_their_agents_at_once(self, saved, monkeypatch, number):
+        """Each template's agents used to be a call of their own."""
+        for index in range(number - 1):
+            body = {**VIDEOS, "name": f"more-{index}", "destinations": [f"server-{index}:/primary/"]}
+            assert saved.post("/templates", body).status == 201
+        store, asked = adapters.agent_store(), []
+        get_many = store.get_many
+
+        def counting(names):
+            asked.append(list(names))
+            return get_many(asked[-1])
+
+        monkeypatch.setattr(store, "get_many", counting)
+        page = saved.get("/templates").body["templates"]
+        assert len(page) == number
+        assert len(asked) == 1
+        for one in page:
+            unknown = [destination["agent_id"] for destination in one["destinations"]]
+            assert one["warnings"] == [f"There is no agent {name} (yet)." for name in unknown]
 
     def test_a_name_is_given_once(self, saved):
         assert saved.post("/templates", VIDEOS).status == 409

@@ -1,10 +1,15 @@
 """From a request to commands: what follows from each timeline entry, and in which order."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from threading import Barrier
+from unittest.mock import patch
 
 import pytest
+from botocore.client import BaseClient
 
 from events.commands import Move, Serve
 from events.facts import TransferFinished, TransferRequested
@@ -28,6 +33,7 @@ from lambdas.domain.plan import TransferSpec
 from lambdas.transfers.dispatcher import DispatchSettings
 from lambdas.transfers.service import Query
 from tests.support.fakes import ADA, BOB, an_agent
+from tests.support.waiting import HANG_TIMEOUT_S
 from tests.support.world import A_CONNECTION, ControlPlaneFixture, a_transfer, items_written
 
 
@@ -154,6 +160,60 @@ def test_a_chain_goes_on_when_its_first_hop_has_succeeded(world: ControlPlaneFix
     world.report(Succeeded, world.hop(transfer_id, 1))
     world.stream()
     assert world.transfer_service.get(transfer_id).state == TransferState.SUCCEEDED
+
+
+@pytest.mark.parametrize("destinations", [2, 12])
+@pytest.mark.parametrize("report", [Started, Succeeded])
+def test_what_one_of_many_destinations_does_costs_the_reads_of_its_own_hop(
+    world: ControlPlaneFixture, report, destinations
+):
+    """Fifty destinations write two hundred entries; each used to read all fifty hops."""
+    transfer_id = world.request("a:/data/raw/", *(f"b:/archive/{number}/" for number in range(destinations)))
+    world.stream()
+    if report is not Started:
+        world.report(Started, world.hop(transfer_id))
+        world.stream()
+    world.report(report, world.hop(transfer_id), seq=2)
+    [entry] = world.new_rows()
+    world.fleet.kinds()
+    with hops_read() as read:
+        world.stream_handler.handle(entry)
+    assert sum(read) == 2, "the hop and its neighbor, which does not follow it"
+    assert world.notifier.announced[-1] == transfer_id
+    assert world.fleet.kinds() == ([("a", "release")] if report is Succeeded else [])
+
+
+@contextmanager
+def hops_read() -> Iterator[list[int]]:
+    """Record how many hops each call reads."""
+    read: list[int] = []
+    really = BaseClient._make_api_call
+
+    def counting(self, operation, arguments):
+        answer = really(self, operation, arguments)
+        found = [*answer.get("Items", ()), *([answer["Item"]] if "Item" in answer else ())]
+        read.append(sum(item["part"]["S"].startswith("hop#") for item in found))
+        return answer
+
+    with patch.object(BaseClient, "_make_api_call", counting):
+        yield read
+
+
+def test_the_destinations_of_a_fan_out_are_offered_at_once(world: ControlPlaneFixture, monkeypatch):
+    """One after the other, the last of fifty servers waited for four seconds."""
+    world.dispatcher._settings = DispatchSettings(lambda _: "eu-central-1", None, threads=3)
+    transfer_id = world.request("a:/data/raw/", "b:/archive/", "c:/archive/", "d:/archive/")
+    together, find = Barrier(3, timeout=HANG_TIMEOUT_S), world.agents.get
+
+    def waiting(agent_id):
+        if agent_id != "a":
+            together.wait()
+        return find(agent_id)
+
+    monkeypatch.setattr(world.agents, "get", waiting)
+    world.stream()
+    assert {hop.state for hop in world.store.get(transfer_id).hops} == {HopState.OFFERED}
+    assert sorted(world.fleet.kinds()) == sorted([("a", "serve")] * 3 + [(name, "move") for name in "bcd"])
 
 
 def test_a_chain_ends_with_its_first_hop_and_can_be_retried(world: ControlPlaneFixture):

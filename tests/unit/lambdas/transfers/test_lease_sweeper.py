@@ -1,6 +1,7 @@
 """The sweep every minute continues what got stuck; an idle table costs one query."""
 
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
 
@@ -9,8 +10,10 @@ from events.reports import Failed, Started, Succeeded
 from events.states import HopState
 from lambdas.domain import problems
 from lambdas.domain.errors import StaleError
+from lambdas.transfers.lease_sweeper import LeaseSweeper
 from lambdas.transfers.writer import MAX_ATTEMPTS
 from tests.support.fakes import ADA
+from tests.support.waiting import HANG_TIMEOUT_S
 from tests.support.world import ControlPlaneFixture
 
 
@@ -170,7 +173,43 @@ def test_a_sweep_ends_before_the_next_one_begins(world: ControlPlaneFixture, mon
         bring_on(transfer)
 
     monkeypatch.setattr(world.stream_handler, "advance", slowly)
-    assert world.lease_sweeper.sweep() == 2
+    assert sweeper(world, threads=1).sweep() == 2
+
+
+def sweeper(world: ControlPlaneFixture, threads: int) -> LeaseSweeper:
+    return LeaseSweeper(
+        world.store, world.writer, world.stream_handler, world.clock, world.fleet.cut, threads
+    )
+
+
+def test_after_an_outage_as_many_hops_are_offered_at_once_as_there_are_threads(
+    world: ControlPlaneFixture, monkeypatch
+):
+    """One after the other were 500 a minute; ten thousand hops would have waited for twenty minutes."""
+    transfers = [world.request("a:/data/", f"b:/archive/{number}/") for number in range(8)]
+    world.clock.forward(minutes=2)
+    bring_on, together = world.stream_handler.advance, Barrier(4, timeout=HANG_TIMEOUT_S)
+
+    def waiting(transfer):
+        together.wait()
+        bring_on(transfer)
+
+    monkeypatch.setattr(world.stream_handler, "advance", waiting)
+    assert sweeper(world, threads=4).sweep() == 8
+    assert {world.hop(transfer_id).state for transfer_id in transfers} == {HopState.OFFERED}
+
+
+def test_hops_of_one_transfer_do_not_write_against_each_other(world: ControlPlaneFixture, monkeypatch):
+    """Fifty leases that lapse together change one header; in parallel, most attempts would be refused."""
+    ends = [f"{agent}:/archive/{number}/" for agent in "bcd" for number in range(2)]
+    transfer_id = world.request("a:/data/", *ends)
+    world.stream()
+    for hop in world.store.get(transfer_id).hops:
+        world.report(Started, hop)
+    world.clock.forward(seconds=90)
+    monkeypatch.setattr(world.writer, "_wait", lambda _: pytest.fail("an attempt was refused"))
+    assert world.lease_sweeper.sweep() == len(ends)
+    assert {hop.state for hop in world.store.get(transfer_id).hops} == {HopState.QUEUED}
 
 
 def test_patience_with_others_has_an_end(world: ControlPlaneFixture, monkeypatch):

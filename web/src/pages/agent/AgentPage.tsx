@@ -1,3 +1,4 @@
+import Alert from "@cloudscape-design/components/alert";
 import Badge from "@cloudscape-design/components/badge";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
@@ -25,10 +26,12 @@ import { bytes, decimal } from "../../format/sizes";
 import { useAgent, useTransfers } from "../../hooks/queries";
 import { useNarrow } from "../../hooks/useMedia";
 import { t } from "../../i18n";
+import { drainText } from "../../live/stateReason";
 import { go, href, hrefWith } from "../../router";
 import { mayAct } from "../../session/claims";
 import type { Agent } from "../../types";
 import { AgentHistory } from "./AgentHistory";
+import { DrainAgent, EndDrain } from "./DrainAgent";
 import { ReachablePeers } from "./ReachablePeers";
 import { RotateAgent } from "./RotateAgent";
 import { Settings } from "./Settings";
@@ -51,6 +54,7 @@ export default function AgentPage({ agentId }: { agentId: string }) {
       <Header variant="h1" description={<State of={agent.status} />} actions={<Actions agent={agent} />}>
         {agent.agent_id}
       </Header>
+      {agent.drain && <Alert type="warning">{drainText(agent)}</Alert>}
       {agent.problems.map((problem) => (
         <HopProblem key={problem.message} problem={problem} type="warning" />
       ))}
@@ -77,6 +81,7 @@ function Actions({ agent }: { agent: Agent }) {
   const [removing, setRemoving] = useState(false);
   const [rotating, setRotating] = useState(false);
   const [updating, setUpdating] = useState(false);
+  const [draining, setDraining] = useState(false);
   if (!mayAct(role, "operator")) return null;
   const from = hrefWith("transfers/new", { from: agent.agent_id });
   return (
@@ -84,6 +89,10 @@ function Actions({ agent }: { agent: Agent }) {
       {mayAct(role, "admin") && <Button onClick={() => setRemoving(true)}>{t().common.remove}</Button>}
       {mayAct(role, "admin") && <Button onClick={() => setRotating(true)}>{t().agent.rotate}</Button>}
       {mayAct(role, "admin") && <Button onClick={() => setUpdating(true)}>{t().updates.verb}</Button>}
+      {mayAct(role, "admin") && !agent.drain && (
+        <Button onClick={() => setDraining(true)}>{t().agent.drain}</Button>
+      )}
+      {mayAct(role, "admin") && agent.drain && <EndDrain agent={agent} />}
       <Button iconName="folder" onClick={() => setBrowsing(true)} disabled={agent.status === "offline"}>
         {t().agent.browse}
       </Button>
@@ -99,6 +108,7 @@ function Actions({ agent }: { agent: Agent }) {
           onChoose={(path) => go(hrefWith("transfers/new", { from: agent.agent_id, path }))}
         />
       )}
+      {draining && <DrainAgent agent={agent} onClose={() => setDraining(false)} />}
       {updating && <UpdateAgents agentId={agent.agent_id} onClose={() => setUpdating(false)} />}
       {rotating && <RotateAgent agent={agent} onClose={() => setRotating(false)} />}
       {removing && (

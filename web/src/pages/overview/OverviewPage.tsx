@@ -67,7 +67,10 @@ function Loaded({ agents, running, fetchedAt, recent, attention, problem }: Load
   const { role } = useAppContext();
   const now = useNow();
   const active = running.length > 0;
-  const { received, connected } = useLive(null, active);
+  const { received, connected } = useLive(
+    null,
+    running.map(({ transfer_id }) => transfer_id),
+  );
   const moving = running.map((transfer) => ({
     transfer,
     progress: progressNow(transfer, received, now, fetchedAt),

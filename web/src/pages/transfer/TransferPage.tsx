@@ -42,7 +42,7 @@ export default function TransferPage({ transferId }: { transferId: string }) {
   const query = useTransfer(transferId);
   const transfer = query.data;
   const active = transfer !== undefined && isUnfinished(transfer.state) && !IDLE_STATES.has(transfer.state);
-  const { received, connected } = useLive(transferId, active);
+  const { received, connected } = useLive(transferId, active ? [transferId] : []);
   const again = () => query.refetch();
   if (!transfer) {
     return query.isError ? (

@@ -75,7 +75,7 @@ function List({ filters, start, page, preferences, onPreferences }: Props) {
     <SpaceBetween size="m">
       {query.isError && <ProblemAlert error={query.error} onRetry={() => query.refetch()} />}
       <LiveProgressProvider
-        active={items.some(({ state }) => state === "running")}
+        watched={items.filter(({ state }) => state === "running").map(({ transfer_id }) => transfer_id)}
         fetchedAt={query.dataUpdatedAt}
       >
         <Table

@@ -1,9 +1,9 @@
-"""Test what a dry run predicts that rclone would do with a file, given what exists at the destination."""
+"""Test what a push does with a file, given what exists at the destination."""
 
 import pytest
 
 from agent.files.listing import FileEntry
-from agent.rclone.copy_rules import predict
+from agent.pull.copy_rules import predict
 
 NS = 10**9
 SECOND, MINUTE = NS, 60 * NS

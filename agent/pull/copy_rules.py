@@ -1,4 +1,4 @@
-"""Predict what `rclone copy` would do with a file, for a dry run.
+"""Decide what a push does with a file, given what is at its destination.
 
 The rules are at --update, --ignore-existing, --immutable and --modify-window in https://rclone.org/docs/.
 """

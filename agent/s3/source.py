@@ -1,0 +1,435 @@
+"""Pull from S3: objects as a source.
+
+An object's time is when it was written, which a listing tells without a request for each object. The time
+that a push kept as metadata comes only with a GET, too late for a comparison, and is not used. Times are in
+whole seconds, so an object that was written a moment ago gets a provisional time at the destination, and is
+compared by its content the next time. What is read is pinned by its ETag.
+"""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from hashlib import blake2b
+from itertools import islice
+
+import xxhash
+
+from agent import problems
+from agent.errors import HopError, display_path
+from agent.files.digests import CHUNK_BYTES, file_digest, ranges_of
+from agent.files.listing import (
+    MAX_NUMBER,
+    FileEntry,
+    Selection,
+    is_inside,
+    reserved_entry,
+    unreadable_entry,
+)
+from agent.files.paths import is_own_path, is_reserved
+from agent.pull import worker_pool
+from agent.pull.bandwidth import RateLimiter, limiter_for
+from agent.pull.comparison import PROVISIONAL_NS, is_provisional
+from agent.pull.mover import Credentials, HostResources
+from agent.pull.source import (
+    FileError,
+    Hole,
+    PackedFile,
+    Sink,
+    SourceConnectionError,
+    changed,
+    packed,
+)
+from agent.s3.client import Download, S3Client
+from agent.s3.errors import ConnectionLostError, S3Error
+from agent.s3.listing import ListedObject
+from events.base import Problem
+from events.commands import Move, S3Route
+from events.locations import S3Location, stands_for_contents
+from events.progress import Connection
+
+STREAMS = 8
+"""Workers to begin with: S3 answers slowly, and to many at once."""
+PACK_FILES = 16
+"""Small objects that a worker requests at once, each over a connection of its own."""
+MODE_FILE = 0o644
+"""The mode of every file, since objects have none."""
+LOOKUPS_AT_ONCE = 64
+"""Selected objects that are looked up at once."""
+SETTLED_AFTER_NS = 5 * 10**9
+"""Age in nanoseconds from which a version stays that of its second, whatever two clocks differ."""
+MAX_CLOCK_SKEW_NS = 15 * 60 * 10**9
+"""Nanoseconds by which a clock may be behind that of S3, which refuses more."""
+_MAX_SECOND = MAX_NUMBER // 10**9
+_FORBIDDEN, _NOT_FOUND, _PAST_THE_END = 403, 404, 416
+
+
+def s3_source(move: Move, host: HostResources, credentials: Credentials) -> "S3Source":
+    """Return the source of a hop from S3 to this host."""
+    if not (isinstance(move.source, S3Location) and isinstance(move.route, S3Route)):
+        raise TypeError(f"{move.hop_id} does not come from S3")
+    client = S3Client(move.source.bucket, move.route, credentials, move.hop_id)
+    # Never stopped: a long wait here is one for many chunks, and a stop ends the requests.
+    limiter = limiter_for(move.options, host.bandwidth, threading.Event())
+    return S3Source(move.source, client, limiter)
+
+
+class S3Source:
+    """A hop's source in S3."""
+
+    streams = STREAMS
+    max_streams = worker_pool.MAX_WORKERS
+    pack_files = PACK_FILES
+    is_far = False
+
+    def __init__(self, location: S3Location, client: S3Client, limiter: RateLimiter) -> None:
+        """Read objects by `client`, which this closes; `limiter` is for what is read only to be compared."""
+        self._location = location
+        self._client = client
+        self._limiter = limiter
+        prefix = location.prefix
+        self._prefix = f"{prefix}/" if prefix and not prefix.endswith("/") else prefix
+
+    def connect(self) -> Connection:
+        """Check that credentials are issued. Raises HopError, SourceConnectionError."""
+        self._client.connect()
+        return Connection(kind="s3")
+
+    def entries(self, selection: Selection) -> Iterator[FileEntry]:
+        """Yield an entry for each object of the selection."""
+        mark = selection.destination.mark if selection.destination else ""
+        return map(_with_provisional_time, self._find_entries(selection, mark))
+
+    def reader(self) -> "S3Reader":
+        return S3Reader(self, self._client, self._limiter)
+
+    def interrupt(self) -> None:
+        self._client.interrupt()
+
+    def close(self) -> None:
+        self._client.close()
+
+    def key(self, path: str) -> str:
+        """Return the key of an entry; '' is the source itself, a single object."""
+        return f"{self._prefix}{path}" if path else self._location.prefix
+
+    def name(self, path: str) -> str:
+        """Return the name of an entry for people."""
+        return display_path(f"s3://{self._location.bucket}/{self.key(path)}")
+
+    # --- finding objects ---
+
+    def _find_entries(self, selection: Selection, mark: str) -> Iterator[FileEntry]:
+        if entry := self._single_object():
+            yield entry
+        elif selection.paths is None:
+            yield from self._list_all(mark)
+        else:
+            yield from self._look_up_selected(selection.paths)
+
+    def _single_object(self) -> FileEntry | None:
+        """Return the source if it is a single object, None otherwise.
+
+        An object and a prefix may have the same name. If S3 does not say whether there is an object, because
+        the credentials may not list what is beside it, the prefix is listed.
+        """
+        if stands_for_contents(self._location):
+            return None
+        try:
+            return _found_entry("", self._client.head(self._location.prefix))
+        except S3Error as error:
+            if error.status == _NOT_FOUND or _is_denied(error):
+                return None
+            raise self._whole_source(error) from error
+        except ConnectionLostError as error:
+            raise self._line_lost(error) from error
+
+    def _list_all(self, mark: str) -> Iterator[FileEntry]:
+        empty = True
+        for one in self._listed():
+            if entry := self._entry(one, mark):
+                empty = False
+                yield entry
+        if empty:
+            raise HopError(problems.OBJECTS_MISSING.problem(path=str(self._location)))
+
+    def _listed(self) -> Iterator[ListedObject]:
+        token = ""
+        while True:
+            try:
+                page = self._client.list_page(self._prefix, token=token)
+            except S3Error as error:
+                raise self._whole_source(error) from error
+            except ConnectionLostError as error:
+                raise self._line_lost(error) from error
+            yield from page.objects
+            if not page.is_truncated:
+                return
+            token = page.token
+
+    def _entry(self, listed: ListedObject, mark: str) -> FileEntry | None:
+        """Return the entry of an object; None for a temporary file of a hop, and for the prefix itself.
+
+        Raises:
+            HopError: this is the destination's mark, so source and destination overlap.
+        """
+        path = listed.key.removeprefix(self._prefix)
+        if is_own_path(path):
+            if mark and path.rpartition("/")[2] == mark:
+                raise HopError(problems.SAME_PLACE.problem(path=str(self._location)))
+            return None
+        if not path:
+            return None
+        if is_reserved(path):
+            return reserved_entry(path, self.name(path))
+        if not is_inside(path):
+            return unreadable_entry(path, problems.NOT_A_PATH.problem(path=self.name(path)))
+        return _sized_entry(path, listed.size, _second_ns(_iso_time(listed.modified)), listed.etag)
+
+    def _look_up_selected(self, selection: Sequence[str]) -> Iterator[FileEntry]:
+        """Look up each selected object by itself: a bucket may hold millions of others."""
+        wanted = []
+        for path in selection:
+            if not _is_key(path) or not is_inside(path):
+                yield unreadable_entry(path, problems.NOT_A_PATH.problem(path=self.name(path)))
+            elif is_reserved(path):
+                yield reserved_entry(path, self.name(path))
+            else:
+                wanted.append(path)
+        paths = iter(wanted)
+        while batch := list(islice(paths, LOOKUPS_AT_ONCE)):
+            yield from self._look_up(batch)
+
+    def _look_up(self, paths: Sequence[str]) -> Iterator[FileEntry]:
+        try:
+            found = self._client.head_all([self.key(path) for path in paths])
+            for path, one in zip(paths, found, strict=True):
+                yield self._selected(path, one)
+        except ConnectionLostError as error:
+            raise self._line_lost(error) from error
+
+    def _selected(self, path: str, found: dict[str, str] | S3Error) -> FileEntry:
+        if not isinstance(found, S3Error):
+            return _found_entry(path, found)
+        if found.status == _NOT_FOUND and found.code != "NoSuchBucket":
+            return unreadable_entry(path, problems.SELECTED_OBJECT_MISSING.problem(path=self.name(path)))
+        meaning = self.meaning_of(found, path)
+        if isinstance(meaning, FileError):
+            return unreadable_entry(path, meaning.problem)
+        raise meaning
+
+    # --- what errors mean ---
+
+    def meaning_of(self, error: S3Error, path: str) -> FileError | HopError:
+        """Return what it means that S3 refuses one object: only that object's failure, as a rule."""
+        if error.refuses_credentials:
+            return HopError(error.problem(self._location))
+        if _is_denied(error):
+            return FileError(problems.S3_OBJECT_DENIED.problem(path=self.name(path)))
+        return FileError(error.problem(self.name(path)))
+
+    def _whole_source(self, error: S3Error) -> HopError | SourceConnectionError:
+        problem = error.problem(self._location)
+        if error.is_transient:
+            return SourceConnectionError(problem.message, problem)
+        return HopError(problem)
+
+    def _line_lost(self, error: ConnectionLostError) -> SourceConnectionError:
+        return SourceConnectionError(str(error), error.problem(self._location))
+
+    def line_lost_at(self, error: ConnectionLostError, path: str) -> SourceConnectionError:
+        """Return what it means that the connection broke within an object."""
+        return SourceConnectionError(str(error), error.problem(self.name(path)))
+
+
+class S3Reader:
+    """Reads objects, for one thread at a time. The connections are those of the source."""
+
+    def __init__(self, source: S3Source, client: S3Client, limiter: RateLimiter) -> None:
+        self._source = source
+        self._client = client
+        self._limiter = limiter
+
+    def range(self, entry: FileEntry, start: int, length: int, sink: Sink, _hole: Hole | None = None) -> None:
+        """Pass a range of the object to `sink`; `start` and `length` are in bytes.
+
+        There is no digest: TLS protects the bytes.
+        """
+        if not length:
+            return
+        headers = {} if length == entry.size else {"range": f"bytes={start}-{start + length - 1}"}
+        try:
+            with closing(self._client.get(self._source.key(entry.path), headers)) as download:
+                self._read(entry, download, length, sink)
+        except S3Error as error:
+            raise self._error_of(error, entry) from error
+        except ConnectionLostError as error:
+            raise self._source.line_lost_at(error, entry.path) from error
+
+    def pack(self, entries: Sequence[FileEntry]) -> Iterator[PackedFile]:
+        """Request all these small objects at once and yield them as they were requested."""
+        wanted = [entry for entry in entries if entry.size]
+        answers = self._client.get_all([self._source.key(entry.path) for entry in wanted])
+        with closing(answers):
+            for entry in entries:
+                try:
+                    answer = next(answers) if entry.size else None
+                    yield self._packed(entry, answer)
+                except ConnectionLostError as error:
+                    raise self._source.line_lost_at(error, entry.path) from error
+
+    def digests(self, entries: Sequence[FileEntry]) -> Iterator[PackedFile]:
+        """Yield each file with its digest, which is computed here: objects have none that can be trusted.
+
+        A tool that writes an object again may keep the metadata, and so the digest, of the one before.
+        """
+        return packed(entries, lambda entry: PackedFile(entry, digest=self._digest(entry)))
+
+    def delete_entries(
+        self, entries: Sequence[FileEntry], _mark: str, _name: str
+    ) -> Iterator[Problem | None]:
+        """Yield a problem for each file, since nothing is deleted from S3."""
+        return (problems.OBJECT_KEPT.problem(path=self._source.name(entry.path)) for entry in entries)
+
+    def has_mark(self, mark: str, _folders: Sequence[str]) -> bool:
+        """Return whether the mark is below the source's own prefix, which contains those of all mounts."""
+        try:
+            self._client.head(self._source.key(mark))
+        except S3Error as error:
+            return error.status != _NOT_FOUND
+        except ConnectionLostError as error:
+            raise self._source.line_lost_at(error, mark) from error
+        return True
+
+    def interrupt(self) -> None:
+        """Do nothing: the source's `interrupt` ends all requests."""
+
+    def close(self) -> None:
+        """Do nothing: the connections are the source's."""
+
+    def _packed(self, entry: FileEntry, answer: Download | S3Error | None) -> PackedFile:
+        if answer is None:
+            return PackedFile(entry)
+        if isinstance(answer, S3Error):
+            error = self._error_of(answer, entry)
+            if isinstance(error, FileError):
+                return PackedFile(entry, problem=error.problem)
+            raise error
+        data = bytearray()
+        try:
+            self._read(entry, answer, entry.size, data.extend)
+        except FileError as changed_error:
+            return PackedFile(entry, problem=changed_error.problem)
+        return PackedFile(entry, memoryview(data))
+
+    def _digest(self, entry: FileEntry) -> bytes:
+        """Read a file within the hop's bandwidth limit and return its digest."""
+        digests = []
+        for start, length in ranges_of(entry.size):
+            state = xxhash.xxh3_128()
+
+            def sink(data: memoryview, state: xxhash.xxh3_128 = state) -> None:
+                self._limiter.acquire(len(data))
+                state.update(data)
+
+            self.range(entry, start, length, sink)
+            digests.append(state.digest())
+        return file_digest(digests)
+
+    def _read(self, entry: FileEntry, download: Download, length: int, sink: Sink) -> None:
+        """Pass the answer to `sink`. Raises ConnectionLostError; FileError if it is another version's."""
+        if not _is_version(download, entry):
+            raise changed(self._source.name(entry.path))
+        buffer = memoryview(bytearray(min(CHUNK_BYTES, length)))
+        while length:
+            count = download.readinto(buffer[:length])
+            if not count:
+                raise ConnectionLostError("the connection was closed within an answer")
+            sink(buffer[:count])
+            length -= count
+
+    def _error_of(self, error: S3Error, entry: FileEntry) -> FileError | HopError:
+        if error.status == _PAST_THE_END or (error.status == _NOT_FOUND and error.code != "NoSuchBucket"):
+            return changed(self._source.name(entry.path))
+        return self._source.meaning_of(error, entry.path)
+
+
+def _is_denied(error: S3Error) -> bool:
+    return error.status == _FORBIDDEN and error.code in {"", "AccessDenied"}
+
+
+def _is_key(path: str) -> bool:
+    """Return whether S3 can have such a key, which is UTF-8."""
+    try:
+        return bool(path.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def _is_version(download: Download, entry: FileEntry) -> bool:
+    """Return whether this is the version that was listed."""
+    total = download.headers.get("content-range", "").rpartition("/")[2]
+    size = total or download.headers.get("content-length")
+    if size != str(entry.size):
+        return False
+    if entry.ctime_ns:
+        return _version_of(download.headers.get("etag", "")) == entry.ctime_ns
+    listed = entry.mtime_ns - PROVISIONAL_NS if is_provisional(entry.mtime_ns) else entry.mtime_ns
+    return _second_ns(_http_time(download.headers)) == listed
+
+
+def _version_of(etag: str) -> int:
+    """Return a number that stands for an ETag; 0 for none.
+
+    It takes the place of a file's `ctime_ns`: ledger and manifest compare that for the same purpose.
+    """
+    text = etag.removeprefix("W/").strip('"').encode()
+    return int.from_bytes(blake2b(text, digest_size=8).digest()) >> 1 or 1 if text else 0
+
+
+def _found_entry(path: str, headers: dict[str, str]) -> FileEntry:
+    """Return the entry that the answer to a HEAD describes."""
+    size = headers.get("content-length", "")
+    return _sized_entry(
+        path,
+        int(size) if size.isascii() and size.isdecimal() else 0,
+        _second_ns(_http_time(headers)),
+        headers.get("etag", ""),
+    )
+
+
+def _sized_entry(path: str, size: int, mtime_ns: int, etag: str) -> FileEntry:
+    if size > MAX_NUMBER:
+        return unreadable_entry(path, problems.LISTED_SIZE_TOO_LARGE.problem(path=path, size=size))
+    return FileEntry("f", path, max(size, 0), mtime_ns, MODE_FILE, ctime_ns=_version_of(etag))
+
+
+def _iso_time(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _http_time(headers: dict[str, str]) -> datetime | None:
+    try:
+        return parsedate_to_datetime(headers.get("last-modified", "")).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _second_ns(moment: datetime | None) -> int:
+    """Return a time's whole second in nanoseconds since 1970; the last that fits if S3 tells none."""
+    if moment is None:
+        return _MAX_SECOND * 10**9
+    return min(max(int(moment.timestamp() // 1), -_MAX_SECOND), _MAX_SECOND) * 10**9
+
+
+def _with_provisional_time(entry: FileEntry) -> FileEntry:
+    """Mark the time of an object that was written so recently that its second may get another version."""
+    age_ns = time.time_ns() - entry.mtime_ns
+    if entry.kind != "f" or not -MAX_CLOCK_SKEW_NS < age_ns < SETTLED_AFTER_NS:
+        return entry
+    return entry._replace(mtime_ns=entry.mtime_ns + PROVISIONAL_NS)

@@ -1,0 +1,59 @@
+"""Measure agents and waiting transfers once a minute, at a cost that hardly grows with the fleet.
+
+Agents are counted by keys, one call for some 10,000 of them; of queued transfers the oldest few are read.
+"""
+
+from datetime import datetime
+
+from events.states import Attention, HopState
+from lambdas.domain.errors import TransferUnknownError
+from lambdas.domain.hop import OFFER_LEASE, Hop
+from lambdas.ports import Clock
+from lambdas.store.agents import AgentStore
+from lambdas.store.transfer_totals import count_waiting
+from lambdas.store.transfers import TransferStore
+from lambdas.telemetry import (
+    AGENTS,
+    AGENTS_ABSENT,
+    APPROVALS_WAITING,
+    OLDEST_QUEUED,
+    measure,
+)
+
+OLDEST = 5
+"""Queued transfers that are read, the first created first: one of them may have been retried just now."""
+
+
+class FleetMetrics:
+    """Measures how many agents are there, and what waits for how long."""
+
+    def __init__(self, transfers: TransferStore, agents: AgentStore, clock: Clock) -> None:
+        self._transfers = transfers
+        self._agents = agents
+        self._clock = clock
+
+    def measure(self) -> None:
+        now = self._clock()
+        registered, online = self._agents.count_agents(now)
+        measure(AGENTS, registered)
+        absent = max(registered - online, 0)  # the two counts are of two moments
+        measure(AGENTS_ABSENT, 100 * absent / registered if registered else 0, "Percent")
+        measure(OLDEST_QUEUED, self.seconds_queued(now), "Seconds")
+        measure(APPROVALS_WAITING, count_waiting(Attention.AWAITING_APPROVAL))
+
+    def seconds_queued(self, now: datetime) -> float:
+        """Return how long the oldest queued hop has waited, in seconds; 0 if none is queued."""
+        waits = [0.0]
+        for transfer_id in self._transfers.oldest_queued(OLDEST):
+            try:
+                transfer = self._transfers.get(transfer_id)
+            except TransferUnknownError:
+                continue  # it was deleted, and the index lags
+            waits += [_seconds_queued(hop, now) for hop in transfer.hops if hop.state == HopState.QUEUED]
+        return max(waits)
+
+
+def _seconds_queued(hop: Hop, now: datetime) -> float:
+    """Return how long a hop has been queued; offers that were not answered count as waiting."""
+    waited = now - hop.changed_at + hop.unanswered * OFFER_LEASE
+    return max(waited.total_seconds(), 0.0)

@@ -1,0 +1,204 @@
+"""Test pulls from S3 against a small real server: what they request, and what becomes of odd answers."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from agent.config import RootConfig
+from agent.errors import HopError
+from agent.files.digests import RANGE_BYTES
+from agent.files.roots import Roots
+from agent.identity import lane_certificate
+from agent.movers import mover_for
+from agent.pull.mover import HostResources
+from agent.pull.progress import ProgressCounter
+from agent.s3 import client as client_module
+from events.commands import Move, S3Route
+from events.locations import AgentLocation, S3Location
+from events.options import Options
+from events.views import CredentialsView
+from tests.support.hosts import TRANSFER, RecordingObserver
+from tests.support.s3_front import EXPIRED, S3Error
+from tests.support.s3_server import Request, S3Server, StoredObject
+
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Host:
+    """A host with /data that pulls from a bucket."""
+
+    def __init__(self, folder: Path, server: S3Server) -> None:
+        self.server, self.data, self.state = server, folder / "data", folder / "agent"
+        for each in (self.data, self.state):
+            each.mkdir()
+        self.identity = lane_certificate.ensure(self.state)
+        self.progress = ProgressCounter()
+        self.key_id = "KEY0"
+
+    def credentials(self, _hop_id: str, /, refused: CredentialsView | None = None) -> CredentialsView:
+        if refused and refused.access_key_id == self.key_id:
+            self.key_id = "KEY1"
+        return CredentialsView(
+            access_key_id=self.key_id,
+            secret_access_key="secret",
+            session_token="token",
+            expires_at=datetime.now(UTC) + timedelta(hours=1),
+            region="eu-central-1",
+            endpoint=self.server.url,
+        )
+
+    async def pull(self, prefix: str, *selection: str, **options) -> None:
+        move = Move(
+            transfer_id=TRANSFER,
+            hop_id=f"{TRANSFER}-0",
+            attempt=1,
+            source=S3Location(bucket="media", prefix=prefix),
+            destination=AgentLocation(agent_id="server-b", path="/data/"),
+            selection=selection or None,
+            route=S3Route(region="eu-central-1", endpoint=self.server.url),
+            options=Options(**options),
+        )
+        self.progress = ProgressCounter()
+        roots = Roots([RootConfig(path="/data", access="rw", directory=self.data)])
+        resources = HostResources(roots, self.state)
+        mover = mover_for(move, host=resources, identities=self.identity, credentials=self.credentials)
+        await mover.move(move, self.progress, RecordingObserver())
+
+    def arrived(self) -> dict[str, bytes]:
+        files = (path for path in self.data.rglob("*") if path.is_file())
+        return {str(path.relative_to(self.data)): path.read_bytes() for path in files}
+
+    def requests(self, method: str) -> list[str]:
+        return [one.key for one in self.server.requests if one.method == method]
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    monkeypatch.setattr(client_module, "_delay_s", lambda _failures: 0.001)
+    with S3Server() as server:
+        yield Host(tmp_path, server)
+
+
+def put(host: Host, key: str, data: bytes) -> None:
+    host.server.objects[key] = StoredObject(data, modified=LONG_AGO)
+
+
+async def test_each_small_object_costs_one_request_and_an_empty_one_none(host):
+    for number in range(40):
+        put(host, f"in/{number}", b"x" * number)
+    await host.pull("in/")
+    assert host.arrived() == {f"{number}": b"x" * number for number in range(40)}
+    assert sorted(host.requests("GET")) == sorted(["", *(f"in/{number}" for number in range(1, 40))])
+    assert host.requests("HEAD") == []
+
+
+async def test_selected_objects_are_looked_up_without_a_list_of_the_others(host):
+    for number in range(100):
+        put(host, f"in/{number}", b"x")
+    await host.pull("in/", "3", "70")
+    assert set(host.arrived()) == {"3", "70"}
+    assert sorted(host.requests("HEAD")) == sorted(host.requests("GET")) == ["in/3", "in/70"]
+
+
+async def test_a_prefix_that_ends_in_two_slashes_is_another_than_with_one(host):
+    put(host, "in//x", b"this")
+    put(host, "in/x", b"another's")
+    await host.pull("in//")
+    assert host.arrived() == {"x": b"this"}
+
+
+async def test_the_marker_of_a_directory_is_not_an_object_in_it(host):
+    put(host, "in/", b"")
+    put(host, "in/x", b"x")
+    await host.pull("in/")
+    assert host.arrived() == {"x": b"x"}
+
+
+@pytest.mark.parametrize("size", [5, RANGE_BYTES + 5])
+async def test_an_object_that_is_replaced_after_the_list_arrives_in_one_version(host, size):
+    """Same size, same second: only its ETag is another."""
+    put(host, "in/a", b"1" * size)
+
+    def answer(request: Request) -> None:
+        if request.key == "in/a" and request.method == "GET" and len(host.requests("GET")) == 2:
+            put(host, "in/a", b"2" * size)
+
+    host.server.answer = answer
+    await host.pull("in/")
+    assert host.arrived() == {"a": b"2" * size}
+
+
+async def test_an_object_that_vanishes_after_the_list_is_named_and_the_rest_arrives(host):
+    put(host, "in/a", b"1")
+    put(host, "in/b", b"2")
+
+    def answer(request: Request) -> None:
+        if request.key == "in/a":
+            host.server.objects.pop("in/a", None)
+
+    host.server.answer = answer
+    with pytest.raises(HopError) as caught:
+        await host.pull("in/")
+    assert [(one.code, one.path) for one in caught.value.failures] == [("source-missing", "s3://media/in/a")]
+    assert host.arrived() == {"b": b"2"}
+
+
+@pytest.mark.parametrize("size", [5000, 2 * RANGE_BYTES])
+async def test_an_answer_that_is_cut_is_asked_for_again(host, size):
+    put(host, "in/a", b"1" * size)
+    cut = iter([b"HTTP/1.1 200 OK\r\netag: x\r\ncontent-len", b"HTTP/1.1 2", b""])
+    host.server.answer = lambda request: next(cut, None) if request.key else None
+    await host.pull("in/")
+    assert host.arrived() == {"a": b"1" * size}
+
+
+@pytest.mark.parametrize("selection", [(), ("a", "b")])
+async def test_a_session_that_is_revoked_during_a_pull_is_replaced_by_another(host, selection):
+    """The answer to HEAD has no reason in it, so the reason is asked for."""
+    put(host, "in/a", b"1")
+    put(host, "in/b", b"2")
+    revoked = "KEY0"
+    host.server.answer = lambda one: EXPIRED if one.key and revoked in one.headers["authorization"] else None
+    await host.pull("in/", *selection)
+    assert host.arrived() == {"a": b"1", "b": b"2"}
+
+
+async def test_an_object_that_a_policy_denies_is_named_and_the_rest_arrives(host):
+    for number in range(20):
+        put(host, f"in/{number}", b"x")
+    denied = S3Error(403, "AccessDenied", "not yours")
+    host.server.answer = lambda one: denied if one.key == "in/7" else None
+    with pytest.raises(HopError) as caught:
+        await host.pull("in/")
+    assert [(one.code, one.path) for one in caught.value.failures] == [("s3-denied", "s3://media/in/7")]
+    assert len(host.arrived()) == 19
+
+
+async def test_a_repeated_pull_reads_no_object(host):
+    put(host, "in/a", b"1")
+    put(host, "in/b", b"2" * (RANGE_BYTES + 5))
+    await host.pull("in/")
+    host.server.requests.clear()
+    await host.pull("in/")
+    assert [one.key for one in host.server.requests] == [""]
+    assert host.progress.snapshot().files_unchanged == 2
+
+
+async def test_digests_are_compared_by_reading_the_objects(host):
+    """What a tool left in the metadata of an object that it wrote again says nothing about its content."""
+    put(host, "in/a", b"1" * 1000)
+    await host.pull("in/")
+    put(host, "in/a", b"2" * 1000)
+    await host.pull("in/", compare="checksum")
+    assert host.arrived() == {"a": b"2" * 1000}
+
+
+async def test_s3_that_asks_to_slow_down_now_and_then_is_obeyed(host):
+    for number in range(60):
+        put(host, f"in/{number}", b"x" * 100)
+    turns = count()
+    host.server.answer = lambda _: S3Error(503, "SlowDown") if next(turns) % 5 == 1 else None
+    await host.pull("in/")
+    assert len(host.arrived()) == 60
