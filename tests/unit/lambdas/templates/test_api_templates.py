@@ -56,7 +56,8 @@ class TestKeeping:
         assert len(asked) == 1
         for one in page:
             unknown = [destination["agent_id"] for destination in one["destinations"]]
-            assert one["warnings"] == [f"There is no agent {name} (yet)." for name in unknown]
+            warned = [warning["message"] for warning in one["warnings"]]
+            assert warned == [f"Agent {name} does not exist." for name in unknown]
 
     def test_a_name_is_given_once(self, saved):
         assert saved.post("/templates", VIDEOS).status == 409
