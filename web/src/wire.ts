@@ -2892,7 +2892,7 @@ export interface components {
              * Warnings
              * @default []
              */
-            warnings: string[];
+            warnings: components["schemas"]["Problem"][];
         };
         /**
          * TimelineEntry
