@@ -455,7 +455,7 @@ class TemplateView(Message):
     created_at: Instant
     updated_at: Instant
     version: Annotated[int, Field(ge=1)]
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = ()
     """What may be a mistake although it is allowed, such as an agent that does not exist yet."""
 
 

@@ -12,7 +12,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from events.topics import Topics
-from infra.bucket_rights import BUCKET_ACTIONS, KEY_ACTIONS, OBJECT_ACTIONS, through_s3
+from infra.bucket_rights import BUCKET_ACTIONS, KEY_ACTIONS, OBJECT_ACTIONS, UPLOAD_ACTIONS, through_s3
 from infra.fleet import iot_arn
 from infra.plans import Plan
 from infra.stage import Stage
@@ -206,6 +206,8 @@ def assumable_roles(
     trusted = iam.ArnPrincipal(issuer.role_arn)
     objects = iam.Role(scope, "Objects", assumed_by=trusted, max_session_duration=Duration.hours(1))
     objects.add_to_policy(_allow(list(BUCKET_ACTIONS), *buckets, relay))
+    if buckets:
+        objects.add_to_policy(_allow(list(UPLOAD_ACTIONS), *buckets))
     contents, relayed = [f"{bucket}/*" for bucket in buckets], f"{relay}/*"
     objects.add_to_policy(_allow(list(OBJECT_ACTIONS), *contents))
     objects.add_to_policy(_allow(list(_RELAY_ACTIONS), relayed))

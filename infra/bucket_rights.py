@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from infra.settings import BucketSettings
 
 BUCKET_ACTIONS = ("s3:ListBucket",)
+UPLOAD_ACTIONS = ("s3:ListBucketMultipartUploads",)
+"""What a hop needs on its bucket to find, and abort, uploads that it has begun."""
 OBJECT_ACTIONS = (
     "s3:GetObject",
     "s3:GetObjectVersion",
     "s3:PutObject",
     "s3:AbortMultipartUpload",
-    "s3:ListMultipartUploadParts",
 )
 KEY_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey")
 """KMS actions that S3 does for whoever reads and writes objects with SSE-KMS."""
@@ -36,6 +37,13 @@ def owners_policies(bucket: BucketSettings, object_role: str, api_role: str) -> 
                 "Effect": "Allow",
                 "Principal": {"AWS": [object_role, api_role]},
                 "Action": list(BUCKET_ACTIONS),
+                "Resource": arn,
+            },
+            {
+                "Sid": "CrosshaulFindsItsUploads",
+                "Effect": "Allow",
+                "Principal": {"AWS": object_role},
+                "Action": list(UPLOAD_ACTIONS),
                 "Resource": arn,
             },
             {

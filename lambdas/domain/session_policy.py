@@ -20,7 +20,7 @@ MAX_POLICY_CHARS = 1800
 """Maximum length of a session policy when a transfer is requested, in characters."""
 
 _READ = ("s3:GetObject", "s3:GetObjectVersion")
-_WRITE = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:GetObject")
+_WRITE = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject")
 _RELAY = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")
 """HEAD needs s3:GetObject: an upload compares existing objects first."""
 _KEYS = ("kms:Decrypt", "kms:GenerateDataKey")
@@ -47,8 +47,16 @@ def session_policy(hop: Hop, partition: str = "aws") -> dict[str, Any]:
     if isinstance(hop.source, S3Location):
         return _policy(hop.source, _READ, partition)
     if isinstance(hop.destination, S3Location):
-        return _policy(hop.destination, _WRITE, partition)
+        policy = _policy(hop.destination, _WRITE, partition)
+        policy["Statement"].append(_uploads(hop.destination, partition))
+        return policy
     raise TypeError(f"{hop.hop_id} has no end in S3")
+
+
+def _uploads(location: S3Location, partition: str) -> dict[str, Any]:
+    """Return the statement with which a hop finds uploads that it has begun; IAM knows no prefix for it."""
+    bucket = f"arn:{partition}:s3:::{location.bucket}"
+    return {"Effect": "Allow", "Action": "s3:ListBucketMultipartUploads", "Resource": bucket}
 
 
 def relay_policy(hop: Hop, bucket: str, partition: str = "aws") -> dict[str, Any]:

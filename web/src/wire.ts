@@ -2912,7 +2912,7 @@ export interface components {
              * Warnings
              * @default []
              */
-            warnings: string[];
+            warnings: components["schemas"]["Problem"][];
         };
         /**
          * TimelineEntry

@@ -750,7 +750,14 @@ export const de: Messages = {
       moveToS3:
         "Verschieben braucht am Ziel einen Agenten: bitte nach S3 kopieren, dann die Quelle entfernen.",
     },
-    execution: "Erweitert: Prüfung, Geschwindigkeit, Priorität",
+    groups: {
+      files: "Welche Dateien",
+      existing: "Dateien, die es am Ziel schon gibt",
+      removal: "Dateien entfernen",
+      safety: "Prüfung und Besitzer",
+      speed: "Geschwindigkeit und Verbindungen",
+      course: "Start, Reihenfolge und Weg",
+    },
     priority: "Priorität",
     priorities: { low: "Niedrig", normal: "Normal", high: "Hoch" },
     priorityHints: {

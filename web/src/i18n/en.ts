@@ -723,7 +723,14 @@ export const en = {
       moveMany: "Moving needs exactly one destination: copy to all of them, then remove the source.",
       moveToS3: "Moving needs an agent at the destination: copy to S3, then remove the source.",
     },
-    execution: "Advanced: verification, speed, priority",
+    groups: {
+      files: "Which files",
+      existing: "Files that exist at the destination",
+      removal: "Removing files",
+      safety: "Verification and owners",
+      speed: "Speed and connections",
+      course: "Start, order and route",
+    },
     priority: "Priority",
     priorities: { low: "Low", normal: "Normal", high: "High" },
     priorityHints: {

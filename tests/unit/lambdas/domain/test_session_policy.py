@@ -83,6 +83,20 @@ def test_whatever_is_accepted_fits_and_is_what_was_meant(prefix, to_s3):
     assert json.loads(policy) == session_policy(planned(prefix, to_s3=to_s3).hops[0], "aws-us-gov")
 
 
+def test_only_who_writes_finds_unfinished_uploads_and_aborts_those_below_its_prefix():
+    """A push that was killed, or lost its ledger, must not leave parts that somebody pays for."""
+    writing = session_policy(planned("in/", to_s3=True).hops[0])["Statement"]
+    of_action = {action: one["Resource"] for one in writing for action in _listed(one["Action"])}
+    bucket = f"arn:aws:s3:::{LONGEST_BUCKET}"
+    assert of_action["s3:ListBucketMultipartUploads"] == bucket
+    assert of_action["s3:AbortMultipartUpload"] == [f"{bucket}/in/*"]
+    assert "MultipartUpload" not in policy_of("in/", to_s3=False)
+
+
+def _listed(actions: str | list[str]) -> list[str]:
+    return [actions] if isinstance(actions, str) else actions
+
+
 def test_the_relay_s_policy_always_fits():
     policy = relay_policy(planned("x/").hops[0], LONGEST_BUCKET, "aws-us-gov")
     assert len(policy_text(policy)) <= MAX_POLICY_CHARS
