@@ -17,8 +17,6 @@ from infra import failures
 from infra.failed_work import FailuresError
 from lambdas import adapters, on_audit, on_change, on_object, on_presence, on_report, on_retry, wiring
 from tests.support.control_plane import REGION, Context, ControlPlane, control_plane, hello
-from tests.unit.infra.conftest import Synthesized
-from tests.unit.infra.test_infra_templates import reference
 from tests.unit.lambdas.templates.test_api_templates import VIDEOS
 
 STAGE = "test"
@@ -271,29 +269,6 @@ class TestAuditGaps:
         ]
         assert len(entries) == len(set(entries)) > 0
         assert self.proof(here, datetime.now(UTC) + timedelta(minutes=10)) == []
-
-
-def test_every_dead_letter_queue_of_a_stage_is_one_of_these(real: Synthesized) -> None:
-    queues = real.of_type("AWS::SQS::Queue")
-    fed = {
-        reference(queue["Properties"]["RedrivePolicy"]["deadLetterTargetArn"])
-        for queue in queues.values()
-        if "RedrivePolicy" in queue.get("Properties", {})
-    }
-    fed |= {
-        reference(mapping["DestinationConfig"]["OnFailure"]["Destination"])
-        for mapping in real.properties("AWS::Lambda::EventSourceMapping")
-        if "DestinationConfig" in mapping
-    }
-    fed |= {
-        reference(config["DestinationConfig"]["OnFailure"]["Destination"])
-        for config in real.properties("AWS::Lambda::EventInvokeConfig")
-    }
-    fed |= {
-        reference(rule["TopicRulePayload"]["ErrorAction"]["Sqs"]["QueueUrl"])
-        for rule in real.properties("AWS::IoT::TopicRule")
-    }
-    assert {name[:-8] for name in fed} == set(failures.QUEUES.values())
 
 
 def test_a_stage_that_is_not_there_is_said(run: Callable[..., str], session: Session) -> None:

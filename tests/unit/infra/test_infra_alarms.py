@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from infra import failures
 from lambdas import on_audit
 from tests.support.control_plane import Context
 from tests.unit.infra.conftest import Synthesized, stage_in, synthesize
@@ -181,3 +182,26 @@ def test_what_is_not_an_address_is_refused_before_anything_is_deployed(address: 
 
     with pytest.raises(ValueError, match="not an e-mail address"):
         stage_in(cdk.App(context={"stage": "prod", "alarmEmail": address}), tmp_path)
+
+
+def test_every_dead_letter_queue_can_be_shown_and_done_again(real: Synthesized) -> None:
+    queues = real.of_type("AWS::SQS::Queue")
+    fed = {
+        reference(queue["Properties"]["RedrivePolicy"]["deadLetterTargetArn"])
+        for queue in queues.values()
+        if "RedrivePolicy" in queue.get("Properties", {})
+    }
+    fed |= {
+        reference(mapping["DestinationConfig"]["OnFailure"]["Destination"])
+        for mapping in real.properties("AWS::Lambda::EventSourceMapping")
+        if "DestinationConfig" in mapping
+    }
+    fed |= {
+        reference(config["DestinationConfig"]["OnFailure"]["Destination"])
+        for config in real.properties("AWS::Lambda::EventInvokeConfig")
+    }
+    fed |= {
+        reference(rule["TopicRulePayload"]["ErrorAction"]["Sqs"]["QueueUrl"])
+        for rule in real.properties("AWS::IoT::TopicRule")
+    }
+    assert {name[:-8] for name in fed} == set(failures.QUEUES.values())
