@@ -335,6 +335,29 @@ class StartDecision(Message):
     """Policies that decide so."""
 
 
+Dollars = Annotated[float, Field(ge=0)]
+"""US dollars."""
+
+
+class Cost(Message):
+    """What a transfer's bytes cost on AWS, at most, by list prices in US dollars."""
+
+    dollars: Dollars
+    """Sum of the next three."""
+    requests: Dollars
+    """Requests of S3."""
+    egress: Dollars
+    """What leaves AWS, if no agent is inside."""
+    relay: Dollars
+    """Requests and egress of the relay bucket."""
+    storage_a_month: Dollars
+    """What has arrived in buckets costs this each month that it stays."""
+    final: bool
+    """Whether this is what an ended transfer did cost. Otherwise it is an estimate."""
+    prices_as_of: str
+    """Month of the prices: `2025-06`."""
+
+
 class TransferView(TransferSummary):
     """A transfer with its options, hops and timeline."""
 
@@ -342,6 +365,8 @@ class TransferView(TransferSummary):
     approval: Approval | None = None
     real_start: StartDecision | None = None
     """For a dry run: the decision about the same transfer without `dry_run`, as of the request."""
+    cost: Cost | None = None
+    """Of a dry run: what the transfer would cost. None: an older control plane does not say."""
     hops: tuple[HopView, ...]
     timeline: tuple[TimelineEntry, ...]
     """The newest entries, oldest first. Repetitions of a failure are counted, not listed."""
@@ -430,7 +455,7 @@ class TemplateView(Message):
     created_at: Instant
     updated_at: Instant
     version: Annotated[int, Field(ge=1)]
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = ()
     """What may be a mistake although it is allowed, such as an agent that does not exist yet."""
 
 

@@ -94,7 +94,8 @@ def _aws(namespace: str, metric: str, minutes: int = 5, **dimensions: str) -> cl
     )
 
 
-def _dead_letters(queue: str) -> Callable[[Watched], Series]:
+def dead_letters(queue: str) -> Callable[[Watched], Series]:
+    """Return how many messages wait in a dead-letter queue."""
     return lambda watched: {
         queue: watched.queues[queue].metric_approximate_number_of_messages_visible(
             period=Duration.minutes(1), statistic="Maximum"
@@ -281,17 +282,17 @@ ALARMS = (
     Alarm(
         name="FailuresQueue",
         tells="Reports, changes or audit records that could not be handled wait in the queue of failures.",
-        series=_dead_letters("Failures"),
+        series=dead_letters("Failures"),
     ),
     Alarm(
         name="UploadsQueue",
         tells="Events of uploaded objects could not be handled: templates have not moved these objects.",
-        series=_dead_letters("Uploads"),
+        series=dead_letters("Uploads"),
     ),
     Alarm(
         name="RetriesQueue",
         tells="Messages of due retries could not be handled; the work of each minute makes up for them.",
-        series=_dead_letters("Retries"),
+        series=dead_letters("Retries"),
     ),
     Alarm(
         name="RulesFailed",

@@ -60,6 +60,8 @@ class Functions(Construct):
             timeout=Duration.seconds(plan.seconds),
             environment={"POWERTOOLS_LOG_LEVEL": "INFO"},
             logging_format=lambda_.LoggingFormat.JSON,
+            # Without a start and a report for each call, which metrics have, too; failures are still logged.
+            system_log_level_v2=lambda_.SystemLogLevel.WARN,
             log_group=log_group,
             role=role,
             reserved_concurrent_executions=plan.reserved if self._stage.settings.concurrency else None,

@@ -1,26 +1,28 @@
 """Estimate what a stage costs in a month, from list prices: the fixed part, and each agent's heartbeats.
 
-Transfers, storage and taxes are left out: they depend on the company. Prices are those of us-east-1 in 2025,
-without a free tier; other regions cost up to a third more. https://aws.amazon.com/pricing/
+Transfers, storage and taxes are left out: they depend on the company. The prices are in
+lambdas/domain/prices.py.
 """
 
 from infra.settings import StageSettings
+from lambdas.domain.prices import (
+    ALARM,
+    CONNECTED_MINUTE,
+    FIREWALL,
+    GIGABYTE_SECOND,
+    INVOCATION,
+    KEY,
+    MESSAGE,
+    METRIC,
+    READ,
+    RULE,
+    WRITE,
+)
 
-KEY, ALARM, METRIC = 1.00, 0.10, 0.30
-"""US dollars a month for a KMS key, for a metric that an alarm of CloudWatch reads, and for one that the
-functions write."""
 ALARM_METRICS = 47
 """Metrics that the alarms of a stage read."""
 OWN_METRICS = 6
 """Metrics that the functions write each minute. Others are billed for the hours in which they are written."""
-FIREWALL = 6.00
-"""US dollars a month for a web ACL of AWS WAF with one rule."""
-MESSAGE, RULE, CONNECTED_MINUTE = 1.00e-6, 0.30e-6, 0.08e-6
-"""US dollars for a message of IoT Core, for a rule with one action, and for a minute of a connection."""
-INVOCATION, GIGABYTE_SECOND = 0.20e-6, 13.33e-6
-"""US dollars for a call of a Lambda function on ARM, and for a second of 1 GB."""
-WRITE, READ = 0.625e-6, 0.125e-6
-"""US dollars for a write and for a read of DynamoDB."""
 MINUTES = 30 * 24 * 60
 """Minutes in a month."""
 HEARTBEATS_A_MINUTE = 1 / 5

@@ -10,6 +10,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra.alarms import ALARMS, BUDGET, Alarm, Series, Watched, description, statistic_of
+from infra.dashboard import dashboard
 from infra.stage import Stage
 
 BUDGET_PERCENT = 80
@@ -17,16 +18,18 @@ BUDGET_PERCENT = 80
 
 
 class Watch(Construct):
-    """The alarms of `infra.alarms`, a budget if the stage has one, and the topic that they go to."""
+    """The alarms of `infra.alarms`, a budget if there is one, their topic, and a dashboard."""
 
     def __init__(self, scope: Construct, name: str, watched: Watched) -> None:
         super().__init__(scope, name)
         stage = watched.stage
         self.topic = _alarm_topic(self)
         self._subscribe(stage)
+        self._alarms: list[cloudwatch.IAlarm] = []
         for alarm in ALARMS:
             if series := alarm.series(watched):
                 self._add(alarm, series, stage)
+        self.dashboard = dashboard(self, watched, self._alarms)
         if stage.settings.monthly_budget:
             self._budget(stage.name, stage.settings.monthly_budget)
 
@@ -67,6 +70,7 @@ class Watch(Construct):
         )
         made.add_alarm_action(actions.SnsAction(self.topic))
         made.add_ok_action(actions.SnsAction(self.topic))
+        self._alarms.append(made)
 
     def _budget(self, stage_name: str, dollars: int) -> None:
         """Have AWS Budgets tell of what the stage costs, by the tag that all its resources have.

@@ -6,14 +6,14 @@ from itertools import zip_longest
 from agent.cli import output
 from agent.cli.output import STYLES
 from agent.cli.progress import share
-from agent.cli.text import ago, clean, clock, counted, size, span
+from agent.cli.text import ago, clean, clock, counted, money, size, span
 from agent.cli.waiting import REPORT_OVERDUE_S, AgentLookup, hop_reasons, paused_by
 from events.base import Problem
 from events.options import Options
 from events.progress import Loss, Losses, Progress, SpaceShortage
 from events.reports import Amount, DryRunResult
 from events.states import HopState
-from events.views import Approval, HopView, TimelineEntry, TransferView
+from events.views import Approval, Cost, HopView, TimelineEntry, TransferView
 
 _NAMED_FAILURES = 10
 """Files listed per hop; `--json` has all that the agent sent."""
@@ -41,12 +41,24 @@ def _head(view: TransferView) -> None:
     template = f", by template {view.template_id}" if view.template_id else ""
     created = f"{clock(view.created_at)} ({ago(view.created_at)})"
     output.say(f"  requested by {clean(view.created_by.name)} at {created}{template}", style="dim")
+    if view.cost and (view.cost.dollars or view.cost.storage_a_month):
+        output.say(f"  {_cost(view.cost)}", style="dim")
     if view.approval:
         output.say(f"  {_approval(view.approval)}", style="" if view.approval.by else "yellow")
     if by := paused_by(view):
         output.say(f"  paused by {clean(by)}: crosshaul resume {view.transfer_id}", style="yellow")
     if options := _non_default(view.options):
         output.say(f"  with {options}", style="dim")
+
+
+def _cost(cost: Cost) -> str:
+    """Return what the transfer costs: `will cost at most $9.02 (S3 requests $0.02, out of AWS $9.00)`."""
+    kinds = {"S3 requests": cost.requests, "out of AWS": cost.egress, "relay": cost.relay}
+    parts = [f"{kind} {money(amount)}" for kind, amount in kinds.items() if amount]
+    verb = "cost" if cost.final else "costs"
+    stored = f"; storage {money(cost.storage_a_month)} a month" if cost.storage_a_month else ""
+    detail = f" ({', '.join(parts)})" if parts else ""
+    return f"{verb} at most {money(cost.dollars)}{detail}{stored}, by list prices of {cost.prices_as_of}"
 
 
 def _approval(approval: Approval) -> str:

@@ -81,6 +81,11 @@ def size(count: int | None) -> str:
     return f"{amount:.1f} PiB"
 
 
+def money(dollars: float) -> str:
+    """Format US dollars: `$12.40`; below a cent `less than $0.01`."""
+    return "less than $0.01" if 0 < dollars < 0.01 else f"${dollars:,.2f}"
+
+
 def span(seconds: float) -> str:
     """Format a duration in its two largest units, as in `3 h 20 min`."""
     whole = max(0, int(seconds))

@@ -12,7 +12,7 @@ import re
 import tempfile
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -187,13 +187,12 @@ class ManifestUploader:
     def _upload(self, path: Path) -> bool:
         """Upload one manifest; return whether the ledger has left the outbox.
 
-        A ledger that cannot be read is quarantined; an upload that fails is retried later.
+        A ledger that cannot be read is quarantined once that is sent; an upload that fails is retried later.
         """
-        log_context = {"hop_id": hop_of(path)}
+        log_context, damage = {"hop_id": hop_of(path)}, ""
         try:
             with tempfile.TemporaryFile(dir=path.parent) as manifest:
-                if not self._write_manifest(path, manifest):
-                    return True
+                damage = self._write_manifest(path, manifest)
                 manifest.seek(0)
                 self._send(hop_of(path), manifest)
         except ManifestRefusedError as refusal:
@@ -206,10 +205,16 @@ class ManifestUploader:
             return False
         else:
             log.info("manifest sent", extra=log_context)
+        if damage:
+            self._manifests.set_aside(path, damage)
+            return True
         return drop(path)
 
-    def _write_manifest(self, path: Path, to: IO[bytes]) -> bool:
-        """Write a manifest; if the ledger cannot be read, quarantine it and return False. Raises OSError."""
+    def _write_manifest(self, path: Path, to: IO[bytes]) -> str:
+        """Write a manifest; return what is wrong with the ledger if it cannot be read. Raises OSError.
+
+        Then the manifest has a single line, which says so: people would otherwise wait for it for ever.
+        """
         try:
             write(path, to)
         except OSError:
@@ -217,20 +222,30 @@ class ManifestUploader:
         except SqliteError as error:
             if not is_damage(error):  # for example a full disk
                 raise OSError(str(error)) from error
-            self._manifests.set_aside(path, str(error))
-            return False
+            damage = str(error)
         except Exception as error:
-            log.exception("no manifest can be made", extra={"hop_id": hop_of(path)})
-            self._manifests.set_aside(path, str(error))
-            return False
-        return True
+            log.exception("the ledger of a hop cannot be read", extra={"hop_id": hop_of(path)})
+            damage = str(error) or type(error).__name__
+        else:
+            return ""
+        to.seek(0)
+        to.truncate()
+        line = ManifestLine.model_validate(
+            {"hop_id": hop_of(path), "path": "", "at": _time_or_end(None, _kept_at(path) / 1e9)} | _UNREADABLE
+        )
+        _write_lines([line], to)
+        return damage
 
 
 def write(ledger: Path, to: IO[bytes]) -> None:
     """Write the manifest of a hop as gzipped JSON lines, without holding all of it in memory."""
-    hop_id, ended = hop_of(ledger), _kept_at(ledger) / 1e9
-    with closing(Ledger(ledger)) as opened, gzip.GzipFile("", "wb", _GZIP_LEVEL, to, mtime=0) as zipped:
-        for line in lines(opened, hop_id, ended):
+    with closing(Ledger(ledger)) as opened:
+        _write_lines(lines(opened, hop_of(ledger), _kept_at(ledger) / 1e9), to)
+
+
+def _write_lines(lines: Iterable[ManifestLine], to: IO[bytes]) -> None:
+    with gzip.GzipFile("", "wb", _GZIP_LEVEL, to, mtime=0) as zipped:
+        for line in lines:
             zipped.write(line.model_dump_json().encode() + b"\n")
 
 

@@ -4,7 +4,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.
 """
 
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from awscrt import checksums
@@ -50,3 +50,14 @@ def algorithm_for(endpoint: str | None) -> Algorithm:
     parts' checksums, and refuse them.
     """
     return CRC64NVME if endpoint is None else CRC32
+
+
+def algorithm_in(headers: Mapping[str, str]) -> Algorithm | None:
+    """Return the algorithm of the checksum of the whole object that an answer has; None without one.
+
+    An object that was sent in parts may have a checksum of the checksums of its parts, which has a dash.
+    """
+    for algorithm in (CRC64NVME, CRC32):
+        if "-" not in headers.get(algorithm.header, "-") and headers.get(TYPE_HEADER) != "COMPOSITE":
+            return algorithm
+    return None

@@ -42,6 +42,8 @@ from agent.pull.source import (
     changed,
     packed,
 )
+from agent.pull.worker_context import MAX_ATTEMPTS
+from agent.s3.checksums import CHECKSUM_WANTED, algorithm_in
 from agent.s3.client import Download, S3Client
 from agent.s3.errors import ConnectionLostError, S3Error
 from agent.s3.listing import ListedObject
@@ -255,11 +257,12 @@ class S3Reader:
     def range(self, entry: FileEntry, start: int, length: int, sink: Sink, _hole: Hole | None = None) -> None:
         """Pass a range of the object to `sink`; `start` and `length` are in bytes.
 
-        There is no digest: TLS protects the bytes.
+        There is no digest of ours. TLS protects the bytes, and S3's own checksum a whole object.
         """
         if not length:
             return
-        headers = {} if length == entry.size else {"range": f"bytes={start}-{start + length - 1}"}
+        byte_range = {"range": f"bytes={start}-{start + length - 1}"}
+        headers = CHECKSUM_WANTED if length == entry.size else byte_range
         try:
             with closing(self._client.get(self._source.key(entry.path), headers)) as download:
                 self._read(entry, download, length, sink)
@@ -271,7 +274,7 @@ class S3Reader:
     def pack(self, entries: Sequence[FileEntry]) -> Iterator[PackedFile]:
         """Request all these small objects at once and yield them as they were requested."""
         wanted = [entry for entry in entries if entry.size]
-        answers = self._client.get_all([self._source.key(entry.path) for entry in wanted])
+        answers = self._client.get_all([self._source.key(entry.path) for entry in wanted], CHECKSUM_WANTED)
         with closing(answers):
             for entry in entries:
                 try:
@@ -313,15 +316,15 @@ class S3Reader:
         if answer is None:
             return PackedFile(entry)
         if isinstance(answer, S3Error):
-            error = self._error_of(answer, entry)
-            if isinstance(error, FileError):
-                return PackedFile(entry, problem=error.problem)
-            raise error
+            refusal = self._error_of(answer, entry)
+            if isinstance(refusal, FileError):
+                return PackedFile(entry, problem=refusal.problem)
+            raise refusal
         data = bytearray()
         try:
             self._read(entry, answer, entry.size, data.extend)
-        except FileError as changed_error:
-            return PackedFile(entry, problem=changed_error.problem)
+        except FileError as error:
+            return PackedFile(entry, problem=error.problem)
         return PackedFile(entry, memoryview(data))
 
     def _digest(self, entry: FileEntry) -> bytes:
@@ -339,16 +342,27 @@ class S3Reader:
         return file_digest(digests)
 
     def _read(self, entry: FileEntry, download: Download, length: int, sink: Sink) -> None:
-        """Pass the answer to `sink`. Raises ConnectionLostError; FileError if it is another version's."""
+        """Pass the answer to `sink`.
+
+        Raises:
+            ConnectionLostError: the connection broke.
+            FileError: it is another version's, or does not have S3's checksum.
+        """
         if not _is_version(download, entry):
             raise changed(self._source.name(entry.path))
-        buffer = memoryview(bytearray(min(CHUNK_BYTES, length)))
+        algorithm = algorithm_in(download.headers) if length == entry.size else None
+        checksum, buffer = 0, memoryview(bytearray(min(CHUNK_BYTES, length)))
         while length:
             count = download.readinto(buffer[:length])
             if not count:
                 raise ConnectionLostError("the connection was closed within an answer")
+            if algorithm:
+                checksum = algorithm.update(buffer[:count], checksum)
             sink(buffer[:count])
             length -= count
+        if algorithm and algorithm.text(checksum) != download.headers[algorithm.header]:
+            name = self._source.name(entry.path)
+            raise FileError(problems.ARRIVED_DAMAGED.problem(path=name, attempts=MAX_ATTEMPTS))
 
     def _error_of(self, error: S3Error, entry: FileEntry) -> FileError | HopError:
         if error.status == _PAST_THE_END or (error.status == _NOT_FOUND and error.code != "NoSuchBucket"):

@@ -607,6 +607,13 @@ BUCKET_GONE = replace(
     advice="Check that the bucket exists and that its bucket policy lets Crosshaul's account list it.",
 )
 
+BUCKET_DISTANT = ProblemType(
+    "bucket-distant",
+    "The bucket is in another region or account",
+    "The bucket {bucket} is in another region or account than the control plane.",
+    "Forward its events to the control plane: only then do uploads start this template.",
+)
+
 # 429 and 5xx: a later attempt may succeed
 TOO_MANY_REQUESTS = ProblemType(
     "too-many-requests",

@@ -40,6 +40,15 @@ def count_entry(transfer: Transfer, entry: TimelineEntry, fact: str | None) -> N
         measure(FILES_ARRIVED, arrived_files)
 
 
+def count_end(hop: Hop, entry: TimelineEntry) -> None:
+    """Count the end of one hop, if this entry tells of it, where its transfer is not read.
+
+    A hop with a preview was a dry run. One of a dry run that failed has none and counts.
+    """
+    if hop.ended and hop.state == entry.state and hop.preview is None:
+        _count_end(hop)
+
+
 def _ended_by(transfer: Transfer, entry: TimelineEntry) -> Iterable[Hop]:
     """Return the hops that ended with this entry: its own, or those that an entry about all of them ended.
 

@@ -6,6 +6,7 @@ Agents are counted by keys, one call for some 10,000 of them; of queued transfer
 from datetime import datetime
 
 from events.states import Attention, HopState
+from lambdas.domain.agent import in_maintenance
 from lambdas.domain.errors import TransferUnknownError
 from lambdas.domain.hop import OFFER_LEASE, Hop
 from lambdas.ports import Clock
@@ -42,15 +43,26 @@ class FleetMetrics:
         measure(APPROVALS_WAITING, count_waiting(Attention.AWAITING_APPROVAL))
 
     def seconds_queued(self, now: datetime) -> float:
-        """Return how long the oldest queued hop has waited, in seconds; 0 if none is queued."""
-        waits = [0.0]
+        """Return how long the oldest queued hop has waited, in seconds; 0 if none is queued.
+
+        Hops of an agent in maintenance do not count: they wait because a person said so.
+        """
+        queued = self._queued_hops()
+        agents = self._agents.get_many({agent_id for hop in queued for agent_id in hop.agents})
+        away = {agent_id for agent_id, agent in agents.items() if in_maintenance(agent, now)}
+        waits = [_seconds_queued(hop, now) for hop in queued if away.isdisjoint(hop.agents)]
+        return max(waits, default=0.0)
+
+    def _queued_hops(self) -> list[Hop]:
+        """Return the queued hops of the oldest queued transfers."""
+        found: list[Hop] = []
         for transfer_id in self._transfers.oldest_queued(OLDEST):
             try:
                 transfer = self._transfers.get(transfer_id)
             except TransferUnknownError:
                 continue  # it was deleted, and the index lags
-            waits += [_seconds_queued(hop, now) for hop in transfer.hops if hop.state == HopState.QUEUED]
-        return max(waits)
+            found += [hop for hop in transfer.hops if hop.state == HopState.QUEUED]
+        return found
 
 
 def _seconds_queued(hop: Hop, now: datetime) -> float:

@@ -22,7 +22,7 @@ from lambdas.ports import ChangeNotifier, CommandSender, EventPublisher, RetryTi
 from lambdas.store.transfers import TimelineRow, TransferStore
 from lambdas.telemetry import count, logger
 from lambdas.transfers.dispatcher import Dispatcher
-from lambdas.transfers.entry_metrics import count_entry
+from lambdas.transfers.entry_metrics import count_end, count_entry
 from lambdas.transfers.writer import Change, TransferWriter
 
 RESTORED_AFTER = timedelta(hours=1)
@@ -100,6 +100,7 @@ class StreamHandler:
         if hop.state == row.entry.state:
             for agent_id, command in _stop_commands(hop):
                 self._commands.send_command(agent_id, command)
+        count_end(hop, row.entry)
         return True
 
     def advance(self, transfer: Transfer) -> None:

@@ -6,6 +6,7 @@ from events.progress import Progress
 from events.views import HopView, TimelineView, TransferView
 from lambdas.domain.hop import Hop
 from lambdas.domain.transfer import Transfer
+from lambdas.domain.transfer_cost import cost_of
 
 
 def transfer_view(transfer: Transfer, timeline: TimelineView, now: datetime) -> TransferView:
@@ -32,6 +33,7 @@ def transfer_view(transfer: Transfer, timeline: TimelineView, now: datetime) -> 
         options=transfer.options,
         approval=transfer.approval,
         real_start=transfer.real_start,
+        cost=cost_of(hops, final=transfer.ended_at is not None, dry_run=transfer.options.dry_run),
         hops=hops,
         timeline=timeline.entries,
         timeline_next=timeline.next,

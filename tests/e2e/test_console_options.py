@@ -107,7 +107,7 @@ def test_a_limit_is_sent_as_it_was_typed_and_never_as_none(page: Page, fleet: Fl
     visit(page, fleet, "transfers/new")
     written(page)
     page.get_by_role("button", name="Options").click()
-    page.get_by_role("button", name="Advanced").click()
+    page.get_by_role("button", name="Speed and connections").click()
     limit, streams = page.get_by_label("Speed limit"), page.get_by_label("Parallel connections")
     limit.press_sequentially("-3")
     streams.press_sequentially("17")

@@ -14,6 +14,7 @@ from typing import Any
 
 from agent.cloud import http
 from agent.files.paths import PARTIAL_PREFIX
+from agent.problems import OUTCOME_UNREADABLE
 from events.manifest import NOT_ARRIVED, ManifestLine
 from infra.local.environment import Environment, until
 from lambdas.domain.problems import AGENT_REMOVED, AGENT_UNKNOWN, PREVIOUS_HOP_ENDED, PREVIOUS_HOP_INCOMPLETE
@@ -106,6 +107,11 @@ class HopEnd:
     def follows_from_other(self) -> bool:
         """Return whether it failed only because the hop before it did."""
         return self.code in UPSTREAM_CODES
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Return whether the agent's record of the hop was damaged, so that it cannot name single files."""
+        return self.failures.get(b"") == OUTCOME_UNREADABLE.problem().message
 
 
 class Trial:
@@ -268,7 +274,8 @@ class Trial:
         moved = bool(transfer.request.options.get("move"))
         for number, place in enumerate(transfer.destinations):
             there = place.content()
-            excused = set(transfer.before) if ends[number].follows_from_other else named
+            nothing_named = ends[number].follows_from_other or any(end.is_unreadable for end in ends)
+            excused = set(transfer.before) if nothing_named else named
             wrong += self._wrong_at(transfer, number, there, excused)
             if moved:
                 wrong += [

@@ -1,6 +1,6 @@
 """Fakes for what surrounds the control plane's use cases."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -165,6 +165,9 @@ class FakeAgents:
         if agent_id not in self.known:
             raise AgentUnknownError(agent_id)
         return self.known[agent_id]
+
+    def get_many(self, agent_ids: Iterable[str]) -> dict[str, Agent]:
+        return {agent_id: self.known[agent_id] for agent_id in agent_ids if agent_id in self.known}
 
     def is_now(self, agent_id: str, presence: str) -> None:
         self.known[agent_id] = replace(self.known[agent_id], presence=presence)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ export type Agent = Schemas["AgentView"];
 export type AgentStatus = Schemas["AgentStatus"];
 export type BucketListing = Schemas["BucketListingView"];
 export type Buckets = Schemas["BucketsView"];
+export type Cost = Schemas["Cost"];
 export type DirectoryEntry = Schemas["DirectoryEntry"];
 export type Enrollment = Schemas["EnrollmentView"];
 export type Update = Schemas["UpdateView"];

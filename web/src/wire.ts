@@ -1455,6 +1455,26 @@ export interface components {
             kind: "direct" | "relay" | "s3" | "local" | "remote";
         };
         /**
+         * Cost
+         * @description What a transfer's bytes cost on AWS, at most, by list prices in US dollars.
+         */
+        Cost: {
+            /** Dollars */
+            dollars: number;
+            /** Egress */
+            egress: number;
+            /** Final */
+            final: boolean;
+            /** Prices As Of */
+            prices_as_of: string;
+            /** Relay */
+            relay: number;
+            /** Requests */
+            requests: number;
+            /** Storage A Month */
+            storage_a_month: number;
+        };
+        /**
          * CredentialsRequest
          * @description Request S3 credentials for a hop that the agent is carrying.
          */
@@ -2892,7 +2912,7 @@ export interface components {
              * Warnings
              * @default []
              */
-            warnings: string[];
+            warnings: components["schemas"]["Problem"][];
         };
         /**
          * TimelineEntry
@@ -3172,6 +3192,8 @@ export interface components {
             acknowledged_by: components["schemas"]["Actor"] | null;
             /** @default null */
             approval: components["schemas"]["Approval"] | null;
+            /** @default null */
+            cost: components["schemas"]["Cost"] | null;
             /** Created At */
             created_at: string;
             created_by: components["schemas"]["Actor"];

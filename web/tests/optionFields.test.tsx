@@ -1,8 +1,9 @@
 import { fireEvent, render, screen } from "@testing-library/react";
 import { useState } from "react";
 import { expect, it } from "vitest";
+import { OptionsFields } from "../src/components/OptionsFields";
 import { Amount } from "../src/components/options/fields";
-import { SPEED } from "../src/model/options";
+import { DEFAULT_OPTIONS, SPEED } from "../src/model/options";
 
 const seen: (number | null)[] = [];
 
@@ -33,4 +34,18 @@ it("keeps the typed text, and shows an error for an invalid amount", () => {
     expect(screen.queryByText("A number") !== null).toBe(text === "-3" || text === "0");
   }
   expect(seen).toEqual([1_048_576, 1_048_576, 1_048_576, 1_101_005, 0, 0, null]);
+});
+
+it("says of each group of options what differs from the defaults", () => {
+  const ends = { fromS3: false, toS3: false, destinations: 1, fromTemplate: false };
+  const value = { ...DEFAULT_OPTIONS, streams: 3, exclude: ["*.tmp"] };
+  render(<OptionsFields value={value} ends={ends} onChange={() => undefined} />);
+  const summary = (group: string) => {
+    const button = screen.getByRole("button", { name: group, hidden: true });
+    return document.getElementById(button.getAttribute("aria-describedby") ?? "")?.textContent ?? "";
+  };
+  expect(summary("Which files")).toBe("not *.tmp");
+  expect(summary("Speed and connections")).toBe("3 connections");
+  expect(summary("Removing files")).toBe("");
+  expect(summary("Options")).toBe("not *.tmp, 3 connections");
 });

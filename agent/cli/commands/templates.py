@@ -214,7 +214,8 @@ def _as_request(view: "TemplateView") -> "TemplateRequest":
 def _print_outcome(change: _Change, answer: Any) -> None:
     output.say(f"{change.request.name}: {change.outcome}")
     for warning in answer.get("warnings", ()):
-        output.say(f"  warning: {clean(warning)}", style="yellow", file=sys.stderr)
+        text = clean(f"{warning['message']} {warning['advice']}".strip())
+        output.say(f"  warning: {text}", style="yellow", file=sys.stderr)
 
 
 @app.command()

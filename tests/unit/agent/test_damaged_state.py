@@ -1,6 +1,7 @@
 """The state directory after damage to the disk, or as another version left it."""
 
 import asyncio
+import gzip
 import json
 import logging
 import os
@@ -16,12 +17,14 @@ from agent.errors import HostError
 from agent.files.listing import FileEntry
 from agent.identity.registration import Files
 from agent.lane.peer_paths import PeerPath, PeerPathCache
+from agent.problems import OUTCOME_UNREADABLE
 from agent.pull.ledger import Ledger, ledger_path
 from agent.pull.manifest_outbox import ManifestOutbox, ManifestUploader
 from agent.pull.pull import ABANDONED_AFTER_S, discard_abandoned
 from agent.quarantine import MAX_FILES, Quarantine
 from agent.status import Status, overview
 from agent.updating.state_files import read_record
+from events.manifest import ManifestLine
 from tests.support.fakes_agent import AGENT, TRANSFER, Signer
 from tests.support.fakes_keys import Authority, register
 from tests.support.waiting import until
@@ -91,7 +94,7 @@ class TestLedgers:
 
 
 class TestManifests:
-    async def test_a_damaged_manifest_is_quarantined_and_the_others_are_sent(self, tmp_path, caplog):
+    async def test_a_damaged_manifest_says_so_and_the_others_are_sent(self, tmp_path):
         manifests = ManifestOutbox(tmp_path / "manifests")
         for number in range(3):
             ledger = Ledger(ledger_path(tmp_path, f"{TRANSFER}-{number}"))
@@ -102,15 +105,27 @@ class TestManifests:
         for name in ("odd.db", "not-a-hop.1.db", f"{HOP}.soon.db", f"{HOP}.db"):
             (tmp_path / "manifests" / name).write_bytes(b"x")
         (tmp_path / "manifests" / f"{TRANSFER}-9.5.db").mkdir()
-        sent: list[str] = []
-        delivery = ManifestUploader(
-            manifests, lambda hop_id, _: sent.append(hop_id), backoff=Backoff(0.01, 0.02)
-        )
+        sent: dict[str, list[ManifestLine]] = {}
+        interrupted = iter([True])
+
+        def send(hop_id, manifest):
+            if next(interrupted, False):
+                raise ConnectionError("cut")
+            lines = gzip.decompress(manifest.read()).splitlines()
+            sent[hop_id] = [ManifestLine.model_validate_json(line) for line in lines]
+
+        delivery = ManifestUploader(manifests, send, backoff=Backoff(0.01, 0.02))
         task = asyncio.create_task(delivery.upload_manifests())
-        await until(lambda: len(sent) == 2 and len(quarantined(tmp_path)) == 6)
+        await until(lambda: len(sent) == 3 and len(quarantined(tmp_path)) == 6)
         assert not task.done()
         task.cancel()
-        assert sent == [f"{TRANSFER}-1", f"{TRANSFER}-2"]
+        [damaged] = sent[f"{TRANSFER}-0"]
+        assert (damaged.path, damaged.outcome, damaged.problem) == (
+            "",
+            "unfinished",
+            OUTCOME_UNREADABLE.problem(),
+        )
+        assert [line.path for number in (1, 2) for line in sent[f"{TRANSFER}-{number}"]] == ["a", "a"]
         assert manifests.waiting() == []
 
     async def test_an_error_while_sending_does_not_quarantine_the_ledger(self, tmp_path):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agent.cli.hop_times import hop_times
 from events.audit import AuditRecord
 from events.states import HopState, TransferState
-from events.views import TimelineEntry, TransferView
+from events.views import Cost, TimelineEntry, TransferView
 from tests.support.fakes import a_person
 from tests.support.fakes_api import NOW, ROUTES, TRANSFER, FakeApi, problem, sample, transfer_view
 from tests.unit.cli.conftest import Run
@@ -153,3 +153,23 @@ def test_nothing_is_overwritten_and_an_unknown_transfer_leaves_no_file(
     assert "cannot write" in run("support", TRANSFER, "-o", "none/such.zip").err
     assert run("support", "x" * 20, "-o", "other.zip").code != 0
     assert not (here / "other.zip").exists()
+
+
+def test_show_says_what_a_transfer_costs(signed_in: FakeApi, run: Run) -> None:
+    cost = {
+        "dollars": 92.161,
+        "requests": 0.004,
+        "egress": 92.157,
+        "relay": 0.0,
+        "storage_a_month": 0.0,
+        "final": False,
+        "prices_as_of": "2025-06",
+    }
+    signed_in.stories[TRANSFER] = [ended(*TIMELINE, cost=Cost(**cost))]
+    text = " ".join(run("show", TRANSFER).out.split())
+    assert "costs at most $92.16 (S3 requests less than $0.01, out of AWS $92.16), by list prices" in text
+    signed_in.stories[TRANSFER] = [ended(*TIMELINE, cost=Cost(**{**cost, "final": True}))]
+    assert "cost at most $92.16" in run("show", TRANSFER).out
+    free = {**cost, "dollars": 0.0, "requests": 0.0, "egress": 0.0}
+    signed_in.stories[TRANSFER] = [ended(*TIMELINE, cost=Cost(**free))]
+    assert "at most" not in run("show", TRANSFER).out

@@ -31,6 +31,7 @@ WITHIN_ANOTHER = {
 LIMITS = {
     "AWS::ApiGateway::RestApi": 1024,
     "AWS::CloudWatch::Alarm": 255,
+    "AWS::CloudWatch::Dashboard": 255,
     "AWS::CloudFront::OriginAccessControl": 64,
     "AWS::CloudFront::ResponseHeadersPolicy": 128,
     "AWS::Events::EventBus": 256,

@@ -230,6 +230,14 @@ def test_logs_end(real: Synthesized) -> None:
     assert all(group["RetentionInDays"] for group in groups)
 
 
+def test_lambda_logs_failed_calls_but_not_every_call(real: Synthesized) -> None:
+    """The start and the report of each call say nothing that the metrics do not have."""
+    for function in real.properties("AWS::Lambda::Function"):
+        logging = function["LoggingConfig"]
+        assert (logging["LogFormat"], logging["SystemLogLevel"]) == ("JSON", "WARN"), function["Description"]
+        assert "ApplicationLogLevel" not in logging, "what we log is ours to choose"
+
+
 def test_functions_are_told_every_setting(real: Synthesized, local: Synthesized) -> None:
     for stage, name in ((real, "prod"), (local, "local")):
         for function in stage.properties("AWS::Lambda::Function"):

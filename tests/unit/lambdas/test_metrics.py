@@ -81,6 +81,20 @@ def test_a_transfer_that_is_retried_after_a_month_has_not_waited_for_a_month(
     assert wiring.fleet_metrics().seconds_queued(clock.now) == pytest.approx(180, abs=1)
 
 
+def test_a_hop_that_waits_for_an_agent_in_maintenance_waits_for_a_reason(
+    clock: Any, here: ControlPlane
+) -> None:
+    here.join("server-b")
+    here.join("server-c", online=False)
+    here.post("/transfers", TRANSFER)
+    until = clock.now + timedelta(hours=3)
+    here.call("PUT", "/agents/server-c/drain", {"maintenance": True, "until": until.isoformat()})
+    clock.now += timedelta(hours=2)
+    assert wiring.fleet_metrics().seconds_queued(clock.now) == 0
+    clock.now += timedelta(hours=2)
+    assert wiring.fleet_metrics().seconds_queued(clock.now) > 3600, "the maintenance is over"
+
+
 def test_offers_that_an_agent_leaves_unanswered_count_as_waiting(world: ControlPlaneFixture) -> None:
     from lambdas.transfers.fleet_metrics import FleetMetrics
 
@@ -214,6 +228,19 @@ class TestEndedHops:
         assert values["SecondsOffered"] == [pytest.approx(2, abs=0.1)]
         assert values["SecondsMoving"] == [pytest.approx(60, abs=0.1)]
         assert (values["BytesArrived"], values["FilesArrived"]) == ([9], [1])
+
+    def test_each_hop_of_a_fan_out_counts_once_though_others_still_run(
+        self, world: ControlPlaneFixture, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        transfer_id = world.request("a:/data/", "b:/archive/", "c:/archive/", "d:/archive/")
+        world.stream()
+        for number, kind in enumerate((Succeeded, Failed, Succeeded)):
+            world.report(Started, world.hop(transfer_id, number))
+            world.report(kind, world.hop(transfer_id, number), seq=2)
+            log = self.log_of(world, capsys)
+            ends = [dict(one.dimensions)["outcome"] for one in data_in(log) if one.name == "HopsEnded"]
+            assert ends == ["failed" if kind is Failed else "succeeded"]
+            assert len(values_in(log)["SecondsMoving"]) == 1
 
     def test_a_cancellation_ends_all_hops_and_counts_each_once(
         self, world: ControlPlaneFixture, capsys: pytest.CaptureFixture[str]

@@ -1,9 +1,12 @@
 import Alert from "@cloudscape-design/components/alert";
 import ExpandableSection from "@cloudscape-design/components/expandable-section";
 import SpaceBetween from "@cloudscape-design/components/space-between";
+import type { ReactNode } from "react";
 import { t } from "../i18n";
+import type { Messages } from "../i18n/en";
 import {
   changedOptions,
+  DEFAULT_OPTIONS,
   type Ends,
   invalidFields,
   SPEED,
@@ -43,12 +46,16 @@ export function OptionsFields({ value, onChange, ends, errorFor }: Props) {
         headerDescription={changedOptions(value).join(", ") || t().newTransfer.optionsHint}
       >
         <SpaceBetween size="m">
-          <FilterOptions {...part} />
-          <ComparisonOptions {...part} />
-          {!ends.fromTemplate && <RemovalOptions {...part} />}
-          <ExpandableSection headerText={t().options.execution} defaultExpanded={false}>
-            <ExecutionOptions {...part} />
-          </ExpandableSection>
+          {GROUPS.filter(({ id }) => id !== "removal" || !ends.fromTemplate).map((group) => (
+            <ExpandableSection
+              key={group.id}
+              headerText={t().options.groups[group.id]}
+              headerDescription={changedOptions(only(value, group.fields)).join(", ")}
+              defaultExpanded={group.open}
+            >
+              <group.Fields {...part} />
+            </ExpandableSection>
+          ))}
         </SpaceBetween>
       </ExpandableSection>
       {invalidFields(value, ends).map((why) => (
@@ -141,7 +148,7 @@ function RemovalOptions({ value, set, ends, errorFor }: PartProps) {
   );
 }
 
-function ExecutionOptions({ value, set, ends, errorFor }: PartProps) {
+function SafetyOptions({ value, set, ends, errorFor }: PartProps) {
   const labels = t().options;
   const why = unavailableReason("owner", ends, value);
   const owners = choices(labels.owner, labels.ownerHints).map((one) =>
@@ -162,30 +169,14 @@ function ExecutionOptions({ value, set, ends, errorFor }: PartProps) {
         error={errorFor("owner")}
         onChange={set("owner")}
       />
-      <Choice
-        label={labels.unreachable}
-        choices={choices(labels.relay, labels.relayHints)}
-        value={value.relay}
-        onChange={set("relay")}
-      />
-      <Choice
-        label={labels.inChain}
-        choices={choices(labels.chain, labels.chainHints)}
-        value={value.chain}
-        onChange={set("chain")}
-      />
-      <Choice
-        label={labels.offline}
-        choices={choices(labels.ifOffline, labels.offlineHints)}
-        value={value.if_offline}
-        onChange={set("if_offline")}
-      />
-      <Choice
-        label={labels.priority}
-        choices={choices(labels.priorities, labels.priorityHints)}
-        value={value.priority}
-        onChange={set("priority")}
-      />
+    </SpaceBetween>
+  );
+}
+
+function SpeedOptions({ value, set, errorFor }: PartProps) {
+  const labels = t().options;
+  return (
+    <SpaceBetween size="m">
       <Amount
         label={labels.streams}
         constraint={labels.streamsHint}
@@ -211,4 +202,61 @@ function ExecutionOptions({ value, set, ends, errorFor }: PartProps) {
       />
     </SpaceBetween>
   );
+}
+
+function CourseOptions({ value, set }: PartProps) {
+  const labels = t().options;
+  return (
+    <SpaceBetween size="m">
+      <Choice
+        label={labels.offline}
+        choices={choices(labels.ifOffline, labels.offlineHints)}
+        value={value.if_offline}
+        onChange={set("if_offline")}
+      />
+      <Choice
+        label={labels.priority}
+        choices={choices(labels.priorities, labels.priorityHints)}
+        value={value.priority}
+        onChange={set("priority")}
+      />
+      <Choice
+        label={labels.inChain}
+        choices={choices(labels.chain, labels.chainHints)}
+        value={value.chain}
+        onChange={set("chain")}
+      />
+      <Choice
+        label={labels.unreachable}
+        choices={choices(labels.relay, labels.relayHints)}
+        value={value.relay}
+        onChange={set("relay")}
+      />
+    </SpaceBetween>
+  );
+}
+
+/** Options by what they are about; the open ones are those that most transfers change. */
+const GROUPS: readonly {
+  id: keyof Messages["options"]["groups"];
+  fields: readonly (keyof Options)[];
+  Fields(part: PartProps): ReactNode;
+  open: boolean;
+}[] = [
+  { id: "files", fields: ["include", "exclude", "symlinks"], Fields: FilterOptions, open: true },
+  { id: "existing", fields: ["compare", "overwrite"], Fields: ComparisonOptions, open: true },
+  { id: "removal", fields: ["delete_extra", "move"], Fields: RemovalOptions, open: true },
+  { id: "safety", fields: ["verify", "owner"], Fields: SafetyOptions, open: false },
+  {
+    id: "speed",
+    fields: ["streams", "bandwidth_limit", "bandwidth_windows"],
+    Fields: SpeedOptions,
+    open: false,
+  },
+  { id: "course", fields: ["if_offline", "priority", "chain", "relay"], Fields: CourseOptions, open: false },
+];
+
+/** Return the defaults with only these options taken over. */
+function only(options: Options, fields: readonly (keyof Options)[]): Options {
+  return { ...DEFAULT_OPTIONS, ...Object.fromEntries(fields.map((name) => [name, options[name]])) };
 }

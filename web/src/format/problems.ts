@@ -47,10 +47,15 @@ function stateIn(parameters: Readonly<Record<string, string>> = {}): { state?: s
   return Object.hasOwn(states, state) ? { state: states[state] } : {};
 }
 
+/** Return message and advice of a problem as text. */
+export function problemText(problem: Reported): string {
+  const { message, advice } = problemWords(problem);
+  return safeText(`${message} ${advice}`.trim());
+}
+
 /** Return a failed request as a notice. */
 export function noticeFrom(error: unknown): Notice {
   const problem = asProblem(error);
-  const { title, message, advice } = problemWords(problem.reported);
-  const content = [message, advice].filter(Boolean).join(" ");
-  return { type: "error", header: safeText(title ?? problem.title), content: safeText(content) };
+  const { title = problem.title } = problemWords(problem.reported);
+  return { type: "error", header: safeText(title), content: problemText(problem.reported) };
 }

@@ -48,6 +48,12 @@ export function countUpTo(value: number, limit: number): string {
   return `${count(value)}${value >= limit ? "+" : ""}`;
 }
 
+/** Return US dollars: `$12.40`; below a cent `< $0.01`. */
+export function dollars(amount: number): string {
+  const format = new Intl.NumberFormat(locale(), { style: "currency", currency: "USD" });
+  return amount > 0 && amount < 0.01 ? `< ${format.format(0.01)}` : format.format(amount);
+}
+
 /** Return a number with at most two decimals: `1.25`. */
 export function decimal(value: number): string {
   return formatNumber(value, SHARE);

@@ -20,6 +20,7 @@ const TITLES: Record<ProblemCode, string> = {
   "api-refused": "Die API hat die Anfrage des Agenten abgelehnt",
   "arrived-damaged": "Daten kamen beschädigt an",
   "bucket-declined": "S3 verweigert den Zugriff auf diesen Bucket",
+  "bucket-distant": "Dieser Bucket ist in einer anderen Region oder einem anderen Konto",
   "bucket-silent": "S3 antwortet gerade nicht",
   "bucket-unknown": "Diesen Bucket dürfen Übertragungen nicht lesen oder schreiben",
   certificate: "Dieses Zertifikat wird nicht akzeptiert",
@@ -235,6 +236,10 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
     "Prüfen, ob er existiert und ob seine Bucket-Richtlinie dem Konto von Crosshaul das Auflisten erlaubt.",
   ],
   "bucket-silent": ["S3 hat für den Bucket {bucket} nicht geantwortet.", "Gleich erneut versuchen."],
+  "bucket-distant": [
+    "Der Bucket {bucket} ist in einer anderen Region oder einem anderen Konto als die Steuerung.",
+    "Seine Ereignisse an die Steuerung weiterleiten: Nur dann starten Uploads diese Vorlage.",
+  ],
   "bucket-unknown": [
     "Übertragungen können den Bucket {bucket} nicht verwenden: Er ist dafür nicht eingetragen.",
     "Eingetragene Buckets: {known}. Ein Administrator kann weitere in die Datei der Stage eintragen (stages/NAME.toml).",

@@ -8,13 +8,14 @@ import pytest
 
 from agent.config import RootConfig
 from agent.errors import HopError
-from agent.files.digests import RANGE_BYTES
+from agent.files.digests import MAX_PACKED_FILE_BYTES, RANGE_BYTES
 from agent.files.roots import Roots
 from agent.identity import lane_certificate
 from agent.movers import mover_for
 from agent.pull.mover import HostResources
 from agent.pull.progress import ProgressCounter
 from agent.s3 import client as client_module
+from agent.s3.checksums import CRC32, CRC64NVME
 from events.commands import Move, S3Route
 from events.locations import AgentLocation, S3Location
 from events.options import Options
@@ -202,3 +203,35 @@ async def test_s3_that_asks_to_slow_down_now_and_then_is_obeyed(host):
     host.server.answer = lambda _: S3Error(503, "SlowDown") if next(turns) % 5 == 1 else None
     await host.pull("in/")
     assert len(host.arrived()) == 60
+
+
+@pytest.mark.parametrize("size", [1000, 2 * MAX_PACKED_FILE_BYTES])
+@pytest.mark.parametrize("algorithm", [CRC64NVME, CRC32])
+async def test_an_object_that_arrives_damaged_is_asked_for_again(host, size, algorithm):
+    """S3 keeps the checksum of what was uploaded; on the way, one bit was turned."""
+    data = b"1" * size
+    headers = {algorithm.header: algorithm.text(algorithm.update(data, 0)), "etag": '"one"'}
+    damaged = StoredObject(b"0" + data[1:], headers, LONG_AGO)
+    host.server.objects["in/a"] = damaged
+
+    def answer(request: Request) -> None:
+        if request.method == "HEAD":  # it is asked for again
+            host.server.objects["in/a"] = StoredObject(data, headers, LONG_AGO)
+
+    host.server.answer = answer
+    await host.pull("in/")
+    assert host.arrived() == {"a": data}
+
+    host.server.answer = lambda _: None
+    host.server.objects["in/b"] = damaged
+    with pytest.raises(HopError) as caught:
+        await host.pull("in/")
+    assert [one.code for one in caught.value.failures] == ["arrived-damaged"]
+    assert host.arrived() == {"a": data}
+
+
+async def test_the_checksum_of_parts_is_not_taken_for_that_of_the_object(host):
+    headers = {"x-amz-checksum-crc32": "AAAAAA==-2", "x-amz-checksum-type": "COMPOSITE"}
+    host.server.objects["in/a"] = StoredObject(b"1" * 1000, headers, LONG_AGO)
+    await host.pull("in/")
+    assert host.arrived() == {"a": b"1" * 1000}

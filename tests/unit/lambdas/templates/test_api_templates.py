@@ -56,7 +56,8 @@ class TestKeeping:
         assert len(asked) == 1
         for one in page:
             unknown = [destination["agent_id"] for destination in one["destinations"]]
-            assert one["warnings"] == [f"There is no agent {name} (yet)." for name in unknown]
+            warned = [warning["message"] for warning in one["warnings"]]
+            assert warned == [f"Agent {name} does not exist." for name in unknown]
 
     def test_a_name_is_given_once(self, saved):
         assert saved.post("/templates", VIDEOS).status == 409
@@ -76,7 +77,9 @@ class TestKeeping:
     def test_agents_that_are_not_there_yet_are_a_warning(self, here):
         here.join("server-b")
         answer = here.post("/templates", VIDEOS)
-        assert answer.body["warnings"] == ["There is no agent server-d (yet)."]
+        (warning,) = answer.body["warnings"]
+        assert (warning["wording"], warning["parameters"]) == ("agent-unknown", {"agent_id": "server-d"})
+        assert warning["message"] == "Agent server-d does not exist."
 
     def test_roots_and_buckets_that_are_not_there_are_a_warning(self, here):
         here.join("server-b")
@@ -85,17 +88,15 @@ class TestKeeping:
         places = ["server-b:/primry/", "server-b:nas:x/", "server-b:/data/", "s3://uplods/x/", "server-d:/x/"]
         answer = here.post("/templates", {**VIDEOS, "trigger": trigger, "destinations": places})
         assert answer.status == 201, answer.text
-        assert answer.body["warnings"] == [
-            "Transfers cannot use the bucket medla (yet). Configured buckets: media, uploads.",
-            "Transfers cannot use the bucket uplods (yet). Configured buckets: media, uploads.",
-            "server-b:/primry/ is outside the roots of agent server-b. Choose a path below one of: /data, "
-            "/primary. Or ask for a root there.",
-            "Agent server-b has no remote nas. Use one of: none. Or let the host's administrator add it to "
-            "agent.toml.",
-            "server-b:/data/ is read-only: root /data of agent server-b is not writable. Choose a "
-            "destination below one of: /primary. Or let the host's administrator allow writing in "
-            "agent.toml.",
+        assert [one["message"] for one in answer.body["warnings"]] == [
+            "Transfers cannot use the bucket medla: it is not configured for them.",
+            "Transfers cannot use the bucket uplods: it is not configured for them.",
+            "server-b:/primry/ is outside the roots of agent server-b.",
+            "Agent server-b has no remote nas.",
+            "server-b:/data/ is read-only: root /data of agent server-b is not writable.",
         ]
+        assert {one["parameters"].get("known") for one in answer.body["warnings"][:2]} == {"media, uploads"}
+        assert all(one["wording"] for one in answer.body["warnings"]), "each can be put into German"
         assert here.get("/templates").body["templates"][0]["warnings"] == answer.body["warnings"]
 
     @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ class TestABucketInAnotherRegion:
             "destinations": ["server-b:/primary/"],
         }
         (warning,) = here.post("/templates", template).body["warnings"]
-        assert "only if its events are forwarded" in warning
+        assert (warning["code"], warning["parameters"]) == ("bucket-distant", {"bucket": "media"})
 
     def test_people_browse_it_there(self, elsewhere, here):
         assert adapters.bucket_browser()._s3_for("media").meta.region_name == "eu-west-1"

@@ -18,6 +18,7 @@ import { Loading } from "../../components/Loading";
 import { OptionsFields } from "../../components/OptionsFields";
 import { PageError } from "../../components/PageError";
 import { ProblemAlert } from "../../components/ProblemAlert";
+import { problemText } from "../../format/problems";
 import { lazyPage } from "../../hooks/lazyPage";
 import { useTemplate, useTransfer } from "../../hooks/queries";
 import { useDraftState } from "../../hooks/useDraftState";
@@ -325,7 +326,7 @@ function useSave(known: Template | undefined) {
       notify({
         type: template.warnings.length ? "warning" : "success",
         header: t().template.saved(template.template_id),
-        content: template.warnings.join(" "),
+        content: template.warnings.map(problemText).join(" "),
       });
       go(href("templates"));
     },

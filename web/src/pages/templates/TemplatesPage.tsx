@@ -12,7 +12,7 @@ import { useState } from "react";
 import { useAppContext } from "../../appContext";
 import { ConfirmDialog } from "../../components/ConfirmDialog";
 import { ProblemAlert } from "../../components/ProblemAlert";
-import { LocationName, Name, When } from "../../components/text";
+import { LocationName, Name, ProblemText, When } from "../../components/text";
 import { actorName, locationText } from "../../format/names";
 import { noticeFrom } from "../../format/problems";
 import { useTemplates } from "../../hooks/queries";
@@ -93,8 +93,8 @@ const name = (): Column => ({
         <Name>{template.description}</Name>
       </Box>
       {template.warnings.map((warning) => (
-        <StatusIndicator key={warning} type="warning">
-          <Name>{warning}</Name>
+        <StatusIndicator key={warning.message} type="warning">
+          <ProblemText problem={warning} />
         </StatusIndicator>
       ))}
     </>

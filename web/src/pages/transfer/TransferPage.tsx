@@ -16,7 +16,7 @@ import { ProgressLine } from "../../components/ProgressLine";
 import { LocationLink, StatusBadge, When } from "../../components/text";
 import { actorName } from "../../format/names";
 import { describeOptions } from "../../format/options";
-import { count, duration, share } from "../../format/sizes";
+import { count, dollars, duration, share } from "../../format/sizes";
 import { lazyPage } from "../../hooks/lazyPage";
 import { useAgents, useTransfer } from "../../hooks/queries";
 import { useNow } from "../../hooks/useNow";
@@ -26,7 +26,7 @@ import { transferReason } from "../../live/stateReason";
 import { useLive } from "../../live/useLive";
 import { isUnfinished } from "../../model/transferActions";
 import { href } from "../../router";
-import type { Transfer, TransferState } from "../../types";
+import type { Cost, Transfer, TransferState } from "../../types";
 import { ApprovalAlert } from "./ApprovalAlert";
 import { FilesPanel } from "./FilesPanel";
 import { HopFindings, HopPanel, HopSummary } from "./HopPanel";
@@ -167,7 +167,7 @@ function useTabTitle({ transfer_id, state }: Transfer, percent: number | null): 
 }
 
 function facts(transfer: Transfer) {
-  const { template_id, selection_count, ended_at } = transfer;
+  const { template_id, selection_count, ended_at, cost } = transfer;
   return [
     { label: t().transfers.requestedBy, value: <bdi className="name">{actorName(transfer.created_by)}</bdi> },
     { label: t().transfer.requestedAt, value: <When at={transfer.created_at} /> },
@@ -185,8 +185,24 @@ function facts(transfer: Transfer) {
         ]
       : []),
     ...(selection_count ? [{ label: t().transfer.objects, value: count(selection_count) }] : []),
+    ...(cost && (cost.dollars || cost.storage_a_month)
+      ? [{ label: cost.final ? t().transfer.didCost : t().transfer.willCost, value: costText(cost) }]
+      : []),
     { label: t().transfer.options, value: describeOptions(transfer.options).join(", ") },
   ];
+}
+
+/** Return what a transfer costs, its parts, and of when the prices are. */
+function costText({ dollars: sum, requests, egress, relay, storage_a_month, prices_as_of }: Cost): string {
+  const labels = t().transfer;
+  const parts = [
+    requests && labels.costRequests(dollars(requests)),
+    egress && labels.costEgress(dollars(egress)),
+    relay && labels.costRelay(dollars(relay)),
+    storage_a_month && labels.costStored(dollars(storage_a_month)),
+    labels.costPrices(prices_as_of),
+  ];
+  return labels.cost(dollars(sum), parts.filter(Boolean).join(", "));
 }
 
 /** Return how long it moved: hops that moved at the same time count once. */
