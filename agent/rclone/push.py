@@ -1,4 +1,4 @@
-"""Push to S3 or a remote: rclone uploads what this agent reads and serves to it.
+"""Push to a remote: rclone uploads what this agent reads and serves to it.
 
 rclone is given no path of this host. It requests each file on loopback, so the agent itself resolves every
 name inside its root, as on the lane, and computes the digest from the very bytes that are uploaded.
@@ -15,7 +15,7 @@ from typing import IO
 from agent.errors import HopError
 from agent.files.digests import HopDigest
 from agent.files.listing import FileEntry
-from agent.problems import LEFT_OUT, S3_CREDENTIALS_REFUSED
+from agent.problems import LEFT_OUT
 from agent.pull.bandwidth import limiter_for
 from agent.pull.comparison import Comparison
 from agent.pull.copy_rules import predict
@@ -28,7 +28,7 @@ from agent.pull.pushed_files import LEDGER_BATCH_SIZE
 from agent.pull.source import SourceConnectionError
 from agent.pull.worker_context import PullStoppedError
 from agent.rclone.backend import Backend, backend_of
-from agent.rclone.errors import DESTINATION_EXISTS_TEXT, are_credentials_refused, error_lines, error_text
+from agent.rclone.errors import DESTINATION_EXISTS_TEXT, error_lines, error_text
 from agent.rclone.file_server import SourceFileServer
 from agent.rclone.lsjson import parse_time
 from agent.rclone.object_stat import Found, ObjectStat, ObjectStatError
@@ -37,7 +37,6 @@ from agent.rclone.rc_server import RcServer
 from agent.rclone.upload_list import UploadList
 from events.base import Problem
 from events.commands import Move
-from events.locations import inner_path
 from events.progress import Connection
 
 log = logging.getLogger(__name__)
@@ -46,8 +45,6 @@ MAX_LOG_LINES = 1000
 """Last lines of rclone's log that are kept."""
 MAX_ERROR_CHARS = 500
 """Characters of each file's error that are kept."""
-_NO_RIGHT_TO_LIST = "StatusCode: 403"
-"""S3's answer for a missing object, if the credentials allow reading it but not listing."""
 _UNFINISHED_CODES = (2, 7)
 """Exit codes of rclone that say nothing of the other files: it has crashed, or a fatal error has ended it.
 
@@ -58,14 +55,14 @@ _OVERWRITE = {"always": (), "newer": ("--update",), "never": ("--ignore-existing
 def rclone_push(
     move: Move, host: HostResources, credentials: Credentials, max_log_lines: int = MAX_LOG_LINES
 ) -> "RclonePush":
-    """Return the mover of a hop from this host to S3 or a remote."""
+    """Return the mover of a hop from this host to a remote."""
     return RclonePush(
         host, lambda: backend_of(move, move.destination, credentials, host.remotes), max_log_lines
     )
 
 
 class RclonePush:
-    """Moves a hop to S3 or a remote."""
+    """Moves a hop to a remote."""
 
     def __init__(self, host: HostResources, make_backend: Callable[[], Backend], max_log_lines: int) -> None:
         """`make_backend` is called when the hop starts; it may raise HopError.
@@ -235,9 +232,6 @@ class _Upload:
             text = f"rclone was ended by signal {-upload_log.code}"
             raise HopError(self._backend.transient_problem(text, self._backend.location))
         last_words = error_text(upload_log.last_lines) or f"rclone ended with code {upload_log.code}"
-        if are_credentials_refused(last_words):
-            rclone.discard_credentials()
-            raise HopError(S3_CREDENTIALS_REFUSED.problem(path=str(self._backend.location)))
         if upload_log.code in _UNFINISHED_CODES:
             raise HopError(self._problem(last_words, self._backend.location))
         for name, text in upload_log.errors_by_name.items():
@@ -296,7 +290,6 @@ class _Upload:
             PullStoppedError: `stop` was called.
         """
         try:
-            self._require_bucket(rclone)
             precision = self._backend.mtime_precision_ns(rclone)
             with (
                 closing(RcServer(rclone, "--use-server-modtime=false")) as server,
@@ -321,8 +314,6 @@ class _Upload:
             ObjectStatError: rclone could not look it up.
         """
         if isinstance(found, ObjectStatError):
-            if self._backend.kind == "s3" and _NO_RIGHT_TO_LIST in str(found):
-                return None
             raise found
         if found is None:
             return None
@@ -345,15 +336,6 @@ class _Upload:
             )
         else:
             report.note(entry, prediction)
-
-    def _require_bucket(self, rclone: RcloneProcess) -> None:
-        """Raise RcloneError if the bucket cannot be listed.
-
-        Looking up single objects does not show whether they are missing or the bucket is.
-        """
-        if self._backend.kind == "s3":
-            below = f"{inner_path(self._backend.location).rstrip('/')}/{self._command.hop_id}"
-            deque(rclone.output("lsf", self._backend.rclone_directory(below.lstrip("/"))), maxlen=0)
 
     def _explain(
         self, rclone: RcloneProcess, error: RcloneError | ObjectStatError | SourceConnectionError

@@ -1,10 +1,10 @@
-"""List the files of a push for rclone."""
+"""List the files of a push to a remote for rclone."""
 
 import threading
 from typing import IO
 
 from agent.files.listing import FileEntry
-from agent.problems import LINK_NOT_FOR_REMOTE, LINK_NOT_FOR_S3, NAME_NOT_UTF8
+from agent.problems import LINK_NOT_FOR_REMOTE, NAME_NOT_UTF8
 from agent.pull.failures import Failures
 from agent.pull.ledger import Ledger
 from agent.pull.mover import HostResources
@@ -73,6 +73,5 @@ class UploadList:
 
     def _refuse(self, name: str, entry: FileEntry) -> Problem | None:
         if entry.kind == "l":
-            kind = LINK_NOT_FOR_S3 if self._backend.kind == "s3" else LINK_NOT_FOR_REMOTE
-            return kind.problem(path=name, backend=self._backend.name)
+            return LINK_NOT_FOR_REMOTE.problem(path=name, backend=self._backend.name)
         return None if is_utf8(entry.path) else NAME_NOT_UTF8.problem(path=name)

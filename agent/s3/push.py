@@ -121,6 +121,8 @@ class _Attempt:
                 self._abort_unknown(ledger)
         except (S3Error, ConnectionLostError) as error:
             raise HopError(error.problem(self._location)) from error
+        except SourceConnectionError as error:
+            raise HopError(S3_FAILED.problem(path=str(self._location), reason=str(error))) from error
         finally:
             self._host.keep_manifest(ledger, self._command)
 
@@ -173,7 +175,7 @@ class _Attempt:
             self._abort_all(ledger)
             if ledger.uploads.had_any:  # S3's answer to the beginning of one may have been lost
                 self._abort_unknown(ledger)
-        except (S3Error, ConnectionLostError) as error:
+        except (S3Error, ConnectionLostError, SourceConnectionError, HopError) as error:
             log.warning(
                 "uploads may be left in S3", extra={"hop_id": self._command.hop_id, "reason": str(error)}
             )

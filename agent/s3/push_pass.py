@@ -25,7 +25,7 @@ from events.base import Problem
 from events.commands import Move
 from events.locations import S3Location
 
-SMALL_FILE_WORKERS = 48
+SMALL_FILE_WORKERS = 64
 """Files that are sent by one request at the same time: enough for a round trip of 100 ms."""
 BIG_FILE_WORKERS = 4
 """Files that are sent in parts at the same time, each with several parts in flight."""

@@ -21,7 +21,7 @@ from agent.pull.worker_context import PullStoppedError
 from agent.s3.answers import root_of, text_in
 from agent.s3.checksums import ALGORITHM_HEADER, CHECKSUM_WANTED, FULL_OBJECT, TYPE_HEADER, Algorithm
 from agent.s3.client import S3Client
-from agent.s3.errors import S3Error
+from agent.s3.errors import ConnectionLostError, S3Error
 from agent.s3.file_body import FileBody
 from agent.s3.metadata import metadata_headers
 from agent.s3.part_sizes import MAX_SINGLE_BYTES, in_flight_of, part_bytes_of
@@ -139,7 +139,7 @@ class Uploader:
             return self._continue_or_begin(file, key)
         except FileError:  # a later attempt would send another version
             if upload := self._context.ledger.uploads.of(file.entry.path):
-                with suppress(S3Error):  # the end of the attempt tries again
+                with suppress(S3Error, ConnectionLostError):  # the end of the attempt tries again
                     self.abort(upload)
             raise
 

@@ -32,6 +32,9 @@ from tests.support.s3_server import Request, S3Server
 from tests.support.waiting import HANG_TIMEOUT_S, until
 
 DENIED = S3Error(403, "AccessDenied", "Access Denied")
+NOT_YOURS = ProblemDetails(
+    type="urn:crosshaul:problem:hop-not-under-way", title="", status=409, detail="not yours", advice="wait"
+)
 BIG_BYTES = 22 * MIB
 """A file that goes in five parts, two at a time."""
 
@@ -272,14 +275,7 @@ async def test_credentials_that_expire_on_the_way_are_replaced_once(host):
 
 async def test_refused_credentials_are_reported_as_the_control_plane_said(host):
     write_random(host.data / "t/x", 5)
-    details = ProblemDetails(
-        type="urn:crosshaul:problem:hop-not-under-way",
-        title="",
-        status=409,
-        detail="not yours",
-        advice="wait",
-    )
-    host.refusal = ApiProblem(details)
+    host.refusal = ApiProblem(NOT_YOURS)
     error = await host.fails(host.order())
     assert (error.problem.code, error.problem.retryable) == ("hop-not-under-way", False)
 
@@ -507,6 +503,19 @@ async def test_a_canceled_push_leaves_no_upload_and_touches_no_other(host, is_le
     await host.mover().discard(host.order())
     assert host.server.uploads.keys() == {theirs, elsewhere}
     assert not ledger_path(host.state, host.order().hop_id).exists()
+
+
+async def test_a_push_that_may_not_clean_up_has_succeeded_all_the_same(host):
+    """The hop is over for the control plane just before the last request, which only looks for rests."""
+    write_random(host.data / "t/big", BIG_BYTES)
+
+    def answer(request: Request) -> None:
+        if request.method == "POST" and "uploadId" in request.query:
+            host.refusal = ApiProblem(NOT_YOURS)
+
+    host.server.answer = answer
+    await host.push(host.order())
+    assert host.objects() == host.sent()
 
 
 async def begun_upload(host: S3Host, key: str) -> str:
