@@ -1,6 +1,5 @@
 """Parse command-line arguments into the API's request models, so that errors show before anything is sent."""
 
-from enum import StrEnum
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -11,13 +10,6 @@ from events.locations import Location, LocationText
 from events.validation_messages import describe_error, field_path, innermost_errors
 
 M = TypeVar("M", bound=BaseModel)
-
-
-class Format(StrEnum):
-    """File formats of commands that write many records."""
-
-    JSONL = "jsonl"
-    CSV = "csv"
 
 
 def validated(model: type[M], /, **typed: Any) -> M:

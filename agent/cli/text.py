@@ -5,6 +5,7 @@ import re
 import unicodedata
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 from agent.cli.errors import CliError
@@ -26,6 +27,13 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _SPAN = re.compile(r"^\s*(?P<number>\d{1,300})\s*(?P<unit>[smhdw])\s*$")
 _LONGEST_SPAN_S = 36_500 * 86_400
 """A longer duration is taken for this one, a hundred years: dates could not be computed with it."""
+
+
+class Format(StrEnum):
+    """File formats of commands that write many records."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
 
 
 def clean(text: str) -> str:

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agent.cli import output
-from agent.cli.arguments import Format
 from agent.cli.commands.agents import Json
 from agent.cli.errors import CliError, Exit
-from agent.cli.text import clean, csv_cell, utc
+from agent.cli.text import Format, clean, csv_cell, utc
 
 if TYPE_CHECKING:
     from agent.cli.tables import Cell

@@ -16,11 +16,10 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from agent.cli import output
-from agent.cli.arguments import Format
 from agent.cli.commands.transfers import TransferId, find
 from agent.cli.errors import CliError, Exit
 from agent.cli.streams import unwritable
-from agent.cli.text import counted, csv_cell, escaped_json
+from agent.cli.text import Format, counted, csv_cell, escaped_json
 
 if TYPE_CHECKING:
     import httpx
