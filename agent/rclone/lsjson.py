@@ -20,12 +20,8 @@ UNKNOWN_SIZE = -1
 """The size of a file that has none before it is read."""
 
 
-def parse_listing(
-    lines: Iterable[bytes], location: object = "", mark: str = "", *, utf8_only: bool = True
-) -> Iterator[FileEntry]:
+def parse_listing(lines: Iterable[bytes], location: object = "", mark: str = "") -> Iterator[FileEntry]:
     """Yield the entries of `rclone lsjson`, one line each, without temporary files of hops.
-
-    With `utf8_only`, U+FFFD is a character of a name, not one that replaces other bytes.
 
     Raises:
         HopError: the destination's mark is among them, so source and destination overlap.
@@ -37,7 +33,7 @@ def parse_listing(
             if not is_own_path(path):
                 if is_reserved(path):
                     yield reserved_entry(path, f"{location}{path}")
-                elif not utf8_only and REPLACEMENT in path:
+                elif REPLACEMENT in path:
                     yield unreadable_entry(path, NAME_NOT_UTF8.problem(path=f"{location}{path}"))
                 else:
                     yield parse_entry(path, fields, location)

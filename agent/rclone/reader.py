@@ -1,4 +1,4 @@
-"""Read ranges of objects over one connection to a hop's rclone server."""
+"""Read ranges of files over one connection to a hop's rclone server."""
 
 import http.client
 import json
@@ -37,7 +37,7 @@ Explain = Callable[[FileEntry, str], Exception]
 
 
 class RcloneReader:
-    """Reads objects, for one thread at a time."""
+    """Reads files, for one thread at a time."""
 
     def __init__(
         self,
@@ -58,13 +58,13 @@ class RcloneReader:
         """The last file whose server was found to honor range requests."""
 
     def range(self, entry: FileEntry, start: int, length: int, sink: Sink, _hole: Hole | None = None) -> None:
-        """Pass a range of the object to `sink`; `start` and `length` are in bytes.
+        """Pass a range of the file to `sink`; `start` and `length` are in bytes.
 
-        There is no digest: TLS and S3's own checksums protect the bytes.
+        There is no digest: the remote has none of ours.
         """
         if not length or self._unsized_files.read_range(entry, start, length, sink):
             return
-        if length < entry.size and self._backend.kind != "s3" and self._range_checked_path != entry.path:
+        if length < entry.size and self._range_checked_path != entry.path:
             self._require_ranges(entry)
         answer = self._get(self._http, entry, start, length)
         buffer = memoryview(bytearray(min(CHUNK_BYTES, length)))
@@ -77,7 +77,7 @@ class RcloneReader:
         return packed(entries, lambda entry: PackedFile(entry, read_all(self, entry)))
 
     def digests(self, entries: Sequence[FileEntry]) -> Iterator[PackedFile]:
-        """Yield each file with its digest, which is computed here: objects have none of ours."""
+        """Yield each file with its digest, which is computed here: the remote has none of ours."""
         return packed(entries, lambda entry: PackedFile(entry, digest=self._digest(entry)))
 
     def _digest(self, entry: FileEntry) -> bytes:
@@ -97,7 +97,7 @@ class RcloneReader:
     def delete_entries(
         self, entries: Sequence[FileEntry], _mark: str, _name: str
     ) -> Iterator[Problem | None]:
-        """Yield a problem for each file, since nothing is deleted from S3 or a remote."""
+        """Yield a problem for each file, since nothing is deleted from a remote."""
         return (OBJECT_KEPT.problem(path=self._name(entry)) for entry in entries)
 
     def has_mark(self, mark: str, _folders: Sequence[str]) -> bool:
