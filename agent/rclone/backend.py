@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from agent.errors import display_path
 from agent.rclone.names import to_rclone
 from agent.rclone.process import RcloneProcess, inherited_environment
 from agent.remotes import Remotes
@@ -31,6 +32,12 @@ class Backend:
     def create_process(self) -> RcloneProcess:
         """Prepare rclone with the host's configuration. Raise HopError if it is not installed."""
         return RcloneProcess(_environment(self.remotes))
+
+    def name_of(self, path: str) -> str:
+        """Return the name, for people, of what is at a path below the location."""
+        where = str(self.location)
+        joint = "" if not path or where.endswith((":", "/")) else "/"
+        return display_path(f"{where}{joint}{path}")
 
     def rclone_path(self, path: str) -> str:
         """Return a path below the root in rclone's syntax."""

@@ -10,7 +10,6 @@ from email.utils import parsedate_to_datetime
 
 import xxhash
 
-from agent.errors import display_path
 from agent.files.digests import CHUNK_BYTES, file_digest, ranges_of
 from agent.files.listing import FileEntry
 from agent.problems import NO_RANGES, OBJECT_KEPT
@@ -98,7 +97,7 @@ class RcloneReader:
         self, entries: Sequence[FileEntry], _mark: str, _name: str
     ) -> Iterator[Problem | None]:
         """Yield a problem for each file, since nothing is deleted from a remote."""
-        return (OBJECT_KEPT.problem(path=self._name(entry)) for entry in entries)
+        return (OBJECT_KEPT.problem(path=self._backend.name_of(entry.path)) for entry in entries)
 
     def has_mark(self, mark: str, _folders: Sequence[str]) -> bool:
         """Return whether the mark is in the source's own directory, which contains those of all mounts."""
@@ -118,9 +117,6 @@ class RcloneReader:
     def close(self) -> None:
         self._http.close()
 
-    def _name(self, entry: FileEntry) -> str:
-        return display_path(f"{self._backend.location}{entry.path}")
-
     def _require_ranges(self, entry: FileEntry) -> None:
         """Check that the file's server honors range requests, by reading the last byte alone.
 
@@ -133,7 +129,7 @@ class RcloneReader:
         """
         if not self._can_read(entry, entry.size - 1, 1):
             if self._can_read(entry, 0, entry.size):
-                raise FileError(NO_RANGES.problem(path=self._name(entry)))
+                raise FileError(NO_RANGES.problem(path=self._backend.name_of(entry.path)))
             raise self._explain(entry, "")
         self._range_checked_path = entry.path
 
@@ -157,7 +153,7 @@ class RcloneReader:
         except (OSError, http.client.HTTPException) as error:
             raise SourceConnectionError(f"rclone: {error}") from error
         if _is_other_version(answer, entry):
-            raise changed(self._name(entry))
+            raise changed(self._backend.name_of(entry.path))
         return answer
 
     def _read(self, answer: http.client.HTTPResponse, buffer: memoryview) -> int:
@@ -178,7 +174,7 @@ class RcloneReader:
         if answer.status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or (
             answer.status == http.HTTPStatus.NOT_FOUND and not found
         ):
-            return changed(self._name(entry))
+            return changed(self._backend.name_of(entry.path))
         return self._explain(entry, "" if found else _error_text(body))
 
 

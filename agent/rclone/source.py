@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from agent import problems
-from agent.errors import HopError, display_path
+from agent.errors import HopError
 from agent.files.listing import FileEntry, Selection, is_inside, reserved_entry, unreadable_entry
 from agent.files.paths import is_reserved
 from agent.pull import worker_pool
@@ -123,14 +123,14 @@ class RcloneSource:
             return None
         if contents:
             raise HopError(problems.OBJECT_NOT_A_DIRECTORY.problem(path=str(self._location)))
-        return parse_entry("", fields, self._location)
+        return parse_entry("", fields, self._backend.name_of)
 
     def _list_all(self) -> Iterator[FileEntry]:
         """Yield all entries, with directories, including empty ones, where the remote has them."""
         empty = True
         directory = self._backend.rclone_directory(inner_path(self._location))
         lines = self._run(["lsjson", "--no-mimetype", "--recursive", directory])
-        for entry in parse_listing(lines, self._location, self._mark):
+        for entry in parse_listing(lines, self._backend.name_of, self._mark):
             empty = False
             yield entry
         if empty:
@@ -156,7 +156,7 @@ class RcloneSource:
         except (NoSpaceError, OSError):
             return unreadable_entry(entry.path, problems.SIZE_UNKNOWN.problem(path=entry.path))
         except RcloneError as ended:
-            explained = self._explain(ended, display_path(f"{self._location}{entry.path}"))
+            explained = self._explain(ended, self._backend.name_of(entry.path))
             if not explained.problem:
                 raise explained from ended
             return unreadable_entry(entry.path, explained.problem)
@@ -176,19 +176,21 @@ class RcloneSource:
             paths = [path for path in selection if _is_listable(path) and not is_reserved(path)]
             for path in selection:
                 if not _is_listable(path):
-                    yield unreadable_entry(path, problems.NOT_A_PATH.problem(path=f"{self._location}{path}"))
+                    yield unreadable_entry(
+                        path, problems.NOT_A_PATH.problem(path=self._backend.name_of(path))
+                    )
                 elif is_reserved(path):
-                    yield reserved_entry(path, f"{self._location}{path}")
+                    yield reserved_entry(path, self._backend.name_of(path))
             found = stat.stat_all([self._backend.path_below_root(path) for path in paths])
             for path, one in zip(paths, found, strict=True):
                 yield self._selected(path, one)
 
     def _selected(self, path: str, found: Found) -> FileEntry:
         if found is None:
-            problem = problems.SELECTED_OBJECT_MISSING.problem(path=f"{self._location}{path}")
+            problem = problems.SELECTED_OBJECT_MISSING.problem(path=self._backend.name_of(path))
             return unreadable_entry(path, problem)
         if isinstance(found, dict):
-            return parse_entry(path, found, self._location)
+            return parse_entry(path, found, self._backend.name_of)
         explained = self.explain(FileEntry("f", path), str(found))
         if isinstance(explained, FileError):
             return unreadable_entry(path, explained.problem)
@@ -220,7 +222,7 @@ class RcloneSource:
 
         What the storage answers about one file is that file's failure. Everything else ends the pass.
         """
-        name = display_path(f"{self._location}{entry.path}")
+        name = self._backend.name_of(entry.path)
         if text:
             return _meaning_of(text, name)
         path = self._backend.rclone_path(self._backend.path_below_root(entry.path))

@@ -506,11 +506,12 @@ class TestOwnS3Storage:
         await host.move("web:media/in/", "/data/t/")
         assert [(host.data / "t" / name).read_bytes() for name in ("a", "b/c")] == [b"in/a", b"in/b/c"]
 
-    async def test_an_object_that_it_denies_is_named_and_the_rest_is_copied(self, host, bucket):
+    @pytest.mark.parametrize("source", ["web:media/in/", "web:media/in"])
+    async def test_an_object_that_it_denies_is_named_and_the_rest_is_copied(self, host, bucket, source):
         for key in ("in/a", "in/b"):
             bucket.put(key, key.encode())
         bucket.answer = lambda request: DENIED if request.key == "in/a" else None
-        error = await host.fails("web:media/in/", "/data/t/")
+        error = await host.fails(source, "/data/t/")
         assert [(one.code, one.path) for one in error.failures] == [
             ("remote-denied", "server-b:web:media/in/a")
         ]
