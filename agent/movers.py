@@ -29,9 +29,9 @@ def mover_for(
 
         return S3Push(host, credentials)
     if not isinstance(move.destination, AgentLocation):
-        from agent.rclone.push import rclone_push
+        from agent.rclone.push import RclonePush
 
-        return rclone_push(move, host, credentials)
+        return RclonePush(host)
 
     def make_source() -> Source:
         match move.route:
@@ -46,7 +46,7 @@ def mover_for(
             case RemoteRoute():
                 from agent.rclone.source import rclone_source
 
-                return rclone_source(move, host, credentials)
+                return rclone_source(move, host)
             case LocalRoute():
                 return local_source(move, host.roots)
 

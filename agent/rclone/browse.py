@@ -11,8 +11,8 @@ from agent.errors import HopError
 from agent.files.browse import describe_os_error, list_page
 from agent.problems import REMOTE_SLOW
 from agent.pull.source import SourceConnectionError
-from agent.rclone.backend import Backend, remote_backend
-from agent.rclone.errors import DIRECTORY_NOT_FOUND, error_lines
+from agent.rclone.backend import Backend, backend_of
+from agent.rclone.errors import DIRECTORY_NOT_FOUND, error_lines, problem_of, transient_problem
 from agent.rclone.lsjson import parse_time
 from agent.rclone.names import from_rclone
 from agent.rclone.process import RcloneError, RcloneProcess
@@ -41,7 +41,7 @@ class RemoteBrowser:
         path = command.path.strip("/")
         location = RemoteLocation(agent_id=self._agent_id, remote=command.remote or "", path=path)
         try:
-            return self._list(command, remote_backend(location, self._remotes, writing=False))
+            return self._list(command, backend_of(location, self._remotes, writing=False))
         except HopError as error:
             return Browsed(request_id=command.request_id, problem=error.problem)
 
@@ -59,7 +59,7 @@ class RemoteBrowser:
         except RcloneError as ended:
             raise HopError(_problem_of(ended, backend)) from ended
         except SourceConnectionError as error:
-            raise HopError(backend.transient_problem(str(error), backend.location)) from error
+            raise HopError(transient_problem(str(error), backend.location)) from error
         finally:
             self._slots.release()
 
@@ -113,6 +113,4 @@ def _problem_of(error: RcloneError, backend: Backend) -> Problem:
     text = " ".join(line for line, _ in error_lines(error.errors))
     if error.code == DIRECTORY_NOT_FOUND:
         return describe_os_error(str(backend.location), FileNotFoundError(errno.ENOENT, ""))
-    return backend.permanent_problem(text, backend.location) or backend.transient_problem(
-        text, backend.location
-    )
+    return problem_of(text, backend.location)

@@ -1,4 +1,4 @@
-"""Map rclone's error messages to problems."""
+"""Tell what rclone's error messages mean."""
 
 import json
 import re
@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Iterator
 
 from agent import problems
 from events.base import Problem
-from events.problem_type import ProblemType
 
 DIRECTORY_NOT_FOUND = 3
 """rclone's exit code. https://rclone.org/docs/#exit-code"""
@@ -17,16 +16,6 @@ _URL_SECRET = re.compile(r"(?<=://)[^/@\s\"']+@|(?<=[\w/=%.-])\?[^\s\"']*")
 """User names and passwords in other URLs, and their queries. The pattern never backtracks, however objects
 are named."""
 
-ProblemTable = Iterable[tuple[tuple[str, ...], ProblemType]]
-"""Substrings of rclone's message, and the problem they show."""
-
-_S3_DENIED = ("AccessDenied", "Access Denied", "SignatureDoesNotMatch", "StatusCode: 403")
-_S3_ARCHIVED = ("InvalidObjectState", "restore first")
-_S3_REFUSED = ("StatusCode: 400", "InvalidRequest", "InvalidArgument", "KMS.")
-_S3_NO_BUCKET = ("NoSuchBucket",)
-_S3_OTHER_REGION = ("PermanentRedirect", "StatusCode: 301")
-_S3_MISSING = ("NoSuchKey", "directory not found", "object not found")
-_CLOCK_SKEW = ("RequestTimeTooSkewed",)
 DESTINATION_EXISTS_TEXT = "immutable file modified"
 """rclone's error for a file that must not be replaced."""
 
@@ -69,37 +58,6 @@ def _without_secret(found: re.Match[str]) -> str:
     return found[0] if found[0].startswith("?") and "=" not in found[0] else ""
 
 
-def permanent_s3_problem(text: str, location: object) -> Problem | None:
-    """Return the problem that another attempt would meet again; None if the error may be transient."""
-    return first_match(_S3_TABLE, text, location)
-
-
-def first_match(table: ProblemTable, text: str, location: object) -> Problem | None:
-    """Return the problem of the first row with a substring of this text; None without a match."""
-    for marks, kind in table:
-        if any(mark in text for mark in marks):
-            return kind.problem(path=str(location), reason=first_line(text))
-    return None
-
-
-def transient_s3_problem(text: str, location: object) -> Problem:
-    """Return the problem for an error that another attempt may not meet."""
-    return problems.S3_FAILED.problem(path=str(location), reason=first_line(text))
-
-
-_S3_TABLE = (
-    (("RequestTimeout",), problems.S3_FAILED),
-    (_S3_ARCHIVED, problems.S3_ARCHIVED),
-    (_CLOCK_SKEW, problems.S3_CLOCK_SKEW),
-    (_S3_DENIED, problems.S3_DENIED),
-    (_S3_NO_BUCKET, problems.S3_BUCKET_MISSING),
-    (_S3_OTHER_REGION, problems.S3_OTHER_REGION),
-    (_S3_MISSING, problems.S3_SOURCE_MISSING),
-    (_S3_REFUSED, problems.S3_OBJECT_REFUSED),
-    ((DESTINATION_EXISTS_TEXT,), problems.DESTINATION_OBJECT_EXISTS),
-)
-
-
 _CREDENTIALS_REFUSED = re.compile(
     r"api error (ExpiredToken|InvalidAccessKeyId|InvalidToken|TokenRefreshRequired)"
 )
@@ -137,34 +95,38 @@ _NOT_CONFIGURED = (
     "Failed to load config file",
     "didn't find backend called",
 )
-_REMOTE_DENIED = (
+_DENIED = (
     "401 Unauthorized",
     "403 Forbidden",
     "permission denied",
     "AccessDenied",
+    "api error Forbidden",
+    "api error InvalidAccessKeyId",
+    "api error SignatureDoesNotMatch",
     "unable to authenticate",
     "invalid_grant",
     "couldn't fetch token",
     "empty token found",
 )
-_REMOTE_MISSING = ("directory not found", "object not found", "NoSuchBucket")
+_MISSING = ("directory not found", "object not found", "NoSuchBucket")
 _READ_ONLY = ("remotes are read only", "read-only file system")
-
-
-def permanent_remote_problem(text: str, location: object) -> Problem | None:
-    """Return the problem that another attempt would meet again; None if the error may be transient."""
-    return first_match(_REMOTE_TABLE, text, location)
-
-
-def transient_remote_problem(text: str, location: object) -> Problem:
-    """Return the problem for an error that another attempt may not meet."""
-    return problems.REMOTE_FAILED.problem(path=str(location), reason=first_line(text))
-
-
-_REMOTE_TABLE = (
+_TABLE = (
     (_NOT_CONFIGURED, problems.REMOTE_NOT_DESCRIBED),
     (_READ_ONLY, problems.READ_ONLY_REMOTE),
-    (_REMOTE_DENIED, problems.REMOTE_DENIED),
-    (_REMOTE_MISSING, problems.REMOTE_SOURCE_MISSING),
+    (_DENIED, problems.REMOTE_DENIED),
+    (_MISSING, problems.REMOTE_SOURCE_MISSING),
     ((DESTINATION_EXISTS_TEXT,), problems.DESTINATION_OBJECT_EXISTS),
 )
+
+
+def problem_of(text: str, location: object) -> Problem:
+    """Return the problem that an error shows; without a match in the table, another attempt may succeed."""
+    for marks, kind in _TABLE:
+        if any(mark in text for mark in marks):
+            return kind.problem(path=str(location), reason=first_line(text))
+    return transient_problem(text, location)
+
+
+def transient_problem(text: str, location: object) -> Problem:
+    """Return the problem for an error that another attempt may not meet."""
+    return problems.REMOTE_FAILED.problem(path=str(location), reason=first_line(text))

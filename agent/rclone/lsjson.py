@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
 from agent.errors import HopError
@@ -21,11 +21,9 @@ UNKNOWN_SIZE = -1
 
 
 def parse_listing(
-    lines: Iterable[bytes], location: object = "", mark: str = "", *, utf8_only: bool = True
+    lines: Iterable[bytes], name_of: Callable[[str], str] = str, mark: str = ""
 ) -> Iterator[FileEntry]:
     """Yield the entries of `rclone lsjson`, one line each, without temporary files of hops.
-
-    With `utf8_only`, U+FFFD is a character of a name, not one that replaces other bytes.
 
     Raises:
         HopError: the destination's mark is among them, so source and destination overlap.
@@ -36,19 +34,19 @@ def parse_listing(
             path = from_rclone(str(fields["Path"]))
             if not is_own_path(path):
                 if is_reserved(path):
-                    yield reserved_entry(path, f"{location}{path}")
-                elif not utf8_only and REPLACEMENT in path:
-                    yield unreadable_entry(path, NAME_NOT_UTF8.problem(path=f"{location}{path}"))
+                    yield reserved_entry(path, name_of(path))
+                elif REPLACEMENT in path:
+                    yield unreadable_entry(path, NAME_NOT_UTF8.problem(path=name_of(path)))
                 else:
-                    yield parse_entry(path, fields, location)
+                    yield parse_entry(path, fields, name_of)
             elif mark and path.rpartition("/")[2] == mark:
-                raise HopError(SAME_PLACE.problem(path=str(location)))
+                raise HopError(SAME_PLACE.problem(path=name_of("")))
 
 
-def parse_entry(path: str, fields: dict[str, object], location: object = "") -> FileEntry:
+def parse_entry(path: str, fields: dict[str, object], name_of: Callable[[str], str] = str) -> FileEntry:
     size, mtime_ns = int(str(fields["Size"])), whole_second(parse_time(str(fields["ModTime"])) or LATEST_TIME)
     if not is_inside(path):
-        return unreadable_entry(path, NOT_A_PATH.problem(path=f"{location}{path}"))
+        return unreadable_entry(path, NOT_A_PATH.problem(path=name_of(path)))
     if size > MAX_NUMBER:
         return unreadable_entry(path, LISTED_SIZE_TOO_LARGE.problem(path=path, size=size))
     if fields["IsDir"]:

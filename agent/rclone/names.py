@@ -1,8 +1,7 @@
 """Translate paths between this agent and rclone, which writes some characters in other ways.
 
 rclone's standard encoding shows control characters as their symbols, the names `.` and `..` in full-width
-dots, and puts U+201B before a character that is meant as it is: https://rclone.org/overview/#encoding. S3 is
-used with the encoding `Raw`, so a translated path is an object's exact key.
+dots, and puts U+201B before a character that is meant as it is: https://rclone.org/overview/#encoding.
 """
 
 import re

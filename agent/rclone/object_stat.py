@@ -1,7 +1,4 @@
-"""Look up objects, each by itself.
-
-A bucket may hold millions of others, and the credentials may not allow listing them.
-"""
+"""Look up files of a remote, each by itself: it may hold millions of others."""
 
 import http.client
 import json
@@ -25,7 +22,7 @@ class ObjectStatError(Exception):
 
 
 Found = dict[str, Any] | ObjectStatError | None
-"""An object as rclone describes it, or why it could not be looked up; None if there is none."""
+"""A file as rclone describes it, or why it could not be looked up; None if there is none."""
 
 
 class ObjectStat:

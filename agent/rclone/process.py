@@ -44,26 +44,6 @@ class RcloneProcess:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._closed = False
 
-    def check(self) -> None:
-        """Check that rclone has all it needs, before it finds out by retrying for minutes.
-
-        Raises:
-            HopError: something is missing.
-            SourceConnectionError: something is missing for now.
-        """
-
-    @property
-    def refusal(self) -> HopError | SourceConnectionError | None:
-        """Return why rclone got no credentials, if it asked this agent for some and failed."""
-        return None
-
-    def discard_credentials(self) -> bool:
-        """Discard credentials that were refused and stop rclone, which keeps them.
-
-        Return whether the next ones may be accepted.
-        """
-        return False
-
     def spawn(
         self, *arguments: str, stdin: int | IO[bytes] = subprocess.DEVNULL, **environment: str
     ) -> subprocess.Popen[bytes]:

@@ -8,7 +8,7 @@ import logging
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Container, Iterable
 from contextlib import closing
 from typing import IO
 
@@ -22,20 +22,25 @@ from agent.pull.copy_rules import predict
 from agent.pull.dry_run import DryRunReport
 from agent.pull.failures import Failures
 from agent.pull.ledger import open_ledger
-from agent.pull.mover import AttemptObserver, Credentials, HopResult, HostResources, batches, in_thread
+from agent.pull.mover import AttemptObserver, HopResult, HostResources, batches, in_thread
 from agent.pull.progress import ProgressCounter
 from agent.pull.pushed_files import LEDGER_BATCH_SIZE
 from agent.pull.source import SourceConnectionError
 from agent.pull.worker_context import PullStoppedError
 from agent.rclone.backend import Backend, backend_of
-from agent.rclone.errors import DESTINATION_EXISTS_TEXT, error_lines, error_text
+from agent.rclone.errors import (
+    DESTINATION_EXISTS_TEXT,
+    error_lines,
+    error_text,
+    problem_of,
+    transient_problem,
+)
 from agent.rclone.file_server import SourceFileServer
 from agent.rclone.lsjson import parse_time
 from agent.rclone.object_stat import Found, ObjectStat, ObjectStatError
 from agent.rclone.process import RcloneError, RcloneProcess
 from agent.rclone.rc_server import RcServer
 from agent.rclone.upload_list import UploadList
-from events.base import Problem
 from events.commands import Move
 from events.progress import Connection
 
@@ -52,26 +57,11 @@ Until 1.68 the first was any error; older versions are refused (`agent/doctor.py
 _OVERWRITE = {"always": (), "newer": ("--update",), "never": ("--ignore-existing",), "fail": ("--immutable",)}
 
 
-def rclone_push(
-    move: Move, host: HostResources, credentials: Credentials, max_log_lines: int = MAX_LOG_LINES
-) -> "RclonePush":
-    """Return the mover of a hop from this host to a remote."""
-    return RclonePush(
-        host, lambda: backend_of(move, move.destination, credentials, host.remotes), max_log_lines
-    )
-
-
 class RclonePush:
-    """Moves a hop to a remote."""
+    """Moves a hop from this host to a remote."""
 
-    def __init__(self, host: HostResources, make_backend: Callable[[], Backend], max_log_lines: int) -> None:
-        """`make_backend` is called when the hop starts; it may raise HopError.
-
-        `max_log_lines` last lines of rclone's log are kept.
-        """
+    def __init__(self, host: HostResources) -> None:
         self._host = host
-        self._max_log_lines = max_log_lines
-        self._make_backend = make_backend
 
     async def move(self, command: Move, progress: ProgressCounter, observer: AttemptObserver) -> HopResult:
         """Upload the hop's files and return the result.
@@ -79,7 +69,8 @@ class RclonePush:
         Raises:
             HopError: the attempt failed.
         """
-        upload = _Upload(self._host, self._make_backend(), command, progress, observer, self._max_log_lines)
+        backend = backend_of(command.destination, self._host.remotes, writing=True)
+        upload = _Upload(self._host, backend, command, progress, observer)
         return await in_thread(upload.upload, upload.request_stop)
 
     async def discard(self, command: Move) -> None:
@@ -92,8 +83,8 @@ class RclonePush:
 class UploadLog:
     """What rclone logs during an upload, read to its end."""
 
-    def __init__(self, lines: Iterable[bytes], max_lines: int) -> None:
-        self.last_lines: deque[bytes] = deque(maxlen=max_lines)
+    def __init__(self, lines: Iterable[bytes]) -> None:
+        self.last_lines: deque[bytes] = deque(maxlen=MAX_LOG_LINES)
         self.code = 0
         """rclone's exit code, once it has ended."""
         self.errors_by_name: dict[str, str] = {}
@@ -115,10 +106,8 @@ class _Upload:
         command: Move,
         progress: ProgressCounter,
         observer: AttemptObserver,
-        max_log_lines: int,
     ) -> None:
         self._host = host
-        self._max_log_lines = max_log_lines
         self._backend = backend
         self._command = command
         self._progress = progress
@@ -149,7 +138,8 @@ class _Upload:
                 self._upload_list.write(names, self._progress)
                 names.seek(0)
                 with closing(self._backend.create_process()) as self._rclone:
-                    self._begin(self._rclone)
+                    self._check_stopped()
+                    self._observer.on_start(Connection(kind="remote"))
                     if self._dry_run:
                         return self._predict(self._rclone, self._dry_run)
                     self._copy(self._rclone, names)
@@ -162,14 +152,6 @@ class _Upload:
     def _check_stopped(self) -> None:
         if self._stopped.is_set():
             raise PullStoppedError
-
-    def _begin(self, rclone: RcloneProcess) -> None:
-        self._check_stopped()
-        try:
-            rclone.check()
-        except SourceConnectionError as error:
-            raise self._hop_error(error) from error
-        self._observer.on_start(Connection(kind=self._backend.kind))
 
     # --- uploading ---
 
@@ -190,13 +172,13 @@ class _Upload:
                 RCLONE_CONFIG_FILES_URL=file_server.url,
                 RCLONE_USE_SERVER_MODTIME="false",
             )
-            upload_log = UploadLog(process.stderr or [], self._max_log_lines)
+            upload_log = UploadLog(process.stderr or [])
             code = rclone.wait(process)
             self._check_stopped()
             file_server.finish()
             if code:
                 upload_log.code = code
-                self._record_failures(rclone, upload_log, file_server.failed)
+                self._record_failures(upload_log, file_server.failed)
 
     def _comparison_options(self, rclone: RcloneProcess) -> tuple[str, ...]:
         """Return rclone's options for existing files.
@@ -220,44 +202,28 @@ class _Upload:
             self._upload_list.single_name,
         )
 
-    def _record_failures(self, rclone: RcloneProcess, upload_log: "UploadLog", known: Container[str]) -> None:
+    def _record_failures(self, upload_log: UploadLog, known: Container[str]) -> None:
         """Record the failure of each file that is not `known`.
 
         Raises:
             HopError: the error is not about single files, or rclone ended before it had seen to all of them.
         """
-        if refusal := rclone.refusal:
-            raise self._hop_error(refusal)
         if upload_log.code < 0:
             text = f"rclone was ended by signal {-upload_log.code}"
-            raise HopError(self._backend.transient_problem(text, self._backend.location))
+            raise HopError(transient_problem(text, self._backend.location))
         last_words = error_text(upload_log.last_lines) or f"rclone ended with code {upload_log.code}"
         if upload_log.code in _UNFINISHED_CODES:
-            raise HopError(self._problem(last_words, self._backend.location))
+            raise HopError(problem_of(last_words, self._backend.location))
         for name, text in upload_log.errors_by_name.items():
             entry = FileEntry("f", self._upload_list.path_of(name))
             if entry.path in known:
                 continue
             self._failures.add_problem(
-                self._problem(text, self._upload_list.files.display_name(entry.path)), entry
+                problem_of(text, self._upload_list.files.display_name(entry.path)), entry
             )
             self._ledger.forget_file(entry.path)
         if not self._failures.total:
-            raise HopError(self._problem(last_words, self._backend.location))
-
-    def _problem(self, text: str, location: object) -> Problem:
-        return self._backend.permanent_problem(text, location) or self._backend.transient_problem(
-            text, location
-        )
-
-    def _hop_error(self, error: Exception) -> HopError:
-        """Return the error that ends this attempt.
-
-        A push does not wait for a connection to come back; the hop is tried again instead.
-        """
-        if isinstance(error, HopError):
-            return error
-        return HopError(self._backend.transient_problem(str(error), "the upload"))
+            raise HopError(problem_of(last_words, self._backend.location))
 
     def _finish(self) -> HopResult:
         """Return the result: a file that rclone looked at and did not read existed already.
@@ -304,7 +270,7 @@ class _Upload:
                         self._add_prediction(report, entry, self._existing(found), precision)
         except (RcloneError, ObjectStatError, SourceConnectionError) as error:
             self._check_stopped()
-            raise self._explain(rclone, error) from error
+            raise self._explain(error) from error
         return HopResult(HopDigest().hex(), report.preview())
 
     def _existing(self, found: Found) -> FileEntry | None:
@@ -332,20 +298,20 @@ class _Upload:
         if prediction is Comparison.REFUSED:
             report.failed(
                 entry,
-                self._problem(DESTINATION_EXISTS_TEXT, self._upload_list.files.display_name(entry.path)),
+                problem_of(DESTINATION_EXISTS_TEXT, self._upload_list.files.display_name(entry.path)),
             )
         else:
             report.note(entry, prediction)
 
-    def _explain(
-        self, rclone: RcloneProcess, error: RcloneError | ObjectStatError | SourceConnectionError
-    ) -> HopError:
-        if refusal := rclone.refusal:
-            return self._hop_error(refusal)
+    def _explain(self, error: RcloneError | ObjectStatError | SourceConnectionError) -> HopError:
+        """Return the error that ends this attempt.
+
+        A push does not wait for a connection to come back; the hop is tried again instead.
+        """
         match error:
             case RcloneError():
-                return HopError(self._problem(error_text(error.errors), self._backend.location))
+                return HopError(problem_of(error_text(error.errors), self._backend.location))
             case ObjectStatError():
-                return HopError(self._problem(str(error), self._backend.location))
+                return HopError(problem_of(str(error), self._backend.location))
             case SourceConnectionError():
-                return self._hop_error(error)
+                return HopError(transient_problem(str(error), "the upload"))

@@ -1,4 +1,4 @@
-"""Read ranges of objects over one connection to a hop's rclone server."""
+"""Read ranges of files over one connection to a hop's rclone server."""
 
 import http.client
 import json
@@ -10,7 +10,6 @@ from email.utils import parsedate_to_datetime
 
 import xxhash
 
-from agent.errors import display_path
 from agent.files.digests import CHUNK_BYTES, file_digest, ranges_of
 from agent.files.listing import FileEntry
 from agent.problems import NO_RANGES, OBJECT_KEPT
@@ -37,7 +36,7 @@ Explain = Callable[[FileEntry, str], Exception]
 
 
 class RcloneReader:
-    """Reads objects, for one thread at a time."""
+    """Reads files, for one thread at a time."""
 
     def __init__(
         self,
@@ -58,13 +57,13 @@ class RcloneReader:
         """The last file whose server was found to honor range requests."""
 
     def range(self, entry: FileEntry, start: int, length: int, sink: Sink, _hole: Hole | None = None) -> None:
-        """Pass a range of the object to `sink`; `start` and `length` are in bytes.
+        """Pass a range of the file to `sink`; `start` and `length` are in bytes.
 
-        There is no digest: TLS and S3's own checksums protect the bytes.
+        There is no digest: the remote has none of ours.
         """
         if not length or self._unsized_files.read_range(entry, start, length, sink):
             return
-        if length < entry.size and self._backend.kind != "s3" and self._range_checked_path != entry.path:
+        if length < entry.size and self._range_checked_path != entry.path:
             self._require_ranges(entry)
         answer = self._get(self._http, entry, start, length)
         buffer = memoryview(bytearray(min(CHUNK_BYTES, length)))
@@ -77,7 +76,7 @@ class RcloneReader:
         return packed(entries, lambda entry: PackedFile(entry, read_all(self, entry)))
 
     def digests(self, entries: Sequence[FileEntry]) -> Iterator[PackedFile]:
-        """Yield each file with its digest, which is computed here: objects have none of ours."""
+        """Yield each file with its digest, which is computed here: the remote has none of ours."""
         return packed(entries, lambda entry: PackedFile(entry, digest=self._digest(entry)))
 
     def _digest(self, entry: FileEntry) -> bytes:
@@ -97,8 +96,8 @@ class RcloneReader:
     def delete_entries(
         self, entries: Sequence[FileEntry], _mark: str, _name: str
     ) -> Iterator[Problem | None]:
-        """Yield a problem for each file, since nothing is deleted from S3 or a remote."""
-        return (OBJECT_KEPT.problem(path=self._name(entry)) for entry in entries)
+        """Yield a problem for each file, since nothing is deleted from a remote."""
+        return (OBJECT_KEPT.problem(path=self._backend.name_of(entry.path)) for entry in entries)
 
     def has_mark(self, mark: str, _folders: Sequence[str]) -> bool:
         """Return whether the mark is in the source's own directory, which contains those of all mounts."""
@@ -118,9 +117,6 @@ class RcloneReader:
     def close(self) -> None:
         self._http.close()
 
-    def _name(self, entry: FileEntry) -> str:
-        return display_path(f"{self._backend.location}{entry.path}")
-
     def _require_ranges(self, entry: FileEntry) -> None:
         """Check that the file's server honors range requests, by reading the last byte alone.
 
@@ -133,7 +129,7 @@ class RcloneReader:
         """
         if not self._can_read(entry, entry.size - 1, 1):
             if self._can_read(entry, 0, entry.size):
-                raise FileError(NO_RANGES.problem(path=self._name(entry)))
+                raise FileError(NO_RANGES.problem(path=self._backend.name_of(entry.path)))
             raise self._explain(entry, "")
         self._range_checked_path = entry.path
 
@@ -157,7 +153,7 @@ class RcloneReader:
         except (OSError, http.client.HTTPException) as error:
             raise SourceConnectionError(f"rclone: {error}") from error
         if _is_other_version(answer, entry):
-            raise changed(self._name(entry))
+            raise changed(self._backend.name_of(entry.path))
         return answer
 
     def _read(self, answer: http.client.HTTPResponse, buffer: memoryview) -> int:
@@ -178,7 +174,7 @@ class RcloneReader:
         if answer.status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or (
             answer.status == http.HTTPStatus.NOT_FOUND and not found
         ):
-            return changed(self._name(entry))
+            return changed(self._backend.name_of(entry.path))
         return self._explain(entry, "" if found else _error_text(body))
 
 

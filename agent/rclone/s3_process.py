@@ -21,7 +21,7 @@ from agent.pull.source import SourceConnectionError
 from agent.rclone.loopback_server import LoopbackServer, QuietHandler
 from agent.rclone.process import RcloneProcess, inherited_environment
 from events.base import Problem
-from events.commands import Move, S3Route
+from events.commands import S3Route
 from events.views import CredentialsView
 
 log = logging.getLogger(__name__)
@@ -65,13 +65,6 @@ class S3RcloneProcess(RcloneProcess):
     def refusal(self) -> HopError | SourceConnectionError | None:
         """Return why there were no credentials, if that was the last answer to rclone."""
         return self._endpoint.refusal
-
-
-def s3_route(command: Move) -> S3Route:
-    """Return the S3 route of a hop."""
-    if not isinstance(command.route, S3Route):
-        raise TypeError(f"{command.hop_id} does not go by S3")
-    return command.route
 
 
 def _environment(route: S3Route) -> dict[str, str]:

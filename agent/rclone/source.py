@@ -1,9 +1,8 @@
-"""Pull from S3 or a remote: objects as a source, listed and read by rclone.
+"""Pull from a remote: its files as a source, listed and read by rclone.
 
-rclone serves the backend on a Unix socket; ranges of an object are requested over it as on the lane
-(`reader`), so a pull resumes in the middle of a file. An S3 object's time is when it was written, which costs
-no request; on a remote it is the file's own time. Both are whole seconds, so a file that was written a moment
-ago gets a provisional time at the destination, and is compared by its content the next time.
+rclone serves the remote on a Unix socket; ranges of a file are requested over it as on the lane (`reader`),
+so a pull resumes in the middle of a file. Times are whole seconds, so a file that was written a moment ago
+gets a provisional time at the destination, and is compared by its content the next time.
 """
 
 import json
@@ -14,17 +13,16 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from agent import problems
-from agent.errors import HopError, display_path
+from agent.errors import HopError
 from agent.files.listing import FileEntry, Selection, is_inside, reserved_entry, unreadable_entry
 from agent.files.paths import is_reserved
 from agent.pull import worker_pool
 from agent.pull.bandwidth import chunk_size_for, limiter_for
 from agent.pull.comparison import PROVISIONAL_NS
-from agent.pull.mover import Credentials, HostResources
+from agent.pull.mover import HostResources
 from agent.pull.source import FileError, SourceConnectionError, changed
-from agent.rclone import errors
 from agent.rclone.backend import Backend, backend_of
-from agent.rclone.errors import DIRECTORY_NOT_FOUND, error_text
+from agent.rclone.errors import DIRECTORY_NOT_FOUND, error_text, is_line_lost, problem_of, transient_problem
 from agent.rclone.lsjson import parse_entry, parse_listing
 from agent.rclone.names import is_utf8
 from agent.rclone.object_stat import Found, ObjectStat
@@ -39,35 +37,33 @@ from events.options import Options
 from events.progress import Connection
 
 MAX_STREAMS = 8
-"""Connections to begin with: S3 answers slowly, and to many at once."""
+"""Connections to begin with: many remotes answer slowly, and to many at once."""
 MAX_PACK_FILES = 16
 SETTLED_AFTER_NS = 5 * 10**9
 """Age in nanoseconds from which a version stays that of its second, whatever two clocks differ."""
 MAX_CLOCK_SKEW_NS = 15 * 60 * 10**9
-"""Nanoseconds by which a clock may be behind that of S3, which refuses more."""
+"""Nanoseconds by which this host's clock may be behind the one that gave a file its time."""
 
 
-def rclone_source(move: Move, host: HostResources, credentials: Credentials) -> "RcloneSource":
-    """Return the source of a hop from S3 or a remote to this host.
+def rclone_source(move: Move, host: HostResources) -> "RcloneSource":
+    """Return the source of a hop from a remote to this host.
 
     Raises:
         HopError: this host does not offer the remote, or rclone is not installed.
     """
-    backend = backend_of(move, move.source, credentials, host.remotes)
-    return RcloneSource(backend, host, move.options, move.hop_id)
+    return RcloneSource(backend_of(move.source, host.remotes, writing=False), host, move.options)
 
 
 class RcloneSource:
-    """A hop's source in S3 or on a remote."""
+    """A hop's source on a remote."""
 
     streams = MAX_STREAMS
     max_streams = worker_pool.MAX_WORKERS
     pack_files = MAX_PACK_FILES
     is_far = False
 
-    def __init__(self, backend: Backend, host: HostResources, options: Options, hop_id: str) -> None:
+    def __init__(self, backend: Backend, host: HostResources, options: Options) -> None:
         """Prepare rclone. Raise HopError if it is not installed."""
-        self._hop_id = hop_id
         self._backend = backend
         self._location = backend.location
         self._rclone = backend.create_process()
@@ -79,15 +75,9 @@ class RcloneSource:
         self._limiter = limiter_for(options, host.bandwidth, threading.Event())
 
     def connect(self) -> Connection:
-        """Check the credentials and start rclone's server.
-
-        Raises:
-            HopError: the control plane refuses credentials.
-            SourceConnectionError: the control plane or rclone does not answer.
-        """
-        self._rclone.check()
+        """Start rclone's server. Raise SourceConnectionError if rclone does not start."""
         self._server.ensure_running()
-        return Connection(kind=self._backend.kind)
+        return Connection(kind="remote")
 
     def entries(self, selection: Selection) -> Iterator[FileEntry]:
         """Yield all entries of the selection, each with its size."""
@@ -110,64 +100,47 @@ class RcloneSource:
         self._unsized_files.close()
 
     def _find_entries(self, selection: Selection) -> Iterator[FileEntry]:
-        if entry := self._single_object():
+        if entry := self._single_file():
             yield entry
         elif selection.paths is None:
             yield from self._list_all()
         else:
             yield from self._list_selected(selection.paths)
 
-    def _single_object(self) -> FileEntry | None:
-        """Return the source if it is a single object, None otherwise.
-
-        In S3, an object and a prefix may have the same name. If S3 does not say whether there is an object,
-        because the credentials may not list what is beside it, the prefix is listed.
+    def _single_file(self) -> FileEntry | None:
+        """Return the source if it is a single file, None otherwise.
 
         Raises:
-            HopError: the location asks for the contents of a remote's file.
+            HopError: the location asks for the contents of a file, or rclone failed, and would fail again.
+            SourceConnectionError: rclone failed, and may succeed later.
         """
         path, contents = inner_path(self._location), stands_for_contents(self._location)
-        if contents and (self._backend.kind == "s3" or not path):
+        if contents and not path:
             return None
         command = ["lsjson", "--stat", "--no-mimetype", self._backend.rclone_path(path.rstrip("/"))]
-        try:
-            fields = json.loads(b"".join(self._rclone.output(*command)))
-        except RcloneError as ended:
-            text = error_text(ended.errors)
-            if errors.hides_reason(text) and not self._rclone.refusal:
-                return None
-            raise self._error_of(ended) from ended
+        fields = json.loads(b"".join(self._run(command)))
         if fields is None or fields["IsDir"]:
             return None
         if contents:
             raise HopError(problems.OBJECT_NOT_A_DIRECTORY.problem(path=str(self._location)))
-        return parse_entry("", fields, self._location)
+        return parse_entry("", fields, self._backend.name_of)
 
     def _list_all(self) -> Iterator[FileEntry]:
+        """Yield all entries, with directories, including empty ones, where the remote has them."""
         empty = True
-        for entry in self._list(["--recursive"]):
+        directory = self._backend.rclone_directory(inner_path(self._location))
+        lines = self._run(["lsjson", "--no-mimetype", "--recursive", directory])
+        for entry in parse_listing(lines, self._backend.name_of, self._mark):
             empty = False
             yield entry
         if empty:
             raise HopError(problems.OBJECTS_MISSING.problem(path=str(self._location)))
 
-    def _list(self, options: list[str]) -> Iterator[FileEntry]:
-        """Yield the entries; with directories, including empty ones, where the backend has them."""
-        kinds = ["--files-only"] if self._backend.kind == "s3" else []
-        directory = self._backend.rclone_directory(inner_path(self._location))
-        return parse_listing(
-            self._run(["lsjson", "--no-mimetype", *kinds, *options, directory]),
-            self._location,
-            self._mark,
-            utf8_only=self._backend.kind == "s3",
-        )
-
     def _with_size(self, entry: FileEntry) -> FileEntry:
         """Read a file whose size is unknown to its end, and return it with its size.
 
         Raises:
-            SourceConnectionError: rclone was ended.
-            HopError: no credentials are issued.
+            SourceConnectionError: rclone was ended, or the line to the remote is lost.
         """
         if known := self._unsized_files.find(entry):
             return known
@@ -183,8 +156,8 @@ class RcloneSource:
         except (NoSpaceError, OSError):
             return unreadable_entry(entry.path, problems.SIZE_UNKNOWN.problem(path=entry.path))
         except RcloneError as ended:
-            explained = self._explain(ended, display_path(f"{self._location}{entry.path}"))
-            if isinstance(explained, HopError) or not explained.problem:
+            explained = self._explain(ended, self._backend.name_of(entry.path))
+            if not explained.problem:
                 raise explained from ended
             return unreadable_entry(entry.path, explained.problem)
 
@@ -198,24 +171,26 @@ class RcloneSource:
             yield piece
 
     def _list_selected(self, selection: tuple[str, ...]) -> Iterator[FileEntry]:
-        """Look up each selected object by itself: a bucket may hold millions of others."""
+        """Look up each selected file by itself: the remote may hold millions of others."""
         with closing(ObjectStat(self._server, self._backend)) as stat:
             paths = [path for path in selection if _is_listable(path) and not is_reserved(path)]
             for path in selection:
                 if not _is_listable(path):
-                    yield unreadable_entry(path, problems.NOT_A_PATH.problem(path=f"{self._location}{path}"))
+                    yield unreadable_entry(
+                        path, problems.NOT_A_PATH.problem(path=self._backend.name_of(path))
+                    )
                 elif is_reserved(path):
-                    yield reserved_entry(path, f"{self._location}{path}")
+                    yield reserved_entry(path, self._backend.name_of(path))
             found = stat.stat_all([self._backend.path_below_root(path) for path in paths])
             for path, one in zip(paths, found, strict=True):
                 yield self._selected(path, one)
 
     def _selected(self, path: str, found: Found) -> FileEntry:
         if found is None:
-            problem = problems.SELECTED_OBJECT_MISSING.problem(path=f"{self._location}{path}")
+            problem = problems.SELECTED_OBJECT_MISSING.problem(path=self._backend.name_of(path))
             return unreadable_entry(path, problem)
         if isinstance(found, dict):
-            return parse_entry(path, found, self._location)
+            return parse_entry(path, found, self._backend.name_of)
         explained = self.explain(FileEntry("f", path), str(found))
         if isinstance(explained, FileError):
             return unreadable_entry(path, explained.problem)
@@ -235,21 +210,21 @@ class RcloneSource:
 
     def _error_of(self, ended: RcloneError) -> HopError | SourceConnectionError:
         """Return what it means that rclone could not list the source."""
-        if ended.code == DIRECTORY_NOT_FOUND and not self._rclone.refusal:
+        if ended.code == DIRECTORY_NOT_FOUND:
             return HopError(problems.OBJECTS_MISSING.problem(path=str(self._location)))
         error = self._explain(ended, self._location)
         if isinstance(error, FileError):
             return _whole_source(error.problem)
         return error
 
-    def explain(self, entry: FileEntry, text: str) -> FileError | HopError | SourceConnectionError:
+    def explain(self, entry: FileEntry, text: str) -> FileError | SourceConnectionError:
         """Return what it means that a file cannot be read, with rclone's `text` if it said any.
 
         What the storage answers about one file is that file's failure. Everything else ends the pass.
         """
-        name = display_path(f"{self._location}{entry.path}")
+        name = self._backend.name_of(entry.path)
         if text:
-            return self._meaning_of(text, name)
+            return _meaning_of(text, name)
         path = self._backend.rclone_path(self._backend.path_below_root(entry.path))
         try:
             deque(self._rclone.output("cat", "--count=1", path), maxlen=0)
@@ -259,28 +234,17 @@ class RcloneSource:
             return stopped
         return changed(name)  # it can be read now
 
-    def _explain(self, ended: RcloneError, name: object) -> FileError | HopError | SourceConnectionError:
+    def _explain(self, ended: RcloneError, name: object) -> FileError | SourceConnectionError:
         if ended.code < 0:
             return SourceConnectionError("rclone was stopped")
-        return self._meaning_of(error_text(ended.errors), name)
+        return _meaning_of(error_text(ended.errors), name)
 
-    def _meaning_of(self, text: str, name: object) -> FileError | HopError | SourceConnectionError:
-        if refusal := self._rclone.refusal:
-            return refusal
-        if errors.are_credentials_refused(text) or (
-            errors.hides_reason(text)
-            and errors.are_credentials_refused(self._backend.listing_error(self._rclone, self._hop_id))
-        ):
-            problem = problems.S3_CREDENTIALS_REFUSED.problem(path=str(self._location))
-            if self._rclone.discard_credentials():
-                return SourceConnectionError(problem.message, problem)
-            return HopError(problem)
-        transient = self._backend.transient_problem(text, name)
-        if errors.is_line_lost(text):
-            return SourceConnectionError(transient.message, transient)
-        if errors.hides_reason(text) and "StatusCode: 403" in text:
-            return FileError(problems.S3_OBJECT_DENIED.problem(path=str(name)))
-        return FileError(self._backend.permanent_problem(text, name) or transient)
+
+def _meaning_of(text: str, name: object) -> FileError | SourceConnectionError:
+    if is_line_lost(text):
+        transient = transient_problem(text, name)
+        return SourceConnectionError(transient.message, transient)
+    return FileError(problem_of(text, name))
 
 
 def _is_listable(selected: str) -> bool:

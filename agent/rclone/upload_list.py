@@ -73,5 +73,7 @@ class UploadList:
 
     def _refuse(self, name: str, entry: FileEntry) -> Problem | None:
         if entry.kind == "l":
-            return LINK_NOT_FOR_REMOTE.problem(path=name, backend=self._backend.name)
+            return LINK_NOT_FOR_REMOTE.problem(
+                path=name, backend=f"the remote {self._backend.location.remote}"
+            )
         return None if is_utf8(entry.path) else NAME_NOT_UTF8.problem(path=name)

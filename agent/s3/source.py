@@ -172,7 +172,7 @@ class S3Source:
             token = page.token
 
     def _entry(self, listed: ListedObject, mark: str) -> FileEntry | None:
-        """Return the entry of an object; None for a temporary file of a hop, and for the prefix itself.
+        """Return the entry of an object; None for a temporary file of a hop, and an empty directory marker.
 
         Raises:
             HopError: this is the destination's mark, so source and destination overlap.
@@ -182,7 +182,7 @@ class S3Source:
             if mark and path.rpartition("/")[2] == mark:
                 raise HopError(problems.SAME_PLACE.problem(path=str(self._location)))
             return None
-        if not path:
+        if not path or (path.endswith("/") and not listed.size):
             return None
         if is_reserved(path):
             return reserved_entry(path, self.name(path))

@@ -2,7 +2,7 @@
 
 import json
 
-from agent.rclone.errors import error_lines, permanent_s3_problem, transient_s3_problem
+from agent.rclone.errors import error_lines, problem_of
 
 
 def line(**entry: str) -> bytes:
@@ -20,8 +20,8 @@ def test_loopback_urls_are_removed():
 
 
 def test_permanent_errors_are_told_from_transient_ones():
-    assert permanent_s3_problem("api error AccessDenied: no", "s3://b/x").code == "s3-denied"
-    assert permanent_s3_problem("directory not found", "s3://b/x").code == "source-missing"
-    assert permanent_s3_problem("connection reset", "s3://b/x") is None
-    assert transient_s3_problem("connection reset\nmore", "s3://b/x").retryable
-    assert "connection reset." in transient_s3_problem("connection reset\nmore", "s3://b/x").message
+    assert problem_of("401 Unauthorized", "server-b:nas:x").code == "remote-denied"
+    assert problem_of("directory not found", "server-b:nas:x").code == "source-missing"
+    failed = problem_of("connection reset\nmore", "server-b:nas:x")
+    assert (failed.code, failed.retryable) == ("remote-failed", True)
+    assert "connection reset." in failed.message

@@ -1,4 +1,4 @@
-"""Test how paths are written for rclone; see `test_s3_movers.py` for names that real rclone moves."""
+"""Test how paths are written for rclone; see `test_remote_movers.py` for names that real rclone moves."""
 
 from hypothesis import given
 from hypothesis import strategies as st

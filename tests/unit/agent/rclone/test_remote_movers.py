@@ -45,6 +45,8 @@ from infra.local.processes import free_ports, is_free
 from tests.support.held_progress import Reached, held, pause
 from tests.support.hosts import TRANSFER, RecordingObserver
 from tests.support.predicted import OVERWRITES, Upload, is_predicted
+from tests.support.s3_front import S3Error
+from tests.support.s3_server import S3Server
 from tests.support.waiting import HANG_TIMEOUT_S, until
 
 CONFIGURATION = """
@@ -474,6 +476,51 @@ class TestWebDav:
             assert PASSWORD not in str([error.problem, error.failures])
         for one in started_processes:
             assert not any(secret in str(one.args) for secret in (PASSWORD, wrong))
+
+
+@pytest.fixture
+def bucket(host) -> Iterator[S3Server]:
+    """Serve a bucket of the company's own storage, which speaks S3, as the remote `web`."""
+    with S3Server() as server:
+        host.add_remote(
+            "web",
+            type="s3",
+            provider="Other",
+            endpoint=server.url,
+            access_key_id="KEY",
+            secret_access_key=PASSWORD,
+        )
+        yield server
+
+
+DENIED = S3Error(403, "AccessDenied")
+
+
+class TestOwnS3Storage:
+    """rclone and the host's configuration reach it, not the agent with credentials of its hop."""
+
+    async def test_a_prefix_is_copied_although_the_key_may_not_ask_for_its_name(self, host, bucket):
+        for key in ("in/a", "in/b/c"):
+            bucket.put(key, key.encode())
+        bucket.answer = lambda request: DENIED if request.key == "in" else None
+        await host.move("web:media/in/", "/data/t/")
+        assert [(host.data / "t" / name).read_bytes() for name in ("a", "b/c")] == [b"in/a", b"in/b/c"]
+
+    @pytest.mark.parametrize("source", ["web:media/in/", "web:media/in"])
+    async def test_an_object_that_it_denies_is_named_and_the_rest_is_copied(self, host, bucket, source):
+        for key in ("in/a", "in/b"):
+            bucket.put(key, key.encode())
+        bucket.answer = lambda request: DENIED if request.key == "in/a" else None
+        error = await host.fails(source, "/data/t/")
+        assert [(one.code, one.path) for one in error.failures] == [
+            ("remote-denied", "server-b:web:media/in/a")
+        ]
+        assert (host.data / "t/b").read_bytes() == b"in/b"
+
+    async def test_a_key_that_it_does_not_know_is_a_matter_for_the_hosts_administrator(self, host, bucket):
+        bucket.answer = lambda _: S3Error(403, "InvalidAccessKeyId")
+        error = await host.fails("web:media/in/", "/data/t/")
+        assert (error.problem.code, error.problem.retryable) == ("remote-denied", False)
 
 
 @contextmanager

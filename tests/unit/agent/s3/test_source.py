@@ -110,11 +110,12 @@ async def test_a_prefix_that_ends_in_two_slashes_is_another_than_with_one(host):
     assert host.arrived() == {"x": b"this"}
 
 
-async def test_the_marker_of_a_directory_is_not_an_object_in_it(host):
-    put(host, "in/", b"")
-    put(host, "in/x", b"x")
+async def test_directories_that_the_console_of_aws_has_made_are_not_objects(host):
+    for marker in ("in/", "in/sub/", "in/sub/empty/"):
+        put(host, marker, b"")
+    put(host, "in/sub/x", b"x")
     await host.pull("in/")
-    assert host.arrived() == {"x": b"x"}
+    assert host.arrived() == {"sub/x": b"x"}
 
 
 @pytest.mark.parametrize("size", [5, RANGE_BYTES + 5])

@@ -1,17 +1,15 @@
-"""Test hops to and from S3: real rclone, the embedded cloud's S3, real files."""
+"""Test hops to and from S3: the embedded cloud's S3, real files."""
 
 import asyncio
 import itertools
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -28,7 +26,6 @@ from agent.movers import mover_for
 from agent.pull.limits import PullLimits
 from agent.pull.mover import HopResult, HostResources
 from agent.pull.progress import ProgressCounter
-from agent.rclone import s3_process
 from events.commands import Move, S3Route
 from events.locations import AgentLocation, S3Location
 from events.options import Options
@@ -159,13 +156,6 @@ async def host(tmp_path, cloud):
     host.close()
 
 
-def key_given_to(rclone: s3_process.S3RcloneProcess) -> str:
-    """Return the access key that an rclone which starts now would get."""
-    shown = {"Authorization": rclone._environment["AWS_CONTAINER_AUTHORIZATION_TOKEN"]}
-    answer = httpx.get(rclone._environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"], headers=shown)
-    return answer.raise_for_status().json()["AccessKeyId"]
-
-
 ODD = (
     "plain.txt",
     "12:30:05.log",
@@ -228,7 +218,7 @@ class TestPullFromS3:
 
     @pytest.mark.parametrize("whole", [True, False])
     async def test_a_name_with_a_line_break_arrives_and_stands_for_no_other(self, host, whole: bool):
-        """rclone reads lists line by line, so such a name could be two other objects."""
+        """In a list with one name on each line, such a name would be two other objects."""
         names = ("plain", "ü", "a\nsecret", "\n", "deep\n/\tname", "ends in return\r", "a␊b", "‛␊", "‛FF")
         for name in names:
             host.put(f"in/{name}", name.encode())
@@ -306,23 +296,6 @@ class TestPullFromS3:
         host.stand_before(lambda *_: EXPIRED)
         error = await host.fails(host.order(f"s3://{BUCKET}/in/", "/data/"))
         assert (error.problem.code, error.problem.retryable) == ("s3-credentials-refused", True)
-
-    def test_readers_that_are_refused_together_discard_the_old_credentials_only(self, host):
-        """Eight readers learn that a session has ended; the last of them when rclone has the new one."""
-        old, new = host.key_ids[:2]
-        rclone = s3_process.S3RcloneProcess(
-            f"{TRANSFER}-0", S3Route(region="eu-central-1", endpoint=host.endpoint), host.credentials
-        )
-        try:
-            assert key_given_to(rclone) == old
-            with ThreadPoolExecutor(8) as readers:
-                reports = [readers.submit(rclone.discard_credentials) for _ in range(8)]
-            assert all(report.result() for report in reports)
-            assert key_given_to(rclone) == new
-            assert rclone.discard_credentials()
-            assert key_given_to(rclone) == new
-        finally:
-            rclone.close()
 
     async def test_credentials_that_expire_during_a_pull_are_replaced(self, host):
         host.put("in/x", b"x")
@@ -474,7 +447,7 @@ file_names = (
     .filter(lambda name: not {"/", "\0"} & set(name) and len(name.encode()) < 200)
 )
 keys = st.lists(file_names | st.just(""), min_size=1, max_size=3).map("/".join).filter(bool)
-through_rclone = settings(
+with_the_cloud = settings(
     max_examples=4,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
@@ -483,7 +456,7 @@ through_rclone = settings(
 _numbers = itertools.count()
 
 
-@through_rclone
+@with_the_cloud
 @given(chosen=st.lists(keys, min_size=6, max_size=10, unique=True))
 async def test_every_key_arrives_under_its_name_or_is_named(host, chosen):
     top = f"{next(_numbers)}"
