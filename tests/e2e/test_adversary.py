@@ -88,7 +88,7 @@ BODIES = {
     "/policies/{policy_id}/dry-run": {"text": "permit (principal, action, resource);"},
 }
 TEMPLATE = {"name": "mine", "trigger": {"bucket": "b", "prefix": "x/"}, "destinations": ["server-b:/data/"]}
-LOOKS = {("POST", "/policies/test")}
+LOOKS = {("POST", "/policies/test"), ("POST", "/live/watches")}
 
 
 def test_a_viewer_changes_nothing_by_any_route(fleet: Fleet, viewer: Api) -> None:

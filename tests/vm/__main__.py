@@ -1,6 +1,6 @@
 """Try installer, units, updater and uninstaller on hosts with systemd, in virtual machines.
 
-    python -m tests.vm [--family SUITE] [--mirror URL] [--home DIR] [--accelerator kvm|tcg]
+    python -m tests.vm [--family SUITE] [--story WORD] [--mirror URL] [--home DIR] [--accelerator kvm|tcg]
 
 Exits with 0 if everything went as it should, 1 if not, and 69 if virtual machines cannot run here.
 """
@@ -48,6 +48,13 @@ def main() -> int:
     parser.add_argument(
         "--accelerator", choices=["kvm", "tcg"], help="default: KVM if a kernel starts with it"
     )
+    parser.add_argument(
+        "--story",
+        action="append",
+        metavar="WORD",
+        default=[],
+        help="repeatable; only installation and stories with this word; default: all",
+    )
     asked = parser.parse_args()
     asked.home.mkdir(parents=True, exist_ok=True)
     try:
@@ -68,7 +75,7 @@ def main() -> int:
                 print(f"{image.family.title}, {chosen}", flush=True)
                 try:
                     with hosted(image, home, here, neighbor, wheels[image.family.suite], chosen) as host:
-                        tell(host, functools.partial(print, flush=True))
+                        tell(host, functools.partial(print, flush=True), asked.story)
                 except (AssertionError, OSError, RuntimeError):
                     traceback.print_exc()
                     failed.append(image.family.title)
