@@ -27,7 +27,7 @@ from tests.bench.plot import plot
 from tests.bench.preparation import clear, on_disk
 from tests.bench.previous_results import read
 from tests.bench.report import report
-from tests.bench.results import results_of
+from tests.bench.results import OWN_TOOLS, results_of
 from tests.bench.running import Run, Runner
 from tests.bench.system import SystemResult, measure
 from tests.bench.toolbox import TOOLS
@@ -68,7 +68,7 @@ class Plan:
                     if medium in case.media:
                         self._case(case, medium, folder / case.name)
                         self.write()
-        return not any(run.why_not for run in self.runs if run.tool == "lane")
+        return not any(run.why_not for run in self.runs if run.tool in OWN_TOOLS)
 
     def through_the_system(self) -> None:
         """Measure the time from a request or an upload to the first byte, on the embedded cloud."""
@@ -120,10 +120,11 @@ class Plan:
         self.sizes[case.name] = size.files, size.bytes
         on_disk(source)
         runner = Runner(source, folder, self.limit, self.scale)
+        tools = [tool for tool in self.tools if tool.uses_bucket == bool(case.bucket)]
         hopeless: set[str] = set()
         for repetition in range(self.repeat):
-            turn = repetition % len(self.tools)
-            for tool in (*self.tools[turn:], *self.tools[:turn]):
+            turn = repetition % max(1, len(tools))
+            for tool in (*tools[turn:], *tools[:turn]):
                 if tool.name in hopeless:
                     continue
                 run = runner.run(case, medium, tool)
@@ -148,6 +149,8 @@ def _summary(run: Run, size: int, files: int) -> str:
     words += f"memory {cost.near_memory / 2**20:4.0f} / {cost.far_memory / 2**20:4.0f} MiB"
     if run.wire_bytes is not None:
         words += f"  wire {100 * run.wire_bytes / size:.0f} %, {run.tries} starts, {run.cuts} cuts"
+    if run.requests is not None:
+        words += f"  {run.requests:,} requests"
     return words
 
 

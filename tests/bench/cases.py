@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from tests.bench.bucket import DELAY_S, Direction
 from tests.bench.emulated_network import NetworkProfile
 from tests.bench.workloads import (
     ARCHIVE,
@@ -11,6 +12,8 @@ from tests.bench.workloads import (
     LINE_BIG,
     LINE_FILE,
     LINE_SMALL,
+    S3_BIG,
+    S3_SMALL,
     SMALL,
     SMALL_FAR,
     Workload,
@@ -37,6 +40,8 @@ class Case:
     """Emulated by a proxy."""
     line: LineProfile | None = None
     """Emulated packet by packet, below the kernel's TCP."""
+    bucket: Direction | None = None
+    """Between a directory and a stand-in for S3."""
     killed: bool = False
     """Kill the tool at half of the bytes and start it again; only bytes after that are counted."""
 
@@ -54,6 +59,12 @@ def _line(name: str, workload: Workload, loss: float, congestion_control: str = 
         f"hosts with {congestion_control}",
     ]
     return Case(name, ", ".join(words), workload, ("memory",), line=profile)
+
+
+def _s3(name: str, workload: Workload, direction: Direction) -> Case:
+    words = {"pull": "pulled from", "push": "pushed to"}[direction]
+    title = f"{workload.title} {words} a stand-in for S3 that takes {1000 * DELAY_S:.0f} ms for each answer"
+    return Case(name, title, workload, ("memory",), bucket=direction)
 
 
 CASES = (
@@ -89,4 +100,8 @@ CASES = (
     _line("line-small", LINE_SMALL, 0.0),
     _line("line-small-lossy", LINE_SMALL, 0.001),
     _line("line-small-bad", LINE_SMALL, 0.01),
+    _s3("s3pull-small", S3_SMALL, "pull"),
+    _s3("s3pull-big", S3_BIG, "pull"),
+    _s3("s3push-small", S3_SMALL, "push"),
+    _s3("s3push-big", S3_BIG, "push"),
 )

@@ -1,10 +1,10 @@
-"""The lane's performance goals as data, and whether they were reached."""
+"""The performance goals as data, and whether they were reached."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.bench.cases import CASES
-from tests.bench.results import Result
+from tests.bench.results import OWN_TOOLS, Result
 from tests.bench.system import SystemResult
 
 AGENT_MEMORY_MB = 150.0
@@ -27,7 +27,7 @@ class GoalResult:
 
 @dataclass(frozen=True)
 class SpeedGoal:
-    """The lane is at least `factor` times as fast as another tool, or as the best of the others."""
+    """Crosshaul is at least `factor` times as fast as another tool, or as the best of the others."""
 
     case: str
     factor: float
@@ -42,7 +42,7 @@ class SpeedGoal:
 
     def _evaluate(self, medium: str, here: list[Result]) -> GoalResult:
         goal = f"{self.case}, {medium}: at least {self.factor} × {self.than or 'the fastest other tool'}"
-        own = [one for one in here if one.tool == "lane" and one.seconds]
+        own = [one for one in here if one.tool in OWN_TOOLS and one.seconds]
         others = [one for one in here if one.seconds and self._counts(one.tool)]
         if not own or not others:
             return GoalResult(goal, "", None)
@@ -51,12 +51,12 @@ class SpeedGoal:
         return GoalResult(goal, f"{times:.2f} × ({best.tool})", times >= self.factor)
 
     def _counts(self, tool: str) -> bool:
-        return tool == self.than if self.than else tool not in ("lane", "rsync", "cp")
+        return tool == self.than if self.than else tool not in (*OWN_TOOLS, "rsync", "cp")
 
 
 @dataclass(frozen=True)
 class LimitGoal:
-    """A value of the lane stays below a limit on every medium."""
+    """A value of Crosshaul stays below a limit on every medium."""
 
     goal: str
     case: str | None
@@ -66,7 +66,9 @@ class LimitGoal:
     unit: str
 
     def evaluate(self, results: list[Result]) -> list[GoalResult]:
-        own = [one for one in results if one.tool == "lane" and one.seconds and self.case in (None, one.case)]
+        own = [
+            one for one in results if one.tool in OWN_TOOLS and one.seconds and self.case in (None, one.case)
+        ]
         if not own:
             return [GoalResult(self.goal, "", None)]
         worst = max(self.value(one) for one in own)
@@ -87,14 +89,32 @@ class LineGoal:
         shares = [
             8 * one.bytes / one.seconds / rate
             for one in results
-            if one.tool == "lane" and one.case == self.case and one.seconds
+            if one.tool in OWN_TOOLS and one.case == self.case and one.seconds
         ]
         if not shares:
             return [GoalResult(goal, "", None)]
         return [GoalResult(goal, f"{100 * min(shares):.0f} %", min(shares) >= self.least)]
 
 
-GOALS: tuple[SpeedGoal | LimitGoal | LineGoal, ...] = (
+@dataclass(frozen=True)
+class RequestsGoal:
+    """Crosshaul asks S3 no more often than the most sparing of the others."""
+
+    case: str
+
+    def evaluate(self, results: list[Result]) -> list[GoalResult]:
+        goal = f"{self.case}: no more requests than the fewest of others"
+        here = {one.tool: one.requests for one in results if one.case == self.case and one.requests}
+        own = here.pop("agent", None)
+        if own is None or not here:
+            return [GoalResult(goal, "", None)]
+        fewest = min(here, key=lambda tool: here[tool])
+        return [GoalResult(goal, f"{own:,}, {fewest} {here[fewest]:,}", own <= here[fewest])]
+
+
+S3_CASES = tuple(case.name for case in CASES if case.bucket)
+
+GOALS: tuple[SpeedGoal | LimitGoal | LineGoal | RequestsGoal, ...] = (
     SpeedGoal("big", 2.0, "rsync"),
     SpeedGoal("big", 1.1, None),
     SpeedGoal("small", 2.0, "rsync"),
@@ -118,8 +138,10 @@ GOALS: tuple[SpeedGoal | LimitGoal | LineGoal, ...] = (
         lambda one: 100 * (one.wire_bytes or 0) / one.bytes,
         "%",
     ),
+    *(SpeedGoal(case, 1.0, None) for case in S3_CASES),
+    *(RequestsGoal(case) for case in S3_CASES),
     LimitGoal(
-        "peak memory of the lane under 150 MB in every case",
+        "peak memory of the lane and of S3 copies under 150 MB in every case",
         None,
         AGENT_MEMORY_MB,
         lambda one: max(one.near_memory, one.far_memory) / 1e6,

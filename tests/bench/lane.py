@@ -99,7 +99,7 @@ class RunningHop:
 
 
 class LaneSession:
-    command = "a hop over the lane, both agents running (python -m tests.bench.lane_host source|destination)"
+    command = "a hop over the lane, both agents running (python -m tests.bench.lane_host source|mover)"
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -108,7 +108,7 @@ class LaneSession:
             folder.mkdir()
         self._b, self._c = lane_certificate.ensure(folders[0]), lane_certificate.ensure(folders[1])
         self._log = job.scratch / "tool.log"
-        serving = _host("source", folders[0], job.source, job.address)
+        serving = host_command("source", folders[0], job.source, job.address)
         self._source = Host(job.at_far(serving), self._log)
         self._destination = self._new_destination()
         self._order = self._ordered(self._served())
@@ -129,7 +129,7 @@ class LaneSession:
 
     def _new_destination(self) -> Host:
         scratch = self._job.scratch
-        pulling = _host("destination", scratch / "c", self._job.destination, scratch / "state")
+        pulling = host_command("mover", scratch / "c", self._job.destination, scratch / "state")
         host = Host(pulling, self._log)
         host.receive(TIMEOUT_S)
         return host
@@ -163,7 +163,7 @@ class LaneSession:
         )
 
 
-def _host(*words: object) -> list[str]:
+def host_command(*words: object) -> list[str]:
     return [sys.executable, "-m", "tests.bench.lane_host", *map(str, words)]
 
 

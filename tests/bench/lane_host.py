@@ -1,14 +1,14 @@
-"""Run one host of a lane in a process of its own, like an agent, driven by JSON lines on standard input.
+"""Run one host in a process of its own, like an agent, driven by JSON lines on standard input.
 
-python -m tests.bench.lane_host source KEYS DATA ADDRESS        {"allow": {…Serve}, "token": …} → {"port": 1}
-python -m tests.bench.lane_host destination KEYS ARCHIVE STATE  {"move": {…Move}}         → {"digest": …}
+python -m tests.bench.lane_host source KEYS DATA ADDRESS   {"allow": {…Serve}, "token": …} → {"port": 1}
+python -m tests.bench.lane_host mover KEYS ARCHIVE STATE   {"move": {…Move}}               → {"digest": …}
 """
 
 import asyncio
 import json
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from agent import interpreter
 from agent.config import RootConfig
@@ -23,8 +23,11 @@ from agent.pull.progress import ProgressCounter
 from events.base import Problem
 from events.commands import Move, Serve
 from events.progress import Connection
+from events.views import CredentialsView
 
 ROOT = "/bench"
+REGION = "eu-central-1"
+KEYS = {"AWS_ACCESS_KEY_ID": "BENCH", "AWS_SECRET_ACCESS_KEY": "not-a-secret"}
 
 
 class SilentObserver:
@@ -54,30 +57,40 @@ def source(keys: str, data: str, address: str) -> None:
     server.shut_down()
 
 
-def destination(keys: str, archive: str, state: str) -> None:
+def mover(keys: str, archive: str, state: str) -> None:
     """Run one Move after another from standard input."""
     roots = Roots([RootConfig(path=ROOT, access="rw", directory=Path(archive))])
     say(ready=True)
     for line in sys.stdin:
         order = Move.model_validate(json.loads(line)["move"])
-        mover = mover_for(
+        chosen = mover_for(
             order,
             host=HostResources(roots, Path(state)),
-            identities=lane_certificate.load(Path(keys)),
-            credentials=_no_credentials,
+            identities=lane_certificate.ensure(Path(keys)),
+            credentials=_credentials,
         )
         try:
-            outcome = asyncio.run(mover.move(order, ProgressCounter(), SilentObserver()))
+            outcome = asyncio.run(chosen.move(order, ProgressCounter(), SilentObserver()))
         except HopError as error:
             say(failed=error.problem.message)
         else:
             say(digest=outcome.digest)
 
 
-def _no_credentials(_: str) -> Any:
-    raise AssertionError("nothing here goes to S3")
+def _credentials(_: str, refused: CredentialsView | None = None) -> CredentialsView:
+    """Return what the stand-in for S3 accepts, which is anything."""
+    if refused:
+        raise AssertionError("the stand-in for S3 refuses no credentials")
+    return CredentialsView(
+        access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
+        secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
+        session_token="token",
+        expires_at=datetime.now(UTC) + timedelta(hours=1),
+        region=REGION,
+        endpoint=None,
+    )
 
 
 if __name__ == "__main__":
     interpreter.tune()
-    {"source": source, "destination": destination}[sys.argv[1]](*sys.argv[2:])
+    {"source": source, "mover": mover}[sys.argv[1]](*sys.argv[2:])

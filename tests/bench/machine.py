@@ -17,6 +17,7 @@ VERSIONS = {
     "syncthing": ["--version"],
     "aria2c": ["--version"],
     "tar": ["--version"],
+    "aws": ["--version"],
 }
 
 
@@ -43,4 +44,5 @@ def _version(program: str, words: list[str]) -> str | None:
     if found is None:
         return None
     done = subprocess.run([found, *words], capture_output=True, text=True, check=False)
-    return (done.stdout or done.stderr).strip().splitlines()[0].split(" Copyright")[0].strip()
+    line = (done.stdout or done.stderr).strip().splitlines()[0]
+    return line.split(" Copyright")[0].split(" Linux/")[0].strip()

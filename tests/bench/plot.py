@@ -3,10 +3,10 @@
 from html import escape
 
 from tests.bench.cases import CASES
-from tests.bench.results import Result
+from tests.bench.results import OWN_TOOLS, Result
 
 WIDTH, LABEL, BAR, GAP, HEAD = 860, 130, 16, 5, 34
-LANE, OTHER, FLOOR = "#1f6feb", "#8b949e", "#d0d7de"
+OWN, OTHER, FLOOR = "#1f6feb", "#8b949e", "#d0d7de"
 STYLE = "font-family: system-ui, sans-serif; font-size: 12px; fill: #57606a"
 
 
@@ -38,7 +38,7 @@ def _chart(title: str, results: list[Result], top: int) -> tuple[list[str], int]
 
 def _bar(one: Result, y: int, share: float) -> list[str]:
     width = max(1.0, share * (WIDTH - LABEL - 80))
-    colour = {"lane": LANE, "cp": FLOOR}.get(one.tool, OTHER)
+    colour = (dict.fromkeys(OWN_TOOLS, OWN) | {"cp": FLOOR}).get(one.tool, OTHER)
     words = y + BAR - 4
     return [
         f'<text x="{LABEL - 8}" y="{words}" text-anchor="end">{escape(one.tool)}</text>',

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from tests.bench.cases import CASES, Case
 from tests.bench.goals import GoalResult
-from tests.bench.results import Result
+from tests.bench.results import OWN_TOOLS, Result
 from tests.bench.system import SystemResult
 from tests.bench.workloads import MIB
 
@@ -81,6 +81,8 @@ def _case(case: Case, results: list[Result]) -> str:
     ]
     if case.network:
         heads += ["bytes on the wire / size", "starts", "cuts"]
+    if case.bucket:
+        heads += ["requests", "requests / object"]
     rows = [_row(case, one, results) for one in done]
     blanks = ("",) * (len(heads) - 2)
     rows += [(_name(one.tool), f"— {_escaped(one.why_not)}", *blanks) for one in results if not one.seconds]
@@ -100,6 +102,8 @@ def _row(case: Case, one: Result, results: list[Result]) -> tuple[str, ...]:
         f"{one.cpu_per_gib:.2f}",
         f"{one.near_memory / 2**20:.0f} / {one.far_memory / 2**20:.0f}",
     )
+    if case.bucket:
+        return (*cells, f"{one.requests or 0:,}", f"{(one.requests or 0) / one.files:.2f}")
     if not case.network:
         return cells
     share = f"{100 * (one.wire_bytes or 0) / one.bytes:.0f} %"
@@ -130,7 +134,7 @@ def _commands(results: list[Result]) -> str:
 
 
 def _name(tool: str) -> str:
-    return f"**{tool}**" if tool == "lane" else tool
+    return f"**{tool}**" if tool in OWN_TOOLS else tool
 
 
 def _escaped(words: str) -> str:

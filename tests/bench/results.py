@@ -8,6 +8,9 @@ from typing import Any
 
 from tests.bench.running import Run
 
+OWN_TOOLS = ("lane", "agent")
+"""Crosshaul: between servers, and between S3 and a server."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -31,6 +34,7 @@ class Result:
     wire_bytes: int | None = None
     tries: int = 1
     cuts: int = 0
+    requests: int | None = None
     why_not: str = ""
 
     @property
@@ -70,6 +74,7 @@ def _result(case: str, medium: str, tool: str, runs: list[Run], files: int, size
             case, medium, tool, command, len(costs), why_not=reasons[0] if reasons else "was not run"
         )
     wires = [run.wire_bytes for run in runs if run.wire_bytes is not None]
+    requests = [run.requests for run in runs if run.requests is not None]
     seconds = [cost.seconds for cost in costs]
     return Result(
         case,
@@ -88,4 +93,5 @@ def _result(case: str, medium: str, tool: str, runs: list[Run], files: int, size
         wire_bytes=round(statistics.median(wires)) if wires else None,
         tries=round(statistics.median(run.tries for run in runs)),
         cuts=round(statistics.median(run.cuts for run in runs)),
+        requests=round(statistics.median(requests)) if requests else None,
     )

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from tests.bench.bucket import bucket
 from tests.bench.cases import Case, Medium
 from tests.bench.checking import differences
 from tests.bench.emulated_network import EmulatedNetwork, emulated_network
@@ -37,6 +38,8 @@ class Run:
     """Bytes over the network: of the whole run, or after the restart if the tool was killed."""
     tries: int = 1
     cuts: int = 0
+    requests: int | None = None
+    """That S3 got."""
     why_not: str = ""
 
     def as_json(self) -> dict[str, object]:
@@ -81,6 +84,8 @@ class Runner:
                 line = stack.enter_context(long_line.long_line(case.line))
                 stack.enter_context(line.near())
                 job = replace(job, address=line.far_address, at_far=line.far)
+            if case.bucket:
+                job = replace(job, bucket=stack.enter_context(bucket(case.bucket)))
             try:
                 return self._measured(case, tool, job, network, blank)
             except (FailedError, TimeoutError) as error:
@@ -95,6 +100,8 @@ class Runner:
     def _measured(self, case: Case, tool: Tool, job: Job, network: EmulatedNetwork, blank: Run) -> Run:
         if case.before != "nothing":
             subprocess.run(["cp", "-a", f"{job.source}/.", f"{job.destination}/"], check=True)
+        if job.bucket and job.bucket.direction == "pull":
+            job.bucket.load(job.source)
         on_disk(job.destination)
         with tool.prepare(job) as session:
             if case.before == "all but 1 %":
@@ -110,12 +117,19 @@ class Runner:
                 tries = self._run_until_done(session, meter, restart=case.resumes)
                 on_disk(job.destination)
             passed = network.passed() if case.network else None
+        if job.bucket and job.bucket.direction == "push":
+            job.bucket.save(job.destination)
         wrong = differences(job.source, job.destination, tool.leaves)
         if wrong:
             raise FailedError(f"{len(wrong)} entries differ: {wrong[0]}")
         wire = passed.bytes - began if passed else None
         return replace(
-            blank, cost=meter.cost, wire_bytes=wire, tries=tries, cuts=passed.cuts if passed else 0
+            blank,
+            cost=meter.cost,
+            wire_bytes=wire,
+            tries=tries,
+            cuts=passed.cuts if passed else 0,
+            requests=job.bucket.requests() if job.bucket else None,
         )
 
     def _run_until_done(self, session: Session, meter: Meter, *, restart: bool) -> int:

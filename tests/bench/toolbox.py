@@ -3,7 +3,10 @@
 from tests.bench.floor import CP
 from tests.bench.lane import LANE
 from tests.bench.rclone import ARIA2, RCLONE_HTTP, RCLONE_S3, RCLONE_SFTP
+from tests.bench.s3 import AGENT, AWS_CLI, RCLONE_BUCKET
 from tests.bench.ssh import RSYNC, SCP, SFTP, TAR
 from tests.bench.syncthing import SYNCTHING
 
-TOOLS = (LANE, RSYNC, SCP, SFTP, TAR, RCLONE_SFTP, *RCLONE_HTTP, RCLONE_S3, ARIA2, SYNCTHING, CP)
+SERVERS = (LANE, RSYNC, SCP, SFTP, TAR, RCLONE_SFTP, *RCLONE_HTTP, RCLONE_S3, ARIA2, SYNCTHING, CP)
+BUCKETS = (AGENT, RCLONE_BUCKET, AWS_CLI)
+TOOLS = (*SERVERS, *BUCKETS)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from tests.bench.bucket import Bucket
+
 
 class FailedError(Exception):
     """The tool failed; the message has its output."""
@@ -34,6 +36,8 @@ class Job:
     """Whether most files are at the destination already."""
     resumes: bool = False
     """Whether the tool will be interrupted and must resume."""
+    bucket: Bucket | None = None
+    """What takes the place of `source` or `destination`, if the case has one."""
 
 
 class Running(Protocol):
@@ -76,6 +80,8 @@ class Tool:
     """Whether it uses a connection that the emulated network can intercept."""
     many: bool = True
     """Whether it can move trees, not only one file."""
+    uses_bucket: bool = False
+    """Whether it copies between a directory and a bucket, instead of between two directories."""
 
     def lacks(self) -> str | None:
         """Return why it cannot run on this machine, or None."""

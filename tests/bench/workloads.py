@@ -55,11 +55,11 @@ def _big(size: int) -> Callable[[Path, float], None]:
     return lambda folder, scale: write(folder / "big.mov", round(size * scale))
 
 
-def _small(count: int) -> Callable[[Path, float], None]:
+def _small(count: int, least: int = 1024, most: int = 8192) -> Callable[[Path, float], None]:
     def make(folder: Path, scale: float) -> None:
         dice = random.Random(1)
         for number in range(max(10, round(count * scale))):
-            write(folder / f"reel {number // 500:03}/frame-{number:06}.dpx", dice.randint(1024, 8192))
+            write(folder / f"reel {number // 500:03}/frame-{number:06}.dpx", dice.randint(least, most))
 
     return make
 
@@ -83,5 +83,7 @@ ARCHIVE = Workload("archive", "a tree like a video archive, 2.5 GiB in 4,300 fil
 LINE_BIG = Workload("line-big", "one file of 256 MiB", _big(256 * MIB), one_file=True)
 LINE_FILE = Workload("line-file", "one file of 10 MiB", _big(10 * MIB), one_file=True)
 LINE_SMALL = Workload("line-small", "50,000 files of 1–8 KiB", _small(50_000))
+S3_BIG = Workload("s3-big", "one object of 300 MiB", _big(300 * MIB), one_file=True)
+S3_SMALL = Workload("s3-small", "10,000 objects of 4 KiB", _small(10_000, 4096, 4096))
 BIG_FAR = Workload("big-far", "one file of 1 GiB", _big(1024 * MIB), one_file=True)
 SMALL_FAR = Workload("small-far", "500 files of 1–8 KiB", _small(500))

@@ -54,7 +54,10 @@ def test_a_goal_is_reached_not_reached_or_not_measured():
         "75 %",
         "**not reached**",
     )
-    assert found["peak memory of the lane under 150 MB in every case"] == ("52 MB", "reached")
+    assert found["peak memory of the lane and of S3 copies under 150 MB in every case"] == (
+        "52 MB",
+        "reached",
+    )
 
 
 def test_a_goal_of_a_line_is_a_share_of_what_the_line_can_carry():
@@ -67,6 +70,31 @@ def test_a_goal_of_a_line_is_a_share_of_what_the_line_can_carry():
     assert found["line-lossy: at least 85 % of 200 Mbit/s"] == ("89 %", "reached")
     assert found["line-bad: at least 85 % of 200 Mbit/s"] == ("77 %", "**not reached**")
     assert found["line-lossy, memory: at least 20.0 × rsync"] == ("25.00 × (rsync)", "reached")
+
+
+def test_requests_to_s3_are_told_and_no_more_than_the_fewest_reach_the_goal():
+    runs = [
+        run("agent", 6.0, "s3pull-small", requests=10_010),
+        run("rclone", 6.6, "s3pull-small", requests=10_010),
+        run("aws-cli", 60.0, "s3pull-small", requests=20_010),
+        run("agent", 2.0, "s3push-big", requests=40),
+        run("rclone", 1.0, "s3push-big", requests=22),
+    ]
+    sizes = {"s3pull-small": (10_000, 40_960_000), "s3push-big": (1, 300 * 2**20)}
+    found = goal_results(results_of(runs, sizes))
+    words = {one.goal: (one.found, one.word) for one in found}
+    assert words["s3pull-small, memory: at least 1.0 × the fastest other tool"] == (
+        "1.10 × (rclone)",
+        "reached",
+    )
+    fewest = "no more requests than the fewest of others"
+    assert words[f"s3pull-small: {fewest}"] == ("10,010, rclone 10,010", "reached")
+    assert words[f"s3push-big: {fewest}"] == ("40, rclone 22", "**not reached**")
+    assert words[f"s3pull-big: {fewest}"] == ("", "not measured")
+    told = report(results_of(runs, sizes), found, {})
+    assert "| **agent** | 6.00 |" in told
+    assert "| 10,010 | 1.00 |" in told
+    assert "| 40 | 40.00 |" in told
 
 
 def test_the_table_has_ratios_and_reasons():
