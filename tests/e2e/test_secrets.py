@@ -1,4 +1,4 @@
-"""No secret leaks while files move from S3 and over the lane."""
+"""No secret leaks while files move from S3, and over the lane through the relay bucket."""
 
 import json
 import re
@@ -11,9 +11,9 @@ import boto3
 import pytest
 
 from infra.local import cloud as embedded
-from infra.local.demo_files import MIB
+from infra.local.demo_files import MIB, write_random
 from infra.local.environment import until
-from tests.e2e.conftest import Fleet
+from tests.e2e.conftest import ENDED, Fleet
 
 pytestmark = pytest.mark.e2e
 
@@ -108,26 +108,29 @@ def test_no_secret_is_in_logs_reports_or_process_lists(fleet: Fleet) -> None:
     bucket = fleet.here.outputs.bucket
     for number in range(3):
         s3.put_object(Bucket=bucket, Key=f"film/{number}", Body=bytes([number]) * MIB)
-    slowly = {"shape": "chain", "bandwidth_limit": 256 * 1024}
-    transfer = fleet.copy(
-        f"s3://{bucket}/film/", "server-b:/primary/film/", "server-c:/archive/film/", **slowly
-    )
+    write_random(fleet.folder("server-b:/data/guarded") / "film", 3 * MIB)
     known = secrets(fleet)
     assert all(len(secret) > 16 for secret in known.values())
     seen: list[str] = []
     rclone = set()
+    with fleet.walled("server-b"), fleet.walled("server-c"):
+        slowly = {"relay": "allowed", "bandwidth_limit": 256 * 1024}
+        transfers = [
+            fleet.copy(f"s3://{bucket}/film/", "server-b:/primary/film/", **slowly),
+            fleet.copy("server-b:/data/guarded/", "server-c:/archive/guarded/", **slowly),
+        ]
 
-    def ended() -> bool:
-        shown = processes(fleet)
-        rclone.update(where for where, text in shown.items() if "line of" in where and b"rclone" in text)
-        seen.extend(given_away(shown, known))
-        return bool(fleet.transfer(transfer)["state"] in {"succeeded", "failed", "partially_failed"})
+        def ended() -> bool:
+            shown = processes(fleet)
+            rclone.update(where for where, text in shown.items() if "line of" in where and b"rclone" in text)
+            seen.extend(given_away(shown, known))
+            return {fleet.transfer(one)["state"] for one in transfers} <= ENDED
 
-    until("the film to have arrived", ended, interval_s=0.05)
-    assert fleet.transfer(transfer)["state"] == "succeeded"
+        until("both films to have arrived", ended, interval_s=0.05)
+    assert {fleet.transfer(one)["state"] for one in transfers} == {"succeeded"}
     assert rclone, "it was looked at while it ran"
     assert seen == []
-    places = written(fleet, [transfer])
+    places = written(fleet, transfers)
     assert all(places.values())
     assert given_away(places, known) == []
 
