@@ -30,7 +30,7 @@ from lambdas.store.base import bind
 from lambdas.store.installer import Installer, items
 from tests.support.fakes import FakeCommandSender, FakeUserDirectory, id_of
 from tests.support.fakes_aws import FakeKms
-from tests.support.moto_shortcuts import create_table, kept_client
+from tests.support.moto_shortcuts import create_table, kept_client, one_call_at_a_time
 
 REGION = "eu-central-1"
 POLICY = "crosshaul-test-device"
@@ -268,7 +268,7 @@ def control_plane(monkeypatch: pytest.MonkeyPatch) -> Iterator[ControlPlane]:
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(boto3, "client", kept_client)
     forget()
-    with mock_aws():
+    with mock_aws(), one_call_at_a_time():
         here = ControlPlane()
         monkeypatch.setattr(adapters, "command_publisher", lambda: here.fleet)
         monkeypatch.setattr(adapters, "user_directory", lambda: here.people)

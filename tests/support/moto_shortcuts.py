@@ -19,6 +19,7 @@ import moto.core.responses
 import moto.dynamodb.models
 import moto.iot.models
 import pytest
+from botocore.client import BaseClient
 from cryptography.hazmat.primitives.asymmetric import rsa
 from moto.core.serialize import JSONSerializer, ResponseSerializer
 from moto.dynamodb.models import DynamoDBBackend, Table, dynamodb_backends
@@ -154,3 +155,18 @@ def create_table(rows: type[Model]) -> None:
         rows.create_table(billing_mode="PAY_PER_REQUEST")
         _tables[region, name] = copy.deepcopy(tables[name])
     tables[name] = copy.deepcopy(_tables[region, name])
+
+
+@contextmanager
+def one_call_at_a_time() -> Iterator[None]:
+    """Serialize calls, as DynamoDB serializes transactions; moto does not among threads."""
+    lock = threading.Lock()
+    really = BaseClient._make_api_call
+
+    def serialised(self: Any, operation: str, arguments: dict[str, Any]) -> Any:
+        with lock:
+            return really(self, operation, arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseClient, "_make_api_call", serialised)
+        yield

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from threading import Lock
 from typing import Any
 from unittest.mock import patch
 
@@ -40,7 +39,7 @@ from tests.support.fakes import (
     FakeRetryTimer,
     an_agent,
 )
-from tests.support.moto_shortcuts import create_table, kept_client
+from tests.support.moto_shortcuts import create_table, kept_client, one_call_at_a_time
 
 REGION = "eu-central-1"
 TABLE = "transfers"
@@ -138,20 +137,6 @@ def items_written() -> Iterator[list[int]]:
 
     with patch.object(BaseClient, "_make_api_call", counting):
         yield written
-
-
-@contextmanager
-def one_call_at_a_time() -> Iterator[None]:
-    """Serialize calls, as DynamoDB serializes transactions; moto does not among threads."""
-    lock = Lock()
-    really = BaseClient._make_api_call
-
-    def serialised(self: Any, operation: str, arguments: dict[str, Any]) -> Any:
-        with lock:
-            return really(self, operation, arguments)
-
-    with patch.object(BaseClient, "_make_api_call", serialised):
-        yield
 
 
 def a_transfer(

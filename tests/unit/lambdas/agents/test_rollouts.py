@@ -14,7 +14,7 @@ from lambdas.domain import problems
 from lambdas.domain.errors import AgentNameError, RolloutOverError, StaleError
 from tests.support.control_plane import REGION, host
 from tests.support.fakes import BOB
-from tests.support.world import one_call_at_a_time
+from tests.support.moto_shortcuts import one_call_at_a_time
 
 ASKED = {"name": "render-{hostname}", "count": 3, "tags": {"site": "ber"}, "expires_in": 600}
 

@@ -13,7 +13,7 @@ from lambdas.domain.agent import SILENT_AFTER
 from lambdas.store import agent_rows as rows
 from lambdas.store.agent_rows import AgentRow
 from tests.support.fakes import FakeEventPublisher, an_agent
-from tests.support.world import one_call_at_a_time
+from tests.support.moto_shortcuts import one_call_at_a_time
 
 SITE = 250
 """More agents than one run used to mark."""

@@ -23,7 +23,8 @@ from lambdas.domain.errors import AgentDeclinedError
 from tests.support.control_plane import REGION, Context
 from tests.support.fakes import as_shown
 from tests.support.fakes_api import sample
-from tests.support.world import items_written, one_call_at_a_time
+from tests.support.moto_shortcuts import one_call_at_a_time
+from tests.support.world import items_written
 from tests.unit.lambdas.policies.test_policies import NO_LAB, RAW, put
 from tests.unit.lambdas.templates.test_api_templates import VIDEOS
 

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from string import Formatter
 
 import pytest
@@ -25,6 +26,7 @@ SAMPLES = {
     tuple[str, ...]: ("server-b", "server-c"),
     tuple[PolicySyntaxError, ...]: (PolicySyntaxError(1, 2, "unexpected end"),),
     Problem: Problem(code="source-missing", message="gone"),
+    datetime: datetime(2026, 11, 30, tzinfo=UTC),
 }
 
 

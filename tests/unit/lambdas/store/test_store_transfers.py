@@ -21,8 +21,9 @@ from lambdas.store.transfer_list import TransferFilter, count_transfers, list_tr
 from lambdas.store.transfer_rows import TransferRow
 from lambdas.store.transfers import TransferStore
 from tests.support.fakes import MORNING
+from tests.support.moto_shortcuts import one_call_at_a_time
 from tests.support.transfers import listed_ids
-from tests.support.world import REGION, TABLE, a_transfer, a_world, one_call_at_a_time, requested
+from tests.support.world import REGION, TABLE, a_transfer, a_world, requested
 
 LATER = MORNING + timedelta(minutes=5)
 

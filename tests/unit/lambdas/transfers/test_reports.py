@@ -24,7 +24,8 @@ from lambdas.domain.hop import Hop
 from lambdas.transfers.report_handler import MAX_CANCELS
 from lambdas.transfers.service import Query
 from tests.support.fakes import ADA
-from tests.support.world import ControlPlaneFixture, one_call_at_a_time
+from tests.support.moto_shortcuts import one_call_at_a_time
+from tests.support.world import ControlPlaneFixture
 
 
 def running(world: ControlPlaneFixture, source: str = "a:/data/", destination: str = "b:/archive/") -> Hop:
