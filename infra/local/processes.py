@@ -2,12 +2,15 @@
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
 import time
 from pathlib import Path
 
+_PORTS = (10_000, 32_768)
+"""Where free ports are taken from: below net.ipv4.ip_local_port_range as Linux has it."""
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
@@ -76,9 +79,19 @@ def is_free(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return different ports that are free."""
-    with contextlib.ExitStack() as held:
-        probes = [held.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+    """Return different ports that are free.
+
+    They lie below those that the kernel gives to outgoing connections: one of these could take a port between
+    this answer and the server's start.
+    """
+    found: set[int] = set()
+    while len(found) < count:
+        port = random.randrange(*_PORTS)  # noqa: S311
+        if is_free(port):
+            found.add(port)
+    return list(found)
+
+
+def free_port() -> int:
+    """Return a port that is free, as `free_ports` does."""
+    return free_ports(1)[0]

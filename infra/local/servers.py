@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.local.processes import free_port
+
 CROSSHAUL = str(Path(sys.executable).with_name("crosshaul"))
 
 
@@ -43,12 +45,6 @@ class Server:
     def path(self, location: str) -> Path:
         """Return the local folder of a location's path: /data/videos → …/server-b/data/videos."""
         return self.folder / location.strip("/")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _is_free(port: int) -> bool:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
-from infra.local.processes import free_ports
+from infra.local.processes import free_port
 from tests.bench.certificates import Certificates, certificates
 from tests.bench.serving import until_answers
 from tests.bench.ssh import CIPHER, sshd
@@ -74,7 +74,7 @@ def _http(streams: int) -> Callable[[Job], AbstractContextManager[Session]]:
 @contextmanager
 def _s3(job: Job) -> Iterator[Session]:
     """Push; the bucket is the destination's folder. Keys stay off the command line."""
-    own, port = certificates(job.scratch, job.address), free_ports(1)[0]
+    own, port = certificates(job.scratch, job.address), free_port()
     access, secret = secrets.token_hex(10).upper(), secrets.token_hex(20)
     tls = ["--cert", own.certificate("server"), "--key", own.key("server")]
     served = ["serve", "s3", str(job.destination.parent), "--addr", f"{job.address}:{port}", *tls]
@@ -105,7 +105,7 @@ def _aria2(job: Job) -> Iterator[Session]:
 @contextmanager
 def _serving_http(job: Job) -> Iterator[tuple[Process, str, Certificates]]:
     """Yield the server, the address to dial, and both certificates."""
-    own, port = certificates(job.scratch, job.address), free_ports(1)[0]
+    own, port = certificates(job.scratch, job.address), free_port()
     tls = [
         "--cert",
         own.certificate("server"),

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.local.processes import free_ports
+from infra.local.processes import free_port
 from tests.bench.serving import until_answers
 from tests.bench.tools import CommandSession, Job, Process, Session, Tool, as_shown, find
 
@@ -53,7 +53,7 @@ class Sshd:
 
 @contextmanager
 def sshd(job: Job) -> Iterator[Sshd]:
-    keys, port = job.scratch, free_ports(1)[0]
+    keys, port = job.scratch, free_port()
     for name in ("host", "client"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(keys / name)], check=True)
     (keys / "known").write_text("far " + (keys / "host.pub").read_text())

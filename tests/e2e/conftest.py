@@ -21,7 +21,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from agent.identity.keys import Keyring
 from infra.local import cloud as embedded
 from infra.local.environment import Environment, running_environment, until, visited_stage
-from infra.local.servers import RunningAgent, Server, free_port
+from infra.local.processes import free_port
+from infra.local.servers import RunningAgent, Server
 from tests.e2e.api import Api
 
 SERVERS = {

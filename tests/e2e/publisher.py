@@ -9,7 +9,7 @@ from typing import Any
 from infra import REPOSITORY
 from infra.kit import Kit, make
 from infra.local.deploy import stage_signer
-from infra.local.servers import free_port
+from infra.local.processes import free_port
 from infra.publish import publish_kit, stage_outputs
 from tests.e2e.conftest import Fleet
 from tests.e2e.installed import InstalledServer

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.local.environment import until
-from infra.local.servers import free_port
+from infra.local.processes import free_port
 from tests.vm.images import Image
 
 BOOT_TIMEOUT_S = 900

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import urllib.request
 from pathlib import Path
@@ -21,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from agent.cloud.messages import BrokerEndpoint
 from agent.lane.limits import LaneLimits
+from infra.local.processes import free_port
 from tests.support.fakes_agent import THING
 from tests.support.hosts import Hosts
 from tests.support.waiting import HANG_TIMEOUT_S
@@ -29,12 +29,6 @@ REGION = "eu-central-1"
 BROKER_NAME = f"a1b2c3-ats.iot.{REGION}.amazonaws.com"
 """The broker's name in AWS, which its certificate has; only a proxy of a test knows where it is."""
 MINISTACK = Path(__file__).parents[3] / ".crosshaul/cloud-env/bin/ministack"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Cloud:

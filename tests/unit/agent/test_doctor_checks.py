@@ -20,6 +20,7 @@ from agent import doctor, host_info, lock
 from agent.cli.commands.host import app
 from agent.identity.enrollment import write_secret
 from agent.identity.registration import Files, Registration
+from infra.local.processes import free_port
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.fakes_agent import AGENT, THING, Signer
 from tests.support.waiting import HANG_TIMEOUT_S
@@ -114,12 +115,6 @@ class Host:
         thread = threading.Thread(target=accept)
         thread.start()
         return thread
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The real link with the embedded cloud's broker: mutual TLS, a kept session, manual acknowledgment."""
 
 import asyncio
-import socket
 from dataclasses import replace
 
 import pytest
@@ -11,16 +10,11 @@ from agent.cloud.mqtt_link import MqttLink
 from agent.identity import enrollment
 from events.certificates import fingerprint
 from events.topics import Topics
+from infra.local.processes import free_port
 from tests.support.fakes_agent import THING
 from tests.support.waiting import HANG_TIMEOUT_S
 
 TOPIC = Topics("local").commands(THING)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 async def publish(cloud, payload: bytes) -> None:
