@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from infra import REPOSITORY
 from infra.local import cloud as embedded
 from infra.local.environment import Environment, until
 from infra.local.servers import Server, register
-from tests.e2e.api import Api
+from tests.e2e.api import Api, Refusal
 from tests.e2e.conftest import Fleet
 from tests.e2e.installed import InstalledServer, installed_server
 from tests.faults import updates
@@ -29,6 +29,8 @@ SMALL_DISK = f"size={64 * MIB}"
 STATE_DISK = f"size={160 * MIB}"
 """With room for what the agent keeps in reserve."""
 REMOTE_NAME = "store"
+ENROLLMENTS = 5
+"""Attempts to enroll a server."""
 CLOCK_BYTES = 8
 TRUE_TIME = bytes(CLOCK_BYTES)
 
@@ -213,9 +215,21 @@ def mount(folder: Path, options: str) -> "subprocess.CompletedProcess[bytes]":
 
 
 def enroll(fleet: Fleet, server: Server) -> None:
-    """Make a server an agent, which the control plane must not know."""
-    token = fleet.api.post("/agents/enrollments", {"agent_id": server.name})["token"]
-    register(server, fleet.here.outputs.api_url, token)
+    """Make a server an agent, which the control plane must not know.
+
+    The embedded cloud may answer later than the agent waits: then again, as an operator would.
+    """
+    for attempt in range(1, ENROLLMENTS + 1):
+        token = fleet.api.post("/agents/enrollments", {"agent_id": server.name})["token"]
+        try:
+            register(server, fleet.here.outputs.api_url, token)
+        except RuntimeError as error:
+            if attempt == ENROLLMENTS or "does not answer" not in str(error):
+                raise
+            with suppress(Refusal):  # the answer alone may have been late
+                fleet.api.delete(f"/agents/{server.name}")
+        else:
+            return
 
 
 def _remove(fleet: Fleet) -> None:
