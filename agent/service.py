@@ -192,7 +192,9 @@ class Service:
         record = self._journal.hop(hop_id)
         if record is None or record.end is None:
             return None
-        return isinstance(record.end, Succeeded) or (None if self._journal.unsent() else False)
+        if isinstance(record.end, Succeeded):
+            return True
+        return None if self._journal.unsent() else False
 
     def _hop_manager(self, spawn: Spawn) -> HopManager:
         deps = self._deps

@@ -17,21 +17,15 @@ from agent.files.listing import MAX_NUMBER, READ_FLAGS, FileEntry, stored_ns
 from agent.files.paths import new_probe
 from agent.files.roots import Tree
 from agent.pull.ledger import Ledger
+from agent.pull.provisional_times import is_provisional
 from events.options import Options
 
 _NS_PER_S = 10**9
-PROVISIONAL_NS = 1
-"""Nanoseconds beyond a whole second in the time of a file that was read while its source, whose times are
-whole seconds, could still get another version within that second. Such a time proves nothing later."""
 _COARSEST_UNIT_NS = 2 * _NS_PER_S
 """The largest unit in which a file system counts its times: FAT's."""
 _FIRST_COMMON_NS, _LAST_COMMON_NS = 0, (2**31 - 1) * _NS_PER_S
 """Times in ns, from 1970 to 2038, that every file system can hold, or whose loss would be seen at once."""
 _PROBE_FLAGS = os.O_WRONLY | os.O_TMPFILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL
-
-
-def is_provisional(mtime_ns: int) -> bool:
-    return mtime_ns % _NS_PER_S == PROVISIONAL_NS
 
 
 def _is_same_second(entry: FileEntry, found: os.stat_result) -> bool:

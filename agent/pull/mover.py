@@ -18,6 +18,7 @@ from agent.pull.bandwidth import BandwidthSchedule, SharedBandwidth
 from agent.pull.ledger import Ledger
 from agent.pull.manifest_outbox import ManifestOutbox
 from agent.pull.progress import ProgressCounter
+from agent.pull.source import SourceConnectionError
 from agent.remotes import Remotes
 from events.base import Problem
 from events.commands import Move, Serve
@@ -36,6 +37,14 @@ class Credentials(Protocol):
 
     def __call__(self, hop_id: str, /, refused: CredentialsView | None = None) -> CredentialsView:
         """Return the credentials of a hop: others than those that S3 has `refused`."""
+
+
+def credentials_error(error: Exception) -> HopError | SourceConnectionError:
+    """Return why `Credentials` issued none: the control plane refuses them, or does not answer."""
+    problem = getattr(error, "problem", None)
+    if isinstance(problem, Problem) and not problem.retryable:
+        return HopError(problem)
+    return SourceConnectionError(f"no S3 credentials: {error}")
 
 
 async def in_thread(work: Callable[[], Result], stop: Callable[[], None]) -> Result:

@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
+import xxhash
+
 from agent.errors import problem_of
 from agent.files.digests import CHUNK_BYTES, MAX_PACK_FILES, file_digest, range_digest, ranges_of
 from agent.files.disk import data_ranges
@@ -11,6 +13,7 @@ from agent.files.listing import FileEntry, OwnChanges, Selection, entries, open_
 from agent.files.roots import Roots, Tree
 from agent.files.source_deleter import SourceDeleter, kept_problem, may_have_mark
 from agent.problems import SOURCE_CHANGED
+from agent.pull.bandwidth import RateLimiter
 from events.base import Problem
 from events.commands import Move
 from events.locations import AgentLocation
@@ -144,6 +147,27 @@ def read_all(reader: Reader, entry: FileEntry) -> memoryview:
     pieces = bytearray()
     reader.range(entry, 0, entry.size, pieces.extend)
     return memoryview(pieces)
+
+
+def computed_digests(
+    reader: Reader, requested: Sequence[FileEntry], limiter: RateLimiter
+) -> Iterator[PackedFile]:
+    """Read files within the hop's bandwidth limit and yield each with its digest, which its source lacks."""
+    return packed(requested, lambda entry: PackedFile(entry, digest=_computed_digest(reader, entry, limiter)))
+
+
+def _computed_digest(reader: Reader, entry: FileEntry, limiter: RateLimiter) -> bytes:
+    digests = []
+    for start, length in ranges_of(entry.size):
+        state = xxhash.xxh3_128()
+
+        def sink(data: memoryview, state: xxhash.xxh3_128 = state) -> None:
+            limiter.acquire(len(data))
+            state.update(data)
+
+        reader.range(entry, start, length, sink)
+        digests.append(state.digest())
+    return file_digest(digests)
 
 
 def local_source(move: Move, roots: Roots) -> "LocalSource":

@@ -8,13 +8,11 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-import xxhash
-
-from agent.files.digests import CHUNK_BYTES, file_digest, ranges_of
+from agent.files.digests import CHUNK_BYTES
 from agent.files.listing import FileEntry
 from agent.problems import NO_RANGES, OBJECT_KEPT
 from agent.pull.bandwidth import RateLimiter
-from agent.pull.comparison import PROVISIONAL_NS, is_provisional
+from agent.pull.provisional_times import listed_mtime_ns
 from agent.pull.source import (
     FileError,
     Hole,
@@ -22,6 +20,7 @@ from agent.pull.source import (
     Sink,
     SourceConnectionError,
     changed,
+    computed_digests,
     packed,
     read_all,
 )
@@ -77,21 +76,7 @@ class RcloneReader:
 
     def digests(self, entries: Sequence[FileEntry]) -> Iterator[PackedFile]:
         """Yield each file with its digest, which is computed here: the remote has none of ours."""
-        return packed(entries, lambda entry: PackedFile(entry, digest=self._digest(entry)))
-
-    def _digest(self, entry: FileEntry) -> bytes:
-        """Read a file within the hop's bandwidth limit and return its digest."""
-        digests = []
-        for start, length in ranges_of(entry.size):
-            state = xxhash.xxh3_128()
-
-            def sink(data: memoryview, state: xxhash.xxh3_128 = state) -> None:
-                self._limiter.acquire(len(data))
-                state.update(data)
-
-            self.range(entry, start, length, sink)
-            digests.append(state.digest())
-        return file_digest(digests)
+        return computed_digests(self, entries, self._limiter)
 
     def delete_entries(
         self, entries: Sequence[FileEntry], _mark: str, _name: str
@@ -187,9 +172,8 @@ def _error_text(body: bytes) -> str:
 
 def _is_other_version(answer: http.client.HTTPResponse, entry: FileEntry) -> bool:
     """Return whether this is another version than the listed one; HTTP has times in whole seconds."""
-    listed = entry.mtime_ns - PROVISIONAL_NS if is_provisional(entry.mtime_ns) else entry.mtime_ns
     total = (answer.getheader("Content-Range") or "").rpartition("/")[2]
-    return total != str(entry.size) or whole_second(_modified(answer)) != listed
+    return total != str(entry.size) or whole_second(_modified(answer)) != listed_mtime_ns(entry)
 
 
 def _modified(answer: http.client.HTTPResponse) -> datetime:

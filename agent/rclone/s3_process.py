@@ -16,11 +16,10 @@ import time
 from http.server import BaseHTTPRequestHandler
 
 from agent.errors import HopError
-from agent.pull.mover import Credentials
+from agent.pull.mover import Credentials, credentials_error
 from agent.pull.source import SourceConnectionError
 from agent.rclone.loopback_server import LoopbackServer, QuietHandler
 from agent.rclone.process import RcloneProcess, inherited_environment
-from events.base import Problem
 from events.commands import S3Route
 from events.views import CredentialsView
 
@@ -50,7 +49,7 @@ class S3RcloneProcess(RcloneProcess):
         try:
             self._endpoint.issue()
         except Exception as error:
-            raise credentials_refused(error) from error
+            raise credentials_error(error) from error
 
     def close(self) -> None:
         super().close()
@@ -149,7 +148,7 @@ class _CredentialsEndpoint:
         try:
             issued = self.issue()
         except Exception as error:
-            self.refusal = credentials_refused(error)
+            self.refusal = credentials_error(error)
             return 400, json.dumps({"code": "Unavailable", "message": str(error)}).encode()
         self.refusal, self._handed_out = None, issued
         answer = {
@@ -174,11 +173,3 @@ class _CredentialsHandler(QuietHandler, BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-
-def credentials_refused(error: Exception) -> HopError | SourceConnectionError:
-    """Return why there are no credentials: the control plane refuses them, or does not answer."""
-    problem = getattr(error, "problem", None)
-    if isinstance(problem, Problem) and not problem.retryable:
-        return HopError(problem)
-    return SourceConnectionError(f"no S3 credentials: {error}")

@@ -7,7 +7,6 @@ gets a provisional time at the destination, and is compared by its content the n
 
 import json
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,8 +17,8 @@ from agent.files.listing import FileEntry, Selection, is_inside, reserved_entry,
 from agent.files.paths import is_reserved
 from agent.pull import worker_pool
 from agent.pull.bandwidth import chunk_size_for, limiter_for
-from agent.pull.comparison import PROVISIONAL_NS
 from agent.pull.mover import HostResources
+from agent.pull.provisional_times import with_provisional_time
 from agent.pull.source import FileError, SourceConnectionError, changed
 from agent.rclone.backend import Backend, backend_of
 from agent.rclone.errors import DIRECTORY_NOT_FOUND, error_text, is_line_lost, problem_of, transient_problem
@@ -39,10 +38,6 @@ from events.progress import Connection
 MAX_STREAMS = 8
 """Connections to begin with: many remotes answer slowly, and to many at once."""
 MAX_PACK_FILES = 16
-SETTLED_AFTER_NS = 5 * 10**9
-"""Age in nanoseconds from which a version stays that of its second, whatever two clocks differ."""
-MAX_CLOCK_SKEW_NS = 15 * 60 * 10**9
-"""Nanoseconds by which this host's clock may be behind the one that gave a file its time."""
 
 
 def rclone_source(move: Move, host: HostResources) -> "RcloneSource":
@@ -82,7 +77,7 @@ class RcloneSource:
     def entries(self, selection: Selection) -> Iterator[FileEntry]:
         """Yield all entries of the selection, each with its size."""
         self._mark = selection.destination.mark if selection.destination else ""
-        for entry in map(_with_provisional_time, self._find_entries(selection)):
+        for entry in map(with_provisional_time, self._find_entries(selection)):
             yield self._with_size(entry) if entry.size < 0 and selection.matches(entry) else entry
 
     def reader(self) -> RcloneReader:
@@ -249,14 +244,6 @@ def _meaning_of(text: str, name: object) -> FileError | SourceConnectionError:
 
 def _is_listable(selected: str) -> bool:
     return bool(selected) and is_inside(selected) and is_utf8(selected)
-
-
-def _with_provisional_time(entry: FileEntry) -> FileEntry:
-    """Mark the time of a file that was written so recently that its second may get another version."""
-    age_ns = time.time_ns() - entry.mtime_ns
-    if entry.kind != "f" or not -MAX_CLOCK_SKEW_NS < age_ns < SETTLED_AFTER_NS:
-        return entry
-    return entry._replace(mtime_ns=entry.mtime_ns + PROVISIONAL_NS)
 
 
 def _whole_source(problem: Problem) -> HopError | SourceConnectionError:

@@ -16,9 +16,9 @@ from hashlib import sha256
 from typing import NamedTuple, Protocol
 
 from agent.backoff import Backoff
-from agent.pull.mover import Credentials
+from agent.pull.mover import Credentials, credentials_error
 from agent.s3.connections import S3Connection, S3Connections, reason_of
-from agent.s3.errors import ConnectionLostError, S3Error, credentials_error, error_in, error_of
+from agent.s3.errors import ConnectionLostError, S3Error, error_in, error_of
 from agent.s3.listing import Page, parse_page
 from agent.s3.signing import UNSIGNED, encode_path, encode_query, signed_headers
 from events.commands import S3Route

@@ -4,8 +4,6 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from agent import problems
-from agent.errors import HopError
-from agent.pull.source import SourceConnectionError
 from events.base import Problem
 from events.problem_type import ProblemType
 
@@ -106,11 +104,3 @@ def _parse(body: bytes) -> _Parts:
 
 def _first_line(text: str) -> str:
     return " ".join(text.split())[:MAX_REASON_CHARS].rstrip(".")
-
-
-def credentials_error(error: Exception) -> HopError | SourceConnectionError:
-    """Return why there are no credentials: the control plane refuses them, or does not answer."""
-    problem = getattr(error, "problem", None)
-    if isinstance(problem, Problem) and not problem.retryable:
-        return HopError(problem)
-    return SourceConnectionError(f"no S3 credentials: {error}")

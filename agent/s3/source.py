@@ -7,7 +7,6 @@ compared by its content the next time. What is read is pinned by its ETag.
 """
 
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -15,11 +14,9 @@ from email.utils import parsedate_to_datetime
 from hashlib import blake2b
 from itertools import islice
 
-import xxhash
-
 from agent import problems
 from agent.errors import HopError, display_path
-from agent.files.digests import CHUNK_BYTES, file_digest, ranges_of
+from agent.files.digests import CHUNK_BYTES
 from agent.files.listing import (
     MAX_NUMBER,
     FileEntry,
@@ -31,8 +28,8 @@ from agent.files.listing import (
 from agent.files.paths import is_own_path, is_reserved
 from agent.pull import worker_pool
 from agent.pull.bandwidth import RateLimiter, limiter_for
-from agent.pull.comparison import PROVISIONAL_NS, is_provisional
 from agent.pull.mover import Credentials, HostResources
+from agent.pull.provisional_times import listed_mtime_ns, with_provisional_time
 from agent.pull.source import (
     FileError,
     Hole,
@@ -40,7 +37,7 @@ from agent.pull.source import (
     Sink,
     SourceConnectionError,
     changed,
-    packed,
+    computed_digests,
 )
 from agent.pull.worker_context import MAX_ATTEMPTS
 from agent.s3.checksums import CHECKSUM_WANTED, algorithm_in
@@ -60,10 +57,6 @@ MODE_FILE = 0o644
 """The mode of every file, since objects have none."""
 LOOKUPS_AT_ONCE = 64
 """Selected objects that are looked up at once."""
-SETTLED_AFTER_NS = 5 * 10**9
-"""Age in nanoseconds from which a version stays that of its second, whatever two clocks differ."""
-MAX_CLOCK_SKEW_NS = 15 * 60 * 10**9
-"""Nanoseconds by which a clock may be behind that of S3, which refuses more."""
 _MAX_SECOND = MAX_NUMBER // 10**9
 _FORBIDDEN, _NOT_FOUND, _PAST_THE_END = 403, 404, 416
 
@@ -102,7 +95,7 @@ class S3Source:
     def entries(self, selection: Selection) -> Iterator[FileEntry]:
         """Yield an entry for each object of the selection."""
         mark = selection.destination.mark if selection.destination else ""
-        return map(_with_provisional_time, self._find_entries(selection, mark))
+        return map(with_provisional_time, self._find_entries(selection, mark))
 
     def reader(self) -> "S3Reader":
         return S3Reader(self, self._client, self._limiter)
@@ -288,7 +281,7 @@ class S3Reader:
 
         A tool that writes an object again may keep the metadata, and so the digest, of the one before.
         """
-        return packed(entries, lambda entry: PackedFile(entry, digest=self._digest(entry)))
+        return computed_digests(self, entries, self._limiter)
 
     def delete_entries(
         self, entries: Sequence[FileEntry], _mark: str, _name: str
@@ -326,20 +319,6 @@ class S3Reader:
         except FileError as error:
             return PackedFile(entry, problem=error.problem)
         return PackedFile(entry, memoryview(data))
-
-    def _digest(self, entry: FileEntry) -> bytes:
-        """Read a file within the hop's bandwidth limit and return its digest."""
-        digests = []
-        for start, length in ranges_of(entry.size):
-            state = xxhash.xxh3_128()
-
-            def sink(data: memoryview, state: xxhash.xxh3_128 = state) -> None:
-                self._limiter.acquire(len(data))
-                state.update(data)
-
-            self.range(entry, start, length, sink)
-            digests.append(state.digest())
-        return file_digest(digests)
 
     def _read(self, entry: FileEntry, download: Download, length: int, sink: Sink) -> None:
         """Pass the answer to `sink`.
@@ -390,8 +369,7 @@ def _is_version(download: Download, entry: FileEntry) -> bool:
         return False
     if entry.ctime_ns:
         return _version_of(download.headers.get("etag", "")) == entry.ctime_ns
-    listed = entry.mtime_ns - PROVISIONAL_NS if is_provisional(entry.mtime_ns) else entry.mtime_ns
-    return _second_ns(_http_time(download.headers)) == listed
+    return _second_ns(_http_time(download.headers)) == listed_mtime_ns(entry)
 
 
 def _version_of(etag: str) -> int:
@@ -439,11 +417,3 @@ def _second_ns(moment: datetime | None) -> int:
     if moment is None:
         return _MAX_SECOND * 10**9
     return min(max(int(moment.timestamp() // 1), -_MAX_SECOND), _MAX_SECOND) * 10**9
-
-
-def _with_provisional_time(entry: FileEntry) -> FileEntry:
-    """Mark the time of an object that was written so recently that its second may get another version."""
-    age_ns = time.time_ns() - entry.mtime_ns
-    if entry.kind != "f" or not -MAX_CLOCK_SKEW_NS < age_ns < SETTLED_AFTER_NS:
-        return entry
-    return entry._replace(mtime_ns=entry.mtime_ns + PROVISIONAL_NS)

@@ -14,7 +14,7 @@ from lambdas.domain import prices
 RANGE_BYTES = 32 * 1024**2
 """Part of a file that an agent asks S3 for at once."""
 PART_BYTES = 5 * 1024**2
-"""Part of a big file that rclone uploads at once; S3 takes no smaller ones."""
+"""The least part of a big file that S3 takes, and so the one with the most requests."""
 RELAY_OBJECT_BYTES = 4 * 1024**2
 """Largest object that the relay writes (agent/lane/relay/tunnel.py)."""
 _LISTED = 1000
