@@ -13,7 +13,8 @@ from agent.pull.progress import ProgressCounter
 from agent.s3.push import S3Push
 from events.commands import Move
 from tests.support.hosts import RecordingObserver
-from tests.support.s3_host import credentials, resources
+from tests.support.issued_keys import credentials
+from tests.support.s3_host import resources
 
 if __name__ == "__main__":
     push = S3Push(resources(Path(sys.argv[1]), Path(sys.argv[2])), lambda *_, **__: credentials())

@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,9 @@ from events.commands import Move, S3Route
 from events.locations import AgentLocation, S3Location
 from events.options import Options
 from events.progress import Progress
-from events.views import CredentialsView
 from tests.support.held_progress import Reached, held
 from tests.support.hosts import TRANSFER, RecordingObserver
+from tests.support.issued_keys import IssuedKeys
 from tests.support.s3_server import S3Server
 
 HOP = f"{TRANSFER}-0"
@@ -36,16 +35,7 @@ class S3Host:
         for each in (self.data, self.state):
             each.mkdir()
         self.progress_counter, self.observer = ProgressCounter(), RecordingObserver()
-        self.refusal: Exception | None = None
-        self.key_ids = [f"KEY{number}" for number in range(10)]
-        """Access keys; the first is current until S3 refuses it."""
-
-    def credentials(self, _hop_id: str, /, refused: CredentialsView | None = None) -> CredentialsView:
-        if self.refusal:
-            raise self.refusal
-        if refused and refused.access_key_id == self.key_ids[0]:
-            self.key_ids.pop(0)
-        return credentials(self.key_ids[0])
+        self.issued = IssuedKeys()
 
     def order(self, source: str = "/data/t/", prefix: str = "kept/", **options: Any) -> Move:
         return Move(
@@ -59,7 +49,7 @@ class S3Host:
         )
 
     def mover(self) -> S3Push:
-        return S3Push(resources(self.data, self.state), self.credentials)
+        return S3Push(resources(self.data, self.state), self.issued)
 
     async def push(self, order: Move, progress: ProgressCounter | None = None) -> HopResult:
         self.progress_counter, self.observer = progress or ProgressCounter(), RecordingObserver()
@@ -86,17 +76,6 @@ class S3Host:
         return {
             f"kept/{path.relative_to(top)}": path.read_bytes() for path in top.rglob("*") if path.is_file()
         }
-
-
-def credentials(key_id: str = "KEY0") -> CredentialsView:
-    return CredentialsView(
-        access_key_id=key_id,
-        secret_access_key="test",
-        session_token="token",
-        expires_at=datetime.now(UTC) + timedelta(hours=1),
-        region="eu-central-1",
-        endpoint=None,
-    )
 
 
 def resources(data: Path, state: Path) -> HostResources:

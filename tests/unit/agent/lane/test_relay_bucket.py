@@ -4,7 +4,6 @@ import asyncio
 import secrets
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from events.commands import Move, Relay
 from events.views import CredentialsView
 from infra.local.demo_files import MIB, differences, listing, write_random
 from tests.support.hosts import Hosts, closed_port, with_lane_limits
+from tests.support.issued_keys import IssuedKeys
 from tests.support.network_proxy import NetworkProxy
 from tests.support.s3_front import EXPIRED, S3Error, S3Front
 from tests.support.waiting import HANG_TIMEOUT_S, until
@@ -31,8 +31,7 @@ class RelayedHosts(Hosts):
 
     def __init__(self, folder: Path, cloud: Any, lane_limits: LaneLimits) -> None:
         self.url = cloud.url
-        self.key_ids = ["FIRST", "SECOND", "THIRD"]
-        """Access keys; the first is current until S3 refuses it."""
+        self.issued = IssuedKeys("FIRST", "SECOND", "THIRD")
         self.relay_allowed = True
         super().__init__(folder, "neither", lane_limits)
         self.s3 = cloud.client("s3")
@@ -45,17 +44,8 @@ class RelayedHosts(Hosts):
         self.relay = relay if self.relay_allowed else None
         return super().order(source, destination, **options)
 
-    def credentials(self, _hop_id: str, refused: CredentialsView | None = None) -> CredentialsView:
-        if refused and refused.access_key_id == self.key_ids[0]:
-            self.key_ids.pop(0)
-        return CredentialsView(
-            access_key_id=self.key_ids[0],
-            secret_access_key="test",
-            session_token="token",
-            expires_at=datetime.now(UTC) + timedelta(hours=1),
-            region="eu-central-1",
-            endpoint=self.url,
-        )
+    def credentials(self, hop_id: str, /, refused: CredentialsView | None = None) -> CredentialsView:
+        return self.issued(hop_id, refused)
 
     def objects(self) -> dict[str, bytes]:
         found = self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
@@ -190,7 +180,7 @@ class TestPathChange:
     )
     async def test_credentials_that_s3_no_longer_accepts_are_replaced_in_the_middle(self, hosts, refusal):
         """A role whose sessions are revoked: HEAD of the next object is refused as if it did not exist."""
-        first, revoked = hosts.key_ids[0], threading.Event()
+        first, revoked = hosts.issued.key_ids[0], threading.Event()
         front = S3Front(
             hosts.url, lambda _method, _key, signed: refusal if revoked.is_set() and first in signed else None
         )
@@ -201,7 +191,7 @@ class TestPathChange:
             async with hosts.held(order, lambda progress: progress.bytes_done >= RANGE_BYTES) as moving:
                 revoked.set()
             await moving
-            assert hosts.key_ids == ["SECOND", "THIRD"]
+            assert hosts.issued.key_ids == ["SECOND", "THIRD"]
             assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
             hosts.release(order)
             await bucket_is_empty(hosts)

@@ -2,33 +2,13 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 
 import httpx
 
 from agent.rclone.s3_process import S3RcloneProcess
 from events.commands import S3Route
-from events.views import CredentialsView
 from tests.support.hosts import TRANSFER
-
-
-class Issuer:
-    """The control plane, which issues others once the current credentials were refused."""
-
-    def __init__(self) -> None:
-        self._key_ids = [f"KEY{number}" for number in range(10)]
-
-    def __call__(self, _hop_id: str, /, refused: CredentialsView | None = None) -> CredentialsView:
-        if refused and refused.access_key_id == self._key_ids[0]:
-            self._key_ids.pop(0)
-        return CredentialsView(
-            access_key_id=self._key_ids[0],
-            secret_access_key="test",
-            session_token="token",
-            expires_at=datetime.now(UTC) + timedelta(hours=1),
-            region="eu-central-1",
-            endpoint=None,
-        )
+from tests.support.issued_keys import IssuedKeys
 
 
 def key_given_to(rclone: S3RcloneProcess) -> str:
@@ -40,7 +20,7 @@ def key_given_to(rclone: S3RcloneProcess) -> str:
 
 def test_readers_that_are_refused_together_discard_the_old_credentials_only():
     """Eight connections learn that a session has ended; the last of them when rclone has the new one."""
-    with closing(S3RcloneProcess(f"{TRANSFER}-0", S3Route(region="eu-central-1"), Issuer())) as rclone:
+    with closing(S3RcloneProcess(f"{TRANSFER}-0", S3Route(region="eu-central-1"), IssuedKeys())) as rclone:
         assert key_given_to(rclone) == "KEY0"
         with ThreadPoolExecutor(8) as readers:
             reports = [readers.submit(rclone.discard_credentials) for _ in range(8)]

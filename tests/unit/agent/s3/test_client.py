@@ -4,7 +4,6 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -12,33 +11,14 @@ from agent.s3 import client as client_module
 from agent.s3.client import S3Client
 from agent.s3.errors import ConnectionLostError, S3Error
 from events.commands import S3Route
-from events.views import CredentialsView
 from tests.support.hosts import closed_port
+from tests.support.issued_keys import IssuedKeys
 from tests.support.s3_front import ARCHIVED, EXPIRED, SLOW_DOWN
 from tests.support.s3_front import S3Error as Refusal
 from tests.support.s3_server import S3Server
 from tests.support.waiting import HANG_TIMEOUT_S, until
 
 ODD_KEYS = ("/lead", "a//b", "up/../b", "./a", "..", "marker/", "Köln +%2F~", "\u201b␊", "\n\r\t", "名?#&=")
-
-
-class Issued:
-    """Credentials of a hop, replaced when S3 refuses them."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __call__(self, _hop_id: str, /, refused: CredentialsView | None = None) -> CredentialsView:
-        if refused and refused.access_key_id == f"KEY{self.count}":
-            self.count += 1
-        return CredentialsView(
-            access_key_id=f"KEY{self.count}",
-            secret_access_key="secret",
-            session_token="token",
-            expires_at=datetime.now(UTC) + timedelta(hours=1),
-            region="eu-central-1",
-            endpoint=None,
-        )
 
 
 @pytest.fixture
@@ -54,8 +34,8 @@ def client(server, monkeypatch):
         yield client
 
 
-def client_for(url: str, credentials: Issued | None = None) -> S3Client:
-    return S3Client("media", S3Route(region="eu-central-1", endpoint=url), credentials or Issued(), "hop-0")
+def client_for(url: str, issued: IssuedKeys | None = None) -> S3Client:
+    return S3Client("media", S3Route(region="eu-central-1", endpoint=url), issued or IssuedKeys(), "hop-0")
 
 
 def read(client: S3Client, key: str, **headers: str) -> bytes:
@@ -179,21 +159,21 @@ def test_a_closed_port_is_named_in_the_systems_words(monkeypatch):
 
 def test_credentials_that_eight_readers_are_refused_are_replaced_once(server):
     """The last of them learns it when the others have the new ones already."""
-    issued = Issued()
+    issued = IssuedKeys()
     server.put("a", b"1")
     server.answer = lambda request: EXPIRED if "KEY0" in request.headers["authorization"] else None
     with closing(client_for(server.url, issued)) as client, ThreadPoolExecutor(8) as readers:
         assert list(readers.map(lambda _: read(client, "a"), range(16))) == [b"1"] * 16
-    assert issued.count == 1
+    assert issued.key_ids[0] == "KEY1"
 
 
 def test_credentials_are_not_replaced_twice(server):
-    issued = Issued()
+    issued = IssuedKeys()
     server.answer = lambda _: EXPIRED
     with closing(client_for(server.url, issued)) as client, pytest.raises(S3Error) as caught:
         read(client, "a")
     assert caught.value.refuses_credentials
-    assert issued.count == 1
+    assert issued.key_ids[0] == "KEY1"
 
 
 async def test_a_stop_ends_what_waits_for_an_answer(server, client):

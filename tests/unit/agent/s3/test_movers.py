@@ -6,7 +6,7 @@ import os
 import time
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,15 @@ from events.commands import Move, S3Route
 from events.locations import AgentLocation, S3Location
 from events.options import Options
 from events.progress import Progress
-from events.views import CredentialsView, ProblemDetails
+from events.views import ProblemDetails
 from infra.local.demo_files import MIB, differences, listing, write_random
 from tests.support.held_progress import Reached, held, pause
 from tests.support.hosts import TRANSFER, RecordingObserver, closed_port
+from tests.support.issued_keys import IssuedKeys
 from tests.support.s3_front import ARCHIVED, EXPIRED, OTHER_KEY, Answer, S3Error, S3Front
 
 BUCKET = "media"
+CLOCK = "agent.pull.provisional_times.time.time_ns"
 
 
 class Host:
@@ -51,24 +53,8 @@ class Host:
         self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
         self._identity = lane_certificate.ensure(self.state)
         self.progress_counter, self.observer = ProgressCounter(), RecordingObserver()
-        self.refusal: Exception | None = None
-        self.key_ids = [f"KEY{number}" for number in range(10)]
-        """Access keys; the first is current until S3 refuses it."""
+        self.issued = IssuedKeys()
         self._front: S3Front | None = None
-
-    def credentials(self, hop_id: str, /, refused: CredentialsView | None = None) -> CredentialsView:
-        if self.refusal:
-            raise self.refusal
-        if refused and refused.access_key_id == self.key_ids[0]:
-            self.key_ids.pop(0)
-        return CredentialsView(
-            access_key_id=self.key_ids[0],
-            secret_access_key="test",
-            session_token="token",
-            expires_at=datetime.now(UTC) + timedelta(hours=1),
-            region="eu-central-1",
-            endpoint=self.endpoint,
-        )
 
     def order(
         self, source: str, destination: str, *, selection: tuple[str, ...] | None = None, **options: Any
@@ -95,7 +81,7 @@ class Host:
             order,
             host=self.resources(),
             identities=self._identity,
-            credentials=self.credentials,
+            credentials=self.issued,
             limits=limits,
         )
         return await mover.move(order, self.progress_counter, self.observer)
@@ -289,7 +275,7 @@ class TestPullFromS3:
     async def test_credentials_that_s3_refuses_are_discarded_once(self, host):
         """A role whose sessions were revoked: the agent asks for others instead of waiting an hour."""
         host.put("in/x", b"x")
-        revoked = host.key_ids[0]
+        revoked = host.issued.key_ids[0]
         host.stand_before(lambda _method, _key, signed: EXPIRED if revoked in signed else None)
         await host.move(host.order(f"s3://{BUCKET}/in/", "/data/"))
         assert host.arrived() == {"x": b"x"}
@@ -299,7 +285,7 @@ class TestPullFromS3:
 
     async def test_credentials_that_expire_during_a_pull_are_replaced(self, host):
         host.put("in/x", b"x")
-        revoked, listings = host.key_ids[0], itertools.count()
+        revoked, listings = host.issued.key_ids[0], itertools.count()
 
         def answer(_method: str, key: str, signed: str) -> S3Error | None:
             """Accept the first listing; the answer to HEAD that follows has no reason in it."""
@@ -336,11 +322,11 @@ class TestPullFromS3:
         written, now = datetime.now(UTC).replace(microsecond=0), time.time_ns
         host.stand_before(lambda *_: None, written)
         order = host.order(f"s3://{BUCKET}/in/", "/data/", overwrite=overwrite)
-        monkeypatch.setattr("agent.s3.source.time.time_ns", lambda: int(written.timestamp() * 1e9))
+        monkeypatch.setattr(CLOCK, lambda: int(written.timestamp() * 1e9))
         host.put("in/a", b"1" * size)
         await host.move(order)
         host.put("in/a", b"2" * size)
-        monkeypatch.setattr("agent.s3.source.time.time_ns", lambda: now() + 3600 * 10**9)
+        monkeypatch.setattr(CLOCK, lambda: now() + 3600 * 10**9)
         await host.move(order)
         assert (host.data / "a").read_bytes() == b"2" * size
         assert (host.data / "a").stat().st_mtime == written.timestamp()
@@ -355,7 +341,7 @@ class TestPullFromS3:
         """A template's run; for a clock that is a minute ahead, each version seems to have settled."""
         written = datetime.now(UTC).replace(microsecond=0)
         host.stand_before(lambda *_: None, written)
-        monkeypatch.setattr("agent.s3.source.time.time_ns", lambda: int((written.timestamp() + 60) * 1e9))
+        monkeypatch.setattr(CLOCK, lambda: int((written.timestamp() + 60) * 1e9))
         order = host.order(f"s3://{BUCKET}/in/", "/data/", overwrite=overwrite, selection=("a",))
         for version in (b"1", b"2", b"2"):
             host.put("in/a", version * size)
@@ -424,7 +410,7 @@ async def test_refused_credentials_are_reported_as_the_control_plane_said(host):
         detail="not yours",
         advice="wait",
     )
-    host.refusal = ApiProblem(details)
+    host.issued.refusal = ApiProblem(details)
     error = await host.fails(host.order("s3://media/in/", "/data/"), no_progress_timeout_s=0)
     assert (error.problem.code, error.problem.retryable) == ("hop-not-under-way", False)
 

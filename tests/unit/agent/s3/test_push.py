@@ -257,7 +257,7 @@ async def test_every_file_that_s3_refuses_is_named(host):
 async def test_credentials_that_expire_on_the_way_are_replaced_once(host):
     for number in range(20):
         write_random(host.data / f"t/{number}", 5)
-    revoked, puts = host.key_ids[0], itertools.count()
+    revoked, puts = host.issued.key_ids[0], itertools.count()
 
     def answer(request: Request) -> S3Error | None:
         is_late = is_put(request) and next(puts) > 5
@@ -275,7 +275,7 @@ async def test_credentials_that_expire_on_the_way_are_replaced_once(host):
 
 async def test_refused_credentials_are_reported_as_the_control_plane_said(host):
     write_random(host.data / "t/x", 5)
-    host.refusal = ApiProblem(NOT_YOURS)
+    host.issued.refusal = ApiProblem(NOT_YOURS)
     error = await host.fails(host.order())
     assert (error.problem.code, error.problem.retryable) == ("hop-not-under-way", False)
 
@@ -511,7 +511,7 @@ async def test_a_push_that_may_not_clean_up_has_succeeded_all_the_same(host):
 
     def answer(request: Request) -> None:
         if request.method == "POST" and "uploadId" in request.query:
-            host.refusal = ApiProblem(NOT_YOURS)
+            host.issued.refusal = ApiProblem(NOT_YOURS)
 
     host.server.answer = answer
     await host.push(host.order())

@@ -1,6 +1,6 @@
 """Test pulls from S3 against a small real server: what they request, and what becomes of odd answers."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from agent.s3.checksums import CRC32, CRC64NVME
 from events.commands import Move, S3Route
 from events.locations import AgentLocation, S3Location
 from events.options import Options
-from events.views import CredentialsView
 from tests.support.hosts import TRANSFER, RecordingObserver
+from tests.support.issued_keys import IssuedKeys
 from tests.support.s3_front import EXPIRED, S3Error
 from tests.support.s3_server import Request, S3Server, StoredObject
 
@@ -36,19 +36,7 @@ class Host:
             each.mkdir()
         self.identity = lane_certificate.ensure(self.state)
         self.progress = ProgressCounter()
-        self.key_id = "KEY0"
-
-    def credentials(self, _hop_id: str, /, refused: CredentialsView | None = None) -> CredentialsView:
-        if refused and refused.access_key_id == self.key_id:
-            self.key_id = "KEY1"
-        return CredentialsView(
-            access_key_id=self.key_id,
-            secret_access_key="secret",
-            session_token="token",
-            expires_at=datetime.now(UTC) + timedelta(hours=1),
-            region="eu-central-1",
-            endpoint=self.server.url,
-        )
+        self.issued = IssuedKeys()
 
     async def pull(self, prefix: str, *selection: str, **options) -> None:
         move = Move(
@@ -64,7 +52,7 @@ class Host:
         self.progress = ProgressCounter()
         roots = Roots([RootConfig(path="/data", access="rw", directory=self.data)])
         resources = HostResources(roots, self.state)
-        mover = mover_for(move, host=resources, identities=self.identity, credentials=self.credentials)
+        mover = mover_for(move, host=resources, identities=self.identity, credentials=self.issued)
         await mover.move(move, self.progress, RecordingObserver())
 
     def arrived(self) -> dict[str, bytes]:

@@ -1,13 +1,14 @@
 """Agents are found by how their names begin, at the same cost among many as among few."""
 
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
-from botocore.client import BaseClient
 
 from lambdas import adapters
 from lambdas.store import agent_rows as rows
 from lambdas.store.agent_rows import AgentRow
+from tests.support.dynamodb_reads import reads_counted
 from tests.support.fakes import an_agent
 
 
@@ -25,20 +26,9 @@ def add(here):
 
 
 @pytest.fixture
-def reads(monkeypatch) -> Counter:
-    """Count calls of DynamoDB, and the items that they return."""
-    counted: Counter[str] = Counter()
-    really = BaseClient._make_api_call
-
-    def counting(self, operation, arguments):
-        answer = really(self, operation, arguments)
-        found = len(answer.get("Items", ())) + sum(map(len, answer.get("Responses", {}).values()))
-        if found:
-            counted[operation] += found
-        return answer
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", counting)
-    return counted
+def reads() -> Iterator[Counter]:
+    with reads_counted() as counted:
+        yield counted
 
 
 def names(here, **query) -> list[str]:
@@ -79,6 +69,7 @@ def test_a_search_reads_as_much_among_many_as_among_few(here, add, reads):
         assert len(names(here, search="web-")) == 5
         return dict(reads)
 
+    cost()  # the first request reads the policies, too
     few = cost()
     add(*(f"db-{number}" for number in range(150)), *(f"x-{number}" for number in range(150)))
     assert cost() == few

@@ -1,10 +1,10 @@
 """What a list of transfers reads, which decides its time and its price."""
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from botocore.client import BaseClient
 
 from events.states import Attention, HopState, TransferState
 from lambdas.domain.transfer import Transfer
@@ -12,6 +12,7 @@ from lambdas.store.transfer_list import TransferFilter, count_transfers, list_tr
 from lambdas.store.transfer_mapping import header_row, term_rows
 from lambdas.store.transfer_rows import HeaderRow, TermRow
 from lambdas.store.transfers import TransferStore
+from tests.support.dynamodb_reads import reads_counted
 from tests.support.fakes import BOB, MORNING
 from tests.support.transfers import made
 from tests.support.world import a_world, requested
@@ -40,20 +41,9 @@ QUESTIONS = {
 
 
 @pytest.fixture
-def reads(monkeypatch) -> Counter:
-    """Count the calls of each operation, and the items that they return."""
-    counted: Counter[str] = Counter()
-    really = BaseClient._make_api_call
-
-    def counting(self, operation, arguments):
-        answer = really(self, operation, arguments)
-        counted[operation] += 1
-        items = len(answer.get("Items", ())) + sum(map(len, answer.get("Responses", {}).values()))
-        counted["items"] += items
-        return answer
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", counting)
-    return counted
+def reads() -> Iterator[Counter]:
+    with reads_counted() as counted:
+        yield counted
 
 
 @pytest.fixture
