@@ -113,6 +113,9 @@ class Move(HopCommand):
     previous_hop: HopId | None = None
     """The upstream hop that is still delivering the source: each file is moved once it is complete. None: the
     source is complete."""
+    success_from: Annotated[int, Field(ge=1)] = 1
+    """The first attempt under which a success means that everything has arrived. Under an earlier one, the
+    source had only a part of what it has now, so the hop is carried out again."""
     watch_s: WatchSeconds = 0
     """Seconds for which someone still watches the transfer; see `Watch`."""
 

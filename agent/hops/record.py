@@ -46,15 +46,15 @@ class HopRecord:
 def on_move(record: HopRecord | None, move: Move) -> HopRecord:
     """Return the record after a Move: taken, continued under the new attempt, or unchanged.
 
-    A late Move, or one for a hop that is over, changes nothing. A hop that has succeeded stays so under any
-    later attempt: its bytes are at the destination.
+    A late Move, or one for a hop that is over, changes nothing. A hop that has succeeded stays so under a
+    later attempt, since its bytes are at the destination; unless its source had only a part of them then.
     """
     if record is None:
         return HopRecord(move)
     over = record.end or record.desired_state == "cancel"
     if move.attempt < record.attempt or (over and move.attempt == record.attempt):
         return record
-    if isinstance(record.end, Succeeded):
+    if isinstance(record.end, Succeeded) and record.attempt >= move.success_from:
         return replace(record, move=move, end=record.end.model_copy(update={"attempt": move.attempt}))
     return HopRecord(move, progress=record.progress)
 

@@ -70,6 +70,8 @@ class Hop:
     state: HopState = S.QUEUED
     attempt: int = 1
     """Grows with every return to the queue, so that reports of an earlier offer are recognized as late."""
+    success_from: int = 1
+    """First attempt whose success counts: an earlier one may have forwarded a part of what is here now."""
     seq: int = NO_REPORT
     """Sequence number of the last report of this attempt that changed anything."""
     paused_by_user: bool = False

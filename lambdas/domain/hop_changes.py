@@ -117,9 +117,15 @@ def resumed(hop: Hop, ready: bool, now: datetime) -> Hop:
     return _restarted(hop, ready, now) if hop.state == S.PAUSED else hop
 
 
-def retried(hop: Hop, ready: bool, now: datetime) -> Hop:
-    """Return a failed or cancelled hop back in the queue; `ready`: its upstream hop has succeeded."""
-    return _restarted(hop, ready, now) if hop.state in {S.FAILED, S.CANCELLED} else hop
+def retried(hop: Hop, ready: bool, now: datetime, *, in_part: bool = False) -> Hop:
+    """Return a failed or cancelled hop back in the queue; `ready`: its upstream hop has succeeded.
+
+    `in_part`: it may have forwarded a part, which its agent takes for a success of the whole.
+    """
+    if hop.state not in {S.FAILED, S.CANCELLED}:
+        return hop
+    again = _restarted(hop, ready, now)
+    return replace(again, success_from=again.attempt) if in_part else again
 
 
 def _restarted(hop: Hop, ready: bool, now: datetime) -> Hop:

@@ -68,9 +68,10 @@ def _is_old_success(hop: Hop, report: Succeeded) -> bool:
     the success from its disk. Every attempt of a hop is the same command to the same agent, so the success
     holds whichever attempt it came from: each file was at its destination with its digest. Running the hop
     again would only confirm that. If the agent already runs a newer attempt, it loses its source now and is
-    told to stop at its next Hello. Other late reports are useless: the newer attempt decides.
+    told to stop at its next Hello. Other late reports are useless: the newer attempt decides. So is a success
+    from before a retry that has more to move.
     """
-    return report.attempt < hop.attempt
+    return hop.success_from <= report.attempt < hop.attempt
 
 
 def _recorded(hop: Hop, report: AboutHop) -> Hop:

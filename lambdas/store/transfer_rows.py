@@ -212,6 +212,7 @@ class HopRow(Model):
     created_at = UTCDateTimeAttribute()
     state = UnicodeAttribute()
     attempt = NumberAttribute()
+    success_from = NumberAttribute()
     seq = NumberAttribute()
     paused_by_user = BooleanAttribute()
     changed_at = UTCDateTimeAttribute()

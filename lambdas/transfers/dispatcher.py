@@ -136,6 +136,7 @@ class Dispatcher:
             route=self._route(transfer, hop, agents),
             options=transfer.options,
             previous_hop=_streaming_upstream(transfer, hop),
+            success_from=hop.success_from,
             watch_s=seconds_watched(transfer, self._clock()),
         )
         self._commands.send_command(hop.carrier, move)

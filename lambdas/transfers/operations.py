@@ -167,7 +167,9 @@ def _retried(transfer: Transfer, hop: Hop, now: datetime) -> Hop:
 
     That one would end without the rest, as if it had everything.
     """
-    return hop if transfer.has_open_downstream(hop) else retried(hop, transfer.ready(hop), now)
+    if transfer.has_open_downstream(hop):
+        return hop
+    return retried(hop, transfer.ready(hop), now, in_part=transfer.goes_on_in_part(hop))
 
 
 def _no_retry(transfer: Transfer) -> ProblemType:

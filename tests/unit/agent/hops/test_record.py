@@ -66,3 +66,14 @@ def test_a_repeated_command_changes_nothing(attempt, kind):
 def test_there_is_nothing_to_stop_without_an_open_hop():
     assert on_stop(None, command("cancel", 1)) is None
     assert on_stop(ended(HopRecord(move()), "failed"), command("pause", 1)) is None
+
+
+def test_a_success_from_before_the_source_had_everything_is_no_success_of_a_later_attempt():
+    """In a chain, a hop forwards what arrived; the rest comes with a retry."""
+    forwarded = ended(HopRecord(move(attempt=2)), "succeeded")
+    again = move(attempt=3).model_copy(update={"success_from": 3})
+    record = on_move(forwarded, again)
+    assert record == HopRecord(again, progress=forwarded.progress)
+    done = ended(record, "succeeded")
+    later = again.model_copy(update={"attempt": 4})
+    assert on_move(done, later).end.attempt == 4

@@ -185,6 +185,31 @@ def test_the_second_server_gets_what_arrived_and_the_rest_is_reported(world: Con
     assert [hop.state for hop in world.store.get(transfer_id).hops] == [HopState.QUEUED, HopState.WAITING]
 
 
+def test_after_a_retry_a_success_of_what_had_arrived_before_does_not_count(world: ControlPlaneFixture):
+    """The agent has moved all that there was, and reports a success, which comes twice."""
+    transfer_id = begun(world, chain="whole")
+    failed_for_one_of_eighty(world, transfer_id)
+    forwarding = world.hop(transfer_id, 1)
+    world.report(Started, forwarding)
+    world.report(Succeeded, forwarding, seq=3)
+    world.stream()
+    world.transfer_service.retry(transfer_id, ADA)
+    world.stream()
+    world.report(Started, world.hop(transfer_id))
+    world.report(Succeeded, world.hop(transfer_id), seq=9)
+    world.stream()
+
+    again = world.hop(transfer_id, 1)
+    _, order = world.fleet.sent[-1]
+    assert (order.hop_id, order.attempt) == (again.hop_id, again.attempt)
+    assert forwarding.attempt < order.success_from <= order.attempt
+    world.report(Succeeded, forwarding, seq=3)
+    assert world.hop(transfer_id, 1).state == HopState.OFFERED
+    world.report(Started, again)
+    world.report(Succeeded, again, seq=3)
+    assert world.store.get(transfer_id).state == TransferState.SUCCEEDED
+
+
 def test_a_retry_waits_for_the_hop_that_forwards_a_part_so_that_the_last_server_gets_the_rest(
     world: ControlPlaneFixture,
 ):
