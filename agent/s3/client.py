@@ -193,7 +193,7 @@ class S3Client:
         except S3Error as refusal:
             if refusal.status not in _REASON_HIDDEN:
                 raise
-        self._require_readable(key)  # which replaces credentials that S3 refuses
+        self.require_readable(key)  # which replaces credentials that S3 refuses
         return self.request("HEAD", key, headers=headers).headers
 
     def head_all(self, keys: Sequence[str]) -> Iterator[dict[str, str] | S3Error]:
@@ -213,7 +213,8 @@ class S3Client:
         except S3Error as error:
             return error
 
-    def _require_readable(self, key: str) -> None:
+    def require_readable(self, key: str) -> None:
+        """Do nothing if the object can be read. Raises as `request`, with S3's reason."""
         try:
             self.get(key, {"range": "bytes=0-0"}).close()
         except S3Error as error:
@@ -260,7 +261,10 @@ class S3Client:
             query["start-after"] = start_after
         if token:
             query["continuation-token"] = token
-        return parse_page(self.request("GET", "", query=query).body)
+        page = parse_page(self.request("GET", "", query=query).body)
+        if page.token and page.token == token:
+            raise ConnectionLostError("not a list of objects: its pages do not end")
+        return page
 
     # --- one request ---
 

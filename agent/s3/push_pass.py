@@ -136,7 +136,7 @@ class PushPass:
             self._fail(job, error.problem)
         except S3Error as error:
             self._context.check_stopped()
-            if error.refuses_credentials:
+            if error.concerns_whole_hop:
                 raise
             self._fail(job, error.problem(self._files.display_name(job.entry.path)))
 

@@ -15,9 +15,11 @@ names = st.text(st.sampled_from("ab\x01\x02\ud7ff\ue000z\U00010000/"), min_size=
 
 
 @settings(max_examples=50, deadline=None)
-@given(there=st.sets(names, max_size=12), asked=st.sets(names, max_size=12))
-def test_every_object_is_found_whatever_lies_between(there, asked):
+@given(there=st.sets(names, max_size=12), asked=st.sets(names, max_size=12), has_empty_pages=st.booleans())
+def test_every_object_is_found_whatever_lies_between(there, asked, has_empty_pages):
+    """Where many objects were deleted, S3 may answer with a page without any, and more to come."""
     with S3Server(page_keys=2) as server, closing(client_for(server.url)) as client:
+        server.has_empty_pages = has_empty_pages
         for key in there:
             server.put(f"in/{key}", key.encode())
         listing = DestinationListing(client, "in/")

@@ -20,6 +20,7 @@ from agent.pull.ledger import ledger_path
 from agent.s3 import client as client_module
 from agent.s3 import push as push_module
 from agent.s3.checksums import CRC64NVME
+from agent.s3.push_pass import SMALL_FILE_WORKERS
 from events.commands import S3Route
 from events.views import ProblemDetails
 from infra.local.demo_files import MIB, write_random
@@ -30,6 +31,7 @@ from tests.support.s3_front import EXPIRED, SLOW_DOWN, S3Error
 from tests.support.s3_host import SESSION, S3Host
 from tests.support.s3_server import Request, S3Server
 from tests.support.waiting import HANG_TIMEOUT_S, until
+from tests.unit.agent.s3.test_source import OF_WHOLE_HOP
 
 DENIED = S3Error(403, "AccessDenied", "Access Denied")
 NOT_YOURS = ProblemDetails(
@@ -243,6 +245,31 @@ async def test_a_bucket_that_cannot_be_used_fails_a_push_at_once(host, answer, c
     assert (error.problem.code, error.problem.retryable) == (code, False)
     assert words in error.problem.message
     assert len(host.server.requests) == 1
+
+
+@pytest.mark.parametrize(("refusal", "code"), OF_WHOLE_HOP, ids=lambda one: getattr(one, "code", one))
+@pytest.mark.parametrize("source", ["t/", "t/u0001"])
+async def test_what_is_wrong_with_the_host_or_the_bucket_ends_a_push_with_one_reason(
+    host, refusal, code, source
+):
+    """A clock is set wrong, or a bucket deleted, after the destination was listed."""
+    for number in range(1000):
+        write_random(host.data / f"t/u{number:04}", 5)
+    host.server.answer = lambda one: refusal if one.key else None
+    error = await host.fails(host.order(f"/data/{source}"))
+    assert (error.problem.code, error.failures_total) == (code, 0)
+    assert methods(host.server)["PUT"] <= 2 * SMALL_FILE_WORKERS
+
+
+async def test_a_repeated_push_sends_nothing_where_lists_have_pages_without_objects(host):
+    """Where many objects were deleted, S3 may answer with a page without any, and more to come."""
+    host.server.has_empty_pages, host.server.page_keys = True, 2
+    for number in range(7):
+        write_random(host.data / f"t/{number}", 5)
+    await host.push(host.order())
+    await host.push(host.order())
+    assert host.progress().files_unchanged == 7
+    assert methods(host.server)["PUT"] == 7
 
 
 async def test_every_file_that_s3_refuses_is_named(host):
