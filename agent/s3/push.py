@@ -51,13 +51,16 @@ class S3Push:
         return await in_thread(lambda: attempt.push(observer), attempt.request_stop)
 
     async def discard(self, command: Move) -> None:
-        """Abort the uploads of a canceled hop, and hand over its ledger.
+        """Abort the uploads of a hop that was canceled or has failed, and hand over its ledger.
 
         Raises:
             HopError: S3 cannot be asked to.
         """
         attempt = _Attempt(self._host, self._credentials, command, ProgressCounter())
-        await in_thread(attempt.discard, attempt.request_stop)
+        try:
+            await in_thread(attempt.discard, attempt.request_stop)
+        finally:
+            self._credentials.forget(command.hop_id)  # those of an ended hop open too little for a retry
 
 
 class _Attempt:

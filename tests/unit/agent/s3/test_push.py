@@ -532,6 +532,26 @@ async def test_a_canceled_push_leaves_no_upload_and_touches_no_other(host, is_le
     assert not ledger_path(host.state, host.order().hop_id).exists()
 
 
+async def test_a_push_that_used_up_its_attempts_leaves_no_upload_until_a_person_retries_it(host):
+    """S3 failed for long. The control plane gives the hop up, and its agent may then only abort."""
+    write_random(host.data / "t/big", BIG_BYTES)
+    host.server.answer = lambda request: SLOW_DOWN if request.query.get("partNumber") == "3" else None
+    error = await host.fails(host.order())
+    assert (error.problem.code, error.problem.retryable) == ("s3-failed", True)
+    assert len(host.server.uploads) == 1, "another attempt would continue it"
+    only_abort = host.issued.key_ids[0]
+
+    def answer(request: Request) -> S3Error | None:
+        may = request.method == "DELETE" or "uploads" in request.query
+        return DENIED if only_abort in request.headers["authorization"] and not may else None
+
+    host.server.answer = answer
+    await host.mover().discard(host.order())
+    assert host.server.uploads == {}
+    await host.push(host.order())
+    assert host.objects() == host.sent()
+
+
 async def test_a_push_that_may_not_clean_up_has_succeeded_all_the_same(host):
     """The hop is over for the control plane just before the last request, which only looks for rests."""
     write_random(host.data / "t/big", BIG_BYTES)
