@@ -148,7 +148,8 @@ class _Attempt:
         try:
             push_pass.list_files()
             self._client.connect()
-            self._abort_unknown(ledger)
+            if push_pass.has_big_files:
+                self._abort_unknown(ledger)
             observer.on_start(Connection(kind="s3"))
             return push_pass.push()
         except SourceConnectionError as error:
@@ -176,7 +177,7 @@ class _Attempt:
     def _try_to_abort_all(self, ledger: Ledger) -> None:
         try:
             self._abort_all(ledger)
-            if ledger.uploads.had_any:  # S3's answer to the beginning of one may have been lost
+            if ledger.uploads.may_be_incomplete:
                 self._abort_unknown(ledger)
         except (S3Error, ConnectionLostError, SourceConnectionError, HopError) as error:
             log.warning(
