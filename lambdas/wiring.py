@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lambdas.policies.simulator import PolicySimulator
     from lambdas.templates.object_events import ObjectEventHandler
     from lambdas.templates.service import TemplateService
-    from lambdas.transfers.dispatcher import Dispatcher
+    from lambdas.transfers.dispatcher import Dispatcher, DispatchSettings
     from lambdas.transfers.fleet_metrics import FleetMetrics
     from lambdas.transfers.lease_sweeper import LeaseSweeper
     from lambdas.transfers.live_watches import LiveWatches
@@ -62,24 +62,29 @@ def transfer_service() -> "TransferService":
     )
 
 
+def _dispatch_settings() -> "DispatchSettings":
+    from lambdas.transfers.dispatcher import DispatchSettings
+
+    config = adapters.settings()
+    return DispatchSettings(
+        config.region_of, config.s3_endpoint or None, config.relay_bucket or None, bool(config.loopback_lanes)
+    )
+
+
 @cache
 def dispatcher() -> "Dispatcher":
     from lambdas.domain.transfer import Transfer
     from lambdas.ports import Authorization, Refusal
-    from lambdas.transfers.dispatcher import Dispatcher, DispatchSettings
+    from lambdas.transfers.dispatcher import Dispatcher
 
     def authorize(transfer: Transfer) -> Authorization | Refusal:
         return authorizer().for_start(transfer)  # built on demand: most starts were decided just before
 
-    config = adapters.settings()
-    settings = DispatchSettings(
-        config.region_of, config.s3_endpoint or None, config.relay_bucket or None, bool(config.loopback_lanes)
-    )
     return Dispatcher(
         writer=transfer_writer(),
         agents=adapters.agent_store(),
         commands=adapters.command_publisher(),
-        settings=settings,
+        settings=_dispatch_settings(),
         authorize=authorize,
         clock=adapters.clock,
     )
@@ -276,15 +281,12 @@ def live_watches() -> "LiveWatches":
 def s3_credentials() -> "S3CredentialsService":
     from lambdas.transfers.s3_credentials import S3CredentialsService
 
-    config = adapters.settings()
-    sts = adapters.client("sts")
     return S3CredentialsService(
         transfers=transfer_service(),
-        sts=sts,
-        role_arn=config.object_role_arn,
-        region_of=config.region_of,
-        endpoint=config.s3_endpoint or None,
-        relay_bucket=config.relay_bucket or None,
+        sts=adapters.client("sts"),
+        role_arn=adapters.settings().object_role_arn,
+        settings=_dispatch_settings(),
+        clock=adapters.clock,
     )
 
 

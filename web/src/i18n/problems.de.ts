@@ -736,6 +736,10 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
     "Es wiederherstellen (aws s3api restore-object), dann erneut übertragen.",
   ],
   "s3-bucket-missing": ["Den Bucket von {path} gibt es nicht.", "Den Namen des Buckets prüfen."],
+  "s3-bucket-refused": [
+    "S3 bedient den Bucket von {path} nicht. Meldung: {reason}",
+    "Den Namen des Buckets prüfen und den Zustand des AWS-Kontos, dem er gehört.",
+  ],
   "s3-clock-skew": [
     "S3 lehnt Anfragen dieses Servers ab, weil seine Uhr falsch geht.",
     "Die Uhr stellen: timedatectl status.",
