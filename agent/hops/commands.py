@@ -16,6 +16,7 @@ from agent.hops.journal import Journal
 from agent.hops.manager import DiscardHop, HopManager
 from agent.hops.record import on_move, on_stop
 from agent.hops.report_outbox import ReportOutbox, now
+from agent.metrics.families import Counter
 from agent.problems import DESTINATION_UNREACHABLE
 from events.base import Problem, TransferId
 from events.commands import (
@@ -85,11 +86,16 @@ class Commands:
         self._hops = hops
         self._lane = lane
         self._handlers = handlers
+        self.refusals = Counter("code")
+        self.latest_age_s: float | None = None
+        """This host's time of the latest command's arrival minus the time at which it was signed, in seconds:
+        the way that it took, and the difference of the clocks."""
 
     def accept(self, message: bytes) -> Command | None:
         """Return the command, once it and its effects are in the journal; None if it is refused."""
         try:
             claims, token = self._verifier.verify(message)
+            self.latest_age_s = time.time() - claims.iat
             created_at = self._journal.created_at(time.time())
             if claims.iat < created_at:
                 raise possibly_replayed(claims.jti, claims.iat, created_at)
@@ -246,6 +252,7 @@ class Commands:
     def _refuse(self, problem: Problem, command_id: str | None, hop_id: str | None = None) -> None:
         facts = {"code": problem.code, "reason": problem.message, "command_id": command_id, "hop_id": hop_id}
         log.warning("command refused", extra=facts)
+        self.refusals.add(1, problem.code)
         self._outbox.enqueue(Refused(at=now(), command_id=command_id, hop_id=hop_id, problem=problem))
 
 

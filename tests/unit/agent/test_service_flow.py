@@ -66,6 +66,7 @@ class Host:
         self.active_pulls = ActivePulls()
         self.stage_at = lambda url: a_registration(SIGNER).stage
         self.deliver_manifests = None
+        self.metrics = {}
         self.files = [RootConfig(path="/data", access="rw", directory=folder)]
         self.browse = lambda browse: Browsed(
             request_id=browse.request_id, entries=(DirectoryEntry(name="a", type="file", size=1),)
@@ -80,7 +81,7 @@ class Host:
         registration = a_registration(SIGNER)
         roots = [{"path": "/data", "access": "rw", "directory": str(self.folder)}]
         return Dependencies(
-            config=Config.model_validate({"roots": roots, "hops_at_once": limit}),
+            config=Config.model_validate({"roots": roots, "hops_at_once": limit, "metrics": self.metrics}),
             registration=registration,
             journal=journal,
             link=self.link,
