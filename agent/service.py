@@ -40,7 +40,7 @@ from agent.status import Status
 from agent.supervision import Supervisor, Work
 from agent.updating.update_jobs import UpdateJobs
 from events.base import LABEL, HopId, Problem
-from events.commands import Browse, Command, Serve
+from events.commands import Browse, Command, ReadLog, Serve
 from events.progress import PeerReachability
 from events.reports import (
     MAX_PROBLEMS,
@@ -49,6 +49,7 @@ from events.reports import (
     Capabilities,
     Heartbeat,
     Hello,
+    LogExcerpt,
     RemoteState,
     RootState,
     Succeeded,
@@ -77,6 +78,7 @@ class Dependencies:
     lane: Lane
     movers: Movers
     browse: Callable[[Browse], Browsed]
+    read_log: Callable[[ReadLog], LogExcerpt]
     status: Status
     rotation: Rotation
     command_keys: CommandKeys
@@ -252,6 +254,7 @@ class Service:
             deps.lane,
             CommandHandlers(
                 browse=deps.browse,
+                read_log=deps.read_log,
                 watch=self._watches.watch,
                 rotate=deps.rotation.request,
                 trust=deps.command_keys.replace,

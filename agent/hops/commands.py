@@ -26,6 +26,7 @@ from events.commands import (
     Command,
     Move,
     Pause,
+    ReadLog,
     Release,
     Relocate,
     Retire,
@@ -35,7 +36,7 @@ from events.commands import (
     UpdateAgent,
     Watch,
 )
-from events.reports import Browsed, Refused
+from events.reports import Browsed, LogExcerpt, Refused
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class CommandHandlers:
     """What the agent's other parts do for a command."""
 
     browse: Callable[[Browse], Browsed]
+    read_log: Callable[[ReadLog], LogExcerpt]
     watch: Callable[[TransferId, int], None]
     rotate: Callable[[], None]
     trust: Callable[[Trust, str], None]
@@ -146,6 +148,8 @@ class Commands:
                 self._release(command)
             case Browse():
                 await self._list_directory(command)
+            case ReadLog():
+                await self._answer(self._handlers.read_log(command))
             case _:
                 self._administer(command)
 
@@ -202,7 +206,7 @@ class Commands:
             case Retire():
                 self._journal.retire()
             case (
-                Watch() | Browse() | Rotate() | UpdateAgent() | Trust() | Relocate()
+                Watch() | Browse() | ReadLog() | Rotate() | UpdateAgent() | Trust() | Relocate()
             ):  # nothing to record, or recorded elsewhere
                 pass
 
@@ -244,10 +248,14 @@ class Commands:
         except Exception as error:
             log.exception("listing failed unexpectedly", extra={"path": command.path})
             reply = Browsed(request_id=command.request_id, problem=unforeseen(error))
+        await self._answer(reply)
+
+    async def _answer(self, reply: Browsed | LogExcerpt) -> None:
+        """Publish an answer now or never: a person waits for it."""
         try:
             await self._outbox.publish(reply)
         except LinkError as error:
-            log.warning("listing lost", extra={"path": command.path, "reason": str(error)})
+            log.warning("answer lost", extra={"kind": reply.kind, "reason": str(error)})
 
     def _refuse(self, problem: Problem, command_id: str | None, hop_id: str | None = None) -> None:
         facts = {"code": problem.code, "reason": problem.message, "command_id": command_id, "hop_id": hop_id}
@@ -260,4 +268,5 @@ def _facts(claims: Claims) -> dict[str, object]:
     command = claims.command
     hop_id, attempt = getattr(command, "hop_id", None), getattr(command, "attempt", None)
     facts = {"kind": command.kind, "command_id": claims.jti, "hop_id": hop_id, "attempt": attempt}
+    facts["transfer_id"] = None if hop_id else getattr(command, "transfer_id", None)
     return {name: value for name, value in facts.items() if value is not None}
