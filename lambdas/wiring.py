@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from lambdas.agents.enrollment import EnrollmentService
     from lambdas.agents.enrollment_slots import EnrollmentSlots
     from lambdas.agents.free_room import FreeRoom
+    from lambdas.agents.inquiry import Inquiry
     from lambdas.agents.key_rotation import KeyRotation
+    from lambdas.agents.log_reader import LogReader
     from lambdas.agents.removal import AgentRemoval
     from lambdas.agents.rollouts import RolloutService
     from lambdas.agents.service import AgentService
@@ -267,7 +269,20 @@ def update_stages() -> "UpdateStages":
 def directory_browser() -> "DirectoryBrowser":
     from lambdas.agents.directory_browser import DirectoryBrowser
 
-    return DirectoryBrowser(adapters.agent_store(), adapters.command_publisher(), adapters.reply_store())
+    return DirectoryBrowser(adapters.agent_store(), _inquiry())
+
+
+@cache
+def log_reader() -> "LogReader":
+    from lambdas.agents.log_reader import LogReader
+
+    return LogReader(adapters.agent_store(), _inquiry())
+
+
+def _inquiry() -> "Inquiry":
+    from lambdas.agents.inquiry import Inquiry
+
+    return Inquiry(adapters.command_publisher(), adapters.reply_store())
 
 
 @cache

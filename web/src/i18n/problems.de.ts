@@ -1009,6 +1009,7 @@ const ACTIONS: Record<string, string> = {
   browse: "Verzeichnisse ansehen",
   read: "ansehen",
   drain_agent: "Agenten für Neues sperren",
+  read_log: "Protokolle von Agenten lesen",
   manage_agent: "Agenten verwalten",
   manage_template: "Vorlagen verwalten",
   manage_policy: "Richtlinien ändern",
