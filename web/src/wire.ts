@@ -2017,11 +2017,8 @@ export interface components {
             agent_id: string;
             /** Before */
             before: string;
-            /**
-             * Reason
-             * @default
-             */
-            reason: string;
+            /** @default null */
+            problem: components["schemas"]["Problem"] | null;
             /** Stage */
             stage: number;
             /**
@@ -3282,11 +3279,8 @@ export interface components {
             healthy_within: number;
             /** Members */
             members: components["schemas"]["MemberView"][];
-            /**
-             * Reason
-             * @default
-             */
-            reason: string;
+            /** @default null */
+            problem: components["schemas"]["Problem"] | null;
             /** Stage */
             stage: number;
             /** Stages */
@@ -3314,11 +3308,8 @@ export interface components {
          * @description The signed order of an update, if the agent is due.
          */
         UpdateOrderView: {
-            /**
-             * Reason
-             * @default
-             */
-            reason: string;
+            /** @default null */
+            problem: components["schemas"]["Problem"] | null;
             /** Reported Version */
             reported_version: string;
             /**
@@ -3412,11 +3403,8 @@ export interface components {
             ended_by: components["schemas"]["Actor"] | null;
             /** Healthy Within */
             healthy_within: number;
-            /**
-             * Reason
-             * @default
-             */
-            reason: string;
+            /** @default null */
+            problem: components["schemas"]["Problem"] | null;
             /** Stage */
             stage: number;
             /** Stages */

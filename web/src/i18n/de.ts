@@ -937,7 +937,7 @@ export const de: Messages = {
     updated: "Aktualisiert",
     since: "Gestartet, von",
     progress: (done, all, stage, stages) => `${done} von ${all}, Stufe ${stage} von ${stages}`,
-    failure: (name, state, reason) => `${name} ${state}: ${reason}`,
+    failure: (name, state) => `${name} ${state}:`,
     states: {
       failed: "fehlgeschlagen",
       returned: "auf die alte Version zurückgesetzt",

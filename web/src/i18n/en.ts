@@ -908,7 +908,7 @@ export const en = {
     since: "Started, by",
     progress: (done: number, all: number, stage: number, stages: number) =>
       `${done} of ${all}, stage ${stage} of ${stages}`,
-    failure: (name: string, state: string, reason: string) => `${name} ${state}: ${reason}`,
+    failure: (name: string, state: string) => `${name} ${state}:`,
     states: {
       failed: "failed",
       returned: "rolled back to the old version",
