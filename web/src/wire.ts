@@ -2067,11 +2067,8 @@ export interface components {
             agent_id: string;
             /** Before */
             before: string;
-            /**
-             * Reason
-             * @default
-             */
-            reason: string;
+            /** @default null */
+            problem: components["schemas"]["Problem"] | null;
             /** Stage */
             stage: number;
             /**
@@ -3332,11 +3329,8 @@ export interface components {
             healthy_within: number;
             /** Members */
             members: components["schemas"]["MemberView"][];
-            /**
-             * Reason
-             * @default
-             */
-            reason: string;
+            /** @default null */
+            problem: components["schemas"]["Problem"] | null;
             /** Stage */
             stage: number;
             /** Stages */
@@ -3364,11 +3358,8 @@ export interface components {
          * @description The signed order of an update, if the agent is due.
          */
         UpdateOrderView: {
-            /**
-             * Reason
-             * @default
-             */
-            reason: string;
+            /** @default null */
+            problem: components["schemas"]["Problem"] | null;
             /** Reported Version */
             reported_version: string;
             /**
@@ -3462,11 +3453,8 @@ export interface components {
             ended_by: components["schemas"]["Actor"] | null;
             /** Healthy Within */
             healthy_within: number;
-            /**
-             * Reason
-             * @default
-             */
-            reason: string;
+            /** @default null */
+            problem: components["schemas"]["Problem"] | null;
             /** Stage */
             stage: number;
             /** Stages */
