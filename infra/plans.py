@@ -8,7 +8,7 @@ from dataclasses import dataclass
 class Plan:
     """One Lambda function.
 
-    `tables` maps each table to names in `access.TABLE_ACTIONS` and `access.AUDIT_KEYS`.
+    `tables` maps each table to names in `access.TABLE_ACTIONS` and `access.PARTITIONS`.
     """
 
     handler: str
@@ -22,6 +22,8 @@ class Plan:
     """Publishes events to the event bus."""
     schedules_retries: bool = False
     """Sends a delayed message for each retry."""
+    gathers_objects: bool = False
+    """Sends a delayed message for each gathering of a template."""
     reads_public_keys: bool = False
     """Reads the public halves of the current and next command keys."""
     enrolls: bool = False
@@ -88,7 +90,7 @@ PLANS: dict[str, Plan] = {
         "lambdas.on_object.handler",
         60,
         {
-            "transfers_table": "get query put",
+            "transfers_table": "get query put gather",
             "agents_table": "get batch",
             "templates_table": "get query",
             "policies_table": "get query",
@@ -97,6 +99,7 @@ PLANS: dict[str, Plan] = {
             "refusals_table": "put update",
         },
         reads_users=True,
+        gathers_objects=True,
     ),
     "OnReport": Plan(
         "lambdas.on_report.handler",

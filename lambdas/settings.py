@@ -29,6 +29,8 @@ class Settings:
     bus_name: str
     retry_queue_url: str = ""
     """The URL of the queue that delivers a message for each retry when it is due."""
+    upload_queue_url: str = ""
+    """The URL of the queue of created objects, and of what templates have gathered when it is due."""
     signing_key_id: str = ""
     """The ARN of the KMS key (ECC_NIST_P256) that signs commands."""
     next_signing_key_id: str = ""

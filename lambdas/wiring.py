@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from lambdas.policies.decision_point import DecisionPoint
     from lambdas.policies.service import PolicyService
     from lambdas.policies.simulator import PolicySimulator
+    from lambdas.templates.gatherer import Gatherer
     from lambdas.templates.object_events import ObjectEventHandler
     from lambdas.templates.service import TemplateService
+    from lambdas.templates.starter import TransferStarter
     from lambdas.transfers.dispatcher import Dispatcher
     from lambdas.transfers.fleet_metrics import FleetMetrics
     from lambdas.transfers.lease_sweeper import LeaseSweeper
@@ -312,12 +314,34 @@ def template_service() -> "TemplateService":
 def object_events() -> "ObjectEventHandler":
     from lambdas.templates.object_events import ObjectEventHandler
 
-    return ObjectEventHandler(
+    return ObjectEventHandler(adapters.template_store(), transfer_starter(), gatherer())
+
+
+@cache
+def transfer_starter() -> "TransferStarter":
+    """Return what starts the transfers of templates."""
+    from lambdas.templates.starter import TransferStarter
+
+    return TransferStarter(
         adapters.template_store(),
         adapters.dedupe_store(),
         transfer_service(),
         authorizer(),
         audit_recorder(),
+        adapters.clock,
+    )
+
+
+@cache
+def gatherer() -> "Gatherer":
+    """Return what keeps the objects of templates that gather."""
+    from lambdas.templates.gatherer import Gatherer
+
+    return Gatherer(
+        adapters.gathered_store(),
+        transfer_starter(),
+        audit_recorder(),
+        adapters.gather_queue(),
         adapters.clock,
     )
 

@@ -45,7 +45,7 @@ HopKey = tuple[str, int]
 
 
 class TransferStore:
-    """The only reader and writer of the `transfers` table."""
+    """The only reader and writer of transfers; gathered objects in the same table are GatheredStore's."""
 
     def __init__(self, table: str, region: str) -> None:
         self._region = region
