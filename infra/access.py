@@ -27,6 +27,7 @@ TABLE_ACTIONS = {
     "put": "dynamodb:PutItem",
     "update": "dynamodb:UpdateItem",
     "delete": "dynamodb:DeleteItem",
+    "batch-write": "dynamodb:BatchWriteItem",
 }
 """DynamoDB actions by the plans' names for them. Scan is left out on purpose."""
 
@@ -85,6 +86,7 @@ class Access:
         statements += (
             [_allow(list(_USER_ACTIONS), self.state.sign_in.pool.user_pool_arn)] if plan.reads_users else []
         )
+        statements += self._archive(role) if plan.archives else []
         statements += [_allow(["kms:Sign"], self.state.audit_key.key_arn)] if plan.seals_audit else []
         statements += (
             [_allow(["kms:GetPublicKey"], self.state.audit_key.key_arn)] if plan.reads_seal_keys else []
@@ -122,6 +124,13 @@ class Access:
             _allow(["s3:ListBucket"], bucket),
             _allow(["s3:GetObject", "s3:PutObject"], f"{bucket}/*"),
         ]
+
+    def _archive(self, role: iam.IRole) -> list[iam.PolicyStatement]:
+        """Return the rights to write and read files, and to hear that one does not exist."""
+        bucket = self.state.archive.bucket_arn
+        files = f"{bucket}/transfers/*"
+        suppress_wildcards(role, "Files of any day, whose names are digests", files)
+        return [_allow(["s3:ListBucket"], bucket), _allow(["s3:GetObject", "s3:PutObject"], files)]
 
     def _commands(self, role: iam.IRole) -> list[iam.PolicyStatement]:
         commands = iot_arn(role, f"topic/{self._topics.commands(self._topics.thing('*'))}")

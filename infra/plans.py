@@ -40,6 +40,8 @@ class Plan:
     """Lists the buckets that transfers may read and write."""
     keeps_manifests: bool = False
     """Presigns URLs where agents write manifests and people read them."""
+    archives: bool = False
+    """Writes and reads the archive of transfers."""
     seals_audit: bool = False
     """Seals the days of the audit log with a key of its own."""
     reads_seal_keys: bool = False
@@ -156,7 +158,7 @@ PLANS: dict[str, Plan] = {
         "lambdas.on_schedule.handler",
         90,  # 40 s for leases, 20 s for silent agents, the rest for what follows
         {
-            "transfers_table": "get query put update",
+            "transfers_table": "get query put update delete batch-write",
             "agents_table": "get query batch put update",
             "updates_table": "get query batch put",
             "policies_table": "get query",
@@ -168,6 +170,7 @@ PLANS: dict[str, Plan] = {
         reads_users=True,
         updates=True,
         publishes_events=True,
+        archives=True,
         seals_audit=True,
         asynchronous=True,
         retry_attempts=0,  # the next minute makes up for it; a pile would take hours to work off

@@ -77,6 +77,8 @@ class Control(cdk.Stack):
             device_policy=str(policy.policy_name),
             things=fleet.iot_arn(self, "thing/"),
             manifests_bucket=state.manifests.bucket_name,
+            archive_bucket=state.archive.bucket_name,
+            transfer_days=stage.settings.transfer_days,
             buckets=",".join(self._buckets),
             api_url=self.api.url,
             former_api_urls=",".join(self.api.former_urls),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from events.topics import Topics
+    from lambdas.aws.archive_bucket import ArchiveBucket
     from lambdas.aws.bucket_browser import BucketBrowser
     from lambdas.aws.change_notifier import IotChangeNotifier
     from lambdas.aws.command_publisher import CommandPublisher
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from lambdas.store.replies import ReplyStore
     from lambdas.store.rollouts import RolloutStore
     from lambdas.store.templates import TemplateStore
+    from lambdas.store.transfer_archive import ArchiveStore
     from lambdas.store.transfers import TransferStore
     from lambdas.store.updates import UpdateStore
 
@@ -136,6 +138,20 @@ def gather_queue() -> "GatherQueue":
     from lambdas.aws.delay_queue import GatherQueue
 
     return GatherQueue(lambda: client("sqs"), settings().upload_queue_url, clock)
+
+
+@cache
+def archive_store() -> "ArchiveStore":
+    from lambdas.store.transfer_archive import ArchiveStore
+
+    return ArchiveStore(settings().transfers_table, settings().region)
+
+
+@cache
+def archive_bucket() -> "ArchiveBucket":
+    from lambdas.aws.archive_bucket import ArchiveBucket
+
+    return ArchiveBucket(s3(), settings().archive_bucket)
 
 
 @cache

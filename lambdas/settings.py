@@ -6,7 +6,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 PREFIX = "CROSSHAUL_"
-_NUMBERS = ("mqtt_port", "rotate_after_days", "loopback_lanes", "free_percent")
+_NUMBERS = ("mqtt_port", "rotate_after_days", "loopback_lanes", "free_percent", "transfer_days")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,10 @@ class Settings:
     """The ARN of a thing in this account, up to its name."""
     manifests_bucket: str = ""
     """The bucket to which agents upload manifests: the outcome of every file."""
+    archive_bucket: str = ""
+    """The bucket to which transfers that have ended are archived."""
+    transfer_days: int = 400
+    """Days that a transfer stays in the table after its end."""
     buckets: str = ""
     """The buckets that transfers may read and write, separated by commas."""
     bucket_regions: str = ""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from lambdas.templates.object_events import ObjectEventHandler
     from lambdas.templates.service import TemplateService
     from lambdas.templates.starter import TransferStarter
+    from lambdas.transfers.archive import TransferArchive
     from lambdas.transfers.dispatcher import Dispatcher
     from lambdas.transfers.fleet_metrics import FleetMetrics
     from lambdas.transfers.lease_sweeper import LeaseSweeper
@@ -136,6 +137,15 @@ def fleet_metrics() -> "FleetMetrics":
     from lambdas.transfers.fleet_metrics import FleetMetrics
 
     return FleetMetrics(adapters.transfer_store(), adapters.agent_store(), adapters.clock)
+
+
+@cache
+def transfer_archive() -> "TransferArchive":
+    """Return what archives ended transfers, run by the schedule."""
+    from lambdas.transfers.archive import TransferArchive
+
+    keep = timedelta(days=adapters.settings().transfer_days)
+    return TransferArchive(adapters.archive_store(), adapters.archive_bucket(), keep, adapters.clock)
 
 
 @cache

@@ -33,6 +33,8 @@ FIND = "find#"
 TOTALS = "totals#"
 GATHERED = "gathered#"
 DUE = "hop"
+TO_ARCHIVE, ARCHIVED = "to archive", "archived"
+"""What headers of ended transfers are due for, beside hops in the index `due`."""
 
 
 class _Index(GlobalSecondaryIndex["TransferRow"]):
@@ -100,7 +102,7 @@ class ByTerm(_Index):
 
 
 class Due(_Index):
-    """Sparse index of hops that the sweeper must check, by when."""
+    """Sparse index of hops that the sweeper must check, and of ended transfers to archive and remove."""
 
     class Meta:
         index_name = "due"
@@ -197,6 +199,9 @@ class HeaderRow(Model):
     acknowledged = ActorAttribute(null=True)
     real_start: JsonOf[StartDecision] = JsonOf(StartDecision, null=True)
     watched_until = UTCDateTimeAttribute(null=True)
+    due = UnicodeAttribute(null=True)
+    due_at = UTCDateTimeAttribute(null=True)
+    archive_file = UnicodeAttribute(null=True)
 
 
 class HopRow(Model):
