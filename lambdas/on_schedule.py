@@ -41,5 +41,6 @@ TASKS: dict[str, Callable[[], object]] = {
     "updates": lambda: wiring.update_stages().advance_updates(adapters.clock()),
     "fleet metrics": lambda: wiring.fleet_metrics().measure(),
     "audit lag": lambda: wiring.audit_lag().measure(),
+    "archive": lambda: wiring.transfer_archive().work(),
 }
 """Tasks by name, in the order in which they run."""

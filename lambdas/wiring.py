@@ -33,8 +33,11 @@ if TYPE_CHECKING:
     from lambdas.policies.decision_point import DecisionPoint
     from lambdas.policies.service import PolicyService
     from lambdas.policies.simulator import PolicySimulator
+    from lambdas.templates.gatherer import Gatherer
     from lambdas.templates.object_events import ObjectEventHandler
     from lambdas.templates.service import TemplateService
+    from lambdas.templates.starter import TransferStarter
+    from lambdas.transfers.archive import TransferArchive
     from lambdas.transfers.dispatcher import Dispatcher, DispatchSettings
     from lambdas.transfers.fleet_metrics import FleetMetrics
     from lambdas.transfers.lease_sweeper import LeaseSweeper
@@ -141,6 +144,15 @@ def fleet_metrics() -> "FleetMetrics":
     from lambdas.transfers.fleet_metrics import FleetMetrics
 
     return FleetMetrics(adapters.transfer_store(), adapters.agent_store(), adapters.clock)
+
+
+@cache
+def transfer_archive() -> "TransferArchive":
+    """Return what archives ended transfers, run by the schedule."""
+    from lambdas.transfers.archive import TransferArchive
+
+    keep = timedelta(days=adapters.settings().transfer_days)
+    return TransferArchive(adapters.archive_store(), adapters.archive_bucket(), keep, adapters.clock)
 
 
 @cache
@@ -329,12 +341,34 @@ def template_service() -> "TemplateService":
 def object_events() -> "ObjectEventHandler":
     from lambdas.templates.object_events import ObjectEventHandler
 
-    return ObjectEventHandler(
+    return ObjectEventHandler(adapters.template_store(), transfer_starter(), gatherer())
+
+
+@cache
+def transfer_starter() -> "TransferStarter":
+    """Return what starts the transfers of templates."""
+    from lambdas.templates.starter import TransferStarter
+
+    return TransferStarter(
         adapters.template_store(),
         adapters.dedupe_store(),
         transfer_service(),
         authorizer(),
         audit_recorder(),
+        adapters.clock,
+    )
+
+
+@cache
+def gatherer() -> "Gatherer":
+    """Return what keeps the objects of templates that gather."""
+    from lambdas.templates.gatherer import Gatherer
+
+    return Gatherer(
+        adapters.gathered_store(),
+        transfer_starter(),
+        audit_recorder(),
+        adapters.gather_queue(),
         adapters.clock,
     )
 

@@ -2102,6 +2102,11 @@ export interface components {
             /** Bucket */
             bucket: string;
             /**
+             * Gather Seconds
+             * @default 0
+             */
+            gather_seconds: number;
+            /**
              * Prefix
              * @default
              */

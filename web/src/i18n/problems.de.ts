@@ -996,7 +996,7 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
   ],
   "transfer-unknown": [
     "Die Übertragung {transfer_id} gibt es nicht.",
-    "In der Liste der Übertragungen nachsehen.",
+    "In der Liste der Übertragungen nachsehen. Vor langem beendete sind nur noch im Archiv; wie man es liest, steht in der Anleitung für den Betrieb.",
   ],
   unavailable: [
     "{detail}",
