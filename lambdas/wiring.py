@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lambdas.agents.directory_browser import DirectoryBrowser
     from lambdas.agents.enrollment import EnrollmentService
     from lambdas.agents.enrollment_slots import EnrollmentSlots
+    from lambdas.agents.fleet import Fleet
     from lambdas.agents.free_room import FreeRoom
     from lambdas.agents.inquiry import Inquiry
     from lambdas.agents.key_rotation import KeyRotation
@@ -168,6 +169,14 @@ def agent_service() -> "AgentService":
     from lambdas.agents.service import AgentService
 
     return AgentService(adapters.agent_store(), adapters.reply_store(), adapters.clock)
+
+
+@cache
+def fleet() -> "Fleet":
+    """Return what lists and counts agents."""
+    from lambdas.agents.fleet import Fleet
+
+    return Fleet(adapters.agent_store(), adapters.installer_store(), adapters.clock)
 
 
 @cache
