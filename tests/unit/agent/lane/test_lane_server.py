@@ -584,6 +584,14 @@ class TestUnreadableFile:
         assert (status, json.loads(answer)["path"]) == (409, "/data/latin-\\xfc")
 
 
+def test_a_directory_that_cannot_be_examined_counts_as_the_destination_s(hosts):
+    """So a mirror deletes nothing there: the name is too long for this file system, not for every one."""
+    (hosts.data / "plain").mkdir()
+    with LaneTestClient(hosts) as client:
+        asked = {"mark": new_mark(HOP), "directories": ["plain", "missing", "x" * 300]}
+        assert client.request("has-mark", asked) == (200, b"\0\0\1")
+
+
 def test_holes_are_read_as_zeros(hosts):
     with (hosts.data / "sparse").open("wb") as file:
         file.truncate(2 * MIB)
