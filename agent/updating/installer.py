@@ -17,6 +17,7 @@ import httpx
 from agent.cloud import http
 from agent.errors import HostError
 from agent.updating.releases import Releases
+from agent.updating.units import AGENT_UNIT, UPDATER_UNITS
 from agent.updating.updater import Install
 from events.commands import UpdateAgent
 from events.releases import PublishedRelease
@@ -42,7 +43,7 @@ def installer(releases: Releases, prefix: str) -> Install:
             script = Path(scratch, "install.sh")
             script.write_bytes(_fetch(update))
             release = Path(_run(["bash", str(script), "release", *(["--prefix", prefix] if prefix else [])]))
-        expected = releases.folder / "releases" / release.name
+        expected = releases.path(release.name)
         if release != expected:
             raise HostError(
                 f"the script of {update.version} installed into {release}, not beside the other releases"
@@ -80,16 +81,21 @@ def _fetch(update: UpdateAgent) -> bytes:
 
 
 def _check_parts(release: Path, signed: PublishedRelease) -> None:
-    """Compare what the script says it installed from, and rclone itself, with the signed digests."""
-    parts = (release / "installed-from").read_text().split()
-    if parts != [signed.package, signed.lock]:
+    """Compare what it was installed from, as the script says, and units and rclone with what is signed."""
+    package, lock, *_ = [*(release / "installed-from").read_text().split(), "", ""]
+    if (package, lock) != (signed.package, signed.lock):
         raise HostError(f"{signed.version} was not installed from the package and lock file that are signed")
-    program = release / "bin/rclone"
-    if not program.exists():
-        return  # the host's own is used
-    with program.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() not in signed.rclone:
-            raise HostError(f"the rclone of {signed.version} is not one that the publisher has signed")
+    for name in (AGENT_UNIT, *UPDATER_UNITS):
+        if _digest(release / "units" / name) != signed.units.get(name):
+            raise HostError(f"the {name} of {signed.version} is not the one that the publisher has signed")
+    program = release / "bin/rclone"  # if there is none, the host's own is used
+    if program.exists() and _digest(program) not in signed.rclone:
+        raise HostError(f"the rclone of {signed.version} is not one that the publisher has signed")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_version(release: Path, version: str) -> None:

@@ -27,6 +27,7 @@ from agent.updating.state_files import (
     read_record,
     read_untrusted,
 )
+from agent.updating.units import Units
 from events.commands import Claims, PublicKey, Trust, UpdateAgent
 from events.releases import PublishedRelease
 
@@ -50,6 +51,7 @@ class UpdaterEnvironment:
     pin: Callable[[tuple[PublicKey, ...]], None]
     """Replaces the pinned keys."""
     publisher: PublisherKeys
+    units: Units
     wait: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
 
@@ -125,14 +127,30 @@ class Updater:
     def _try(self, record: UpdateRecord) -> UpdateRecord:
         new = str(record.new)
         if self._releases.proven != new:
-            self._releases.run_from_now_on(new)
-            self._environment.restart()
-            if reason := self._wait_for_health(record.order):
+            if reason := self._trial(new, record.order):
                 return self._save(record, "returning", reason=reason)
             self._releases.trust(new)
         self._releases.prune()
+        self._use_units(self._environment.units.use_updater_units, new)
         self._trust_successors(record.order)
         return self._save(record, "kept")
+
+    def _trial(self, new: str, update: UpdateAgent) -> str:
+        """Start the new release with its own unit; return why it is not kept, "" if it is."""
+        if reason := self._use_units(self._environment.units.use_agent_unit, new):
+            return reason
+        self._releases.run_from_now_on(new)
+        self._environment.restart()
+        return self._wait_for_health(update)
+
+    def _use_units(self, use: Callable[[Path], None], release: str) -> str:
+        """Return why the units of a release are not in use, "" if they are."""
+        try:
+            use(self._releases.path(release))
+        except HostError as error:
+            log.warning("units not replaced", extra={"release": release, "reason": error.message})
+            return error.message
+        return ""
 
     def _trust_successors(self, update: UpdateAgent) -> None:
         """Refuse older releases from now on; if that cannot be stored, the new version runs all the same."""
@@ -143,6 +161,7 @@ class Updater:
 
     def _return(self, record: UpdateRecord) -> UpdateRecord:
         self._releases.run_from_now_on(record.old)
+        self._use_units(self._environment.units.use_agent_unit, record.old)
         self._environment.restart()
         self._releases.delete_release(record.new)
         return self._save(record, "returned")

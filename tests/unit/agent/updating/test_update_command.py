@@ -15,11 +15,13 @@ from agent.updating.installer import installer, restarter
 from agent.updating.pinned_keys import trusted, verifier
 from agent.updating.releases import Releases
 from agent.updating.state_files import UpdateFiles
+from agent.updating.units import AGENT_UNIT, UPDATER_UNITS
 from events.releases import PublishedRelease
 from tests.support.fakes_agent import AGENT, THING, Signer
 from tests.support.fakes_updates import an_update
 
 SIGNER = Signer()
+UNITS = (AGENT_UNIT, *UPDATER_UNITS)
 
 
 @pytest.fixture
@@ -109,6 +111,7 @@ def signed(order):
         script=order.digest,
         package="cd" * 32,
         lock="ef" * 32,
+        units={name: hashlib.sha256(name.encode()).hexdigest() for name in UNITS},
         rclone=("12" * 32,),
     )
 
@@ -120,6 +123,9 @@ def a_release(host, parts, rclone=None):
     (release / "bin/crosshaul").write_text("#!/bin/sh\necho crosshaul 2.0.0\n")
     (release / "bin/crosshaul").chmod(0o755)
     (release / "installed-from").write_text(parts)
+    (release / "units").mkdir()
+    for name in UNITS:
+        (release / "units" / name).write_text(name)
     if rclone is not None:
         (release / "bin/rclone").write_bytes(rclone)
     return f"echo {release}".encode()
@@ -135,6 +141,10 @@ def test_what_was_installed_is_compared_with_what_the_publisher_has_signed(host,
     for other in ({"package": "99" * 32}, {"lock": "99" * 32}):
         with pytest.raises(HostError, match="not installed from the package and lock file that are signed"):
             install(order, signed(order).model_copy(update=other))
+    for name in UNITS:
+        units = {**signed(order).units, name: "99" * 32}
+        with pytest.raises(HostError, match=f"the {name} of 2.0.0 is not the one that the publisher"):
+            install(order, signed(order).model_copy(update={"units": units}))
 
 
 def test_a_script_that_was_changed_after_the_order_was_signed_is_not_run(host, script_url):
