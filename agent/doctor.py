@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 from cryptography import x509
@@ -19,11 +20,12 @@ from agent.cloud.broker_path import examine_path
 from agent.cloud.command_verifier import MAX_CLOCK_SKEW_S
 from agent.cloud.messages import BrokerEndpoint
 from agent.cloud.proxy import environment_proxy, proxy_for, use_configured
-from agent.config import Config, RemoteConfig, RootConfig, read_config, split_endpoint
+from agent.config import Config, MetricsConfig, RemoteConfig, RootConfig, read_config, split_endpoint
 from agent.errors import HostError
 from agent.identity.key_files import KeyFileError, read_key_file, require_authorities
 from agent.identity.keys import REPLACE_KEYS, Keyring
 from agent.identity.registration import Files, Registration, read_registration
+from agent.metrics.otlp import read_headers
 from agent.quarantine import Quarantine
 from agent.tcp import BBR
 from agent.updating.pinned_keys import PIN, trusted
@@ -67,6 +69,7 @@ def examine(config_path: Path) -> Iterator[Check]:
         yield _check(f"remote {remote.name}", _remote, remote, config.rclone_config)
     yield _check("lane port", _lane_port, config, files)
     yield congestion_control(files.folder)
+    yield _check("metrics", _metrics, config.metrics, files)
     try:
         registration = read_registration(files)
     except HostError as error:
@@ -198,6 +201,11 @@ def _lane_port(config: Config, files: Files) -> str:
     host, port = split_endpoint(config.lane.listen)
     if lock.holder(files.lock) is not None:
         return _listens("127.0.0.1" if host in {"", "0.0.0.0"} else host, port)  # noqa: S104 - compared
+    _require_free(host, port, "lane.listen")
+    return f"{config.lane.listen} is free; peers dial {', '.join(host_info.endpoints(config.lane))}"
+
+
+def _require_free(host: str, port: int, setting: str) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -205,9 +213,44 @@ def _lane_port(config: Config, files: Files) -> str:
             probe.bind((host, port))
         except OSError as error:
             raise HostError(
-                f"cannot listen on {config.lane.listen}: {error.strerror}", "choose another lane.listen"
+                f"cannot listen on {host}:{port}: {error.strerror}", f"choose another {setting}"
             ) from error
-    return f"{config.lane.listen} is free; peers dial {', '.join(host_info.endpoints(config.lane))}"
+
+
+def _metrics(metrics: MetricsConfig, files: Files) -> str:
+    """Check where metrics are offered, and whether the collector to which they are pushed can be reached."""
+    found = []
+    if metrics.listen:
+        found.append(_scraped(metrics.listen, files))
+    if metrics.otlp_headers:
+        read_headers(metrics.otlp_headers)
+    if metrics.otlp:
+        url = urlsplit(metrics.otlp)
+        host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
+        try:
+            socket.create_connection((host, port), NETWORK_TIMEOUT_S).close()
+        except OSError as error:
+            advice = "correct metrics.otlp in agent.toml, or start the collector"
+            raise HostError(f"the collector at {host}:{port} does not answer: {error}", advice) from error
+        found.append(f"pushed to {host}:{port}")
+    return ", ".join(found) or "neither offered nor pushed"
+
+
+def _scraped(listen: str, files: Files) -> str:
+    host, port = split_endpoint(listen)
+    if lock.holder(files.lock) is None:
+        _require_free(host, port, "metrics.listen")
+        return f"{listen} is free"
+    address = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared
+    url = f"http://[{address}]:{port}/metrics" if ":" in address else f"http://{address}:{port}/metrics"
+    advice = "see its log (journalctl -u crosshaul-agent); restart it after a change of [metrics]"
+    try:
+        answer = httpx.get(url, timeout=NETWORK_TIMEOUT_S, trust_env=False)
+    except httpx.HTTPError as error:
+        raise HostError(f"the agent runs, but {url} does not answer: {error}", advice) from error
+    if not (answer.is_success and answer.text.endswith("# EOF\n")):
+        raise HostError(f"another program answers at {url}", "choose another metrics.listen")
+    return f"offered at {url}"
 
 
 def congestion_control(state: Path, kernel: Path = TCP_SETTINGS) -> Check:

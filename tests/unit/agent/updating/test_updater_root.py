@@ -7,6 +7,7 @@ import jwt
 import pytest
 
 from agent.errors import HostError
+from agent.problems import UPDATE_OLDER, UPDATE_UNHEALTHY, UPDATE_UNITS_NOT_USED
 from agent.updating.units import AGENT_UNIT, UPDATER_UNITS
 from events.commands import Rotate
 from tests.support.fakes_agent import Signer, trust
@@ -36,7 +37,7 @@ def test_a_version_that_does_not_report_healthy_is_reverted_with_the_reason(host
     host.ask_for("2.0.0")
     host.update()
     assert (host.running, host.version, host.record.step) == ("1.0.0", "1.0.0", "returned")
-    assert host.record.reason == "2.0.0 did not report healthy within 10 s"
+    assert host.record.problem == UPDATE_UNHEALTHY.problem(version="2.0.0", seconds=10, troubles="")
     assert host.starts == ["1.0.0", "2.0.0", "1.0.0"]
     assert host.kept == ["1.0.0"]
 
@@ -46,7 +47,10 @@ def test_a_failed_installation_changes_nothing(host):
     host.ask_for("2.0.0")
     host.update()
     assert host.starts == ["1.0.0"]
-    assert (host.record.step, host.record.reason) == ("failed", "the package index is away")
+    assert (host.record.step, host.record.problem.parameters) == (
+        "failed",
+        {"detail": "the package index is away"},
+    )
 
 
 def test_two_versions_are_kept_on_the_disk(host):
@@ -100,7 +104,8 @@ class TestUnits:
         host.ask_for("2.0.0")
         host.update()
         assert (host.running, host.record.step) == ("1.0.0", "returned")
-        assert "2.0.0 cannot be used" in host.record.reason
+        assert host.record.problem.wording == UPDATE_UNITS_NOT_USED.wording
+        assert "2.0.0 cannot be used" in host.record.problem.message
         assert host.starts == ["1.0.0", "1.0.0"]
 
     def test_what_cannot_be_taken_back_does_not_keep_the_old_version_away(self, host):
@@ -116,7 +121,7 @@ class TestUnits:
         host.ask_for("2.0.0")
         host.update()
         assert (host.running, host.version, host.record.step) == ("1.0.0", "1.0.0", "returned")
-        assert host.record.reason == "2.0.0 did not report healthy within 10 s"
+        assert host.record.problem.code == UPDATE_UNHEALTHY.code
 
     def test_a_host_without_units_gets_none(self, host):
         """Like an image, which is set up without systemd."""
@@ -213,7 +218,7 @@ def test_an_order_without_the_publishers_signature_installs_nothing_and_says_why
     host.update()
     assert (host.starts, host.kept) == (["1.0.0"], ["1.0.0"])
     assert host.record.step == "failed"
-    assert "2.0.0 refused: " in host.record.reason
+    assert host.record.problem.code == "update-refused"
     host.ask_for("2.0.0", update_id="bbbbbbbbbbbb", iat=int(time.time()) + 1)
     host.update()
     assert host.running == "2.0.0"
@@ -224,7 +229,7 @@ def test_without_the_publishers_key_no_release_is_installed(host):
     host.ask_for("2.0.0")
     host.update()
     assert (host.starts, host.record.step) == (["1.0.0"], "failed")
-    assert "releases are refused" in host.record.reason
+    assert host.record.problem.wording == "update-unpinned"
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\x00", b"[]", b'{"keys": []}', b'{"keys": ["short"]}'])
@@ -233,7 +238,8 @@ def test_with_damaged_keys_no_release_is_installed_and_the_reason_says_which_fil
     host.ask_for("2.0.0")
     host.update()
     assert (host.starts, host.record.step) == (["1.0.0"], "failed")
-    assert f"{host.publisher.path} cannot be used" in host.record.reason
+    assert host.record.problem.wording == "update-unpinned"
+    assert str(host.publisher.path) in host.record.problem.message
 
 
 def test_an_order_cannot_return_a_host_to_a_release_signed_before_the_one_it_keeps(host):
@@ -245,7 +251,7 @@ def test_an_order_cannot_return_a_host_to_a_release_signed_before_the_one_it_kee
         host.show(host.signer.envelope(order, iat=now + number))
         host.update()
     assert host.running == "2.0.0"
-    assert host.record.reason == "1.5.0 refused: it was signed before the release that this host has"
+    assert host.record.problem == UPDATE_OLDER.problem(version="1.5.0")
     again = an_update("1.5.0", "f" * 12, release=PUBLISHER.sign("1.5.0", iat=3_000))
     host.show(host.signer.envelope(again, iat=now + 2))
     host.update()
