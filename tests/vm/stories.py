@@ -6,6 +6,7 @@ The stories are told in this order, each on what the one before has left.
 import base64
 import json
 import re
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Collection
@@ -217,7 +218,7 @@ class Stories:
             # More orders in a row than systemd starts a unit by default.
             f"for i in $(seq 30); do echo $i > {REQUEST}; sleep 0.2; done",
         ):
-            self.machine.run(f"runuser -u crosshaul -- sh -c {json.dumps(line)}")
+            self.machine.run(f"runuser -u crosshaul -- sh -c {shlex.quote(line)}")
             until(f"the updater to take away {line}", self._is_taken, STORY_TIMEOUT_S, interval_s=1)
         assert self.machine.run("ls /opt/crosshaul/releases; cat /opt/crosshaul/update.json") == was
         assert "update refused" in self.host.log_of("crosshaul-update")
