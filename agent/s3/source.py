@@ -255,6 +255,8 @@ class S3Source:
 class S3Reader:
     """Reads objects, for one thread at a time. The connections are those of the source."""
 
+    has_checkpoints = True
+
     def __init__(self, source: S3Source, client: S3Client, limiter: RateLimiter) -> None:
         self._source = source
         self._client = client
