@@ -100,14 +100,14 @@ def run(config_path: Path, space_poll_interval_s: float = SPACE_POLL_INTERVAL_S)
     _leave_no_core()
     interpreter.tune()
     config = read_config(config_path)
-    logs.set_up(config.log_level)
+    memory = logs.set_up(config.log_level)
     use_configured(config.network)
     files = Files(config.state)
     registration = read_registration(files)
     threading.excepthook = _log_thread
     with ExitStack() as opened:
         journal = _open_state(files, registration, opened, space_poll_interval_s)
-        asyncio.run(_serve(config_path, config, files, registration, journal))
+        asyncio.run(_serve(config_path, config, files, registration, journal, memory))
         if journal.retired:
             log.warning("removed by the control plane; it will not connect again")
 
@@ -194,7 +194,12 @@ def _journal(files: Files, registration: Registration) -> Iterator[Journal]:
 
 
 async def _serve(
-    config_path: Path, config: Config, files: Files, registration: Registration, journal: Journal
+    config_path: Path,
+    config: Config,
+    files: Files,
+    registration: Registration,
+    journal: Journal,
+    memory: logs.LogMemory,
 ) -> None:
     from agent.cloud.mqtt_link import MqttLink  # awscrt takes 10 MB: imported only when needed
 
@@ -222,6 +227,7 @@ async def _serve(
                     lane=lane,
                     movers=_movers(keyring, host, credentials, lane),
                     browse=browser,
+                    read_log=memory.excerpt,
                     status=status,
                     rotation=Rotation(
                         keyring,

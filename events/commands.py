@@ -193,6 +193,22 @@ class Browse(Message):
     find: Find = ""
 
 
+MAX_LOG_LINES = 1000
+"""Maximum number of log lines that one answer has."""
+LogLines = Annotated[int, Field(ge=1, le=MAX_LOG_LINES)]
+
+
+class ReadLog(Message):
+    """Send the latest lines of the agent's own log; the reply is a `LogExcerpt` report."""
+
+    kind: Literal["read-log"] = "read-log"
+    request_id: str
+    lines: LogLines = 200
+    """Maximum number of lines."""
+    since: Instant | None = None
+    """Only lines from this time on."""
+
+
 class Rotate(Message):
     """Create new keys, get the new certificate signed and switch to them, without interrupting hops."""
 
@@ -256,6 +272,7 @@ Command = Annotated[
     | Cancel
     | Watch
     | Browse
+    | ReadLog
     | Rotate
     | UpdateAgent
     | Trust

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from lambdas.agents.directory_browser import DirectoryBrowser
     from lambdas.agents.enrollment import EnrollmentService
     from lambdas.agents.enrollment_slots import EnrollmentSlots
+    from lambdas.agents.fleet import Fleet
     from lambdas.agents.free_room import FreeRoom
+    from lambdas.agents.inquiry import Inquiry
     from lambdas.agents.key_rotation import KeyRotation
+    from lambdas.agents.log_reader import LogReader
     from lambdas.agents.removal import AgentRemoval
     from lambdas.agents.rollouts import RolloutService
     from lambdas.agents.service import AgentService
@@ -31,8 +34,11 @@ if TYPE_CHECKING:
     from lambdas.policies.decision_point import DecisionPoint
     from lambdas.policies.service import PolicyService
     from lambdas.policies.simulator import PolicySimulator
+    from lambdas.templates.gatherer import Gatherer
     from lambdas.templates.object_events import ObjectEventHandler
     from lambdas.templates.service import TemplateService
+    from lambdas.templates.starter import TransferStarter
+    from lambdas.transfers.archive import TransferArchive
     from lambdas.transfers.dispatcher import Dispatcher, DispatchSettings
     from lambdas.transfers.fleet_metrics import FleetMetrics
     from lambdas.transfers.lease_sweeper import LeaseSweeper
@@ -142,6 +148,15 @@ def fleet_metrics() -> "FleetMetrics":
 
 
 @cache
+def transfer_archive() -> "TransferArchive":
+    """Return what archives ended transfers, run by the schedule."""
+    from lambdas.transfers.archive import TransferArchive
+
+    keep = timedelta(days=adapters.settings().transfer_days)
+    return TransferArchive(adapters.archive_store(), adapters.archive_bucket(), keep, adapters.clock)
+
+
+@cache
 def free_room() -> "FreeRoom":
     from lambdas.agents.free_room import FreeRoom
 
@@ -154,6 +169,14 @@ def agent_service() -> "AgentService":
     from lambdas.agents.service import AgentService
 
     return AgentService(adapters.agent_store(), adapters.reply_store(), adapters.clock)
+
+
+@cache
+def fleet() -> "Fleet":
+    """Return what lists and counts agents."""
+    from lambdas.agents.fleet import Fleet
+
+    return Fleet(adapters.agent_store(), adapters.installer_store(), adapters.clock)
 
 
 @cache
@@ -267,7 +290,20 @@ def update_stages() -> "UpdateStages":
 def directory_browser() -> "DirectoryBrowser":
     from lambdas.agents.directory_browser import DirectoryBrowser
 
-    return DirectoryBrowser(adapters.agent_store(), adapters.command_publisher(), adapters.reply_store())
+    return DirectoryBrowser(adapters.agent_store(), _inquiry())
+
+
+@cache
+def log_reader() -> "LogReader":
+    from lambdas.agents.log_reader import LogReader
+
+    return LogReader(adapters.agent_store(), _inquiry())
+
+
+def _inquiry() -> "Inquiry":
+    from lambdas.agents.inquiry import Inquiry
+
+    return Inquiry(adapters.command_publisher(), adapters.reply_store())
 
 
 @cache
@@ -314,12 +350,34 @@ def template_service() -> "TemplateService":
 def object_events() -> "ObjectEventHandler":
     from lambdas.templates.object_events import ObjectEventHandler
 
-    return ObjectEventHandler(
+    return ObjectEventHandler(adapters.template_store(), transfer_starter(), gatherer())
+
+
+@cache
+def transfer_starter() -> "TransferStarter":
+    """Return what starts the transfers of templates."""
+    from lambdas.templates.starter import TransferStarter
+
+    return TransferStarter(
         adapters.template_store(),
         adapters.dedupe_store(),
         transfer_service(),
         authorizer(),
         audit_recorder(),
+        adapters.clock,
+    )
+
+
+@cache
+def gatherer() -> "Gatherer":
+    """Return what keeps the objects of templates that gather."""
+    from lambdas.templates.gatherer import Gatherer
+
+    return Gatherer(
+        adapters.gathered_store(),
+        transfer_starter(),
+        audit_recorder(),
+        adapters.gather_queue(),
         adapters.clock,
     )
 

@@ -483,15 +483,16 @@ class TestEnable:
         assert notifications(s3) == before
 
     def test_what_is_added_while_it_reads_is_kept(self, s3, meddle, capsys):
-        reads = 0
+        reads, is_added = 0, False
 
         def another_queue(operation: str, arguments: dict[str, Any]) -> None:
-            nonlocal reads
-            reads += operation == "GetBucketNotificationConfiguration"
-            if (
-                reads == 3 and operation == "GetBucketNotificationConfiguration"
-            ):  # after check's, and the first
+            """Add a queue between the read whose result is written back and whatever comes next."""
+            nonlocal reads, is_added
+            is_read = operation == "GetBucketNotificationConfiguration"
+            if reads == 2 and not is_added and (is_read or operation.startswith("Put")):
+                is_added = True
                 notify(s3, {**EXISTING, "QueueConfigurations": [ACCOUNTING, LATE]})
+            reads += is_read  # the first is check's
 
         meddle(another_queue)
         assert run("enable", NAME) == BucketExit.READY
