@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import xxhash
 
 from agent.files import disk
-from agent.files.digests import MIB, digest_of, file_digest, range_digest, update_with_zeros
+from agent.files.digests import MIB, RANGE_BYTES, digest_of, file_digest, range_digest, update_with_zeros
 from agent.files.listing import FileEntry
 from agent.problems import ARRIVED_DAMAGED
 from agent.pull.job_queue import BigFile, RangeJob
@@ -88,7 +88,7 @@ class RangeFetcher:
         def fetch_next() -> None:
             nonlocal position
             gap = min(end, job.file.next_recorded(position)) - position
-            request = RangeJob(job.file, position, min(self._context.request_size.size, gap))
+            request = RangeJob(job.file, position, min(self._most_bytes(), gap))
             piece = Piece(self._fetch_piece(request), request.length)
             self._context.ledger.add_piece(path, position, piece)
             self._count_arrived(job.file, position, piece)
@@ -104,6 +104,12 @@ class RangeFetcher:
                 self._connection.with_retry(fetch_next)
             if position >= end:
                 return
+
+    def _most_bytes(self) -> int:
+        """Return how much one request may ask for: a whole range where little of it would be lost."""
+        sizes = self._context.request_size
+        keeps_most = self._connection.reader().has_checkpoints and not sizes.has_broken
+        return RANGE_BYTES if keeps_most else sizes.size
 
     @staticmethod
     def _verified_piece(file: BigFile, position: int, end: int) -> Piece | None:

@@ -5,12 +5,15 @@ import random
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.config import RootConfig
 from agent.errors import HopError
@@ -22,7 +25,8 @@ from agent.pull.ledger import ledger_path
 from agent.pull.mover import HostResources
 from agent.pull.progress import ProgressCounter
 from agent.s3 import client as client_module
-from agent.s3.checksums import CRC32, CRC64NVME
+from agent.s3.checksums import CRC32, CRC32C, CRC64NVME
+from agent.s3.range_checksums import RangeChecksums
 from events.commands import Move, S3Route
 from events.locations import AgentLocation, S3Location
 from events.options import Options
@@ -181,7 +185,7 @@ async def test_a_pull_that_is_killed_at_its_half_asks_for_at_most_55_percent_aga
 
     assert process.returncode == 0
     assert (tmp_path / "archive/big").read_bytes() == data
-    ranges = [one.headers.get("range", f"bytes=0-{size - 1}") for one in host.server.requests if one.key]
+    ranges = [one.headers["range"] for one in host.server.requests if one.key and one.method == "GET"]
     ends = [one.removeprefix("bytes=").split("-") for one in ranges]
     asked = sum(int(last) - int(first) + 1 for first, last in ends)
     assert size * 0.4 < asked <= size * 0.55
@@ -345,6 +349,57 @@ async def test_an_object_that_arrives_damaged_is_asked_for_again(host, size, alg
         await host.pull("in/")
     assert [one.code for one in caught.value.failures] == ["arrived-damaged"]
     assert host.arrived() == {"a": data}
+
+
+@pytest.mark.parametrize("algorithm", [CRC64NVME, CRC32, CRC32C], ids=lambda one: one.name)
+async def test_a_big_object_that_arrives_damaged_in_one_range_is_asked_for_again(host, algorithm):
+    """Its ranges come over several connections; S3 keeps a checksum of the whole only."""
+    data = random.Random(2).randbytes(MIB) * (3 * RANGE_BYTES // MIB) + b"end"
+    headers = {algorithm.header: algorithm.text(algorithm.update(data, 0)), "etag": '"one"'}
+    intact = StoredObject(data, headers, LONG_AGO)
+    damaged = StoredObject(data[:RANGE_BYTES] + b"?" + data[RANGE_BYTES + 1 :], headers, LONG_AGO)
+    host.server.objects["in/a"] = damaged
+    heads = count()
+
+    def answer(request: Request) -> None:
+        if request.method == "HEAD" and next(heads):  # it is asked for again
+            host.server.objects["in/a"] = intact
+
+    host.server.answer = answer
+    await host.pull("in/")
+    assert (host.data / "a").read_bytes() == data
+    host.server.answer = lambda _: None
+    (host.data / "a").unlink()
+    host.server.objects["in/a"] = damaged
+    with pytest.raises(HopError) as caught:
+        await host.pull("in/")
+    assert [one.code for one in caught.value.failures] == ["arrived-damaged"]
+    assert host.arrived() == {}
+
+
+@given(st.binary(min_size=1, max_size=300), st.data())
+def test_the_checksum_of_a_whole_is_combined_from_ranges_in_any_order(data, drawn):
+    algorithm = drawn.draw(st.sampled_from([CRC64NVME, CRC32, CRC32C]))
+    cuts = sorted(drawn.draw(st.sets(st.integers(0, len(data)))) | {0, len(data)})
+    ranges = drawn.draw(st.permutations(list(pairwise(cuts))))
+    damaged = drawn.draw(st.none() | st.integers(0, len(data) - 1))
+    arrived = bytearray(data)
+    if damaged is not None:
+        arrived[damaged] ^= 1
+    checksums = RangeChecksums({algorithm.header: algorithm.text(algorithm.update(data, 0))}, len(data))
+    results = [
+        checksums.add(start, end - start, algorithm.update(bytes(arrived[start:end]), 0))
+        for start, end in ranges
+    ]
+    assert results == [None] * (len(ranges) - 1) + [damaged is None]
+
+
+async def test_an_object_is_one_request_for_each_32_mib(host):
+    for name, size in (("a", RANGE_BYTES), ("b", 2 * RANGE_BYTES)):
+        host.server.objects[f"in/{name}"] = StoredObject(bytes(size), {"etag": '"one"'}, LONG_AGO)
+    await host.pull("in/")
+    assert Counter(host.requests("GET")) == {"": 1, "in/a": 1, "in/b": 2}
+    assert host.requests("HEAD") == ["in/b"], "for the checksum of the whole"
 
 
 async def test_the_checksum_of_parts_is_not_taken_for_that_of_the_object(host):
