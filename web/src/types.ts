@@ -5,6 +5,7 @@ type Schemas = components["schemas"];
 
 export type Actor = Schemas["Actor"];
 export type Agent = Schemas["AgentView"];
+export type AgentLog = Schemas["AgentLogView"];
 export type AgentStatus = Schemas["AgentStatus"];
 export type BucketListing = Schemas["BucketListingView"];
 export type Buckets = Schemas["BucketsView"];
