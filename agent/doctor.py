@@ -3,9 +3,8 @@
 import os
 import socket
 import sqlite3
-import ssl
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -17,8 +16,10 @@ from cryptography import x509
 
 from agent import host_info, lock, state_disk
 from agent.cloud import http
+from agent.cloud.broker_path import examine_path
 from agent.cloud.command_verifier import MAX_CLOCK_SKEW_S
-from agent.cloud.proxy import ProxyError, environment_proxy, open_tunnel, proxy_for, use_configured
+from agent.cloud.messages import BrokerEndpoint
+from agent.cloud.proxy import environment_proxy, proxy_for, use_configured
 from agent.config import Config, MetricsConfig, RemoteConfig, RootConfig, read_config, split_endpoint
 from agent.errors import HostError
 from agent.identity.key_files import KeyFileError, read_key_file, require_authorities
@@ -31,9 +32,6 @@ from agent.updating.pinned_keys import PIN, trusted
 from agent.updating.publisher_keys import PublisherKeys
 from agent.updating.releases import Releases
 
-AWS_MQTT_PORT, HTTPS_PORT = 8883, 443
-MQTT_ALPN = "x-amzn-mqtt-ca"
-"""What AWS IoT Core is asked for at port 443, which serves HTTPS, too."""
 NETWORK_TIMEOUT_S = 10
 """Seconds for one answer from the network."""
 OLDEST_RCLONE = (1, 69)
@@ -344,47 +342,14 @@ def _proxy(config: Config) -> str:
 
 def _broker(registration: Registration, files: Files, own_port: int | None) -> str:
     """Connect to the broker as the agent does, with its certificate and through its proxy."""
-    host, port = registration.mqtt_host, own_port or registration.mqtt_port
-    try:
-        return _handshake(host, port, files)
-    except socket.gaierror as error:
-        raise HostError(f"{host} has no address", "check this host's DNS") from error
-    except ssl.SSLError as error:
-        advice = f"check that no proxy on the network path intercepts TLS, or {_RENEW}"
-        reason = getattr(error, "verify_message", "") or error.reason or error
-        raise HostError(f"TLS with {host}:{port} fails: {reason}", advice) from error
-    except ProxyError as error:
-        raise HostError(str(error), _or_443(error.advice, host, port, files)) from error
-    except OSError as error:
-        advice = _or_443(f"allow outgoing TCP port {port} in the firewall", host, port, files)
-        raise HostError(f"{host}:{port} does not answer: {error}", advice) from error
-
-
-def _or_443(advice: str, host: str, port: int, files: Files) -> str:
-    """Add to the advice that the broker answers at port 443, if it does."""
-    if port == AWS_MQTT_PORT:
-        with suppress(OSError):
-            _handshake(host, HTTPS_PORT, files)
-            return (
-                f"set mqtt_port = {HTTPS_PORT} under [network] in agent.toml: that port answers; or {advice}"
-            )
-    return advice
-
-
-def _handshake(host: str, port: int, files: Files) -> str:
-    """Return the address and TLS version that a connection has. Raises OSError."""
-    context = ssl.create_default_context(cafile=files.ca if files.ca.exists() else None)
-    context.load_cert_chain(files.device_certificate, files.device_key)
-    if port == HTTPS_PORT:
-        context.set_alpn_protocols([MQTT_ALPN])
-    proxy = proxy_for(host)
-    address = "127.0.0.1" if host.endswith(".localhost") else host
-    with (
-        closing(
-            open_tunnel(proxy, host, port, NETWORK_TIMEOUT_S)
-            if proxy
-            else socket.create_connection((address, port), NETWORK_TIMEOUT_S)
-        ) as plain,
-        context.wrap_socket(plain, server_hostname=host) as secure,
-    ):
-        return f"{host}:{port}{f' through {proxy}' if proxy else ''}, {secure.version()}"
+    return examine_path(
+        BrokerEndpoint(
+            host=registration.mqtt_host,
+            port=own_port or registration.mqtt_port,
+            client_id=registration.thing,
+            certificate=files.device_certificate,
+            key=files.device_key,
+            ca=files.ca if files.ca.exists() else None,
+            proxy=proxy_for(registration.mqtt_host),
+        )
+    )

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from agent.cloud.api import HopCredentials
     from agent.cloud.manifest_upload import ManifestApi
     from agent.rclone.browse import RemoteBrowser
+    from events.views import CredentialsView
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -213,7 +214,7 @@ async def _serve(
     keyring = Keyring(files.folder)
     endpoint = partial(_endpoint, files, registration, config.network.mqtt_port)
     api_address = ApiAddress(registration, files)
-    credentials = _lazily(partial(_credentials, keyring, registration, api_address))
+    credentials = _LazyCredentials(partial(_credentials, keyring, registration, api_address))
     upload_manifest = _lazily(partial(_manifest_api, keyring, registration, api_address))
     with _lane(config, files, keyring, host, credentials) as lane:
         async with MqttLink(endpoint(keyring.current), *_subscriptions(registration)) as link:
@@ -368,6 +369,19 @@ def _lazily(make: Callable[[], Callable[P, Result]]) -> Callable[P, Result]:
         return cached()(*args, **kwargs)
 
     return call
+
+
+class _LazyCredentials:
+    """Issues credentials by what is made at the first call, as `_lazily` does."""
+
+    def __init__(self, make: "Callable[[], HopCredentials]") -> None:
+        self._issuer = cache(make)
+
+    def __call__(self, hop_id: str, /, refused: "CredentialsView | None" = None) -> "CredentialsView":
+        return self._issuer()(hop_id, refused=refused)
+
+    def forget(self, hop_id: str, /) -> None:
+        self._issuer().forget(hop_id)
 
 
 def _credentials(keyring: Keyring, registration: Registration, api: ApiAddress) -> "HopCredentials":

@@ -420,5 +420,5 @@ def _accept(commands: Commands, payload: bytes) -> Command | None:
 
 
 def _log_disconnect(event: Disconnected) -> None:
-    advice = "another agent uses this registration: stop one of them" if event.taken_over else ""
+    advice = "another agent uses this registration: stop one of them" if event.taken_over else event.advice
     log.warning("not connected", extra={"reason": event.reason, **({"advice": advice} if advice else {})})

@@ -159,7 +159,10 @@ class Pause(HopCommand):
 
 
 class Cancel(HopCommand):
-    """Stop a hop and delete partial files; complete files stay."""
+    """Stop a hop and delete partial files; complete files stay.
+
+    A push to S3 that has failed gets it, too: it kept unfinished uploads for an attempt that does not come.
+    """
 
     kind: Literal["cancel"] = "cancel"
 

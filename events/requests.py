@@ -210,12 +210,18 @@ class DeclineRequest(Request):
     """Shown to the person who requested it."""
 
 
+MAX_GATHER_S = 300
+"""Longest time for which a template gathers objects, in seconds."""
+
+
 class ObjectTrigger(Request):
     """Objects that are created in this bucket, with this prefix and suffix."""
 
     bucket: BucketName
     prefix: ObjectPrefix = ""
     suffix: Annotated[str, StringConstraints(max_length=128)] = ""
+    gather_seconds: Annotated[int, Field(ge=0, le=MAX_GATHER_S)] = 0
+    """How long the first object waits for others that then travel in one transfer; 0: not at all."""
 
 
 class TemplateRequest(Request):

@@ -19,6 +19,13 @@ from infra.suppressions import suppress_finding, suppress_wildcards
 from lambdas.settings import Settings
 
 
+def _for_plan(settings: Settings, plan: Plan) -> Settings:
+    """Leave out what other functions use: lists may be long, and a function's environment has 4 KB."""
+    here = settings if plan.browses else replace(settings, buckets="", distant_buckets="")
+    here = here if plan.archives else replace(here, archive_bucket="")
+    return here if plan.gathers_objects else replace(here, upload_queue_url="")
+
+
 class Functions(Construct):
     """All Lambda functions; `by_name` maps the names in `PLANS` to them."""
 
@@ -35,9 +42,7 @@ class Functions(Construct):
         """Give every function its settings and the access that its plan asks for."""
         for name, function in self.by_name.items():
             plan = PLANS[name]
-            # The lists may be long, and a function's environment has 4 KB.
-            here = settings if plan.browses else replace(settings, buckets="", distant_buckets="")
-            for variable, value in here.as_env().items():
+            for variable, value in _for_plan(settings, plan).as_env().items():
                 function.add_environment(variable, value)
             access.grant(plan, function)
 

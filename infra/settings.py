@@ -34,6 +34,8 @@ MAX_CONCURRENCY = 1_000_000
 """Largest quota that is believed; a larger one is a slip of the pen."""
 MIN_WAF_REQUESTS, MAX_WAF_REQUESTS = 100, 2_000_000_000
 """Limits of a WAF rate. AWS takes 10 and more, but one console sends more than that in five minutes."""
+MIN_TRANSFER_DAYS = 90
+"""Least days that transfers are kept: the console and the command line list those of 90 days."""
 MAX_EMAIL_CHARS = 254
 """Longest e-mail address, in characters (RFC 5321)."""
 MAX_DOMAIN_CHARS = 64
@@ -239,6 +241,8 @@ class StageSettings(_Table):
     """Existing buckets that transfers may read and write, and whose events start templates."""
     manifest_days: Days = 365
     """Days that transfer manifests are kept."""
+    transfer_days: Annotated[StrictInt, Field(ge=MIN_TRANSFER_DAYS, le=3650)] = 400
+    """Days that a transfer is kept after its end; the archive keeps it for ever."""
     zone: Annotated[str, AfterValidator(_zone)] = "UTC"
     """Time zone of hours and weekdays in policies."""
     rotate_after_days: Days = 90
@@ -406,6 +410,7 @@ def _parsed(key: str, value: Any, in_file: StageSettings) -> Any:
 _SWITCHES = {"accessLog", "tracing"}
 _NUMBERS = {
     "manifestDays",
+    "transferDays",
     "mqttPort",
     "rotateAfterDays",
     "commandKey",

@@ -21,6 +21,7 @@ from events.views import (
     AgentView,
     CredentialsView,
     EnrollmentView,
+    FleetView,
     ListingView,
     ManifestPlaceView,
     RegisteredView,
@@ -29,9 +30,10 @@ from events.views import (
 from lambdas import adapters, wiring
 from lambdas.agents.directory_browser import location_of
 from lambdas.api.calls import Call
-from lambdas.api.queries import AgentQuery
+from lambdas.api.queries import AgentQuery, FleetQuery
 from lambdas.api.routing import RouteGroup
 from lambdas.audit.recorder import AuditEvent, Record
+from lambdas.domain.agent_filter import AgentFilter
 from lambdas.domain.authorization import (
     BROWSE,
     DRAIN_AGENT,
@@ -84,6 +86,26 @@ def register(call: Call, body: RegisterRequest) -> RegisteredView:
 def list_agents(query: AgentQuery) -> AgentsView:
     """List agents, sorted by name."""
     return wiring.agent_service().list_agents(query.limit, query.after, query.search)
+
+
+@agents.get("/fleet", action=READ)
+def show_fleet(query: FleetQuery) -> FleetView:
+    """List agents in short, sorted by name, and count all agents by status.
+
+    It costs the same among any number of agents. The status is as of the broker's last event.
+    """
+    if query.names:
+        return wiring.fleet().show_named(query.names.split(","))
+    key, _, value = (query.tag or "").partition("=")
+    wanted = AgentFilter(
+        limit=query.limit,
+        beginning=query.search,
+        status=query.status,
+        attention=query.attention,
+        tag=(key, value) if query.tag else None,
+        version=query.version,
+    )
+    return wiring.fleet().show(wanted, query.after, outdated=query.outdated)
 
 
 @agents.get("/agents/{agent_id}", action=READ)

@@ -153,7 +153,7 @@ _AUDITED_FIELDS: dict[type, tuple[str, ...]] = {
         "drain",
     ),
     Policy: ("text", "version", "by"),
-    Update: ("version", "digest", "state", "reason", "stage", "counts", "ended_by"),
+    Update: ("version", "digest", "state", "problem", "stage", "counts", "ended_by"),
     Rollout: ("name", "count", "used", "tags", "expires_at", "ended_at", "ended_by"),
 }
 """Fields of each type that are audited: none that is secret, and none that grows."""

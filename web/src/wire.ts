@@ -343,6 +343,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/fleet": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List agents in short, sorted by name, and count all agents by status
+         * @description It costs the same among any number of agents. The status is as of the broker's last event.
+         */
+        get: operations["show_fleet"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -928,6 +948,20 @@ export interface components {
             } | null;
         };
         /**
+         * AgentCounts
+         * @description How many agents there are, by status.
+         */
+        AgentCounts: {
+            /** Attention */
+            attention: number;
+            /** Late */
+            late: number;
+            /** Offline */
+            offline: number;
+            /** Online */
+            online: number;
+        };
+        /**
          * AgentLocation
          * @description A path on one agent, inside one of its roots.
          */
@@ -962,6 +996,44 @@ export interface components {
          * @enum {string}
          */
         AgentStatus: "online" | "late" | "offline";
+        /**
+         * AgentSummary
+         * @description An agent in lists: what is small, and changes only when something about the agent does.
+         */
+        AgentSummary: {
+            /** Agent Id */
+            agent_id: string;
+            /** Certified At */
+            certified_at: string | null;
+            /** Connected At */
+            connected_at: string | null;
+            drain: components["schemas"]["Drain"] | null;
+            /** Free Percent */
+            free_percent: number | null;
+            /** Hostname */
+            hostname: string;
+            /** Ip Address */
+            ip_address: string | null;
+            /** Last Heartbeat */
+            last_heartbeat: string | null;
+            /** Registered At */
+            registered_at: string;
+            /** Remotes */
+            remotes: components["schemas"]["RemoteState"][];
+            /** Roots */
+            roots: number;
+            /** Running */
+            running: number;
+            status: components["schemas"]["AgentStatus"];
+            /** Tags */
+            tags: {
+                [key: string]: string;
+            };
+            /** Version */
+            version: string;
+            /** Warnings */
+            warnings: components["schemas"]["AgentWarning"][];
+        };
         /**
          * AgentsView
          * @description A page of agents.
@@ -1048,6 +1120,27 @@ export interface components {
             };
             /** Version */
             version: string;
+        };
+        /**
+         * AgentWarning
+         * @description Why a person should look at an agent that is online.
+         */
+        AgentWarning: {
+            /**
+             * Amount
+             * @default null
+             */
+            amount: number | null;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "clock" | "rejects_commands" | "root_missing" | "root_nearly_full";
+            /**
+             * Path
+             * @default null
+             */
+            path: string | null;
         };
         /**
          * Amount
@@ -1793,6 +1886,19 @@ export interface components {
             token: string;
         };
         /**
+         * FleetView
+         * @description A page of agents in short, and how many there are in all, whatever the page is filtered by.
+         */
+        FleetView: {
+            /** Agents */
+            agents: components["schemas"]["AgentSummary"][];
+            counts: components["schemas"]["AgentCounts"];
+            /** Newest Version */
+            newest_version: string | null;
+            /** Next */
+            next: string | null;
+        };
+        /**
          * Health
          * @description Status and version of the control plane.
          */
@@ -2067,11 +2173,8 @@ export interface components {
             agent_id: string;
             /** Before */
             before: string;
-            /**
-             * Reason
-             * @default
-             */
-            reason: string;
+            /** @default null */
+            problem: components["schemas"]["Problem"] | null;
             /** Stage */
             stage: number;
             /**
@@ -2104,6 +2207,11 @@ export interface components {
         ObjectTrigger: {
             /** Bucket */
             bucket: string;
+            /**
+             * Gather Seconds
+             * @default 0
+             */
+            gather_seconds: number;
             /**
              * Prefix
              * @default
@@ -3332,11 +3440,8 @@ export interface components {
             healthy_within: number;
             /** Members */
             members: components["schemas"]["MemberView"][];
-            /**
-             * Reason
-             * @default
-             */
-            reason: string;
+            /** @default null */
+            problem: components["schemas"]["Problem"] | null;
             /** Stage */
             stage: number;
             /** Stages */
@@ -3364,11 +3469,8 @@ export interface components {
          * @description The signed order of an update, if the agent is due.
          */
         UpdateOrderView: {
-            /**
-             * Reason
-             * @default
-             */
-            reason: string;
+            /** @default null */
+            problem: components["schemas"]["Problem"] | null;
             /** Reported Version */
             reported_version: string;
             /**
@@ -3462,11 +3564,8 @@ export interface components {
             ended_by: components["schemas"]["Actor"] | null;
             /** Healthy Within */
             healthy_within: number;
-            /**
-             * Reason
-             * @default
-             */
-            reason: string;
+            /** @default null */
+            problem: components["schemas"]["Problem"] | null;
             /** Stage */
             stage: number;
             /** Stages */
@@ -4303,6 +4402,40 @@ export interface operations {
             422: components["responses"]["Problem422"];
             500: components["responses"]["Problem500"];
             504: components["responses"]["Problem504"];
+        };
+    };
+    show_fleet: {
+        parameters: {
+            query?: {
+                after?: string | null;
+                attention?: boolean;
+                limit?: number;
+                names?: string | null;
+                outdated?: boolean;
+                search?: string;
+                status?: ("online" | "late" | "offline") | null;
+                tag?: string | null;
+                version?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FleetView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
         };
     };
     health: {

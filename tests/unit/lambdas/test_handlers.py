@@ -59,6 +59,7 @@ def spies(monkeypatch) -> dict[str, Spy]:
         "free_room",
         "fleet_metrics",
         "audit_lag",
+        "transfer_archive",
     )
     made = {name: Spy() for name in names}
     for name, spy in made.items():
@@ -264,6 +265,7 @@ MINUTE = {
     "update_stages": "advance_updates",
     "fleet_metrics": "measure",
     "audit_lag": "measure",
+    "transfer_archive": "work",
 }
 
 

@@ -11,6 +11,7 @@ ROUTES = """
 POST /agents/enrollments
 POST /agents/register
 GET /agents
+GET /fleet
 GET /agents/{agent_id}
 PATCH /agents/{agent_id}
 DELETE /agents/{agent_id}

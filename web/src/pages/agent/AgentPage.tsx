@@ -111,8 +111,9 @@ function Actions({ agent }: { agent: Agent }) {
           place={agentPlace(agent)}
           start=""
           end="source"
+          include={[]}
           onClose={() => setBrowsing(false)}
-          onChoose={(path) => go(hrefWith("transfers/new", { from: agent.agent_id, path }))}
+          onChoose={(path, include) => go(hrefWith("transfers/new", { from: agent.agent_id, path, include }))}
         />
       )}
       {readingLog && <AgentLog agentId={agent.agent_id} onClose={() => setReadingLog(false)} />}
