@@ -5,6 +5,7 @@ type Schemas = components["schemas"];
 
 export type Actor = Schemas["Actor"];
 export type Agent = Schemas["AgentView"];
+export type AgentLog = Schemas["AgentLogView"];
 export type AgentSummary = Schemas["AgentSummary"];
 export type AgentCounts = Schemas["AgentCounts"];
 export type AgentWarning = Schemas["AgentWarning"];
