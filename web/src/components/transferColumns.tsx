@@ -40,25 +40,25 @@ function columns(): Record<ColumnId, Column> {
       id: "source",
       header: labels.source,
       isRowHeader: true,
-      minWidth: 190,
+      minWidth: 170,
       cell: (transfer) => <Source transfer={transfer} />,
     },
     destination: {
       id: "destination",
       header: labels.destination,
-      minWidth: 170,
+      minWidth: 155,
       cell: (transfer) => <Destinations transfer={transfer} />,
     },
     state: {
       id: "state",
       header: labels.state,
-      minWidth: 150,
+      minWidth: 140,
       cell: (transfer) => <StatusBadge of={transfer} />,
     },
     progress: {
       id: "progress",
       header: labels.progress,
-      minWidth: 170,
+      minWidth: 140,
       cell: (transfer) => <ProgressCell transfer={transfer} />,
     },
     speed: {
@@ -70,10 +70,10 @@ function columns(): Record<ColumnId, Column> {
     duration: {
       id: "duration",
       header: labels.duration,
-      minWidth: 100,
+      minWidth: 95,
       cell: (transfer) => <DurationCell transfer={transfer} />,
     },
-    by: { id: "by", header: labels.requestedBy, minWidth: 150, cell: (transfer) => requester(transfer) },
+    by: { id: "by", header: labels.requestedBy, minWidth: 160, cell: (transfer) => requester(transfer) },
     at: {
       id: "at",
       header: labels.when,

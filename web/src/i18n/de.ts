@@ -240,7 +240,7 @@ export const de: Messages = {
   amounts: {
     files: (count, text) => `${text} ${many(count, "Datei", "Dateien")}`,
     of: (done, total) => `${done} von ${total}`,
-    nothingMoved: "Es wurden keine Daten übertragen.",
+    nothingMoved: "Keine Daten übertragen",
     soFar: (done) => `bisher ${done}`,
     left: (time) => `noch ${time}`,
     comparing: (done, all) =>
@@ -326,7 +326,7 @@ export const de: Messages = {
     total: "insgesamt",
     queued: (_count, text) => `${text} in der Warteschlange`,
     today: "Heute angekommen",
-    month: "In 30 Tagen angekommen",
+    month: "In 30 Tagen ange\u00ADkommen",
     success: "Erfolgsquote, 30 Tage",
     successOf: (good, all) => `${good} von ${all} beendeten erfolgreich`,
     noneEnded: "noch keine beendet",
@@ -530,8 +530,8 @@ export const de: Messages = {
       "Angekommene Dateien bleiben, unvollständige werden entfernt. Die Übertragung kann später wiederholt werden.",
     copyLink: "Link kopieren",
     speed: "Geschwindigkeit",
-    speedLabel: (now, most) => `Jetzt ${now}, höchstens ${most}`,
-    speedAverage: (speed, time) => `Im Mittel ${speed} über ${time}`,
+    speedLabel: (now, most) => `Jetzt ${now} · Höchstwert ${most}`,
+    speedAverage: (speed, time) => `im Mittel ${speed} über ${time}`,
     bands: { paused: "pausiert", waiting: "wartete auf einen Versuch" },
     moreActions: "Mehr",
     asTemplate: "Als Vorlage speichern",

@@ -221,7 +221,7 @@ export const en = {
   amounts: {
     files: (count: number, text: string) => `${text} ${many(count, "file", "files")}`,
     of: (done: string, total: string) => `${done} of ${total}`,
-    nothingMoved: "No data was transferred.",
+    nothingMoved: "No data transferred",
     soFar: (done: string) => `${done} so far`,
     left: (time: string) => `${time} left`,
     comparing: (done: string, all: string) =>
@@ -508,8 +508,8 @@ export const en = {
     cancelWhy: "Files that have arrived stay; partial files are removed. The transfer can be retried later.",
     copyLink: "Copy link",
     speed: "Speed",
-    speedLabel: (now: string, most: string) => `Now ${now}, at most ${most}`,
-    speedAverage: (speed: string, time: string) => `Average ${speed} over ${time}`,
+    speedLabel: (now: string, most: string) => `Now ${now} · highest ${most}`,
+    speedAverage: (speed: string, time: string) => `average ${speed} over ${time}`,
     bands: { paused: "paused", waiting: "waited for an attempt" },
     moreActions: "More",
     asTemplate: "Save as template",
