@@ -157,12 +157,12 @@ export function StatusBadge({ of: { state, dry_run }, reason = null }: StatusBad
 /** A state, with its reason; one that is other than it should be does not look healthy. */
 export function State({ of, reason = null }: { of: string; reason?: StateReason | null }) {
   const look = stateDisplay(of);
-  const indicator = (
+  return (
     <StatusIndicator
       type={reason?.warns ? "warning" : look.type}
       {...(look.color && !reason?.warns && { colorOverride: look.color })}
     >
-      {look.label}
+      <span className="words">{look.label}</span>
       {reason && (
         <>
           {" · "}
@@ -171,5 +171,4 @@ export function State({ of, reason = null }: { of: string; reason?: StateReason 
       )}
     </StatusIndicator>
   );
-  return reason ? indicator : <span className="state">{indicator}</span>;
 }

@@ -386,7 +386,7 @@ export const de: Messages = {
     source: "Von",
     destination: "Nach",
     progress: "Fortschritt",
-    speed: "Geschwindigkeit",
+    speed: "Tempo",
     duration: "Dauer",
     id: "ID",
     requestedBy: "Angefordert von",
@@ -640,6 +640,7 @@ export const de: Messages = {
       "Ein Pfad mit / am Ende steht für den Inhalt des Verzeichnisses, ohne für das Verzeichnis oder die Datei selbst.",
     only: (names, source) =>
       names === 1 ? `Nur dieser Name von ${source}:` : `Nur diese ${names} Namen von ${source}:`,
+    onlySome: (names) => `nur ${names} ${many(names, "Name", "Namen")}`,
     noEmpty: "Leere Verzeichnisse in einem ausgewählten Verzeichnis werden nicht angelegt.",
     everything: "Alles senden",
     destination: "Ziel",
@@ -877,6 +878,7 @@ export const de: Messages = {
     selection: "Auswahl",
     select: (name) => `${name} auswählen`,
     selectAll: "Alle angezeigten auswählen",
+    severalHint: "Einträge auswählen, um nur diese zu senden; mit der Umschalttaste bis zu einem weiteren.",
     severalVerb: (count) => `${count} ausgewählte verwenden`,
     tooMany: (most) =>
       `Eine Übertragung nimmt höchstens ${most} Namen und 8.192 Zeichen an Namen. Wählen Sie das Verzeichnis, oder schreiben Sie Muster.`,

@@ -37,7 +37,7 @@ export default function SpeedPlot({ transfer, speed }: Props) {
   const average = took > 0 && moved > 0 ? labels.speedAverage(speedText(moved / took), duration(took)) : "";
   const now = speed === null ? "" : labels.speedLabel(speedText(speed), speedText(peak));
   const label = [now, average].filter(Boolean).join(" · ");
-  if (series.times.length < 2) return null;
+  if (series.times.length < 2 || (transfer.ended_at && moved === 0)) return null;
   const bands = bandsOf(transfer.timeline);
   const kinds = (["paused", "waiting"] as const).filter((kind) => bands.some((one) => one.kind === kind));
   return (
