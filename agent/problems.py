@@ -550,6 +550,12 @@ S3_OBJECT_DENIED = replace(
     message="S3 does not give {path} to this agent: it does not exist any more, or a policy denies it.",
     advice="None needed if it was deleted on purpose; otherwise check the bucket policy.",
 )
+S3_BUCKET_REFUSED = replace(
+    S3_DENIED,
+    wording="s3-bucket-refused",
+    message="S3 does not serve the bucket of {path}: {reason}.",
+    advice="Check the bucket's name, and the state of the AWS account that owns it.",
+)
 S3_ARCHIVED = ProblemType(
     "s3-archived",
     title="The object is archived",

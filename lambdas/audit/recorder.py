@@ -80,8 +80,8 @@ class AuditRecorder:
 
         return recorded
 
-    def record_credentials(self, principal: Principal, event: AuditEvent, details: dict[str, Any]) -> None:
-        """Record issued credentials; called before they are handed out, since no change is written."""
+    def record_access(self, principal: Principal, event: AuditEvent, details: dict[str, Any]) -> None:
+        """Record issued credentials, or a log that is read, before they are handed out: nothing changes."""
         self._store.add_record(self._record(principal, event, "allowed", after=details))
 
     def record_refusal(

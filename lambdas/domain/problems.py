@@ -124,7 +124,8 @@ TRANSFER_UNKNOWN = ProblemType(
     "transfer-unknown",
     "The transfer does not exist",
     "Transfer {transfer_id} does not exist.",
-    "List the transfers to find its id.",
+    "List the transfers to find its id. One that ended long ago is only in the archive, which the guide for "
+    "operators tells how to read.",
     status=404,
 )
 TEMPLATE_UNKNOWN = ProblemType(

@@ -325,6 +325,7 @@ export type Wording =
   | "root-read-only"
   | "s3-archived"
   | "s3-bucket-missing"
+  | "s3-bucket-refused"
   | "s3-clock-skew"
   | "s3-credentials-refused"
   | "s3-denied"

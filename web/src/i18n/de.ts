@@ -1096,6 +1096,10 @@ export const de: Messages = {
     prefixHint: "Der Rest des Objektschlüssels wird zum Pfad unter jedem Ziel.",
     suffix: "Suffix",
     suffixHint: "Nur Schlüssel, die so enden; leer: alle.",
+    gather: "Sammeln, in Sekunden",
+    gatherHint:
+      "Objekte, die in dieser Zeit ankommen, reisen in einer Übertragung, die danach beginnt. 0: sofort.",
+    gatherError: "Bitte ganze Sekunden von 0 bis 300.",
     form: "Formular",
     writtenAs: "Bearbeiten als",
     yaml: "YAML",
@@ -1110,6 +1114,7 @@ export const de: Messages = {
       list: "eine Liste von Orten",
       boolean: "true oder false",
       number: "eine Zahl",
+      seconds: "ganze Sekunden von 0 bis 300",
       texts: "eine Liste von Texten",
       windows: "eine Liste von Zuordnungen",
     },

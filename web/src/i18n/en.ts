@@ -1065,6 +1065,10 @@ export const en = {
     prefixHint: "The rest of an object's key becomes the path under each destination.",
     suffix: "Suffix",
     suffixHint: "Only keys that end in this. Empty: all.",
+    gather: "Gather for, in seconds",
+    gatherHint:
+      "Objects that arrive within this time travel in one transfer, which starts after it. 0: at once.",
+    gatherError: "Write whole seconds from 0 to 300.",
     form: "Form",
     writtenAs: "Edit as",
     yaml: "YAML",
@@ -1080,6 +1084,7 @@ export const en = {
       list: "a list of locations",
       boolean: "true or false",
       number: "a number",
+      seconds: "whole seconds from 0 to 300",
       texts: "a list of texts",
       windows: "a list of mappings",
     },

@@ -839,6 +839,10 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
     "Es wiederherstellen (aws s3api restore-object), dann erneut übertragen.",
   ],
   "s3-bucket-missing": ["Den Bucket von {path} gibt es nicht.", "Den Namen des Buckets prüfen."],
+  "s3-bucket-refused": [
+    "S3 bedient den Bucket von {path} nicht. Meldung: {reason}",
+    "Den Namen des Buckets prüfen und den Zustand des AWS-Kontos, dem er gehört.",
+  ],
   "s3-clock-skew": [
     "S3 lehnt Anfragen dieses Servers ab, weil seine Uhr falsch geht.",
     "Die Uhr stellen: timedatectl status.",
@@ -992,7 +996,7 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
   ],
   "transfer-unknown": [
     "Die Übertragung {transfer_id} gibt es nicht.",
-    "In der Liste der Übertragungen nachsehen.",
+    "In der Liste der Übertragungen nachsehen. Vor langem beendete sind nur noch im Archiv; wie man es liest, steht in der Anleitung für den Betrieb.",
   ],
   unavailable: [
     "{detail}",
@@ -1108,6 +1112,7 @@ const ACTIONS: Record<string, string> = {
   browse: "Verzeichnisse ansehen",
   read: "ansehen",
   drain_agent: "Agenten für Neues sperren",
+  read_log: "Protokolle von Agenten lesen",
   manage_agent: "Agenten verwalten",
   manage_template: "Vorlagen verwalten",
   manage_policy: "Richtlinien ändern",
