@@ -240,7 +240,7 @@ export const de: Messages = {
   amounts: {
     files: (count, text) => `${text} ${many(count, "Datei", "Dateien")}`,
     of: (done, total) => `${done} von ${total}`,
-    nothingMoved: "Es wurden keine Daten übertragen.",
+    nothingMoved: "Keine Daten übertragen",
     soFar: (done) => `bisher ${done}`,
     left: (time) => `noch ${time}`,
     comparing: (done, all) =>
@@ -326,7 +326,7 @@ export const de: Messages = {
     total: "insgesamt",
     queued: (_count, text) => `${text} in der Warteschlange`,
     today: "Heute angekommen",
-    month: "In 30 Tagen angekommen",
+    month: "In 30 Tagen ange\u00ADkommen",
     success: "Erfolgsquote, 30 Tage",
     successOf: (good, all) => `${good} von ${all} beendeten erfolgreich`,
     noneEnded: "noch keine beendet",
@@ -386,7 +386,7 @@ export const de: Messages = {
     source: "Von",
     destination: "Nach",
     progress: "Fortschritt",
-    speed: "Geschwindigkeit",
+    speed: "Tempo",
     duration: "Dauer",
     id: "ID",
     requestedBy: "Angefordert von",
@@ -530,8 +530,8 @@ export const de: Messages = {
       "Angekommene Dateien bleiben, unvollständige werden entfernt. Die Übertragung kann später wiederholt werden.",
     copyLink: "Link kopieren",
     speed: "Geschwindigkeit",
-    speedLabel: (now, most) => `Jetzt ${now}, höchstens ${most}`,
-    speedAverage: (speed, time) => `Im Mittel ${speed} über ${time}`,
+    speedLabel: (now, most) => `Jetzt ${now} · Höchstwert ${most}`,
+    speedAverage: (speed, time) => `im Mittel ${speed} über ${time}`,
     bands: { paused: "pausiert", waiting: "wartete auf einen Versuch" },
     moreActions: "Mehr",
     asTemplate: "Als Vorlage speichern",
@@ -640,6 +640,7 @@ export const de: Messages = {
       "Ein Pfad mit / am Ende steht für den Inhalt des Verzeichnisses, ohne für das Verzeichnis oder die Datei selbst.",
     only: (names, source) =>
       names === 1 ? `Nur dieser Name von ${source}:` : `Nur diese ${names} Namen von ${source}:`,
+    onlySome: (names) => `nur ${names} ${many(names, "Name", "Namen")}`,
     noEmpty: "Leere Verzeichnisse in einem ausgewählten Verzeichnis werden nicht angelegt.",
     everything: "Alles senden",
     destination: "Ziel",
@@ -877,6 +878,7 @@ export const de: Messages = {
     selection: "Auswahl",
     select: (name) => `${name} auswählen`,
     selectAll: "Alle angezeigten auswählen",
+    severalHint: "Einträge auswählen, um nur diese zu senden; mit der Umschalttaste bis zu einem weiteren.",
     severalVerb: (count) => `${count} ausgewählte verwenden`,
     tooMany: (most) =>
       `Eine Übertragung nimmt höchstens ${most} Namen und 8.192 Zeichen an Namen. Wählen Sie das Verzeichnis, oder schreiben Sie Muster.`,

@@ -221,7 +221,7 @@ export const en = {
   amounts: {
     files: (count: number, text: string) => `${text} ${many(count, "file", "files")}`,
     of: (done: string, total: string) => `${done} of ${total}`,
-    nothingMoved: "No data was transferred.",
+    nothingMoved: "No data transferred",
     soFar: (done: string) => `${done} so far`,
     left: (time: string) => `${time} left`,
     comparing: (done: string, all: string) =>
@@ -508,8 +508,8 @@ export const en = {
     cancelWhy: "Files that have arrived stay; partial files are removed. The transfer can be retried later.",
     copyLink: "Copy link",
     speed: "Speed",
-    speedLabel: (now: string, most: string) => `Now ${now}, at most ${most}`,
-    speedAverage: (speed: string, time: string) => `Average ${speed} over ${time}`,
+    speedLabel: (now: string, most: string) => `Now ${now} · highest ${most}`,
+    speedAverage: (speed: string, time: string) => `average ${speed} over ${time}`,
     bands: { paused: "paused", waiting: "waited for an attempt" },
     moreActions: "More",
     asTemplate: "Save as template",
@@ -619,6 +619,7 @@ export const en = {
       "A path that ends in / stands for what is in the directory; without it, for the directory or file itself.",
     only: (names: number, source: string) =>
       names === 1 ? `Only this name of ${source}:` : `Only these ${names} names of ${source}:`,
+    onlySome: (names: number) => `only ${names} ${many(names, "name", "names")}`,
     noEmpty: "Empty directories in a selected directory are not created.",
     everything: "Send everything",
     destination: "Destination",
@@ -846,6 +847,7 @@ export const en = {
     selection: "Selection",
     select: (name: string) => `Select ${name}`,
     selectAll: "Select all that are listed",
+    severalHint: "Select entries to send only these; Shift selects up to another one.",
     severalVerb: (count: string) => `Use ${count} selected`,
     tooMany: (most: string) =>
       `A transfer takes at most ${most} names and 8,192 characters of names. Choose the directory, or write patterns.`,

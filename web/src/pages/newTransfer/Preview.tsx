@@ -6,6 +6,7 @@ import { Name } from "../../components/text";
 import { useAgents } from "../../hooks/queries";
 import { t } from "../../i18n";
 import { arrivalText, type Draft, draftText, S3 } from "../../model/locations";
+import { namesOf } from "../../model/selection";
 import type { Options } from "../../types";
 
 interface Props {
@@ -19,6 +20,7 @@ interface Props {
 export function Preview({ source, destinations, chain, options }: Props) {
   const labels = t().newTransfer;
   const agents = useAgents();
+  const only = namesOf(options.include);
   const names = new Set([source, ...destinations].map(({ place }) => place).filter((one) => one !== S3));
   const offline = (agents.data ?? []).filter((one) => names.has(one.agent_id) && one.status !== "online");
   const hops = destinations.map((to, number) => {
@@ -34,6 +36,7 @@ export function Preview({ source, destinations, chain, options }: Props) {
             {waits && ` (${labels.previewAfter})`}
             <Box color="text-body-secondary" fontSize="body-s">
               <Name>{arrivalText(from, to)}</Name>
+              {only && !waits && ` (${labels.onlySome(only.length)})`}
             </Box>
           </li>
         ))}

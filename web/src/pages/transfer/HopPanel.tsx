@@ -35,7 +35,8 @@ const NOT_STARTED: ReadonlySet<HopState> = new Set(["awaiting_approval", "waitin
 export function HopPanel({ hop, number, received, fetchedAt, dry }: Props) {
   const now = useNow();
   const agents = useAgents().data ?? [];
-  const reason = hopReason(hop, { agents, received, now, fetchedAt });
+  // What ended it is said below, with advice.
+  const reason = hop.ended_at ? null : hopReason(hop, { agents, received, now, fetchedAt });
   const progress = progressOf(hop, received, now, fetchedAt);
   // Live progress may arrive before the stored state changes.
   const moving = MOVING_STATES.has(hop.state) || progress.bytes_per_second > 0;

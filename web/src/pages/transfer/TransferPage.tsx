@@ -13,7 +13,7 @@ import { Loading } from "../../components/Loading";
 import { PageError } from "../../components/PageError";
 import { HopProblem, ProblemAlert } from "../../components/ProblemAlert";
 import { ProgressLine } from "../../components/ProgressLine";
-import { LocationLink, StatusBadge, When } from "../../components/text";
+import { LocationLink, Name, StatusBadge, When } from "../../components/text";
 import { actorName } from "../../format/names";
 import { describeOptions } from "../../format/options";
 import { count, dollars, duration, share } from "../../format/sizes";
@@ -116,8 +116,9 @@ function Hero({ transfer, received, fetchedAt, live }: HeroProps) {
   const now = useNow();
   const agents = useAgents().data ?? [];
   const progress = transferProgress(transfer.hops.map((hop) => progressOf(hop, received, now, fetchedAt)));
-  const reason = transferReason(transfer, { agents, received, now, fetchedAt });
   const [only] = transfer.hops.length === 1 ? transfer.hops : [];
+  // What ended its only hop is said below, with advice.
+  const reason = only?.ended_at ? null : transferReason(transfer, { agents, received, now, fetchedAt });
   useTabTitle(transfer, share(progress));
   return (
     <Container
@@ -169,7 +170,7 @@ function useTabTitle({ transfer_id, state }: Transfer, percent: number | null): 
 function facts(transfer: Transfer) {
   const { template_id, selection_count, ended_at, cost } = transfer;
   return [
-    { label: t().transfers.requestedBy, value: <bdi className="name">{actorName(transfer.created_by)}</bdi> },
+    { label: t().transfers.requestedBy, value: <Name>{actorName(transfer.created_by)}</Name> },
     { label: t().transfer.requestedAt, value: <When at={transfer.created_at} /> },
     { label: t().transfer.ended, value: ended_at ? <When at={ended_at} /> : "–" },
     ...(ended_at ? [{ label: t().transfer.took, value: duration(secondsAtWork(transfer)) }] : []),
