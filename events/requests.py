@@ -19,6 +19,7 @@ from events.base import (
     Why,
     display_text,
 )
+from events.commands import LogLines
 from events.input_errors import input_error
 from events.locations import (
     AbsolutePath,
@@ -137,6 +138,15 @@ class BrowseRequest(Request):
     after: Annotated[str, StringConstraints(max_length=MAX_PATH_BYTES)] | None = None
     limit: Annotated[int, Field(ge=1, le=500)] = 200
     find: Find = ""
+
+
+class LogRequest(Request):
+    """Read the latest lines of an agent's own log."""
+
+    lines: LogLines = 200
+    """Maximum number of lines."""
+    since: Instant | None = None
+    """Only lines from this time on."""
 
 
 def _directory(prefix: str) -> str:

@@ -150,11 +150,13 @@ class Access:
         suppress_wildcards(role, "Any agent of this stage; people choose their names", things)
         suppress_wildcards(role, "IoT chooses a certificate's id", certificates)
         suppress_wildcards(role, "IoT has no resource for these actions", "*")
+        targets = self.stage.certificate_targets(certificates)
         return [
-            _allow(_verbs(*_NAMELESS_VERBS), "*"),
-            _allow(_verbs("CreateThing", "DescribeThing", "DeleteThing"), things),
+            _allow(_verbs("CreateCertificateFromCsr", "DescribeEndpoint"), "*"),
+            _allow(_verbs("CreateThing", "DescribeThing", "DeleteThing", "ListThingPrincipals"), things),
             _allow(_verbs("UpdateCertificate", "DeleteCertificate"), certificates),
-            _allow(_verbs("AttachPolicy", "DetachPolicy"), self.stage.policy_targets(certificates)),
+            _allow(_verbs("AttachPolicy", "DetachPolicy", "ListPrincipalThings"), targets),
+            _of_things(_verbs("AttachThingPrincipal", "DetachThingPrincipal"), targets, things),
         ]
 
     def _connections(self, role: iam.IRole) -> list[iam.PolicyStatement]:
@@ -165,14 +167,14 @@ class Access:
     def _rotation(self, role: iam.IRole) -> list[iam.PolicyStatement]:
         """Return the rights to revoke old certificates; they do not allow creating one."""
         certificates, things = iot_arn(role, "cert/*"), iot_arn(role, f"thing/{self._topics.thing('*')}")
-        suppress_wildcards(role, "IoT chooses a certificate's id", certificates)
+        targets = self.stage.certificate_targets(certificates)
+        suppress_wildcards(role, "IoT chooses a certificate's id", certificates, targets)
         suppress_wildcards(role, "Any agent of this stage; people choose their names", things)
-        suppress_wildcards(role, "IoT has no resource for these actions", "*")
         return [
-            _allow(_verbs("DescribeThing"), things),
-            _allow(_verbs("ListThingPrincipals", "ListPrincipalThings", "DetachThingPrincipal"), "*"),
+            _allow(_verbs("DescribeThing", "ListThingPrincipals"), things),
             _allow(_verbs("UpdateCertificate", "DeleteCertificate"), certificates),
-            _allow(_verbs("DetachPolicy"), self.stage.policy_targets(certificates)),
+            _allow(_verbs("DetachPolicy", "ListPrincipalThings"), targets),
+            _of_things(_verbs("DetachThingPrincipal"), targets, things),
         ]
 
     def _updates(self, role: iam.IRole) -> list[iam.PolicyStatement]:
@@ -187,19 +189,6 @@ class Access:
         ]
 
 
-_NAMELESS_VERBS = (
-    "CreateCertificateFromCsr",
-    "DescribeEndpoint",
-    "ListThingPrincipals",
-    "ListPrincipalThings",
-    "AttachThingPrincipal",
-    "DetachThingPrincipal",
-)
-"""IoT actions that take no resource:
-https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsiot.html
-"""
-
-
 _USER_ACTIONS = ("cognito-idp:AdminGetUser", "cognito-idp:AdminListGroupsForUser")
 
 
@@ -209,6 +198,20 @@ def _verbs(*names: str) -> list[str]:
 
 def _allow(actions: list[str], *resources: str) -> iam.PolicyStatement:
     return iam.PolicyStatement(actions=actions, resources=list(resources))
+
+
+def _of_things(actions: list[str], certificates: str, things: str) -> iam.PolicyStatement:
+    """Return the right to attach certificates to these things, or to detach them.
+
+    The resource is the certificate, the thing a condition. Where AWS does not tell the thing, the statement
+    still applies: otherwise no agent could join.
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsiot.html
+    """
+    return iam.PolicyStatement(
+        actions=actions,
+        resources=[certificates],
+        conditions={"ArnLikeIfExists": {"iot:thingArn": things}},
+    )
 
 
 def assumable_roles(

@@ -15,7 +15,7 @@ from infra import bundle
 from infra.access import Access
 from infra.plans import PLANS, Plan
 from infra.stage import Stage
-from infra.suppressions import suppress_finding
+from infra.suppressions import suppress_finding, suppress_wildcards
 from lambdas.settings import Settings
 
 
@@ -69,8 +69,11 @@ class Functions(Construct):
             system_log_level_v2=lambda_.SystemLogLevel.WARN,
             log_group=log_group,
             role=role,
+            tracing=lambda_.Tracing.ACTIVE if self._stage.settings.tracing else None,
             reserved_concurrent_executions=plan.reserved if self._stage.settings.concurrency else None,
         )
+        if self._stage.settings.tracing:
+            suppress_wildcards(role, "X-Ray's rights have no resources", "*")
         if plan.asynchronous:
             age = plan.max_event_age_s
             function.configure_async_invoke(

@@ -265,6 +265,8 @@ class StageSettings(_Table):
     """Port at which agents connect to the broker. A host may choose the other itself."""
     access_log: StrictBool = False
     """Whether API Gateway logs each request. The account must have a role for it."""
+    tracing: StrictBool = False
+    """Whether API Gateway and the functions send traces to AWS X-Ray."""
     requests_per_address: Annotated[StrictInt, Field(ge=MIN_WAF_REQUESTS, le=MAX_WAF_REQUESTS)] | None = None
     """Requests of one address in five minutes, beyond which AWS WAF blocks it. None: no firewall."""
     second_factor: Literal["optional", "required"] = "optional"
@@ -405,7 +407,7 @@ def _parsed(key: str, value: Any, in_file: StageSettings) -> Any:
     return int(text) if key in _NUMBERS and re.fullmatch(r"-?(0|[1-9][0-9]*)", text) else text
 
 
-_SWITCHES = {"accessLog"}
+_SWITCHES = {"accessLog", "tracing"}
 _NUMBERS = {
     "manifestDays",
     "transferDays",

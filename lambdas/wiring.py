@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from lambdas.agents.directory_browser import DirectoryBrowser
     from lambdas.agents.enrollment import EnrollmentService
     from lambdas.agents.enrollment_slots import EnrollmentSlots
+    from lambdas.agents.fleet import Fleet
     from lambdas.agents.free_room import FreeRoom
+    from lambdas.agents.inquiry import Inquiry
     from lambdas.agents.key_rotation import KeyRotation
+    from lambdas.agents.log_reader import LogReader
     from lambdas.agents.removal import AgentRemoval
     from lambdas.agents.rollouts import RolloutService
     from lambdas.agents.service import AgentService
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
     from lambdas.templates.service import TemplateService
     from lambdas.templates.starter import TransferStarter
     from lambdas.transfers.archive import TransferArchive
-    from lambdas.transfers.dispatcher import Dispatcher
+    from lambdas.transfers.dispatcher import Dispatcher, DispatchSettings
     from lambdas.transfers.fleet_metrics import FleetMetrics
     from lambdas.transfers.lease_sweeper import LeaseSweeper
     from lambdas.transfers.live_watches import LiveWatches
@@ -65,24 +68,29 @@ def transfer_service() -> "TransferService":
     )
 
 
+def _dispatch_settings() -> "DispatchSettings":
+    from lambdas.transfers.dispatcher import DispatchSettings
+
+    config = adapters.settings()
+    return DispatchSettings(
+        config.region_of, config.s3_endpoint or None, config.relay_bucket or None, bool(config.loopback_lanes)
+    )
+
+
 @cache
 def dispatcher() -> "Dispatcher":
     from lambdas.domain.transfer import Transfer
     from lambdas.ports import Authorization, Refusal
-    from lambdas.transfers.dispatcher import Dispatcher, DispatchSettings
+    from lambdas.transfers.dispatcher import Dispatcher
 
     def authorize(transfer: Transfer) -> Authorization | Refusal:
         return authorizer().for_start(transfer)  # built on demand: most starts were decided just before
 
-    config = adapters.settings()
-    settings = DispatchSettings(
-        config.region_of, config.s3_endpoint or None, config.relay_bucket or None, bool(config.loopback_lanes)
-    )
     return Dispatcher(
         writer=transfer_writer(),
         agents=adapters.agent_store(),
         commands=adapters.command_publisher(),
-        settings=settings,
+        settings=_dispatch_settings(),
         authorize=authorize,
         clock=adapters.clock,
     )
@@ -161,6 +169,14 @@ def agent_service() -> "AgentService":
     from lambdas.agents.service import AgentService
 
     return AgentService(adapters.agent_store(), adapters.reply_store(), adapters.clock)
+
+
+@cache
+def fleet() -> "Fleet":
+    """Return what lists and counts agents."""
+    from lambdas.agents.fleet import Fleet
+
+    return Fleet(adapters.agent_store(), adapters.installer_store(), adapters.clock)
 
 
 @cache
@@ -274,7 +290,20 @@ def update_stages() -> "UpdateStages":
 def directory_browser() -> "DirectoryBrowser":
     from lambdas.agents.directory_browser import DirectoryBrowser
 
-    return DirectoryBrowser(adapters.agent_store(), adapters.command_publisher(), adapters.reply_store())
+    return DirectoryBrowser(adapters.agent_store(), _inquiry())
+
+
+@cache
+def log_reader() -> "LogReader":
+    from lambdas.agents.log_reader import LogReader
+
+    return LogReader(adapters.agent_store(), _inquiry())
+
+
+def _inquiry() -> "Inquiry":
+    from lambdas.agents.inquiry import Inquiry
+
+    return Inquiry(adapters.command_publisher(), adapters.reply_store())
 
 
 @cache
@@ -288,15 +317,12 @@ def live_watches() -> "LiveWatches":
 def s3_credentials() -> "S3CredentialsService":
     from lambdas.transfers.s3_credentials import S3CredentialsService
 
-    config = adapters.settings()
-    sts = adapters.client("sts")
     return S3CredentialsService(
         transfers=transfer_service(),
-        sts=sts,
-        role_arn=config.object_role_arn,
-        region_of=config.region_of,
-        endpoint=config.s3_endpoint or None,
-        relay_bucket=config.relay_bucket or None,
+        sts=adapters.client("sts"),
+        role_arn=adapters.settings().object_role_arn,
+        settings=_dispatch_settings(),
+        clock=adapters.clock,
     )
 
 

@@ -26,10 +26,6 @@ ALLOWED_ON_ANYTHING = {
     "dynamodb:ListStreams": "Lambda asks for the account's streams before it reads ours",
     "iot:CreateCertificateFromCsr": "the certificate has no name before it is made",
     "iot:DescribeEndpoint": "IoT has no resource for it",
-    "iot:ListThingPrincipals": "IoT has no resource for it",
-    "iot:ListPrincipalThings": "IoT has no resource for it",
-    "iot:AttachThingPrincipal": "IoT has no resource for it",
-    "iot:DetachThingPrincipal": "IoT has no resource for it",
 }
 ALLOWED_PATTERNS = {
     ":thing/crosshaul:prod:*": "people choose the names of this stage's agents",

@@ -46,6 +46,7 @@ export const de: Messages = {
     none: "keine",
     notLoaded: "Nicht geladen",
     loading: (what) => `Lädt: ${what}`,
+    andMore: (more) => ` und ${more} weitere`,
     found: (count) => `${count} gefunden`,
     actions: "Aktionen",
     name: "Name",
@@ -637,6 +638,10 @@ export const de: Messages = {
     source: "Quelle",
     sourceHint:
       "Ein Pfad mit / am Ende steht für den Inhalt des Verzeichnisses, ohne für das Verzeichnis oder die Datei selbst.",
+    only: (names, source) =>
+      names === 1 ? `Nur dieser Name von ${source}:` : `Nur diese ${names} Namen von ${source}:`,
+    noEmpty: "Leere Verzeichnisse in einem ausgewählten Verzeichnis werden nicht angelegt.",
+    everything: "Alles senden",
     destination: "Ziel",
     destinationNumber: (number) => `Ziel ${number}`,
     add: "Ziel hinzufügen",
@@ -871,6 +876,12 @@ export const de: Messages = {
     contents: (path) => `Inhalt von ${path}`,
     selection: "Auswahl",
     select: (name) => `${name} auswählen`,
+    selectAll: "Alle angezeigten auswählen",
+    severalVerb: (count) => `${count} ausgewählte verwenden`,
+    tooMany: (most) =>
+      `Eine Übertragung nimmt höchstens ${most} Namen und 8.192 Zeichen an Namen. Wählen Sie das Verzeichnis, oder schreiben Sie Muster.`,
+    replaced: (include) => `Die Auswahl ersetzt die Einschlussmuster ${include}.`,
+    sortedSoFar: (count) => `Sortiert sind die bisher geladenen ${count}.`,
     find: "Namen suchen",
     more: (count) => `Mehr laden (bisher ${count})`,
     directories: "Verzeichnisse",
@@ -926,7 +937,7 @@ export const de: Messages = {
     updated: "Aktualisiert",
     since: "Gestartet, von",
     progress: (done, all, stage, stages) => `${done} von ${all}, Stufe ${stage} von ${stages}`,
-    failure: (name, state, reason) => `${name} ${state}: ${reason}`,
+    failure: (name, state) => `${name} ${state}:`,
     states: {
       failed: "fehlgeschlagen",
       returned: "auf die alte Version zurückgesetzt",
