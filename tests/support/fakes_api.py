@@ -90,6 +90,7 @@ class FakeApi:
         self.watched: tuple[str, ...] = ()
         self.problems: list[views.ProblemDetails] = []
         """Problems that answer the next requests."""
+        self.cost_sums = [sample(views.CostSum)]
         self.hang_ups = 0
         self.routes = list(ROUTES)
         """Number of the next requests that are disconnected without an answer."""
@@ -120,6 +121,10 @@ class FakeApi:
             "endpoint": self.cognito,
         }
         return 200, {"status": "ok", "stage": "local", "version": "0.1.0", "wire": 1, "sign_in": sign_in}
+
+    def costs(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        fields = {"month": query.get("month", f"{NOW:%Y-%m}"), "by": query["by"]}
+        return 200, sample(views.CostsView, **fields, sums=self.cost_sums)
 
     def list_agents(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
         beginning, limit = query.get("search", ""), int(query.get("limit", 50))
@@ -318,6 +323,7 @@ _ONE = "([^/]+)"
 ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("GET", "/health", FakeApi.health),
     ("GET", "/agents", FakeApi.list_agents),
+    ("GET", "/costs", FakeApi.costs),
     ("POST", "/agents/enrollments", FakeApi.enroll),
     ("GET", "/rollouts", FakeApi.list_rollouts),
     ("POST", "/rollouts", FakeApi.start_rollout),
@@ -365,6 +371,7 @@ CRITERIA = {
     "status", "attention", "search", "agent", "source", "destination", "template", "by", "since", "until",
 }  # fmt: skip
 QUERIES = {
+    "/costs": {"month", "by"},
     "/agents": {"limit", "after", "search"},
     "/rollouts": {"limit", "after"},
     "/updates": {"limit", "after"},

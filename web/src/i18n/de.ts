@@ -287,6 +287,7 @@ export const de: Messages = {
   },
   overview: {
     title: "Übersicht",
+    costs: { title: "Kosten (CSV)", template: "Nach Vorlage", agent: "Nach Agent", person: "Nach Person" },
     attention: "Handlungsbedarf",
     nothingToDo: "Kein Handlungsbedarf.",
     clock: (name, how) => `Die Uhr von ${name} geht falsch: ${how}`,

@@ -268,6 +268,7 @@ export const en = {
   },
   overview: {
     title: "Overview",
+    costs: { title: "Costs (CSV)", template: "By template", agent: "By agent", person: "By person" },
     attention: "Needs attention",
     nothingToDo: "Nothing needs attention.",
     clock: (name: string, how: string) => `The clock of ${name} is ${how}`,

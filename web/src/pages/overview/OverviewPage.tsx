@@ -20,6 +20,7 @@ import { href } from "../../router";
 import { mayAct } from "../../session/claims";
 import type { Agent, AttentionView, TransferSummary } from "../../types";
 import { AttentionList } from "./AttentionList";
+import { CostsExport } from "./CostsExport";
 import { Figures } from "./Figures";
 import { FleetMap } from "./FleetMap";
 import { attentionItems, edgesOf } from "./overviewModel";
@@ -85,6 +86,7 @@ function Loaded({ agents, running, fetchedAt, recent, attention, problem }: Load
         actions={
           <SpaceBetween direction="horizontal" size="s" alignItems="center">
             {active && <LiveIndicator live={connected} />}
+            <CostsExport />
             {mayAct(role, "operator") && (
               <Button variant="primary" href={href("transfers", "new")}>
                 {t().transfers.new}
