@@ -233,6 +233,18 @@ class ListingView(Message):
     next: str | None
 
 
+class AgentLogView(Message):
+    """The latest lines of an agent's own log."""
+
+    agent_id: AgentId
+    lines: tuple[str, ...]
+    """Oldest first, in logfmt; lines of a traceback follow theirs."""
+    omitted: Count
+    """Number of older lines that were requested, and did not fit into the agent's message."""
+    remembered_since: Instant | None
+    """Time of the oldest line that the agent remembers; older ones are in its host's journal."""
+
+
 class BucketsView(Message):
     """Buckets that transfers may read or write."""
 

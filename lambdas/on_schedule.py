@@ -42,5 +42,6 @@ TASKS: dict[str, Callable[[], object]] = {
     "agent counts": lambda: wiring.fleet().recount(),
     "fleet metrics": lambda: wiring.fleet_metrics().measure(),
     "audit lag": lambda: wiring.audit_lag().measure(),
+    "archive": lambda: wiring.transfer_archive().work(),
 }
 """Tasks by name, in the order in which they run."""

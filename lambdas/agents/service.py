@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from events.base import Actor, AgentId
 from events.facts import AgentWentSilent
-from events.reports import Browsed, Heartbeat, Hello
+from events.reports import Browsed, Heartbeat, Hello, LogExcerpt
 from events.requests import AgentChange, DrainRequest
 from events.states import CommandKeyStatus
 from events.views import AgentsView, AgentView, Drain
@@ -79,8 +79,8 @@ class AgentService:
         agent = self._change(agent_id, step)
         return agent.presence == "online" != presences[-1]
 
-    def browsed(self, agent_id: AgentId, reply: Browsed) -> None:
-        """Store an answer to a browse command."""
+    def answered(self, agent_id: AgentId, reply: Browsed | LogExcerpt) -> None:
+        """Store the answer to a command that a request waits for."""
         self._replies.save_reply(agent_id, reply, self._clock())
 
     def connected(self, agent_id: AgentId, at: datetime, session: int) -> None:

@@ -3,8 +3,9 @@
 They share one table: an agent's name has no `#` in it, the keys of the others do.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from pynamodb.attributes import (
     Attribute,
     BooleanAttribute,
@@ -19,7 +20,7 @@ from pynamodb.models import Model
 
 from events.base import Problem
 from events.progress import PeerReachability
-from events.reports import Browsed, Capabilities, RootState
+from events.reports import Browsed, Capabilities, LogExcerpt, RootState
 from events.views import AgentSummary, Drain
 from lambdas.domain.agent import Agent
 from lambdas.domain.agent_summary import group_of, summary_of
@@ -147,13 +148,13 @@ class EnrollmentRow(Model):
 
 
 class ReplyRow(Model):
-    """An agent's reply to a Browse."""
+    """An agent's reply to a Browse or a ReadLog."""
 
     class Meta:
         table_name = ""
 
     agent_id = UnicodeAttribute(hash_key=True)
-    reply: JsonOf[Browsed] = JsonOf(Browsed)
+    reply: JsonOf[Browsed | LogExcerpt] = JsonOf(Annotated[Browsed | LogExcerpt, Field(discriminator="kind")])
     expires_at = TTLAttribute()
 
 

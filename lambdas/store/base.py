@@ -1,5 +1,7 @@
 """What all stores share: binding rows to a table at run time, JSON attributes, transactions, refusals."""
 
+import random
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -40,6 +42,11 @@ CONNECT_TIMEOUT_S, READ_TIMEOUT_S, MAX_RETRIES = 2, 4, 3
 TRANSACTION_LIMIT = 100
 """Maximum number of writes in one DynamoDB transaction."""
 
+TRANSACTION_ATTEMPTS = 6
+"""Of a transaction that is throttled."""
+_FIRST_PAUSE_S = 0.1
+"""Longest pause before its second attempt; it doubles with each, to 3 s in all."""
+_THROTTLED = {"ProvisionedThroughputExceeded", "ThrottlingError"}
 _REFUSALS = {
     "ConditionalCheckFailedException",
     "ConditionalCheckFailed",
@@ -74,10 +81,33 @@ class ActorAttribute(JsonOf[Actor]):
         return super().deserialize(value) if value.startswith("{") else Actor.called(value)
 
 
+class PatientConnection(Connection):
+    """Tries a throttled transaction again, which the SDK does with every other call.
+
+    DynamoDB answers that a throttled transaction is cancelled, like one whose condition is not met. Without
+    this a report would be applied when Lambda tries again, a minute later.
+    """
+
+    def transact_write_items(self, *items: Any, **options: Any) -> Any:
+        """Commit the items' writes.
+
+        Raises:
+            TransactWriteError: a condition is not met, or every attempt was throttled.
+        """
+        for attempt in range(1, TRANSACTION_ATTEMPTS):
+            try:
+                return super().transact_write_items(*items, **options)
+            except TransactWriteError as failure:
+                if refused(failure) or not _THROTTLED & {*reasons(failure)}:
+                    raise
+            time.sleep(random.uniform(0, _FIRST_PAUSE_S * 2 ** (attempt - 1)))  # noqa: S311
+        return super().transact_write_items(*items, **options)
+
+
 @cache
 def connection(region: str) -> Connection:
     """Return the one client for all tables; creating one takes 50 ms or more at each cold start."""
-    return Connection(
+    return PatientConnection(
         region=region,
         connect_timeout_seconds=CONNECT_TIMEOUT_S,
         read_timeout_seconds=READ_TIMEOUT_S,

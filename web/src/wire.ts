@@ -121,6 +121,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/agents/{agent_id}/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read the latest lines of an agent's own log, which has no secrets
+         * @description The agent itself answers; the request fails with 504 if it does not answer in time. It is in the audit.
+         */
+        post: operations["read_log"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/agents/{agent_id}/manifests": {
         parameters: {
             query?: never;
@@ -955,6 +975,20 @@ export interface components {
             kind: "agent";
             /** Path */
             path: string;
+        };
+        /**
+         * AgentLogView
+         * @description The latest lines of an agent's own log.
+         */
+        AgentLogView: {
+            /** Agent Id */
+            agent_id: string;
+            /** Lines */
+            lines: string[];
+            /** Omitted */
+            omitted: number;
+            /** Remembered Since */
+            remembered_since: string | null;
         };
         /**
          * AgentStatus
@@ -2038,6 +2072,22 @@ export interface components {
             url: string;
         };
         /**
+         * LogRequest
+         * @description Read the latest lines of an agent's own log.
+         */
+        LogRequest: {
+            /**
+             * Lines
+             * @default 200
+             */
+            lines: number;
+            /**
+             * Since
+             * @default null
+             */
+            since: string | null;
+        };
+        /**
          * Losses
          * @description Number of files and directories of which something is not kept, by what that is.
          */
@@ -2123,11 +2173,8 @@ export interface components {
             agent_id: string;
             /** Before */
             before: string;
-            /**
-             * Reason
-             * @default
-             */
-            reason: string;
+            /** @default null */
+            problem: components["schemas"]["Problem"] | null;
             /** Stage */
             stage: number;
             /**
@@ -2160,6 +2207,11 @@ export interface components {
         ObjectTrigger: {
             /** Bucket */
             bucket: string;
+            /**
+             * Gather Seconds
+             * @default 0
+             */
+            gather_seconds: number;
             /**
              * Prefix
              * @default
@@ -3388,11 +3440,8 @@ export interface components {
             healthy_within: number;
             /** Members */
             members: components["schemas"]["MemberView"][];
-            /**
-             * Reason
-             * @default
-             */
-            reason: string;
+            /** @default null */
+            problem: components["schemas"]["Problem"] | null;
             /** Stage */
             stage: number;
             /** Stages */
@@ -3420,11 +3469,8 @@ export interface components {
          * @description The signed order of an update, if the agent is due.
          */
         UpdateOrderView: {
-            /**
-             * Reason
-             * @default
-             */
-            reason: string;
+            /** @default null */
+            problem: components["schemas"]["Problem"] | null;
             /** Reported Version */
             reported_version: string;
             /**
@@ -3518,11 +3564,8 @@ export interface components {
             ended_by: components["schemas"]["Actor"] | null;
             /** Healthy Within */
             healthy_within: number;
-            /**
-             * Reason
-             * @default
-             */
-            reason: string;
+            /** @default null */
+            problem: components["schemas"]["Problem"] | null;
             /** Stage */
             stage: number;
             /** Stages */
@@ -4000,6 +4043,41 @@ export interface operations {
             404: components["responses"]["Problem404"];
             409: components["responses"]["Problem409"];
             500: components["responses"]["Problem500"];
+        };
+    };
+    read_log: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LogRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentLogView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            504: components["responses"]["Problem504"];
         };
     };
     request_manifest_upload: {

@@ -207,7 +207,9 @@ def test_a_heartbeat_that_reports_a_full_disk_is_counted_and_says_where(
     beat = Heartbeat(at=datetime.now(UTC), roots=(root,)).model_dump(mode="json")
     capsys.readouterr()
     on_report.handler({"thing": adapters.topics().thing("server-b"), "report": beat}, Context())  # type: ignore[arg-type]
-    assert values_in(capsys.readouterr().out).get("RootsNearlyFull") == counted
+    found = values_in(capsys.readouterr().out)
+    assert found.get("RootsNearlyFull") == counted
+    assert found.get("RootFree") == ([4] if counted else None), "in percent"
     lines = [vars(one)["root"] for one in caplog.records if one.message == "root is nearly full"]
     assert lines == (["/data"] if counted else [])
 

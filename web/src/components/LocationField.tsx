@@ -7,6 +7,7 @@ import { stateDisplay } from "../format/states";
 import { useAgent, useAgentsNamed, useBuckets, useFleet } from "../hooks/queries";
 import { t } from "../i18n";
 import { type Draft, draftFrom, remoteIn, S3, withTypedPath } from "../model/locations";
+import { includesAfter } from "../model/selection";
 import type { AgentSummary } from "../types";
 import { agentPlace } from "./browsablePlaces";
 import { BucketBrowser, DirectoryBrowser } from "./DirectoryBrowser";
@@ -20,6 +21,9 @@ interface Props {
   /** A destination may only be a directory or a new name; a source may also be a file. */
   end: "source" | "destination";
   onRemove?: () => void;
+  /** The include patterns, where browsing may select several entries. */
+  include?: readonly string[];
+  onInclude?(include: string[]): void;
 }
 
 type BrowserProps = Omit<ComponentProps<typeof DirectoryBrowser>, "place">;
@@ -27,7 +31,8 @@ type BrowserProps = Omit<ComponentProps<typeof DirectoryBrowser>, "place">;
 const s3Option = (): SelectProps.Option => ({ value: S3, label: "S3", description: t().location.s3Hint });
 
 /** One end of a transfer: an agent, remote or S3, and a path. */
-export function LocationField({ label, description, value, onChange, error, end, onRemove }: Props) {
+export function LocationField(props: Props) {
+  const { label, description, value, onChange, error, end, onRemove, include, onInclude } = props;
   const [search, setSearch] = useState("");
   const [typed, setTyped] = useState("");
   const agents = useFleet({ search });
@@ -36,10 +41,11 @@ export function LocationField({ label, description, value, onChange, error, end,
   useBuckets(value.place === S3); // prefetch, so that browsing opens at once
   const [browsing, setBrowsing] = useState(false);
   const known = named.data?.agents ?? [];
-  const isPasted = known.some(({ agent_id }) => agent_id === pasted) && value.path === typed;
+  const isPasted = known.some(({ agent_id }) => agent_id === pasted) && value.path.trim() === typed;
   // Whether the pasted text begins with the name of an agent is known only when the API has answered.
   useEffect(() => {
-    if (isPasted) onChange(withTypedPath(value, typed, [pasted]));
+    const moved = withTypedPath(value, typed, [pasted]);
+    if (isPasted && moved.path !== value.path) onChange(moved);
   }, [isPasted, onChange, pasted, typed, value]);
   const agent = known.find((one) => one.agent_id === value.place);
   const listed = agents.data?.agents ?? [];
@@ -50,9 +56,11 @@ export function LocationField({ label, description, value, onChange, error, end,
   const browserProps = {
     start: value.path,
     end,
+    include,
     onClose: () => setBrowsing(false),
-    onChoose: (path: string) => {
+    onChoose: (path: string, chosen: string[]) => {
       onChange({ ...value, path });
+      onInclude?.(includesAfter(include ?? [], chosen));
       setBrowsing(false);
     },
   };
