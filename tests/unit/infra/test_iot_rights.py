@@ -102,11 +102,11 @@ def test_a_device_works_as_itself_and_touches_no_other(mine: str, other: str) ->
 
 
 @pytest.mark.parametrize(
-    "hears",
+    "topic_filter",
     ["#", "+/#", "$aws/#", "$aws/things/+/jobs/#", "crosshaul/prod/agents/+/commands", "crosshaul/prod/#"],
 )
-def test_no_wildcard_lets_a_device_hear_others(hears: str) -> None:
-    assert not Device(PROD.thing("server-b")).may("Subscribe", f"topicfilter/{hears}")
+def test_no_wildcard_lets_a_device_hear_others(topic_filter: str) -> None:
+    assert not Device(PROD.thing("server-b")).may("Subscribe", f"topicfilter/{topic_filter}")
 
 
 def test_a_certificate_that_is_not_the_thing_s_does_not_connect_as_it() -> None:

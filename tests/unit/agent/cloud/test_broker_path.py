@@ -54,7 +54,7 @@ def fault_of(endpoint: BrokerEndpoint) -> HostError:
     return caught.value
 
 
-async def told_by_the_agent(endpoint: BrokerEndpoint) -> Disconnected:
+async def first_advice(endpoint: BrokerEndpoint) -> Disconnected:
     """Return what the agent writes to its log once it knows what is in the way."""
     async with MqttLink(endpoint, TOPIC) as link, asyncio.timeout(HANG_TIMEOUT_S):
         async for event in link.events():
@@ -84,7 +84,7 @@ async def test_a_proxy_that_refuses_is_told_apart_by_log_and_doctor(kind, device
     make, reason, advice = KINDS[kind]
     with make() as proxy:
         endpoint = through(proxy, device)
-        told, fault = await told_by_the_agent(endpoint), fault_of(endpoint)
+        told, fault = await first_advice(endpoint), fault_of(endpoint)
     assert reason in fault.message
     assert advice in fault.advice
     assert (told.reason, told.advice) == (fault.message, fault.advice)
@@ -109,7 +109,7 @@ async def test_a_proxy_that_opens_tls_is_named_by_its_authority(
         proxy_variables.setenv("SSL_CERT_FILE", str(opening_tls.ca))
     with ConnectProxy({BROKER: opening_tls.port}) as proxy:
         endpoint = through(proxy, device)
-        told, fault = await told_by_the_agent(endpoint), fault_of(endpoint)
+        told, fault = await first_advice(endpoint), fault_of(endpoint)
     assert "from authority" in fault.message, "the name of the company's authority"
     assert "exempt that name from inspection" in fault.advice
     assert (told.reason, told.advice) == (fault.message, fault.advice)
