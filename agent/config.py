@@ -16,6 +16,13 @@ proxy_credentials = "/etc/crosshaul/proxy-credentials"  # a file with user:passw
 no_proxy = [".corp.example"]          # names that are reached directly
 mqtt_port = 443                       # or 8883; default: what the stage says
 
+[metrics]                             # default: none
+listen = "127.0.0.1:9464"             # OpenMetrics at http://127.0.0.1:9464/metrics
+beyond_loopback = false               # true: `listen` may be an address that others reach
+otlp = "http://127.0.0.1:4318/v1/metrics"     # push to an OpenTelemetry collector
+otlp_headers = "/etc/crosshaul/otlp-headers"  # a file with a header a line
+otlp_interval_s = 60
+
 [[bandwidth_windows]]                 # another limit at these hours; without `limit`: unlimited
 start = 20:00:00
 end = 06:00:00
@@ -35,8 +42,10 @@ directory = "team/media"              # default: all of it
 
 import re
 import tomllib
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
@@ -124,6 +133,53 @@ class NetworkConfig(Request):
         return self
 
 
+def _collector(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+        raise ValueError("the collector is not a URL: write http://HOST:PORT/v1/metrics")
+    if "@" in parts.netloc or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("write a URL in ASCII, and what authenticates into a file: name it in otlp_headers")
+    return text
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this host can reach the address, or what the name stands for."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class MetricsConfig(Request):
+    """How the agent's metrics are read. They have no paths, names of files or people."""
+
+    listen: Endpoint | None = None
+    """Where they are offered as OpenMetrics text, to everyone who can connect. None: nowhere."""
+    beyond_loopback: bool = False
+    """Whether `listen` may be an address that other hosts can reach."""
+    otlp: Annotated[str, AfterValidator(_collector)] | None = None
+    """URL to which they are pushed by OTLP over HTTP, as JSON. None: they are not pushed."""
+    otlp_headers: Directory | None = None
+    """A file with a header a line that other users cannot read."""
+    otlp_interval_s: Annotated[int, Field(ge=5, le=3600)] = 60
+
+    @model_validator(mode="after")
+    def _reachable_only_if_wanted(self) -> "MetricsConfig":
+        if self.listen and not self.beyond_loopback and not is_loopback(split_endpoint(self.listen)[0]):
+            raise ValueError("listen is reached by other hosts: set beyond_loopback = true if they may read")
+        return self
+
+    @model_validator(mode="after")
+    def _headers_of_a_collector(self) -> "MetricsConfig":
+        if self.otlp_headers and not self.otlp:
+            raise ValueError("otlp_headers belong to a collector: name it in otlp, too")
+        if self.otlp_headers and self.otlp:
+            parts = urlsplit(self.otlp)
+            if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+                raise ValueError("write https:// in otlp: its headers could be read on the way")
+        return self
+
+
 class RootConfig(Request):
     """A directory that locations may name."""
 
@@ -176,6 +232,7 @@ class Config(Request):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     lane: LaneConfig = LaneConfig()
     network: NetworkConfig = NetworkConfig()
+    metrics: MetricsConfig = MetricsConfig()
     roots: Annotated[tuple[RootConfig, ...], Field(min_length=1, max_length=MAX_ROOTS)]
     remotes: Annotated[tuple[RemoteConfig, ...], Field(max_length=MAX_REMOTES)] = ()
 

@@ -3,35 +3,35 @@
 import os
 import socket
 import sqlite3
-import ssl
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 from cryptography import x509
 
 from agent import host_info, lock, state_disk
 from agent.cloud import http
+from agent.cloud.broker_path import examine_path
 from agent.cloud.command_verifier import MAX_CLOCK_SKEW_S
-from agent.cloud.proxy import ProxyError, environment_proxy, open_tunnel, proxy_for, use_configured
-from agent.config import Config, RemoteConfig, RootConfig, read_config, split_endpoint
+from agent.cloud.messages import BrokerEndpoint
+from agent.cloud.proxy import environment_proxy, proxy_for, use_configured
+from agent.config import Config, MetricsConfig, RemoteConfig, RootConfig, read_config, split_endpoint
 from agent.errors import HostError
 from agent.identity.key_files import KeyFileError, read_key_file, require_authorities
 from agent.identity.keys import REPLACE_KEYS, Keyring
 from agent.identity.registration import Files, Registration, read_registration
+from agent.metrics.otlp import read_headers
 from agent.quarantine import Quarantine
 from agent.tcp import BBR
 from agent.updating.pinned_keys import PIN, trusted
 from agent.updating.publisher_keys import PublisherKeys
 from agent.updating.releases import Releases
 
-AWS_MQTT_PORT, HTTPS_PORT = 8883, 443
-MQTT_ALPN = "x-amzn-mqtt-ca"
-"""What AWS IoT Core is asked for at port 443, which serves HTTPS, too."""
 NETWORK_TIMEOUT_S = 10
 """Seconds for one answer from the network."""
 OLDEST_RCLONE = (1, 69)
@@ -69,6 +69,7 @@ def examine(config_path: Path) -> Iterator[Check]:
         yield _check(f"remote {remote.name}", _remote, remote, config.rclone_config)
     yield _check("lane port", _lane_port, config, files)
     yield congestion_control(files.folder)
+    yield _check("metrics", _metrics, config.metrics, files)
     try:
         registration = read_registration(files)
     except HostError as error:
@@ -200,6 +201,11 @@ def _lane_port(config: Config, files: Files) -> str:
     host, port = split_endpoint(config.lane.listen)
     if lock.holder(files.lock) is not None:
         return _listens("127.0.0.1" if host in {"", "0.0.0.0"} else host, port)  # noqa: S104 - compared
+    _require_free(host, port, "lane.listen")
+    return f"{config.lane.listen} is free; peers dial {', '.join(host_info.endpoints(config.lane))}"
+
+
+def _require_free(host: str, port: int, setting: str) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -207,9 +213,44 @@ def _lane_port(config: Config, files: Files) -> str:
             probe.bind((host, port))
         except OSError as error:
             raise HostError(
-                f"cannot listen on {config.lane.listen}: {error.strerror}", "choose another lane.listen"
+                f"cannot listen on {host}:{port}: {error.strerror}", f"choose another {setting}"
             ) from error
-    return f"{config.lane.listen} is free; peers dial {', '.join(host_info.endpoints(config.lane))}"
+
+
+def _metrics(metrics: MetricsConfig, files: Files) -> str:
+    """Check where metrics are offered, and whether the collector to which they are pushed can be reached."""
+    found = []
+    if metrics.listen:
+        found.append(_scraped(metrics.listen, files))
+    if metrics.otlp_headers:
+        read_headers(metrics.otlp_headers)
+    if metrics.otlp:
+        url = urlsplit(metrics.otlp)
+        host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
+        try:
+            socket.create_connection((host, port), NETWORK_TIMEOUT_S).close()
+        except OSError as error:
+            advice = "correct metrics.otlp in agent.toml, or start the collector"
+            raise HostError(f"the collector at {host}:{port} does not answer: {error}", advice) from error
+        found.append(f"pushed to {host}:{port}")
+    return ", ".join(found) or "neither offered nor pushed"
+
+
+def _scraped(listen: str, files: Files) -> str:
+    host, port = split_endpoint(listen)
+    if lock.holder(files.lock) is None:
+        _require_free(host, port, "metrics.listen")
+        return f"{listen} is free"
+    address = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared
+    url = f"http://[{address}]:{port}/metrics" if ":" in address else f"http://{address}:{port}/metrics"
+    advice = "see its log (journalctl -u crosshaul-agent); restart it after a change of [metrics]"
+    try:
+        answer = httpx.get(url, timeout=NETWORK_TIMEOUT_S, trust_env=False)
+    except httpx.HTTPError as error:
+        raise HostError(f"the agent runs, but {url} does not answer: {error}", advice) from error
+    if not (answer.is_success and answer.text.endswith("# EOF\n")):
+        raise HostError(f"another program answers at {url}", "choose another metrics.listen")
+    return f"offered at {url}"
 
 
 def congestion_control(state: Path, kernel: Path = TCP_SETTINGS) -> Check:
@@ -301,47 +342,14 @@ def _proxy(config: Config) -> str:
 
 def _broker(registration: Registration, files: Files, own_port: int | None) -> str:
     """Connect to the broker as the agent does, with its certificate and through its proxy."""
-    host, port = registration.mqtt_host, own_port or registration.mqtt_port
-    try:
-        return _handshake(host, port, files)
-    except socket.gaierror as error:
-        raise HostError(f"{host} has no address", "check this host's DNS") from error
-    except ssl.SSLError as error:
-        advice = f"check that no proxy on the network path intercepts TLS, or {_RENEW}"
-        reason = getattr(error, "verify_message", "") or error.reason or error
-        raise HostError(f"TLS with {host}:{port} fails: {reason}", advice) from error
-    except ProxyError as error:
-        raise HostError(str(error), _or_443(error.advice, host, port, files)) from error
-    except OSError as error:
-        advice = _or_443(f"allow outgoing TCP port {port} in the firewall", host, port, files)
-        raise HostError(f"{host}:{port} does not answer: {error}", advice) from error
-
-
-def _or_443(advice: str, host: str, port: int, files: Files) -> str:
-    """Add to the advice that the broker answers at port 443, if it does."""
-    if port == AWS_MQTT_PORT:
-        with suppress(OSError):
-            _handshake(host, HTTPS_PORT, files)
-            return (
-                f"set mqtt_port = {HTTPS_PORT} under [network] in agent.toml: that port answers; or {advice}"
-            )
-    return advice
-
-
-def _handshake(host: str, port: int, files: Files) -> str:
-    """Return the address and TLS version that a connection has. Raises OSError."""
-    context = ssl.create_default_context(cafile=files.ca if files.ca.exists() else None)
-    context.load_cert_chain(files.device_certificate, files.device_key)
-    if port == HTTPS_PORT:
-        context.set_alpn_protocols([MQTT_ALPN])
-    proxy = proxy_for(host)
-    address = "127.0.0.1" if host.endswith(".localhost") else host
-    with (
-        closing(
-            open_tunnel(proxy, host, port, NETWORK_TIMEOUT_S)
-            if proxy
-            else socket.create_connection((address, port), NETWORK_TIMEOUT_S)
-        ) as plain,
-        context.wrap_socket(plain, server_hostname=host) as secure,
-    ):
-        return f"{host}:{port}{f' through {proxy}' if proxy else ''}, {secure.version()}"
+    return examine_path(
+        BrokerEndpoint(
+            host=registration.mqtt_host,
+            port=own_port or registration.mqtt_port,
+            client_id=registration.thing,
+            certificate=files.device_certificate,
+            key=files.device_key,
+            ca=files.ca if files.ca.exists() else None,
+            proxy=proxy_for(registration.mqtt_host),
+        )
+    )

@@ -139,5 +139,13 @@ class HostError(Exception):
         self.advice = advice
 
 
+class UpdateError(HostError):
+    """An update cannot be installed, for a reason that the control plane is told."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message, problem.advice)
+        self.problem = problem
+
+
 class PassingHostError(HostError):
     """A fault of this host that may pass by itself, such as one of a disk: a later start may succeed."""

@@ -550,6 +550,12 @@ S3_OBJECT_DENIED = replace(
     message="S3 does not give {path} to this agent: it does not exist any more, or a policy denies it.",
     advice="None needed if it was deleted on purpose; otherwise check the bucket policy.",
 )
+S3_BUCKET_REFUSED = replace(
+    S3_DENIED,
+    wording="s3-bucket-refused",
+    message="S3 does not serve the bucket of {path}: {reason}.",
+    advice="Check the bucket's name, and the state of the AWS account that owns it.",
+)
 S3_ARCHIVED = ProblemType(
     "s3-archived",
     title="The object is archived",
@@ -786,6 +792,110 @@ API_ADDRESS_KEPT = ProblemType(
     retryable=True,
 )
 API_REFUSED = ProblemType("api-refused", title="The API refused the agent's request", advice="{advice}")
+
+# --- updates of the agent ---
+
+UPDATE_FAILED = ProblemType(
+    "update-failed",
+    title="The update could not be installed",
+    message="The agent could not run the update: {detail}",
+    advice="See `journalctl -u crosshaul-update -u crosshaul-agent` on the host.",
+)
+UPDATE_IMPOSSIBLE = replace(
+    UPDATE_FAILED,
+    wording="update-impossible",
+    message="This agent was not installed by the installing script, so nothing can update it.",
+    advice="Run the install command of the console on the host, or update it as it was installed.",
+)
+UPDATER_SILENT = replace(
+    UPDATE_FAILED,
+    wording="updater-silent",
+    message="The host's updater did not start the update.",
+    advice="See `journalctl -u crosshaul-update` on the host.",
+)
+UPDATE_NOT_INSTALLED = replace(
+    UPDATE_FAILED, wording="update-not-installed", message="Installing {version} failed: {detail}"
+)
+UPDATE_SLOW = replace(
+    UPDATE_FAILED,
+    wording="update-slow",
+    message="Installing {version} took longer than {seconds} seconds.",
+    advice="Check the network of the host and its disk, then update it again.",
+)
+UPDATE_SCRIPT_AWAY = replace(
+    UPDATE_FAILED,
+    wording="update-script-away",
+    message="{script} cannot be fetched: {detail}",
+    advice="Check the network from the host to that address, then update it again.",
+)
+UPDATE_MISPLACED = replace(
+    UPDATE_FAILED,
+    wording="update-misplaced",
+    message="The script of {version} installed into {folder}, not beside the other releases.",
+    advice="Install the agent again with the install command of the console.",
+)
+UPDATE_OTHER_VERSION = replace(
+    UPDATE_FAILED,
+    wording="update-other-version",
+    message="The installed release has version {found}, not {version}.",
+    advice="Publish the version again.",
+)
+UPDATE_UNHEALTHY = ProblemType(
+    "update-unhealthy",
+    title="The new version did not report healthy",
+    message="{version} did not report healthy within {seconds} seconds.",
+    advice="The host runs the earlier version again. See `journalctl -u crosshaul-agent` on it.",
+)
+UPDATE_CHECKS_FAILED = replace(
+    UPDATE_UNHEALTHY,
+    wording="update-checks-failed",
+    message="{version} did not report healthy within {seconds} seconds. Its checks found: {troubles}",
+)
+UPDATE_REFUSED = ProblemType(
+    "update-refused",
+    title="The host does not accept the release",
+    message="{version} refused: what the publisher has signed is {signed}, or another script.",
+    advice="Publish the version again.",
+)
+UPDATE_UNSIGNED = replace(
+    UPDATE_REFUSED,
+    wording="update-unsigned",
+    message="{version} refused: no key that root has pinned on the host has signed it.",
+    advice="Install the release first that announces the new key.",
+)
+UPDATE_OLDER = replace(
+    UPDATE_REFUSED,
+    wording="update-older",
+    message="{version} refused: it was signed before the release that the host has.",
+    advice="Publish that version again to return to it.",
+)
+UPDATE_AHEAD = replace(
+    UPDATE_REFUSED,
+    wording="update-ahead",
+    message="{version} refused: it was signed at a time that has not come.",
+    advice="Set the publisher's clock, and publish that version again.",
+)
+UPDATE_SCRIPT_DIFFERS = replace(
+    UPDATE_REFUSED,
+    wording="update-script-differs",
+    message="{script} is not what was published: its digest differs.",
+)
+UPDATE_PARTS_DIFFER = replace(
+    UPDATE_REFUSED,
+    wording="update-parts-differ",
+    message="{version} was not installed from the package and the lock file that are signed.",
+)
+UPDATE_RCLONE_DIFFERS = replace(
+    UPDATE_REFUSED,
+    wording="update-rclone-differs",
+    message="The rclone of {version} is not one that the publisher has signed.",
+)
+UPDATE_UNPINNED = replace(
+    UPDATE_REFUSED,
+    wording="update-unpinned",
+    message="The publisher's keys of the host cannot be used, so releases are refused: {detail}",
+    advice="As root on the host: crosshaul agent pin --release-key KEY, with the publisher's key.",
+)
 
 CATALOGUE = catalogue(globals().values())
 """Code → problem type, with its first words."""

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from agent.cloud.api import HopCredentials
     from agent.cloud.manifest_upload import ManifestApi
     from agent.rclone.browse import RemoteBrowser
+    from events.views import CredentialsView
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -99,14 +100,14 @@ def run(config_path: Path, space_poll_interval_s: float = SPACE_POLL_INTERVAL_S)
     _leave_no_core()
     interpreter.tune()
     config = read_config(config_path)
-    logs.set_up(config.log_level)
+    memory = logs.set_up(config.log_level)
     use_configured(config.network)
     files = Files(config.state)
     registration = read_registration(files)
     threading.excepthook = _log_thread
     with ExitStack() as opened:
         journal = _open_state(files, registration, opened, space_poll_interval_s)
-        asyncio.run(_serve(config_path, config, files, registration, journal))
+        asyncio.run(_serve(config_path, config, files, registration, journal, memory))
         if journal.retired:
             log.warning("removed by the control plane; it will not connect again")
 
@@ -193,7 +194,12 @@ def _journal(files: Files, registration: Registration) -> Iterator[Journal]:
 
 
 async def _serve(
-    config_path: Path, config: Config, files: Files, registration: Registration, journal: Journal
+    config_path: Path,
+    config: Config,
+    files: Files,
+    registration: Registration,
+    journal: Journal,
+    memory: logs.LogMemory,
 ) -> None:
     from agent.cloud.mqtt_link import MqttLink  # awscrt takes 10 MB: imported only when needed
 
@@ -208,7 +214,7 @@ async def _serve(
     keyring = Keyring(files.folder)
     endpoint = partial(_endpoint, files, registration, config.network.mqtt_port)
     api_address = ApiAddress(registration, files)
-    credentials = _lazily(partial(_credentials, keyring, registration, api_address))
+    credentials = _LazyCredentials(partial(_credentials, keyring, registration, api_address))
     upload_manifest = _lazily(partial(_manifest_api, keyring, registration, api_address))
     with _lane(config, files, keyring, host, credentials) as lane:
         async with MqttLink(endpoint(keyring.current), *_subscriptions(registration)) as link:
@@ -221,6 +227,7 @@ async def _serve(
                     lane=lane,
                     movers=_movers(keyring, host, credentials, lane),
                     browse=browser,
+                    read_log=memory.excerpt,
                     status=status,
                     rotation=Rotation(
                         keyring,
@@ -362,6 +369,19 @@ def _lazily(make: Callable[[], Callable[P, Result]]) -> Callable[P, Result]:
         return cached()(*args, **kwargs)
 
     return call
+
+
+class _LazyCredentials:
+    """Issues credentials by what is made at the first call, as `_lazily` does."""
+
+    def __init__(self, make: "Callable[[], HopCredentials]") -> None:
+        self._issuer = cache(make)
+
+    def __call__(self, hop_id: str, /, refused: "CredentialsView | None" = None) -> "CredentialsView":
+        return self._issuer()(hop_id, refused=refused)
+
+    def forget(self, hop_id: str, /) -> None:
+        self._issuer().forget(hop_id)
 
 
 def _credentials(keyring: Keyring, registration: Registration, api: ApiAddress) -> "HopCredentials":

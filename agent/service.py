@@ -7,6 +7,7 @@ import asyncio
 import logging
 import re
 import sqlite3
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
@@ -16,7 +17,7 @@ from typing import Any
 from agent import VERSION, host_info
 from agent.cloud.messages import BrokerConnection, Connected, Disconnected, LinkError
 from agent.command_keys import CommandKeys
-from agent.config import Config
+from agent.config import Config, split_endpoint
 from agent.heartbeats import HeartbeatPace
 from agent.hops.attempt import AttemptIntervals, Movers
 from agent.hops.commands import CommandHandlers, Commands, Lane
@@ -28,13 +29,18 @@ from agent.identity.api_address import ApiAddress
 from agent.identity.registration import Registration
 from agent.identity.rotation import Rotation
 from agent.lane.peer_paths import PeerPathCache
+from agent.measurements import Measurements
+from agent.metrics import openmetrics
+from agent.metrics.families import Counter
+from agent.metrics.otlp import Collector, MetricsPush
+from agent.metrics.scrape_server import ScrapeServer
 from agent.pull.active_pulls import ActivePulls
 from agent.quarantine import Quarantine
 from agent.status import Status
 from agent.supervision import Supervisor, Work
 from agent.updating.update_jobs import UpdateJobs
 from events.base import LABEL, HopId, Problem
-from events.commands import Browse, Command, Serve
+from events.commands import Browse, Command, ReadLog, Serve
 from events.progress import PeerReachability
 from events.reports import (
     MAX_PROBLEMS,
@@ -43,6 +49,7 @@ from events.reports import (
     Capabilities,
     Heartbeat,
     Hello,
+    LogExcerpt,
     RemoteState,
     RootState,
     Succeeded,
@@ -71,6 +78,7 @@ class Dependencies:
     lane: Lane
     movers: Movers
     browse: Callable[[Browse], Browsed]
+    read_log: Callable[[ReadLog], LogExcerpt]
     status: Status
     rotation: Rotation
     command_keys: CommandKeys
@@ -105,6 +113,9 @@ class Service:
         self._hello_due = 0.0
         """When a Hello is to be sent over this connection, by the loop's clock."""
         self._announcing = asyncio.Lock()
+        self._roots: tuple[RootState, ...] = ()
+        """As they were last examined."""
+        self._connects = Counter()
         topics = Topics(deps.registration.stage)
         self._watches = LiveWatches()
         self._outbox = ReportOutbox(deps.journal, deps.link, topics, deps.registration.thing, self._watches)
@@ -159,8 +170,40 @@ class Service:
             helpers["delivery of manifests"] = self._deps.deliver_manifests
         if self._deps.discard_abandoned:
             helpers["removal of abandoned hops"] = self._deps.discard_abandoned
+        helpers |= self._metrics_helpers(hops, commands)
         for name, work in helpers.items():
             spawn(self._deps.supervisor.supervise(name, work))
+
+    def _metrics_helpers(self, hops: HopManager, commands: Commands) -> dict[str, Work]:
+        """Return what offers the agent's metrics, as far as it is configured."""
+        deps, config = self._deps, self._deps.config.metrics
+        measurements = Measurements(
+            hops=hops,
+            commands=commands,
+            journal=deps.journal,
+            lane=deps.lane,
+            connects=self._connects,
+            is_connected=lambda: deps.link.connected,
+            roots=lambda: self._roots,
+            certificate_end=lambda: deps.rotation.certificate_end,
+            problems=lambda: len(self._problems()),
+            started_at=time.time(),
+        )
+        helpers: dict[str, Work] = {}
+        if config.listen:
+            server = ScrapeServer(
+                split_endpoint(config.listen), lambda: openmetrics.text(measurements.families())
+            )
+            helpers["offer of metrics"] = server.serve
+        if config.otlp:
+            collector = Collector(config.otlp, config.otlp_headers, config.otlp_interval_s)
+            resource = {
+                "service.name": "crosshaul-agent",
+                "service.instance.id": deps.registration.thing,
+                "service.version": VERSION,
+            }
+            helpers["push of metrics"] = MetricsPush(collector, measurements.families, resource).push_forever
+        return helpers
 
     def _watch_lane(self, commands: Commands) -> None:
         loop = asyncio.get_running_loop()
@@ -211,6 +254,7 @@ class Service:
             deps.lane,
             CommandHandlers(
                 browse=deps.browse,
+                read_log=deps.read_log,
                 watch=self._watches.watch,
                 rotate=deps.rotation.request,
                 trust=deps.command_keys.replace,
@@ -245,6 +289,7 @@ class Service:
                 log.info("connected", extra={"session_present": event.session_present})
                 self._deps.updates.on_connected()
                 self._connection, self._hello_due = event, 0.0
+                self._connects.add(1)
                 await self._publish_hello(hops)
             else:
                 self._connection = None  # the next one sends a Hello
@@ -346,7 +391,7 @@ class Service:
     async def _root_and_remote_states(self) -> tuple[tuple[RootState, ...], tuple[RemoteState, ...]]:
         """Examine roots and remotes in a thread: a disk, a network share or rclone may be slow."""
         config = self._deps.config
-        roots = await asyncio.to_thread(host_info.root_states, config.roots)
+        self._roots = roots = await asyncio.to_thread(host_info.root_states, config.roots)
         return roots, await asyncio.to_thread(host_info.remote_states, config)
 
     async def _publish(self, report: Hello | Heartbeat) -> bool:
@@ -375,5 +420,5 @@ def _accept(commands: Commands, payload: bytes) -> Command | None:
 
 
 def _log_disconnect(event: Disconnected) -> None:
-    advice = "another agent uses this registration: stop one of them" if event.taken_over else ""
+    advice = "another agent uses this registration: stop one of them" if event.taken_over else event.advice
     log.warning("not connected", extra={"reason": event.reason, **({"advice": advice} if advice else {})})

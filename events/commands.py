@@ -159,7 +159,10 @@ class Pause(HopCommand):
 
 
 class Cancel(HopCommand):
-    """Stop a hop and delete partial files; complete files stay."""
+    """Stop a hop and delete partial files; complete files stay.
+
+    A push to S3 that has failed gets it, too: it kept unfinished uploads for an attempt that does not come.
+    """
 
     kind: Literal["cancel"] = "cancel"
 
@@ -188,6 +191,22 @@ class Browse(Message):
     """Only names after this one, in code-point order: the next page."""
     limit: Annotated[int, Field(ge=1, le=500)] = 200
     find: Find = ""
+
+
+MAX_LOG_LINES = 1000
+"""Maximum number of log lines that one answer has."""
+LogLines = Annotated[int, Field(ge=1, le=MAX_LOG_LINES)]
+
+
+class ReadLog(Message):
+    """Send the latest lines of the agent's own log; the reply is a `LogExcerpt` report."""
+
+    kind: Literal["read-log"] = "read-log"
+    request_id: str
+    lines: LogLines = 200
+    """Maximum number of lines."""
+    since: Instant | None = None
+    """Only lines from this time on."""
 
 
 class Rotate(Message):
@@ -253,6 +272,7 @@ Command = Annotated[
     | Cancel
     | Watch
     | Browse
+    | ReadLog
     | Rotate
     | UpdateAgent
     | Trust

@@ -289,6 +289,20 @@ class Browsed(Message):
     problem: Problem | None = None
 
 
+class LogExcerpt(Message):
+    """The reply to `ReadLog`: the latest lines that the agent remembers, without secrets."""
+
+    kind: Literal["log-excerpt"] = "log-excerpt"
+    request_id: str
+    lines: tuple[DisplayText, ...] = ()
+    """Oldest first, in logfmt; lines of a traceback follow theirs."""
+    omitted: Count = 0
+    """Number of older lines that were requested, and did not fit into this message."""
+    remembered_since: Instant | None = None
+    """Time of the oldest line that the agent remembers: since its start, or less. None: it has logged
+    nothing."""
+
+
 class Refused(Message):
     """A command that the agent rejected, and why: a wrong signature, an expired token, a replay."""
 
@@ -311,6 +325,7 @@ Report = Annotated[
     | Hello
     | Heartbeat
     | Browsed
+    | LogExcerpt
     | Refused,
     Field(discriminator="kind"),
 ]

@@ -19,6 +19,7 @@ from events.base import (
     Why,
     display_text,
 )
+from events.commands import LogLines
 from events.input_errors import input_error
 from events.locations import (
     AbsolutePath,
@@ -139,6 +140,15 @@ class BrowseRequest(Request):
     find: Find = ""
 
 
+class LogRequest(Request):
+    """Read the latest lines of an agent's own log."""
+
+    lines: LogLines = 200
+    """Maximum number of lines."""
+    since: Instant | None = None
+    """Only lines from this time on."""
+
+
 def _directory(prefix: str) -> str:
     """Return the prefix with a final slash; refuse names that a path cannot have."""
     names = prefix.removesuffix("/").split("/") if prefix else []
@@ -200,12 +210,18 @@ class DeclineRequest(Request):
     """Shown to the person who requested it."""
 
 
+MAX_GATHER_S = 300
+"""Longest time for which a template gathers objects, in seconds."""
+
+
 class ObjectTrigger(Request):
     """Objects that are created in this bucket, with this prefix and suffix."""
 
     bucket: BucketName
     prefix: ObjectPrefix = ""
     suffix: Annotated[str, StringConstraints(max_length=128)] = ""
+    gather_seconds: Annotated[int, Field(ge=0, le=MAX_GATHER_S)] = 0
+    """How long the first object waits for others that then travel in one transfer; 0: not at all."""
 
 
 class TemplateRequest(Request):

@@ -51,7 +51,15 @@ class Topics:
 
         Job ids may not have a colon; names of stages have no underscore.
         """
-        return f"crosshaul_{self.stage}_{update_id}_{number}"
+        return f"{self._jobs}{update_id}_{number}"
+
+    def is_job(self, job_id: str) -> bool:
+        """Return whether this is a job of this stage."""
+        return job_id.startswith(self._jobs)
+
+    @property
+    def _jobs(self) -> str:
+        return f"crosshaul_{self.stage}_"
 
     @property
     def reports_rule(self) -> str:

@@ -1,10 +1,12 @@
 """Staged updates of agents: HTTP bodies and answers, and the documents of IoT Jobs."""
 
+import json
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from events.base import Actor, AgentId, Count, Instant, Message, Request, UpdateId, Version
+from events.base import Actor, AgentId, Count, Instant, Message, Problem, Request, UpdateId, Version
 from events.input_errors import input_error
 from events.requests import Tags
 
@@ -62,7 +64,7 @@ class MemberView(Message):
     state: MemberState
     before: str
     """Version before the update."""
-    reason: str = ""
+    problem: Problem | None = None
     """Why the agent does not have the new version."""
 
 
@@ -72,7 +74,8 @@ class UpdateView(Message):
     update_id: UpdateId
     version: Version
     state: UpdateState
-    reason: str = ""
+    problem: Problem | None = None
+    """Why not every agent has the new version."""
     stage: Count
     """The latest stage that has started."""
     stages: Count
@@ -109,8 +112,8 @@ class UpdateOrderView(Message):
     """Version in the agent's last Hello."""
     token: str | None = None
     """Signed `Update` command, valid for minutes; None if the agent has that version or is not due."""
-    reason: str = ""
-    """Why there is no token."""
+    problem: Problem | None = None
+    """Why there is no token, unless the agent has that version."""
 
 
 class JobDocument(Message):
@@ -141,3 +144,48 @@ class UpdateResult(Message):
 
     status: Literal["SUCCEEDED", "FAILED", "REJECTED"]
     statusDetails: dict[str, str] = {}  # noqa: N815
+    """Made by `failure_details`; empty for a success."""
+
+
+MAX_DETAIL_CHARS = 1024
+"""Characters of one value in the details of a job that IoT Jobs accepts; none of them a control character."""
+
+
+def failure_details(problem: Problem, *, returned: bool = False) -> dict[str, str]:
+    """Return the details of a failed job, which `problem_of` reads; what is too long is cut."""
+    texts = {
+        "code": problem.code,
+        "message": problem.message,
+        "advice": problem.advice,
+        "wording": problem.wording,
+        "parameters": _fitting(problem.parameters),
+        "returned": "yes" if returned else "no",
+    }
+    return {name: _printable(text)[:MAX_DETAIL_CHARS] for name, text in texts.items() if text}
+
+
+def problem_of(details: Mapping[str, str]) -> Problem | None:
+    """Return why a job failed; None if the details do not say it."""
+    told = {name: details[name] for name in ("code", "message", "advice", "wording") if name in details}
+    try:
+        return Problem.model_validate({**told, "parameters": json.loads(details.get("parameters", "{}"))})
+    except (ValueError, RecursionError):
+        return None
+
+
+def _printable(text: str) -> str:
+    return "".join(sign if sign.isprintable() else " " for sign in text)
+
+
+def _fitting(parameters: Mapping[str, str]) -> str:
+    """Return parameters as JSON that fits into one detail: the longest are cut first."""
+    most = max(map(len, parameters.values()), default=0)
+    while len(text := json.dumps({name: _cut(value, most) for name, value in parameters.items()})) > (
+        MAX_DETAIL_CHARS
+    ):
+        most = most * 3 // 4
+    return text
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: max(most - 1, 0)]}…"

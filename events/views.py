@@ -1,6 +1,6 @@
 """Cloud → console, CLI and agents: HTTP answers. The OpenAPI document is generated from these."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -21,7 +21,7 @@ from events.base import (
 from events.locations import Location, RemoteName
 from events.options import OrderedOptions
 from events.progress import Connection, PeerReachability, Progress
-from events.reports import Capabilities, DirectoryEntry, DryRunResult, RootState
+from events.reports import Capabilities, DirectoryEntry, DryRunResult, RemoteState, RootState
 from events.requests import ObjectTrigger, Shape, TemplateId
 from events.states import AgentStatus, Attention, CommandKeyStatus, HopState, TransferState
 
@@ -161,6 +161,68 @@ class AgentsView(Message):
     next: str | None = None
 
 
+class AgentWarning(Message):
+    """Why a person should look at an agent that is online."""
+
+    kind: Literal["clock", "rejects_commands", "root_missing", "root_nearly_full"]
+    path: DisplayText | None = None
+    """The root, of a kind that is about one."""
+    amount: int | None = None
+    """clock: minutes by which it is ahead, negative if behind. root_nearly_full: free room in percent."""
+
+
+class AgentSummary(Message):
+    """An agent in lists: what is small, and changes only when something about the agent does."""
+
+    agent_id: AgentId
+    hostname: str
+    ip_address: str | None
+    status: AgentStatus
+    """As of the broker's last event: an agent that falls silent becomes late within a minute."""
+    version: str
+    tags: dict[str, str]
+    roots: Count
+    """Number of roots."""
+    free_percent: int | None
+    """Free room of the fullest writable root, in whole percent; None if unknown."""
+    remotes: tuple[RemoteState, ...]
+    """The first 16."""
+    running: Count
+    """Hops that the agent moves or serves, as of its last heartbeat."""
+    registered_at: Instant
+    connected_at: Instant | None
+    last_heartbeat: Instant | None
+    """Of an agent that is late or offline; None of one that is online."""
+    certified_at: Instant | None
+    """When the agent began to use its device certificate."""
+    drain: Drain | None
+    """None: the agent gets new hops."""
+    warnings: tuple[AgentWarning, ...]
+    """The first 4."""
+
+
+class AgentCounts(Message):
+    """How many agents there are, by status."""
+
+    online: Count
+    late: Count
+    offline: Count
+    attention: Count
+    """Agents that a person should look at: with warnings, or late or offline outside of a maintenance."""
+
+
+class FleetView(Message):
+    """A page of agents in short, and how many there are in all, whatever the page is filtered by."""
+
+    counts: AgentCounts
+    newest_version: str | None
+    """The latest version that was published; None if none was."""
+    agents: tuple[AgentSummary, ...]
+    next: str | None
+    """Pass it as `after` for the next page; None at the end. A page may be short or empty without being
+    last."""
+
+
 class ListingView(Message):
     """A page of a directory listing."""
 
@@ -169,6 +231,18 @@ class ListingView(Message):
     remote: RemoteName | None = None
     entries: tuple[DirectoryEntry, ...]
     next: str | None
+
+
+class AgentLogView(Message):
+    """The latest lines of an agent's own log."""
+
+    agent_id: AgentId
+    lines: tuple[str, ...]
+    """Oldest first, in logfmt; lines of a traceback follow theirs."""
+    omitted: Count
+    """Number of older lines that were requested, and did not fit into the agent's message."""
+    remembered_since: Instant | None
+    """Time of the oldest line that the agent remembers; older ones are in its host's journal."""
 
 
 class BucketsView(Message):

@@ -18,6 +18,7 @@ from infra.plans import Plan
 from infra.stage import Stage
 from infra.state import State
 from infra.suppressions import suppress_wildcards
+from lambdas.store.transfer_rows import GATHERED
 
 TABLE_ACTIONS = {
     "get": "dynamodb:GetItem",
@@ -26,18 +27,20 @@ TABLE_ACTIONS = {
     "put": "dynamodb:PutItem",
     "update": "dynamodb:UpdateItem",
     "delete": "dynamodb:DeleteItem",
+    "batch-write": "dynamodb:BatchWriteItem",
 }
 """DynamoDB actions by the plans' names for them. Scan is left out on purpose."""
 
-AUDIT_KEYS = {
-    "put-records": ("20??-??-??",),
-    "put-links": ("chain#*", "agent#*"),
-    "put-seals": ("seal",),
+PARTITIONS = {
+    "put-records": ("dynamodb:PutItem", ("20??-??-??",)),
+    "put-links": ("dynamodb:PutItem", ("chain#*", "agent#*")),
+    "put-seals": ("dynamodb:PutItem", ("seal",)),
+    "gather": ("dynamodb:BatchWriteItem", (f"{GATHERED}*",)),
 }
-"""Partitions of the audit table that a plan may put rows into, by the plans' names for them.
+"""Writes to some partitions of a table only, by the plans' names for them.
 
-Who writes records writes no links and no seals but the function of each minute, and no records are written by
-who chains them.
+Who writes audit records writes no links and no seals but the function of each minute, and no records are
+written by who chains them. Who gathers objects deletes nothing else of the table.
 """
 
 
@@ -54,6 +57,8 @@ class Access:
     """The object and live roles, assumed by the function that issues their credentials."""
     retries: sqs.Queue
     """Delivers a message for each retry when it is due."""
+    uploads: sqs.Queue
+    """Delivers created objects, and what templates have gathered when it is due."""
 
     def grant(self, plan: Plan, function: lambda_.Function) -> None:
         """Add the statements of the plan to the function's role."""
@@ -62,6 +67,7 @@ class Access:
         statements += self._commands(role) if plan.signs_commands else []
         statements += self._change_notices(role) if plan.notifies_consoles else []
         statements += [_allow(["sqs:SendMessage"], self.retries.queue_arn)] if plan.schedules_retries else []
+        statements += [_allow(["sqs:SendMessage"], self.uploads.queue_arn)] if plan.gathers_objects else []
         statements += self._enrollment(role) if plan.enrolls else []
         statements += self._connections(role) if plan.cuts_connections else []
         statements += (
@@ -80,6 +86,7 @@ class Access:
         statements += (
             [_allow(list(_USER_ACTIONS), self.state.sign_in.pool.user_pool_arn)] if plan.reads_users else []
         )
+        statements += self._archive(role) if plan.archives else []
         statements += [_allow(["kms:Sign"], self.state.audit_key.key_arn)] if plan.seals_audit else []
         statements += (
             [_allow(["kms:GetPublicKey"], self.state.audit_key.key_arn)] if plan.reads_seal_keys else []
@@ -96,10 +103,12 @@ class Access:
         table = self.state.tables.by_setting[name].table_arn
         if actions := [TABLE_ACTIONS[word] for word in words if word in TABLE_ACTIONS]:
             yield _allow(actions, table)
-        partitions = [key for word in words for key in AUDIT_KEYS.get(word, ())]
-        if partitions:
+        keys: dict[str, list[str]] = {}
+        for action, some in (PARTITIONS[word] for word in words if word in PARTITIONS):
+            keys.setdefault(action, []).extend(some)
+        for action, partitions in keys.items():
             yield iam.PolicyStatement(
-                actions=[TABLE_ACTIONS["put"]],
+                actions=[action],
                 resources=[table],
                 conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": partitions}},
             )
@@ -115,6 +124,13 @@ class Access:
             _allow(["s3:ListBucket"], bucket),
             _allow(["s3:GetObject", "s3:PutObject"], f"{bucket}/*"),
         ]
+
+    def _archive(self, role: iam.IRole) -> list[iam.PolicyStatement]:
+        """Return the rights to write and read files, and to hear that one does not exist."""
+        bucket = self.state.archive.bucket_arn
+        files = f"{bucket}/transfers/*"
+        suppress_wildcards(role, "Files of any day, whose names are digests", files)
+        return [_allow(["s3:ListBucket"], bucket), _allow(["s3:GetObject", "s3:PutObject"], files)]
 
     def _commands(self, role: iam.IRole) -> list[iam.PolicyStatement]:
         commands = iot_arn(role, f"topic/{self._topics.commands(self._topics.thing('*'))}")
@@ -134,11 +150,13 @@ class Access:
         suppress_wildcards(role, "Any agent of this stage; people choose their names", things)
         suppress_wildcards(role, "IoT chooses a certificate's id", certificates)
         suppress_wildcards(role, "IoT has no resource for these actions", "*")
+        targets = self.stage.certificate_targets(certificates)
         return [
-            _allow(_verbs(*_NAMELESS_VERBS), "*"),
-            _allow(_verbs("CreateThing", "DescribeThing", "DeleteThing"), things),
+            _allow(_verbs("CreateCertificateFromCsr", "DescribeEndpoint"), "*"),
+            _allow(_verbs("CreateThing", "DescribeThing", "DeleteThing", "ListThingPrincipals"), things),
             _allow(_verbs("UpdateCertificate", "DeleteCertificate"), certificates),
-            _allow(_verbs("AttachPolicy", "DetachPolicy"), self.stage.policy_targets(certificates)),
+            _allow(_verbs("AttachPolicy", "DetachPolicy", "ListPrincipalThings"), targets),
+            _of_things(_verbs("AttachThingPrincipal", "DetachThingPrincipal"), targets, things),
         ]
 
     def _connections(self, role: iam.IRole) -> list[iam.PolicyStatement]:
@@ -149,14 +167,14 @@ class Access:
     def _rotation(self, role: iam.IRole) -> list[iam.PolicyStatement]:
         """Return the rights to revoke old certificates; they do not allow creating one."""
         certificates, things = iot_arn(role, "cert/*"), iot_arn(role, f"thing/{self._topics.thing('*')}")
-        suppress_wildcards(role, "IoT chooses a certificate's id", certificates)
+        targets = self.stage.certificate_targets(certificates)
+        suppress_wildcards(role, "IoT chooses a certificate's id", certificates, targets)
         suppress_wildcards(role, "Any agent of this stage; people choose their names", things)
-        suppress_wildcards(role, "IoT has no resource for these actions", "*")
         return [
-            _allow(_verbs("DescribeThing"), things),
-            _allow(_verbs("ListThingPrincipals", "ListPrincipalThings", "DetachThingPrincipal"), "*"),
+            _allow(_verbs("DescribeThing", "ListThingPrincipals"), things),
             _allow(_verbs("UpdateCertificate", "DeleteCertificate"), certificates),
-            _allow(_verbs("DetachPolicy"), self.stage.policy_targets(certificates)),
+            _allow(_verbs("DetachPolicy", "ListPrincipalThings"), targets),
+            _of_things(_verbs("DetachThingPrincipal"), targets, things),
         ]
 
     def _updates(self, role: iam.IRole) -> list[iam.PolicyStatement]:
@@ -171,19 +189,6 @@ class Access:
         ]
 
 
-_NAMELESS_VERBS = (
-    "CreateCertificateFromCsr",
-    "DescribeEndpoint",
-    "ListThingPrincipals",
-    "ListPrincipalThings",
-    "AttachThingPrincipal",
-    "DetachThingPrincipal",
-)
-"""IoT actions that take no resource:
-https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsiot.html
-"""
-
-
 _USER_ACTIONS = ("cognito-idp:AdminGetUser", "cognito-idp:AdminListGroupsForUser")
 
 
@@ -193,6 +198,20 @@ def _verbs(*names: str) -> list[str]:
 
 def _allow(actions: list[str], *resources: str) -> iam.PolicyStatement:
     return iam.PolicyStatement(actions=actions, resources=list(resources))
+
+
+def _of_things(actions: list[str], certificates: str, things: str) -> iam.PolicyStatement:
+    """Return the right to attach certificates to these things, or to detach them.
+
+    The resource is the certificate, the thing a condition. Where AWS does not tell the thing, the statement
+    still applies: otherwise no agent could join.
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsiot.html
+    """
+    return iam.PolicyStatement(
+        actions=actions,
+        resources=[certificates],
+        conditions={"ArnLikeIfExists": {"iot:thingArn": things}},
+    )
 
 
 def assumable_roles(

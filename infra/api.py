@@ -65,6 +65,7 @@ class Api(Construct):
                     )
                     for method, path in sorted(OPEN_ROUTES)
                 },
+                tracing_enabled=stage.settings.tracing,
                 **self._access_log(stage),
             ),
             endpoint_types=[apigateway.EndpointType.REGIONAL],

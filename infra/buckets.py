@@ -46,6 +46,7 @@ _KINDS = {
 }
 _DENIED = {"AccessDenied", "AllAccessDisabled", "403"}
 _MISSING = {"NoSuchBucket", "404"}
+_ABORT = "AbortIncompleteMultipartUpload"
 _DEFAULT_ENCRYPTION = "ApplyServerSideEncryptionByDefault"
 
 _FORWARD = (
@@ -208,6 +209,17 @@ class ExistingBucket:
         rules = found.get("OwnershipControls", {}).get("Rules", [])
         return str(next((one["ObjectOwnership"] for one in rules), "ObjectWriter"))
 
+    def days_of_unfinished_uploads(self) -> int | None:
+        """Return after how many days S3 aborts any unfinished upload; None if it does not."""
+        found = self._call(
+            self._s3.get_bucket_lifecycle_configuration,
+            "s3:GetLifecycleConfiguration",
+            "NoSuchLifecycleConfiguration",
+        )
+        rules = [rule for rule in found.get("Rules", []) if rule.get("Status") == "Enabled"]
+        days = [rule.get(_ABORT, {}).get("DaysAfterInitiation") for rule in rules if _is_for_all(rule)]
+        return min(filter(None, days), default=None)
+
     def notifications(self) -> Configuration:
         """Return the whole notification configuration.
 
@@ -272,6 +284,12 @@ class ExistingBucket:
         return answer
 
 
+def _is_for_all(rule: Mapping[str, Any]) -> bool:
+    """Return whether a rule of a life cycle concerns every key of the bucket."""
+    condition: Mapping[str, Any] = rule.get("Filter", {})
+    return not rule.get("Prefix") and not any(condition.values())
+
+
 def _refused(error: ClientError) -> BucketError:
     details = error.response["Error"]
     return BucketError(
@@ -305,6 +323,7 @@ def inspect(bucket: ExistingBucket, region: str) -> BucketReport:
     inspection.fact("encryption", inspection.encryption)
     inspection.fact("versioning", inspection.versioning)
     inspection.fact("ownership", inspection.ownership)
+    inspection.fact("unfinished", inspection.unfinished_uploads)
     inspection.notifications()
     return inspection.report()
 
@@ -414,6 +433,16 @@ class _Inspection:
             "Object Ownership BucketOwnerEnforced avoids it."
         )
         return f"objects may belong to the account that uploads them ({ownership})"
+
+    def unfinished_uploads(self) -> str:
+        days = self._bucket.days_of_unfinished_uploads()
+        if days is not None:
+            return f"uploads are aborted after {days} days"
+        self._notes.append(
+            "Uploads that a removed agent had begun stay, and are paid for. "
+            f"Add a life cycle rule for the whole bucket: {_ABORT} after 7 days."
+        )
+        return "uploads stay until they are aborted"
 
     def notifications(self) -> None:
         try:

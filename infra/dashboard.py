@@ -64,6 +64,15 @@ def _streams(watched: Watched) -> Series:
     }
 
 
+def _lag_of_reports(watched: Watched) -> Series:
+    """Return how old a report is when it is handled; the broker's and Lambda's queues are part of it."""
+    metric = watched.functions["OnReport"].metric
+    return {
+        "average": metric("AsyncEventAge", statistic="Average", period=_PERIOD),
+        "longest": metric("AsyncEventAge", statistic="Maximum", period=_PERIOD),
+    }
+
+
 def _units(watched: Watched) -> Series:
     return {
         f"{name} {kind}": table.metric(f"Consumed{kind}CapacityUnits", statistic="Sum", period=_PERIOD)
@@ -76,6 +85,8 @@ SECTIONS: dict[str, Sequence[Graph]] = {
     "Fleet": (
         Graph("Agents", _own("Maximum", agents=telemetry.AGENTS)),
         Graph("Agents that are away, in percent", _own("Maximum", away=telemetry.AGENTS_ABSENT)),
+        Graph("Lag of agents' reports, in milliseconds", _lag_of_reports),
+        Graph("Free room of the fullest disk, in percent", _own("Minimum", free=telemetry.ROOT_FREE)),
         Graph(
             "Disks nearly full, keys overdue, updates stopped",
             _own(

@@ -132,6 +132,8 @@ def _loss(setting: str, before: Any, after: Any) -> str | None:
     match setting:
         case "manifestDays" if after < before:
             return f"S3 would delete all manifests that are older than {after} days."
+        case "transferDays" if after < before:
+            return f"Transfers that ended more than {after} days ago would be in the archive only."
         case "secondFactor" if before == "required":
             return "People could sign in with a password alone."
         case "requestsPerAddress" if before and not after:

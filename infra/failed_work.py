@@ -86,6 +86,10 @@ class FailedWork:
                 call = _of_queue("OnObject", letter)
                 what = f"s3://{bucket['name']}/{written['key']} was written"
                 return Work(what, letter.reason or "OnObject failed each time", lambda: iter([call]))
+            case {"gathered_for": str(template_id)}:
+                call = _of_queue("OnObject", letter)
+                what = f"what template {template_id} has gathered was due"
+                return Work(what, letter.reason or "OnObject failed each time", lambda: iter([call]))
             case {"hop_id": str(hop_id)}:
                 call = _of_queue("OnRetry", letter)
                 return Work(

@@ -15,8 +15,15 @@ from infra import bundle
 from infra.access import Access
 from infra.plans import PLANS, Plan
 from infra.stage import Stage
-from infra.suppressions import suppress_finding
+from infra.suppressions import suppress_finding, suppress_wildcards
 from lambdas.settings import Settings
+
+
+def _for_plan(settings: Settings, plan: Plan) -> Settings:
+    """Leave out what other functions use: lists may be long, and a function's environment has 4 KB."""
+    here = settings if plan.browses else replace(settings, buckets="", distant_buckets="")
+    here = here if plan.archives else replace(here, archive_bucket="")
+    return here if plan.gathers_objects else replace(here, upload_queue_url="")
 
 
 class Functions(Construct):
@@ -35,9 +42,7 @@ class Functions(Construct):
         """Give every function its settings and the access that its plan asks for."""
         for name, function in self.by_name.items():
             plan = PLANS[name]
-            # The lists may be long, and a function's environment has 4 KB.
-            here = settings if plan.browses else replace(settings, buckets="", distant_buckets="")
-            for variable, value in here.as_env().items():
+            for variable, value in _for_plan(settings, plan).as_env().items():
                 function.add_environment(variable, value)
             access.grant(plan, function)
 
@@ -64,8 +69,11 @@ class Functions(Construct):
             system_log_level_v2=lambda_.SystemLogLevel.WARN,
             log_group=log_group,
             role=role,
+            tracing=lambda_.Tracing.ACTIVE if self._stage.settings.tracing else None,
             reserved_concurrent_executions=plan.reserved if self._stage.settings.concurrency else None,
         )
+        if self._stage.settings.tracing:
+            suppress_wildcards(role, "X-Ray's rights have no resources", "*")
         if plan.asynchronous:
             age = plan.max_event_age_s
             function.configure_async_invoke(

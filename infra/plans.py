@@ -8,7 +8,7 @@ from dataclasses import dataclass
 class Plan:
     """One Lambda function.
 
-    `tables` maps each table to names in `access.TABLE_ACTIONS` and `access.AUDIT_KEYS`.
+    `tables` maps each table to names in `access.TABLE_ACTIONS` and `access.PARTITIONS`.
     """
 
     handler: str
@@ -22,6 +22,8 @@ class Plan:
     """Publishes events to the event bus."""
     schedules_retries: bool = False
     """Sends a delayed message for each retry."""
+    gathers_objects: bool = False
+    """Sends a delayed message for each gathering of a template."""
     reads_public_keys: bool = False
     """Reads the public halves of the current and next command keys."""
     enrolls: bool = False
@@ -38,6 +40,8 @@ class Plan:
     """Lists the buckets that transfers may read and write."""
     keeps_manifests: bool = False
     """Presigns URLs where agents write manifests and people read them."""
+    archives: bool = False
+    """Writes and reads the archive of transfers."""
     seals_audit: bool = False
     """Seals the days of the audit log with a key of its own."""
     reads_seal_keys: bool = False
@@ -88,7 +92,7 @@ PLANS: dict[str, Plan] = {
         "lambdas.on_object.handler",
         60,
         {
-            "transfers_table": "get query put",
+            "transfers_table": "get query put gather",
             "agents_table": "get batch",
             "templates_table": "get query",
             "policies_table": "get query",
@@ -97,6 +101,7 @@ PLANS: dict[str, Plan] = {
             "refusals_table": "put update",
         },
         reads_users=True,
+        gathers_objects=True,
     ),
     "OnReport": Plan(
         "lambdas.on_report.handler",
@@ -153,7 +158,7 @@ PLANS: dict[str, Plan] = {
         "lambdas.on_schedule.handler",
         90,  # 40 s for leases, 20 s for silent agents, the rest for what follows
         {
-            "transfers_table": "get query put update",
+            "transfers_table": "get query put update delete batch-write",
             "agents_table": "get query batch put update",
             "updates_table": "get query batch put",
             "policies_table": "get query",
@@ -165,6 +170,7 @@ PLANS: dict[str, Plan] = {
         reads_users=True,
         updates=True,
         publishes_events=True,
+        archives=True,
         seals_audit=True,
         asynchronous=True,
         retry_attempts=0,  # the next minute makes up for it; a pile would take hours to work off

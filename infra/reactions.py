@@ -55,14 +55,20 @@ def _only_this_accounts_events(made: sqs.Queue) -> iam.PolicyStatement:
 
 
 class Uploads(Construct):
-    """S3 → EventBridge → SQS, with a dead-letter queue → on_object, in batches."""
+    """S3 → EventBridge → SQS, with a dead-letter queue → on_object, in batches.
 
-    def __init__(self, scope: Construct, name: str, buckets: list[str], on_object: lambda_.Function) -> None:
+    The function sends itself a delayed message when a template begins to gather objects.
+    """
+
+    def __init__(
+        self, scope: Construct, name: str, stage: Stage, *, buckets: list[str], on_object: lambda_.Function
+    ) -> None:
         super().__init__(scope, name)
         self.dead = queue(self, "Dead")
         self.waiting = queue(
             self,
             "Waiting",
+            enforce_ssl=stage.protected,  # functions of the embedded cloud call it over plain HTTP
             visibility_timeout=Duration.seconds(6 * 60),
             dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=_MAX_ATTEMPTS, queue=self.dead),
         )

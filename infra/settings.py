@@ -34,6 +34,8 @@ MAX_CONCURRENCY = 1_000_000
 """Largest quota that is believed; a larger one is a slip of the pen."""
 MIN_WAF_REQUESTS, MAX_WAF_REQUESTS = 100, 2_000_000_000
 """Limits of a WAF rate. AWS takes 10 and more, but one console sends more than that in five minutes."""
+MIN_TRANSFER_DAYS = 90
+"""Least days that transfers are kept: the console and the command line list those of 90 days."""
 MAX_EMAIL_CHARS = 254
 """Longest e-mail address, in characters (RFC 5321)."""
 MAX_DOMAIN_CHARS = 64
@@ -239,6 +241,8 @@ class StageSettings(_Table):
     """Existing buckets that transfers may read and write, and whose events start templates."""
     manifest_days: Days = 365
     """Days that transfer manifests are kept."""
+    transfer_days: Annotated[StrictInt, Field(ge=MIN_TRANSFER_DAYS, le=3650)] = 400
+    """Days that a transfer is kept after its end; the archive keeps it for ever."""
     zone: Annotated[str, AfterValidator(_zone)] = "UTC"
     """Time zone of hours and weekdays in policies."""
     rotate_after_days: Days = 90
@@ -261,6 +265,8 @@ class StageSettings(_Table):
     """Port at which agents connect to the broker. A host may choose the other itself."""
     access_log: StrictBool = False
     """Whether API Gateway logs each request. The account must have a role for it."""
+    tracing: StrictBool = False
+    """Whether API Gateway and the functions send traces to AWS X-Ray."""
     requests_per_address: Annotated[StrictInt, Field(ge=MIN_WAF_REQUESTS, le=MAX_WAF_REQUESTS)] | None = None
     """Requests of one address in five minutes, beyond which AWS WAF blocks it. None: no firewall."""
     second_factor: Literal["optional", "required"] = "optional"
@@ -401,9 +407,10 @@ def _parsed(key: str, value: Any, in_file: StageSettings) -> Any:
     return int(text) if key in _NUMBERS and re.fullmatch(r"-?(0|[1-9][0-9]*)", text) else text
 
 
-_SWITCHES = {"accessLog"}
+_SWITCHES = {"accessLog", "tracing"}
 _NUMBERS = {
     "manifestDays",
+    "transferDays",
     "mqttPort",
     "rotateAfterDays",
     "commandKey",

@@ -39,6 +39,9 @@ class Control(cdk.Stack):
         self.failures = reactions.queue(self, "Failures")
         self.functions = Functions(self, "Functions", stage, failures=self.failures)
         self.retries = reactions.Retries(self, "Retries", stage, self.functions.by_name["OnRetry"])
+        self.uploads = reactions.Uploads(
+            self, "Uploads", stage, buckets=self._buckets, on_object=self.functions.by_name["OnObject"]
+        )
         self.bus = events.EventBus(self, "Facts", event_bus_name=f"crosshaul-{stage.name}")
         self.api = Api(self, "Api", stage, function=self.functions.by_name["Api"], people=state.sign_in.pool)
         self.relay = relay_bucket(self, stage)
@@ -67,12 +70,15 @@ class Control(cdk.Stack):
             version=stage.version,
             bus_name=self.bus.event_bus_name,
             retry_queue_url=self.retries.waiting.queue_url,
+            upload_queue_url=self.uploads.waiting.queue_url,
             signing_key_id=state.command_keys.now.key_arn,
             next_signing_key_id=state.command_keys.following.key_arn,
             audit_key_id=state.audit_key.key_arn,
             device_policy=str(policy.policy_name),
             things=fleet.iot_arn(self, "thing/"),
             manifests_bucket=state.manifests.bucket_name,
+            archive_bucket=state.archive.bucket_name,
+            transfer_days=stage.settings.transfer_days,
             buckets=",".join(self._buckets),
             api_url=self.api.url,
             former_api_urls=",".join(self.api.former_urls),
@@ -89,12 +95,13 @@ class Control(cdk.Stack):
             **stage.endpoints(),
         )
         self._objects = objects
-        access = Access(stage, state, self.bus, buckets, (objects, live), self.retries.waiting)
+        access = Access(
+            stage, state, self.bus, buckets, (objects, live), self.retries.waiting, self.uploads.waiting
+        )
         functions.give(settings, access)
 
     def _add_event_sources(self) -> None:
         stage, state, functions = self._stage, self._state, self.functions.by_name
-        uploads = reactions.Uploads(self, "Uploads", self._buckets, functions["OnObject"])
         reactions.follow(state.tables, functions["OnChange"], self.failures)
         reactions.chain(state.tables, functions["OnAudit"], self.failures)
         minute = reactions.each_minute(self, functions["OnSchedule"])
@@ -108,10 +115,10 @@ class Control(cdk.Stack):
         )
         watched = Watched(
             stage=stage,
-            queues={"Failures": self.failures, "Uploads": uploads.dead, "Retries": self.retries.dead},
+            queues={"Failures": self.failures, "Uploads": self.uploads.dead, "Retries": self.retries.dead},
             functions=functions,
             tables={construct_name(name): state.tables.by_setting[name] for name in GROWING},
-            rules={"Uploads": uploads.rule, "EachMinute": minute},
+            rules={"Uploads": self.uploads.rule, "EachMinute": minute},
             iot_rules=iot_rules.by_name,
             rest=self.api.rest,
             refusals=self.api.refusals,

@@ -171,8 +171,8 @@ class Stage:
             return cloudfront.ViewerProtocolPolicy.ALLOW_ALL
         return cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS
 
-    def policy_targets(self, certificates: str) -> str:
-        """Return the resource that IoT policies attach to; ministack expects `*` instead."""
+    def certificate_targets(self, certificates: str) -> str:
+        """Return the resource of what attaches to certificates; ministack expects `*` instead."""
         return "*" if self.embedded else certificates
 
     def endpoints(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from constructs import Construct
 from infra import fleet
 from infra.sign_in import UserPool
 from infra.stage import Stage
-from infra.store import Tables, manifest_bucket, media_bucket
+from infra.store import Tables, archive_bucket, manifest_bucket, media_bucket
 
 
 class State(cdk.Stack):
@@ -23,6 +23,7 @@ class State(cdk.Stack):
         self.tables = Tables(self, "Tables", stage)
         self.media = media_bucket(self, stage)
         self.manifests = manifest_bucket(self, stage)
+        self.archive = archive_bucket(self, stage)
         self.sign_in = UserPool(self, "SignIn", stage)
         self.command_keys = fleet.StageCommandKeys.create(self, stage)
         self.audit_key = fleet.signing_key(self, stage, "Audit", "seals the audit's days")
@@ -30,6 +31,7 @@ class State(cdk.Stack):
             "UserPoolId": self.sign_in.pool.user_pool_id,
             "ClientId": self.sign_in.client.user_pool_client_id,
             "MediaBucket": self.media.bucket_name,
+            "ArchiveBucket": self.archive.bucket_name,
             "ReleasesTable": self.tables.by_setting["releases_table"].table_name,
         }
         write_outputs(self, outputs)

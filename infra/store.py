@@ -165,6 +165,25 @@ def manifest_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
     return bucket
 
 
+def archive_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
+    """Create the bucket for transfers that have ended, which are kept for ever."""
+    bucket = s3.Bucket(
+        scope,
+        "Archive",
+        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+        encryption=s3.BucketEncryption.S3_MANAGED,
+        enforce_ssl=stage.protected,
+        versioned=True,
+        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+        lifecycle_rules=[
+            s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(7)),
+        ],
+        removal_policy=stage.removal,
+    )
+    suppress_finding(bucket, "One function writes it, and reads it before anything is removed", "S1")
+    return bucket
+
+
 def relay_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
     """Create the bucket for the relay between agents that cannot reach each other.
 

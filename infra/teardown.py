@@ -4,10 +4,10 @@ python -m infra.teardown STAGE                     lists it
 python -m infra.teardown STAGE --delete STAGE      deletes it, the data too
 
 Neither tables, buckets and users, nor keys and logs are deleted with the stacks, so that nothing is lost by
-mistake. This deletes them: first the agents' things and certificates, then the stacks, then what they have
-left. KMS deletes the keys after 30 days; until then `aws kms cancel-key-deletion` keeps one. It may be run
-again after it was interrupted, and finds by its tag what a stack has left. It never touches another stage,
-nor the existing buckets that the stage only uses.
+mistake. This deletes them: first the jobs of updates and the agents' things and certificates, then the
+stacks, then what they have left. KMS deletes the keys after 30 days; until then
+`aws kms cancel-key-deletion` keeps one. It may be run again after it was interrupted, and finds by its tag
+what a stack has left. It never touches another stage, nor the existing buckets that the stage only uses.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
 from events.topics import STAGE_ATTRIBUTE, Topics
@@ -26,6 +27,8 @@ from lambdas.aws.iot_registry import IotEndpoint, IotRegistry
 TAG = "crosshaul"
 """Tag of everything that a stage creates; its value is the stage's name."""
 KEY_DELETION_DAYS = 30
+_PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 20})
+"""IoT Jobs deletes ten jobs at a time, and refuses more until then."""
 _NO_ENDPOINT = IotEndpoint("", 8883, None)
 """Nothing connects."""
 _ABSENT = {
@@ -54,7 +57,9 @@ class Teardown:
     def __init__(self, session: Any, stage: str) -> None:
         """`session` is boto3's."""
         self._stage = stage
-        self._client: Callable[[str], Any] = session.client
+        self._topics = Topics(stage)
+        self._device_policy = f"crosshaul-{stage}-device"
+        self._client: Callable[..., Any] = session.client
         self._stacks = (f"Crosshaul-{stage}", f"Crosshaul-{stage}-State")
         """In the order in which they are deleted: the first uses the second."""
 
@@ -67,6 +72,12 @@ class Teardown:
         )
         return [thing["thingName"] for page in pages for thing in page["things"]]
 
+    def jobs(self) -> list[str]:
+        """Return the ids of the jobs of the stage's updates; IoT Jobs keeps them for months."""
+        pages = self._client("iot").get_paginator("list_jobs").paginate()
+        found = (job["jobId"] for page in pages for job in page["jobs"])
+        return [job for job in found if self._topics.is_job(job)]
+
     def stacks(self) -> list[str]:
         return [name for name in self._stacks if self._status(name)]
 
@@ -78,12 +89,17 @@ class Teardown:
     def run(self) -> Iterator[str]:
         """Delete everything; yield what was done, as text."""
         resources = sorted(self.resources())
-        topics = Topics(self._stage)
-        registry = IotRegistry(self._client("iot"), topics, f"crosshaul-{self._stage}-device", _NO_ENDPOINT)
+        for job in self.jobs():
+            self._absent_is_fine(self._delete_job, job)
+            yield f"job {job}"
+        registry = IotRegistry(self._client("iot"), self._topics, self._device_policy, _NO_ENDPOINT)
         for thing in self.things():
-            if agent_id := topics.agent_of(thing):
+            if agent_id := self._topics.agent_of(thing):
                 registry.deprovision(agent_id)
                 yield f"agent {agent_id}"
+        for certificate in self._certificates():
+            self._absent_is_fine(self._free, certificate)
+            yield f"certificate {certificate}"
         for one in resources:
             if one.kind == "AWS::S3::Bucket":  # a stack is not deleted as long as its buckets have objects
                 self._absent_is_fine(self._empty, one.name)
@@ -132,6 +148,32 @@ class Teardown:
                 raise
             return False
         return True
+
+    def _delete_job(self, job: str) -> None:
+        self._client("iot", config=_PATIENT).delete_job(jobId=job, force=True)
+
+    def _certificates(self) -> list[str]:
+        """Return the certificates that still have the device policy: IoT Core does not delete it before."""
+        pages = (
+            self._client("iot")
+            .get_paginator("list_targets_for_policy")
+            .paginate(policyName=self._device_policy)
+        )
+        try:
+            return [arn for page in pages for arn in page["targets"]]
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _ABSENT:
+                raise
+            return []
+
+    def _free(self, certificate: str) -> None:
+        """Take the device policy from a certificate, and delete it unless it belongs to a thing."""
+        iot = self._client("iot")
+        iot.detach_policy(policyName=self._device_policy, target=certificate)
+        if not iot.list_principal_things(principal=certificate)["things"]:
+            certificate_id = certificate.rpartition("/")[2]
+            iot.update_certificate(certificateId=certificate_id, newStatus="REVOKED")
+            iot.delete_certificate(certificateId=certificate_id, forceDelete=True)
 
     def _delete_stack(self, name: str) -> None:
         cloudformation = self._client("cloudformation")
@@ -227,11 +269,13 @@ def main(given: Sequence[str] | None = None, make_session: Callable[..., Any] = 
 
 
 def _list(teardown: Teardown, stage: str) -> None:
-    things, stacks, resources = teardown.things(), teardown.stacks(), sorted(teardown.resources())
-    if not (things or stacks or resources):
+    things, jobs = map("agent {}".format, teardown.things()), map("job {}".format, teardown.jobs())
+    stacks, resources = map("stack {}".format, teardown.stacks()), map(str, sorted(teardown.resources()))
+    lines = [*things, *jobs, *stacks, *resources]
+    if not lines:
         print(f"Nothing of stage {stage} is in this account and region.")
         return
-    for line in (*map("agent {}".format, things), *map("stack {}".format, stacks), *map(str, resources)):
+    for line in lines:
         print(line)
     print(f"To delete all of it, with its data: python -m infra.teardown {stage} --delete {stage}")
 

@@ -17,26 +17,29 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from events.topics import Topics
+    from lambdas.aws.archive_bucket import ArchiveBucket
     from lambdas.aws.bucket_browser import BucketBrowser
     from lambdas.aws.change_notifier import IotChangeNotifier
     from lambdas.aws.command_publisher import CommandPublisher
+    from lambdas.aws.delay_queue import GatherQueue, RetryQueue
     from lambdas.aws.event_bus import EventBus
     from lambdas.aws.idempotency import Idempotency
     from lambdas.aws.iot_jobs import IotJobs
     from lambdas.aws.iot_registry import IotRegistry
     from lambdas.aws.live_urls import LiveUrls
-    from lambdas.aws.retry_queue import RetryQueue
     from lambdas.aws.user_directory import CognitoDirectory
     from lambdas.store.agents import AgentStore
     from lambdas.store.audit import AuditStore
     from lambdas.store.dedupe import DedupeStore
     from lambdas.store.enrollments import EnrollmentStore
+    from lambdas.store.gathered import GatheredStore
     from lambdas.store.installer import InstallerStore
     from lambdas.store.policies import PolicyStore
     from lambdas.store.refusals import RefusalStore
     from lambdas.store.replies import ReplyStore
     from lambdas.store.rollouts import RolloutStore
     from lambdas.store.templates import TemplateStore
+    from lambdas.store.transfer_archive import ArchiveStore
     from lambdas.store.transfers import TransferStore
     from lambdas.store.updates import UpdateStore
 
@@ -125,9 +128,37 @@ def event_bus() -> "EventBus":
 
 @cache
 def retry_queue() -> "RetryQueue":
-    from lambdas.aws.retry_queue import RetryQueue
+    from lambdas.aws.delay_queue import RetryQueue
 
     return RetryQueue(lambda: client("sqs"), settings().retry_queue_url, clock)
+
+
+@cache
+def gather_queue() -> "GatherQueue":
+    from lambdas.aws.delay_queue import GatherQueue
+
+    return GatherQueue(lambda: client("sqs"), settings().upload_queue_url, clock)
+
+
+@cache
+def archive_store() -> "ArchiveStore":
+    from lambdas.store.transfer_archive import ArchiveStore
+
+    return ArchiveStore(settings().transfers_table, settings().region)
+
+
+@cache
+def archive_bucket() -> "ArchiveBucket":
+    from lambdas.aws.archive_bucket import ArchiveBucket
+
+    return ArchiveBucket(s3(), settings().archive_bucket)
+
+
+@cache
+def gathered_store() -> "GatheredStore":
+    from lambdas.store.gathered import GatheredStore
+
+    return GatheredStore(settings().transfers_table, settings().region)
 
 
 @cache

@@ -1,5 +1,7 @@
 """Handle objects created in S3: EventBridge events, in batches from a queue.
 
+The queue also delivers when what a template has gathered is due.
+
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
 """
 
@@ -8,12 +10,12 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from events.base import Bytes, Message
 from lambdas import wiring
-from lambdas.domain.object_batch import ObjectCreated
-from lambdas.telemetry import entry
+from lambdas.domain.object_batch import GatheringDue, ObjectCreated
+from lambdas.telemetry import entry, logger
 
 
 class EventBucket(Message):
@@ -53,6 +55,9 @@ class ObjectEvent(Message):
         return ObjectCreated(self.detail.bucket.name, written.key, dedupe_key, written.size)
 
 
+_MESSAGE: TypeAdapter[ObjectEvent | GatheringDue] = TypeAdapter(ObjectEvent | GatheringDue)
+
+
 @entry
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     """Start transfers; report each malformed message as failed, and all messages of a batch that failed."""
@@ -61,13 +66,26 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
         outcomes = processor.process()
     pairs = zip(event["Records"], outcomes, strict=True)
     messages = {record["messageId"]: found for record, (status, found, _) in pairs if status == "success"}
-    failures = wiring.object_events().handle(list(dict.fromkeys(messages.values())))
-    failed = {arrival for failure in failures for arrival in failure.objects}
+    told = list(dict.fromkeys(messages.values()))
+    failures = wiring.object_events().handle([one for one in told if isinstance(one, ObjectCreated)])
+    failed: set[ObjectCreated | GatheringDue] = {one for failure in failures for one in failure.objects}
+    failed |= {one for one in told if isinstance(one, GatheringDue) and not _collected(one)}
     response = processor.response()
-    retried = [{"itemIdentifier": name} for name, arrival in messages.items() if arrival in failed]
+    retried = [{"itemIdentifier": name} for name, one in messages.items() if one in failed]
     return {"batchItemFailures": [*response["batchItemFailures"], *retried]}
 
 
-def read(record: SQSRecord) -> ObjectCreated:
+def read(record: SQSRecord) -> ObjectCreated | GatheringDue:
     """Parse a message of the queue; raises ValidationError."""
-    return ObjectEvent.model_validate_json(record.body).object_created
+    message = _MESSAGE.validate_json(record.body)
+    return message.object_created if isinstance(message, ObjectEvent) else message
+
+
+def _collected(due: GatheringDue) -> bool:
+    """Start what a template has gathered; return whether that has worked."""
+    try:
+        wiring.gatherer().collect(due.gathered_for)
+    except Exception:
+        logger.exception("gathered objects not handled", extra={"template_id": due.gathered_for})
+        return False
+    return True

@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field, ValidationError
 
 from events.base import AgentId, Message
-from events.reports import Browsed, Heartbeat, Hello, Refused, Report
+from events.reports import Browsed, Heartbeat, Hello, LogExcerpt, Refused, Report
 from lambdas import adapters, wiring
 from lambdas.domain.errors import NotFoundError
 from lambdas.telemetry import count, entry, logger, trace
@@ -88,8 +88,8 @@ def _apply(message: AgentReport) -> None:
             key_status = wiring.signing_key_rollover().record_hello(agent_id, report.trusts, report.pinned)
             if wiring.agent_service().heartbeat(agent_id, report, message.received_at, key_status):
                 wiring.stream_handler().agent_online(agent_id)
-        case Browsed():
-            wiring.agent_service().browsed(agent_id, report)
+        case Browsed() | LogExcerpt():
+            wiring.agent_service().answered(agent_id, report)
         case Refused():
             wiring.report_handler().record_refusal(agent_id, report)
         case _:

@@ -39,7 +39,9 @@ TASKS: dict[str, Callable[[], object]] = {
     "aging keys": lambda: wiring.key_rotation().rotate_aging_keys(adapters.clock()),
     "refusals": lambda: wiring.refusal_summary().write(),
     "updates": lambda: wiring.update_stages().advance_updates(adapters.clock()),
+    "agent counts": lambda: wiring.fleet().recount(),
     "fleet metrics": lambda: wiring.fleet_metrics().measure(),
     "audit lag": lambda: wiring.audit_lag().measure(),
+    "archive": lambda: wiring.transfer_archive().work(),
 }
 """Tasks by name, in the order in which they run."""

@@ -6,7 +6,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 PREFIX = "CROSSHAUL_"
-_NUMBERS = ("mqtt_port", "rotate_after_days", "loopback_lanes", "free_percent")
+_NUMBERS = ("mqtt_port", "rotate_after_days", "loopback_lanes", "free_percent", "transfer_days")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,8 @@ class Settings:
     bus_name: str
     retry_queue_url: str = ""
     """The URL of the queue that delivers a message for each retry when it is due."""
+    upload_queue_url: str = ""
+    """The URL of the queue of created objects, and of what templates have gathered when it is due."""
     signing_key_id: str = ""
     """The ARN of the KMS key (ECC_NIST_P256) that signs commands."""
     next_signing_key_id: str = ""
@@ -45,6 +47,10 @@ class Settings:
     """The ARN of a thing in this account, up to its name."""
     manifests_bucket: str = ""
     """The bucket to which agents upload manifests: the outcome of every file."""
+    archive_bucket: str = ""
+    """The bucket to which transfers that have ended are archived."""
+    transfer_days: int = 400
+    """Days that a transfer stays in the table after its end."""
     buckets: str = ""
     """The buckets that transfers may read and write, separated by commas."""
     bucket_regions: str = ""

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from lambdas.agents.directory_browser import DirectoryBrowser
     from lambdas.agents.enrollment import EnrollmentService
     from lambdas.agents.enrollment_slots import EnrollmentSlots
+    from lambdas.agents.fleet import Fleet
     from lambdas.agents.free_room import FreeRoom
+    from lambdas.agents.inquiry import Inquiry
     from lambdas.agents.key_rotation import KeyRotation
+    from lambdas.agents.log_reader import LogReader
     from lambdas.agents.removal import AgentRemoval
     from lambdas.agents.rollouts import RolloutService
     from lambdas.agents.service import AgentService
@@ -31,9 +34,12 @@ if TYPE_CHECKING:
     from lambdas.policies.decision_point import DecisionPoint
     from lambdas.policies.service import PolicyService
     from lambdas.policies.simulator import PolicySimulator
+    from lambdas.templates.gatherer import Gatherer
     from lambdas.templates.object_events import ObjectEventHandler
     from lambdas.templates.service import TemplateService
-    from lambdas.transfers.dispatcher import Dispatcher
+    from lambdas.templates.starter import TransferStarter
+    from lambdas.transfers.archive import TransferArchive
+    from lambdas.transfers.dispatcher import Dispatcher, DispatchSettings
     from lambdas.transfers.fleet_metrics import FleetMetrics
     from lambdas.transfers.lease_sweeper import LeaseSweeper
     from lambdas.transfers.live_watches import LiveWatches
@@ -62,24 +68,29 @@ def transfer_service() -> "TransferService":
     )
 
 
+def _dispatch_settings() -> "DispatchSettings":
+    from lambdas.transfers.dispatcher import DispatchSettings
+
+    config = adapters.settings()
+    return DispatchSettings(
+        config.region_of, config.s3_endpoint or None, config.relay_bucket or None, bool(config.loopback_lanes)
+    )
+
+
 @cache
 def dispatcher() -> "Dispatcher":
     from lambdas.domain.transfer import Transfer
     from lambdas.ports import Authorization, Refusal
-    from lambdas.transfers.dispatcher import Dispatcher, DispatchSettings
+    from lambdas.transfers.dispatcher import Dispatcher
 
     def authorize(transfer: Transfer) -> Authorization | Refusal:
         return authorizer().for_start(transfer)  # built on demand: most starts were decided just before
 
-    config = adapters.settings()
-    settings = DispatchSettings(
-        config.region_of, config.s3_endpoint or None, config.relay_bucket or None, bool(config.loopback_lanes)
-    )
     return Dispatcher(
         writer=transfer_writer(),
         agents=adapters.agent_store(),
         commands=adapters.command_publisher(),
-        settings=settings,
+        settings=_dispatch_settings(),
         authorize=authorize,
         clock=adapters.clock,
     )
@@ -137,6 +148,15 @@ def fleet_metrics() -> "FleetMetrics":
 
 
 @cache
+def transfer_archive() -> "TransferArchive":
+    """Return what archives ended transfers, run by the schedule."""
+    from lambdas.transfers.archive import TransferArchive
+
+    keep = timedelta(days=adapters.settings().transfer_days)
+    return TransferArchive(adapters.archive_store(), adapters.archive_bucket(), keep, adapters.clock)
+
+
+@cache
 def free_room() -> "FreeRoom":
     from lambdas.agents.free_room import FreeRoom
 
@@ -149,6 +169,14 @@ def agent_service() -> "AgentService":
     from lambdas.agents.service import AgentService
 
     return AgentService(adapters.agent_store(), adapters.reply_store(), adapters.clock)
+
+
+@cache
+def fleet() -> "Fleet":
+    """Return what lists and counts agents."""
+    from lambdas.agents.fleet import Fleet
+
+    return Fleet(adapters.agent_store(), adapters.installer_store(), adapters.clock)
 
 
 @cache
@@ -262,7 +290,20 @@ def update_stages() -> "UpdateStages":
 def directory_browser() -> "DirectoryBrowser":
     from lambdas.agents.directory_browser import DirectoryBrowser
 
-    return DirectoryBrowser(adapters.agent_store(), adapters.command_publisher(), adapters.reply_store())
+    return DirectoryBrowser(adapters.agent_store(), _inquiry())
+
+
+@cache
+def log_reader() -> "LogReader":
+    from lambdas.agents.log_reader import LogReader
+
+    return LogReader(adapters.agent_store(), _inquiry())
+
+
+def _inquiry() -> "Inquiry":
+    from lambdas.agents.inquiry import Inquiry
+
+    return Inquiry(adapters.command_publisher(), adapters.reply_store())
 
 
 @cache
@@ -276,15 +317,12 @@ def live_watches() -> "LiveWatches":
 def s3_credentials() -> "S3CredentialsService":
     from lambdas.transfers.s3_credentials import S3CredentialsService
 
-    config = adapters.settings()
-    sts = adapters.client("sts")
     return S3CredentialsService(
         transfers=transfer_service(),
-        sts=sts,
-        role_arn=config.object_role_arn,
-        region_of=config.region_of,
-        endpoint=config.s3_endpoint or None,
-        relay_bucket=config.relay_bucket or None,
+        sts=adapters.client("sts"),
+        role_arn=adapters.settings().object_role_arn,
+        settings=_dispatch_settings(),
+        clock=adapters.clock,
     )
 
 
@@ -312,12 +350,34 @@ def template_service() -> "TemplateService":
 def object_events() -> "ObjectEventHandler":
     from lambdas.templates.object_events import ObjectEventHandler
 
-    return ObjectEventHandler(
+    return ObjectEventHandler(adapters.template_store(), transfer_starter(), gatherer())
+
+
+@cache
+def transfer_starter() -> "TransferStarter":
+    """Return what starts the transfers of templates."""
+    from lambdas.templates.starter import TransferStarter
+
+    return TransferStarter(
         adapters.template_store(),
         adapters.dedupe_store(),
         transfer_service(),
         authorizer(),
         audit_recorder(),
+        adapters.clock,
+    )
+
+
+@cache
+def gatherer() -> "Gatherer":
+    """Return what keeps the objects of templates that gather."""
+    from lambdas.templates.gatherer import Gatherer
+
+    return Gatherer(
+        adapters.gathered_store(),
+        transfer_starter(),
+        audit_recorder(),
+        adapters.gather_queue(),
         adapters.clock,
     )
 

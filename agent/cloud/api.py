@@ -105,6 +105,11 @@ class HopCredentials:
                 self._forget_expired()
             return cached
 
+    def forget(self, hop_id: HopId, /) -> None:
+        """Let the next ones of a hop be issued anew."""
+        with self._lock:
+            self._cached.pop(hop_id, None)
+
     def _renew(self, hop_id: HopId, cached: CredentialsView | None) -> CredentialsView:
         try:
             return self._request(hop_id)

@@ -33,6 +33,8 @@ class Disconnected:
     reason: str
     taken_over: bool = False
     """Whether another client with the same id has replaced this one."""
+    advice: str = ""
+    """What to do, if it is known what is in the way."""
 
 
 @dataclass(frozen=True)

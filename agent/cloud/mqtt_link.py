@@ -9,6 +9,7 @@ import concurrent.futures
 import contextlib
 import logging
 import math
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +19,7 @@ from awscrt import mqtt5
 from awscrt.exceptions import AwsCrtError
 from awsiot import mqtt5_client_builder
 
+from agent.cloud.broker_path import examine_path
 from agent.cloud.crt_proxy import proxy_options
 from agent.cloud.messages import (
     BrokerEndpoint,
@@ -27,6 +29,7 @@ from agent.cloud.messages import (
     MessageTooLargeError,
     ReceivedMessage,
 )
+from agent.errors import HostError
 from agent.supervision import Supervisor
 from events.certificates import fingerprint
 
@@ -44,6 +47,8 @@ ACK_TIMEOUT_S = 20
 """Seconds to wait for the broker's acknowledgment."""
 RESUBSCRIBE_DELAY_S = 30
 """Seconds after which a refused subscription is requested again."""
+EXPLAIN_AGAIN_S = 600
+"""Seconds after which the path to the broker is examined again, while the agent cannot connect."""
 MAX_IN_FLIGHT = 32
 """Commands the broker may send before the first of them is acknowledged."""
 
@@ -79,6 +84,10 @@ class MqttLink:
         """Bytes of each message that is not acknowledged yet."""
         self._too_large_size = math.inf
         """Bytes of the largest message in flight when the broker closed the connection for its size."""
+        self._up_since = 0.0
+        self._explained: dict[str, Disconnected] = {}
+        """Why the agent cannot connect, by what awscrt says about it."""
+        self._explain_at = 0.0
 
     @property
     def connected(self) -> bool:
@@ -213,7 +222,7 @@ class MqttLink:
         reason = _name(code) if code else _describe(data.exception)
         if code is None and self._endpoint.proxy:  # awscrt may see only that the socket was closed
             reason = f"not through the proxy {self._endpoint.proxy}: {reason}"
-        self._call_on_loop(self._on_down, Disconnected(reason))
+        self._call_on_loop(self._on_refused, reason, code is None)
 
     def _on_disconnected(self, data: mqtt5.LifecycleDisconnectData) -> None:
         code = data.disconnect_packet.reason_code if data.disconnect_packet else None
@@ -221,10 +230,11 @@ class MqttLink:
             return
         if code == mqtt5.DisconnectReasonCode.PACKET_TOO_LARGE:
             self._too_large_size = max(self._sizes_in_flight.copy().values(), default=math.inf)
-        taken_over = code == mqtt5.DisconnectReasonCode.SESSION_TAKEN_OVER
-        self._call_on_loop(
-            self._on_down, Disconnected(_name(code) if code else _describe(data.exception), taken_over)
-        )
+        if code:
+            taken_over = code == mqtt5.DisconnectReasonCode.SESSION_TAKEN_OVER
+            self._call_on_loop(self._on_down, Disconnected(_name(code), taken_over))
+        else:
+            self._call_on_loop(self._on_cut, _describe(data.exception))
 
     def _call_on_loop(self, callback: Callable[..., object], *args: object) -> None:
         with contextlib.suppress(RuntimeError):  # the event loop is closed
@@ -238,6 +248,37 @@ class MqttLink:
             with contextlib.suppress(AwsCrtError, RuntimeError):
                 self._client.invoke_publish_acknowledgement(handle)
 
+    def _on_refused(self, reason: str, examine: bool) -> None:
+        """Tell why no connection was made, and find out what is in the way, if the broker did not say it."""
+        self._on_down(self._explained.get(reason, Disconnected(reason)))
+        now = self._loop.time()
+        if examine and (reason not in self._explained or now >= self._explain_at):
+            self._explain_at = now + EXPLAIN_AGAIN_S
+            self._explained.setdefault(reason, Disconnected(reason))  # examined once at a time
+            arguments = (reason, self._endpoint)
+            threading.Thread(target=self._explain, args=arguments, name="broker path", daemon=True).start()
+
+    def _explain(self, reason: str, endpoint: BrokerEndpoint) -> None:
+        try:
+            examine_path(endpoint)
+        except HostError as fault:
+            self._call_on_loop(self._on_explained, reason, Disconnected(fault.message, advice=fault.advice))
+
+    def _on_explained(self, reason: str, found: Disconnected) -> None:
+        if reason in self._explained and not self.connected:
+            self._explained[reason] = found
+            self._events.put_nowait(found)
+
+    def _on_cut(self, reason: str) -> None:
+        """Tell that a connection has ended without a word of the broker."""
+        proxy, seconds = self._endpoint.proxy, self._loop.time() - self._up_since
+        if proxy is None:
+            self._on_down(Disconnected(reason))
+            return
+        what = f"the connection through the proxy {proxy} was cut after {seconds:.0f} s: {reason}"
+        advice = f"let the proxy keep this tunnel: it is never idle for more than {self._keep_alive_s} s"
+        self._on_down(Disconnected(what, advice=advice))
+
     def _on_down(self, event: Disconnected) -> None:
         self._is_up.clear()
         for task in self._tasks:
@@ -245,6 +286,8 @@ class MqttLink:
         self._events.put_nowait(event)
 
     def _on_up(self, session_present: bool) -> None:
+        self._explained.clear()
+        self._up_since = self._loop.time()
         subscribing = Supervisor().supervise("subscriptions", lambda: self._subscribe_all(session_present))
         task = self._loop.create_task(subscribing)
         self._tasks.add(task)

@@ -27,15 +27,25 @@ _CREDENTIALS_ADVICE = "write user:password on its only line, readable by the age
 
 
 class ProxyError(OSError):
-    """The proxy refused a connection; `status` is its HTTP status, 0 if the answer was not HTTP."""
+    """The proxy refused a connection."""
 
-    def __init__(self, proxy: "Proxy", target: str, status: int, reason: str) -> None:
-        super().__init__(f"the proxy {proxy} refuses {target}: {reason or 'not an HTTP proxy'}")
-        self.status = status
+    def __init__(self, proxy: "Proxy", target: str, answer: "_Answer") -> None:
+        super().__init__(f"the proxy {proxy} refuses {target}: {answer.reason or 'not an HTTP proxy'}")
+        self.status = answer.status
+        """HTTP status; 0 if the answer was not HTTP."""
+        self._schemes = answer.schemes
+        self._knows_us = proxy.user is not None
 
     @property
     def advice(self) -> str:
         """Return what to do."""
+        if self.status == 407 and self._schemes and "basic" not in self._schemes:
+            asked = ", ".join(self._schemes)
+            return (
+                f"let this host through without a password: the proxy asks for {asked}, the agent knows Basic"
+            )
+        if self.status == 407 and self._knows_us:
+            return "correct user and password in the file that network.proxy_credentials names"
         if self.status == 407:
             return "give the proxy's user and password by network.proxy_credentials in agent.toml"
         if self.status in {403, 405}:
@@ -148,13 +158,13 @@ def open_tunnel(proxy: Proxy, host: str, port: int, timeout_s: float) -> socket.
     try:
         lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}", *_authorization(proxy), "", ""]
         connection.sendall("\r\n".join(lines).encode())
-        status, reason = _answer(connection)
+        answer = _answer(connection)
     except BaseException:
         connection.close()
         raise
-    if not 200 <= status < 300:
+    if not 200 <= answer.status < 300:
         connection.close()
-        raise ProxyError(proxy, target, status, reason)
+        raise ProxyError(proxy, target, answer)
     return connection
 
 
@@ -165,16 +175,35 @@ def _authorization(proxy: Proxy) -> list[str]:
     return [f"Proxy-Authorization: Basic {secret}"]
 
 
-def _answer(connection: socket.socket) -> tuple[int, str]:
-    """Return status and reason of the proxy's answer, read to its end and not beyond; 0 if it is not HTTP."""
+@dataclass(frozen=True)
+class _Answer:
+    """What a proxy says to a request."""
+
+    status: int = 0
+    """HTTP status; 0 if it is not HTTP."""
+    reason: str = ""
+    schemes: tuple[str, ...] = ()
+    """How it would have clients authenticate: `basic`, `negotiate`."""
+
+
+def _answer(connection: socket.socket) -> _Answer:
+    """Return the proxy's answer, read to its end and not beyond."""
     answer = b""
     while not answer.endswith(b"\r\n\r\n") and len(answer) < _MAX_ANSWER_BYTES:
         byte = connection.recv(1)
         if not byte:
             break
         answer += byte
-    version, _, rest = answer.partition(b"\r\n")[0].decode("latin-1").partition(" ")
-    code = rest[:3]
-    if not version.startswith("HTTP/1.") or not code.isdecimal():
-        return 0, ""
-    return int(code), "".join(sign if sign.isprintable() else " " for sign in rest[:200])
+    first, *headers = _printable(answer).split("\n")
+    version, _, rest = first.partition(" ")
+    if not version.startswith("HTTP/1.") or not (rest[:3].isascii() and rest[:3].isdecimal()):
+        return _Answer()
+    asked = (one.partition(":") for one in headers)
+    found = (value.split() for name, _, value in asked if name.strip().lower() == "proxy-authenticate")
+    return _Answer(int(rest[:3]), rest[:200].strip(), tuple(one[0].lower()[:20] for one in found if one))
+
+
+def _printable(answer: bytes) -> str:
+    """Return an answer as text, with blanks for what could trick a terminal."""
+    text = answer.decode("latin-1").replace("\r\n", "\n")
+    return "".join(sign if sign.isprintable() or sign == "\n" else " " for sign in text)

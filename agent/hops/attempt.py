@@ -92,15 +92,37 @@ class Attempt:
         self._movers = movers
         self._semaphore = semaphore
         self._intervals = intervals
-        self._counter = ProgressCounter()
+        self.counter = ProgressCounter()
+        self.end: End | None = None
+        """Its result; None while it has none, or if it was stopped."""
         self._connection: Connection | None = None
         self._waiting_for: Problem | None = None
-        self.moving = False
-        """Whether its turn has come."""
+        self._created_at = time.monotonic()
+        self._turn_at: float | None = None
         self._is_open = True
         self._checkpoint_at = 0.0
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
+
+    @property
+    def route(self) -> str:
+        """Return the kind of its route."""
+        return self.move.route.kind
+
+    @property
+    def moving(self) -> bool:
+        """Return whether its turn has come."""
+        return self._turn_at is not None
+
+    @property
+    def waited_s(self) -> float:
+        """Return for how many seconds it has waited for its turn, so far."""
+        return (self._turn_at or time.monotonic()) - self._created_at
+
+    @property
+    def moved_s(self) -> float | None:
+        """Return for how many seconds it has moved data; None if its turn has not come."""
+        return None if self._turn_at is None else time.monotonic() - self._turn_at
 
     async def execute(self) -> None:
         """Run until the hop has a result, which is reported, or until canceled, which is not."""
@@ -117,7 +139,7 @@ class Attempt:
 
     def progress(self) -> Progress:
         """Return how far the hop is; until this attempt has counted anything, how far an earlier one was."""
-        found = self._counter.snapshot()
+        found = self.counter.snapshot()
         has_begun = found.bytes_total is not None or found.bytes_done or found.files_done
         return (
             found if has_begun else self._earlier.model_copy(update={"bytes_per_second": 0, "current": None})
@@ -147,9 +169,9 @@ class Attempt:
         self._on_loop(self._report_verifying)
 
     async def _move(self) -> None:
-        started_at, self.moving = time.monotonic(), True
+        started_at = self._turn_at = time.monotonic()
         try:
-            result = await self._movers(self.move).move(self.move, self._counter, self)
+            result = await self._movers(self.move).move(self.move, self.counter, self)
         except HopError as error:
             self._fail(error.problem, tuple(error.failures), error.failures_total)
         except Exception as error:
@@ -174,7 +196,7 @@ class Attempt:
             return
         end = Succeeded(
             **head(record.move),
-            progress=self._counter.snapshot(),
+            progress=self.counter.snapshot(),
             digest=result.digest,
             seconds=seconds,
             preview=result.preview,
@@ -197,6 +219,7 @@ class Attempt:
 
     def _end(self, record: HopRecord, end: End) -> None:
         self._is_open = False
+        self.end = end
         with self._journal.change():
             self._journal.save_hop(replace(record, end=end))
             self._outbox.enqueue_for_hop(end)

@@ -16,6 +16,7 @@ from agent.hops.journal import Journal
 from agent.hops.manager import DiscardHop, HopManager
 from agent.hops.record import on_move, on_stop
 from agent.hops.report_outbox import ReportOutbox, now
+from agent.metrics.families import Counter
 from agent.problems import DESTINATION_UNREACHABLE
 from events.base import Problem, TransferId
 from events.commands import (
@@ -25,6 +26,7 @@ from events.commands import (
     Command,
     Move,
     Pause,
+    ReadLog,
     Release,
     Relocate,
     Retire,
@@ -34,7 +36,7 @@ from events.commands import (
     UpdateAgent,
     Watch,
 )
-from events.reports import Browsed, Refused
+from events.reports import Browsed, LogExcerpt, Refused
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ class CommandHandlers:
     """What the agent's other parts do for a command."""
 
     browse: Callable[[Browse], Browsed]
+    read_log: Callable[[ReadLog], LogExcerpt]
     watch: Callable[[TransferId, int], None]
     rotate: Callable[[], None]
     trust: Callable[[Trust, str], None]
@@ -85,11 +88,16 @@ class Commands:
         self._hops = hops
         self._lane = lane
         self._handlers = handlers
+        self.refusals = Counter("code")
+        self.latest_age_s: float | None = None
+        """This host's time of the latest command's arrival minus the time at which it was signed, in seconds:
+        the way that it took, and the difference of the clocks."""
 
     def accept(self, message: bytes) -> Command | None:
         """Return the command, once it and its effects are in the journal; None if it is refused."""
         try:
             claims, token = self._verifier.verify(message)
+            self.latest_age_s = time.time() - claims.iat
             created_at = self._journal.created_at(time.time())
             if claims.iat < created_at:
                 raise possibly_replayed(claims.jti, claims.iat, created_at)
@@ -140,6 +148,8 @@ class Commands:
                 self._release(command)
             case Browse():
                 await self._list_directory(command)
+            case ReadLog():
+                await self._answer(self._handlers.read_log(command))
             case _:
                 self._administer(command)
 
@@ -196,7 +206,7 @@ class Commands:
             case Retire():
                 self._journal.retire()
             case (
-                Watch() | Browse() | Rotate() | UpdateAgent() | Trust() | Relocate()
+                Watch() | Browse() | ReadLog() | Rotate() | UpdateAgent() | Trust() | Relocate()
             ):  # nothing to record, or recorded elsewhere
                 pass
 
@@ -238,14 +248,19 @@ class Commands:
         except Exception as error:
             log.exception("listing failed unexpectedly", extra={"path": command.path})
             reply = Browsed(request_id=command.request_id, problem=unforeseen(error))
+        await self._answer(reply)
+
+    async def _answer(self, reply: Browsed | LogExcerpt) -> None:
+        """Publish an answer now or never: a person waits for it."""
         try:
             await self._outbox.publish(reply)
         except LinkError as error:
-            log.warning("listing lost", extra={"path": command.path, "reason": str(error)})
+            log.warning("answer lost", extra={"kind": reply.kind, "reason": str(error)})
 
     def _refuse(self, problem: Problem, command_id: str | None, hop_id: str | None = None) -> None:
         facts = {"code": problem.code, "reason": problem.message, "command_id": command_id, "hop_id": hop_id}
         log.warning("command refused", extra=facts)
+        self.refusals.add(1, problem.code)
         self._outbox.enqueue(Refused(at=now(), command_id=command_id, hop_id=hop_id, problem=problem))
 
 
@@ -253,4 +268,5 @@ def _facts(claims: Claims) -> dict[str, object]:
     command = claims.command
     hop_id, attempt = getattr(command, "hop_id", None), getattr(command, "attempt", None)
     facts = {"kind": command.kind, "command_id": claims.jti, "hop_id": hop_id, "attempt": attempt}
+    facts["transfer_id"] = None if hop_id else getattr(command, "transfer_id", None)
     return {name: value for name, value in facts.items() if value is not None}

@@ -220,6 +220,14 @@ class Journal:
         """Return how many reports wait."""
         return int(self._db.execute("SELECT count(*) FROM outbox").fetchone()[0])
 
+    def count_paused(self) -> int:
+        """Return how many hops are paused by command."""
+        return int(
+            self._db.execute(
+                "SELECT count(*) FROM hops WHERE end IS NULL AND desired_state = 'pause'"
+            ).fetchone()[0]
+        )
+
     def grant(self, serve: Serve, token: str) -> None:
         """Record what a peer may read, with the token of its hop."""
         self._write(

@@ -13,6 +13,7 @@ from typing import Any
 
 from agent.errors import HopError, unforeseen
 from agent.hops.attempt import Attempt, AttemptIntervals, Movers, head
+from agent.hops.hop_totals import HopTotals
 from agent.hops.journal import Journal
 from agent.hops.priority_semaphore import PrioritySemaphore
 from agent.hops.record import HopRecord
@@ -52,6 +53,7 @@ class HopManager:
         self._intervals = intervals
         self._attempts: dict[str, tuple[Attempt, asyncio.Task[None]]] = {}
         self._spawn = spawn
+        self.totals = HopTotals()
         self._locks = [asyncio.Lock() for _ in range(LOCK_STRIPES)]
 
     async def resume_all(self) -> None:
@@ -127,14 +129,16 @@ class HopManager:
 
     def _start(self, record: HopRecord) -> None:
         attempt = Attempt(record, self._journal, self._outbox, self._movers, self._semaphore, self._intervals)
+        self.totals.begin(attempt)
         task = self._spawn(attempt.execute())
         self._attempts[record.hop_id] = (attempt, task)
-        task.add_done_callback(lambda done: self._on_done(record.hop_id, done))
+        task.add_done_callback(lambda done: self._on_done(attempt, done))
 
-    def _on_done(self, hop_id: str, task: asyncio.Task[None]) -> None:
-        found = self._attempts.get(hop_id)
+    def _on_done(self, attempt: Attempt, task: asyncio.Task[None]) -> None:
+        self.totals.finish(attempt)
+        found = self._attempts.get(attempt.move.hop_id)
         if found and found[1] is task:
-            del self._attempts[hop_id]
+            del self._attempts[attempt.move.hop_id]
 
     async def _stop(self, hop_id: str) -> None:
         """Wait until nothing of the hop runs any more, and save how far it came."""
@@ -149,10 +153,7 @@ class HopManager:
             self._journal.save_hop(replace(record, progress=attempt.progress()))
 
     def _fail(self, record: HopRecord, error: Exception) -> None:
-        end = Failed(**head(record.move), progress=record.progress, problem=unforeseen(error))
-        with self._journal.change():
-            self._journal.save_hop(replace(record, end=end))
-            self._outbox.enqueue_for_hop(end)
+        self._end(record, Failed(**head(record.move), progress=record.progress, problem=unforeseen(error)))
 
     async def _discard(self, record: HopRecord) -> None:
         try:
@@ -161,8 +162,11 @@ class HopManager:
             log.warning("partial files may be left", extra={"hop_id": record.hop_id, "reason": str(error)})
         except Exception:  # the hop is canceled all the same
             log.exception("partial files may be left", extra={"hop_id": record.hop_id})
-        end = Cancelled(**head(record.move), progress=record.progress)
+        self._end(record, Cancelled(**head(record.move), progress=record.progress))
+        log.info("hop cancelled", extra={"hop_id": record.hop_id, "attempt": record.attempt})
+
+    def _end(self, record: HopRecord, end: Failed | Cancelled) -> None:
         with self._journal.change():
             self._journal.save_hop(replace(record, end=end))
             self._outbox.enqueue_for_hop(end)
-        log.info("hop cancelled", extra={"hop_id": record.hop_id, "attempt": record.attempt})
+        self.totals.count_end(record.move.route.kind, end)

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from events.commands import Cancel, Move, Pause
+from events.locations import S3Location
 from events.progress import Progress
 from events.reports import Cancelled, Failed, Succeeded
 
@@ -60,10 +61,18 @@ def on_move(record: HopRecord | None, move: Move) -> HopRecord:
 
 
 def on_stop(record: HopRecord | None, command: Pause | Cancel) -> HopRecord | None:
-    """Return the record after a Pause or Cancel; None if there is nothing to stop."""
-    if record is None or record.end or command.attempt < record.attempt:
+    """Return the record after a Pause or Cancel; None if there is nothing to stop or to discard."""
+    if record is None or command.attempt < record.attempt:
+        return None
+    if record.end and not (isinstance(command, Cancel) and _has_kept_uploads(record)):
         return None
     move = record.move.model_copy(update={"attempt": command.attempt})
     if isinstance(command, Cancel):
-        return replace(record, move=move, desired_state="cancel")
+        return replace(record, move=move, desired_state="cancel", end=None)
     return None if record.desired_state == "cancel" else replace(record, move=move, desired_state="pause")
+
+
+def _has_kept_uploads(record: HopRecord) -> bool:
+    """Return whether a hop has failed and kept its unfinished uploads in S3, for another attempt."""
+    is_push = isinstance(record.move.destination, S3Location)
+    return is_push and isinstance(record.end, Failed) and record.end.problem.retryable

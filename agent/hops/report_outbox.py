@@ -108,7 +108,8 @@ class ReportOutbox:
             except MessageTooLargeError as error:
                 self._shorten(unsent, str(error))
             except LinkError as error:
-                log.warning("report waits", extra={"reason": str(error), "unsent": self._journal.unsent()})
+                facts = {"hop_id": unsent.hop_id, "reason": str(error), "unsent": self._journal.unsent()}
+                log.warning("report waits", extra=facts)
                 await asyncio.sleep(self._retry_delay_s)
             else:
                 self._journal.sent(unsent.number)
@@ -130,7 +131,8 @@ class ReportOutbox:
 
     def _shorten(self, unsent: Unsent, reason: str) -> None:
         """Replace a report that the broker has refused for its size by its shortest form."""
-        log.error("report refused for its size", extra={"bytes": len(unsent.envelope), "reason": reason})
+        facts = {"hop_id": unsent.hop_id, "bytes": len(unsent.envelope), "reason": reason}
+        log.error("report refused for its size", extra=facts)
         try:
             bare = bare_report(ReportEnvelope.model_validate_json(unsent.envelope).report)
         except ValueError as error:
@@ -143,7 +145,8 @@ class ReportOutbox:
         """Put a shorter report in its place, or discard it if that one is too large, too."""
         if message_size(report) > MAX_REPORT_BYTES:
             return self._discard(unsent, "it cannot be shortened enough")
-        log.warning("report shortened", extra={"kind": report.kind, "bytes": len(unsent.envelope)})
+        facts = {"hop_id": unsent.hop_id, "kind": report.kind, "bytes": len(unsent.envelope)}
+        log.warning("report shortened", extra=facts)
         return self._journal.replace_unsent(unsent.number, report)
 
     def _discard(self, unsent: Unsent, reason: str) -> None:

@@ -11,8 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from cryptography import x509
+
 from agent.cloud.messages import BrokerConnection, BrokerEndpoint, LinkError
 from agent.errors import HostError
+from agent.identity.key_files import KeyFileError, read_key_file
 from agent.identity.keys import Generation, Keyring
 
 log = logging.getLogger(__name__)
@@ -65,6 +68,15 @@ class Rotation:
     def lane_certificate(self) -> str:
         """Return the lane certificate (PEM) of the generation that the link uses."""
         return self._active.lane.certificate.read_text()
+
+    @property
+    def certificate_end(self) -> datetime | None:
+        """Return when the device certificate that the link uses expires; None if it cannot be read."""
+        try:
+            pem = read_key_file(self._active.device_certificate)
+            return x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc
+        except (KeyFileError, ValueError):
+            return None
 
     def request(self) -> None:
         """Replace the keys now; further requests during a replacement are ignored."""

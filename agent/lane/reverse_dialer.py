@@ -203,7 +203,8 @@ class ReverseDialer:
             with closing(connection):
                 self._serve_connection(connection, endpoint, on_request)
         except OSError as error:
-            log.info("lane connection broke", extra={"peer": endpoint, "reason": str(error)})
+            facts = {"hop_id": self._serve.hop_id, "peer": endpoint, "reason": str(error)}
+            log.info("lane connection broke", extra=facts)
         finally:
             self._count(waiting=0 if in_use else -1, in_use=-1 if in_use else 0)
 

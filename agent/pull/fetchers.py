@@ -111,7 +111,7 @@ class RangeFetcher:
             self._context.progress.subtract(piece.length)
             piece.file.is_new = False
             location = {"path": piece.file.entry.path, "start": piece.start}
-            log.warning("range arrived damaged", extra=location)
+            log.warning("range arrived damaged", extra={**self._context.log_fields, **location})
         path = self._connection.destination.name(piece.file.entry.path)
         raise FileError(ARRIVED_DAMAGED.problem(path=path, attempts=MAX_ATTEMPTS))
 

@@ -38,6 +38,9 @@ class Credentials(Protocol):
     def __call__(self, hop_id: str, /, refused: CredentialsView | None = None) -> CredentialsView:
         """Return the credentials of a hop: others than those that S3 has `refused`."""
 
+    def forget(self, hop_id: str, /) -> None:
+        """Let the next ones of a hop be issued anew: it has ended, and these may open less."""
+
 
 def credentials_error(error: Exception) -> HopError | SourceConnectionError:
     """Return why `Credentials` issued none: the control plane refuses them, or does not answer."""

@@ -119,8 +119,7 @@ class Planner:
         if self._dry_run:
             self._dry_run.note(entry, comparison)
         elif comparison is Comparison.ALREADY_SENT:
-            self._progress.add_existing(entry.size)
-            self._progress.finish_file(entry.path)
+            self._progress.add_existing_file(entry.path, entry.size)
         elif not is_sent:
             if comparison is Comparison.IDENTICAL:
                 self._destination.apply_owner(entry)

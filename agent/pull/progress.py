@@ -26,7 +26,7 @@ class ProgressCounter:
         self._files_total: int | None = None
         self._current: str | None = None
         self._space_shortage: SpaceShortage | None = None
-        self._bytes_moved = 0
+        self._bytes_moved = self._files_moved = 0
         self._samples: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=64)
 
     def reset(self) -> None:
@@ -49,6 +49,12 @@ class ProgressCounter:
             return self._bytes_moved
 
     @property
+    def files_moved(self) -> int:
+        """Files completed since the hop was started or resumed."""
+        with self._lock:
+            return self._files_moved
+
+    @property
     def bytes_left(self) -> float:
         """Bytes to be done; infinite until the source is completely listed."""
         with self._lock:
@@ -59,6 +65,13 @@ class ProgressCounter:
         with self._lock:
             self._bytes_done += size
 
+    def add_existing_file(self, path: str, size: int) -> None:
+        """Count a file that an earlier attempt of this hop completed."""
+        with self._lock:
+            self._bytes_done += size
+            self._files_done += 1
+            self._current = path
+
     def subtract(self, size: int) -> None:
         """Subtract counted bytes that must be transferred again."""
         with self._lock:
@@ -68,6 +81,7 @@ class ProgressCounter:
         """Count a file that is complete at the destination."""
         with self._lock:
             self._files_done += 1
+            self._files_moved += 1
             self._current = path
 
     def add_file(self, path: str, size: int) -> None:
@@ -76,6 +90,7 @@ class ProgressCounter:
             self._bytes_done += size
             self._bytes_moved += size
             self._files_done += 1
+            self._files_moved += 1
             self._current = path
 
     def add_unchanged(self, size: int) -> None:

@@ -78,8 +78,7 @@ class PushedFiles:
         new = []
         for entry in batch:
             if self._is_done(entry):
-                progress.add_existing(entry.size)
-                progress.finish_file(entry.path)
+                progress.add_existing_file(entry.path, entry.size)
             else:
                 new.append(entry)
         self._ledger.begin_files(new)

@@ -76,6 +76,7 @@ class SyncPass:
             retry_backoff=context.limits.request_backoff,
             open_reader=self._open_reader,
             close_reader=self._close_reader,
+            log_fields=context.log_fields(),
         )
 
     @property

@@ -45,12 +45,11 @@ class UploadRecords:
 
     def __init__(self, database: LedgerDatabase) -> None:
         self._database = database
-        self.had_any = False
-        """Whether this process has begun an upload."""
+        self.may_be_incomplete = False
+        """Whether S3 may have begun one that is not recorded, since its answer was lost."""
 
     def begin(self, upload: Upload) -> None:
         """Record an upload that has no parts yet."""
-        self.had_any = True
         row = (
             os.fsencode(upload.path),
             upload.key,

@@ -1,7 +1,7 @@
 """What the workers of a pass share, and the per-worker state: one source connection and the destination."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from threading import Event, Lock
 
@@ -50,6 +50,8 @@ class WorkerContext:
     open_reader: Callable[[], Reader]
     """Opens a connection that `SyncPass.stop` interrupts. Raises SourceConnectionError."""
     close_reader: Callable[[Reader], None]
+    log_fields: Mapping[str, object]
+    """What identifies the attempt in every line of the log."""
 
 
 class WorkerConnection:

@@ -20,6 +20,7 @@ from agent.pull.mover import Credentials, credentials_error
 from agent.s3.connections import S3Connection, S3Connections, reason_of
 from agent.s3.errors import ConnectionLostError, S3Error, error_in, error_of
 from agent.s3.listing import Page, parse_page
+from agent.s3.response import S3Response
 from agent.s3.signing import UNSIGNED, encode_path, encode_query, signed_headers
 from events.commands import S3Route
 from events.views import CredentialsView
@@ -59,6 +60,8 @@ class Answer(NamedTuple):
     headers: dict[str, str]
     """With names in lower case."""
     body: bytes
+    is_repeated: bool
+    """Whether the request was sent before, and S3 may have carried it out without that its answer came."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,12 @@ class _Sent(NamedTuple):
 class Download:
     """The answer to a GET, read as its bytes come. Close it."""
 
-    def __init__(
-        self, connections: S3Connections, connection: S3Connection, response: http.client.HTTPResponse
-    ) -> None:
+    def __init__(self, connections: S3Connections, connection: S3Connection, response: S3Response) -> None:
         self._connections, self._connection, self._response = connections, connection, response
         self.status = response.status
-        self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self.headers = response.fields
+        self.is_repeated = False
+        """Whether the request was sent before."""
         self._left = response.length
         self._closed = False
 
@@ -181,7 +184,7 @@ class S3Client:
             data = download.read(MAX_ANSWER_BYTES)
         if error := error_in(download.status, data):
             raise error
-        return Answer(download.status, download.headers, data)
+        return Answer(download.status, download.headers, data, download.is_repeated)
 
     def head(self, key: str, headers: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return the headers of an object. Raises as `request`.
@@ -193,7 +196,7 @@ class S3Client:
         except S3Error as refusal:
             if refusal.status not in _REASON_HIDDEN:
                 raise
-        self._require_readable(key)  # which replaces credentials that S3 refuses
+        self.require_readable(key)  # which replaces credentials that S3 refuses
         return self.request("HEAD", key, headers=headers).headers
 
     def head_all(self, keys: Sequence[str]) -> Iterator[dict[str, str] | S3Error]:
@@ -213,7 +216,8 @@ class S3Client:
         except S3Error as error:
             return error
 
-    def _require_readable(self, key: str) -> None:
+    def require_readable(self, key: str) -> None:
+        """Do nothing if the object can be read. Raises as `request`, with S3's reason."""
         try:
             self.get(key, {"range": "bytes=0-0"}).close()
         except S3Error as error:
@@ -260,7 +264,10 @@ class S3Client:
             query["start-after"] = start_after
         if token:
             query["continuation-token"] = token
-        return parse_page(self.request("GET", "", query=query).body)
+        page = parse_page(self.request("GET", "", query=query).body)
+        if page.token and page.token == token:
+            raise ConnectionLostError("not a list of objects: its pages do not end")
+        return page
 
     # --- one request ---
 
@@ -278,7 +285,7 @@ class S3Client:
             used: _Sent | None = None
             try:
                 used, sent = sent or self._send(request), None
-                return self._receive(request, used)
+                download = self._receive(request, used)
             except S3Error as error:
                 if error.refuses_credentials and used and self._credentials.replace(used.credentials):
                     continue
@@ -291,6 +298,9 @@ class S3Client:
                     stale += 1  # S3 closes idle connections without notice
                     self._connections.close_idle()
                     continue
+            else:
+                download.is_repeated = failures + stale > 0
+                return download
             failures += 1
             if failures >= MAX_ATTEMPTS or self._connections.interrupted.wait(_delay_s(failures)):
                 raise failure
@@ -319,7 +329,7 @@ class S3Client:
         return _Sent(connection, credentials)
 
     def _receive(self, request: _Request, sent: _Sent) -> Download:
-        response = http.client.HTTPResponse(sent.connection.socket, method=request.method)
+        response = S3Response(sent.connection.socket, method=request.method)
         try:
             _begin(response)
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -404,7 +414,7 @@ def _transmit(connection: S3Connection, head: bytes, body: bytes | Body) -> None
             raise ConnectionLostError(reason_of(error)) from error
 
 
-def _begin(response: http.client.HTTPResponse) -> None:
+def _begin(response: S3Response) -> None:
     """Read the status and the headers. Raises OSError, http.client.HTTPException."""
     response.begin()
     if response.length is None and not response.chunked:  # S3 always says how long an answer is

@@ -32,6 +32,8 @@ class DestinationListing:
 
     def _read_page(self, start_after: str) -> None:
         page = self._client.list_page(self._prefix, start_after=start_after)
+        while page.is_truncated and not page.objects:  # S3 has only passed over deleted ones
+            page = self._client.list_page(self._prefix, token=page.token)
         self._page = {one.key: one for one in page.objects}
         self._known_to = page.objects[-1].key if page.is_truncated and page.objects else None
 

@@ -9,6 +9,14 @@ from events.problem_type import ProblemType
 
 MAX_REASON_CHARS = 300
 _CREDENTIALS_REFUSED = {"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "TokenRefreshRequired"}
+_BUCKET_REFUSED = {
+    "AccountProblem",
+    "AllAccessDisabled",
+    "InvalidBucketName",
+    "NotSignedUp",
+    "OptInRequired",
+    "UserSuspended",
+}
 _RETRIED_CODES = {"SlowDown", "InternalError", "RequestTimeout", "ServiceUnavailable", "ThrottlingException"}
 _RETRIED_STATUSES = {429, 500, 502, 503, 504}
 _BY_CODE: dict[str, ProblemType] = {
@@ -22,7 +30,16 @@ _BY_CODE: dict[str, ProblemType] = {
     "AuthorizationHeaderMalformed": problems.S3_OTHER_REGION,
     "NoSuchKey": problems.S3_SOURCE_MISSING,
     "NoSuchVersion": problems.S3_SOURCE_MISSING,
+    **dict.fromkeys(_BUCKET_REFUSED, problems.S3_BUCKET_REFUSED),
 }
+_OF_WHOLE_HOP = {
+    problems.S3_CREDENTIALS_REFUSED,
+    problems.S3_CLOCK_SKEW,
+    problems.S3_BUCKET_MISSING,
+    problems.S3_BUCKET_REFUSED,
+    problems.S3_OTHER_REGION,
+}
+"""What is wrong with the host, the bucket or the session, never with one object."""
 _BY_STATUS: dict[int, ProblemType] = {
     301: problems.S3_OTHER_REGION,
     307: problems.S3_OTHER_REGION,
@@ -62,17 +79,24 @@ class S3Error(Exception):
         """Return whether S3 is likely to answer otherwise in a moment."""
         return self.code in _RETRIED_CODES or self.status in _RETRIED_STATUSES
 
+    @property
+    def concerns_whole_hop(self) -> bool:
+        """Return whether S3 would refuse every other request of the hop for the same reason."""
+        return self._kind in _OF_WHOLE_HOP
+
     def problem(self, path: object) -> Problem:
         """Return the problem to report; `path` is what the request was about."""
+        return self._kind.problem(path=str(path), reason=_first_line(str(self)))
+
+    @property
+    def _kind(self) -> ProblemType:
         if self.refuses_credentials:
-            kind = problems.S3_CREDENTIALS_REFUSED
-        elif self.is_transient:
-            kind = problems.S3_FAILED
-        elif self.code.startswith("KMS."):
-            kind = problems.S3_OBJECT_REFUSED
-        else:
-            kind = _BY_CODE.get(self.code) or _BY_STATUS.get(self.status, problems.S3_FAILED)
-        return kind.problem(path=str(path), reason=_first_line(str(self)))
+            return problems.S3_CREDENTIALS_REFUSED
+        if self.is_transient:
+            return problems.S3_FAILED
+        if self.code.startswith("KMS."):
+            return problems.S3_OBJECT_REFUSED
+        return _BY_CODE.get(self.code) or _BY_STATUS.get(self.status, problems.S3_FAILED)
 
 
 class _Parts(NamedTuple):

@@ -44,7 +44,7 @@ class ExistingObjects:
         try:
             found = self._client.head(key)
         except S3Error as error:
-            if error.status in {_NOT_FOUND, _NO_RIGHT_TO_LIST}:
+            if error.status in {_NOT_FOUND, _NO_RIGHT_TO_LIST} and not error.concerns_whole_hop:
                 return Comparison.MISSING
             raise
         mtime_ns = mtime_ns_of(found)

@@ -50,6 +50,8 @@ def parse_page(body: bytes) -> Page:
                     truncated = child.text or ""
     except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise ConnectionLostError(f"not a list of objects: {error}") from error
+    if truncated == "true" and not token:  # the rest would be missed
+        raise ConnectionLostError("not a list of objects: it does not say where it goes on")
     return Page(objects, token if truncated == "true" else "")
 
 

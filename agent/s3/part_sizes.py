@@ -12,8 +12,8 @@ MAX_SINGLE_BYTES = 16 * MIB
 """Files up to this size are sent by one PUT."""
 MAX_PARTS = 10_000
 MIN_PART_BYTES = 5 * MIB
-PREFERRED_PARTS = 128
-"""Parts of a file, unless they would be smaller than the least or larger than they need to be."""
+PREFERRED_PART_BYTES = 16 * MIB
+"""Size from which more parts at the same time are better than larger ones: fewer requests are not faster."""
 ENOUGH_PART_BYTES = 64 * MIB
 """Larger parts are not faster."""
 IN_FLIGHT_SHARE = 20
@@ -23,14 +23,11 @@ MIN_IN_FLIGHT, MAX_IN_FLIGHT = 2, 8
 
 def part_bytes_of(size: int) -> int:
     """Return the bytes of each part but the last, for a file of `size` bytes: whole MiB."""
-    preferred = min(_mib(size / PREFERRED_PARTS), ENOUGH_PART_BYTES)
-    return max(MIN_PART_BYTES, preferred, _mib(size / MAX_PARTS))
+    share = size // (IN_FLIGHT_SHARE * in_flight_of(size, PREFERRED_PART_BYTES))
+    preferred = min(share // MIB * MIB, ENOUGH_PART_BYTES)
+    return max(MIN_PART_BYTES, preferred, -(-size // (MAX_PARTS * MIB)) * MIB)
 
 
 def in_flight_of(size: int, part_bytes: int) -> int:
     """Return how many parts of a file are sent at the same time."""
     return max(MIN_IN_FLIGHT, min(size // (IN_FLIGHT_SHARE * part_bytes), MAX_IN_FLIGHT))
-
-
-def _mib(size: float) -> int:
-    return -int(-size // MIB) * MIB

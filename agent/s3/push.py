@@ -51,13 +51,16 @@ class S3Push:
         return await in_thread(lambda: attempt.push(observer), attempt.request_stop)
 
     async def discard(self, command: Move) -> None:
-        """Abort the uploads of a canceled hop, and hand over its ledger.
+        """Abort the uploads of a hop that was canceled or has failed, and hand over its ledger.
 
         Raises:
             HopError: S3 cannot be asked to.
         """
         attempt = _Attempt(self._host, self._credentials, command, ProgressCounter())
-        await in_thread(attempt.discard, attempt.request_stop)
+        try:
+            await in_thread(attempt.discard, attempt.request_stop)
+        finally:
+            self._credentials.forget(command.hop_id)  # those of an ended hop open too little for a retry
 
 
 class _Attempt:
@@ -145,7 +148,8 @@ class _Attempt:
         try:
             push_pass.list_files()
             self._client.connect()
-            self._abort_unknown(ledger)
+            if push_pass.has_big_files:
+                self._abort_unknown(ledger)
             observer.on_start(Connection(kind="s3"))
             return push_pass.push()
         except SourceConnectionError as error:
@@ -173,7 +177,7 @@ class _Attempt:
     def _try_to_abort_all(self, ledger: Ledger) -> None:
         try:
             self._abort_all(ledger)
-            if ledger.uploads.had_any:  # S3's answer to the beginning of one may have been lost
+            if ledger.uploads.may_be_incomplete:
                 self._abort_unknown(ledger)
         except (S3Error, ConnectionLostError, SourceConnectionError, HopError) as error:
             log.warning(

@@ -1,7 +1,6 @@
 """One attempt of a push to S3, once its ledger and its client are open."""
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from queue import Queue
@@ -25,8 +24,9 @@ from events.base import Problem
 from events.commands import Move
 from events.locations import S3Location
 
-SMALL_FILE_WORKERS = 64
-"""Files that are sent by one request at the same time: enough for a round trip of 100 ms."""
+SMALL_FILE_WORKERS = 128
+"""Files that are sent by one request at the same time: at 30 ms an answer, 4,200 a second, which is more than
+S3 promises for a prefix (3,500) and a processor core sends."""
 BIG_FILE_WORKERS = 4
 """Files that are sent in parts at the same time, each with several parts in flight."""
 QUEUED_FILES = 1000
@@ -64,6 +64,8 @@ class PushPass:
             context.client, command.options.overwrite, is_dry_run=command.options.dry_run
         )
         self._uploader = Uploader(context)
+        self.has_big_files = False
+        """Whether `list_files` has found one that goes in parts."""
 
     def list_files(self) -> None:
         """Record the source's files in the ledger.
@@ -73,7 +75,8 @@ class PushPass:
             PullStoppedError: the attempt was stopped.
         """
         self._ledger.forget_begun()
-        deque(self._files.record(self._progress), maxlen=0)
+        for batch in self._files.record(self._progress):
+            self.has_big_files |= any(entry.size > MAX_SINGLE_BYTES for entry in batch)
 
     def push(self) -> HopResult:
         """Upload the files that were listed and return the result; in a dry run, only predict it.
@@ -136,7 +139,7 @@ class PushPass:
             self._fail(job, error.problem)
         except S3Error as error:
             self._context.check_stopped()
-            if error.refuses_credentials:
+            if error.concerns_whole_hop:
                 raise
             self._fail(job, error.problem(self._files.display_name(job.entry.path)))
 

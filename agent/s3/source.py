@@ -84,6 +84,7 @@ class S3Source:
         self._location = location
         self._client = client
         self._limiter = limiter
+        self._is_bucket_known = False
         prefix = location.prefix
         self._prefix = f"{prefix}/" if prefix and not prefix.endswith("/") else prefix
 
@@ -208,18 +209,30 @@ class S3Source:
     def _selected(self, path: str, found: dict[str, str] | S3Error) -> FileEntry:
         if not isinstance(found, S3Error):
             return _found_entry(path, found)
-        if found.status == _NOT_FOUND and found.code != "NoSuchBucket":
+        if found.status == _NOT_FOUND:
+            self._require_bucket(path)
             return unreadable_entry(path, problems.SELECTED_OBJECT_MISSING.problem(path=self.name(path)))
         meaning = self.meaning_of(found, path)
         if isinstance(meaning, FileError):
             return unreadable_entry(path, meaning.problem)
         raise meaning
 
+    def _require_bucket(self, missing: str) -> None:
+        """Raise HopError if an object is missing because the bucket is, which no HEAD tells."""
+        if self._is_bucket_known:
+            return
+        try:
+            self._client.require_readable(self.key(missing))
+        except S3Error as error:
+            if error.concerns_whole_hop:
+                raise self._whole_source(error) from error
+        self._is_bucket_known = True
+
     # --- what errors mean ---
 
     def meaning_of(self, error: S3Error, path: str) -> FileError | HopError:
         """Return what it means that S3 refuses one object: only that object's failure, as a rule."""
-        if error.refuses_credentials:
+        if error.concerns_whole_hop:
             return HopError(error.problem(self._location))
         if _is_denied(error):
             return FileError(problems.S3_OBJECT_DENIED.problem(path=self.name(path)))
@@ -344,7 +357,7 @@ class S3Reader:
             raise FileError(problems.ARRIVED_DAMAGED.problem(path=name, attempts=MAX_ATTEMPTS))
 
     def _error_of(self, error: S3Error, entry: FileEntry) -> FileError | HopError:
-        if error.status == _PAST_THE_END or (error.status == _NOT_FOUND and error.code != "NoSuchBucket"):
+        if error.status in {_NOT_FOUND, _PAST_THE_END} and not error.concerns_whole_hop:
             return changed(self._source.name(entry.path))
         return self._source.meaning_of(error, entry.path)
 

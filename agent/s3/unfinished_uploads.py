@@ -12,6 +12,7 @@ from urllib.parse import unquote_plus
 
 from agent.s3.answers import root_of, text_in
 from agent.s3.client import S3Client
+from agent.s3.errors import ConnectionLostError
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ def unfinished_uploads(client: S3Client, prefix: str) -> Iterator[UnfinishedUplo
     """Yield all uploads of keys that begin with the prefix.
 
     Raises:
-        S3Error, ConnectionLostError: S3 refuses to list them, or does not answer.
+        S3Error, ConnectionLostError: S3 refuses to list them, or does not answer as S3.
     """
     query = {"uploads": "", "prefix": prefix, "encoding-type": "url"}
     while True:
@@ -45,8 +46,11 @@ def unfinished_uploads(client: S3Client, prefix: str) -> Iterator[UnfinishedUplo
             )
         if text_in(page, "IsTruncated") != "true":
             return
+        at = query.get("key-marker"), query.get("upload-id-marker")
         query["key-marker"] = unquote_plus(text_in(page, "NextKeyMarker"))
         query["upload-id-marker"] = text_in(page, "NextUploadIdMarker")
+        if not query["key-marker"] or at == (query["key-marker"], query["upload-id-marker"]):
+            raise ConnectionLostError("not a list of uploads: its pages do not end")
 
 
 def session_of(agent_id: str, hop_id: str) -> str:

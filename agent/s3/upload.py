@@ -155,17 +155,20 @@ class Uploader:
     def _begin(self, file: SourceFile, key: str) -> Upload:
         context, entry = self._context, file.entry
         created = {name: value for name, value in context.headers.items() if name != "if-none-match"}
-        answer = context.client.request(
-            "POST",
-            key,
-            query={"uploads": ""},
-            headers=created | metadata_headers(entry) | _declared(context.algorithm),
-        )
+        headers = created | metadata_headers(entry) | _declared(context.algorithm)
+        uploads = context.ledger.uploads
+        try:
+            answer = context.client.request("POST", key, query={"uploads": ""}, headers=headers)
+        except BaseException:
+            uploads.may_be_incomplete = True
+            raise
+        if answer.is_repeated:
+            uploads.may_be_incomplete = True
         upload_id = text_in(root_of(answer.body), "UploadId")
         upload = Upload(
             entry.path, key, upload_id, entry.size, entry.mtime_ns, entry.ctime_ns, part_bytes_of(entry.size)
         )
-        context.ledger.uploads.begin(upload)
+        uploads.begin(upload)
         return upload
 
 

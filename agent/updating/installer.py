@@ -15,7 +15,17 @@ from urllib.parse import urlsplit
 import httpx
 
 from agent.cloud import http
-from agent.errors import HostError
+from agent.errors import UpdateError
+from agent.problems import (
+    UPDATE_MISPLACED,
+    UPDATE_NOT_INSTALLED,
+    UPDATE_OTHER_VERSION,
+    UPDATE_PARTS_DIFFER,
+    UPDATE_RCLONE_DIFFERS,
+    UPDATE_SCRIPT_AWAY,
+    UPDATE_SCRIPT_DIFFERS,
+    UPDATE_SLOW,
+)
 from agent.updating.releases import Releases
 from agent.updating.updater import Install
 from events.commands import UpdateAgent
@@ -41,12 +51,11 @@ def installer(releases: Releases, prefix: str) -> Install:
         with tempfile.TemporaryDirectory(prefix="crosshaul-update-") as scratch:
             script = Path(scratch, "install.sh")
             script.write_bytes(_fetch(update))
-            release = Path(_run(["bash", str(script), "release", *(["--prefix", prefix] if prefix else [])]))
+            command = ["bash", str(script), "release", *(["--prefix", prefix] if prefix else [])]
+            release = Path(_run(command, update.version))
         expected = releases.folder / "releases" / release.name
         if release != expected:
-            raise HostError(
-                f"the script of {update.version} installed into {release}, not beside the other releases"
-            )
+            raise UpdateError(UPDATE_MISPLACED.problem(version=update.version, folder=release))
         _check_parts(expected, signed)
         _check_version(expected, update.version)
         return expected.name
@@ -73,9 +82,9 @@ def _fetch(update: UpdateAgent) -> bytes:
         with http.client(f"{url.scheme}://{url.netloc}") as client:
             content = client.get(url.path).content[: MAX_SCRIPT_BYTES + 1]
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise HostError(f"{update.script} cannot be fetched: {error}") from error
+        raise UpdateError(UPDATE_SCRIPT_AWAY.problem(script=update.script, detail=error)) from error
     if hashlib.sha256(content).hexdigest() != update.digest:
-        raise HostError(f"{update.script} is not what was published: its digest differs")
+        raise UpdateError(UPDATE_SCRIPT_DIFFERS.problem(script=update.script))
     return content
 
 
@@ -83,33 +92,33 @@ def _check_parts(release: Path, signed: PublishedRelease) -> None:
     """Compare what the script says it installed from, and rclone itself, with the signed digests."""
     parts = (release / "installed-from").read_text().split()
     if parts != [signed.package, signed.lock]:
-        raise HostError(f"{signed.version} was not installed from the package and lock file that are signed")
+        raise UpdateError(UPDATE_PARTS_DIFFER.problem(version=signed.version))
     program = release / "bin/rclone"
     if not program.exists():
         return  # the host's own is used
     with program.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() not in signed.rclone:
-            raise HostError(f"the rclone of {signed.version} is not one that the publisher has signed")
+            raise UpdateError(UPDATE_RCLONE_DIFFERS.problem(version=signed.version))
 
 
 def _check_version(release: Path, version: str) -> None:
-    output = _run([str(release / "bin/crosshaul"), "--version"], VERSION_TIMEOUT_S).split()
+    output = _run([str(release / "bin/crosshaul"), "--version"], version, VERSION_TIMEOUT_S).split()
     if version not in output:
-        raise HostError(f"the installed release has version {' '.join(output)}, not {version}")
+        raise UpdateError(UPDATE_OTHER_VERSION.problem(found=" ".join(output), version=version))
 
 
-def _run(command: list[str], timeout_s: float = INSTALL_TIMEOUT_S) -> str:
-    """Run a command and return its output.
+def _run(command: list[str], version: str, timeout_s: float = INSTALL_TIMEOUT_S) -> str:
+    """Run a command for the version and return its output.
 
-    Raises HostError if it fails or takes too long.
+    Raises UpdateError if it fails or takes too long.
     """
     try:
         process = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_s, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise HostError(f"{Path(command[0]).name} took longer than {timeout_s:.0f} s") from error
+        raise UpdateError(UPDATE_SLOW.problem(version=version, seconds=round(timeout_s))) from error
     if process.returncode:
         output = " ".join((process.stderr or process.stdout).split())[-MAX_OUTPUT_CHARS:]
-        raise HostError(f"installing failed: {output}")
+        raise UpdateError(UPDATE_NOT_INSTALLED.problem(version=version, detail=output))
     return process.stdout.strip()

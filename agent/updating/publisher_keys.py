@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from jwt.utils import base64url_decode
 from pydantic import Field, ValidationError
 
-from agent.errors import HostError
+from agent.errors import HostError, UpdateError
 from agent.files.disk import atomic_write
+from agent.problems import UPDATE_AHEAD, UPDATE_OLDER, UPDATE_REFUSED, UPDATE_UNPINNED, UPDATE_UNSIGNED
 from events.base import EpochSeconds, Message
 from events.commands import UpdateAgent
 from events.releases import ISSUER, PublishedRelease, ReleaseKey
@@ -64,9 +65,9 @@ class PublisherKeys:
         try:
             return TrustedReleases.model_validate_json(self.path.read_bytes())
         except FileNotFoundError:
-            raise HostError(f"{self.path} does not exist, so releases are refused", PIN) from None
+            raise UpdateError(UPDATE_UNPINNED.problem(detail=f"{self.path} does not exist.")) from None
         except (OSError, ValidationError) as error:
-            raise HostError(f"{self.path} cannot be used: {error}", PIN) from error
+            raise UpdateError(UPDATE_UNPINNED.problem(detail=f"{self.path}: {error}")) from error
 
     def verify(self, order: UpdateAgent) -> PublishedRelease:
         """Return what the publisher has signed about the ordered version.
@@ -90,18 +91,11 @@ class PublisherKeys:
         trusted = self.trusted()
         release, key = _signed(order, trusted.keys)
         if (release.version, release.script) != (order.version, order.digest):
-            signed = f"{release.version}, or another script"
-            raise HostError(f"{order.version} refused: what the publisher has signed is {signed}")
+            raise UpdateError(UPDATE_REFUSED.problem(version=order.version, signed=release.version))
         if release.iat < trusted.newest:
-            raise HostError(
-                f"{order.version} refused: it was signed before the release that this host has",
-                "publish that version again to return to it",
-            )
+            raise UpdateError(UPDATE_OLDER.problem(version=order.version))
         if release.iat > time.time() + MAX_AHEAD_S:
-            raise HostError(
-                f"{order.version} refused: it was signed at a time that has not come",
-                "set the publisher's clock, and publish that version again",
-            )
+            raise UpdateError(UPDATE_AHEAD.problem(version=order.version))
         return release, key
 
     def _write(self, trusted: TrustedReleases) -> None:
@@ -121,7 +115,4 @@ def _signed(order: UpdateAgent, keys: tuple[ReleaseKey, ...]) -> tuple[Published
             return PublishedRelease.model_validate(claims), key
         except (jwt.PyJWTError, ValidationError):
             continue
-    raise HostError(
-        f"{order.version} refused: no key that root has pinned here has signed it",
-        "install the release first that announces the new key",
-    )
+    raise UpdateError(UPDATE_UNSIGNED.problem(version=order.version))

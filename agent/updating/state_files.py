@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from agent.cloud.command_verifier import MAX_MESSAGE_BYTES
-from events.base import Message, UpdateId, Version
+from events.base import Message, Problem, UpdateId, Version
 from events.commands import UpdateAgent
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class UpdateRecord(Message):
     old: str
     """The release to return to."""
     new: str | None = None
-    reason: str = ""
+    problem: Problem | None = None
     """Why the new release was not kept."""
 
     @property

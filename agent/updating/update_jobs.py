@@ -11,6 +11,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -19,17 +20,22 @@ from agent.cloud.messages import BrokerConnection, LinkError, ReceivedMessage
 from agent.errors import HostError
 from agent.files.disk import atomic_write
 from agent.identity.registration import SECRET
+from agent.problems import UPDATE_FAILED, UPDATE_IMPOSSIBLE, UPDATER_SILENT
 from agent.updating.releases import Releases
 from agent.updating.state_files import HealthReport, UpdateFiles, UpdateRecord, read_record
-from events.base import UpdateId
+from events.base import Problem, UpdateId
 from events.commands import CommandEnvelope
 from events.topics import Topics
-from events.updates import JobAnswer, JobDocument, JobExecution, UpdateOrderView, UpdateResult
+from events.updates import (
+    JobAnswer,
+    JobDocument,
+    JobExecution,
+    UpdateOrderView,
+    UpdateResult,
+    failure_details,
+)
 
 log = logging.getLogger(__name__)
-
-_MAX_REASON_CHARS = 1000
-"""Characters of a reason; IoT Jobs accepts 1024."""
 
 
 @dataclass(frozen=True)
@@ -150,9 +156,9 @@ class UpdateJobs:
 
     async def _give_up(self, job: JobExecution, error: Exception) -> None:
         """Report a failure; if that fails, the next connection brings the job again."""
-        text = f"the agent could not run the update: {type(error).__name__}: {error}"
+        problem = UPDATE_FAILED.problem(detail=f"{type(error).__name__}: {error}")
         try:
-            await self._publish_result(job, _job_result("FAILED", text))
+            await self._publish_result(job, _job_result("FAILED", problem))
         except LinkError as link_error:
             log.warning("update waits", extra={"reason": str(link_error)})
 
@@ -181,12 +187,10 @@ class UpdateJobs:
     async def _submit_order(self, document: JobDocument) -> UpdateResult | None:
         """Pass the order to the updater; return a result only if the updater does not start it."""
         if self._host.releases is None:
-            return _job_result(
-                "REJECTED", "this agent was not installed by the script, so nothing can update it"
-            )
+            return _job_result("REJECTED", UPDATE_IMPOSSIBLE.problem())
         order = await asyncio.to_thread(self._fetch_order, document.update_id)
         if order.token is None:
-            return _job_result("FAILED", order.reason or "the control plane has withdrawn the update")
+            return _job_result("FAILED", order.problem)
         failing_checks = await asyncio.to_thread(self._host.failing_checks)
         self._write(failing_checks, CommandEnvelope(token=order.token))
         for _ in range(round(self._intervals.pickup / self._intervals.poll)):
@@ -194,9 +198,7 @@ class UpdateJobs:
                 return None
             await asyncio.sleep(self._intervals.poll)
         self._host.files.request.unlink(missing_ok=True)
-        return _job_result(
-            "FAILED", "the host's updater did not start it: see `journalctl -u crosshaul-update`"
-        )
+        return _job_result("FAILED", UPDATER_SILENT.problem())
 
     def _write(self, failing_checks: set[str], order: CommandEnvelope) -> None:
         """Write the failing checks, then the order: its file starts the updater."""
@@ -266,10 +268,11 @@ class UpdateJobs:
 def _result_of(record: UpdateRecord) -> UpdateResult:
     if record.step == "kept":
         return UpdateResult(status="SUCCEEDED")
-    return _job_result("FAILED", record.reason, returned=record.step == "returned")
+    return _job_result("FAILED", record.problem, returned=record.step == "returned")
 
 
-def _job_result(status: str, reason: str, *, returned: bool = False) -> UpdateResult:
-    text = "".join(sign if sign.isprintable() else " " for sign in reason)[:_MAX_REASON_CHARS]
-    details = {"reason": text or "no reason was given", "returned": "yes" if returned else "no"}
-    return UpdateResult.model_validate({"status": status, "statusDetails": details})
+def _job_result(
+    status: Literal["FAILED", "REJECTED"], problem: Problem | None, *, returned: bool = False
+) -> UpdateResult:
+    known = problem or UPDATE_FAILED.problem(detail="no reason was given")
+    return UpdateResult(status=status, statusDetails=failure_details(known, returned=returned))

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.cloud.command_verifier import CommandVerifier, TrustError
-from agent.errors import HostError
+from agent.errors import HostError, UpdateError
 from agent.files.disk import atomic_write
+from agent.problems import UPDATE_CHECKS_FAILED, UPDATE_FAILED, UPDATE_UNHEALTHY
 from agent.updating.publisher_keys import PublisherKeys
 from agent.updating.releases import Releases
 from agent.updating.state_files import (
@@ -27,6 +28,7 @@ from agent.updating.state_files import (
     read_record,
     read_untrusted,
 )
+from events.base import Problem
 from events.commands import Claims, PublicKey, Trust, UpdateAgent
 from events.releases import PublishedRelease
 
@@ -118,8 +120,10 @@ class Updater:
         try:
             release = self._environment.publisher.verify(record.order)
             new = self._environment.install(record.order, release)
+        except UpdateError as error:
+            return self._save(record, "failed", problem=error.problem)
         except (HostError, OSError) as error:
-            return self._save(record, "failed", reason=str(error))
+            return self._save(record, "failed", problem=UPDATE_FAILED.problem(detail=error))
         return self._save(record, "trying", new=new)
 
     def _try(self, record: UpdateRecord) -> UpdateRecord:
@@ -127,8 +131,8 @@ class Updater:
         if self._releases.proven != new:
             self._releases.run_from_now_on(new)
             self._environment.restart()
-            if reason := self._wait_for_health(record.order):
-                return self._save(record, "returning", reason=reason)
+            if problem := self._wait_for_health(record.order):
+                return self._save(record, "returning", problem=problem)
             self._releases.trust(new)
         self._releases.prune()
         self._trust_successors(record.order)
@@ -147,21 +151,23 @@ class Updater:
         self._releases.delete_release(record.new)
         return self._save(record, "returned")
 
-    def _wait_for_health(self, update: UpdateAgent) -> str:
-        """Return why the new version is not kept; "" as soon as it reports healthy."""
+    def _wait_for_health(self, update: UpdateAgent) -> Problem | None:
+        """Return why the new version is not kept; None as soon as it reports healthy."""
         end = self._environment.clock() + update.healthy_within
         failing_checks: tuple[str, ...] = ()
         while self._environment.clock() < end:
             health = read_health(self._files.verdict)
             if health and (health.update_id, health.version) == (update.update_id, update.version):
                 if health.healthy:
-                    return ""
+                    return None
                 failing_checks = health.troubles
             self._environment.wait(POLL_INTERVAL_S)
-        why = f": {'; '.join(failing_checks)}" if failing_checks else ""
-        return f"{update.version} did not report healthy within {update.healthy_within} s{why}"
+        words = UPDATE_CHECKS_FAILED if failing_checks else UPDATE_UNHEALTHY
+        return words.problem(
+            version=update.version, seconds=update.healthy_within, troubles="; ".join(failing_checks)
+        )
 
-    def _save(self, record: UpdateRecord, step: Step, **changes: str) -> UpdateRecord:
+    def _save(self, record: UpdateRecord, step: Step, **changes: str | Problem) -> UpdateRecord:
         saved = record.model_copy(update={"step": step, **changes})
         atomic_write(self._releases.record, saved.model_dump_json(indent=2).encode(), WORLD_READABLE)
         return saved

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from events.base import AgentId
 from events.reports import RootState
-from lambdas.telemetry import ROOTS_NEARLY_FULL, count, logger
+from lambdas.telemetry import ROOT_FREE, ROOTS_NEARLY_FULL, count, logger, measure
 
 
 class FreeRoom:
@@ -23,3 +23,4 @@ class FreeRoom:
                 keys = {"agent_id": agent_id, "root": root.path, "free": root.free, "size": root.size}
                 logger.warning("root is nearly full", extra=keys)
                 count(ROOTS_NEARLY_FULL)
+                measure(ROOT_FREE, root.free * 100 / root.size, "Percent")

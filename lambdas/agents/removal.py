@@ -12,6 +12,7 @@ from lambdas.domain.hop_changes import refused
 from lambdas.domain.problems import AGENT_REMOVED
 from lambdas.ports import CommandSender
 from lambdas.store.agents import AgentStore
+from lambdas.store.optimistic import retry_stale
 from lambdas.store.transfers import TransferStore
 from lambdas.telemetry import logger
 from lambdas.transfers.writer import TransferWriter, one_hop
@@ -50,16 +51,22 @@ class AgentRemoval:
 
         Raises:
             AgentUnknownError: There is no agent of this id.
+            StaleError: The agent was written again and again meanwhile.
             ThingForeignError: Its thing is not of this stage; nothing was changed.
         """
-        agent = self._agents.get(agent_id)
+        self._agents.get(agent_id)
         self._registry.check_owner(agent_id)
         self._broker.send_command(agent_id, Retire())
         self._registry.deprovision(agent_id)
         self._broker.cut(agent_id)
-        self._agents.delete_agent(agent_id, record(agent, None))
+        retry_stale(lambda: self._delete(agent_id, record), f"Agent {agent_id}")
         logger.info("agent removed", extra={"agent_id": agent_id, "by": by.id})
         self._end_hops(agent_id, by)
+
+    def _delete(self, agent_id: AgentId, record: Record) -> None:
+        """Delete the agent, whose last messages and the end of its connection may arrive at this moment."""
+        agent = self._agents.get(agent_id)
+        self._agents.delete_agent(agent, record(agent, None))
 
     def _end_hops(self, agent_id: AgentId, by: Actor) -> None:
         ended: set[str] = set()

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from events.base import Actor, AgentId
 from events.facts import AgentWentSilent
-from events.reports import Browsed, Heartbeat, Hello
+from events.reports import Browsed, Heartbeat, Hello, LogExcerpt
 from events.requests import AgentChange, DrainRequest
 from events.states import CommandKeyStatus
 from events.views import AgentsView, AgentView, Drain
@@ -79,8 +79,8 @@ class AgentService:
         agent = self._change(agent_id, step)
         return agent.presence == "online" != presences[-1]
 
-    def browsed(self, agent_id: AgentId, reply: Browsed) -> None:
-        """Store an answer to a browse command."""
+    def answered(self, agent_id: AgentId, reply: Browsed | LogExcerpt) -> None:
+        """Store the answer to a command that a request waits for."""
         self._replies.save_reply(agent_id, reply, self._clock())
 
     def connected(self, agent_id: AgentId, at: datetime, session: int) -> None:
@@ -124,13 +124,17 @@ class AgentService:
             raise ExceptionGroup("agents that could not be marked as silent", failures)
 
     def _silence(self, agent_id: AgentId, now: datetime) -> AgentWentSilent | None:
-        try:
+        def attempt() -> tuple[Agent, bool]:
             agent = self._store.get(agent_id)
             silenced = domain.silenced(agent, now)
             self._store.replace_agent(agent, silenced)
+            return silenced, silenced is not agent
+
+        try:
+            agent, is_silent = retry_stale(attempt, f"Agent {agent_id}")
         except (StaleError, AgentUnknownError):
-            return None  # it reported at this moment, or was removed
-        if silenced is agent or domain.in_maintenance(agent, now):
+            return None  # it reports again and again at this moment, or was removed
+        if not is_silent or domain.in_maintenance(agent, now):
             return None
         heard_at = agent.heard_at or agent.registered_at
         return AgentWentSilent(agent_id=agent_id, at=now, last_heartbeat=agent.last_heartbeat or heard_at)

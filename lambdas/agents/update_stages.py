@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Protocol
 
-from events.base import AgentId, UpdateId
+from events.base import AgentId, Problem, UpdateId
 from lambdas.audit.recorder import AuditEvent, AuditRecorder
 from lambdas.domain import update as domain
 from lambdas.domain.authorization import Principal
 from lambdas.domain.errors import StaleError, UpdateUnknownError
+from lambdas.domain.problems import UPDATE_EXPIRED
 from lambdas.domain.timeline import CROSSHAUL
 from lambdas.domain.update import JobStatus, Update
 from lambdas.store.agents import AgentStore
@@ -75,7 +76,7 @@ class UpdateStages:
             case "end":
                 return domain.ended(update, *domain.how_it_ended(update), None, now), "ended"
             case "expire":
-                return domain.ended(update, "failed", "Not every agent reported in time.", None, now), "ended"
+                return domain.ended(update, "failed", _expired(), None, now), "ended"
         return update, "progressed"
 
     def _job_statuses(self, update: Update) -> dict[int, dict[AgentId, JobStatus] | None]:
@@ -92,6 +93,10 @@ class UpdateStages:
             self._jobs.cancel_jobs(update)
         elif not has_job:
             self._jobs.create_job(update, update.stage)
+
+
+def _expired() -> Problem:
+    return UPDATE_EXPIRED.problem(days=domain.MAX_DURATION.days)
 
 
 def _audit_event(verb: str, update: Update) -> AuditEvent:

@@ -28,7 +28,7 @@ from lambdas.domain.errors import (
     UpdateUnknownError,
     VersionUnknownError,
 )
-from lambdas.domain.problems import TOO_MANY_AGENTS
+from lambdas.domain.problems import TOO_MANY_AGENTS, UPDATE_CANCELLED
 from lambdas.domain.update import Member, Update
 from lambdas.ports import Clock, CommandSender
 from lambdas.store.agents import AgentStore
@@ -134,7 +134,9 @@ class UpdateService:
 
         def step(update: Update) -> Update:
             domain.must_run(update)
-            return domain.ended(update, "cancelled", f"Cancelled by {by.name}.", by, self._clock())
+            return domain.ended(
+                update, "cancelled", UPDATE_CANCELLED.problem(person=by.name), by, self._clock()
+            )
 
         update = self._change(update_id, step, record)
         logger.info("update cancelled", extra={"update_id": update_id, "by": by.id})
@@ -147,9 +149,9 @@ class UpdateService:
         try:
             update = self.get(update_id)
         except UpdateUnknownError as error:
-            return UpdateOrderView(reported_version=reported_version, reason=error.problem.message)
-        if reason := domain.why_not(update, agent_id):
-            return UpdateOrderView(reported_version=reported_version, reason=reason)
+            return UpdateOrderView(reported_version=reported_version, problem=error.problem)
+        if problem := domain.why_not(update, agent_id):
+            return UpdateOrderView(reported_version=reported_version, problem=problem)
         if reported_version == update.version:
             return UpdateOrderView(reported_version=reported_version)
         command = UpdateCommand(

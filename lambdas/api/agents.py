@@ -1,5 +1,6 @@
 """Routes of agents: enroll, register, show, change, browse, rotate keys, remove."""
 
+from dataclasses import replace
 from typing import Any
 
 from events.base import AgentId, TransferId
@@ -9,15 +10,18 @@ from events.requests import (
     CredentialsRequest,
     DrainRequest,
     EnrollmentRequest,
+    LogRequest,
     ManifestRequest,
     RegisterRequest,
     RenewalRequest,
 )
 from events.views import (
+    AgentLogView,
     AgentsView,
     AgentView,
     CredentialsView,
     EnrollmentView,
+    FleetView,
     ListingView,
     ManifestPlaceView,
     RegisteredView,
@@ -26,19 +30,22 @@ from events.views import (
 from lambdas import adapters, wiring
 from lambdas.agents.directory_browser import location_of
 from lambdas.api.calls import Call
-from lambdas.api.queries import AgentQuery
+from lambdas.api.queries import AgentQuery, FleetQuery
 from lambdas.api.routing import RouteGroup
 from lambdas.audit.recorder import AuditEvent, Record
+from lambdas.domain.agent_filter import AgentFilter
 from lambdas.domain.authorization import (
     BROWSE,
     DRAIN_AGENT,
     MANAGE_AGENT,
     READ,
+    READ_LOG,
     Principal,
     agent_resource,
     path_of,
 )
 from lambdas.domain.timeline import by_agent
+from lambdas.telemetry import trace
 
 agents = RouteGroup("agents")
 
@@ -79,6 +86,26 @@ def register(call: Call, body: RegisterRequest) -> RegisteredView:
 def list_agents(query: AgentQuery) -> AgentsView:
     """List agents, sorted by name."""
     return wiring.agent_service().list_agents(query.limit, query.after, query.search)
+
+
+@agents.get("/fleet", action=READ)
+def show_fleet(query: FleetQuery) -> FleetView:
+    """List agents in short, sorted by name, and count all agents by status.
+
+    It costs the same among any number of agents. The status is as of the broker's last event.
+    """
+    if query.names:
+        return wiring.fleet().show_named(query.names.split(","))
+    key, _, value = (query.tag or "").partition("=")
+    wanted = AgentFilter(
+        limit=query.limit,
+        beginning=query.search,
+        status=query.status,
+        attention=query.attention,
+        tag=(key, value) if query.tag else None,
+        version=query.version,
+    )
+    return wiring.fleet().show(wanted, query.after, outdated=query.outdated)
 
 
 @agents.get("/agents/{agent_id}", action=READ)
@@ -176,6 +203,19 @@ def browse(call: Call, agent_id: AgentId, body: BrowseRequest) -> ListingView:
     return wiring.directory_browser().browse(agent_id, body)
 
 
+@agents.post("/agents/{agent_id}/log", action=READ_LOG, max_body=1024)
+def read_log(call: Call, agent_id: AgentId, body: LogRequest) -> AgentLogView:
+    """Read the latest lines of an agent's own log, which has no secrets.
+
+    The agent itself answers; the request fails with 504 if it does not answer in time. It is in the audit.
+    """
+    authorizer = wiring.authorizer()
+    decision = authorizer.check(call.caller, READ_LOG, authorizer.agent(agent_id))
+    event = replace(_audit_event("log-read", agent_id), policies=decision.policies)
+    wiring.audit_recorder().record_access(call.caller, event, body.model_dump(mode="json"))
+    return wiring.log_reader().read(agent_id, body)
+
+
 @agents.post("/agents/{agent_id}/credentials", action=None, max_body=1024)
 def issue_credentials(call: Call, agent_id: AgentId, body: CredentialsRequest) -> CredentialsView:
     """Issue S3 credentials that are limited to one hop of this agent.
@@ -186,13 +226,14 @@ def issue_credentials(call: Call, agent_id: AgentId, body: CredentialsRequest) -
     principal = Principal(by_agent(agent_id).id, address=call.source_ip)
 
     def record(transfer_id: TransferId, details: dict[str, Any]) -> None:
+        trace(transfer_id, body.hop_id)
         event = AuditEvent(
             action="credentials.lent",
             about=f"transfer {transfer_id}",
             transfer_id=transfer_id,
             agents=(agent_id,),
         )
-        wiring.audit_recorder().record_credentials(principal, event, details)
+        wiring.audit_recorder().record_access(principal, event, details)
 
     return wiring.s3_credentials().issue(agent_id, body.hop_id, record)
 

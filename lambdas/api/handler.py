@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from lambdas.api.app import app
 from lambdas.api.problems import RequestError, details, response
 from lambdas.domain.problems import NO_SUCH_METHOD, NO_SUCH_ROUTE
-from lambdas.telemetry import entry, logger
+from lambdas.telemetry import entry, logger, trace
 
 _ABSENT: dict[str, Any] = {
     "headers": None,
@@ -22,6 +22,8 @@ _ABSENT: dict[str, Any] = {
 @entry
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request of API Gateway."""
+    if transfer_id := (event.get("pathParameters") or {}).get("transfer_id"):
+        trace(transfer_id)
     answer: dict[str, Any] = _refusal(event) or app({**_ABSENT, **event}, context)
     logger.info("answered", extra=_facts(event, answer))
     return answer

@@ -156,7 +156,7 @@ def _statuses(route: Route) -> list[int]:
     statuses |= {409} if route.method != "GET" else set()
     statuses |= {422} if route.action == MANAGE_POLICY and route.method == "DELETE" else set()  # a lock-out
     statuses |= {400, 422} if route.idempotent else set()
-    statuses |= {504} if route.path.endswith("/browse") else set()
+    statuses |= {504} if route.path.endswith(("/browse", "/log")) else set()
     return sorted(statuses)
 
 

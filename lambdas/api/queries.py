@@ -6,7 +6,7 @@ from pydantic import AfterValidator, AliasChoices, Field, model_validator
 
 from events.base import MAX_INTEGER, AgentId, Instant, Request, TransferId, Why
 from events.requests import TemplateId
-from events.states import Attention, TransferState
+from events.states import AgentStatus, Attention, TransferState
 from lambdas.domain.transfer import FIRST_DAY
 
 MAX_PAGE = 200
@@ -40,6 +40,40 @@ class AgentQuery(PageQuery):
             description="Only agents whose names begin so. It costs the same among any number of agents.",
         ),
     ] = ""
+
+
+class FleetQuery(AgentQuery):
+    """One page of agents in short; all that is given must hold."""
+
+    status: AgentStatus | None = None
+    attention: Annotated[
+        bool,
+        Field(
+            description="Only agents that a person should look at: with warnings, or late or offline outside "
+            "of a maintenance."
+        ),
+    ] = False
+    tag: Annotated[
+        str | None,
+        Field(
+            max_length=193,
+            pattern="^[^=]+=",
+            description="`key=value`: only agents with this tag. Found by looking through the agents.",
+        ),
+    ] = None
+    version: Annotated[
+        str | None, Field(min_length=1, max_length=256, description="Only agents of this version.")
+    ] = None
+    outdated: Annotated[
+        bool, Field(description="Only agents that do not have the newest version that was published.")
+    ] = False
+    names: Annotated[
+        str | None,
+        Field(
+            pattern="^[a-z0-9-]{1,63}(,[a-z0-9-]{1,63}){0,49}$",
+            description="Only these agents, at most 50, as of this moment; all else is left out of account.",
+        ),
+    ] = None
 
 
 class TransferCriteria(Request):

@@ -80,8 +80,8 @@ class AuditRecorder:
 
         return recorded
 
-    def record_credentials(self, principal: Principal, event: AuditEvent, details: dict[str, Any]) -> None:
-        """Record issued credentials; called before they are handed out, since no change is written."""
+    def record_access(self, principal: Principal, event: AuditEvent, details: dict[str, Any]) -> None:
+        """Record issued credentials, or a log that is read, before they are handed out: nothing changes."""
         self._store.add_record(self._record(principal, event, "allowed", after=details))
 
     def record_refusal(
@@ -153,7 +153,7 @@ _AUDITED_FIELDS: dict[type, tuple[str, ...]] = {
         "drain",
     ),
     Policy: ("text", "version", "by"),
-    Update: ("version", "digest", "state", "reason", "stage", "counts", "ended_by"),
+    Update: ("version", "digest", "state", "problem", "stage", "counts", "ended_by"),
     Rollout: ("name", "count", "used", "tags", "expires_at", "ended_at", "ended_by"),
 }
 """Fields of each type that are audited: none that is secret, and none that grows."""

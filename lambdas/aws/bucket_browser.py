@@ -75,6 +75,8 @@ class BucketBrowser:
             more = truncated or examined < len(found)
             if len(entries) == request.limit or self._timer() >= deadline:
                 break
+        if more and last == request.after:  # the reader could not go on from here
+            raise BucketSilentError(bucket)
         return BucketListingView(
             bucket=bucket, prefix=request.prefix, entries=tuple(entries), next=last if more else None
         )

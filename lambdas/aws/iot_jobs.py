@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from events.base import AgentId
 from events.topics import Topics
-from events.updates import JobDocument
+from events.updates import JobDocument, problem_of
 from lambdas.domain.update import ENDED, JobStatus, Update
 from lambdas.telemetry import logger
 
@@ -73,7 +73,10 @@ class IotJobs:
     def cancel_jobs(self, update: Update) -> None:
         """Cancel the jobs of all stages; agents that have begun continue."""
         for stage in range(update.stage + 1):
-            self._end(self.topics.job(update.update_id, stage), update.reason or update.state)
+            self._end(
+                self.topics.job(update.update_id, stage),
+                update.problem.message if update.problem else update.state,
+            )
 
     def _end(self, job: str, why: str) -> None:
         try:
@@ -102,7 +105,7 @@ class IotJobs:
         thing = self.topics.thing(agent_id)
         execution = self.iot.describe_job_execution(jobId=job, thingName=thing)["execution"]
         details: Mapping[str, str] = execution.get("statusDetails", {}).get("detailsMap", {})
-        return JobStatus(status, details.get("reason", ""), details.get("returned") == "yes")
+        return JobStatus(status, problem_of(details), details.get("returned") == "yes")
 
 
 _ROLLOUT: dict[str, Any] = {

@@ -88,6 +88,8 @@ class Agent:
     """Problems of the agent itself, as last reported."""
     drain: Drain | None = None
     """The last decision to drain it, which may have ended by its time; see `drain_at`."""
+    revision: int = field(default=0, compare=False)
+    """Number of writes since the agent was registered, by which a write knows that it read the latest."""
 
     @property
     def silent_at(self) -> datetime | None:

@@ -19,9 +19,9 @@ from lambdas.domain.hop import route_of
 from lambdas.domain.transfer import Transfer
 
 TRANSFER, STOP, BROWSE, READ = "transfer", "stop", "browse", "read"
-DRAIN_AGENT = "drain_agent"
+DRAIN_AGENT, READ_LOG = "drain_agent", "read_log"
 MANAGE_AGENT, MANAGE_TEMPLATE, MANAGE_POLICY = "manage_agent", "manage_template", "manage_policy"
-ACTIONS = (TRANSFER, STOP, BROWSE, READ, DRAIN_AGENT, MANAGE_AGENT, MANAGE_TEMPLATE, MANAGE_POLICY)
+ACTIONS = (TRANSFER, STOP, BROWSE, READ, READ_LOG, DRAIN_AGENT, MANAGE_AGENT, MANAGE_TEMPLATE, MANAGE_POLICY)
 
 _WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 Tags = Mapping[AgentId, Mapping[str, str]]

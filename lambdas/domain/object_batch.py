@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from events.base import Message
+from events.requests import TemplateId
 from events.sizes import json_bytes
 from lambdas.domain.plan import MAX_SELECTED, MAX_SELECTED_BYTES
 from lambdas.domain.template import Template
@@ -36,6 +38,15 @@ class ObjectCreated:
     def is_ours(self) -> bool:
         """Return whether this is a partial upload by an agent or by rclone."""
         return self.key.rpartition("/")[2].startswith(PARTIAL)
+
+
+class GatheringDue(Message):
+    """Names a template whose gathered objects are due.
+
+    What happens is decided from the table: it may come twice, or late.
+    """
+
+    gathered_for: TemplateId
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,8 @@ TRANSFER_UNKNOWN = ProblemType(
     "transfer-unknown",
     "The transfer does not exist",
     "Transfer {transfer_id} does not exist.",
-    "List the transfers to find its id.",
+    "List the transfers to find its id. One that ended long ago is only in the archive, which the guide for "
+    "operators tells how to read.",
     status=404,
 )
 TEMPLATE_UNKNOWN = ProblemType(
@@ -693,6 +694,50 @@ AGENT_REMOVED = ProblemType(
     "The agent was removed",
     "The agent {agent_id} was removed by {person}.",
     "Request the transfer again with another agent. Files that arrived completely are kept.",
+)
+
+# Why agents do not have the version of an update, never answers of the API
+UPDATE_INCOMPLETE = ProblemType(
+    "update-incomplete",
+    "Not every agent has the new version",
+    "{missing} of {total} agents do not have the new version.",
+    "See the reason of each, then update these agents again.",
+)
+UPDATE_EXPIRED = replace(
+    UPDATE_INCOMPLETE,
+    wording="update-expired",
+    message="Not every agent reported within {days} days.",
+    advice="Start the agents that are offline, then update them.",
+)
+UPDATE_UNREPORTED = replace(
+    UPDATE_INCOMPLETE,
+    wording="update-unreported",
+    message="The agent did not report in time.",
+    advice="See the log of the host's updater: journalctl -u crosshaul-update",
+)
+UPDATE_AGENT_GONE = replace(
+    UPDATE_INCOMPLETE, wording="update-agent-gone", message="The agent was removed.", advice=""
+)
+UPDATE_UNEXPLAINED = replace(
+    UPDATE_INCOMPLETE,
+    wording="update-unexplained",
+    message="The agent gave no reason.",
+    advice="See the log of the host's updater: journalctl -u crosshaul-update",
+)
+UPDATE_ABORTED = ProblemType(
+    "update-aborted",
+    "The update was aborted",
+    "{failed} of {total} agents of stage {stage} failed, {agent_id} first.",
+    "Read why it failed there before you update the others.",
+)
+UPDATE_CANCELLED = ProblemType(
+    "update-cancelled", "The update was cancelled", "The update was cancelled by {person}."
+)
+UPDATE_NOT_DUE = ProblemType(
+    "update-not-due", "The agent is not due", "Agent {agent_id} is not due in update {update_id} now."
+)
+UPDATE_STOPPED = replace(
+    UPDATE_NOT_DUE, wording="update-stopped", message="Update {update_id} has ended ({state})."
 )
 
 CATALOGUE = catalogue(globals().values())

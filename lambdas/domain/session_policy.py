@@ -21,6 +21,7 @@ MAX_POLICY_CHARS = 1800
 
 _READ = ("s3:GetObject", "s3:GetObjectVersion")
 _WRITE = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject")
+_ABORT = ("s3:AbortMultipartUpload",)
 _RELAY = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")
 """HEAD needs s3:GetObject: an upload compares existing objects first."""
 _KEYS = ("kms:Decrypt", "kms:GenerateDataKey")
@@ -51,6 +52,12 @@ def session_policy(hop: Hop, partition: str = "aws") -> dict[str, Any]:
         policy["Statement"].append(_uploads(hop.destination, partition))
         return policy
     raise TypeError(f"{hop.hop_id} has no end in S3")
+
+
+def abort_policy(location: S3Location, partition: str = "aws") -> dict[str, Any]:
+    """Return the session policy of a push that has ended: only finding and aborting its uploads."""
+    policy = _policy(location, _ABORT, partition)
+    return policy | {"Statement": [policy["Statement"][0], _uploads(location, partition)]}
 
 
 def _uploads(location: S3Location, partition: str) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Literal
 
-from events.base import Actor, AgentId
+from events.base import Actor, AgentId, Problem
 from events.sizes import json_bytes
 from events.updates import FAILED, MemberState, UpdateState
+from lambdas.domain import problems
 from lambdas.domain.errors import UpdateOverError
 
 MAX_STAGE_SIZE = 100
@@ -23,10 +24,10 @@ MAX_DURATION = timedelta(days=7)
 """How long an update waits for agents that are offline."""
 ENDED: frozenset[MemberState] = frozenset({"succeeded", "failed", "returned", "timed_out", "cancelled"})
 
-MAX_REASON_CHARS = 200
-"""Characters of a member's reason that are stored."""
-MAX_REASONS_BYTES = 100 * 1024
-"""Bytes of the reasons of all members: they share one row, and DynamoDB accepts 400 KB for an item."""
+MAX_PROBLEM_BYTES = 1024
+"""Bytes of a member's problem that are stored."""
+MAX_PROBLEMS_BYTES = 200 * 1024
+"""Bytes of the problems of all members: they share one row, and DynamoDB accepts 400 KB for an item."""
 
 Next = Literal["wait", "stage", "abort", "end", "expire"]
 
@@ -41,7 +42,7 @@ class Member:
     before: str
     """The version before the update."""
     state: MemberState = "waiting"
-    reason: str = ""
+    problem: Problem | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ class Update:
     created_by: Actor
     created_at: datetime
     state: UpdateState = "running"
-    reason: str = ""
+    problem: Problem | None = None
     stage: int = 0
     """The latest stage that has started."""
     ended_at: datetime | None = None
@@ -95,7 +96,7 @@ class JobStatus:
     """The status of one agent's job execution in IoT Jobs."""
 
     status: str
-    reason: str = ""
+    problem: Problem | None = None
     returned: bool = False
     """The agent is back at its previous version."""
 
@@ -144,34 +145,42 @@ def with_statuses(
 
 def _with_status(member: Member, job: JobStatus | None, version: str | None, update: Update) -> Member:
     if version is None:
-        return replace(member, state="cancelled", reason="The agent was removed.")
+        return replace(member, state="cancelled", problem=problems.UPDATE_AGENT_GONE.problem())
     if job is None:
         return member
     match job.status:
         case "QUEUED":
             return replace(member, state="queued")
         case "SUCCEEDED" if version == update.version:
-            return replace(member, state="succeeded", reason="")
+            return replace(member, state="succeeded", problem=None)
         case "SUCCEEDED" | "IN_PROGRESS":
             return replace(member, state="in_progress")
         case "TIMED_OUT":
-            return replace(member, state="timed_out", reason="The agent did not report in time.")
+            return replace(member, state="timed_out", problem=problems.UPDATE_UNREPORTED.problem())
         case "FAILED" | "REJECTED":
+            state: MemberState = "returned" if job.returned else "failed"
             return replace(
-                member, state="returned" if job.returned else "failed", reason=_short(job.reason, update)
+                member,
+                state=state,
+                problem=_short(job.problem or problems.UPDATE_UNEXPLAINED.problem(), update),
             )
-    return replace(member, state="cancelled", reason=_short(job.reason, update))
+    return replace(member, state="cancelled", problem=_short(job.problem or update.problem, update))
 
 
-def _short(reason: str, update: Update) -> str:
-    """Return a member's reason, shortened to its share of the row; IoT Jobs keeps the full text."""
-    share = MAX_REASONS_BYTES // len(update.members)
-    if len(reason) <= MAX_REASON_CHARS and json_bytes(reason) <= share:
-        return reason
-    cut = reason[: MAX_REASON_CHARS - 1]
-    while json_bytes(f"{cut}…") > share:
-        cut = cut[:-1]
-    return f"{cut}…"
+def _short(problem: Problem | None, update: Update) -> Problem | None:
+    """Return a member's problem, shortened to its share of the row; IoT Jobs keeps the full text.
+
+    One that is too long loses its advice and what translations need, then the end of its message.
+    """
+    share = min(MAX_PROBLEM_BYTES, MAX_PROBLEMS_BYTES // len(update.members))
+    if problem is None or json_bytes(problem.model_dump()) <= share:
+        return problem
+    text = problem.message
+    short = Problem(code=problem.code, message=text)
+    while json_bytes(short.model_dump()) > share and text:
+        text = text[:-10]
+        short = Problem(code=problem.code, message=f"{text}…")
+    return short
 
 
 def following(update: Update, away: frozenset[AgentId], now: datetime) -> Next:
@@ -199,45 +208,45 @@ def _queued_offline(members: Iterable[Member], away: frozenset[AgentId]) -> set[
     return {member.agent_id for member in members if member.state == "queued" and member.agent_id in away}
 
 
-def ended(update: Update, state: UpdateState, reason: str, by: Actor | None, now: datetime) -> Update:
+def ended(
+    update: Update, state: UpdateState, problem: Problem | None, by: Actor | None, now: datetime
+) -> Update:
     """Return the ended update; members that had not started are cancelled."""
-    cancelled = _short(reason, update)
+    cancelled = _short(problem, update)
     members = tuple(
-        replace(member, state="cancelled", reason=cancelled)
+        replace(member, state="cancelled", problem=cancelled)
         if member.state in {"waiting", "queued"}
         else member
         for member in update.members
     )
-    return replace(update, state=state, reason=reason, ended_at=now, ended_by=by, members=members)
+    return replace(update, state=state, problem=problem, ended_at=now, ended_by=by, members=members)
 
 
-def how_it_ended(update: Update) -> tuple[UpdateState, str]:
-    """Return the final state and reason of an update whose members have all ended."""
+def how_it_ended(update: Update) -> tuple[UpdateState, Problem | None]:
+    """Return the final state of an update whose members have all ended, and what is wrong."""
     missing = sum(member.state != "succeeded" for member in update.members)
     if not missing:
-        return "succeeded", ""
-    return "failed", f"{missing} of {len(update.members)} agents do not have the new version."
+        return "succeeded", None
+    return "failed", problems.UPDATE_INCOMPLETE.problem(missing=missing, total=len(update.members))
 
 
-def why_aborted(update: Update) -> str:
-    """Return the reason for aborting: how many of the current stage failed, and why the first did."""
+def why_aborted(update: Update) -> Problem:
+    """Return the reason for aborting: how many of the current stage failed."""
     members = update.of_stage(update.stage)
     failed = [member for member in members if member.state in FAILED]
-    first = failed[0]
-    return (
-        f"{len(failed)} of {len(members)} agents of stage {update.stage + 1} failed;"
-        f" {first.agent_id}: {first.reason}"
+    return problems.UPDATE_ABORTED.problem(
+        failed=len(failed), total=len(members), stage=update.stage + 1, agent_id=failed[0].agent_id
     )
 
 
-def why_not(update: Update, agent_id: AgentId) -> str:
-    """Return why this agent gets no signed order of the update now; empty if it does."""
+def why_not(update: Update, agent_id: AgentId) -> Problem | None:
+    """Return why this agent gets no signed order of the update now; None if it does."""
     member = update.member(agent_id)
     if member is None or member.stage > update.stage:
-        return f"Agent {agent_id} is not due in update {update.update_id} now."
+        return problems.UPDATE_NOT_DUE.problem(agent_id=agent_id, update_id=update.update_id)
     if update.state != "running":
-        return f"Update {update.update_id} was {update.state}. {update.reason}".strip()
-    return ""
+        return problems.UPDATE_STOPPED.problem(update_id=update.update_id, state=update.state)
+    return None
 
 
 def must_run(update: Update) -> None:

@@ -29,6 +29,7 @@ _ACTION_PHRASES = {
     domain.READ: "view {}",
     domain.MANAGE_AGENT: "enroll, change or remove {}",
     domain.DRAIN_AGENT: "drain {}",
+    domain.READ_LOG: "read the log of {}",
     domain.MANAGE_TEMPLATE: "create, change or remove {}",
     domain.MANAGE_POLICY: "change the policies of {}",
 }
@@ -40,6 +41,7 @@ _GENERAL_OBJECTS = {
     domain.BROWSE: "agents and buckets",
     domain.MANAGE_AGENT: "agents",
     domain.DRAIN_AGENT: "agents",
+    domain.READ_LOG: "agents",
     domain.MANAGE_TEMPLATE: "templates",
 }
 

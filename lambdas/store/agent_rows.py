@@ -1,10 +1,11 @@
-"""Rows of the `agents` table: agents, unused enrollments, and replies of agents.
+"""Rows of the `agents` table: agents, how many there are, unused enrollments, and replies of agents.
 
 They share one table: an agent's name has no `#` in it, the keys of the others do.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from pynamodb.attributes import (
     Attribute,
     BooleanAttribute,
@@ -14,14 +15,15 @@ from pynamodb.attributes import (
     UTCDateTimeAttribute,
 )
 from pynamodb.expressions.update import Action
-from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
 from pynamodb.models import Model
 
 from events.base import Problem
 from events.progress import PeerReachability
-from events.reports import Browsed, Capabilities, RootState
-from events.views import Drain
+from events.reports import Browsed, Capabilities, LogExcerpt, RootState
+from events.views import AgentSummary, Drain
 from lambdas.domain.agent import Agent
+from lambdas.domain.agent_summary import group_of, summary_of
 from lambdas.store.base import JsonOf
 
 FLEET = "agent"
@@ -37,6 +39,20 @@ class ByAgentName(GlobalSecondaryIndex["AgentRow"]):
         projection = KeysOnlyProjection()
 
     kind = UnicodeAttribute(hash_key=True)
+    agent_id = UnicodeAttribute(range_key=True)
+
+
+class ByGroup(GlobalSecondaryIndex["AgentRow"]):
+    """Index of all agents by group and name, with what lists show of each.
+
+    A heartbeat without news does not change it.
+    """
+
+    class Meta:
+        index_name = "by_group"
+        projection = IncludeProjection(["summary"])
+
+    group = UnicodeAttribute(hash_key=True)
     agent_id = UnicodeAttribute(range_key=True)
 
 
@@ -103,6 +119,9 @@ class AgentRow(Model):
     command_key_status = UnicodeAttribute(null=True)
     problems: JsonOf[tuple[Problem, ...]] = JsonOf(tuple[Problem, ...], default=())
     drain: JsonOf[Drain | None] = JsonOf(Drain, null=True)
+    group = UnicodeAttribute(null=True)
+    summary: JsonOf[AgentSummary] = JsonOf(AgentSummary, null=True)
+    revision = NumberAttribute(null=True)
     key_hash = UnicodeAttribute()
     next_key_hash = UnicodeAttribute(null=True)
     """Hash of an API key that was issued and is not used yet."""
@@ -110,6 +129,7 @@ class AgentRow(Model):
     """Expiry of the other rows in this table; agents never expire."""
 
     fleet = ByAgentName()
+    by_group = ByGroup()
     silent = BySilence()
     by_age = ByKeyAge()
 
@@ -128,19 +148,44 @@ class EnrollmentRow(Model):
 
 
 class ReplyRow(Model):
-    """An agent's reply to a Browse."""
+    """An agent's reply to a Browse or a ReadLog."""
 
     class Meta:
         table_name = ""
 
     agent_id = UnicodeAttribute(hash_key=True)
-    reply: JsonOf[Browsed] = JsonOf(Browsed)
+    reply: JsonOf[Browsed | LogExcerpt] = JsonOf(Annotated[Browsed | LogExcerpt, Field(discriminator="kind")])
     expires_at = TTLAttribute()
 
 
-ROWS: tuple[type[Model], ...] = (AgentRow, EnrollmentRow, ReplyRow)
+class CountsRow(Model):
+    """How many agents of one shard of the names are in each group; each attribute is a group's.
 
-_ROW_ONLY = {"agent_id", "kind", "awaited", "silent_at", "aging", "key_hash", "next_key_hash", "expires_at"}
+    Transactions that write one row at once are refused and tried again, hence several rows.
+    """
+
+    class Meta:
+        table_name = ""
+
+    agent_id = UnicodeAttribute(hash_key=True)
+    well = NumberAttribute(default=0)
+    warned = NumberAttribute(default=0)
+    late = NumberAttribute(default=0)
+    late_in_maintenance = NumberAttribute(default=0)
+    offline = NumberAttribute(default=0)
+    offline_in_maintenance = NumberAttribute(default=0)
+    changes = NumberAttribute(default=0)
+    """How many times an agent was added, removed, or put into another group."""
+    suspected = NumberAttribute(null=True)
+    """`changes` when a recount found another number of agents; None if it found the same."""
+
+
+ROWS: tuple[type[Model], ...] = (AgentRow, EnrollmentRow, ReplyRow, CountsRow)
+
+_ROW_ONLY = {
+    "agent_id", "kind", "awaited", "silent_at", "aging", "group", "summary", "key_hash", "next_key_hash",
+    "expires_at",
+}  # fmt: skip
 FIELDS = tuple(name for name in AgentRow.get_attributes() if name not in _ROW_ONLY)
 
 
@@ -151,6 +196,8 @@ def values(agent: Agent) -> dict[str, Any]:
         "awaited": AWAITED if silent_at else None,
         "silent_at": silent_at,
         "aging": AGING if agent.rotate_at else None,
+        "group": group_of(agent),
+        "summary": summary_of(agent),
     }
     return {name: getattr(agent, name) for name in FIELDS} | derived
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from pynamodb.attributes import UTCDateTimeAttribute
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
@@ -11,6 +10,8 @@ from events.base import AgentId
 from lambdas.domain.agent import Agent
 from lambdas.domain.errors import AgentUnknownError, StaleError
 from lambdas.store import agent_rows as rows
+from lambdas.store.agent_counts import changes_group, count_change
+from lambdas.store.agent_list import name_range
 from lambdas.store.agent_rows import FLEET, AgentRow, agent_of
 from lambdas.store.base import Writes, bind, no_writes, refusal_is, transaction
 
@@ -51,8 +52,7 @@ class AgentStore:
 
         Also return the last one's name if there may be more.
         """
-        # Names consist of letters, digits and hyphens: a hyphen is the first of these, `~` beyond the last.
-        first, last = max(beginning or "-", f"{after}-" if after else "-"), f"{beginning}~"
+        first, last = name_range(after, beginning)
         if first > last:
             return [], None
         within = AgentRow.agent_id.between(first, last)
@@ -66,55 +66,53 @@ class AgentStore:
         refusal = StaleError(f"Agent {agent.agent_id}")
         with refusal_is(refusal), transaction(self._region) as writes:
             writes.save(rows.agent_row(agent, key_hash), condition=AgentRow.agent_id.does_not_exist())
+            count_change(None, agent, writes)
             also(writes)
 
     def replace_agent(self, old: Agent, new: Agent, also: Writes | None = None) -> None:
-        """Write what differs; raise StaleError if the agent was heard from, came, went or was removed."""
+        """Write what differs; raise StaleError if the agent was written or removed since it was read.
+
+        A change of its group is counted in the same transaction.
+        """
         if actions := rows.actions(old, new):
-            self._update(old, actions, also)
+            self._update(old, new, actions, also)
 
     def renew(self, old: Agent, new: Agent, key_hash: str, also: Writes) -> None:
         """Write what differs, and a second API key that is valid beside the first; see `replace_agent`."""
-        self._update(old, [*rows.actions(old, new), AgentRow.next_key_hash.set(key_hash)], also)
+        self._update(old, new, [*rows.actions(old, new), AgentRow.next_key_hash.set(key_hash)], also)
 
     def confirm_key(self, old: Agent, new: Agent, also: Writes) -> None:
         """Write what differs, and replace the first API key by the second, if any; see `replace_agent`."""
         unused = self._row(old.agent_id).next_key_hash
-        self._update(old, [*rows.actions(old, new), *(_replace_key(unused) if unused else ())], also)
+        self._update(old, new, [*rows.actions(old, new), *(_replace_key(unused) if unused else ())], also)
 
-    def _update(self, old: Agent, actions: list[Action], also: Writes | None) -> None:
-        same_event = _unchanged(AgentRow.presence_at, old.presence_at)
-        same_message = _unchanged(AgentRow.heard_at, old.heard_at)
-        guard = (AgentRow.presence == old.presence) & (AgentRow.session == old.session)
-        guard &= same_event & same_message
-        row, condition = AgentRow(old.agent_id), AgentRow.agent_id.exists() & guard
+    def _update(self, old: Agent, new: Agent, actions: list[Action], also: Writes | None) -> None:
+        row, condition = AgentRow(old.agent_id), _unchanged(old)
+        actions = [*actions, AgentRow.revision.set(old.revision + 1)]
         with refusal_is(StaleError(f"Agent {old.agent_id}")):
-            if also is None:
+            if also is None and not changes_group(old, new):
                 row.update(actions, condition=condition)
                 return
             with transaction(self._region) as writes:
                 writes.update(row, actions, condition=condition)
-                also(writes)
+                count_change(old, new, writes)
+                (also or no_writes)(writes)
 
     def silent(self, now: datetime, limit: int) -> list[AgentId]:
         """Return agents that are online, as far as the table says, and count as silent by now."""
         found = AgentRow.silent.query(rows.AWAITED, AgentRow.silent_at <= now, limit=limit)
         return [row.agent_id for row in found]
 
-    def count_agents(self, now: datetime) -> tuple[int, int]:
-        """Return how many agents are registered, and how many of them are online; reads keys only."""
-        online = AgentRow.silent.count(rows.AWAITED, AgentRow.silent_at > now)
-        return AgentRow.fleet.count(FLEET), online
-
     def aging(self, now: datetime, limit: int) -> list[AgentId]:
         """Return agents whose keys are due for a check."""
         found = AgentRow.by_age.query(rows.AGING, AgentRow.rotate_at <= now, limit=limit)
         return [row.agent_id for row in found]
 
-    def delete_agent(self, agent_id: AgentId, also: Writes = no_writes) -> None:
-        """Delete an agent, and write `also` in the same transaction."""
-        with transaction(self._region) as writes:
-            writes.delete(AgentRow(agent_id))
+    def delete_agent(self, agent: Agent, also: Writes = no_writes) -> None:
+        """Delete an agent, and write `also` in the same transaction; see `replace_agent`."""
+        with refusal_is(StaleError(f"Agent {agent.agent_id}")), transaction(self._region) as writes:
+            writes.delete(AgentRow(agent.agent_id), condition=_unchanged(agent))
+            count_change(agent, None, writes)
             also(writes)
 
     def _row(self, agent_id: AgentId) -> AgentRow:
@@ -128,7 +126,7 @@ def _replace_key(key_hash: str) -> list[Action]:
     return [AgentRow.key_hash.set(key_hash), AgentRow.next_key_hash.remove()]
 
 
-def _unchanged(attribute: UTCDateTimeAttribute, known: datetime | None) -> Condition:
-    """Return the condition that a time has not changed since it was read."""
-    unchanged: Condition = attribute == known if known else ~attribute.exists()
-    return unchanged
+def _unchanged(agent: Agent) -> Condition:
+    """Return the condition that an agent exists and was not written since it was read."""
+    condition: Condition = AgentRow.revision == agent.revision
+    return condition

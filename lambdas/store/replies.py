@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from events.base import AgentId
-from events.reports import Browsed
+from events.reports import Browsed, LogExcerpt
 from lambdas.store.agent_rows import ROWS, ReplyRow
 from lambdas.store.base import bind
 
@@ -16,10 +16,10 @@ class ReplyStore:
     def __init__(self, table: str, region: str) -> None:
         bind(ROWS, table, region)
 
-    def save_reply(self, agent_id: AgentId, reply: Browsed, now: datetime) -> None:
+    def save_reply(self, agent_id: AgentId, reply: Browsed | LogExcerpt, now: datetime) -> None:
         ReplyRow(_key(agent_id, reply.request_id), reply=reply, expires_at=now + RETENTION).save()
 
-    def get(self, agent_id: AgentId, request_id: str) -> Browsed | None:
+    def get(self, agent_id: AgentId, request_id: str) -> Browsed | LogExcerpt | None:
         """Return the agent's reply, None as long as there is none."""
         try:
             return ReplyRow.get(_key(agent_id, request_id), consistent_read=True).reply

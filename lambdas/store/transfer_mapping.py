@@ -1,6 +1,7 @@
 """Convert between rows of the `transfers` table and the domain: whole, or only what has changed."""
 
 import secrets
+from datetime import datetime, timedelta
 from typing import Any
 
 from pynamodb.attributes import Attribute
@@ -18,6 +19,7 @@ from lambdas.store.transfer_rows import (
     HEADER,
     HOPS,
     TIMELINE,
+    TO_ARCHIVE,
     HeaderRow,
     HopRow,
     TermRow,
@@ -108,8 +110,17 @@ def header_row(transfer: Transfer) -> HeaderRow:
         size=transfer.size,
         started_at=transfer.started_at,
         problem=transfer.problem,
+        due=TO_ARCHIVE if transfer.ended_at else None,
+        due_at=_archive_at(transfer),
         **{name: getattr(transfer, name) for name in _HEADER_FIELDS},
     )
+
+
+def _archive_at(transfer: Transfer) -> datetime | None:
+    """Return when a transfer is to be archived: at the next full hour, many in one file."""
+    if transfer.ended_at is None:
+        return None
+    return transfer.ended_at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
 
 
 def header_actions(new: Transfer) -> list[Action]:
@@ -123,6 +134,9 @@ def header_actions(new: Transfer) -> list[Action]:
         (HeaderRow.approval, new.approval),
         (HeaderRow.authorized_size, new.authorized_size),
         (HeaderRow.acknowledged, new.acknowledged),
+        (HeaderRow.due, TO_ARCHIVE if new.ended_at else None),
+        (HeaderRow.due_at, _archive_at(new)),
+        (HeaderRow.archive_file, None),
     )
     return [
         HeaderRow.status.set(str(new.state)),

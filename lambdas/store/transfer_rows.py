@@ -3,7 +3,8 @@
 One partition is one transfer: `transfer` (the header), `hop#0000` …, and the timeline `at#<time>#<random>`,
 whose inserts are the outbox, and `find#<term>`, one for each word that finds it. The index `by_agent` finds a
 transfer by the header for its source's agent and by one hop for each other agent, so that a transfer of fifty
-hops still fits into one transaction. Partitions `totals#<month>` count the transfers that have ended.
+hops still fits into one transaction. Partitions `totals#<month>` count the transfers that have ended, and
+`gathered#<template>` hold objects that wait for others of their template.
 """
 
 from pynamodb.attributes import (
@@ -21,6 +22,7 @@ from events.options import Options, OrderedOptions
 from events.progress import Connection, Progress
 from events.reports import DryRunResult
 from events.views import Approval, StartDecision, TimelineEntry
+from lambdas.domain.object_batch import ObjectCreated
 from lambdas.domain.progress_history import ProgressHistory
 from lambdas.store.base import ActorAttribute, JsonOf
 
@@ -29,7 +31,10 @@ HOPS = "hop#"
 TIMELINE = "at#"
 FIND = "find#"
 TOTALS = "totals#"
+GATHERED = "gathered#"
 DUE = "hop"
+TO_ARCHIVE, ARCHIVED = "to archive", "archived"
+"""What headers of ended transfers are due for, beside hops in the index `due`."""
 
 
 class _Index(GlobalSecondaryIndex["TransferRow"]):
@@ -97,7 +102,7 @@ class ByTerm(_Index):
 
 
 class Due(_Index):
-    """Sparse index of hops that the sweeper must check, by when."""
+    """Sparse index of hops that the sweeper must check, and of ended transfers to archive and remove."""
 
     class Meta:
         index_name = "due"
@@ -194,6 +199,9 @@ class HeaderRow(Model):
     acknowledged = ActorAttribute(null=True)
     real_start: JsonOf[StartDecision] = JsonOf(StartDecision, null=True)
     watched_until = UTCDateTimeAttribute(null=True)
+    due = UnicodeAttribute(null=True)
+    due_at = UTCDateTimeAttribute(null=True)
+    archive_file = UnicodeAttribute(null=True)
 
 
 class HopRow(Model):
@@ -284,4 +292,24 @@ class TotalsRow(Model):
     files_arrived = NumberAttribute(default=0)
 
 
-ROWS: tuple[type[Model], ...] = (TransferRow, HeaderRow, HopRow, TimelineEntryRow, TermRow, TotalsRow)
+class GatheredRow(Model):
+    """An object that waits for others, with a digest of its event; or, as `until`, when they are due."""
+
+    class Meta:
+        table_name = ""
+
+    transfer_id = UnicodeAttribute(hash_key=True)
+    part = UnicodeAttribute(range_key=True)
+    written: JsonOf[ObjectCreated] = JsonOf(ObjectCreated, null=True)
+    until = UTCDateTimeAttribute(null=True)
+
+
+ROWS: tuple[type[Model], ...] = (
+    TransferRow,
+    HeaderRow,
+    HopRow,
+    TimelineEntryRow,
+    TermRow,
+    TotalsRow,
+    GatheredRow,
+)

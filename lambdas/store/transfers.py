@@ -45,7 +45,7 @@ HopKey = tuple[str, int]
 
 
 class TransferStore:
-    """The only reader and writer of the `transfers` table."""
+    """The only reader and writer of transfers; gathered objects in the same table are GatheredStore's."""
 
     def __init__(self, table: str, region: str) -> None:
         self._region = region
@@ -137,8 +137,10 @@ class TransferStore:
             StaleError: the stored transfer is not the old one.
         """
         changed = [(a, b) for a, b in zip(old.hops, new.hops, strict=True) if a != b]
-        affects_header = _of_header(old) != _of_header(new) or any(
-            group_state(a.state) != group_state(b.state) for a, b in changed
+        affects_header = (
+            _of_header(old) != _of_header(new)
+            or any(group_state(a.state) != group_state(b.state) for a, b in changed)
+            or old.ended  # what was archived is archived again
         )
         new = replace(new, revision=old.revision + 1) if affects_header else new
         finished = "finished" if new.ended and not old.ended else None

@@ -1,15 +1,18 @@
 """Measure agents and waiting transfers once a minute, at a cost that hardly grows with the fleet.
 
-Agents are counted by keys, one call for some 10,000 of them; of queued transfers the oldest few are read.
+The counts of agents are read, and those that are away in a maintenance; of queued transfers the oldest few.
 """
 
 from datetime import datetime
 
 from events.states import Attention, HopState
 from lambdas.domain.agent import in_maintenance
+from lambdas.domain.agent_summary import AgentGroup
 from lambdas.domain.errors import TransferUnknownError
 from lambdas.domain.hop import OFFER_LEASE, Hop
 from lambdas.ports import Clock
+from lambdas.store.agent_counts import counts
+from lambdas.store.agent_list import in_ended_maintenance
 from lambdas.store.agents import AgentStore
 from lambdas.store.transfer_totals import count_waiting
 from lambdas.store.transfers import TransferStore
@@ -35,9 +38,10 @@ class FleetMetrics:
 
     def measure(self) -> None:
         now = self._clock()
-        registered, online = self._agents.count_agents(now)
+        counted = counts()
+        registered = counted.total()
         measure(AGENTS, registered)
-        absent = max(registered - online, 0)  # the two counts are of two moments
+        absent = counted[AgentGroup.LATE] + counted[AgentGroup.OFFLINE] + in_ended_maintenance(now)
         measure(AGENTS_ABSENT, 100 * absent / registered if registered else 0, "Percent")
         measure(OLDEST_QUEUED, self.seconds_queued(now), "Seconds")
         measure(APPROVALS_WAITING, count_waiting(Attention.AWAITING_APPROVAL))

@@ -1,11 +1,13 @@
 """Issue S3 credentials for one hop.
 
 They are for the object role, restricted to the hop's bucket, prefix and direction; or, for both agents of a
-hop that may be relayed, to its prefix in the relay bucket.
+hop that may be relayed, to its prefix in the relay bucket. For some days after a push has failed or was
+cancelled, they let its agent abort the uploads that it has begun, and nothing else.
 """
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from events.base import AgentId, HopId
@@ -15,8 +17,10 @@ from events.states import HopState
 from events.views import CredentialsView
 from lambdas.domain.errors import HopNotUnderWayError, TransferUnknownError
 from lambdas.domain.hop import Hop, hop_number, relay_prefix
-from lambdas.domain.session_policy import policy_text, relay_policy, session_policy
+from lambdas.domain.session_policy import abort_policy, policy_text, relay_policy, session_policy
 from lambdas.domain.transfer import Transfer
+from lambdas.ports import Clock
+from lambdas.transfers.dispatcher import DispatchSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 LIFETIME_S = 3600
 """Lifetime in seconds: the maximum for role chaining, since a function's role assumes the object role."""
 
+ABORT_WINDOW = timedelta(days=7)
+"""Time after the end of a push for which its agent may abort its uploads: it may be away at the end."""
 _UNDER_WAY = {HopState.OFFERED, HopState.RUNNING, HopState.VERIFYING}
 
 
@@ -43,16 +49,15 @@ class S3CredentialsService:
         transfers: TransferLoader,
         sts: "STSClient",
         role_arn: str,
-        region_of: Callable[[str], str],
-        endpoint: str | None,
-        relay_bucket: str | None = None,
+        settings: DispatchSettings,
+        clock: Clock,
     ) -> None:
         self._transfers = transfers
         self._sts = sts
         self._role_arn = role_arn
-        self._region_of = region_of
-        self._endpoint = endpoint
-        self._relay_bucket = relay_bucket
+        self._settings = settings
+        self._relay_bucket = settings.relay_bucket
+        self._clock = clock
 
     def issue(
         self, agent_id: AgentId, hop_id: HopId, record: Callable[[str, dict[str, Any]], None]
@@ -60,8 +65,8 @@ class S3CredentialsService:
         """Issue credentials for a hop; `record` is called before, with the transfer id and what they open.
 
         Raises:
-            HopNotUnderWayError: the agent is not carrying this hop to or from S3 now, nor is it at an end of
-                a hop that may be relayed.
+            HopNotUnderWayError: the agent is not carrying this hop to or from S3 now, nor has it carried it
+                there lately, nor is it at an end of a hop that may be relayed.
         """
         hop = self._hop(agent_id, hop_id)
         policy = self._policy(hop)
@@ -78,14 +83,16 @@ class S3CredentialsService:
             secret_access_key=credentials["SecretAccessKey"],
             session_token=credentials["SessionToken"],
             expires_at=credentials["Expiration"],
-            region=self._region_of(str(hop.bucket or self._relay_bucket)),
-            endpoint=self._endpoint,
+            region=self._settings.region_of(str(hop.bucket or self._relay_bucket)),
+            endpoint=self._settings.endpoint,
         )
 
     def _policy(self, hop: Hop) -> dict[str, Any]:
         partition = self._role_arn.split(":")[1]
         if hop.route == "direct" and self._relay_bucket:
             return relay_policy(hop, self._relay_bucket, partition)
+        if hop.ended and isinstance(hop.destination, S3Location):
+            return abort_policy(hop.destination, partition)
         return session_policy(hop, partition)
 
     def _hop(self, agent_id: AgentId, hop_id: HopId) -> Hop:
@@ -100,10 +107,20 @@ class S3CredentialsService:
 
     def _is_theirs(self, hop: Hop, agent_id: AgentId, options: Options) -> bool:
         if hop.state not in _UNDER_WAY:
-            return False
+            return hop.carrier == agent_id and self._may_abort(hop)
         if hop.route == "direct":
             return agent_id in hop.agents and options.relay == "allowed" and bool(self._relay_bucket)
         return hop.route == "s3" and hop.carrier == agent_id
+
+    def _may_abort(self, hop: Hop) -> bool:
+        """Return whether a push has ended lately without completing all of its uploads."""
+        is_given_up = hop.state in {HopState.FAILED, HopState.CANCELLED} and hop.offered_at is not None
+        return (
+            is_given_up
+            and isinstance(hop.destination, S3Location)
+            and hop.ended_at is not None
+            and self._clock() - hop.ended_at < ABORT_WINDOW
+        )
 
 
 def reach(hop: Hop, relay_bucket: str | None) -> dict[str, Any]:
@@ -112,4 +129,4 @@ def reach(hop: Hop, relay_bucket: str | None) -> dict[str, Any]:
         return {"hop_id": hop.hop_id, "relays": f"s3://{relay_bucket}/{relay_prefix(hop.hop_id)}"}
     if isinstance(hop.source, S3Location):
         return {"hop_id": hop.hop_id, "reads": str(hop.source)}
-    return {"hop_id": hop.hop_id, "writes": str(hop.destination)}
+    return {"hop_id": hop.hop_id, "aborts" if hop.ended else "writes": str(hop.destination)}

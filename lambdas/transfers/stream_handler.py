@@ -11,6 +11,7 @@ from typing import Any
 from events.base import AgentId
 from events.commands import Cancel, Pause, Release
 from events.facts import TransferFinished, TransferRequested
+from events.locations import S3Location
 from events.states import HopState
 from lambdas.domain.errors import TransferUnknownError
 from lambdas.domain.hop import Hop, hop_number
@@ -163,7 +164,7 @@ def _stop_commands(hop: Hop) -> Iterator[AddressedCommand]:
     about = {"transfer_id": hop.transfer_id, "hop_id": hop.hop_id, "attempt": hop.attempt}
     if is_held:
         yield hop.carrier, Pause.model_validate(about)
-    if hop.state == HopState.CANCELLED or _ended_unknown_to_carrier(hop):
+    if hop.state == HopState.CANCELLED or _ended_unknown_to_carrier(hop) or _may_leave_uploads(hop):
         yield hop.carrier, Cancel.model_validate(about)
     if hop.route == "direct" and hop.source_agent:
         yield hop.source_agent, Release.model_validate(about)
@@ -172,6 +173,11 @@ def _stop_commands(hop: Hop) -> Iterator[AddressedCommand]:
 def _ended_unknown_to_carrier(hop: Hop) -> bool:
     """Return whether the hop ended with its upstream hop, or by a policy, without its carrier."""
     return bool(hop.problem and hop.problem.code in {PREVIOUS_HOP_ENDED.code, FORBIDDEN.code})
+
+
+def _may_leave_uploads(hop: Hop) -> bool:
+    """Return whether the hop's agent may have kept unfinished uploads for an attempt that does not come."""
+    return hop.state == HopState.FAILED and isinstance(hop.destination, S3Location)
 
 
 def _next_step(transfer: Transfer, now: datetime) -> Change | None:

@@ -144,8 +144,10 @@ def test_a_version_that_does_not_start_returns_by_itself_and_no_other_host_is_to
     begun = hosts.update("7.2.0", "--healthy-within", "15s")
     ended = hosts.until_ended(begun["update_id"])
     assert ended["state"] == "aborted"
-    states = {one["agent_id"]: (one["state"], one["reason"]) for one in ended["members"]}
-    assert states["up-1"] == ("returned", "7.2.0 did not report healthy within 15 s")
+    states = {
+        one["agent_id"]: (one["state"], (one["problem"] or {}).get("message")) for one in ended["members"]
+    }
+    assert states["up-1"] == ("returned", "7.2.0 did not report healthy within 15 seconds.")
     assert {states[name][0] for name in ("up-2", "up-3")} == {"cancelled"}
     until("the canary to be back", lambda: fleet.status("up-1") == "online")
     assert hosts.versions() == had

@@ -39,12 +39,20 @@ class Tunnel:
 class ConnectProxy(LoopbackServer):
     """Serves on a free port of loopback until the end of the `with`."""
 
-    def __init__(self, ways: Mapping[Target, int], credentials: str | None = None) -> None:
-        """Create a proxy with the port on loopback behind each target; `credentials`: `user:password`."""
+    def __init__(
+        self, ways: Mapping[Target, int], credentials: str | None = None, scheme: str = "Basic"
+    ) -> None:
+        """Create a proxy with the port on loopback behind each target.
+
+        It asks for `credentials` (`user:password`) by `scheme`. To play one that opens TLS, lead a target to
+        a `TlsFront` of its name.
+        """
         self.tunnels: list[Tunnel] = []
         self.refused: list[tuple[Target, int]] = []
         """Targets that were refused, with the status."""
         self._ways = ways
+        self._scheme = scheme
+        self._open: list[socket.socket] = []
         self._authorization = credentials and "Basic " + base64.b64encode(credentials.encode()).decode()
         super().__init__()
 
@@ -61,14 +69,22 @@ class ConnectProxy(LoopbackServer):
             target = host.strip("[]"), int(port)
             if status := self._refusal(target, headers):
                 self.refused.append((target, status))
-                client.sendall(f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode())
+                asked = f"Proxy-Authenticate: {self._scheme} realm=x\r\n" if status == 407 else ""
+                client.sendall(f"HTTP/1.1 {status} No\r\n{asked}Content-Length: 0\r\n\r\n".encode())
                 return
             with socket.create_connection(("127.0.0.1", self._ways[target])) as server:
                 client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 hello = client.recv(65536)
                 self.tunnels.append(Tunnel(target, hello))
+                self._open += (client, server)
                 server.sendall(hello)
                 relay(client, server)
+
+    def cut(self) -> None:
+        """Close the tunnels, as a proxy does with those that it takes for idle."""
+        while self._open:
+            with suppress(OSError):
+                self._open.pop().shutdown(socket.SHUT_RDWR)
 
     def _refusal(self, target: Target, headers: list[str]) -> int | None:
         given = {name.lower(): value.strip() for name, _, value in (one.partition(":") for one in headers)}

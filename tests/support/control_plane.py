@@ -297,6 +297,7 @@ def _settings() -> Settings:
         device_policy=POLICY,
         things="arn:aws:iot:eu-central-1:123456789012:thing/",
         manifests_bucket="manifests",
+        archive_bucket="archive",
         buckets="media,uploads",
         object_role_arn="arn:aws:iam::123456789012:role/objects",
         relay_bucket="relay",
@@ -315,6 +316,7 @@ def _make(monkeypatch: pytest.MonkeyPatch, kms: FakeKms) -> None:
     monkeypatch.setenv("CROSSHAUL_AUDIT_KEY_ID", key["KeyMetadata"]["Arn"])
     adapters.settings.cache_clear()
     where = {"LocationConstraint": REGION}
-    boto3.client("s3", REGION).create_bucket(Bucket="manifests", CreateBucketConfiguration=where)  # type: ignore[arg-type]
+    for bucket in ("manifests", "archive"):
+        boto3.client("s3", REGION).create_bucket(Bucket=bucket, CreateBucketConfiguration=where)  # type: ignore[arg-type]
     document = {"Version": "2012-10-17", "Statement": []}
     boto3.client("iot", REGION).create_policy(policyName=POLICY, policyDocument=json.dumps(document))

@@ -70,6 +70,7 @@ class FakeApi:
         self.token_life = 3600.0
         self.tokens: set[str] = set()
         self.agents = [sample(views.AgentView)]
+        self.log = sample(views.AgentLogView)
         self.rollouts = [sample(rollouts.RolloutView)]
         self.updates = [sample(updates.UpdateDetails)]
         self.entries = [sample(views.ListingView)]
@@ -139,6 +140,13 @@ class FakeApi:
     def drain(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
         wanted = dict(requests.DrainRequest.model_validate(body))
         return self._drained(name, views.Drain(by=a_person("ana"), at=NOW, **wanted))
+
+    def read_log(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        status, found = self.one_agent(query, body, name)
+        if status != 200:
+            return status, found
+        wanted = requests.LogRequest.model_validate(body)
+        return 200, self.log.model_copy(update={"lines": self.log.lines[-wanted.lines :]})
 
     def end_drain(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
         return self._drained(name, None)
@@ -320,6 +328,7 @@ ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("POST", f"/updates/{_ONE}/cancel", FakeApi.cancel_update),
     ("GET", f"/agents/{_ONE}", FakeApi.one_agent),
     ("POST", f"/agents/{_ONE}/rotate", FakeApi.rotate),
+    ("POST", f"/agents/{_ONE}/log", FakeApi.read_log),
     ("PUT", f"/agents/{_ONE}/drain", FakeApi.drain),
     ("DELETE", f"/agents/{_ONE}/drain", FakeApi.end_drain),
     ("DELETE", f"/agents/{_ONE}", FakeApi.remove_agent),

@@ -32,3 +32,6 @@ class IssuedKeys:
         if refused and refused.access_key_id == self.key_ids[0]:
             self.key_ids.pop(0)
         return credentials(self.key_ids[0])
+
+    def forget(self, _hop_id: str, /) -> None:
+        self.key_ids.pop(0)

@@ -13,10 +13,10 @@ from agent.pull.progress import ProgressCounter
 from agent.s3.push import S3Push
 from events.commands import Move
 from tests.support.hosts import RecordingObserver
-from tests.support.issued_keys import credentials
+from tests.support.issued_keys import IssuedKeys
 from tests.support.s3_host import resources
 
 if __name__ == "__main__":
-    push = S3Push(resources(Path(sys.argv[1]), Path(sys.argv[2])), lambda *_, **__: credentials())
+    push = S3Push(resources(Path(sys.argv[1]), Path(sys.argv[2])), IssuedKeys())
     order = Move.model_validate_json(sys.stdin.read())
     asyncio.run(push.move(order, ProgressCounter(), RecordingObserver()))

@@ -74,6 +74,8 @@ class S3Server:
         self.initiator = ""
         """Who begins uploads: the ARN that a listing of them shows."""
         self._upload_count = 0
+        self.has_empty_pages = False
+        """Whether each page of a listing comes after one without objects, as S3 has them for deleted ones."""
         self.answer: Answer = lambda _: None
         self.requests: list[Request] = []
         """Without bodies."""
@@ -262,7 +264,11 @@ class S3Server:
     def _list(self, query: Mapping[str, str]) -> list[bytes | memoryview]:
         prefix = query.get("prefix", "").encode()
         token = query.get("continuation-token")
-        after = bytes.fromhex(token) if token else query.get("start-after", "").encode()
+        after = bytes.fromhex(token.removeprefix("-")) if token else query.get("start-after", "").encode()
+        if self.has_empty_pages and not (token and token.startswith("-")):
+            more = f"<NextContinuationToken>-{after.hex()}</NextContinuationToken>"
+            body = f"<IsTruncated>true</IsTruncated>{more}"
+            return _answer(200, {"content-type": "application/xml"}, _xml("ListBucketResult", body))
         limit = int(query.get("max-keys", str(self.page_keys)))
         found = [pair for pair in self.sorted_keys() if pair[0].startswith(prefix) and pair[0] > after]
         page, is_truncated = found[:limit], len(found) > limit

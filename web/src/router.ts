@@ -17,8 +17,11 @@ export function href(...path: string[]): string {
   return `#/${path.map(encodeURIComponent).join("/")}`;
 }
 
-export function hrefWith(path: string, query: Record<string, string | null>): string {
-  const given = Object.entries(query).filter((pair): pair is [string, string] => Boolean(pair[1]));
+/** Return an address with a query; a parameter without a value is left out, one with several is repeated. */
+export function hrefWith(path: string, query: Record<string, string | null | readonly string[]>): string {
+  const given = Object.entries(query).flatMap(([name, value]) =>
+    [value ?? ""].flat().flatMap((one) => (one ? [[name, one]] : [])),
+  );
   const place = href(...path.split("/"));
   return given.length ? `${place}?${new URLSearchParams(given)}` : place;
 }

@@ -5,6 +5,10 @@ type Schemas = components["schemas"];
 
 export type Actor = Schemas["Actor"];
 export type Agent = Schemas["AgentView"];
+export type AgentSummary = Schemas["AgentSummary"];
+export type AgentCounts = Schemas["AgentCounts"];
+export type AgentWarning = Schemas["AgentWarning"];
+export type Fleet = Schemas["FleetView"];
 export type AgentStatus = Schemas["AgentStatus"];
 export type BucketListing = Schemas["BucketListingView"];
 export type Buckets = Schemas["BucketsView"];

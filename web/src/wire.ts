@@ -121,6 +121,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/agents/{agent_id}/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read the latest lines of an agent's own log, which has no secrets
+         * @description The agent itself answers; the request fails with 504 if it does not answer in time. It is in the audit.
+         */
+        post: operations["read_log"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/agents/{agent_id}/manifests": {
         parameters: {
             query?: never;
@@ -317,6 +337,26 @@ export interface paths {
         put?: never;
         /** List the objects and common prefixes directly under a prefix of a bucket */
         post: operations["browse_bucket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/fleet": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List agents in short, sorted by name, and count all agents by status
+         * @description It costs the same among any number of agents. The status is as of the broker's last event.
+         */
+        get: operations["show_fleet"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -908,6 +948,20 @@ export interface components {
             } | null;
         };
         /**
+         * AgentCounts
+         * @description How many agents there are, by status.
+         */
+        AgentCounts: {
+            /** Attention */
+            attention: number;
+            /** Late */
+            late: number;
+            /** Offline */
+            offline: number;
+            /** Online */
+            online: number;
+        };
+        /**
          * AgentLocation
          * @description A path on one agent, inside one of its roots.
          */
@@ -923,11 +977,63 @@ export interface components {
             path: string;
         };
         /**
+         * AgentLogView
+         * @description The latest lines of an agent's own log.
+         */
+        AgentLogView: {
+            /** Agent Id */
+            agent_id: string;
+            /** Lines */
+            lines: string[];
+            /** Omitted */
+            omitted: number;
+            /** Remembered Since */
+            remembered_since: string | null;
+        };
+        /**
          * AgentStatus
          * @description Whether an agent is connected.
          * @enum {string}
          */
         AgentStatus: "online" | "late" | "offline";
+        /**
+         * AgentSummary
+         * @description An agent in lists: what is small, and changes only when something about the agent does.
+         */
+        AgentSummary: {
+            /** Agent Id */
+            agent_id: string;
+            /** Certified At */
+            certified_at: string | null;
+            /** Connected At */
+            connected_at: string | null;
+            drain: components["schemas"]["Drain"] | null;
+            /** Free Percent */
+            free_percent: number | null;
+            /** Hostname */
+            hostname: string;
+            /** Ip Address */
+            ip_address: string | null;
+            /** Last Heartbeat */
+            last_heartbeat: string | null;
+            /** Registered At */
+            registered_at: string;
+            /** Remotes */
+            remotes: components["schemas"]["RemoteState"][];
+            /** Roots */
+            roots: number;
+            /** Running */
+            running: number;
+            status: components["schemas"]["AgentStatus"];
+            /** Tags */
+            tags: {
+                [key: string]: string;
+            };
+            /** Version */
+            version: string;
+            /** Warnings */
+            warnings: components["schemas"]["AgentWarning"][];
+        };
         /**
          * AgentsView
          * @description A page of agents.
@@ -1014,6 +1120,27 @@ export interface components {
             };
             /** Version */
             version: string;
+        };
+        /**
+         * AgentWarning
+         * @description Why a person should look at an agent that is online.
+         */
+        AgentWarning: {
+            /**
+             * Amount
+             * @default null
+             */
+            amount: number | null;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "clock" | "rejects_commands" | "root_missing" | "root_nearly_full";
+            /**
+             * Path
+             * @default null
+             */
+            path: string | null;
         };
         /**
          * Amount
@@ -1759,6 +1886,19 @@ export interface components {
             token: string;
         };
         /**
+         * FleetView
+         * @description A page of agents in short, and how many there are in all, whatever the page is filtered by.
+         */
+        FleetView: {
+            /** Agents */
+            agents: components["schemas"]["AgentSummary"][];
+            counts: components["schemas"]["AgentCounts"];
+            /** Newest Version */
+            newest_version: string | null;
+            /** Next */
+            next: string | null;
+        };
+        /**
          * Health
          * @description Status and version of the control plane.
          */
@@ -1932,6 +2072,22 @@ export interface components {
             url: string;
         };
         /**
+         * LogRequest
+         * @description Read the latest lines of an agent's own log.
+         */
+        LogRequest: {
+            /**
+             * Lines
+             * @default 200
+             */
+            lines: number;
+            /**
+             * Since
+             * @default null
+             */
+            since: string | null;
+        };
+        /**
          * Losses
          * @description Number of files and directories of which something is not kept, by what that is.
          */
@@ -2017,11 +2173,8 @@ export interface components {
             agent_id: string;
             /** Before */
             before: string;
-            /**
-             * Reason
-             * @default
-             */
-            reason: string;
+            /** @default null */
+            problem: components["schemas"]["Problem"] | null;
             /** Stage */
             stage: number;
             /**
@@ -2054,6 +2207,11 @@ export interface components {
         ObjectTrigger: {
             /** Bucket */
             bucket: string;
+            /**
+             * Gather Seconds
+             * @default 0
+             */
+            gather_seconds: number;
             /**
              * Prefix
              * @default
@@ -3282,11 +3440,8 @@ export interface components {
             healthy_within: number;
             /** Members */
             members: components["schemas"]["MemberView"][];
-            /**
-             * Reason
-             * @default
-             */
-            reason: string;
+            /** @default null */
+            problem: components["schemas"]["Problem"] | null;
             /** Stage */
             stage: number;
             /** Stages */
@@ -3314,11 +3469,8 @@ export interface components {
          * @description The signed order of an update, if the agent is due.
          */
         UpdateOrderView: {
-            /**
-             * Reason
-             * @default
-             */
-            reason: string;
+            /** @default null */
+            problem: components["schemas"]["Problem"] | null;
             /** Reported Version */
             reported_version: string;
             /**
@@ -3412,11 +3564,8 @@ export interface components {
             ended_by: components["schemas"]["Actor"] | null;
             /** Healthy Within */
             healthy_within: number;
-            /**
-             * Reason
-             * @default
-             */
-            reason: string;
+            /** @default null */
+            problem: components["schemas"]["Problem"] | null;
             /** Stage */
             stage: number;
             /** Stages */
@@ -3896,6 +4045,41 @@ export interface operations {
             500: components["responses"]["Problem500"];
         };
     };
+    read_log: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LogRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentLogView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            504: components["responses"]["Problem504"];
+        };
+    };
     request_manifest_upload: {
         parameters: {
             query?: never;
@@ -4218,6 +4402,40 @@ export interface operations {
             422: components["responses"]["Problem422"];
             500: components["responses"]["Problem500"];
             504: components["responses"]["Problem504"];
+        };
+    };
+    show_fleet: {
+        parameters: {
+            query?: {
+                after?: string | null;
+                attention?: boolean;
+                limit?: number;
+                names?: string | null;
+                outdated?: boolean;
+                search?: string;
+                status?: ("online" | "late" | "offline") | null;
+                tag?: string | null;
+                version?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FleetView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
         };
     };
     health: {

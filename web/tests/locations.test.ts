@@ -94,11 +94,12 @@ describe("browsing", () => {
   });
 
   it("chooses the directory's contents, or the selected entry", () => {
-    expect(chosenPath("/data", null, false)).toBe("/data/");
-    expect(chosenPath("/data", entry("directory"), false)).toBe("/data/raw");
-    expect(chosenPath("/data", entry("file"), false)).toBe("/data/raw");
-    expect(chosenPath("/data", entry("directory"), true)).toBe("/data/raw/");
-    expect(chosenPath("/", null, false)).toBe("/");
+    expect(chosenPath("/data", [], false)).toBe("/data/");
+    expect(chosenPath("/data", [entry("directory")], false)).toBe("/data/raw");
+    expect(chosenPath("/data", [entry("file")], false)).toBe("/data/raw");
+    expect(chosenPath("/data", [entry("directory")], true)).toBe("/data/raw/");
+    expect(chosenPath("/data", [entry("file"), entry("directory")], false)).toBe("/data/");
+    expect(chosenPath("/", [], false)).toBe("/");
   });
 
   it("shows breadcrumbs from the containing root", () => {
@@ -119,8 +120,8 @@ describe("browsing a remote", () => {
   it("has paths that begin with its name", () => {
     expect(joined("archive:", "photos")).toBe("archive:photos");
     expect(joined("archive:photos", "2026")).toBe("archive:photos/2026");
-    expect(chosenPath("archive:", null, false)).toBe("archive:");
-    expect(chosenPath("archive:photos", null, false)).toBe("archive:photos/");
+    expect(chosenPath("archive:", [], false)).toBe("archive:");
+    expect(chosenPath("archive:photos", [], false)).toBe("archive:photos/");
     expect(joined("/odd:", "name")).toBe("/odd:/name");
   });
 
@@ -163,8 +164,8 @@ describe("browsing S3", () => {
       { text: "raw", path: "media/raw" },
       { text: "2026", path: "media/raw/2026" },
     ]);
-    expect(chosenPath("media", null, false)).toBe("media/");
-    expect(chosenPath("media/raw", null, false)).toBe("media/raw/");
+    expect(chosenPath("media", [], false)).toBe("media/");
+    expect(chosenPath("media/raw", [], false)).toBe("media/raw/");
   });
 
   it.each([

@@ -40,6 +40,11 @@ it.each([
   ["a shape there is none of", GOOD.replace("chain", "star"), /^3: shape .*fan_out, chain/],
   ["a destination that is a file", GOOD.replace("/backup/storage/", "/backup/storage"), /^6: .*directory/],
   ["a place that is none", GOOD.replace("server-b:/", "/"), /^5: /],
+  [
+    "a template that gathers for too long",
+    GOOD.replace("new-videos/}", "new-videos/, gather_seconds: 301}"),
+    /^2: trigger\.gather_seconds .*300/,
+  ],
   ["an option of the wrong kind", `${GOOD}options: {streams: many}\n`, /^7: options\.streams/],
 ])("reports the line of an error: %s", (_, text, expected) => {
   expect(faults(text).join("\n")).toMatch(expected);
@@ -48,7 +53,7 @@ it.each([
 it("predicts what an upload would start", () => {
   const order = {
     ...requestOf(template()),
-    trigger: { bucket: "media", prefix: "new/ma", suffix: ".mov" },
+    trigger: { bucket: "media", prefix: "new/ma", suffix: ".mov", gather_seconds: 0 },
     destinations: ["server-b:/primary/"],
   };
   expect(testUpload(order, { key: "new/mars/one.mov" })).toEqual({

@@ -184,6 +184,42 @@ def rotate(name: Name, as_json: Json = False) -> None:
     return output.say(f"`crosshaul agents show {view.agent_id}` shows their age.", style="dim")
 
 
+@app.command()
+def logs(
+    name: Name,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=1, max=1000, help="At most so many, the latest ones.")
+    ] = 200,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only from then on: `2h`, or 2026-11-24T08:30.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Print the latest lines of an agent's own log. Reading it is in the audit."""
+    from agent.cli.agent_names import suggested
+    from agent.cli.api import connected
+    from agent.cli.text import clock, counted, read_time
+    from events.requests import LogRequest
+    from events.views import AgentLogView
+
+    request = LogRequest(lines=lines, since=read_time(since) if since else None)
+    with connected() as api, suggested(api, [name]):
+        answer = api.post("agents", name, "log", body=request.model_dump(mode="json"))
+    if as_json:
+        return output.print_json(answer)
+    view = AgentLogView.model_validate(answer)
+    if view.lines:
+        output.say("\n".join(map(clean, view.lines)))
+    if view.omitted:
+        output.note(f"{counted(view.omitted, 'older line')} did not fit; ask for less with --since.")
+    if view.remembered_since and not view.lines:
+        output.note("The agent has logged nothing in this time.")
+    if view.remembered_since and request.since and request.since < view.remembered_since:
+        begin = clock(view.remembered_since)
+        output.note(f"The agent remembers its log since {begin}; older lines are in its host's journal.")
+    return None
+
+
 def _ending(view: dict[str, Any]) -> str:
     """Say how many transfers end when the agent is removed; nothing if there are none."""
     ending = view.get("open_transfers") or 0

@@ -65,7 +65,8 @@ def _row(template: "TemplateView") -> "tuple[Cell, ...]":
 def _trigger(template: "TemplateView") -> str:
     trigger = template.trigger
     suffix = f"*{trigger.suffix}" if trigger.suffix else ""
-    return f"s3://{trigger.bucket}/{trigger.prefix}{suffix}"
+    gathers = f" (gathers {trigger.gather_seconds} s)" if trigger.gather_seconds else ""
+    return f"s3://{trigger.bucket}/{trigger.prefix}{suffix}{gathers}"
 
 
 @app.command()

@@ -144,8 +144,8 @@ def _details(view: "UpdateDetails") -> None:
         f"Update {view.update_id} to {view.version}  {view.state}, stage {view.stage + 1} of {view.stages}",
         style=f"bold {style}",
     )
-    if view.reason:
-        output.say(f"  {clean(view.reason)}")
+    if view.problem:
+        output.say(f"  {clean(view.problem.message)}")
     columns = (
         Column("AGENT"),
         Column("STAGE", right=True),
@@ -157,7 +157,13 @@ def _details(view: "UpdateDetails") -> None:
 
 
 def _member(one: "MemberView") -> "tuple[Cell, ...]":
-    return one.agent_id, str(one.stage + 1), one.state.replace("_", " "), one.before, one.reason
+    return (
+        one.agent_id,
+        str(one.stage + 1),
+        one.state.replace("_", " "),
+        one.before,
+        one.problem.message if one.problem else "",
+    )
 
 
 @app.command()

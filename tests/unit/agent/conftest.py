@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from agent.cloud import http
 from agent.cloud.messages import BrokerEndpoint
 from agent.lane.limits import LaneLimits
 from infra.local.processes import free_port
@@ -109,6 +110,7 @@ async def cloud(tmp_path):
 @pytest.fixture
 def proxy_variables(monkeypatch):
     """Let a test name a proxy in the environment, or the agent in its place, and remove it afterward."""
+    monkeypatch.setattr(http, "_tls_context", http._tls_context.__wrapped__)  # read SSL_CERT_FILE again
     for name in ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)

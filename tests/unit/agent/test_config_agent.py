@@ -38,12 +38,37 @@ def test_everything_can_be_set(write):
     assert config.lane.advertise == ("[2001:db8::1]:9", "b.example:9")
 
 
+def test_metrics_are_off_unless_they_are_set(write):
+    assert read_config(write(ROOT)).metrics.listen is None
+    text = (
+        '[metrics]\nlisten = "[::1]:9464"\notlp = "https://c.example/v1/metrics"\notlp_headers = "/etc/h"\n'
+    )
+    metrics = read_config(write(text + ROOT)).metrics
+    assert (metrics.listen, metrics.otlp_headers, metrics.otlp_interval_s) == (
+        "[::1]:9464",
+        Path("/etc/h"),
+        60,
+    )
+    everywhere = '[metrics]\nlisten = "0.0.0.0:9464"\nbeyond_loopback = true\n'
+    assert read_config(write(everywhere + ROOT)).metrics.beyond_loopback
+
+
 ROOT = '[[roots]]\npath = "/data"\naccess = "ro"\n'
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ('[metrics]\nlisten = "0.0.0.0:9464"\n' + ROOT, "metrics: listen is reached by other hosts"),
+        ('[metrics]\nlisten = "web-1:9464"\n' + ROOT, "metrics: listen is reached by other hosts"),
+        ('[metrics]\notlp = "collector:4318"\n' + ROOT, "metrics.otlp: the collector is not a URL"),
+        ('[metrics]\notlp = "http://ann:s@c.example/v1"\n' + ROOT, "what authenticates into a file"),
+        ('[metrics]\notlp_headers = "/etc/h"\n' + ROOT, "metrics: otlp_headers belong to a collector"),
+        (
+            '[metrics]\notlp = "http://c.example/v1"\notlp_headers = "/etc/h"\n' + ROOT,
+            "metrics: write https:// in otlp",
+        ),
+        ('[metrics]\notlp = "http://[::1"\n' + ROOT, "metrics.otlp: "),
         ("", "roots: is missing"),
         ("roots = []", "roots: "),
         (ROOT.replace("ro", "r"), "is not known here"),

@@ -23,6 +23,7 @@ from agent.identity.registration import Files, Registration
 from infra.local.processes import free_port
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.fakes_agent import AGENT, THING, Signer
+from tests.support.loopback_server import LoopbackServer
 from tests.support.waiting import HANG_TIMEOUT_S
 from tests.unit.agent.conftest import BROKER_NAME
 
@@ -67,7 +68,7 @@ class Host:
     def write_config(self, **changes: str) -> None:
         root = changes.get("root", str(self.folder / "data"))
         text = f'state = "{self.files.folder}"\n[lane]\nlisten = "127.0.0.1:{self.port}"\n'
-        text += changes.get("network", "")
+        text += changes.get("network", "") + changes.get("metrics", "")
         self.config.write_text(text + f'[[roots]]\npath = "/data"\naccess = "rw"\ndirectory = "{root}"\n')
 
     def write_files(self, end: datetime) -> None:
@@ -115,6 +116,19 @@ class Host:
         thread = threading.Thread(target=accept)
         thread.start()
         return thread
+
+
+class PageServer(LoopbackServer):
+    """Answers every HTTP request with one page."""
+
+    def __init__(self, page: bytes) -> None:
+        self._page = page
+        super().__init__()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client:
+            client.recv(4096)
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(self._page) + self._page)
 
 
 @pytest.fixture
@@ -272,6 +286,31 @@ def test_the_lane_port_must_be_free_or_answer(host):
             assert "answers" in host.examine()["lane port"].found
     with lock.exclusive(host.files.lock):
         assert "does not answer" in host.examine()["lane port"].found
+
+
+def test_metrics_are_offered_by_the_agent_and_not_by_another_program(host):
+    assert host.examine()["metrics"].found == "neither offered nor pushed"
+    with PageServer(b"# EOF\n") as agent, PageServer(b"<html>") as other:
+        host.write_config(metrics=f'[metrics]\nlisten = "127.0.0.1:{agent.port}"\n')
+        assert "choose another metrics.listen" in host.examine()["metrics"].advice, "the port is taken"
+        with lock.exclusive(host.files.lock):
+            assert host.examine()["metrics"].found == f"offered at http://127.0.0.1:{agent.port}/metrics"
+            host.write_config(metrics=f'[metrics]\nlisten = "127.0.0.1:{other.port}"\n')
+            assert "another program answers" in host.examine()["metrics"].found
+
+
+def test_a_collector_that_does_not_answer_and_headers_that_others_may_read_are_named(host):
+    headers = host.folder / "headers"
+    headers.write_text("Authorization: s3cret\n")
+    with socket.create_server(("127.0.0.1", 0)) as collector:
+        url = f"http://127.0.0.1:{collector.getsockname()[1]}/v1/metrics"
+        host.write_config(metrics=f'[metrics]\notlp = "{url}"\notlp_headers = "{headers}"\n')
+        assert "other users may read" in host.examine()["metrics"].found
+        headers.chmod(0o600)
+        assert host.examine()["metrics"].found.startswith("pushed to 127.0.0.1:")
+    check = host.examine()["metrics"]
+    assert "does not answer" in check.found
+    assert "s3cret" not in str(check)
 
 
 def test_not_registered(host):

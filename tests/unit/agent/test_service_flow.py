@@ -1,6 +1,8 @@
 """The service with a fake link, mover and lane: commands in, reports out, crashes in between."""
 
 import asyncio
+import json
+import logging
 import os
 import sqlite3
 import time
@@ -23,6 +25,7 @@ from agent.hops.record import HopRecord
 from agent.identity.api_address import ApiAddress
 from agent.identity.registration import Files
 from agent.lane.peer_paths import PeerPath, PeerPathCache
+from agent.logs import LogMemory
 from agent.pull.active_pulls import ActivePulls
 from agent.pull.pull import discard_hop
 from agent.quarantine import Quarantine
@@ -30,7 +33,7 @@ from agent.service import Dependencies, Service
 from agent.status import Status
 from agent.supervision import Supervisor
 from events.base import Problem
-from events.commands import Browse, Cancel, Pause, Peer, Release, Relocate, Retire, Serve, Watch
+from events.commands import Browse, Cancel, Pause, Peer, ReadLog, Release, Relocate, Retire, Serve, Watch
 from events.progress import Live, Progress
 from events.reports import Browsed, Capabilities, DirectoryEntry, Failed
 from tests.support.fakes_agent import (
@@ -66,6 +69,8 @@ class Host:
         self.active_pulls = ActivePulls()
         self.stage_at = lambda url: a_registration(SIGNER).stage
         self.deliver_manifests = None
+        self.metrics = {}
+        self.memory = LogMemory()
         self.files = [RootConfig(path="/data", access="rw", directory=folder)]
         self.browse = lambda browse: Browsed(
             request_id=browse.request_id, entries=(DirectoryEntry(name="a", type="file", size=1),)
@@ -80,13 +85,14 @@ class Host:
         registration = a_registration(SIGNER)
         roots = [{"path": "/data", "access": "rw", "directory": str(self.folder)}]
         return Dependencies(
-            config=Config.model_validate({"roots": roots, "hops_at_once": limit}),
+            config=Config.model_validate({"roots": roots, "hops_at_once": limit, "metrics": self.metrics}),
             registration=registration,
             journal=journal,
             link=self.link,
             lane=self.lane,
             movers=self.mover,
             browse=self.browse,
+            read_log=self.memory.excerpt,
             status=Status(self.folder / "status.json"),
             rotation=rotation(self.folder / "keys-of-host", self.link),
             command_keys=CommandKeys(registration, Files(self.folder), self.folder / "agent.toml"),
@@ -650,6 +656,24 @@ async def test_serving_from_command_to_release(host):
     async with host.running():
         await host.link.wait_for_reports("hello")
         assert host.lane.serving == {}
+
+
+async def test_the_agent_answers_with_its_log_in_which_is_no_token_of_a_command(host):
+    logger = logging.getLogger("agent")
+    logger.addHandler(host.memory)
+    try:
+        async with host.running():
+            message = host.send(serve())
+            host.link.deliver(message)  # refused: a replay
+            await host.link.wait_for_reports("refused")
+            host.send(ReadLog(request_id="r1", lines=50))
+            [excerpt] = await host.link.wait_for_reports("log-excerpt")
+    finally:
+        logger.removeHandler(host.memory)
+    assert excerpt.request_id == "r1"
+    assert any("command refused" in line for line in excerpt.lines)
+    token = json.loads(message)["token"]
+    assert not any(part in line for line in excerpt.lines for part in token.split("."))
 
 
 async def test_an_expired_grant_is_not_served_again(host):

@@ -63,11 +63,11 @@ class Host:
             registered_at=datetime.now(UTC),
         )
         files.registration_file.write_text(registration.model_dump_json())
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        with socket.create_server(("127.0.0.1", 0)) as lane, socket.create_server(("127.0.0.1", 0)) as scrape:
+            port, metrics_port = lane.getsockname()[1], scrape.getsockname()[1]
         self.config.write_text(
             f'state = "{files.folder}"\n[lane]\nlisten = "127.0.0.1:{port}"\n'
+            f'[metrics]\nlisten = "127.0.0.1:{metrics_port}"\n'
             f'[[roots]]\npath = "/data"\naccess = "rw"\ndirectory = "{folder}/data"\n'
         )
 
@@ -149,8 +149,10 @@ async def test_an_agent_from_start_to_removal(host):
     assert code == 0, output
     assert json.loads(output)["pid"] == host.process.pid
 
+    await host.logs("metrics are offered")
     code, output = await host.run("doctor")
     assert code == 0, output
+    assert "metrics: offered at http://127.0.0.1:" in output
     assert "lane port: 127.0.0.1" in output
     assert "answers" in output
 

@@ -320,6 +320,27 @@ def test_an_agent_is_told_to_replace_its_keys(signed_in: FakeApi, run: Run) -> N
     assert run("agents", "rotate", "server-x").code != 0
 
 
+def test_the_log_of_an_agent_is_printed_and_cannot_steer_the_terminal(signed_in: FakeApi, run: Run) -> None:
+    lines = ("time=… msg=first", 'time=… msg="[bold]as it is[/bold]"', "time=… path=\x1b[2J")
+    begin = datetime(2026, 11, 24, 8, 30, tzinfo=UTC)
+    signed_in.log = signed_in.log.model_copy(update={"lines": lines, "remembered_since": begin})
+    assert run("agents", "logs", "server-b", "--lines", "2").out.splitlines() == [
+        lines[1],
+        "time=… path=\\x1b[2J",
+    ]
+    result = run("agents", "logs", "server-b", "--since", "2026-11-01")
+    assert len(result.out.splitlines()) == 3
+    assert "older lines are in its host's journal" in result.err
+    assert signed_in.asked[-1][2]["since"].startswith("2026-1")
+    signed_in.log = signed_in.log.model_copy(update={"lines": (), "omitted": 7})
+    result = run("agents", "logs", "server-b")
+    assert result.out == ""
+    assert "7 older lines did not fit" in result.err
+    assert json.loads(run("agents", "logs", "server-b", "--json").out)["omitted"] == 7
+    assert run("agents", "logs", "server-x").code == 4
+    assert run("agents", "logs", "server-b", "--lines", "1001").code == 2
+
+
 def test_an_agent_is_drained_until_a_time_and_takes_new_hops_again(signed_in: FakeApi, run: Run) -> None:
     result = run("agents", "drain", "server-b", "--until", "2h", "--maintenance", "--why", "new disks")
     assert result.code == 0

@@ -16,6 +16,7 @@ from events.topics import Topics
 from infra import failures
 from infra.failed_work import FailuresError
 from lambdas import adapters, on_audit, on_change, on_object, on_presence, on_report, on_retry, wiring
+from lambdas.domain.object_batch import ObjectCreated
 from tests.support.control_plane import REGION, Context, ControlPlane, control_plane, hello
 from tests.unit.lambdas.templates.test_api_templates import VIDEOS
 
@@ -214,6 +215,19 @@ class TestRedrive:
         for _ in range(2):
             session.fail("uploads", event)
             assert "ep1.mov was written" in run("show", STAGE)
+            assert "1 done again, 0 stay" in run("redrive", STAGE, "uploads")
+            assert len(here.get("/transfers").body["transfers"]) == 1
+
+    def test_what_a_template_has_gathered_is_moved_once(
+        self, here: ControlPlane, session: Session, run: Callable[..., str]
+    ) -> None:
+        here.join("server-d")
+        assert here.post("/templates", VIDEOS).status == 201
+        gathered = [ObjectCreated("media", "new-videos/ep1.mov", "1", 9)]
+        adapters.gathered_store().add(VIDEOS["name"], gathered)
+        for _ in range(2):
+            session.fail("uploads", {"gathered_for": VIDEOS["name"]})
+            assert "what template new-videos has gathered was due" in run("show", STAGE)
             assert "1 done again, 0 stay" in run("redrive", STAGE, "uploads")
             assert len(here.get("/transfers").body["transfers"]) == 1
 

@@ -26,10 +26,6 @@ ALLOWED_ON_ANYTHING = {
     "dynamodb:ListStreams": "Lambda asks for the account's streams before it reads ours",
     "iot:CreateCertificateFromCsr": "the certificate has no name before it is made",
     "iot:DescribeEndpoint": "IoT has no resource for it",
-    "iot:ListThingPrincipals": "IoT has no resource for it",
-    "iot:ListPrincipalThings": "IoT has no resource for it",
-    "iot:AttachThingPrincipal": "IoT has no resource for it",
-    "iot:DetachThingPrincipal": "IoT has no resource for it",
 }
 ALLOWED_PATTERNS = {
     ":thing/crosshaul:prod:*": "people choose the names of this stage's agents",
@@ -183,13 +179,28 @@ def test_only_the_stream_has_retries_looked_at_and_only_their_function_takes_the
     assert users == {"sqs:SendMessage": {"OnChange"}, "sqs:ReceiveMessage": {"OnRetry"}}
 
 
+def test_only_the_minutes_work_reaches_the_archive_and_nothing_deletes_from_it(real: Synthesized) -> None:
+    """What is removed from the table is there only."""
+    reaching = [
+        (json.dumps(policy["Roles"]), one)
+        for policy in real.properties("AWS::IAM::Policy")
+        for one in as_list(policy["PolicyDocument"]["Statement"])
+        if "FnGetAttArchive" in json.dumps(one["Resource"])
+    ]
+    assert len(reaching) == 2
+    assert all("FunctionsOnScheduleRole" in role for role, _ in reaching)
+    actions = {action for _, one in reaching for action in as_list(one["Action"])}
+    assert actions == {"s3:ListBucket", "s3:GetObject", "s3:PutObject"}
+
+
 def test_no_managed_policy_widens_a_role(real: Synthesized) -> None:
     assert [role for role in real.properties("AWS::IAM::Role") if role.get("ManagedPolicyArns")] == []
 
 
 def test_lent_credentials_reach_only_the_buckets_of_the_stage(real: Synthesized) -> None:
     on_s3 = [one for one in statements(real) if any(act.startswith("s3:") for act in as_list(one["Action"]))]
-    lent = [one for one in on_s3 if "Manifests" not in json.dumps(one)]
+    own = ("Manifests", "FnGetAttArchive")
+    lent = [one for one in on_s3 if not any(name in json.dumps(one) for name in own)]
     resources = {json.dumps(resource) for one in lent for resource in as_list(one["Resource"])}
     assert len(lent) == 4
     finding = [one for one in lent if one["Action"] == "s3:ListBucketMultipartUploads"]

@@ -144,11 +144,37 @@ class TestCheck:
             "  encryption    SSE-S3",
             "  versioning    off",
             "  ownership     all objects belong to the bucket's owner (BucketOwnerEnforced)",
+            "  unfinished    uploads stay until they are aborted",
             "  EventBridge   off",
             "  other events  1 to Lambda, 1 to SQS, 1 to SNS",
+            "  Note: Uploads that a removed agent had begun stay, and are paid for. "
+            "Add a life cycle rule for the whole bucket: AbortIncompleteMultipartUpload after 7 days.",
             "  Not ready: templates do not start on its uploads. Turn EventBridge on:",
             "    python -m infra.buckets enable my-media",
         ]
+
+    @pytest.mark.parametrize(
+        ("status", "condition", "expected"),
+        [
+            ("Enabled", {"Prefix": ""}, "uploads are aborted after 7 days"),
+            ("Enabled", {"Prefix": "in/"}, "uploads stay until they are aborted"),
+            ("Disabled", {"Prefix": ""}, "uploads stay until they are aborted"),
+        ],
+    )
+    def test_it_tells_whether_unfinished_uploads_end_by_themselves(
+        self, s3, capsys, status, condition, expected
+    ):
+        rule = {
+            "ID": "unfinished",
+            "Status": status,
+            "Filter": condition,
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+        }
+        s3.put_bucket_lifecycle_configuration(Bucket=NAME, LifecycleConfiguration={"Rules": [rule]})
+        run("check", NAME)
+        out = capsys.readouterr().out
+        assert f"unfinished    {expected}" in out
+        assert ("Note:" in out) is ("stay" in expected)
 
     def test_it_only_reads_and_only_this_accounts_buckets(self, s3, calls):
         run("check", NAME, "not-there")
@@ -291,6 +317,7 @@ def _denying(*denied: str) -> Call:
         ("GetBucketEncryption", "s3:GetEncryptionConfiguration"),
         ("GetBucketVersioning", "s3:GetBucketVersioning"),
         ("GetBucketOwnershipControls", "s3:GetBucketOwnershipControls"),
+        ("GetBucketLifecycleConfiguration", "s3:GetLifecycleConfiguration"),
     ],
 )
 def test_what_may_not_be_read_is_unknown_and_keeps_nothing_from_working(s3, meddle, capsys, operation, right):
@@ -456,15 +483,16 @@ class TestEnable:
         assert notifications(s3) == before
 
     def test_what_is_added_while_it_reads_is_kept(self, s3, meddle, capsys):
-        reads = 0
+        reads, is_added = 0, False
 
         def another_queue(operation: str, arguments: dict[str, Any]) -> None:
-            nonlocal reads
-            reads += operation == "GetBucketNotificationConfiguration"
-            if (
-                reads == 3 and operation == "GetBucketNotificationConfiguration"
-            ):  # after check's, and the first
+            """Add a queue between the read whose result is written back and whatever comes next."""
+            nonlocal reads, is_added
+            is_read = operation == "GetBucketNotificationConfiguration"
+            if reads == 2 and not is_added and (is_read or operation.startswith("Put")):
+                is_added = True
                 notify(s3, {**EXISTING, "QueueConfigurations": [ACCOUNTING, LATE]})
+            reads += is_read  # the first is check's
 
         meddle(another_queue)
         assert run("enable", NAME) == BucketExit.READY

@@ -24,6 +24,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
         "concurrency": "1000",
         "requestsPerAddress": "3000",
         "accessLog": "yes",
+        "tracing": "yes",
         "mqttPort": "443",
     }
     return synthesize(tmp_path_factory.mktemp("guarded"), context)
@@ -59,6 +60,16 @@ def test_each_request_is_logged_also_what_no_function_sees(guarded: Synthesized,
     assert not any("APIG1:" in where for where in guarded.accepted), "no excuse where none is needed"
     assert guarded.of_type("AWS::ApiGateway::Account") == real.of_type("AWS::ApiGateway::Account") == {}
     assert "AccessLogSetting" not in real.properties("AWS::ApiGateway::Stage")[0]
+
+
+def test_traces_are_sent_where_they_are_switched_on(guarded: Synthesized, real: Synthesized) -> None:
+    for stage, mode in ((guarded, "Active"), (real, None)):
+        functions = stage.properties("AWS::Lambda::Function")
+        assert {one.get("TracingConfig", {}).get("Mode") for one in functions} == {mode}
+        [gateway] = stage.properties("AWS::ApiGateway::Stage")
+        assert gateway.get("TracingEnabled", False) == (mode is not None)
+        statements = json.dumps(stage.properties("AWS::IAM::Policy"))
+        assert ("xray:PutTraceSegments" in statements) == (mode is not None)
 
 
 def test_agents_are_told_the_port_that_the_stage_has_chosen(guarded: Synthesized, real: Synthesized) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lambdas.aws.retry_queue import MAX_DELAY_S
+from lambdas.aws.delay_queue import MAX_DELAY_S
 from lambdas.settings import Settings
 from tests.support.templates import REGION, Resolver
 from tests.unit.infra.conftest import Synthesized

@@ -68,6 +68,7 @@ def test_the_command_line_overrides_a_setting_and_nothing_else(stages: Path) -> 
     [
         ("manifest_days = 90", "manifest_days: there is no such setting; did you mean manifestDays?"),
         ("manifestDays = '90'", "manifestDays: Input should be a valid integer, not '90'"),
+        ("transferDays = 30", "greater than or equal to 90, not 30"),
         ("manifestDays = 4000", "less than or equal to 3650, not 4000"),
         ("zone = 'Europe/Zurch'", "'Europe/Zurch' is not a time zone"),
         ("accessLog = 'yes'", "accessLog: Input should be a valid boolean"),
@@ -181,6 +182,7 @@ class TestAgainstTheLastDeployment:
         ("setting", "value", "loss"),
         [
             ("manifestDays", "30", "would delete all manifests that are older than 30 days"),
+            ("transferDays", "100", "more than 100 days ago would be in the archive only"),
             ("buckets", "my-media", "templates of my.archive would fail"),
             ("commandKey", "3", "Agents know keys 1 and 2 only"),
         ],

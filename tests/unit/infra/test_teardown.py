@@ -57,6 +57,12 @@ class Cloud:
         certificate = iot.create_keys_and_certificate(setAsActive=True)["certificateArn"]
         iot.attach_policy(policyName=f"crosshaul-{stage}-device", target=certificate)
         iot.attach_thing_principal(thingName=thing, principal=certificate)
+        iot.create_job(
+            jobId=Topics(stage).job("0123456789ab", 0), targets=[self.arn_of(thing)], document="{}"
+        )
+
+    def arn_of(self, thing: str) -> str:
+        return str(self.client("iot").describe_thing(thingName=thing)["thingArn"])
 
     def stack(self, name: str, resources: dict[str, Any]) -> None:
         self.client("cloudformation").create_stack(
@@ -78,6 +84,13 @@ class Cloud:
     def things(self) -> list[str]:
         return [one["thingName"] for one in self.client("iot").list_things()["things"]]
 
+    def jobs(self) -> list[str]:
+        return [one["jobId"] for one in self.client("iot").list_jobs()["jobs"]]
+
+    def certificates(self) -> list[str]:
+        found = self.client("iot").list_certificates()["certificates"]
+        return [one["certificateArn"] for one in found]
+
     def logs(self) -> list[str]:
         return [one["logGroupName"] for one in self.client("logs").describe_log_groups()["logGroups"]]
 
@@ -96,6 +109,7 @@ def test_without_the_name_once_more_it_only_lists(cloud: Cloud, capsys: pytest.C
     told = capsys.readouterr().out
     assert "stack Crosshaul-prod-State" in told
     assert "agent crosshaul:prod:server-b" in told
+    assert "job crosshaul_prod_0123456789ab_0" in told
     assert told.endswith("python -m infra.teardown prod --delete prod\n")
     assert "prod-eu" not in told
     with pytest.raises(SystemExit):
@@ -109,7 +123,8 @@ def test_everything_of_the_stage_goes_and_nothing_of_another(cloud: Cloud) -> No
     assert teardown.main(["prod", "--delete", "prod"]) == 0
     assert cloud.buckets("prod") == []
     assert cloud.things() == ["crosshaul:prod-eu:server-b"]
-    assert len(cloud.client("iot").list_certificates()["certificates"]) == 1
+    assert len(cloud.certificates()) == 1
+    assert cloud.jobs() == ["crosshaul_prod-eu_0123456789ab_0"]
     assert cloud.logs() == ["/crosshaul/prod-eu"]
     assert len(cloud.tables()) == 1
     assert cloud.buckets("prod-eu") == theirs
@@ -117,6 +132,21 @@ def test_everything_of_the_stage_goes_and_nothing_of_another(cloud: Cloud) -> No
         assert len(cloud.client("s3").list_object_versions(Bucket=bucket)["Versions"]) == 2
     with pytest.raises(ClientError):
         cloud.client("cloudformation").describe_stacks(StackName="Crosshaul-prod")
+
+
+def test_a_certificate_without_an_agent_does_not_keep_the_stack(cloud: Cloud) -> None:
+    """IoT Core deletes no policy that a certificate has: the stack's deletion would fail."""
+    iot = cloud.client("iot")
+    lost, shared = (iot.create_keys_and_certificate(setAsActive=True)["certificateArn"] for _ in range(2))
+    for certificate in (lost, shared):
+        iot.attach_policy(policyName="crosshaul-prod-device", target=certificate)
+    iot.create_thing(thingName="fridge")
+    iot.attach_thing_principal(thingName="fridge", principal=shared)
+    assert teardown.main(["prod", "--delete", "prod"]) == 0
+    iot.delete_policy(policyName="crosshaul-prod-device")
+    assert lost not in cloud.certificates()
+    assert shared in cloud.certificates()
+    assert iot.list_thing_principals(thingName="fridge")["principals"] == [shared]
 
 
 def test_stacks_that_are_protected_are_deleted_after_all(

@@ -59,6 +59,7 @@ def spies(monkeypatch) -> dict[str, Spy]:
         "free_room",
         "fleet_metrics",
         "audit_lag",
+        "transfer_archive",
     )
     made = {name: Spy() for name in names}
     for name, spy in made.items():
@@ -99,7 +100,8 @@ def test_a_report_reaches_its_use_case(spies):
                 "free_room": ["check"],
             },
         ),
-        ("Browsed", {"agent_service": ["browsed"]}),
+        ("Browsed", {"agent_service": ["answered"]}),
+        ("LogExcerpt", {"agent_service": ["answered"]}),
         ("Refused", {"report_handler": ["record_refusal"]}),
         ("Succeeded", {"report_handler": ["apply"]}),
     ],
@@ -263,6 +265,7 @@ MINUTE = {
     "update_stages": "advance_updates",
     "fleet_metrics": "measure",
     "audit_lag": "measure",
+    "transfer_archive": "work",
 }
 
 

@@ -13,28 +13,34 @@ import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { type RefObject, useEffect, useRef, useState } from "react";
 import { asProblem } from "../api/problem";
 import { useApi } from "../appContext";
-import { safeText } from "../format/names";
+import { elided, safeText } from "../format/names";
 import { bytes, count } from "../format/sizes";
 import { useBuckets } from "../hooks/queries";
 import { useNarrow } from "../hooks/useMedia";
 import { locale, t } from "../i18n";
 import { joined, trail } from "../model/locations";
+import { areTooMany, includesOf, MAX_NAMES, namesOf } from "../model/selection";
 import type { DirectoryEntry } from "../types";
 import { type BrowsablePlace, s3Place, startPath } from "./browsablePlaces";
 import { Loading } from "./Loading";
 import { ProblemAlert } from "./ProblemAlert";
-import { Name, When } from "./text";
+import { Name, NameList, When } from "./text";
 
 interface Props {
   place: BrowsablePlace;
   /** The current text of the field. */
   start: string;
   end: "source" | "destination";
-  onChoose(path: string): void;
+  /** The include patterns so far. Where they may be changed, several entries can be chosen. */
+  include?: readonly string[];
+  /** Called with the path, and with the include patterns if several of its entries were chosen. */
+  onChoose(path: string, include: string[]): void;
   onClose(): void;
 }
 
+/** Entries of the first page, which shows at once, and of each further one. */
 const PAGE_SIZE = 200;
+const NEXT_PAGE_SIZE = 500;
 
 /** Browse S3, after loading the list of buckets. */
 export function BucketBrowser(props: Omit<Props, "place">) {
@@ -52,21 +58,22 @@ export function BucketBrowser(props: Omit<Props, "place">) {
 }
 
 /** Browse directories as they are now; each is listed only when it is opened. */
-export function DirectoryBrowser({ place, start, end, onChoose, onClose }: Props) {
+export function DirectoryBrowser({ place, start, end, include, onChoose, onClose }: Props) {
   const [path, setPath] = useState<string | null>(() => startPath(start, place));
-  const [selected, setSelected] = useState<DirectoryEntry | null>(null);
+  const [selected, setSelected] = useState<readonly DirectoryEntry[]>([]);
   /** The directory of the field, if it does not exist: its nearest parent is shown. */
   const [missing, setMissing] = useState<string | null>(null);
   /** Whether the person has moved in the dialog: from then on the focus follows to the directories' trail. */
   const [moved, setMoved] = useState(false);
   const [entered, setEntered] = useState(path);
-  const toCreate = end === "destination" && missing !== null && path === entered && !selected;
+  const toCreate = end === "destination" && missing !== null && path === entered && selected.length === 0;
   const choice =
     path === null
       ? null
       : chosenPath(toCreate ? missing : path, selected, end === "destination" || place.flat);
+  const includes = selected.length > 1 ? includesOf(selected) : [];
   function open(next: string | null): void {
-    setSelected(null);
+    setSelected([]);
     setMoved(true);
     setPath(next);
   }
@@ -83,7 +90,16 @@ export function DirectoryBrowser({ place, start, end, onChoose, onClose }: Props
       size="large"
       onDismiss={onClose}
       header={t().browser.title(place.name)}
-      footer={<Footer choice={choice} onChoose={onChoose} onClose={onClose} />}
+      footer={
+        <Footer
+          choice={choice}
+          selected={selected}
+          tooMany={areTooMany(includes)}
+          replaced={includes.length && !namesOf(include ?? []) ? (include ?? []) : []}
+          onChoose={(chosen) => onChoose(chosen, includes)}
+          onClose={onClose}
+        />
+      }
     >
       <div className="browse">
         <LiveRegion hidden>
@@ -104,6 +120,7 @@ export function DirectoryBrowser({ place, start, end, onChoose, onClose }: Props
             place={place}
             path={path}
             files={end === "source"}
+            several={include !== undefined}
             focuses={moved}
             selected={selected}
             onSelect={setSelected}
@@ -147,38 +164,59 @@ export function sortedEntries(
 }
 
 /**
- * Return the chosen path: the directory's contents if nothing is selected, else the entry, or its contents.
+ * Return the chosen path: the entry, or its contents; the directory's contents if none or several are selected.
  */
-export function chosenPath(path: string, selected: DirectoryEntry | null, inside: boolean): string {
-  if (!selected) return joined(path, "");
-  return joined(path, selected.name) + (inside && selected.type !== "file" ? "/" : "");
+export function chosenPath(path: string, selected: readonly DirectoryEntry[], inside: boolean): string {
+  const [entry, ...others] = selected;
+  if (!entry || others.length) return joined(path, "");
+  return joined(path, entry.name) + (inside && entry.type !== "file" ? "/" : "");
 }
 
-function Footer({
-  choice,
-  onChoose,
-  onClose,
-}: { choice: string | null } & Pick<Props, "onChoose" | "onClose">) {
+interface FooterProps extends Pick<Props, "onClose"> {
+  choice: string | null;
+  selected: readonly DirectoryEntry[];
+  /** Whether the API would refuse so many names. */
+  tooMany: boolean;
+  /** Include patterns that the selection replaces. */
+  replaced: readonly string[];
+  onChoose(path: string): void;
+}
+
+function Footer({ choice, selected, tooMany, replaced, onChoose, onClose }: FooterProps) {
+  const labels = t().browser;
   return (
-    <Box float="right">
-      <SpaceBetween direction="horizontal" size="xs">
-        <Button variant="link" onClick={onClose}>
-          {t().common.cancel}
-        </Button>
-        <Button
-          variant="primary"
-          disabled={choice === null}
-          onClick={() => choice !== null && onChoose(choice)}
-        >
-          {choice === null ? t().browser.choose : t().browser.use(shortened(safeText(choice)))}
-        </Button>
-      </SpaceBetween>
-    </Box>
+    <SpaceBetween size="xs">
+      {selected.length > 0 && (
+        <Box color="text-body-secondary" fontSize="body-s">
+          <NameList names={selected.map(({ name, type }) => name + (type === "directory" ? "/" : ""))} />
+        </Box>
+      )}
+      {tooMany && <Alert type="warning">{labels.tooMany(count(MAX_NAMES))}</Alert>}
+      {replaced.length > 0 && (
+        <Alert type="info">
+          <Name>{labels.replaced(replaced.join(", "))}</Name>
+        </Alert>
+      )}
+      <Box float="right">
+        <SpaceBetween direction="horizontal" size="xs">
+          <Button variant="link" onClick={onClose}>
+            {t().common.cancel}
+          </Button>
+          <Button
+            variant="primary"
+            disabled={choice === null || tooMany}
+            onClick={() => choice !== null && onChoose(choice)}
+          >
+            {choice === null
+              ? labels.choose
+              : selected.length > 1
+                ? labels.severalVerb(count(selected.length))
+                : labels.use(elided(safeText(choice), 40))}
+          </Button>
+        </SpaceBetween>
+      </Box>
+    </SpaceBetween>
   );
-}
-
-function shortened(text: string): string {
-  return text.length > 40 ? `…${text.slice(-39)}` : text;
 }
 
 const ROOT_COLUMNS = ["path", "access", "about"];
@@ -219,8 +257,10 @@ interface DirectoryProps {
   path: string;
   /** Whether files may be selected. */
   files: boolean;
-  selected: DirectoryEntry | null;
-  onSelect(entry: DirectoryEntry | null): void;
+  /** Whether several entries may be selected. */
+  several: boolean;
+  selected: readonly DirectoryEntry[];
+  onSelect(entries: readonly DirectoryEntry[]): void;
   onOpen(path: string | null): void;
   /** Called if the directory does not exist. */
   onMissing(path: string): void;
@@ -231,7 +271,7 @@ interface DirectoryProps {
 type SortField = Parameters<typeof sortedEntries>[1];
 
 function Directory(props: DirectoryProps) {
-  const { place, path, files, selected, focuses, onSelect, onOpen, onMissing } = props;
+  const { place, path, files, several, selected, focuses, onSelect, onOpen, onMissing } = props;
   const [typed, setTyped] = useState("");
   const [find, setFind] = useState("");
   const listing = useListing(place, path, find);
@@ -270,15 +310,16 @@ function Directory(props: DirectoryProps) {
         empty={nothing(place, find, listing.hasNextPage)}
         loading={listing.isPending}
         loadingText={t().browser.loading(place.name)}
-        selectionType="single"
-        selectedItems={selected ? [selected] : []}
-        onSelectionChange={({ detail }) => onSelect(detail.selectedItems[0] ?? null)}
+        selectionType={several ? "multi" : "single"}
+        selectedItems={selected}
+        onSelectionChange={({ detail }) => onSelect(detail.selectedItems)}
         isItemDisabled={(entry) =>
           unselectableReason(entry) !== null || entry.type === "other" || (entry.type === "file" && !files)
         }
         ariaLabels={{
           tableLabel: t().browser.contents(path),
           selectionGroupLabel: t().browser.selection,
+          allItemsSelectionLabel: () => t().browser.selectAll,
           itemSelectionLabel: (_, { name }) => t().browser.select(safeText(name)),
         }}
         columnDefinitions={columns(narrow, (name) => onOpen(joined(path, name)))}
@@ -306,6 +347,7 @@ function Directory(props: DirectoryProps) {
               <Button loading={listing.isFetchingNextPage} onClick={() => listing.fetchNextPage()}>
                 {t().browser.more(count(entries.length))}
               </Button>
+              {sorting.by !== "name" && <div>{t().browser.sortedSoFar(count(entries.length))}</div>}
             </Box>
           )
         }
@@ -347,7 +389,8 @@ function useListing(place: BrowsablePlace, path: string, find: string) {
   const api = useApi();
   return useInfiniteQuery({
     queryKey: ["browse", place.name, path, find],
-    queryFn: ({ pageParam }) => place.list(api, path, { after: pageParam, limit: PAGE_SIZE, find }),
+    queryFn: ({ pageParam }) =>
+      place.list(api, path, { after: pageParam, limit: pageParam ? NEXT_PAGE_SIZE : PAGE_SIZE, find }),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
     placeholderData: keepPreviousData,
@@ -449,14 +492,20 @@ function DirectoryLink({ name, onOpen, link = false }: { name: string; onOpen():
 /** Characters of a name that are shown: names of more lines would hide the others. */
 const MAX_NAME_CHARS = 56;
 
-/** A name; of a long one the beginning and the end, which tell names of one kind apart. */
+/**
+ * A name; of a long one the beginning and the end, which tell names of one kind apart. The whole name is shown
+ * while its row has the keyboard's focus and on hover, and read by screen readers.
+ */
 function Elided({ name }: { name: string }) {
   const text = safeText(name);
-  if (text.length <= MAX_NAME_CHARS) return <Name>{name}</Name>;
-  const half = MAX_NAME_CHARS / 2;
+  const short = elided(text, MAX_NAME_CHARS);
+  if (short === text) return <Name>{name}</Name>;
   return (
-    <span title={text}>
-      <Name>{`${text.slice(0, half)}…${text.slice(-half)}`}</Name>
+    <span className="elided" title={text}>
+      <bdi className="name short" aria-hidden="true">
+        {short}
+      </bdi>
+      <bdi className="name full">{text}</bdi>
     </span>
   );
 }

@@ -7,6 +7,7 @@ import { stateDisplay } from "../format/states";
 import { useAgents, useBuckets } from "../hooks/queries";
 import { t } from "../i18n";
 import { type Draft, draftFrom, remoteIn, S3, withTypedPath } from "../model/locations";
+import { includesAfter } from "../model/selection";
 import type { Agent } from "../types";
 import { agentPlace } from "./browsablePlaces";
 import { BucketBrowser, DirectoryBrowser } from "./DirectoryBrowser";
@@ -20,12 +21,16 @@ interface Props {
   /** A destination may only be a directory or a new name; a source may also be a file. */
   end: "source" | "destination";
   onRemove?: () => void;
+  /** The include patterns, where browsing may select several entries. */
+  include?: readonly string[];
+  onInclude?(include: string[]): void;
 }
 
 const s3Option = (): SelectProps.Option => ({ value: S3, label: "S3", description: t().location.s3Hint });
 
 /** One end of a transfer: an agent, remote or S3, and a path. */
-export function LocationField({ label, description, value, onChange, error, end, onRemove }: Props) {
+export function LocationField(props: Props) {
+  const { label, description, value, onChange, error, end, onRemove, include, onInclude } = props;
   const agents = useAgents();
   useBuckets(value.place === S3); // prefetch, so that browsing opens at once
   const [browsing, setBrowsing] = useState(false);
@@ -37,9 +42,11 @@ export function LocationField({ label, description, value, onChange, error, end,
   const browserProps = {
     start: value.path,
     end,
+    include,
     onClose: () => setBrowsing(false),
-    onChoose: (path: string) => {
+    onChoose: (path: string, chosen: string[]) => {
       onChange({ ...value, path });
+      onInclude?.(includesAfter(include ?? [], chosen));
       setBrowsing(false);
     },
   };

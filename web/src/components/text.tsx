@@ -2,7 +2,7 @@
 import Badge from "@cloudscape-design/components/badge";
 import Link from "@cloudscape-design/components/link";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
-import { locationText, safeText } from "../format/names";
+import { elided, locationText, safeText } from "../format/names";
 import { problemWords, type Reported } from "../format/problems";
 import { stateDisplay } from "../format/states";
 import { ago, clockSkew, isClockWrong, local, utc } from "../format/times";
@@ -15,6 +15,26 @@ import type { Location, TransferSummary } from "../types";
 /** A name from outside, isolated so that its writing direction cannot affect the text around it. */
 export function Name({ children }: { children: string }) {
   return <bdi className="name">{safeText(children)}</bdi>;
+}
+
+/** Names that are listed before the others are only counted. */
+const MAX_LISTED = 8;
+
+/** Names in one line: the first few, shortened, and how many more there are. */
+export function NameList({ names }: { names: readonly string[] }) {
+  const shown = names.slice(0, names.length > MAX_LISTED + 1 ? MAX_LISTED : names.length);
+  const more = names.length - shown.length;
+  return (
+    <>
+      {shown.map((name, number) => (
+        <span key={name} title={safeText(name)}>
+          {number > 0 && ", "}
+          <Name>{names.length === 1 ? name : elided(safeText(name), 40)}</Name>
+        </span>
+      ))}
+      {more > 0 && t().common.andMore(more)}
+    </>
+  );
 }
 
 /** A problem reported by an agent or the API, with its title in front where its words have no translation. */

@@ -25,6 +25,17 @@ export function safeText(name: string): string {
   });
 }
 
+const CHARACTERS = new Intl.Segmenter();
+
+/** Leave out the middle of a text of more than `most` characters, as a reader counts them. */
+export function elided(text: string, most: number): string {
+  if (text.length <= most) return text;
+  const characters = Array.from(CHARACTERS.segment(text), ({ segment }) => segment);
+  if (characters.length <= most) return text;
+  const half = Math.floor((most - 1) / 2);
+  return `${characters.slice(0, half).join("")}…${characters.slice(-half).join("")}`;
+}
+
 /**
  * Return a location as the API writes it, unescaped: `server-b:/data`, `server-b:remote:path`,
  * `s3://bucket/prefix`.

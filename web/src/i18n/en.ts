@@ -24,6 +24,7 @@ export const en = {
     none: "none",
     notLoaded: "Not loaded",
     loading: (what: string) => `Loading ${what}`,
+    andMore: (more: number) => ` and ${more} more`,
     found: (count: string) => `${count} found`,
     actions: "Actions",
     name: "Name",
@@ -616,6 +617,10 @@ export const en = {
     source: "Source",
     sourceHint:
       "A path that ends in / stands for what is in the directory; without it, for the directory or file itself.",
+    only: (names: number, source: string) =>
+      names === 1 ? `Only this name of ${source}:` : `Only these ${names} names of ${source}:`,
+    noEmpty: "Empty directories in a selected directory are not created.",
+    everything: "Send everything",
     destination: "Destination",
     destinationNumber: (number: number) => `Destination ${number}`,
     add: "Add destination",
@@ -840,6 +845,12 @@ export const en = {
     contents: (path: string) => `Contents of ${path}`,
     selection: "Selection",
     select: (name: string) => `Select ${name}`,
+    selectAll: "Select all that are listed",
+    severalVerb: (count: string) => `Use ${count} selected`,
+    tooMany: (most: string) =>
+      `A transfer takes at most ${most} names and 8,192 characters of names. Choose the directory, or write patterns.`,
+    replaced: (include: string) => `The selection replaces the include patterns ${include}.`,
+    sortedSoFar: (count: string) => `Sorted are the ${count} loaded so far.`,
     find: "Find names",
     more: (count: string) => `Load more (${count} so far)`,
     directories: "Directories",
@@ -897,7 +908,7 @@ export const en = {
     since: "Started, by",
     progress: (done: number, all: number, stage: number, stages: number) =>
       `${done} of ${all}, stage ${stage} of ${stages}`,
-    failure: (name: string, state: string, reason: string) => `${name} ${state}: ${reason}`,
+    failure: (name: string, state: string) => `${name} ${state}:`,
     states: {
       failed: "failed",
       returned: "rolled back to the old version",
@@ -1052,6 +1063,10 @@ export const en = {
     prefixHint: "The rest of an object's key becomes the path under each destination.",
     suffix: "Suffix",
     suffixHint: "Only keys that end in this. Empty: all.",
+    gather: "Gather for, in seconds",
+    gatherHint:
+      "Objects that arrive within this time travel in one transfer, which starts after it. 0: at once.",
+    gatherError: "Write whole seconds from 0 to 300.",
     form: "Form",
     writtenAs: "Edit as",
     yaml: "YAML",
@@ -1067,6 +1082,7 @@ export const en = {
       list: "a list of locations",
       boolean: "true or false",
       number: "a number",
+      seconds: "whole seconds from 0 to 300",
       texts: "a list of texts",
       windows: "a list of mappings",
     },

@@ -3,6 +3,13 @@ import type { HopEvent, InputWording, ProblemCode, TransferEvent, Wording } from
 
 /** Titles by problem code. */
 const TITLES: Record<ProblemCode, string> = {
+  "update-incomplete": "Nicht alle Agenten haben die neue Version",
+  "update-aborted": "Die Aktualisierung wurde abgebrochen",
+  "update-cancelled": "Die Aktualisierung wurde abgebrochen",
+  "update-not-due": "Der Agent ist nicht an der Reihe",
+  "update-failed": "Die Aktualisierung konnte nicht installiert werden",
+  "update-unhealthy": "Die neue Version hat sich nicht als gesund gemeldet",
+  "update-refused": "Der Host akzeptiert diese Version nicht",
   "agent-busy-updating": "Der Agent wird gerade aktualisiert",
   "approval-declined": "Die Genehmigung wurde abgelehnt",
   "agent-declined": "Der Agent lehnt ab",
@@ -182,6 +189,102 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
   "agent-offline": [
     "Der Agent {agent_id} ist nicht verbunden.",
     "Den Agenten starten oder warten, bis er wieder da ist.",
+  ],
+  "update-incomplete": [
+    "{missing} von {total} Agenten haben die neue Version nicht.",
+    "Die Gründe stehen bei jedem Agenten; danach diese Agenten erneut aktualisieren.",
+  ],
+  "update-expired": [
+    "Nicht alle Agenten haben sich binnen {days} Tagen gemeldet.",
+    "Die Agenten starten, die nicht verbunden sind, und dann aktualisieren.",
+  ],
+  "update-unreported": [
+    "Der Agent hat sich nicht rechtzeitig gemeldet.",
+    "Siehe `journalctl -u crosshaul-update` auf dem Host.",
+  ],
+  "update-agent-gone": ["Der Agent wurde entfernt."],
+  "update-unexplained": [
+    "Der Agent hat keinen Grund genannt.",
+    "Siehe `journalctl -u crosshaul-update` auf dem Host.",
+  ],
+  "update-aborted": [
+    "{failed} von {total} Agenten der Stufe {stage} sind gescheitert, {agent_id} zuerst.",
+    "Erst dort den Grund lesen, dann die anderen aktualisieren.",
+  ],
+  "update-cancelled": ["{person} hat die Aktualisierung abgebrochen."],
+  "update-not-due": ["Der Agent {agent_id} ist in der Aktualisierung {update_id} noch nicht an der Reihe."],
+  "update-stopped": ["Die Aktualisierung {update_id} ist beendet ({state})."],
+  "update-failed": [
+    "Der Agent konnte die Aktualisierung nicht ausführen: {detail}",
+    "Siehe `journalctl -u crosshaul-update -u crosshaul-agent` auf dem Host.",
+  ],
+  "update-impossible": [
+    "Dieser Agent wurde nicht mit dem Installationsskript installiert und kann deshalb nicht aktualisiert werden.",
+    "Den Installationsbefehl der Konsole auf dem Host ausführen, oder so aktualisieren, wie installiert wurde.",
+  ],
+  "updater-silent": [
+    "Der Updater des Hosts hat die Aktualisierung nicht begonnen.",
+    "Siehe `journalctl -u crosshaul-update` auf dem Host.",
+  ],
+  "update-not-installed": [
+    "Die Installation von {version} ist fehlgeschlagen: {detail}",
+    "Siehe `journalctl -u crosshaul-update -u crosshaul-agent` auf dem Host.",
+  ],
+  "update-slow": [
+    "Die Installation von {version} hat länger als {seconds} Sekunden gedauert.",
+    "Netz und Platte des Hosts prüfen, dann erneut aktualisieren.",
+  ],
+  "update-script-away": [
+    "{script} kann nicht geladen werden: {detail}",
+    "Das Netz vom Host zu dieser Adresse prüfen, dann erneut aktualisieren.",
+  ],
+  "update-misplaced": [
+    "Das Skript von {version} hat nach {folder} installiert, nicht neben die anderen Versionen.",
+    "Den Agenten mit dem Installationsbefehl der Konsole erneut installieren.",
+  ],
+  "update-other-version": [
+    "Installiert wurde die Version {found}, nicht {version}.",
+    "Die Version erneut veröffentlichen.",
+  ],
+  "update-unhealthy": [
+    "{version} hat sich nicht binnen {seconds} Sekunden als gesund gemeldet.",
+    "Auf dem Host läuft wieder die frühere Version. Siehe dort `journalctl -u crosshaul-agent`.",
+  ],
+  "update-checks-failed": [
+    "{version} hat sich nicht binnen {seconds} Sekunden als gesund gemeldet. Ihre Prüfungen ergaben: {troubles}",
+    "Auf dem Host läuft wieder die frühere Version. Siehe dort `journalctl -u crosshaul-agent`.",
+  ],
+  "update-refused": [
+    "{version} abgelehnt: der Herausgeber hat {signed} oder ein anderes Skript signiert.",
+    "Die Version erneut veröffentlichen.",
+  ],
+  "update-unsigned": [
+    "{version} abgelehnt: kein Schlüssel, dem root auf dem Host vertraut, hat sie signiert.",
+    "Zuerst die Version installieren, die den neuen Schlüssel ankündigt.",
+  ],
+  "update-older": [
+    "{version} abgelehnt: sie wurde vor der Version signiert, die der Host hat.",
+    "Um zu ihr zurückzukehren, diese Version erneut veröffentlichen.",
+  ],
+  "update-ahead": [
+    "{version} abgelehnt: sie wurde zu einer Zeit signiert, die noch nicht gekommen ist.",
+    "Die Uhr des Herausgebers stellen und die Version erneut veröffentlichen.",
+  ],
+  "update-script-differs": [
+    "{script} ist nicht, was veröffentlicht wurde: der Digest ist ein anderer.",
+    "Die Version erneut veröffentlichen.",
+  ],
+  "update-parts-differ": [
+    "{version} wurde nicht aus dem signierten Paket und der signierten Lock-Datei installiert.",
+    "Die Version erneut veröffentlichen.",
+  ],
+  "update-rclone-differs": [
+    "Das rclone von {version} hat der Herausgeber nicht signiert.",
+    "Die Version erneut veröffentlichen.",
+  ],
+  "update-unpinned": [
+    "Die Schlüssel des Herausgebers sind auf dem Host nicht verwendbar, deshalb lehnt er Versionen ab: {detail}",
+    "Auf dem Host als root: crosshaul agent pin --release-key SCHLÜSSEL, mit dem Schlüssel, den der Herausgeber nennt.",
   ],
   "agent-removed": [
     "Der Agent {agent_id} wurde von {person} entfernt.",
@@ -736,6 +839,10 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
     "Es wiederherstellen (aws s3api restore-object), dann erneut übertragen.",
   ],
   "s3-bucket-missing": ["Den Bucket von {path} gibt es nicht.", "Den Namen des Buckets prüfen."],
+  "s3-bucket-refused": [
+    "S3 bedient den Bucket von {path} nicht. Meldung: {reason}",
+    "Den Namen des Buckets prüfen und den Zustand des AWS-Kontos, dem er gehört.",
+  ],
   "s3-clock-skew": [
     "S3 lehnt Anfragen dieses Servers ab, weil seine Uhr falsch geht.",
     "Die Uhr stellen: timedatectl status.",
@@ -889,7 +996,7 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
   ],
   "transfer-unknown": [
     "Die Übertragung {transfer_id} gibt es nicht.",
-    "In der Liste der Übertragungen nachsehen.",
+    "In der Liste der Übertragungen nachsehen. Vor langem beendete sind nur noch im Archiv; wie man es liest, steht in der Anleitung für den Betrieb.",
   ],
   unavailable: [
     "{detail}",
@@ -1005,6 +1112,7 @@ const ACTIONS: Record<string, string> = {
   browse: "Verzeichnisse ansehen",
   read: "ansehen",
   drain_agent: "Agenten für Neues sperren",
+  read_log: "Protokolle von Agenten lesen",
   manage_agent: "Agenten verwalten",
   manage_template: "Vorlagen verwalten",
   manage_policy: "Richtlinien ändern",

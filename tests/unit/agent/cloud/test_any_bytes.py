@@ -72,6 +72,7 @@ def host(tmp_path: Path):
 
     handlers = CommandHandlers(
         browse=unused,
+        read_log=unused,
         watch=unused,
         rotate=unused,
         trust=trust_keys,

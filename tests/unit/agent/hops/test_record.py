@@ -9,6 +9,7 @@ from agent.hops.attempt import head
 from agent.hops.record import HopRecord, on_move, on_stop
 from events.base import Problem
 from events.commands import Cancel, Pause
+from events.locations import S3Location
 from events.progress import Progress
 from events.reports import Failed, Succeeded
 from tests.support.fakes_agent import TRANSFER, move
@@ -66,6 +67,19 @@ def test_a_repeated_command_changes_nothing(attempt, kind):
 def test_there_is_nothing_to_stop_without_an_open_hop():
     assert on_stop(None, command("cancel", 1)) is None
     assert on_stop(ended(HopRecord(move()), "failed"), command("pause", 1)) is None
+
+
+def test_a_cancel_makes_a_push_that_has_used_up_its_attempts_discard_what_it_kept():
+    """Another kind of hop, and a push that no retry would mend, have nothing in S3 to be discarded."""
+    to_s3 = {"destination": S3Location(bucket="media", prefix="in/")}
+    for changes, retryable, is_discarded in ((to_s3, True, True), (to_s3, False, False), ({}, True, False)):
+        record = HopRecord(move(attempt=8, **changes))
+        problem = Problem(code="x", message="x", retryable=retryable)
+        failed = replace(record, end=Failed(**head(record.move), progress=Progress(), problem=problem))
+        stopped = on_stop(failed, command("cancel", 8))
+        assert stopped == (replace(record, desired_state="cancel") if is_discarded else None)
+        assert on_stop(failed, command("pause", 8)) is None
+        assert on_stop(failed, command("cancel", 7)) is None, "a cancel from before a person's retry"
 
 
 def test_a_success_from_before_the_source_had_everything_is_no_success_of_a_later_attempt():

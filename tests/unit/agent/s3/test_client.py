@@ -10,6 +10,7 @@ import pytest
 from agent.s3 import client as client_module
 from agent.s3.client import S3Client
 from agent.s3.errors import ConnectionLostError, S3Error
+from agent.s3.unfinished_uploads import unfinished_uploads
 from events.commands import S3Route
 from tests.support.hosts import closed_port
 from tests.support.issued_keys import IssuedKeys
@@ -62,6 +63,19 @@ def test_a_long_list_comes_page_by_page(server, client):
         found += [one.key for one in page.objects]
     assert found == names
     assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("more", ["", "<NextKeyMarker>a</NextKeyMarker>"])
+def test_a_list_of_uploads_that_does_not_go_on_ends(server, client, more):
+    """Storage that is not quite S3: an agent must not ask for the same page for ever."""
+    body = f"<ListMultipartUploadsResult><IsTruncated>true</IsTruncated>{more}</ListMultipartUploadsResult>"
+    server.answer = lambda _: (
+        f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
+        if len(server.requests) < 9
+        else Refusal(400, "TooMany")
+    )
+    with pytest.raises(ConnectionLostError, match="do not end"):
+        list(unfinished_uploads(client, "kept/"))
 
 
 def test_connections_are_used_again(server, client):

@@ -2,6 +2,7 @@
 
 from contextlib import closing
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,9 +16,11 @@ names = st.text(st.sampled_from("ab\x01\x02\ud7ff\ue000z\U00010000/"), min_size=
 
 
 @settings(max_examples=50, deadline=None)
-@given(there=st.sets(names, max_size=12), asked=st.sets(names, max_size=12))
-def test_every_object_is_found_whatever_lies_between(there, asked):
+@given(there=st.sets(names, max_size=12), asked=st.sets(names, max_size=12), has_empty_pages=st.booleans())
+def test_every_object_is_found_whatever_lies_between(there, asked, has_empty_pages):
+    """Where many objects were deleted, S3 may answer with a page without any, and more to come."""
     with S3Server(page_keys=2) as server, closing(client_for(server.url)) as client:
+        server.has_empty_pages = has_empty_pages
         for key in there:
             server.put(f"in/{key}", key.encode())
         listing = DestinationListing(client, "in/")
@@ -44,3 +47,12 @@ def test_parts_are_as_s3_takes_them_and_few_are_in_flight(size):
     assert -(-size // part_bytes) <= MAX_PARTS
     if size >= 200 * MIB:
         assert in_flight_of(size, part_bytes) * part_bytes <= size / 20
+
+
+@pytest.mark.parametrize(
+    ("size", "parts", "at_once"), [(300, 43, 2), (1024, 61, 3), (10_240, 160, 8), (1024 * 1024, 9987, 8)]
+)
+def test_parts_are_as_large_as_a_kill_at_the_half_permits(size, parts, at_once):
+    """`size` in MiB. Of a TiB, even the least parts are larger than those that are fast."""
+    part_bytes = part_bytes_of(size * MIB)
+    assert (-(-size * MIB // part_bytes), in_flight_of(size * MIB, part_bytes)) == (parts, at_once)

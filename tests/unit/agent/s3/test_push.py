@@ -20,6 +20,7 @@ from agent.pull.ledger import ledger_path
 from agent.s3 import client as client_module
 from agent.s3 import push as push_module
 from agent.s3.checksums import CRC64NVME
+from agent.s3.push_pass import SMALL_FILE_WORKERS
 from events.commands import S3Route
 from events.views import ProblemDetails
 from infra.local.demo_files import MIB, write_random
@@ -30,6 +31,7 @@ from tests.support.s3_front import EXPIRED, SLOW_DOWN, S3Error
 from tests.support.s3_host import SESSION, S3Host
 from tests.support.s3_server import Request, S3Server
 from tests.support.waiting import HANG_TIMEOUT_S, until
+from tests.unit.agent.s3.test_source import OF_WHOLE_HOP
 
 DENIED = S3Error(403, "AccessDenied", "Access Denied")
 NOT_YOURS = ProblemDetails(
@@ -97,11 +99,11 @@ async def test_files_of_a_tree_are_copied_with_time_mode_and_digest(host):
     assert host.observer.connections == ["s3"]
 
 
-async def test_each_new_small_file_is_one_request_beside_two_listings(host):
+async def test_each_new_small_file_is_one_request_beside_one_listing(host):
     for number in range(60):
         write_random(host.data / f"t/{number}", 10)
     await host.push(host.order())
-    assert methods(host.server) == {"PUT": 60, "GET": 2}
+    assert methods(host.server) == {"PUT": 60, "GET": 1}
 
 
 async def test_a_repeated_push_sends_only_what_has_changed(host):
@@ -111,7 +113,7 @@ async def test_a_repeated_push_sends_only_what_has_changed(host):
     write_random(host.data / "t/grown", 501)
     host.server.requests.clear()
     await host.push(host.order())
-    assert methods(host.server) == {"PUT": 1, "GET": 2, "HEAD": 1}
+    assert methods(host.server) == {"PUT": 1, "GET": 1, "HEAD": 1}
     assert (host.progress().files_unchanged, host.progress().bytes_done) == (1, 1001)
     assert host.objects() == host.sent()
 
@@ -243,6 +245,31 @@ async def test_a_bucket_that_cannot_be_used_fails_a_push_at_once(host, answer, c
     assert (error.problem.code, error.problem.retryable) == (code, False)
     assert words in error.problem.message
     assert len(host.server.requests) == 1
+
+
+@pytest.mark.parametrize(("refusal", "code"), OF_WHOLE_HOP, ids=lambda one: getattr(one, "code", one))
+@pytest.mark.parametrize("source", ["t/", "t/u0001"])
+async def test_what_is_wrong_with_the_host_or_the_bucket_ends_a_push_with_one_reason(
+    host, refusal, code, source
+):
+    """A clock is set wrong, or a bucket deleted, after the destination was listed."""
+    for number in range(1000):
+        write_random(host.data / f"t/u{number:04}", 5)
+    host.server.answer = lambda one: refusal if one.key else None
+    error = await host.fails(host.order(f"/data/{source}"))
+    assert (error.problem.code, error.failures_total) == (code, 0)
+    assert methods(host.server)["PUT"] <= 2 * SMALL_FILE_WORKERS
+
+
+async def test_a_repeated_push_sends_nothing_where_lists_have_pages_without_objects(host):
+    """Where many objects were deleted, S3 may answer with a page without any, and more to come."""
+    host.server.has_empty_pages, host.server.page_keys = True, 2
+    for number in range(7):
+        write_random(host.data / f"t/{number}", 5)
+    await host.push(host.order())
+    await host.push(host.order())
+    assert host.progress().files_unchanged == 7
+    assert methods(host.server)["PUT"] == 7
 
 
 async def test_every_file_that_s3_refuses_is_named(host):
@@ -505,6 +532,26 @@ async def test_a_canceled_push_leaves_no_upload_and_touches_no_other(host, is_le
     assert not ledger_path(host.state, host.order().hop_id).exists()
 
 
+async def test_a_push_that_used_up_its_attempts_leaves_no_upload_until_a_person_retries_it(host):
+    """S3 failed for long. The control plane gives the hop up, and its agent may then only abort."""
+    write_random(host.data / "t/big", BIG_BYTES)
+    host.server.answer = lambda request: SLOW_DOWN if request.query.get("partNumber") == "3" else None
+    error = await host.fails(host.order())
+    assert (error.problem.code, error.problem.retryable) == ("s3-failed", True)
+    assert len(host.server.uploads) == 1, "another attempt would continue it"
+    only_abort = host.issued.key_ids[0]
+
+    def answer(request: Request) -> S3Error | None:
+        may = request.method == "DELETE" or "uploads" in request.query
+        return DENIED if only_abort in request.headers["authorization"] and not may else None
+
+    host.server.answer = answer
+    await host.mover().discard(host.order())
+    assert host.server.uploads == {}
+    await host.push(host.order())
+    assert host.objects() == host.sent()
+
+
 async def test_a_push_that_may_not_clean_up_has_succeeded_all_the_same(host):
     """The hop is over for the control plane just before the last request, which only looks for rests."""
     write_random(host.data / "t/big", BIG_BYTES)
@@ -522,6 +569,29 @@ async def begun_upload(host: S3Host, key: str) -> str:
     """Begin an upload that is not the push's, and return its id."""
     host.server.respond(Request("POST", key, {"uploads": ""}, {}))
     return list(host.server.uploads)[-1]
+
+
+async def test_an_upload_whose_beginning_s3_did_not_confirm_is_aborted_in_the_end(host):
+    """S3 has begun it, and its answer was lost: only a listing tells of it."""
+    write_random(host.data / "t/big", BIG_BYTES)
+    begun = itertools.count()
+
+    def answer(request: Request) -> bytes | None:
+        if request.method == "POST" and "uploads" in request.query and next(begun) == 0:
+            host.server.respond(request)
+            return b""
+        return None
+
+    host.server.answer = answer
+    await host.push(host.order())
+    assert host.objects() == host.sent()
+    assert host.server.uploads == {}
+
+
+async def test_a_big_file_costs_few_requests_beside_its_parts(host):
+    write_random(host.data / "t/big", BIG_BYTES)
+    await host.push(host.order())
+    assert methods(host.server) == {"PUT": 5, "POST": 2, "GET": 2}, "two lists: of objects, and of uploads"
 
 
 async def test_a_push_whose_ledger_was_lost_aborts_what_it_had_begun(host):

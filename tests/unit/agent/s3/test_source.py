@@ -166,6 +166,61 @@ async def test_an_object_that_a_policy_denies_is_named_and_the_rest_arrives(host
     assert len(host.arrived()) == 19
 
 
+OF_WHOLE_HOP = [
+    (S3Error(403, "RequestTimeTooSkewed"), "clock-skew"),
+    (S3Error(404, "NoSuchBucket"), "source-missing"),
+    (S3Error(301, "PermanentRedirect"), "s3-object-refused"),
+    (S3Error(403, "AllAccessDisabled"), "s3-denied"),
+    (S3Error(400, "InvalidToken"), "s3-credentials-refused"),
+]
+
+
+@pytest.mark.parametrize(("refusal", "code"), OF_WHOLE_HOP, ids=lambda one: getattr(one, "code", one))
+@pytest.mark.parametrize("is_selected", [False, True])
+async def test_what_is_wrong_with_the_host_or_the_bucket_ends_a_pull_with_one_reason(
+    host, refusal, code, is_selected
+):
+    """A clock is set wrong, or a bucket deleted, after the objects were listed."""
+    names = [f"{number:03}" for number in range(300)]
+    for name in names:
+        put(host, f"in/{name}", b"x")
+    host.server.answer = lambda one: refusal if one.key else None
+    with pytest.raises(HopError) as caught:
+        await host.pull("in/", *(names if is_selected else ()))
+    assert (caught.value.problem.code, caught.value.failures_total) == (code, 0)
+    assert "s3://media/in/" in caught.value.problem.message or code == "clock-skew"
+
+
+async def test_a_selected_object_of_a_bucket_that_exists_is_reported_by_itself(host):
+    put(host, "in/there", b"x")
+    with pytest.raises(HopError) as caught:
+        await host.pull("in/", "gone", "there", "gone too")
+    assert [one.path for one in caught.value.failures] == ["s3://media/in/gone", "s3://media/in/gone too"]
+    assert host.arrived() == {"there": b"x"}
+    assert len(host.requests("GET")) == 2, "once for the object, once for whether there is a bucket"
+
+
+async def test_pages_without_objects_are_not_the_end_of_a_list(host):
+    """Where many objects were deleted, S3 may answer with a page without any, and more to come."""
+    host.server.has_empty_pages, host.server.page_keys = True, 2
+    for number in range(5):
+        put(host, f"in/{number}", b"x")
+    await host.pull("in/")
+    assert set(host.arrived()) == {"0", "1", "2", "3", "4"}
+
+
+@pytest.mark.parametrize("more", ["", "<NextContinuationToken>same</NextContinuationToken>"])
+async def test_a_list_whose_rest_cannot_be_asked_for_is_not_taken_for_whole(host, more):
+    """Storage that speaks an older S3: the objects beyond its first page must not be left out silently."""
+    put(host, "in/a", b"x")
+    body = f"<ListBucketResult><IsTruncated>true</IsTruncated>{more}</ListBucketResult>".encode()
+    head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    host.server.answer = lambda one: None if one.key else head + body
+    with pytest.raises(HopError) as caught:
+        await host.pull("in/")
+    assert (caught.value.problem.code, caught.value.problem.retryable) == ("s3-failed", True)
+
+
 async def test_a_repeated_pull_reads_no_object(host):
     put(host, "in/a", b"1")
     put(host, "in/b", b"2" * (RANGE_BYTES + 5))

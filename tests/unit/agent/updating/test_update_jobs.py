@@ -12,10 +12,12 @@ import pytest
 
 from agent.cloud.command_verifier import MAX_MESSAGE_BYTES
 from agent.errors import HostError
+from agent.problems import UPDATE_CHECKS_FAILED
 from agent.updating.update_jobs import Installation, UpdateIntervals, UpdateJobs
 from events.commands import CommandEnvelope
 from events.topics import Topics
-from events.updates import UpdateOrderView
+from events.updates import UpdateOrderView, problem_of
+from lambdas.domain.problems import UPDATE_ABORTED
 from tests.support.fakes_agent import THING, FakeLink, Signer
 from tests.support.fakes_updates import UPDATE, InstalledHost, an_update
 from tests.support.waiting import until
@@ -36,7 +38,7 @@ class Fleet:
         self.failing_checks: set[str] = set()
         self.reported_version: str | None = None
         self.is_api_unreachable = False
-        self.refusal = ""
+        self.refusal = None
         self.signer = self.host.signer
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
@@ -51,7 +53,7 @@ class Fleet:
             raise HostError("the API is away")
         version = self.reported_version or str(self.host.running)
         if self.refusal or version == self.version:
-            return UpdateOrderView(reported_version=version, reason=self.refusal)
+            return UpdateOrderView(reported_version=version, problem=self.refusal)
         token = self.signer.token(an_update(self.version, update_id))
         return UpdateOrderView(reported_version=version, token=token)
 
@@ -142,7 +144,7 @@ async def test_a_new_version_without_a_hello_is_reverted_and_the_reason_reported
     async with fleet.running():
         result = await fleet.result_of_job()
     assert (result["status"], result["statusDetails"]["returned"]) == ("FAILED", "yes")
-    assert "the control plane has not received its Hello" in result["statusDetails"]["reason"]
+    assert "the control plane has not received its Hello" in result["statusDetails"]["message"]
     assert fleet.host.starts == ["1.0.0", "2.0.0", "1.0.0"]
 
 
@@ -162,17 +164,18 @@ async def test_a_newly_failing_check_reverts_the_update(fleet):
     fleet.host.restart = restart
     async with fleet.running():
         result = await fleet.result_of_job()
-    assert result["statusDetails"] == {
-        "reason": "2.0.0 did not report healthy within 10 s: lane port: nothing answers",
-        "returned": "yes",
-    }
+    assert result["statusDetails"]["returned"] == "yes"
+    told = problem_of(result["statusDetails"])
+    assert told == UPDATE_CHECKS_FAILED.problem(
+        version="2.0.0", seconds=10, troubles="lane port: nothing answers"
+    )
 
 
 async def test_a_job_without_a_signed_order_runs_nothing(fleet):
-    fleet.refusal = "The update was aborted."
+    fleet.refusal = UPDATE_ABORTED.problem(failed=1, total=2, stage=1, agent_id="server-c")
     async with fleet.running():
         result = await fleet.result_of_job()
-    assert (result["status"], result["statusDetails"]["reason"]) == ("FAILED", "The update was aborted.")
+    assert (result["status"], problem_of(result["statusDetails"])) == ("FAILED", fleet.refusal)
     assert fleet.host.starts == ["1.0.0"]
 
 
@@ -180,13 +183,13 @@ async def test_an_order_signed_with_another_key_is_refused_and_reported(fleet):
     fleet.signer = Signer()
     async with fleet.running():
         result = await fleet.result_of_job()
-    assert "the host's updater did not start it" in result["statusDetails"]["reason"]
+    assert result["statusDetails"]["wording"] == "updater-silent"
     assert fleet.host.kept == ["1.0.0"]
 
 
 async def test_a_missing_updater_is_reported(fleet):
     async with fleet.running(updater=False):
-        assert "did not start it" in (await fleet.result_of_job())["statusDetails"]["reason"]
+        assert (await fleet.result_of_job())["statusDetails"]["wording"] == "updater-silent"
     assert not fleet.host.notes.request.exists()
 
 

@@ -6,6 +6,7 @@ import time
 import jwt
 import pytest
 
+from agent.problems import UPDATE_OLDER, UPDATE_UNHEALTHY
 from events.commands import Rotate
 from tests.support.fakes_agent import Signer, trust
 from tests.support.fakes_updates import PUBLISHER, FakePublisher, InstalledHost, an_update
@@ -34,7 +35,7 @@ def test_a_version_that_does_not_report_healthy_is_reverted_with_the_reason(host
     host.ask_for("2.0.0")
     host.update()
     assert (host.running, host.version, host.record.step) == ("1.0.0", "1.0.0", "returned")
-    assert host.record.reason == "2.0.0 did not report healthy within 10 s"
+    assert host.record.problem == UPDATE_UNHEALTHY.problem(version="2.0.0", seconds=10, troubles="")
     assert host.starts == ["1.0.0", "2.0.0", "1.0.0"]
     assert host.kept == ["1.0.0"]
 
@@ -44,7 +45,10 @@ def test_a_failed_installation_changes_nothing(host):
     host.ask_for("2.0.0")
     host.update()
     assert host.starts == ["1.0.0"]
-    assert (host.record.step, host.record.reason) == ("failed", "the package index is away")
+    assert (host.record.step, host.record.problem.parameters) == (
+        "failed",
+        {"detail": "the package index is away"},
+    )
 
 
 def test_two_versions_are_kept_on_the_disk(host):
@@ -140,7 +144,7 @@ def test_an_order_without_the_publishers_signature_installs_nothing_and_says_why
     host.update()
     assert (host.starts, host.kept) == (["1.0.0"], ["1.0.0"])
     assert host.record.step == "failed"
-    assert "2.0.0 refused: " in host.record.reason
+    assert host.record.problem.code == "update-refused"
     host.ask_for("2.0.0", update_id="bbbbbbbbbbbb", iat=int(time.time()) + 1)
     host.update()
     assert host.running == "2.0.0"
@@ -151,7 +155,7 @@ def test_without_the_publishers_key_no_release_is_installed(host):
     host.ask_for("2.0.0")
     host.update()
     assert (host.starts, host.record.step) == (["1.0.0"], "failed")
-    assert "releases are refused" in host.record.reason
+    assert host.record.problem.wording == "update-unpinned"
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\x00", b"[]", b'{"keys": []}', b'{"keys": ["short"]}'])
@@ -160,7 +164,8 @@ def test_with_damaged_keys_no_release_is_installed_and_the_reason_says_which_fil
     host.ask_for("2.0.0")
     host.update()
     assert (host.starts, host.record.step) == (["1.0.0"], "failed")
-    assert f"{host.publisher.path} cannot be used" in host.record.reason
+    assert host.record.problem.wording == "update-unpinned"
+    assert str(host.publisher.path) in host.record.problem.message
 
 
 def test_an_order_cannot_return_a_host_to_a_release_signed_before_the_one_it_keeps(host):
@@ -172,7 +177,7 @@ def test_an_order_cannot_return_a_host_to_a_release_signed_before_the_one_it_kee
         host.show(host.signer.envelope(order, iat=now + number))
         host.update()
     assert host.running == "2.0.0"
-    assert host.record.reason == "1.5.0 refused: it was signed before the release that this host has"
+    assert host.record.problem == UPDATE_OLDER.problem(version="1.5.0")
     again = an_update("1.5.0", "f" * 12, release=PUBLISHER.sign("1.5.0", iat=3_000))
     host.show(host.signer.envelope(again, iat=now + 2))
     host.update()

@@ -8,6 +8,7 @@ from events.commands import Browse
 from events.reports import Browsed, Capabilities, DirectoryEntry, RemoteState
 from events.requests import BrowseRequest
 from lambdas.agents.directory_browser import DirectoryBrowser, location_of
+from lambdas.agents.inquiry import Inquiry
 from lambdas.domain import problems
 from lambdas.domain.authorization import path_of
 from lambdas.domain.errors import AgentTooOldError, RemoteUnknownError
@@ -38,7 +39,7 @@ def browsing() -> tuple[DirectoryBrowser, RecordingSender]:
         an_agent("new", capabilities=known), an_agent("old", capabilities=Capabilities(remotes=OFFERED))
     )
     commands = RecordingSender()
-    return DirectoryBrowser(agents, commands, Answering(), wait=lambda _: None), commands  # type: ignore[arg-type]
+    return DirectoryBrowser(agents, Inquiry(commands, Answering(), wait=lambda _: None)), commands  # type: ignore[arg-type]
 
 
 def test_a_remote_s_directory_is_asked_for_as_the_agent_s_own_are(browsing: Any) -> None:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from events.base import Problem
 from lambdas.domain.update import (
     ENDED,
     FAILED,
@@ -23,6 +24,10 @@ from lambdas.domain.update import (
     with_statuses,
 )
 from tests.support.fakes import ADA, MORNING
+
+LONG = Problem(
+    code="update-failed", message="long " * 200, advice="long " * 40, parameters={"detail": "long " * 99}
+)
 
 NAMES = st.integers(1, 260).map(lambda count: [f"a{number:03d}" for number in range(count)])
 PERCENTS = st.lists(st.integers(1, 100), unique=True, max_size=4).map(sorted)
@@ -82,11 +87,11 @@ def step(update, statuses, away, now):
         case "stage":
             return begun(seen, seen.stage + 1)
         case "abort":
-            return ended(seen, "aborted", "too many", None, now)
+            return ended(seen, "aborted", LONG, None, now)
         case "end":
             return ended(seen, *how_it_ended(seen), None, now)
         case "expire":
-            return ended(seen, "failed", "too late", None, now)
+            return ended(seen, "failed", LONG, None, now)
     return seen
 
 
@@ -136,7 +141,7 @@ def test_a_thousand_agents_with_long_reasons_fit_into_a_row():
     names = [f"a{number:03d}-{'x' * 58}" for number in range(1000)]
     whole = with_statuses(an_update(names), {}, dict.fromkeys(names, "0.1.0"))
     for stage in range(whole.stages):
-        words = {one.agent_id: JobStatus("FAILED", "long " * 200) for one in whole.of_stage(stage)}
+        words = {one.agent_id: JobStatus("FAILED", LONG) for one in whole.of_stage(stage)}
         whole = with_statuses(begun(whole, stage), words, dict.fromkeys(names, "0.1.0"))
     assert len(TypeAdapter(Update).dump_json(whole)) < 400_000
 
@@ -158,7 +163,7 @@ def test_offline_agents_are_not_waited_for_but_canaries_must_report():
 
 def test_an_agent_gets_an_update_order_only_in_its_stage_and_while_the_update_runs():
     update = an_update(["a", "b"])
-    assert why_not(update, "a") == ""
-    assert "is not due in update" in why_not(update, "b")
-    assert "is not due in update" in why_not(update, "z")
-    assert "aborted" in why_not(ended(update, "aborted", "1 has failed.", None, MORNING), "a")
+    assert why_not(update, "a") is None
+    assert why_not(update, "b").wording == why_not(update, "z").wording == "update-not-due"
+    stopped = why_not(ended(update, "aborted", LONG, None, MORNING), "a")
+    assert (stopped.wording, stopped.parameters["state"]) == ("update-stopped", "aborted")

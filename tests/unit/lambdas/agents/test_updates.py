@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from events.base import Problem
 from events.commands import UpdateAgent
 from lambdas import wiring
 from lambdas.domain import problems
@@ -12,6 +13,13 @@ from lambdas.domain.update import JobStatus
 from tests.support.control_plane import PUBLISHED as DIGEST
 from tests.support.control_plane import hello, publish
 from tests.support.world import items_written
+
+UNHEALTHY = Problem(
+    code="update-unhealthy",
+    message="0.2.0 did not report healthy within 300 seconds.",
+    wording="update-unhealthy",
+    parameters={"version": "0.2.0", "seconds": "300"},
+)
 
 NAMES = ("server-b", "server-c", "server-d")
 
@@ -134,13 +142,17 @@ def test_a_minute_costs_one_write_for_each_update_that_runs_and_none_for_those_t
 
 def test_too_many_failures_and_no_further_agent_is_touched(scenario):
     update_id = scenario.start().body["update_id"]
-    scenario.jobs.status_by_agent["server-b"] = JobStatus(
-        "FAILED", "0.2.0 did not report healthy within 300 s", True
-    )
+    scenario.jobs.status_by_agent["server-b"] = JobStatus("FAILED", UNHEALTHY, True)
     scenario.run_sweep()
     view = scenario.view(update_id)
     assert view["state"] == "aborted"
-    assert "server-b: 0.2.0 did not report healthy" in view["reason"]
+    assert view["problem"]["parameters"] == {
+        "failed": "1",
+        "total": "1",
+        "stage": "1",
+        "agent_id": "server-b",
+    }
+    assert view["members"][0]["problem"] == UNHEALTHY.model_dump(mode="json")
     assert scenario.states(update_id) == {
         "server-b": "returned",
         "server-c": "cancelled",
@@ -169,7 +181,7 @@ def test_an_agent_gets_a_signed_order_with_its_own_key_in_its_stage(scenario):
     assert (command.version, command.digest, command.update_id) == ("0.2.0", DIGEST, update_id)
     assert command.release == "signed.0.2.0.release"
     waiting = scenario.order("server-c", update_id).body
-    assert (waiting["token"], "is not due in update" in waiting["reason"]) == (None, True)
+    assert (waiting["token"], waiting["problem"]["wording"]) == (None, "update-not-due")
     assert scenario.order("server-b", "ffffffffffff").body["token"] is None
     scenario.report_healthy("server-b")
     there = scenario.order("server-b", update_id).body
@@ -179,7 +191,7 @@ def test_an_agent_gets_a_signed_order_with_its_own_key_in_its_stage(scenario):
 def test_an_update_is_cancelled_once_and_gives_no_more_orders(scenario):
     update_id = scenario.start().body["update_id"]
     assert scenario.here.post(f"/updates/{update_id}/cancel").body["state"] == "cancelled"
-    assert "was cancelled" in scenario.order("server-b", update_id).body["reason"]
+    assert scenario.order("server-b", update_id).body["problem"]["wording"] == "update-stopped"
     again = scenario.here.post(f"/updates/{update_id}/cancel")
     assert again.problem == problems.UPDATE_OVER
     assert scenario.jobs.ended == {0}

@@ -29,8 +29,8 @@ from schemathesis.specs.openapi.checks import (
 )
 from urllib3 import HTTPResponse
 
-from events.commands import Browse, Command
-from events.reports import Browsed
+from events.commands import Browse, Command, ReadLog
+from events.reports import Browsed, LogExcerpt
 from lambdas import adapters, wiring
 from lambdas.api.app import describe
 from tests.support.control_plane import REGION, ControlPlane, control_plane, hello, publish
@@ -111,7 +111,10 @@ class Served:
     def _answer(self, agent_id: str, command: Command) -> None:
         if isinstance(command, Browse):
             listing = {**samples("reports")["Browsed"], "request_id": command.request_id}
-            wiring.agent_service().browsed(agent_id, Browsed.model_validate(listing))
+            wiring.agent_service().answered(agent_id, Browsed.model_validate(listing))
+        if isinstance(command, ReadLog):
+            excerpt = {**samples("reports")["LogExcerpt"], "request_id": command.request_id}
+            wiring.agent_service().answered(agent_id, LogExcerpt.model_validate(excerpt))
 
     def send(self, case: Case, role: str) -> Response:
         """Send the request as API Gateway does, with the key of the agent in its path."""

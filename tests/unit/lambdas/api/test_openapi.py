@@ -11,6 +11,7 @@ ROUTES = """
 POST /agents/enrollments
 POST /agents/register
 GET /agents
+GET /fleet
 GET /agents/{agent_id}
 PATCH /agents/{agent_id}
 DELETE /agents/{agent_id}
@@ -19,6 +20,7 @@ DELETE /agents/{agent_id}/drain
 POST /agents/{agent_id}/rotate
 POST /agents/{agent_id}/certificates
 POST /agents/{agent_id}/browse
+POST /agents/{agent_id}/log
 POST /agents/{agent_id}/credentials
 POST /agents/{agent_id}/manifests
 POST /agents/{agent_id}/update

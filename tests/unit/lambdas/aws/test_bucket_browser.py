@@ -109,6 +109,20 @@ def test_looking_for_a_name_ends_in_time_and_says_where_to_go_on(s3: Any, fill: 
     assert list_names(BucketBrowser(lambda _: s3, (BUCKET,)), find="zoë", after=page.next) == ["zoë.mov"]
 
 
+def test_pages_without_objects_are_not_the_end_of_a_listing() -> None:
+    """Where many objects were deleted, S3 answers with pages without any, for longer than a page may take."""
+
+    class Emptied:
+        def list_objects_v2(self, **_: Any) -> Any:
+            return {"IsTruncated": True, "NextContinuationToken": "more"}
+
+    moments = iter((0.0, 1.0, S3_TIMEOUT_S))
+    emptied: Any = Emptied()
+    buckets = BucketBrowser(lambda _: emptied, (BUCKET,), timer=lambda: next(moments))
+    with pytest.raises(BucketSilentError):
+        buckets.browse(BUCKET, BucketBrowseRequest(prefix="in/"))
+
+
 @pytest.mark.parametrize("prefix", ["a//", "a//b", "./", "a/./b/", "a/../b/"])
 def test_what_policies_would_take_for_another_path_is_no_prefix(prefix: str) -> None:
     with pytest.raises(ValidationError):

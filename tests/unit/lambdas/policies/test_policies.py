@@ -5,9 +5,9 @@ from datetime import timedelta
 import cedarpy
 import pytest
 
-from events.commands import Browse
+from events.commands import Browse, ReadLog
 from events.policies import PolicyRequest
-from events.reports import Browsed
+from events.reports import Browsed, LogExcerpt
 from lambdas import adapters, wiring
 from lambdas.api.app import ROUTES
 from lambdas.domain import problems
@@ -32,8 +32,10 @@ def fleet(here):
     """Agents: b is in production, c in the laboratory, d in neither; their directories are empty."""
 
     def answer(agent_id, command):
+        if isinstance(command, ReadLog):
+            wiring.agent_service().answered(agent_id, LogExcerpt(request_id=command.request_id))
         if isinstance(command, Browse):
-            wiring.agent_service().browsed(agent_id, Browsed(request_id=command.request_id))
+            wiring.agent_service().answered(agent_id, Browsed(request_id=command.request_id))
 
     here.fleet.on_command = answer
     for name, tags in (("server-b", {"env": "production"}), ("server-c", {"env": "lab"}), ("server-d", {})):
@@ -197,6 +199,7 @@ class TestDeciding:
             "/agents/{agent_id}": {"tags": {}},
             "/agents/{agent_id}/drain": {},
             "/agents/{agent_id}/browse": {"path": "/data"},
+            "/agents/{agent_id}/log": {},
             "/buckets/{bucket}/browse": {"prefix": "raw/"},
             "/transfers": RAW,
             "/transfers/{transfer_id}/decline": {"why": "Not this week."},

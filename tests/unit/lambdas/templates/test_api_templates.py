@@ -231,7 +231,7 @@ class TestObjects:
         assert len(self.transfers(here)) == 1
 
     def test_a_gathering_that_fails_is_given_back_whole_and_done_when_it_comes_again(self, here, monkeypatch):
-        desk = wiring.object_events()._transfers
+        desk = wiring.transfer_starter()._transfers
         with monkeypatch.context() as patch:
 
             def broken(*_):

@@ -11,7 +11,8 @@ from unittest.mock import patch
 import pytest
 from botocore.client import BaseClient
 
-from events.commands import Move, Serve
+from events.base import Problem
+from events.commands import Cancel, Move, Serve
 from events.facts import TransferFinished, TransferRequested
 from events.options import Options
 from events.progress import Progress
@@ -29,6 +30,7 @@ from lambdas.domain.errors import (
     StaleError,
     StateError,
 )
+from lambdas.domain.hop import MAX_ATTEMPTS, MAX_BACKOFF
 from lambdas.domain.plan import TransferSpec
 from lambdas.transfers.dispatcher import DispatchSettings
 from lambdas.transfers.service import Query
@@ -54,6 +56,27 @@ def test_a_direct_hop_is_served_and_moved_with_one_token(world: ControlPlaneFixt
     assert world.fleet.signed[move.route.hop_token] == ("a", serve)
     assert len(world.fleet.signed) == 2, "two signatures a hop"
     assert world.hop(transfer_id).state == HopState.OFFERED
+
+
+@pytest.mark.parametrize("destination", ["s3://media/in/", "b:/archive/raw/"])
+def test_a_push_to_s3_that_has_used_up_its_attempts_is_told_to_discard_what_it_kept(
+    world: ControlPlaneFixture, destination
+):
+    """Its unfinished uploads would be paid for. What a pull kept costs nothing, and helps a retry."""
+    transfer_id = world.request("a:/data/raw/", destination)
+    problem = Problem(code="s3-failed", message="S3 failed.", retryable=True)
+    for attempt in range(MAX_ATTEMPTS):
+        world.clock.forward(seconds=MAX_BACKOFF.total_seconds() if attempt else 0)
+        world.stream()
+        world.stream_handler.advance(world.store.get(transfer_id))
+        assert world.hop(transfer_id).state == HopState.OFFERED
+        assert not [sent for _, sent in world.fleet.sent if isinstance(sent, Cancel)]
+        world.report(Failed, world.hop(transfer_id), problem=problem)
+    world.stream()
+    hop = world.hop(transfer_id)
+    assert hop.state == HopState.FAILED
+    cancels = [(to, sent.attempt) for to, sent in world.fleet.sent if isinstance(sent, Cancel)]
+    assert cancels == ([("a", hop.attempt)] if destination.startswith("s3:") else [])
 
 
 @pytest.mark.parametrize("loopback", [True, False])

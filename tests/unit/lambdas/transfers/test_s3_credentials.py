@@ -7,10 +7,14 @@ from typing import Any
 import pytest
 
 from events.locations import AgentLocation, S3Location
+from events.states import HopState
 from lambdas import adapters, wiring
 from lambdas.domain import problems
-from lambdas.domain.hop import Hop, relay_prefix
+from lambdas.domain.hop import Hop, moved, relay_prefix
 from lambdas.domain.session_policy import session_policy
+from lambdas.domain.timeline import CROSSHAUL
+from lambdas.transfers.s3_credentials import ABORT_WINDOW
+from lambdas.transfers.writer import one_hop
 from tests.support.fakes import MORNING
 
 
@@ -31,11 +35,13 @@ HERE = AgentLocation(agent_id="server-b", path="/data/")
 def reach(policy: dict[str, Any], action: str, key: str) -> bool:
     """Return whether IAM would allow it: `*` and `?` are wildcards, `${*}` is the character itself."""
     for statement in policy["Statement"]:
-        resources = statement["Resource"]
+        resources, actions = statement["Resource"], statement["Action"]
+        if action not in ([actions] if isinstance(actions, str) else actions):
+            continue
         for resource in [resources] if isinstance(resources, str) else resources:
             pattern = resource.partition(":::")[2].replace("[", "[[]")
             pattern = pattern.replace("${*}", "[*]").replace("${?}", "[?]").replace("${$}", "$")
-            if action in statement["Action"] and fnmatch.fnmatchcase(key, pattern):
+            if fnmatch.fnmatchcase(key, pattern):
                 return True
     return False
 
@@ -161,6 +167,39 @@ class TestTheRoute:
         assert self.ask(here, f"{'z' * 20}-0").status == 409
         assert here.post("/agents/nobody/credentials", {"hop_id": hop_id}, role=None).status in {401, 404}
         assert self.sts.asked == []
+
+    def given_up(self, here, how: str) -> str:
+        """Return a push that its agent has begun, and that was then cancelled or has failed."""
+        body = {"source": "server-b:/primary/x/", "destinations": ["s3://media/in/"]}
+        name = here.post("/transfers", body).body["transfer_id"]
+        wiring.stream_handler().advance(adapters.transfer_store().get(name))
+        if how == "cancelled":
+            here.post(f"/transfers/{name}/cancel")
+        else:
+            step = lambda old, now: moved(old, HopState.FAILED, now)  # noqa: E731
+            wiring.transfer_writer().change(name, one_hop(0, step, CROSSHAUL))
+        return f"{name}-0"
+
+    @pytest.mark.parametrize("how", ["cancelled", "failed"])
+    def test_an_agent_whose_push_is_given_up_may_only_abort_its_uploads(self, here, how):
+        hop_id = self.given_up(here, how)
+        assert self.ask(here, hop_id).status == 200
+        policy = json.loads(self.sts.asked[-1]["Policy"])
+        assert reach(policy, "s3:AbortMultipartUpload", "media/in/x")
+        assert not reach(policy, "s3:AbortMultipartUpload", "media/of-others/x")
+        assert reach(policy, "s3:ListBucketMultipartUploads", "media")
+        for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucket", "kms:Decrypt"):
+            assert not reach(policy, action, "media/in/x")
+            assert not reach(policy, action, "media")
+        record = here.get("/audit", transfer_id=hop_id[:-2]).body["records"][0]
+        assert record["after"] == {"hop_id": hop_id, "aborts": "s3://media/in/"}
+        assert self.ask(here, hop_id, "server-c").status == 409
+
+    def test_not_long_after_a_push_was_given_up(self, here, monkeypatch):
+        hop_id = self.given_up(here, "failed")
+        later = adapters.clock() + ABORT_WINDOW
+        monkeypatch.setattr(wiring.s3_credentials(), "_clock", lambda: later)
+        assert self.ask(here, hop_id).problem == problems.HOP_NOT_UNDER_WAY
 
     def test_not_after_the_hop_is_over(self, here):
         hop_id = self.offered(here)

@@ -104,8 +104,9 @@ function Actions({ agent }: { agent: Agent }) {
           place={agentPlace(agent)}
           start=""
           end="source"
+          include={[]}
           onClose={() => setBrowsing(false)}
-          onChoose={(path) => go(hrefWith("transfers/new", { from: agent.agent_id, path }))}
+          onChoose={(path, include) => go(hrefWith("transfers/new", { from: agent.agent_id, path, include }))}
         />
       )}
       {draining && <DrainAgent agent={agent} onClose={() => setDraining(false)} />}

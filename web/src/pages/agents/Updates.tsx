@@ -8,7 +8,7 @@ import { useState } from "react";
 import { newKey } from "../../api/idempotency";
 import { useAppContext } from "../../appContext";
 import { ConfirmDialog } from "../../components/ConfirmDialog";
-import { Name, State, When } from "../../components/text";
+import { Name, ProblemText, State, When } from "../../components/text";
 import { actorName } from "../../format/names";
 import { useUpdate, useUpdates } from "../../hooks/queries";
 import { t } from "../../i18n";
@@ -52,9 +52,9 @@ function UpdateState({ update }: { update: Update }) {
   return (
     <>
       <State of={update.state} />
-      {update.reason && update.state !== "aborted" && (
+      {update.problem && (
         <Box color="text-body-secondary" fontSize="body-s">
-          <Name>{update.reason}</Name>
+          <ProblemText problem={update.problem} />
         </Box>
       )}
       <Failures update={update} />
@@ -68,9 +68,10 @@ function Failures({ update }: { update: Update }) {
   const any = failed.some((state) => update.counts[state]);
   const { data } = useUpdate(any ? update.update_id : null);
   const members = data?.members.filter(({ state }) => failed.some((one) => one === state)) ?? [];
-  return members.map(({ agent_id, state, reason }) => (
+  return members.map(({ agent_id, state, problem }) => (
     <Box key={agent_id} color="text-status-error" fontSize="body-s">
-      <Name>{t().updates.failure(agent_id, t().updates.states[state] ?? state, reason)}</Name>
+      {t().updates.failure(agent_id, t().updates.states[state] ?? state)}{" "}
+      {problem && <ProblemText problem={problem} />}
     </Box>
   ));
 }

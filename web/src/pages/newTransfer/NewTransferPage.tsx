@@ -25,10 +25,11 @@ import { go, href } from "../../router";
 import type { Options, TransferRequest } from "../../types";
 import { Preview } from "./Preview";
 import { ConfirmRemoval } from "./Removal";
+import { SelectedNames } from "./SelectedNames";
 
 /**
- * The form for a new transfer. `?from=server-b&path=/data/x/` and `?to=server-c` fill in the ends, `?like=ID`
- * everything.
+ * The form for a new transfer. `?from=server-b&path=/data/x/` and `?to=server-c` fill in the ends,
+ * `&include=/a.mov` the patterns, `?like=ID` everything.
  */
 export default function NewTransferPage({ query }: { query: URLSearchParams }) {
   const like = query.get("like");
@@ -65,7 +66,7 @@ function startFrom(query: URLSearchParams): Start {
     source: { place: query.get("from") ?? "", path: query.get("path") ?? "" },
     destinations: [{ ...EMPTY, place: query.get("to") ?? "" }],
     shape: "fan_out",
-    options: DEFAULT_OPTIONS,
+    options: { ...DEFAULT_OPTIONS, include: query.getAll("include") },
   };
 }
 
@@ -139,6 +140,13 @@ function TransferForm({ start }: { start: Start }) {
                 onChange={setSource}
                 end="source"
                 error={(submitted && draftError(source)) || errorAt(create.error, "source")}
+                include={options.include}
+                onInclude={(include) => setOptions({ ...options, include })}
+              />
+              <SelectedNames
+                source={source}
+                include={options.include}
+                onClear={() => setOptions({ ...options, include: [] })}
               />
               <DestinationsFields
                 rows={rows}

@@ -30,7 +30,7 @@ import { mayAct } from "../../session/claims";
 import type { Template, TemplateRequest } from "../../types";
 import { BrowseTrigger } from "./BrowseTrigger";
 import { Runs } from "./Runs";
-import { EMPTY, requestOf, templateLike } from "./request";
+import { EMPTY, MAX_GATHER_SECONDS, requestOf, templateLike } from "./request";
 import { TemplateTester } from "./TemplateTester";
 
 const AsText = lazyPage(() => import("./AsText"));
@@ -255,6 +255,18 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
                         spellcheck={false}
                       />
                     </FormField>
+                    <FormField
+                      label={t().template.gather}
+                      description={t().template.gatherHint}
+                      errorText={errors.gather || errorAt(save.error, "trigger.gather_seconds")}
+                    >
+                      <Input
+                        type="number"
+                        inputMode="numeric"
+                        value={String(draft.trigger.gather_seconds)}
+                        onChange={({ detail }) => setTrigger({ gather_seconds: Number(detail.value) })}
+                      />
+                    </FormField>
                   </SpaceBetween>
                 </Container>
                 <Container header={<Header variant="h2">{t().templates.destinations}</Header>}>
@@ -345,9 +357,14 @@ function isComplete(request: TemplateRequest): boolean {
   );
 }
 
+function gathersAtMost(seconds: number): boolean {
+  return Number.isInteger(seconds) && seconds >= 0 && seconds <= MAX_GATHER_SECONDS;
+}
+
 function errorsOf(draft: TemplateRequest) {
   return {
     name: SLUG.test(draft.name) ? "" : t().addAgent.nameError,
     bucket: draftError({ place: S3, path: draft.trigger.bucket }) && t().template.bucketError,
+    gather: gathersAtMost(draft.trigger.gather_seconds) ? "" : t().template.gatherError,
   };
 }

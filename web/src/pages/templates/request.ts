@@ -2,11 +2,14 @@ import { locationText } from "../../format/names";
 import { DEFAULT_OPTIONS } from "../../model/options";
 import type { Template, TemplateRequest, Transfer } from "../../types";
 
+/** Longest time for which a template gathers objects (events/requests.py). */
+export const MAX_GATHER_SECONDS = 300;
+
 /** The initial request for a new template. */
 export const EMPTY: TemplateRequest = {
   name: "",
   description: "",
-  trigger: { bucket: "", prefix: "", suffix: "" },
+  trigger: { bucket: "", prefix: "", suffix: "", gather_seconds: 0 },
   destinations: [],
   shape: "fan_out",
   options: DEFAULT_OPTIONS,
@@ -29,7 +32,7 @@ export function requestOf(template: Template): TemplateRequest {
 /** Return the request of a template that would transfer new objects as this transfer did. */
 export function templateLike({ source, destinations, shape, options }: Transfer): TemplateRequest {
   const trigger =
-    source.kind === "s3" ? { bucket: source.bucket, prefix: source.prefix, suffix: "" } : EMPTY.trigger;
+    source.kind === "s3" ? { ...EMPTY.trigger, bucket: source.bucket, prefix: source.prefix } : EMPTY.trigger;
   return {
     ...EMPTY,
     trigger,

@@ -4,7 +4,7 @@ import type { CodePiece } from "../../components/CodeField";
 import { t } from "../../i18n";
 import { draftError, draftFrom } from "../../model/locations";
 import type { TemplateRequest } from "../../types";
-import { EMPTY } from "./request";
+import { EMPTY, MAX_GATHER_SECONDS } from "./request";
 
 export interface YamlError {
   line: number;
@@ -47,6 +47,11 @@ const text = kind("string", () => t().template.kinds.text);
 const boolean = kind("boolean", () => t().template.kinds.boolean);
 const number: Check = (value) =>
   value === null || (Number.isInteger(value) && Number(value) > 0) ? "" : t().template.kinds.number;
+/** Check the time for which a template gathers, by the API's bounds (events/requests.py). */
+const gatherSeconds: Check = (value) =>
+  Number.isInteger(value) && Number(value) >= 0 && Number(value) <= MAX_GATHER_SECONDS
+    ? ""
+    : t().template.kinds.seconds;
 const mapping: Check = (value) =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? "" : t().template.kinds.mapping;
 const list: Check = (value) =>
@@ -75,6 +80,7 @@ const FIELDS: Record<string, Check> = {
   "trigger.bucket": text,
   "trigger.prefix": text,
   "trigger.suffix": text,
+  "trigger.gather_seconds": gatherSeconds,
   destinations: list,
   shape: oneOf("fan_out", "chain"),
   options: mapping,

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.aws.retry_queue import RetryQueue
+from lambdas.aws.delay_queue import RetryQueue
 from tests.support.fakes import FakeClock
 
 HOP = "0123456789abcdefghij-4"

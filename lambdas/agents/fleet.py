@@ -1,0 +1,81 @@
+"""Show agents in short and count them, at a cost that does not grow with their number."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from events.base import AgentId
+from events.states import AgentStatus
+from events.views import AgentCounts, AgentSummary, FleetView
+from lambdas.agents.cursors import parse_cursor
+from lambdas.domain.agent_filter import AgentFilter
+from lambdas.domain.agent_summary import GROUPS, IN_MAINTENANCE, AgentGroup, summary_at, summary_of
+from lambdas.ports import Clock
+from lambdas.store.agent_counts import counts, is_suspected, recount
+from lambdas.store.agent_list import list_summaries
+from lambdas.store.agents import AgentStore
+from lambdas.store.installer import InstallerStore
+from lambdas.telemetry import count, logger
+
+MINUTES_BETWEEN_RECOUNTS = 60
+
+
+class Fleet:
+    """Lists and counts agents."""
+
+    def __init__(self, store: AgentStore, installers: InstallerStore, clock: Clock) -> None:
+        """`store` is bound to the table that the lists and counts are in."""
+        self._store = store
+        self._installers = installers
+        self._clock = clock
+
+    def show(self, wanted: AgentFilter, after: str | None, *, outdated: bool = False) -> FleetView:
+        """Return a page of agents; `outdated`: only those that have not the newest version.
+
+        Raises:
+            CursorError: `after` is no agent's name.
+        """
+        wanted = replace(wanted, after=parse_cursor(AgentId, after))
+        newest = self._newest_version()
+        if outdated and newest is None:
+            return _view(newest, [], None)
+        if outdated:
+            wanted = replace(wanted, other_than=newest)
+        return _view(newest, *list_summaries(wanted, self._clock()))
+
+    def show_named(self, names: Sequence[AgentId]) -> FleetView:
+        """Return these agents, by name; those that do not exist are left out."""
+        now = self._clock()
+        found = self._store.get_many(names)
+        summaries = [summary_at(summary_of(found[name]), now) for name in sorted(found)]
+        return _view(self._newest_version(), summaries, None)
+
+    def recount(self) -> None:
+        """Compare the counts with the agents once an hour, and again each minute while they differ."""
+        if self._clock().minute % MINUTES_BETWEEN_RECOUNTS and not is_suspected():
+            return
+        for wrong in recount():
+            keys = {"shard": wrong.shard, "counted": wrong.counted, "found": wrong.found}
+            logger.warning("agents were counted wrongly; the counts are mended", extra=keys)
+            count("AgentCountsMended")
+
+    def _newest_version(self) -> str | None:
+        newest = self._installers.get()
+        return newest.version if newest else None
+
+
+def _view(newest: str | None, agents: list[AgentSummary], following: AgentId | None) -> FleetView:
+    counted = counts()
+    of = {status: sum(counted[group] for group in groups) for status, groups in GROUPS.items()}
+    return FleetView(
+        counts=AgentCounts(
+            online=of[AgentStatus.ONLINE],
+            late=of[AgentStatus.LATE],
+            offline=of[AgentStatus.OFFLINE],
+            attention=counted.total()
+            - counted[AgentGroup.WELL]
+            - sum(counted[one] for one in IN_MAINTENANCE),
+        ),
+        newest_version=newest,
+        agents=tuple(agents),
+        next=following,
+    )

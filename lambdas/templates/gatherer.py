@@ -1,0 +1,96 @@
+"""Gather objects that arrive one by one, so that many travel in one transfer (docs/adr/036).
+
+Every object that is kept has a message under way that will collect it: the message is sent before the note
+that others rely on is written, and who notices that the note has run out meanwhile sends one more. A
+collection takes all that its template has, so that a spare message finds nothing.
+"""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from events.requests import TemplateId
+from lambdas.audit.recorder import AuditEvent
+from lambdas.domain.authorization import Principal
+from lambdas.domain.object_batch import ObjectCreated
+from lambdas.domain.plan import MAX_SELECTED
+from lambdas.domain.template import Template
+from lambdas.domain.timeline import by_template
+from lambdas.ports import Clock
+from lambdas.store.gathered import GatheredStore
+from lambdas.telemetry import logger
+from lambdas.templates.starter import RefusalRecorder, TransferStarter
+
+CLOCK_SKEW = timedelta(seconds=2)
+"""Largest difference between the clocks of two functions, and SQS's."""
+COLLECTED_AT_ONCE = 5 * MAX_SELECTED
+"""Objects that are read at once: some transfers' worth."""
+MAX_WORK = timedelta(seconds=30)
+"""Longest work of one message; the function ends after a minute. What is left then gets another message."""
+_NAMED = 3
+"""Keys that the audit names of objects that are left."""
+
+
+class CollectTimer(Protocol):
+    """Has a template's gathered objects collected."""
+
+    def collect_at(self, template_id: TemplateId, when: datetime) -> None:
+        """Have them collected at this time, or soon if that has passed; at least once."""
+
+
+class Gatherer:
+    """Keeps objects until they are due, and then starts their transfers."""
+
+    def __init__(
+        self,
+        gathered: GatheredStore,
+        starter: TransferStarter,
+        refusals: RefusalRecorder,
+        timer: CollectTimer,
+        clock: Clock,
+        *,
+        at_once: int = COLLECTED_AT_ONCE,
+    ) -> None:
+        self._gathered = gathered
+        self._starter = starter
+        self._refusals = refusals
+        self._timer = timer
+        self._clock = clock
+        self._at_once = at_once
+
+    def gather(self, template: Template, objects: Collection[ObjectCreated]) -> None:
+        """Keep these objects until the template's gathering is due; the first one opens it."""
+        template_id, now = template.template_id, self._clock()
+        until = self._gathered.until(template_id)
+        if until is None or until <= now:
+            until = now + timedelta(seconds=template.trigger.gather_seconds)
+            self._timer.collect_at(template_id, until)
+            self._gathered.open(template_id, until)
+        self._gathered.add(template_id, objects)
+        now = self._clock()
+        if now >= until - CLOCK_SKEW:
+            # The collection may have been before this.
+            self._timer.collect_at(template_id, now + 2 * CLOCK_SKEW)
+
+    def collect(self, template_id: TemplateId) -> None:
+        """Start the transfers of all that the template has gathered.
+
+        Objects that it no longer wants, since it was disabled, changed or removed, are named in the audit.
+        """
+        end = self._clock() + MAX_WORK
+        while objects := self._gathered.some(template_id, self._at_once):
+            if self._clock() >= end:
+                self._timer.collect_at(template_id, self._clock())
+                return
+            left = self._starter.start(template_id, sorted(objects, key=lambda created: created.key))
+            if left:
+                self._record(template_id, left)
+            self._gathered.remove(template_id, objects)
+
+    def _record(self, template_id: TemplateId, left: list[ObjectCreated]) -> None:
+        names = ", ".join(f"s3://{created.bucket}/{created.key}" for created in left[:_NAMED])
+        more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+        why = f"The template was disabled, changed or removed while it gathered {names}{more}."
+        logger.warning("gathered objects left", extra={"template_id": template_id, "objects": len(left)})
+        event = AuditEvent(action="transfer.requested", about=f"template {template_id}")
+        self._refusals.record_refusal(Principal(by_template(template_id).id), event, why)
