@@ -27,7 +27,7 @@ class Functions(Construct):
         super().__init__(scope, name)
         self._stage, self._failures = stage, failures
         self._environment = {"POWERTOOLS_LOG_LEVEL": "INFO"}
-        self._code = self._shared_code() if stage.embedded else bundle.code(stage.platform, bundle.make)
+        self._code = self._rooms() if stage.shares_packages else bundle.code(stage.platform, bundle.make)
         self.by_name = {name: self._function(name, plan) for name, plan in PLANS.items()}
         suppress_finding(
             self, "A Python version that Lambda keeps up for years; its locked packages go up with it", "L1"
@@ -46,8 +46,8 @@ class Functions(Construct):
     def role(self, name: str) -> iam.IRole:
         return cast("iam.IRole", self.by_name[name].role)
 
-    def _shared_code(self) -> lambda_.AssetCode:
-        """Return the code of functions that find the locked packages in one folder of this machine."""
+    def _rooms(self) -> lambda_.AssetCode:
+        """Return our own packages as code; functions find the others in one folder of this machine."""
         platform = self._stage.platform
         packages = bundle.shared_packages(platform)
         if Stack.of(self).bundling_required:
