@@ -2,6 +2,7 @@
 # make test          install what the tests need and run all of them
 # make e2e           run the twelve stories that accept a deployment: in the embedded cloud, or with STAGE=trial
 # make bench         compare the lane with rsync, scp, rclone, Syncthing and others   (ARGS="--scale 0.1 --case small")
+# make scale         simulate a fleet of 10,000 agents: cost, latency, what throttles   (ARGS="reconnect-storm --agents 1000")
 # make vm            try installer, units, updater and uninstaller in virtual machines with systemd   (ARGS="--family trixie")
 # make lint          run ruff, mypy, import-linter, the check for banned words and the console's checks
 # make audit         check every dependency for known vulnerabilities (asks the registries) and its license
@@ -19,7 +20,7 @@ STAGE ?=
 # Three workers run end-to-end tests, which mostly wait (tests/support/scheduling.py), and two only others.
 WORKERS ?= $(shell echo $$(($$(nproc) + 3)))
 
-.PHONY: demo test e2e bench vm lint audit licences format wire locks clean
+.PHONY: demo test e2e bench scale vm lint audit licences format wire locks clean
 
 demo:
 	@$(SETUP) env cloud node web
@@ -37,6 +38,10 @@ e2e:
 bench:
 	@$(SETUP) env cloud node web bench
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+scale:
+	@$(SETUP) env
+	@$(BIN)/python -m tests.scale $(ARGS)
 
 vm:
 	@$(SETUP) env cloud node web vm

@@ -26,3 +26,9 @@ INVOCATION, GIGABYTE_SECOND = 0.20e-6, 13.33e-6
 """For a call of a Lambda function on ARM, and a second of 1 GB."""
 WRITE, READ = 0.625e-6, 0.125e-6
 """For a write and a read of DynamoDB."""
+SIGNATURE = 15e-6
+"""For an ES256 signature of KMS."""
+REQUEST, BUS_EVENT, QUEUE_REQUEST = 3.50e-6, 1.00e-6, 0.40e-6
+"""For a request of API Gateway (REST), an event of our own on EventBridge, and a request of SQS."""
+LOG_GB = 0.50
+"""For a GB that is logged."""

@@ -35,6 +35,7 @@ export type TimelineEntry = Schemas["TimelineEntry"];
 export type Attention = Schemas["Attention"];
 export type AttentionView = Schemas["AttentionView"];
 export type Overview = Schemas["OverviewView"];
+export type Costs = Schemas["CostsView"];
 export type TransferTotals = Schemas["TransferTotals"];
 export type Options = Schemas["Options"];
 export type AuditPage = Schemas["AuditView"];

@@ -5,6 +5,8 @@ import type { AgentLive } from "../src/live/parseLive";
 import type {
   Agent,
   AgentLog,
+  AgentSummary,
+  Fleet,
   Hop,
   Listing,
   Live,
@@ -20,6 +22,8 @@ function read<T>(path: string): T {
 
 export const agent = () => read<Agent>("views/AgentView.json");
 export const agentLog = () => read<AgentLog>("views/AgentLogView.json");
+export const agentSummary = () => read<AgentSummary>("views/AgentSummary.json");
+export const fleet = () => read<Fleet>("views/FleetView.json");
 export const listing = () => read<Listing>("views/ListingView.json");
 /** A live message of the agent that carries out the sample hop. */
 export const live = (): AgentLive => {

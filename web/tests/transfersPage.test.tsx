@@ -7,7 +7,7 @@ import { AppContext, type AppContextValue } from "../src/appContext";
 import TransfersPage from "../src/pages/transfers/TransfersPage";
 import { useRoute } from "../src/router";
 import type { TransferSummary } from "../src/types";
-import { transfer } from "./samples";
+import { fleet, transfer } from "./samples";
 
 // A loaded machine may take seconds for what an idle one does at once.
 vi.setConfig({ testTimeout: 120_000 });
@@ -31,7 +31,7 @@ let posted: string[] = [];
 const api = {
   get: async (path: string, query: Query = {}) => {
     if (path === "/transfers/count") return { count: 1000, complete: false };
-    if (path === "/agents") return { agents: [], next: null };
+    if (path === "/fleet") return { ...fleet(), agents: [], next: null };
     if (path === "/templates") return { templates: [], next: null };
     asked.push(query);
     const first = { transfers: [FAILED, ENDED, PARTLY], next: "there" };

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from events.reports import Capabilities, Heartbeat, RemoteState, RootState
 from events.requests import DrainRequest
+from events.updates import UpdateRequest
 from events.views import AgentSummary, Drain
 from lambdas import adapters, wiring
 from lambdas.audit.recorder import unrecorded
@@ -286,3 +287,18 @@ def test_a_heartbeat_without_news_leaves_the_row_of_the_list_as_it_is(clock: Any
     after = adapters.agent_store().get("server-b")
     assert (after.roots, after.load) == ((root,), 0.5)
     assert (summary_of(after), group_of(after)) == (summary_of(before), group_of(before))
+
+
+def test_an_update_reads_only_the_agents_that_it_is_for(clock: Any, here: ControlPlane) -> None:
+    """Whole agents are large: of the others, an update of 10,000 needs only the tags and the version."""
+    publish("0.2.0")
+    old = [a_server(number, tags={"site": "oslo"}) for number in range(3)]
+    new = [a_server(number, tags={"site": "oslo"}, version="0.2.0") for number in range(3, 40)]
+    write(*old, *new, *(a_server(number, tags={"site": "rome"}) for number in range(40, 90)))
+    wanted = UpdateRequest(tags={"site": "oslo"})
+    with reads_counted() as counted:
+        update, agents = wiring.update_service().plan(wanted, "update-1", ADA)
+    assert sorted(member.agent_id for member in update.members) == [agent.agent_id for agent in old]
+    assert len(agents) == 3
+    assert counted["BatchGetItem"] == 1
+    assert counted["items"] == 90 + 3

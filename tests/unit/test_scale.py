@@ -1,0 +1,139 @@
+"""The simulation of a fleet counts what the real handlers count, and bends where AWS would."""
+
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+
+from tests.scale import ceilings
+from tests.scale.bill import dollars
+from tests.scale.calibration import Step, chained_for_real, profiles, transfers_for_real
+from tests.scale.cloud import Bucket, Cloud
+from tests.scale.fleet import Fleet, chained
+from tests.scale.metering import size_of
+from tests.scale.scenarios import SCENARIOS, transfers_at_once
+
+
+@pytest.fixture(scope="module")
+def measured():
+    return profiles()
+
+
+def fleet_of(agents: int, measured, seed: int = 1) -> Fleet:
+    return Fleet(Cloud(seed), measured, agents)
+
+
+def counted(steps: list[Step]) -> Counter[str]:
+    """Return units and calls of real handlers' steps."""
+    counts: Counter[str] = Counter()
+    for step in steps:
+        counts[f"calls of {step.function}"] += 1
+        for call in step.calls:
+            counts["signatures"] += call.operation == "Sign"
+            counts["publishes"] += call.operation == "Publish"
+            for use in call.uses:
+                counts["written units" if use.writes else "read units"] += use.units
+    return counts
+
+
+def test_the_model_counts_as_the_handlers_do(measured):
+    """Four transfers among three agents, for real and in the model: the same calls and units, within 3 %.
+
+    The model makes one link of the audit's chain of several records, and invokes the function of the stream
+    for several entries, as AWS does.
+    """
+    real = counted(transfers_for_real(agents=3, transfers=4))
+    fleet = fleet_of(3, measured)
+    fleet.connect_silently()
+    for number in range(4):
+        # A checkpoint is due after ten seconds: one hop has one of them.
+        fleet.cloud.at(40 * number, fleet.request, number % 3, (number + 1) % 3, 15.0)
+    fleet.cloud.run()
+    assert fleet.unfinished == 0
+    for name in ("written units", "read units", "signatures", "publishes"):
+        assert fleet.cloud.bill[name] == pytest.approx(real[name], rel=0.03), name
+    for function in ("Api", "OnReport"):
+        assert fleet.cloud.bill[f"calls of {function}"] == real[f"calls of {function}"]
+
+
+def test_a_batch_of_audit_records_costs_what_the_chain_pays(measured):
+    """Pointers for each record, and one link for all: as the handler makes it, within 5 %."""
+    real, model = counted([chained_for_real(12)]), counted([chained(measured.steps["audit"][0], 12)])
+    assert model["written units"] == pytest.approx(real["written units"], rel=0.05)
+    assert model["read units"] == real["read units"]
+
+
+def test_the_same_seed_gives_the_same_result(measured):
+    fleets = [fleet_of(50, measured, seed) for seed in (7, 7, 8)]
+    for fleet in fleets:
+        transfers_at_once(fleet, 40)
+    bills = [dollars(fleet.cloud, 0) for fleet in fleets]
+    latencies = [fleet.cloud.latencies.by_kind for fleet in fleets]
+    assert bills[0] == bills[1]
+    assert latencies[0] == latencies[1]
+    assert latencies[0] != latencies[2]
+
+
+@pytest.mark.parametrize("name", sorted(set(SCENARIOS) - {"quiet-day", "hops-for-an-hour"}))
+def test_small_fleets_come_to_rest(measured, name):
+    """Whatever happens to twenty agents, everything is done at the end, and nothing was given up."""
+    fleet = fleet_of(20, measured)
+    SCENARIOS[name](fleet)
+    assert not fleet.cloud.dead
+    assert all(fleet.connected)
+    assert not fleet.lapsed
+    assert not fleet.silent
+
+
+def test_a_rate_beyond_a_partition_is_throttled(measured):
+    """Half as many again as a partition takes: a third of the calls is refused, and nothing is free."""
+    bucket, passed = Bucket(1_000), 0
+    for number in range(30_000):
+        if bucket.has_room(number / 1_500):
+            bucket.take(1)
+            passed += 1
+    assert passed == pytest.approx(20_000 + 1_000, rel=0.01)  # twenty seconds, and the burst of one
+
+
+def test_a_storm_bends_at_the_quotas_and_passes(measured):
+    """2,000 agents connect again at once: no more a second than IoT Core takes, but all of them."""
+    fleet = fleet_of(2_000, measured)
+    SCENARIOS["reconnect-storm"](fleet)
+    assert all(fleet.connected)
+    assert fleet.cloud.throttled["IoT Core: connects"] > 0
+    heard = fleet.cloud.latencies.by_kind["connection lost → Hello applied"]
+    assert len(heard) == 2_000
+    seconds = 2_000 / ceilings.SUBSCRIPTIONS.most
+    assert max(heard) > seconds
+
+
+def test_ten_thousand_silent_agents_and_lapsed_hops_are_handled_within_two_minutes(measured):
+    """After an outage of an hour: the figures are the model's, the work is the handlers'."""
+    fleet = fleet_of(10_000, measured)
+    fleet.lapsed = [fleet.new_hop(number, number + 1) for number in range(9_990)]
+    fleet.silent = list(range(9_990))
+    fleet.minutes(120)
+    fleet.cloud.run(120)
+    assert not fleet.lapsed
+    assert not fleet.silent
+
+
+def test_costs_grow_with_the_fleet_and_no_faster(measured):
+    """An idle hour at 10, 100 and 1,000 agents: what an agent costs is the same."""
+    costs = []
+    for agents in (10, 100, 1_000):
+        fleet = fleet_of(agents, measured)
+        fleet.settle()
+        fleet.cloud.run(3_600)
+        fleet.cloud.bill["cold starts"] = 0
+        costs.append(sum(dollars(fleet.cloud, 60 * agents).values()) / agents)
+    for smaller, larger in pairwise(costs):
+        assert larger == pytest.approx(smaller, rel=0.1)
+    assert costs[-1] * 24 * 30 < 0.035
+
+
+def test_sizes_are_those_of_dynamodb():
+    """Names count, text by its bytes, a number by half its digits."""
+    assert size_of({"a": {"S": "x" * 10}, "bb": {"N": "1234"}, "c": {"BOOL": True}}) == 11 + 5 + 2
+    assert size_of({"l": {"L": [{"S": "ü"}]}, "m": {"M": {"k": {"NULL": True}}}}) == 1 + 3 + 3 + 1 + 3 + 3
+    assert size_of(None) == 0
