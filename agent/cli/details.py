@@ -241,4 +241,4 @@ def _problem(problem: Problem, indent: str, *, advises: bool) -> None:
 def _timeline_line(entry: TimelineEntry) -> str:
     reason = f": {entry.problem.message}" if entry.problem else ""
     times = f", {entry.times} times" if entry.times > 1 else ""
-    return f"{clock(entry.at)}  {clean(entry.what)}{clean(reason)}{times}  ({clean(person(entry.by))})"
+    return f"{clock(entry.at)}  {clean(entry.what)}{clean(reason)}{times}  by {clean(person(entry.by))}"

@@ -18,8 +18,8 @@ from lambdas.domain.agent_filter import AgentFilter
 from lambdas.domain.agent_summary import IN_MAINTENANCE, AgentGroup, needs_attention, summary_at
 from lambdas.store.agent_rows import AgentRow
 
-MAX_READ = 400
-"""Maximum number of rows that one answer checks: some 150 KB, or 20 read units."""
+MAX_READ = 250
+"""Maximum number of rows that one answer checks: some 110 KB, or 14 read units."""
 CHECKED_PAGE = 50
 """Number of rows of a group that one query reads where they are checked."""
 

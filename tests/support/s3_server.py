@@ -341,7 +341,12 @@ class _Protocol(asyncio.Protocol):
         method, target, _ = first.split(" ", 2)
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         path, _, query = target.partition("?")
-        key = unquote(path.lstrip("/").partition("/")[2]) if path.startswith("/") else urlsplit(path).path
+        if headers.get("host", "").startswith(f"{self._server.bucket}.s3."):  # the bucket's own host
+            key = unquote(path[1:])
+        elif path.startswith("/"):
+            key = unquote(path[1:].partition("/")[2])
+        else:
+            key = urlsplit(path).path
         found = {name: values[0] for name, values in parse_qs(query, keep_blank_values=True).items()}
         self._head = Request(method, key, found, headers)
         self._needed = int(headers.get("content-length", "0"))

@@ -124,6 +124,7 @@ it("says what an action on many does with which of them, and who was refused", a
   expect(dialog.textContent).toContain("Retry 2 transfers?");
   expect(dialog.textContent).toContain("1 selected transfer stays as it is");
   expect(posted).toEqual([]);
+  expect(within(dialog).getByRole("button", { name: "Cancel" })).toBeTruthy(); // nothing to "keep" here
   await press("Retry", within(dialog));
   expect(await within(dialog).findByText("1 of 2 done")).toBeTruthy();
   expect(posted).toEqual([FAILED, PARTLY].map((each) => `/transfers/${each.transfer_id}/retry`));

@@ -172,7 +172,7 @@ def test_show_says_how_fast_the_only_file_travels_and_what_limits_it(signed_in: 
     assert "0 of 1 file, 20.0 KiB/s, " in out
     assert " left" in out
     assert "with bandwidth limit 20.0 KiB/s" in out
-    assert "hop 1 started (server-c (agent))" in out
+    assert "hop 1 started by server-c (agent)" in out
 
 
 def test_show_says_nothing_of_files_before_the_source_is_listed(signed_in: FakeApi, run: Run) -> None:
