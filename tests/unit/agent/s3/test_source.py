@@ -286,18 +286,6 @@ async def test_pages_without_objects_are_not_the_end_of_a_list(host):
     assert set(host.arrived()) == {"0", "1", "2", "3", "4"}
 
 
-@pytest.mark.parametrize("more", ["", "<NextContinuationToken>same</NextContinuationToken>"])
-async def test_a_list_whose_rest_cannot_be_asked_for_is_not_taken_for_whole(host, more):
-    """Storage that speaks an older S3: the objects beyond its first page must not be left out silently."""
-    put(host, "in/a", b"x")
-    body = f"<ListBucketResult><IsTruncated>true</IsTruncated>{more}</ListBucketResult>".encode()
-    head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n\r\n".encode()
-    host.server.answer = lambda one: None if one.key else head + body
-    with pytest.raises(HopError) as caught:
-        await host.pull("in/")
-    assert (caught.value.problem.code, caught.value.problem.retryable) == ("s3-failed", True)
-
-
 async def test_a_repeated_pull_reads_no_object(host):
     put(host, "in/a", b"1")
     put(host, "in/b", b"2" * (RANGE_BYTES + 5))
