@@ -32,8 +32,13 @@ def counted(steps: list[Step]) -> Counter[str]:
             counts["signatures"] += call.operation == "Sign"
             counts["publishes"] += call.operation == "Publish"
             for use in call.uses:
-                counts["written units" if use.writes else "read units"] += use.units
+                counts[f"{use.place} ({'writes' if use.writes else 'reads'})"] += use.units
     return counts
+
+
+def all_units(counts: dict[str, float]) -> dict[str, float]:
+    """Return units by table or index, without policies, which a warm function reads again at times."""
+    return {name: units for name, units in counts.items() if "-table" in name and "policies" not in name}
 
 
 def test_the_model_counts_as_the_handlers_do(measured):
@@ -50,8 +55,9 @@ def test_the_model_counts_as_the_handlers_do(measured):
         fleet.cloud.at(40 * number, fleet.request, number % 3, (number + 1) % 3, 15.0)
     fleet.cloud.run()
     assert fleet.unfinished == 0
-    for name in ("written units", "read units", "signatures", "publishes"):
-        assert fleet.cloud.bill[name] == pytest.approx(real[name], rel=0.03), name
+    assert all_units(fleet.cloud.units()) == pytest.approx(all_units(real), rel=0.03)
+    for name in ("signatures", "publishes"):
+        assert fleet.cloud.bill[name] == real[name]
     for function in ("Api", "OnReport"):
         assert fleet.cloud.bill[f"calls of {function}"] == real[f"calls of {function}"]
 
@@ -59,8 +65,8 @@ def test_the_model_counts_as_the_handlers_do(measured):
 def test_a_batch_of_audit_records_costs_what_the_chain_pays(measured):
     """Pointers for each record, and one link for all: as the handler makes it, within 5 %."""
     real, model = counted([chained_for_real(12)]), counted([chained(measured.steps["audit"][0], 12)])
-    assert model["written units"] == pytest.approx(real["written units"], rel=0.05)
-    assert model["read units"] == real["read units"]
+    for kind in ("audit-table (writes)", "audit-table (reads)"):
+        assert model[kind] == pytest.approx(real[kind], rel=0.05)
 
 
 def test_the_same_seed_gives_the_same_result(measured):
