@@ -42,17 +42,17 @@ def all_units(counts: dict[str, float]) -> dict[str, float]:
 
 
 def test_the_model_counts_as_the_handlers_do(measured):
-    """Four transfers among three agents, for real and in the model: the same calls and units, within 3 %.
+    """Four transfers among four agents, for real and in the model: the same calls and units, within 3 %.
 
     The model makes one link of the audit's chain of several records, and invokes the function of the stream
     for several entries, as AWS does.
     """
-    real = counted(transfers_for_real(agents=3, transfers=4))
-    fleet = fleet_of(3, measured)
+    real = counted(transfers_for_real(pairs=2, transfers=4))
+    fleet = fleet_of(4, measured)
     fleet.connect_silently()
     for number in range(4):
         # A checkpoint is due after ten seconds: one hop has one of them.
-        fleet.cloud.at(40 * number, fleet.request, number % 3, (number + 1) % 3, 15.0)
+        fleet.cloud.at(40 * number, fleet.request, number % 2, 2 + number % 2, 15.0)
     fleet.cloud.run()
     assert fleet.unfinished == 0
     assert all_units(fleet.cloud.units()) == pytest.approx(all_units(real), rel=0.03)
@@ -118,10 +118,14 @@ def test_ten_thousand_silent_agents_and_lapsed_hops_are_handled_within_two_minut
     fleet = fleet_of(10_000, measured)
     fleet.lapsed = [fleet.new_hop(number, number + 1) for number in range(9_990)]
     fleet.silent = list(range(9_990))
-    fleet.minutes(120)
+    fleet.minutes(60)
     fleet.cloud.run(120)
     assert not fleet.lapsed
     assert not fleet.silent
+    for effect in ("lapsed → queued again", "silent → marked"):
+        seconds = fleet.cloud.latencies.by_kind[effect]
+        assert len(seconds) == 9_990
+        assert max(seconds) <= 120
 
 
 def test_costs_grow_with_the_fleet_and_no_faster(measured):
@@ -135,7 +139,7 @@ def test_costs_grow_with_the_fleet_and_no_faster(measured):
         costs.append(sum(dollars(fleet.cloud, 60 * agents).values()) / agents)
     for smaller, larger in pairwise(costs):
         assert larger == pytest.approx(smaller, rel=0.1)
-    assert costs[-1] * 24 * 30 < 0.035
+    assert costs[-1] * 24 * 30 < 0.04
 
 
 def test_sizes_are_those_of_dynamodb():
