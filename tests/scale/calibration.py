@@ -336,7 +336,7 @@ def _life_of_an_s3_hop(plane: _Plane, here: ControlPlane, carrier: str) -> Itera
     yield plane.generalized(objects)
     yield from plane.stream("objects")
     plane.clock.forward(1)
-    yield plane.api("credentials", lambda: _lend(plane, here, carrier))
+    yield plane.api("credentials", lambda: _issue_credentials(plane, here, carrier))
     connection = Connection(kind="s3")
     started = Started(**_head(plane, 1), via="s3", connection=connection)
     yield from _reported(plane, here, carrier, started)
@@ -439,7 +439,7 @@ def _newest(here: ControlPlane) -> str:
     return str(here.get("/transfers", limit="1").body["transfers"][0]["transfer_id"])
 
 
-def _lend(plane: _Plane, here: ControlPlane, carrier: str) -> None:
+def _issue_credentials(plane: _Plane, here: ControlPlane, carrier: str) -> None:
     key, body = {"X-Agent-Key": plane.keys[carrier]}, {"hop_id": f"{plane.transfer_id}-0"}
     answer = here.post(f"/agents/{carrier}/credentials", body, role=None, headers=key)
     assert answer.status == 200, answer.text
