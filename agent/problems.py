@@ -840,6 +840,12 @@ UPDATE_OTHER_VERSION = replace(
     message="The installed release has version {found}, not {version}.",
     advice="Publish the version again.",
 )
+UPDATE_UNITS_NOT_USED = replace(
+    UPDATE_FAILED,
+    wording="update-units-not-used",
+    message="The systemd units of {version} cannot be put in place: {detail}",
+    advice="The host runs the earlier version again. See `journalctl -u crosshaul-update` on it.",
+)
 UPDATE_UNHEALTHY = ProblemType(
     "update-unhealthy",
     title="The new version did not report healthy",
@@ -889,6 +895,11 @@ UPDATE_RCLONE_DIFFERS = replace(
     UPDATE_REFUSED,
     wording="update-rclone-differs",
     message="The rclone of {version} is not one that the publisher has signed.",
+)
+UPDATE_UNIT_DIFFERS = replace(
+    UPDATE_REFUSED,
+    wording="update-unit-differs",
+    message="The {unit} of {version} is not the one that the publisher has signed.",
 )
 UPDATE_UNPINNED = replace(
     UPDATE_REFUSED,

@@ -24,13 +24,14 @@ WIRE = 1
 class Message(BaseModel):
     """A frozen message that ignores unknown fields, so that old readers accept new writers."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # Most programs use few of the messages: each is built at its first use, not when it is imported.
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class Request(BaseModel):
     """A request body. Unknown fields are refused, so that a typing error does not pass silently."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def _rfc3339(time: datetime) -> str:

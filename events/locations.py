@@ -14,7 +14,7 @@ import re
 from typing import Annotated, Any, Literal
 from unicodedata import normalize
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from events.base import MAX_PATH_BYTES, AgentId, Message
 from events.input_errors import input_error
@@ -135,27 +135,22 @@ _EXAMPLES = ["server-b:/data/videos/raw/", "s3://bucket/new-videos/", "server-b:
 _TEXT = {"type": "string", "examples": _EXAMPLES}
 
 
-def _or_text(model: type[Message]) -> WithJsonSchema:
-    return WithJsonSchema({"anyOf": [_TEXT, model.model_json_schema()]})
+class _TextOrFields:
+    """Describes a location in a JSON schema: as text, or as the fields of one of these models."""
+
+    def __init__(self, *models: type[Message]) -> None:
+        self._models = models
+
+    def __get_pydantic_json_schema__(self, *_: Any) -> dict[str, Any]:
+        return {"anyOf": [_TEXT, *(model.model_json_schema() for model in self._models)]}
 
 
 LocationText = Annotated[
-    Location,
-    BeforeValidator(from_text),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                _TEXT,
-                AgentLocation.model_json_schema(),
-                S3Location.model_json_schema(),
-                RemoteLocation.model_json_schema(),
-            ]
-        }
-    ),
+    Location, BeforeValidator(from_text), _TextOrFields(AgentLocation, S3Location, RemoteLocation)
 ]
 """A location in a request: as text, or as fields."""
 
-AgentLocationText = Annotated[AgentLocation, BeforeValidator(from_text), _or_text(AgentLocation)]
+AgentLocationText = Annotated[AgentLocation, BeforeValidator(from_text), _TextOrFields(AgentLocation)]
 
 
 def agent_of(location: Location) -> AgentId | None:

@@ -20,6 +20,10 @@ SignedRelease = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,400
 """A JWT whose claims are a `PublishedRelease`."""
 
 
+UnitName = Literal["crosshaul-agent.service", "crosshaul-update.service", "crosshaul-update.path"]
+"""The systemd units of a host: the agent's, and the updater's two."""
+
+
 class PublishedRelease(Message):
     """Claims of a signed release: everything that root runs or installs for it, by digest."""
 
@@ -33,6 +37,8 @@ class PublishedRelease(Message):
     """SHA-256 of the wheel."""
     lock: Fingerprint
     """SHA-256 of the agent's lock file."""
+    units: dict[UnitName, Fingerprint]
+    """SHA-256 of each systemd unit."""
     rclone: Annotated[tuple[Fingerprint, ...], Field(max_length=8)] = ()
     """SHA-256 of the rclone program, one for each platform."""
     next_key: ReleaseKey | None = None

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from events.base import (
     MAX_INTEGER,
@@ -410,6 +410,11 @@ class StartDecision(Message):
 
 
 Dollars = Annotated[float, Field(ge=0)]
+Month = Annotated[str, StringConstraints(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+"""A month, as in `2026-11`."""
+CostLabel = Literal["template", "agent", "person"]
+"""What costs are summed by: the template that started a transfer, the agent that its bytes come from (from
+S3: that fetches them), or the person for whom it ran."""
 """US dollars."""
 
 
@@ -430,6 +435,33 @@ class Cost(Message):
     """Whether this is what an ended transfer did cost. Otherwise it is an estimate."""
     prices_as_of: str
     """Month of the prices: `2025-06`."""
+
+
+class CostSum(Message):
+    """What the transfers of one template, agent or person did cost on AWS, at most, in US dollars."""
+
+    id: str
+    """Id of the template or the agent, or the person's `sub`."""
+    name: str
+    transfers: Count
+    """Transfers that ended in the month; dry runs are not counted."""
+    bytes_arrived: Bytes
+    dollars: Dollars
+    """Sum of the next three."""
+    requests: Dollars
+    egress: Dollars
+    relay: Dollars
+    storage_a_month: Dollars
+    """What has arrived in buckets costs this each month that it stays."""
+
+
+class CostsView(Message):
+    """Costs of the transfers that ended in a month, the dearest first."""
+
+    month: Month
+    """In UTC."""
+    by: CostLabel
+    sums: tuple[CostSum, ...]
 
 
 class TransferView(TransferSummary):

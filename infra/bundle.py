@@ -5,7 +5,8 @@ import hashlib
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
@@ -20,6 +21,8 @@ LOCK = REPOSITORY / "locks/lambdas.txt"
 ROOMS = ("events", "lambdas")
 SERVICES = {"cognito-idp", "dynamodb", "events", "iot", "iot-data", "kms", "s3", "sqs", "sts"}
 """AWS services whose botocore descriptions the bundle keeps; all would be 25 MB."""
+Fill = Callable[[Path, Platform], None]
+"""Fills a folder with what functions import."""
 _UNUSED = ("*.dist-info/RECORD", "*.dist-info/direct_url.json", "*.dist-info/uv_cache.json", ".lock", "bin")
 
 
@@ -27,26 +30,29 @@ class BundleError(RuntimeError):
     """The bundle cannot be built as functions need it."""
 
 
-def code(platform: Platform) -> lambda_.AssetCode:
-    """Return the bundle as Lambda code, hashed by its sources, so that an unchanged tree is built once."""
+def code(platform: Platform, fill: Fill) -> lambda_.AssetCode:
+    """Return the folder that `fill` fills as Lambda code: `make` or `make_rooms`.
+
+    It is hashed by its sources, so that an unchanged tree is built once.
+    """
     return lambda_.Code.from_asset(
         str(REPOSITORY),
-        asset_hash=digest(platform),
+        asset_hash=digest(platform, fill),
         asset_hash_type=cdk.AssetHashType.CUSTOM,
         exclude=["*"],
         bundling=cdk.BundlingOptions(
-            image=cdk.DockerImage.from_registry("crosshaul-needs-no-docker"), local=_Bundler(platform)
+            image=cdk.DockerImage.from_registry("crosshaul-needs-no-docker"), local=_Bundler(platform, fill)
         ),
     )
 
 
 @jsii.implements(cdk.ILocalBundling)
 class _Bundler:
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
+    def __init__(self, platform: Platform, fill: Fill) -> None:
+        self._platform, self._fill = platform, fill
 
     def try_bundle(self, output_dir: str, *_options: object, **_named: object) -> bool:
-        make(Path(output_dir), self._platform)
+        self._fill(Path(output_dir), self._platform)
         return True
 
 
@@ -58,13 +64,57 @@ def make(target: Path, platform: Platform) -> None:
         BundleError: Bytecode is missing.
     """
     _install(target, platform)
+    _copy_rooms(target)
+    _compile(target, platform)
+    _require_bytecode(target, platform)
+
+
+def make_rooms(target: Path, platform: Platform) -> None:
+    """Fill `target` with our own packages alone, for functions that have the others from `shared_packages`.
+
+    Raises:
+        BundleError: Bytecode is missing.
+    """
+    _copy_rooms(target)
+    _compile(target, platform)
+    _require_bytecode(target, platform)
+
+
+def shared_packages(platform: Platform) -> Path:
+    """Return the folder of the locked packages for all functions on this machine.
+
+    The embedded cloud unpacks a function's code for each process that it starts. With the packages in it,
+    that took longer than to start the process. `make_packages` fills the folder.
+    """
+    seen = hashlib.sha256(_base(platform) + LOCK.read_bytes() + Path(__file__).read_bytes())
+    return REPOSITORY / ".crosshaul/packages" / seen.hexdigest()
+
+
+def make_packages(target: Path, platform: Platform) -> None:
+    """Fill `target` with the locked packages, unless it exists. Several processes may do this at once.
+
+    Raises:
+        CalledProcessError: A package does not install.
+    """
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        made = Path(folder, "made")
+        _install(made, platform)
+        _compile(made, platform)
+        try:
+            made.rename(target)
+        except OSError:
+            if not target.exists():  # otherwise another process was faster
+                raise
+
+
+def _copy_rooms(target: Path) -> None:
     for room in ROOMS:
         shutil.copytree(
             REPOSITORY / room, target / room, ignore=shutil.ignore_patterns("__pycache__", "samples")
         )
-    _trim(target)
-    _compile(target, platform)
-    _require_bytecode(target, platform)
 
 
 def _require_bytecode(target: Path, platform: Platform) -> None:
@@ -80,13 +130,18 @@ def _require_bytecode(target: Path, platform: Platform) -> None:
         raise BundleError(f"no bytecode of Python {platform.python} for {', '.join(sorted(missing)[:5])}")
 
 
-def digest(platform: Platform) -> str:
-    """Return the digest of everything that the bundle is made from."""
-    seen = hashlib.sha256(repr((platform.python, platform.target, sys.version_info[:2])).encode())
+def digest(platform: Platform, fill: Fill) -> str:
+    """Return the digest of everything that `fill` makes the bundle from."""
+    seen = hashlib.sha256(_base(platform) + fill.__name__.encode())
     for file in sorted(_sources()):
         seen.update(f"\n{file.relative_to(REPOSITORY)}\n".encode())
         seen.update(file.read_bytes())
     return seen.hexdigest()
+
+
+def _base(platform: Platform) -> bytes:
+    """Return what tells apart bundles of the same sources."""
+    return repr((platform.python, platform.target, sys.version_info[:2])).encode()
 
 
 def _sources() -> Iterator[Path]:
@@ -109,6 +164,7 @@ def _install(target: Path, platform: Platform) -> None:
     if platform.target:
         command += ["--python-platform", platform.target]
     subprocess.run([*command, "-r", str(LOCK)], check=True)
+    _trim(target)
 
 
 def _trim(target: Path) -> None:

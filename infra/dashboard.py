@@ -83,7 +83,16 @@ def _units(watched: Watched) -> Series:
 
 SECTIONS: dict[str, Sequence[Graph]] = {
     "Fleet": (
-        Graph("Agents", _own("Maximum", agents=telemetry.AGENTS)),
+        Graph(
+            "Agents, and those of them that need a look, are silent or away",
+            _own(
+                "Maximum",
+                agents=telemetry.AGENTS,
+                need_a_look=telemetry.AGENTS_WARNED,
+                silent=telemetry.AGENTS_LATE,
+                away=telemetry.AGENTS_OFFLINE,
+            ),
+        ),
         Graph("Agents that are away, in percent", _own("Maximum", away=telemetry.AGENTS_ABSENT)),
         Graph("Lag of agents' reports, in milliseconds", _lag_of_reports),
         Graph("Free room of the fullest disk, in percent", _own("Minimum", free=telemetry.ROOT_FREE)),

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import cast
 
-from aws_cdk import Duration
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_destinations as destinations
@@ -13,6 +13,7 @@ from constructs import Construct
 
 from infra import bundle
 from infra.access import Access
+from infra.local import function_hooks
 from infra.plans import PLANS, Plan
 from infra.stage import Stage
 from infra.suppressions import suppress_finding, suppress_wildcards
@@ -32,7 +33,8 @@ class Functions(Construct):
     def __init__(self, scope: Construct, name: str, stage: Stage, *, failures: sqs.Queue) -> None:
         super().__init__(scope, name)
         self._stage, self._failures = stage, failures
-        self._code = bundle.code(stage.platform)
+        self._environment = {"POWERTOOLS_LOG_LEVEL": "INFO"}
+        self._code = self._rooms() if stage.shares_packages else bundle.code(stage.platform, bundle.make)
         self.by_name = {name: self._function(name, plan) for name, plan in PLANS.items()}
         suppress_finding(
             self, "A Python version that Lambda keeps up for years; its locked packages go up with it", "L1"
@@ -49,6 +51,15 @@ class Functions(Construct):
     def role(self, name: str) -> iam.IRole:
         return cast("iam.IRole", self.by_name[name].role)
 
+    def _rooms(self) -> lambda_.AssetCode:
+        """Return our own packages as code; functions find the others in one folder of this machine."""
+        platform = self._stage.platform
+        packages = bundle.shared_packages(platform)
+        if Stack.of(self).bundling_required:
+            bundle.make_packages(packages, platform)
+        self._environment["PYTHONPATH"] = f"{function_hooks.FOLDER}:{packages}"
+        return bundle.code(platform, bundle.make_rooms)
+
     def _function(self, name: str, plan: Plan) -> lambda_.Function:
         platform = self._stage.platform
         log_group, role = self._log_group(name), self._role(name)
@@ -63,7 +74,7 @@ class Functions(Construct):
             code=self._code,
             memory_size=plan.megabytes,
             timeout=Duration.seconds(plan.seconds),
-            environment={"POWERTOOLS_LOG_LEVEL": "INFO"},
+            environment=self._environment,
             logging_format=lambda_.LoggingFormat.JSON,
             # Without a start and a report for each call, which metrics have, too; failures are still logged.
             system_log_level_v2=lambda_.SystemLogLevel.WARN,

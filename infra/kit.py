@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from events.releases import ReleaseKey
+from events.releases import ReleaseKey, UnitName
 from infra import REPOSITORY
 
 FOLDER = "install"
@@ -28,6 +28,12 @@ RCLONE = REPOSITORY / "locks/rclone.txt"
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 """Machines, as `uname -m` names them, by rclone's names."""
 _WHEEL_IS_MADE_OF = ("pyproject.toml", "README.md", "LICENSE", "agent", "events")
+_UNITS: dict[str, UnitName] = {
+    "unit": "crosshaul-agent.service",
+    "updater": "crosshaul-update.service",
+    "watch": "crosshaul-update.path",
+}
+"""Units by the install script's names for them."""
 _EPOCH = "1767225600"
 """Timestamp of the files in the wheel, so that the same files make the same wheel."""
 _BLANKS = (
@@ -47,6 +53,7 @@ class Kit:
     """SHA-256 of the install script, hexadecimal."""
     package_digest: str
     lock_digest: str
+    unit_digests: dict[UnitName, str]
     rclone_digests: tuple[str, ...]
     released_at: int
     """Seconds since 1970."""
@@ -76,13 +83,8 @@ def make(
     own = {f"{_digest(program)}/rclone-{machine}": program for machine, program in (rclone or {}).items()}
     expected = (*own, *(part for part in locked_rclone() if _machine(part) not in (rclone or {})))
     wheel = _wheel(source)
-    parts = {
-        "package": wheel,
-        "lock": lock,
-        "unit": source / "agent/crosshaul-agent.service",
-        "updater": source / "agent/crosshaul-update.service",
-        "watch": source / "agent/crosshaul-update.path",
-    }
+    units = {which: source / "agent" / name for which, name in _UNITS.items()}
+    parts = {"package": wheel, "lock": lock, **units}
     contents = {which: (path.name, path.read_bytes()) for which, path in parts.items()}
     names = {which: f"{_digest(content)}/{name}" for which, (name, content) in contents.items()}
     known = {
@@ -103,6 +105,7 @@ def make(
         script_digest=digest,
         package_digest=_digest(contents["package"][1]),
         lock_digest=_digest(contents["lock"][1]),
+        unit_digests={name: _digest(contents[which][1]) for which, name in _UNITS.items()},
         released_at=released_at,
         rclone_digests=tuple(part.partition("/")[0] for part in expected),
         files={**files, f"{FOLDER}/{digest}/{SCRIPT}": script},

@@ -21,7 +21,7 @@ from lambdas.domain.prices import (
 
 ALARM_METRICS = 47
 """Metrics that the alarms of a stage read."""
-OWN_METRICS = 6
+OWN_METRICS = 9
 """Metrics that the functions write each minute. Others are billed for the hours in which they are written."""
 MINUTES = 30 * 24 * 60
 """Minutes in a month."""

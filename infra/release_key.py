@@ -51,6 +51,7 @@ class ReleaseSigner:
             script=kit.script_digest,
             package=kit.package_digest,
             lock=kit.lock_digest,
+            units=kit.unit_digests,
             rclone=kit.rclone_digests,
             next_key=self.next_key,
         )

@@ -141,6 +141,14 @@ class Stage:
         return THIS_MACHINE if self.embedded else GRAVITON
 
     @property
+    def shares_packages(self) -> bool:
+        """Return whether functions share the locked packages in one folder of this machine.
+
+        ministack unpacks a function's code for each process that it starts.
+        """
+        return self.embedded is not None
+
+    @property
     def removal(self) -> cdk.RemovalPolicy:
         """Return what happens to state when its stack is deleted."""
         return cdk.RemovalPolicy.DESTROY if self.embedded else cdk.RemovalPolicy.RETAIN

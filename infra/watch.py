@@ -83,7 +83,7 @@ class Watch(Construct):
             )
         )
         told = budgets.CfnBudget.SubscriberProperty(address=self.topic.topic_arn, subscription_type="SNS")
-        budgets.CfnBudget(
+        budget = budgets.CfnBudget(
             self,
             "Budget",
             budget=budgets.CfnBudget.BudgetDataProperty(
@@ -106,6 +106,7 @@ class Watch(Construct):
                 for kind, percent in (("ACTUAL", BUDGET_PERCENT), ("FORECASTED", 100))
             ],
         )
+        budget.node.add_dependency(self.topic)  # and its policy: a topic that refuses a message loses it
 
 
 def _joined(series: Series) -> cloudwatch.MathExpression:

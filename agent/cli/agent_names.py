@@ -40,9 +40,15 @@ def similar_agent(api: "ApiClient", name: str) -> str:
 
     from agent.cloud.http import ApiProblem
 
-    try:
-        known = [one["agent_id"] for page in api.pages("agents") for one in page["agents"]]
-    except (ApiProblem, httpx.TransportError):
-        return ""
-    similar = get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"Did you mean {similar[0]}?" if similar and name not in known else ""
+    # Most misspelled names begin right; of a large fleet not all names are read for the others.
+    for beginning in (name[:3].lower(), ""):
+        try:
+            page = api.get("fleet", search=beginning, limit=200)
+        except (ApiProblem, httpx.TransportError):
+            continue
+        known = [one["agent_id"] for one in page["agents"]]
+        if name in known:
+            return ""
+        if similar := get_close_matches(name, known, n=1, cutoff=0.6):
+            return f"Did you mean {similar[0]}?"
+    return ""

@@ -57,7 +57,7 @@ def _agents(beginning: str) -> Iterator[str]:
     from agent.cli.api import connected
 
     with connected() as api:
-        for agent in api.glance("agents", limit=_MAX, search=beginning)["agents"]:
+        for agent in api.glance("fleet", limit=_MAX, search=beginning)["agents"]:
             yield agent["agent_id"]
 
 

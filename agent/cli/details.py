@@ -1,14 +1,13 @@
 """Print a transfer in full, for `show` and for the end of `--watch`."""
 
-from collections.abc import Callable
 from itertools import zip_longest
 
 from agent.cli import output
 from agent.cli.output import STYLES
-from agent.cli.progress import share
-from agent.cli.text import ago, clean, clock, counted, money, size, span
+from agent.cli.progress import seconds_left, share
+from agent.cli.text import ago, clean, clock, counted, money, person, size, span
 from agent.cli.waiting import REPORT_OVERDUE_S, AgentLookup, hop_reasons, paused_by
-from events.base import Problem
+from events.base import Problem, TransferId
 from events.options import Options
 from events.progress import Loss, Losses, Progress, SpaceShortage
 from events.reports import Amount, DryRunResult
@@ -40,11 +39,13 @@ def _head(view: TransferView) -> None:
         output.say(f"  to    {clean(str(place))}")
     template = f", by template {view.template_id}" if view.template_id else ""
     created = f"{clock(view.created_at)} ({ago(view.created_at)})"
-    output.say(f"  requested by {clean(view.created_by.name)} at {created}{template}", style="dim")
+    output.say(f"  requested by {clean(person(view.created_by))} at {created}{template}", style="dim")
     if view.cost and (view.cost.dollars or view.cost.storage_a_month):
         output.say(f"  {_cost(view.cost)}", style="dim")
     if view.approval:
-        output.say(f"  {_approval(view.approval)}", style="" if view.approval.by else "yellow")
+        output.say(
+            f"  {_approval(view.approval, view.transfer_id)}", style="" if view.approval.by else "yellow"
+        )
     if by := paused_by(view):
         output.say(f"  paused by {clean(by)}: crosshaul resume {view.transfer_id}", style="yellow")
     if options := _non_default(view.options):
@@ -61,7 +62,7 @@ def _cost(cost: Cost) -> str:
     return f"{verb} at most {money(cost.dollars)}{detail}{stored}, by list prices of {cost.prices_as_of}"
 
 
-def _approval(approval: Approval) -> str:
+def _approval(approval: Approval, transfer_id: TransferId) -> str:
     policies = ", ".join(approval.policies)
     if approval.by:
         return f"approved by {clean(approval.by.name)} at {clock(approval.at)} (policies: {policies})"
@@ -69,7 +70,8 @@ def _approval(approval: Approval) -> str:
         when = clock(approval.declined_at)
         return f"declined by {clean(approval.declined_by.name)} at {when}: {clean(approval.why)}"
     requesters = clean(", ".join(person.name for person in approval.asked_for))
-    return f"needs approval by a person other than {requesters}: crosshaul approve (policies: {policies})"
+    command = f"crosshaul approve {transfer_id}"
+    return f"needs approval by a person other than {requesters} (policies: {policies}): {command}"
 
 
 def _selected(view: TransferView) -> str:
@@ -85,6 +87,8 @@ def _option_text(name: str, value: object) -> str:
     """Return an option as text: `move`, `exclude proxies/ *.tmp`, `streams 4`."""
     if value is True:
         return name
+    if name == "bandwidth limit" and isinstance(value, int):
+        return f"{name} {size(value)}/s"
     values = value if isinstance(value, list) else [value]
     return clean(" ".join([name, *map(_value_text, values)]))
 
@@ -102,7 +106,8 @@ def print_hop(hop: HopView) -> None:
     output.say(f"  {clean(str(hop.source))} → {clean(str(hop.destination))}")
     output.say(f"  {_route_line(hop)}")
     if not hop.preview:
-        output.say(f"  {amounts(hop.progress)}")
+        if hop.progress.files_total is not None or hop.progress.files_done:
+            output.say(f"  {amounts(hop.progress)}{_speed(hop)}")
         if lost := not_kept(hop.progress.lost):
             output.say(f"  not kept: {lost}", style="yellow")
         if hop.seconds_since_report is not None and hop.seconds_since_report > REPORT_OVERDUE_S:
@@ -112,6 +117,15 @@ def print_hop(hop: HopView) -> None:
     if hop.preview:
         print_preview(hop.preview)
     print_problems(hop)
+
+
+def _speed(hop: HopView) -> str:
+    """Return the speed by the last report and what is left at that speed: `, 20.0 KiB/s, 40 min 2 s left`."""
+    rate = hop.progress.bytes_per_second
+    if hop.state is not HopState.RUNNING or not rate:
+        return ""
+    left = seconds_left(hop.progress, rate)
+    return f", {size(rate)}/s" + (f", {span(left)} left" if left is not None else "")
 
 
 def _hop_number(hop_id: str) -> int:
@@ -135,8 +149,9 @@ def _route_line(hop: HopView) -> str:
 def amounts(progress: Progress) -> str:
     """Return progress as text: `67%, 700.0 MiB of 1.0 GiB, 2,100 of 3,002 files (12 unchanged)`."""
     parts = [] if share(progress) == "–" else [share(progress)]
-    parts.append(f"{size(progress.bytes_done)}{_of(progress.bytes_total, size)}")
-    files = f"{progress.files_done:,}{_of(progress.files_total, '{:,}'.format)} files"
+    parts.append(f"{size(progress.bytes_done)}{_of(progress.bytes_total)}")
+    total, done = progress.files_total, progress.files_done
+    files = counted(done, "file") if total is None else f"{done:,} of {counted(total, 'file')}"
     return ", ".join([*parts, files + _unchanged_and_removed(progress)])
 
 
@@ -148,7 +163,7 @@ def total_amounts(view: TransferView, total: Progress) -> str:
     done = share(total)
     if len(view.hops) == 1 or done == "–":
         return amounts(total)
-    files = "" if total.files_total is None else f", {total.files_total:,} files"
+    files = "" if total.files_total is None else f", {counted(total.files_total, 'file')}"
     return f"{done} of {size(total.bytes_total)}{files}{_unchanged_and_removed(total)}"
 
 
@@ -174,8 +189,8 @@ def not_kept(lost: Losses) -> str:
     return ", ".join(f"{text} of {count:,}" for text, count in counts.items() if count)
 
 
-def _of(total: int | None, format_total: Callable[[int], str]) -> str:
-    return "" if total is None else f" of {format_total(total)}"
+def _of(total: int | None) -> str:
+    return "" if total is None else f" of {size(total)}"
 
 
 _CHANGES = (("sent", "would be sent"), ("replaced", "would be replaced"), ("removed", "would be removed"))
@@ -226,4 +241,4 @@ def _problem(problem: Problem, indent: str, *, advises: bool) -> None:
 def _timeline_line(entry: TimelineEntry) -> str:
     reason = f": {entry.problem.message}" if entry.problem else ""
     times = f", {entry.times} times" if entry.times > 1 else ""
-    return f"{clock(entry.at)}  {clean(entry.what)}{clean(reason)}{times}  ({clean(entry.by.name)})"
+    return f"{clock(entry.at)}  {clean(entry.what)}{clean(reason)}{times}  by {clean(person(entry.by))}"

@@ -191,11 +191,12 @@ def _figures(snapshot: TransferSnapshot, hop: HopView, width: int) -> list[str]:
     """Return the figures that fit beside the bar, the most useful ones first."""
     progress, rate = snapshot.progress(hop), snapshot.rate(hop)
     left = seconds_left(progress, rate)
-    files = f"{progress.files_done:,}" + (f"/{progress.files_total:,}" if progress.files_total else "")
+    total = f"/{progress.files_total:,}" if progress.files_total else ""
+    noun = "file" if (progress.files_total or progress.files_done) == 1 else "files"
     figures = [
         (0, f"{size(rate)}/s" if rate else ""),
         (_MEDIUM_WIDTH, f"{span(left)} left" if left is not None else ""),
         (_MEDIUM_WIDTH, f"{size(progress.bytes_done)} of {size(progress.bytes_total)}"),
-        (_FULL_WIDTH, f"{files} files"),
+        (_FULL_WIDTH, f"{progress.files_done:,}{total} {noun}"),
     ]
     return [text for needed, text in figures if text and width >= needed]

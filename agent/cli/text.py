@@ -6,9 +6,12 @@ import unicodedata
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.cli.errors import CliError
+
+if TYPE_CHECKING:
+    from events.base import Actor
 
 _JOINERS = {"\u200c", "\u200d"}
 """Zero-width characters that Persian and emoji need; they cannot steer a terminal."""
@@ -120,6 +123,12 @@ def clock(moment: datetime | None) -> str:
     except (OverflowError, ValueError, OSError):  # here it is before the year 1 or after 9999
         local = moment
     return local.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def person(by: "Actor") -> str:
+    """Return who did something: an e-mail address, or `server-c (agent)`."""
+    kind, colon, name = by.id.partition(":")
+    return f"{name} ({kind})" if colon and kind in {"agent", "template"} else by.name
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:

@@ -34,6 +34,8 @@ class LaneClient:
     Either side may have dialed the connection.
     """
 
+    has_checkpoints = False
+
     def __init__(
         self,
         connection: ssl.SSLSocket,

@@ -6,16 +6,19 @@ from collections.abc import Sequence
 import xxhash
 
 from agent.files import disk
-from agent.files.digests import digest_of, file_digest, range_digest, update_with_zeros
+from agent.files.digests import MIB, RANGE_BYTES, digest_of, file_digest, range_digest, update_with_zeros
 from agent.files.listing import FileEntry
 from agent.problems import ARRIVED_DAMAGED
 from agent.pull.job_queue import BigFile, RangeJob
-from agent.pull.ledger import Piece
+from agent.pull.ledger import Ledger, Piece
 from agent.pull.source import FileError, PackedFile
 from agent.pull.worker_context import MAX_ATTEMPTS, WorkerConnection
 from events.base import Problem
 
 log = logging.getLogger(__name__)
+
+MAX_CHECKPOINTS = 512
+"""Rows in the ledger for the unfinished pieces of one file."""
 
 
 class _WriteError(Exception):
@@ -24,6 +27,27 @@ class _WriteError(Exception):
     def __init__(self, cause: OSError) -> None:
         super().__init__(str(cause))
         self.cause = cause
+
+
+class Checkpoints:
+    """Records what has been written of a piece while the rest is still on its way.
+
+    So an agent that is killed asks only for the rest.
+    """
+
+    def __init__(self, ledger: Ledger, piece: RangeJob) -> None:
+        self._ledger = ledger
+        self._path = piece.file.entry.path
+        self._enough = max(MIB, piece.file.entry.size // MAX_CHECKPOINTS)
+        self._start, self._length, self._state = piece.start, 0, xxhash.xxh3_128()
+
+    def add(self, data: memoryview) -> None:
+        """Note bytes that have been written; record them once there are enough."""
+        self._state.update(data)
+        self._length += len(data)
+        if self._length >= self._enough:
+            self._ledger.add_piece(self._path, self._start, Piece(self._state.digest(), self._length))
+            self._start, self._length, self._state = self._start + self._length, 0, xxhash.xxh3_128()
 
 
 class RangeFetcher:
@@ -64,7 +88,7 @@ class RangeFetcher:
         def fetch_next() -> None:
             nonlocal position
             gap = min(end, job.file.next_recorded(position)) - position
-            request = RangeJob(job.file, position, min(self._context.request_size.size, gap))
+            request = RangeJob(job.file, position, min(self._most_bytes(), gap))
             piece = Piece(self._fetch_piece(request), request.length)
             self._context.ledger.add_piece(path, position, piece)
             self._count_arrived(job.file, position, piece)
@@ -80,6 +104,12 @@ class RangeFetcher:
                 self._connection.with_retry(fetch_next)
             if position >= end:
                 return
+
+    def _most_bytes(self) -> int:
+        """Return how much one request may ask for: a whole range where little of it would be lost."""
+        sizes = self._context.request_size
+        keeps_most = self._connection.reader().has_checkpoints and not sizes.has_broken
+        return RANGE_BYTES if keeps_most else sizes.size
 
     @staticmethod
     def _verified_piece(file: BigFile, position: int, end: int) -> Piece | None:
@@ -121,6 +151,8 @@ class RangeFetcher:
         If the request breaks off, the bytes of the piece are subtracted from the progress.
         """
         state, position = xxhash.xxh3_128(), piece.start
+        reader = self._connection.reader()
+        checkpoints = Checkpoints(self._context.ledger, piece) if reader.has_checkpoints else None
 
         def sink(data: memoryview) -> None:
             nonlocal position
@@ -133,6 +165,8 @@ class RangeFetcher:
             state.update(data)
             position += len(data)
             self._context.progress.add_bytes(len(data))
+            if checkpoints:
+                checkpoints.add(data)
 
         def hole(length: int) -> None:
             nonlocal position
@@ -146,9 +180,7 @@ class RangeFetcher:
             self._context.progress.add_existing(length)
 
         try:
-            expected = self._connection.reader().range(
-                piece.file.entry, piece.start, piece.length, sink, hole
-            )
+            expected = reader.range(piece.file.entry, piece.start, piece.length, sink, hole)
         except BaseException as error:
             self._context.progress.subtract(position - piece.start)
             if isinstance(error, _WriteError):

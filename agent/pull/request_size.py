@@ -22,14 +22,15 @@ class RequestSize:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._has_broken = False
+        self.has_broken = False
+        """Whether a request has failed."""
         self.size = INITIAL_BYTES
         """Bytes."""
 
     def on_failure(self) -> None:
         """Halve the size after a request that failed."""
         with self._lock:
-            self._has_broken = True
+            self.has_broken = True
             self.size = max(MIN_BYTES, self.size // 2)
 
     def on_success(self, seconds: float) -> None:
@@ -38,7 +39,7 @@ class RequestSize:
             if seconds > MAX_REQUEST_S:
                 self.size = max(MIN_BYTES, int(self.size * MAX_REQUEST_S / seconds))
             else:
-                self.size = min(RANGE_BYTES, self.size + self.size // (8 if self._has_broken else 1))
+                self.size = min(RANGE_BYTES, self.size + self.size // (8 if self.has_broken else 1))
 
     def limit(self, entries: Sequence[FileEntry]) -> Sequence[FileEntry]:
         """Return the leading entries that fit into one request, at least one."""

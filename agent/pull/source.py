@@ -59,6 +59,10 @@ class PackedFile(NamedTuple):
 class Reader(Protocol):
     """One connection to the source. For one thread at a time."""
 
+    has_checkpoints: bool
+    """Whether a range is recorded piece by piece while it arrives: it has no holes, no digest that must be
+    compared first, and to ask for it again is dear."""
+
     def range(
         self, entry: FileEntry, start: int, length: int, sink: Sink, hole: Hole | None = None
     ) -> bytes | None:
@@ -214,6 +218,8 @@ class LocalSource:
 
 class LocalReader:
     """Reads files on this host."""
+
+    has_checkpoints = False
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree

@@ -37,6 +37,8 @@ Explain = Callable[[FileEntry, str], Exception]
 class RcloneReader:
     """Reads files, for one thread at a time."""
 
+    has_checkpoints = True
+
     def __init__(
         self,
         connect: Connect,

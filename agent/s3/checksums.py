@@ -42,6 +42,8 @@ class Algorithm:
 CRC64NVME = Algorithm("CRC64NVME", 8, checksums.crc64nvme, checksums.combine_crc64nvme, is_of_whole=True)
 CRC32 = Algorithm("CRC32", 4, checksums.crc32, checksums.combine_crc32, is_of_whole=False)
 
+CRC32C = Algorithm("CRC32C", 4, checksums.crc32c, checksums.combine_crc32c, is_of_whole=False)
+
 
 def algorithm_for(endpoint: str | None) -> Algorithm:
     """Return AWS's own algorithm, or for another endpoint the one that all of them know.
@@ -57,7 +59,7 @@ def algorithm_in(headers: Mapping[str, str]) -> Algorithm | None:
 
     An object that was sent in parts may have a checksum of the checksums of its parts, which has a dash.
     """
-    for algorithm in (CRC64NVME, CRC32):
+    for algorithm in (CRC64NVME, CRC32, CRC32C):
         if "-" not in headers.get(algorithm.header, "-") and headers.get(TYPE_HEADER) != "COMPOSITE":
             return algorithm
     return None

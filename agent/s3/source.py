@@ -7,7 +7,7 @@ compared by its content the next time. What is read is pinned by its ETag.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -40,10 +40,11 @@ from agent.pull.source import (
     computed_digests,
 )
 from agent.pull.worker_context import MAX_ATTEMPTS
-from agent.s3.checksums import CHECKSUM_WANTED, algorithm_in
+from agent.s3.checksums import CHECKSUM_WANTED, Algorithm, algorithm_in
 from agent.s3.client import Download, S3Client
 from agent.s3.errors import ConnectionLostError, S3Error
 from agent.s3.listing import ListedObject
+from agent.s3.range_checksums import ObjectChecksums
 from events.base import Problem
 from events.commands import Move, S3Route
 from events.locations import S3Location, stands_for_contents
@@ -85,6 +86,7 @@ class S3Source:
         self._client = client
         self._limiter = limiter
         self._is_bucket_known = False
+        self.checksums = ObjectChecksums(self._headers_of)
         prefix = location.prefix
         self._prefix = f"{prefix}/" if prefix and not prefix.endswith("/") else prefix
 
@@ -110,6 +112,11 @@ class S3Source:
     def key(self, path: str) -> str:
         """Return the key of an entry; '' is the source itself, a single object."""
         return f"{self._prefix}{path}" if path else self._location.prefix
+
+    def _headers_of(self, entry: FileEntry) -> Mapping[str, str]:
+        """Return the headers of an object with its checksum; without any if it is another version now."""
+        found = self._client.head(self.key(entry.path), CHECKSUM_WANTED)
+        return found if _is_version(found, entry) else {}
 
     def name(self, path: str) -> str:
         """Return the name of an entry for people."""
@@ -255,6 +262,8 @@ class S3Source:
 class S3Reader:
     """Reads objects, for one thread at a time. The connections are those of the source."""
 
+    has_checkpoints = True
+
     def __init__(self, source: S3Source, client: S3Client, limiter: RateLimiter) -> None:
         self._source = source
         self._client = client
@@ -263,19 +272,37 @@ class S3Reader:
     def range(self, entry: FileEntry, start: int, length: int, sink: Sink, _hole: Hole | None = None) -> None:
         """Pass a range of the object to `sink`; `start` and `length` are in bytes.
 
-        There is no digest of ours. TLS protects the bytes, and S3's own checksum a whole object.
+        There is no digest of ours. TLS protects the bytes, and S3's own checksum a whole object: its ranges
+        are verified together when the last of them has arrived, unless an earlier attempt has written some.
         """
-        if not length:
-            return
-        byte_range = {"range": f"bytes={start}-{start + length - 1}"}
-        headers = CHECKSUM_WANTED if length == entry.size else byte_range
         try:
-            with closing(self._client.get(self._source.key(entry.path), headers)) as download:
-                self._read(entry, download, length, sink)
+            if length == entry.size:
+                self._read_whole(entry, sink)
+            elif length:
+                self._read_range(entry, start, length, sink)
         except S3Error as error:
             raise self._error_of(error, entry) from error
         except ConnectionLostError as error:
             raise self._source.line_lost_at(error, entry.path) from error
+
+    def _read_whole(self, entry: FileEntry, sink: Sink) -> None:
+        with closing(self._client.get(self._source.key(entry.path), CHECKSUM_WANTED)) as download:
+            self._read(entry, download, sink)
+
+    def _read_range(self, entry: FileEntry, start: int, length: int, sink: Sink) -> None:
+        checksums = self._source.checksums.of(entry)
+        headers = {"range": f"bytes={start}-{start + length - 1}"}
+        try:
+            with closing(self._client.get(self._source.key(entry.path), headers)) as download:
+                checksum = self._pass_on(entry, download, length, sink, checksums.algorithm)
+            is_intact = checksums.add(start, length, checksum)
+            if is_intact is False:
+                raise self._damaged(entry)
+            if is_intact:
+                self._source.checksums.forget(entry)
+        except (FileError, S3Error):
+            self._source.checksums.forget(entry)
+            raise
 
     def pack(self, entries: Sequence[FileEntry]) -> Iterator[PackedFile]:
         """Request all these small objects at once and yield them as they were requested."""
@@ -328,21 +355,33 @@ class S3Reader:
             raise refusal
         data = bytearray()
         try:
-            self._read(entry, answer, entry.size, data.extend)
+            self._read(entry, answer, data.extend)
         except FileError as error:
             return PackedFile(entry, problem=error.problem)
         return PackedFile(entry, memoryview(data))
 
-    def _read(self, entry: FileEntry, download: Download, length: int, sink: Sink) -> None:
-        """Pass the answer to `sink`.
+    def _read(self, entry: FileEntry, download: Download, sink: Sink) -> None:
+        """Pass the answer to `sink`: a whole object, which is verified.
 
         Raises:
             ConnectionLostError: the connection broke.
             FileError: it is another version's, or does not have S3's checksum.
         """
-        if not _is_version(download, entry):
+        algorithm = algorithm_in(download.headers)
+        checksum = self._pass_on(entry, download, entry.size, sink, algorithm)
+        if algorithm and algorithm.text(checksum) != download.headers[algorithm.header]:
+            raise self._damaged(entry)
+
+    def _damaged(self, entry: FileEntry) -> FileError:
+        name = self._source.name(entry.path)
+        return FileError(problems.ARRIVED_DAMAGED.problem(path=name, attempts=MAX_ATTEMPTS))
+
+    def _pass_on(
+        self, entry: FileEntry, download: Download, length: int, sink: Sink, algorithm: Algorithm | None
+    ) -> int:
+        """Pass the answer to `sink` and return its checksum, 0 without an algorithm. Raises as `_read`."""
+        if not _is_version(download.headers, entry):
             raise changed(self._source.name(entry.path))
-        algorithm = algorithm_in(download.headers) if length == entry.size else None
         checksum, buffer = 0, memoryview(bytearray(min(CHUNK_BYTES, length)))
         while length:
             count = download.readinto(buffer[:length])
@@ -352,9 +391,7 @@ class S3Reader:
                 checksum = algorithm.update(buffer[:count], checksum)
             sink(buffer[:count])
             length -= count
-        if algorithm and algorithm.text(checksum) != download.headers[algorithm.header]:
-            name = self._source.name(entry.path)
-            raise FileError(problems.ARRIVED_DAMAGED.problem(path=name, attempts=MAX_ATTEMPTS))
+        return checksum
 
     def _error_of(self, error: S3Error, entry: FileEntry) -> FileError | HopError:
         if error.status in {_NOT_FOUND, _PAST_THE_END} and not error.concerns_whole_hop:
@@ -374,15 +411,15 @@ def _is_key(path: str) -> bool:
         return False
 
 
-def _is_version(download: Download, entry: FileEntry) -> bool:
+def _is_version(headers: Mapping[str, str], entry: FileEntry) -> bool:
     """Return whether this is the version that was listed."""
-    total = download.headers.get("content-range", "").rpartition("/")[2]
-    size = total or download.headers.get("content-length")
+    total = headers.get("content-range", "").rpartition("/")[2]
+    size = total or headers.get("content-length")
     if size != str(entry.size):
         return False
     if entry.ctime_ns:
-        return _version_of(download.headers.get("etag", "")) == entry.ctime_ns
-    return _second_ns(_http_time(download.headers)) == listed_mtime_ns(entry)
+        return _version_of(headers.get("etag", "")) == entry.ctime_ns
+    return _second_ns(_http_time(headers)) == listed_mtime_ns(entry)
 
 
 def _version_of(etag: str) -> int:
@@ -418,7 +455,7 @@ def _iso_time(text: str) -> datetime | None:
         return None
 
 
-def _http_time(headers: dict[str, str]) -> datetime | None:
+def _http_time(headers: Mapping[str, str]) -> datetime | None:
     try:
         return parsedate_to_datetime(headers.get("last-modified", "")).astimezone(UTC)
     except (ValueError, OverflowError):

@@ -25,8 +25,10 @@ from agent.problems import (
     UPDATE_SCRIPT_AWAY,
     UPDATE_SCRIPT_DIFFERS,
     UPDATE_SLOW,
+    UPDATE_UNIT_DIFFERS,
 )
 from agent.updating.releases import Releases
+from agent.updating.units import AGENT_UNIT, UPDATER_UNITS
 from agent.updating.updater import Install
 from events.commands import UpdateAgent
 from events.releases import PublishedRelease
@@ -53,7 +55,7 @@ def installer(releases: Releases, prefix: str) -> Install:
             script.write_bytes(_fetch(update))
             command = ["bash", str(script), "release", *(["--prefix", prefix] if prefix else [])]
             release = Path(_run(command, update.version))
-        expected = releases.folder / "releases" / release.name
+        expected = releases.path(release.name)
         if release != expected:
             raise UpdateError(UPDATE_MISPLACED.problem(version=update.version, folder=release))
         _check_parts(expected, signed)
@@ -89,16 +91,21 @@ def _fetch(update: UpdateAgent) -> bytes:
 
 
 def _check_parts(release: Path, signed: PublishedRelease) -> None:
-    """Compare what the script says it installed from, and rclone itself, with the signed digests."""
-    parts = (release / "installed-from").read_text().split()
-    if parts != [signed.package, signed.lock]:
+    """Compare what it was installed from, as the script says, and units and rclone with what is signed."""
+    package, lock, *_ = [*(release / "installed-from").read_text().split(), "", ""]
+    if (package, lock) != (signed.package, signed.lock):
         raise UpdateError(UPDATE_PARTS_DIFFER.problem(version=signed.version))
-    program = release / "bin/rclone"
-    if not program.exists():
-        return  # the host's own is used
-    with program.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() not in signed.rclone:
-            raise UpdateError(UPDATE_RCLONE_DIFFERS.problem(version=signed.version))
+    for name in (AGENT_UNIT, *UPDATER_UNITS):
+        if _digest(release / "units" / name) != signed.units.get(name):
+            raise UpdateError(UPDATE_UNIT_DIFFERS.problem(version=signed.version, unit=name))
+    program = release / "bin/rclone"  # if there is none, the host's own is used
+    if program.exists() and _digest(program) not in signed.rclone:
+        raise UpdateError(UPDATE_RCLONE_DIFFERS.problem(version=signed.version))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_version(release: Path, version: str) -> None:

@@ -48,6 +48,10 @@ class Releases:
         """Return the newest release that has reported healthy."""
         return self._target_of("proven")
 
+    def path(self, release: str) -> Path:
+        """Return the directory of a release."""
+        return self.folder / "releases" / release
+
     def run_from_now_on(self, release: str) -> None:
         """Start this release at the service's next start."""
         self._set_link("current", release)
@@ -59,7 +63,7 @@ class Releases:
     def delete_release(self, release: str | None) -> None:
         """Delete a release, unless it is in use."""
         if release and release not in {self.current, self.proven}:
-            shutil.rmtree(self.folder / "releases" / release, ignore_errors=True)
+            shutil.rmtree(self.path(release), ignore_errors=True)
 
     def prune(self) -> None:
         """Delete all releases but the newest two and those in use."""
@@ -77,6 +81,6 @@ class Releases:
         """Replace a link in one step: it exists at every moment."""
         temporary = self.folder / f"{link}.new"
         temporary.unlink(missing_ok=True)
-        temporary.symlink_to(self.folder / "releases" / release, target_is_directory=True)
+        temporary.symlink_to(self.path(release), target_is_directory=True)
         os.replace(temporary, self.folder / link)  # noqa: PTH105 - a single call, which a test interrupts
         sync_directory(self.folder)

@@ -167,7 +167,12 @@ class UpdateJobs:
         await self._link.publish(topic, result.model_dump_json().encode())
         log.info(
             "update result reported",
-            extra={"job": job.jobId, "outcome": result.status, **result.statusDetails},
+            # Not all details: one of them is called `message`, as is a field of every log record.
+            extra={
+                "job": job.jobId,
+                "outcome": result.status,
+                "reason": result.statusDetails.get("message", ""),
+            },
         )
 
     async def _result(self, document: JobDocument) -> UpdateResult:

@@ -16,7 +16,7 @@ from pathlib import Path
 from agent.cloud.command_verifier import CommandVerifier, TrustError
 from agent.errors import HostError, UpdateError
 from agent.files.disk import atomic_write
-from agent.problems import UPDATE_CHECKS_FAILED, UPDATE_FAILED, UPDATE_UNHEALTHY
+from agent.problems import UPDATE_CHECKS_FAILED, UPDATE_FAILED, UPDATE_UNHEALTHY, UPDATE_UNITS_NOT_USED
 from agent.updating.publisher_keys import PublisherKeys
 from agent.updating.releases import Releases
 from agent.updating.state_files import (
@@ -28,6 +28,7 @@ from agent.updating.state_files import (
     read_record,
     read_untrusted,
 )
+from agent.updating.units import Units
 from events.base import Problem
 from events.commands import Claims, PublicKey, Trust, UpdateAgent
 from events.releases import PublishedRelease
@@ -52,6 +53,7 @@ class UpdaterEnvironment:
     pin: Callable[[tuple[PublicKey, ...]], None]
     """Replaces the pinned keys."""
     publisher: PublisherKeys
+    units: Units
     wait: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
 
@@ -129,14 +131,30 @@ class Updater:
     def _try(self, record: UpdateRecord) -> UpdateRecord:
         new = str(record.new)
         if self._releases.proven != new:
-            self._releases.run_from_now_on(new)
-            self._environment.restart()
-            if problem := self._wait_for_health(record.order):
+            if problem := self._trial(new, record.order):
                 return self._save(record, "returning", problem=problem)
             self._releases.trust(new)
         self._releases.prune()
+        self._use_units(self._environment.units.use_updater_units, new)
         self._trust_successors(record.order)
         return self._save(record, "kept")
+
+    def _trial(self, new: str, update: UpdateAgent) -> Problem | None:
+        """Start the new release with its own unit; return why it is not kept, None if it is."""
+        if reason := self._use_units(self._environment.units.use_agent_unit, new):
+            return UPDATE_UNITS_NOT_USED.problem(version=update.version, detail=reason)
+        self._releases.run_from_now_on(new)
+        self._environment.restart()
+        return self._wait_for_health(update)
+
+    def _use_units(self, use: Callable[[Path], None], release: str) -> str:
+        """Return why the units of a release are not in use, "" if they are."""
+        try:
+            use(self._releases.path(release))
+        except HostError as error:
+            log.warning("units not replaced", extra={"release": release, "reason": error.message})
+            return error.message
+        return ""
 
     def _trust_successors(self, update: UpdateAgent) -> None:
         """Refuse older releases from now on; if that cannot be stored, the new version runs all the same."""
@@ -147,6 +165,7 @@ class Updater:
 
     def _return(self, record: UpdateRecord) -> UpdateRecord:
         self._releases.run_from_now_on(record.old)
+        self._use_units(self._environment.units.use_agent_unit, record.old)
         self._environment.restart()
         self._releases.delete_release(record.new)
         return self._save(record, "returned")

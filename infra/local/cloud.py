@@ -212,7 +212,7 @@ def _settings(folder: Path, port: int, mqtt_port: int) -> dict[str, str]:
         aws_rules.PLUGINS_VARIABLE: f"aws_rules={aws_rules.__name__.rpartition('.')[2]}",
         aws_rules.FILE_VARIABLE: str(_refused_calls(folder)),
         throttling.FILE_VARIABLE: str(_throttling(folder)),
-        "PYTHONPATH": str(Path(function_hooks.__file__).parent),
+        "PYTHONPATH": str(function_hooks.FOLDER),
         "BIND_HOST": "127.0.0.1",
         "DOCKER_HOST": f"unix://{folder}/no-docker",
         "GATEWAY_PORT": str(port),

@@ -9,6 +9,7 @@ from events.views import AgentCounts, AgentSummary, FleetView
 from lambdas.agents.cursors import parse_cursor
 from lambdas.domain.agent_filter import AgentFilter
 from lambdas.domain.agent_summary import GROUPS, IN_MAINTENANCE, AgentGroup, summary_at, summary_of
+from lambdas.domain.page_size import fitting
 from lambdas.ports import Clock
 from lambdas.store.agent_counts import counts, is_suspected, recount
 from lambdas.store.agent_list import list_summaries
@@ -63,8 +64,8 @@ class Fleet:
         return newest.version if newest else None
 
 
-def _view(newest: str | None, agents: list[AgentSummary], following: AgentId | None) -> FleetView:
-    counted = counts()
+def _view(newest: str | None, found: list[AgentSummary], following: AgentId | None) -> FleetView:
+    counted, agents = counts(), fitting(found)
     of = {status: sum(counted[group] for group in groups) for status, groups in GROUPS.items()}
     return FleetView(
         counts=AgentCounts(
@@ -77,5 +78,5 @@ def _view(newest: str | None, agents: list[AgentSummary], following: AgentId | N
         ),
         newest_version=newest,
         agents=tuple(agents),
-        next=following,
+        next=agents[-1].agent_id if len(agents) < len(found) else following,
     )

@@ -19,7 +19,7 @@ from lambdas.domain import agent as domain
 from lambdas.domain.agent import Agent
 from lambdas.domain.endpoint import check_endpoints
 from lambdas.domain.errors import AgentKeyError, AgentUnknownError, DrainOverError, StaleError
-from lambdas.domain.page_size import MAX_PAGE_BYTES, sent_bytes
+from lambdas.domain.page_size import fitting
 from lambdas.ports import Clock
 from lambdas.store.agents import AgentStore
 from lambdas.store.optimistic import retry_stale
@@ -146,14 +146,10 @@ class AgentService:
     def list_agents(self, limit: int, after: str | None, beginning: str = "") -> AgentsView:
         """Return one page of the agents whose names begin so, sorted by name; raises CursorError."""
         agents, following = self._store.list_agents(limit, parse_cursor(AgentId, after), beginning)
-        now, views, size = self._clock(), list[AgentView](), 0
-        for agent in agents:
-            view = agent_view(agent, now)
-            size += sent_bytes(view)
-            if views and size > MAX_PAGE_BYTES:
-                return AgentsView(agents=tuple(views), next=views[-1].agent_id)
-            views.append(view)
-        return AgentsView(agents=tuple(views), next=following)
+        now = self._clock()
+        views = fitting(agent_view(agent, now) for agent in agents)
+        is_cut = len(views) < len(agents)
+        return AgentsView(agents=tuple(views), next=views[-1].agent_id if is_cut else following)
 
     def change(self, agent_id: AgentId, change: AgentChange, record: Record | None = None) -> AgentView:
         """Change tags or endpoints; raises AgentUnknownError or EndpointError."""

@@ -1,6 +1,6 @@
 """Start, show and cancel agent updates. How they advance through stages is in `update_stages`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -31,13 +31,13 @@ from lambdas.domain.errors import (
 from lambdas.domain.problems import TOO_MANY_AGENTS, UPDATE_CANCELLED
 from lambdas.domain.update import Member, Update
 from lambdas.ports import Clock, CommandSender
+from lambdas.store.agent_list import find_names
 from lambdas.store.agents import AgentStore
 from lambdas.store.installer import InstallerStore
 from lambdas.store.optimistic import retry_stale
 from lambdas.store.updates import UpdateStore
 from lambdas.telemetry import logger
 
-_PAGE_SIZE = 100
 _COMMAND_LIFETIME = timedelta(minutes=10)
 """How long the signed order of an update is valid; the updater uses it at once."""
 
@@ -77,7 +77,7 @@ class UpdateService:
         if installer is None:
             raise VersionUnknownError(request.version)
         version = installer.version
-        agents = [agent for agent in self._select_agents(request) if agent.version != version]
+        agents = [agent for agent in self._select_agents(request, version) if agent.version != version]
         if not agents:
             raise NothingToUpdateError(version)
         agents.sort(key=lambda agent: (agent.presence != "online", agent.agent_id))
@@ -167,25 +167,22 @@ class UpdateService:
             reported_version=reported_version, token=self._commands.sign(agent_id, command, _COMMAND_LIFETIME)
         )
 
-    def _select_agents(self, request: UpdateRequest) -> list[Agent]:
-        """Return the agents that the request names or tags; raises AgentUnknownError or LimitError."""
+    def _select_agents(self, request: UpdateRequest, version: str) -> list[Agent]:
+        """Return the agents that the request names, or tags and that have another version.
+
+        Raises:
+            AgentUnknownError: A named agent does not exist.
+            LimitError: There are more than one update may have.
+        """
         if request.agents:
             found = self._agents.get_many(request.agents)
             if missing := sorted(set(request.agents) - found.keys()):
                 raise AgentUnknownError(missing[0])
             return list(found.values())
-        agents = [agent for agent in self._all_agents() if request.tags.items() <= agent.tags.items()]
-        if len(agents) > MAX_AGENTS:
-            raise LimitError(words=TOO_MANY_AGENTS, count=len(agents), limit=MAX_AGENTS)
-        return agents
-
-    def _all_agents(self) -> Iterable[Agent]:
-        after: AgentId | None = None
-        while True:
-            agents, after = self._agents.list_agents(_PAGE_SIZE, after)
-            yield from agents
-            if after is None:
-                return
+        names = find_names(request.tags, version)
+        if len(names) > MAX_AGENTS:
+            raise LimitError(words=TOO_MANY_AGENTS, count=len(names), limit=MAX_AGENTS)
+        return list(self._agents.get_many(names).values())
 
     def _require_not_updating(self, update: Update) -> None:
         names = {member.agent_id for member in update.members}

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, AliasChoices, Field, model_validator
 from events.base import MAX_INTEGER, AgentId, Instant, Request, TransferId, Why
 from events.requests import TemplateId
 from events.states import AgentStatus, Attention, TransferState
+from events.views import CostLabel, Month
 from lambdas.domain.transfer import FIRST_DAY
 
 MAX_PAGE = 200
@@ -127,6 +128,21 @@ class OverviewQuery(Request):
     midnight: Annotated[
         Instant | None, Field(description="When the caller's day began. Default: midnight in UTC.")
     ] = None
+
+
+class CostsQuery(Request):
+    """Which costs."""
+
+    month: Annotated[Month | None, Field(description="Default: this month, in UTC.")] = None
+    by: Annotated[
+        CostLabel,
+        Field(
+            description=(
+                "By the template that started a transfer, the agent that its bytes come from (from S3: that "
+                "fetches them), or the person for whom it ran."
+            )
+        ),
+    ] = "template"
 
 
 class TemplateQuery(Request):

@@ -9,6 +9,7 @@ from events.base import Actor, TransferId
 from events.requests import DeclineRequest, DistributedRequest, TransferRequest
 from events.views import (
     AttentionView,
+    CostsView,
     ManifestView,
     OverviewView,
     TimelineView,
@@ -18,7 +19,7 @@ from events.views import (
 )
 from lambdas import adapters, wiring
 from lambdas.api.calls import Call
-from lambdas.api.queries import OverviewQuery, PageQuery, TransferCriteria, TransferQuery
+from lambdas.api.queries import CostsQuery, OverviewQuery, PageQuery, TransferCriteria, TransferQuery
 from lambdas.api.routing import RouteGroup
 from lambdas.domain.authorization import READ, STOP, TRANSFER
 from lambdas.ports import AuthorizeTransfer
@@ -100,6 +101,12 @@ def _not_in_future(until: datetime | None) -> datetime:
 def overview(query: OverviewQuery) -> OverviewView:
     """Summarize what ended today and in the last 30 days: what arrived, and how much succeeded."""
     return wiring.transfer_service().overview(query.midnight)
+
+
+@transfers.get("/costs", action=READ)
+def show_costs(query: CostsQuery) -> CostsView:
+    """Sum what the transfers that ended in a month did cost on AWS, by template, agent or person."""
+    return wiring.transfer_service().costs(query.month, query.by)
 
 
 @transfers.get("/attention", action=READ)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
 
-from events.reports import RootState
+from events.reports import RemoteState, RootState
 from events.states import AgentStatus
 from events.views import AgentSummary, AgentWarning
 from lambdas.domain.agent import Agent, Presence
@@ -22,6 +22,8 @@ MAX_WARNINGS = 4
 """Maximum number of warnings in a summary; the agent itself shows all."""
 MAX_REMOTES = 16
 """Maximum number of remotes in a summary; the agent itself shows all."""
+MAX_CHARS = 253
+"""Characters of a text that an agent reports, such as its host's name, that a summary has."""
 
 
 class AgentGroup(StrEnum):
@@ -66,14 +68,14 @@ def summary_of(agent: Agent) -> AgentSummary:
     known_free = [free for root in agent.roots if (free := _free_percent(root)) is not None]
     return AgentSummary(
         agent_id=agent.agent_id,
-        hostname=agent.hostname,
-        ip_address=agent.ip_address,
+        hostname=agent.hostname[:MAX_CHARS],
+        ip_address=agent.ip_address and agent.ip_address[:MAX_CHARS],
         status=_STATUS[agent.presence],
-        version=agent.version,
+        version=agent.version[:MAX_CHARS],
         tags=agent.tags,
         roots=len(agent.roots),
         free_percent=min(known_free, default=None),
-        remotes=agent.capabilities.remotes[:MAX_REMOTES],
+        remotes=tuple(map(_short, agent.capabilities.remotes[:MAX_REMOTES])),
         running=agent.running,
         registered_at=agent.registered_at,
         connected_at=agent.connected_at,
@@ -104,11 +106,15 @@ def _warnings(agent: Agent) -> Iterator[AgentWarning]:
         yield AgentWarning(kind="rejects_commands")
     for root in agent.roots:
         if root.free is None:
-            yield AgentWarning(kind="root_missing", path=root.path)
+            yield AgentWarning(kind="root_missing", path=root.path[:MAX_CHARS])
     for root in agent.roots:
         free = _free_percent(root)
         if free is not None and free < NEARLY_FULL_PERCENT:
-            yield AgentWarning(kind="root_nearly_full", path=root.path, amount=free)
+            yield AgentWarning(kind="root_nearly_full", path=root.path[:MAX_CHARS], amount=free)
+
+
+def _short(remote: RemoteState) -> RemoteState:
+    return remote.model_copy(update={"type": remote.type and remote.type[:MAX_CHARS]})
 
 
 def _free_percent(root: RootState) -> int | None:

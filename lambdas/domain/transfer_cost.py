@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from events.locations import S3Location
 from events.views import Cost, HopView
 from lambdas.domain import prices
+from lambdas.domain.hop import Hop
 
 RANGE_BYTES = 32 * 1024**2
 """Part of a file that an agent asks S3 for at once."""
@@ -21,7 +22,7 @@ _LISTED = 1000
 """Names in one answer of a LIST."""
 
 
-def cost_of(hops: Iterable[HopView], *, final: bool, dry_run: bool) -> Cost:
+def cost_of(hops: Iterable[HopView | Hop], *, final: bool, dry_run: bool) -> Cost:
     """Return what the hops have cost so far if `final`, otherwise what they will have cost at their end.
 
     That of a dry run is what the transfer would cost. Totals that are not known yet count as what is done.
@@ -50,7 +51,7 @@ def cost_of(hops: Iterable[HopView], *, final: bool, dry_run: bool) -> Cost:
     )
 
 
-def _moved(hop: HopView, *, final: bool) -> tuple[int, int]:
+def _moved(hop: HopView | Hop, *, final: bool) -> tuple[int, int]:
     """Return files and bytes that were sent, or will have been."""
     done = hop.progress
     files = done.files_done if final or done.files_total is None else done.files_total
@@ -58,7 +59,7 @@ def _moved(hop: HopView, *, final: bool) -> tuple[int, int]:
     return max(files - done.files_unchanged, 0), max(size - done.bytes_unchanged, 0)
 
 
-def _previewed(hop: HopView) -> tuple[int, int]:
+def _previewed(hop: HopView | Hop) -> tuple[int, int]:
     """Return files and bytes that a dry run has found to send."""
     if hop.preview is None:
         return 0, 0

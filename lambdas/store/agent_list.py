@@ -6,7 +6,7 @@ are no group, nor the beginning of a name, are checked on the rows: one answer r
 the next one goes on from there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from heapq import merge
 from itertools import groupby
@@ -18,8 +18,8 @@ from lambdas.domain.agent_filter import AgentFilter
 from lambdas.domain.agent_summary import IN_MAINTENANCE, AgentGroup, needs_attention, summary_at
 from lambdas.store.agent_rows import AgentRow
 
-MAX_READ = 400
-"""Maximum number of rows that one answer checks: some 150 KB, or 20 read units."""
+MAX_READ = 250
+"""Maximum number of rows that one answer checks: some 110 KB, or 14 read units."""
 CHECKED_PAGE = 50
 """Number of rows of a group that one query reads where they are checked."""
 
@@ -37,6 +37,18 @@ def list_summaries(wanted: AgentFilter, now: datetime) -> tuple[list[AgentSummar
         if len(found) == wanted.limit or number == MAX_READ:
             return found, summary.agent_id if next(walk, None) else None
     return found, None
+
+
+def find_names(tags: Mapping[str, str], other_than: str) -> list[AgentId]:
+    """Return the names of all agents with these tags and another version; reads every summary."""
+    rows = (row for group in AgentGroup for row in AgentRow.by_group.query(group))
+    return sorted(
+        {
+            row.agent_id
+            for row in rows
+            if tags.items() <= row.summary.tags.items() and row.summary.version != other_than
+        }
+    )
 
 
 def in_ended_maintenance(now: datetime) -> int:

@@ -43,10 +43,10 @@ TRANSACTION_LIMIT = 100
 """Maximum number of writes in one DynamoDB transaction."""
 
 TRANSACTION_ATTEMPTS = 6
-"""Of a transaction that is throttled."""
+"""Of a transaction that is throttled, or meets another one."""
 _FIRST_PAUSE_S = 0.1
 """Longest pause before its second attempt; it doubles with each, to 3 s in all."""
-_THROTTLED = {"ProvisionedThroughputExceeded", "ThrottlingError"}
+_PASSING = {"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
 _REFUSALS = {
     "ConditionalCheckFailedException",
     "ConditionalCheckFailed",
@@ -82,23 +82,25 @@ class ActorAttribute(JsonOf[Actor]):
 
 
 class PatientConnection(Connection):
-    """Tries a throttled transaction again, which the SDK does with every other call.
+    """Tries a transaction again that was throttled, or that wrote a row at the same time as another one.
 
-    DynamoDB answers that a throttled transaction is cancelled, like one whose condition is not met. Without
-    this a report would be applied when Lambda tries again, a minute later.
+    The SDK does so with every other call, but DynamoDB answers that these transactions are cancelled, like
+    one whose condition is not met. Without this a report would be applied when Lambda tries again, a minute
+    later, and of agents that come back at once some would not be counted: their counts share rows.
     """
 
     def transact_write_items(self, *items: Any, **options: Any) -> Any:
         """Commit the items' writes.
 
         Raises:
-            TransactWriteError: a condition is not met, or every attempt was throttled.
+            TransactWriteError: a condition is not met, or every attempt was throttled or met another one.
         """
         for attempt in range(1, TRANSACTION_ATTEMPTS):
             try:
                 return super().transact_write_items(*items, **options)
             except TransactWriteError as failure:
-                if refused(failure) or not _THROTTLED & {*reasons(failure)}:
+                found = {*reasons(failure)}
+                if "ConditionalCheckFailed" in found or not _PASSING & found:
                     raise
             time.sleep(random.uniform(0, _FIRST_PAUSE_S * 2 ** (attempt - 1)))  # noqa: S311
         return super().transact_write_items(*items, **options)

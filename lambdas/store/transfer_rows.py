@@ -3,8 +3,9 @@
 One partition is one transfer: `transfer` (the header), `hop#0000` …, and the timeline `at#<time>#<random>`,
 whose inserts are the outbox, and `find#<term>`, one for each word that finds it. The index `by_agent` finds a
 transfer by the header for its source's agent and by one hop for each other agent, so that a transfer of fifty
-hops still fits into one transaction. Partitions `totals#<month>` count the transfers that have ended, and
-`gathered#<template>` hold objects that wait for others of their template.
+hops still fits into one transaction. Partitions `totals#<month>` count the transfers that have ended,
+`costs#<month>` sum what they did cost, and `gathered#<template>` hold objects that wait for others of their
+template.
 """
 
 from pynamodb.attributes import (
@@ -31,6 +32,7 @@ HOPS = "hop#"
 TIMELINE = "at#"
 FIND = "find#"
 TOTALS = "totals#"
+COSTS = "costs#"
 GATHERED = "gathered#"
 DUE = "hop"
 TO_ARCHIVE, ARCHIVED = "to archive", "archived"
@@ -292,6 +294,26 @@ class TotalsRow(Model):
     files_arrived = NumberAttribute(default=0)
 
 
+class CostRow(Model):
+    """What transfers that ended in a month did cost, by one template, agent or person, and a shard.
+
+    Money is in millionths of a US dollar.
+    """
+
+    class Meta:
+        table_name = ""
+
+    transfer_id = UnicodeAttribute(hash_key=True)
+    part = UnicodeAttribute(range_key=True)
+    label = UnicodeAttribute()
+    transfers = NumberAttribute(default=0)
+    bytes_arrived = NumberAttribute(default=0)
+    requests = NumberAttribute(default=0)
+    egress = NumberAttribute(default=0)
+    relay = NumberAttribute(default=0)
+    storage_a_month = NumberAttribute(default=0)
+
+
 class GatheredRow(Model):
     """An object that waits for others, with a digest of its event; or, as `until`, when they are due."""
 
@@ -311,5 +333,6 @@ ROWS: tuple[type[Model], ...] = (
     TimelineEntryRow,
     TermRow,
     TotalsRow,
+    CostRow,
     GatheredRow,
 )

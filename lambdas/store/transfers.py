@@ -21,6 +21,7 @@ from lambdas.store import transfer_mapping as mapping
 from lambdas.store import transfer_rows as rows
 from lambdas.store.base import Writes, bind, no_writes, refusal_is, refused, transaction
 from lambdas.store.cursor import read, rest, taken, written
+from lambdas.store.transfer_costs import charge_change
 from lambdas.store.transfer_list import created_ids
 from lambdas.store.transfer_mapping import hop_part
 from lambdas.store.transfer_rows import HEADER, HeaderRow, HopRow, TimelineEntryRow, TransferRow
@@ -154,6 +155,7 @@ class TransferStore:
                 writes.update(header, mapping.header_actions(new), condition=guard)
             writes.save(mapping.timeline_entry_row(old.transfer_id, moment, finished))
             count_change(old, new, writes)
+            charge_change(old, new, writes)
             also(writes)
         return new
 

@@ -83,7 +83,8 @@ class TransferArchive:
             name = file_name(day, lines)
             self._files.write(name, lines)
             done += sum(self._store.set_archived(transfer, name) for transfer, _ in some)
-        count("TransfersArchived", done)
+        if done:  # CloudWatch bills a metric for each hour in which it is written
+            count("TransfersArchived", done)
         return done
 
     def _expire(self) -> list[Exception]:
@@ -97,7 +98,8 @@ class TransferArchive:
                 for ended in found:
                     if ended.file == name:
                         removed += self._remove(ended, revisions, failures)
-            count("TransfersExpired", removed)
+            if removed:
+                count("TransfersExpired", removed)
             if not removed or len(old) < AT_ONCE:
                 break
         return failures

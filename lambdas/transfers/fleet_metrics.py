@@ -5,9 +5,9 @@ The counts of agents are read, and those that are away in a maintenance; of queu
 
 from datetime import datetime
 
-from events.states import Attention, HopState
+from events.states import AgentStatus, Attention, HopState
 from lambdas.domain.agent import in_maintenance
-from lambdas.domain.agent_summary import AgentGroup
+from lambdas.domain.agent_summary import GROUPS, AgentGroup
 from lambdas.domain.errors import TransferUnknownError
 from lambdas.domain.hop import OFFER_LEASE, Hop
 from lambdas.ports import Clock
@@ -19,6 +19,9 @@ from lambdas.store.transfers import TransferStore
 from lambdas.telemetry import (
     AGENTS,
     AGENTS_ABSENT,
+    AGENTS_LATE,
+    AGENTS_OFFLINE,
+    AGENTS_WARNED,
     APPROVALS_WAITING,
     OLDEST_QUEUED,
     measure,
@@ -41,6 +44,9 @@ class FleetMetrics:
         counted = counts()
         registered = counted.total()
         measure(AGENTS, registered)
+        measure(AGENTS_WARNED, counted[AgentGroup.WARNED])
+        measure(AGENTS_LATE, sum(counted[group] for group in GROUPS[AgentStatus.LATE]))
+        measure(AGENTS_OFFLINE, sum(counted[group] for group in GROUPS[AgentStatus.OFFLINE]))
         absent = counted[AgentGroup.LATE] + counted[AgentGroup.OFFLINE] + in_ended_maintenance(now)
         measure(AGENTS_ABSENT, 100 * absent / registered if registered else 0, "Percent")
         measure(OLDEST_QUEUED, self.seconds_queued(now), "Seconds")

@@ -12,6 +12,8 @@ from events.requests import TemplateId, TransferRequest
 from events.states import Attention, TransferState
 from events.views import (
     AttentionView,
+    CostLabel,
+    CostsView,
     OverviewView,
     TimelineEntry,
     TimelineView,
@@ -29,6 +31,7 @@ from lambdas.domain.timeline import asked, by_template, folded
 from lambdas.domain.transfer import FIRST_DAY, Transfer
 from lambdas.ports import AgentLookup, Authorization, AuthorizeTransfer, Clock, allow_all
 from lambdas.store.base import Writes, combined
+from lambdas.store.transfer_costs import cost_sums
 from lambdas.store.transfer_list import TransferFilter, count_transfers, list_transfers
 from lambdas.store.transfer_totals import attention, totals
 from lambdas.store.transfers import TransferStore
@@ -190,6 +193,11 @@ class TransferService:
         daily = midnight or now.replace(hour=0, minute=0, second=0, microsecond=0)
         today, month = totals((min(max(daily, monthly), now), monthly), now + timedelta(minutes=1))
         return OverviewView(today=today, month=month)
+
+    def costs(self, month: str | None, by: CostLabel) -> CostsView:
+        """Return what the transfers that ended in a month did cost; None is the current month."""
+        month = month or f"{self._clock():%Y-%m}"
+        return CostsView(month=month, by=by, sums=tuple(cost_sums(month, by)))
 
     def attention(self) -> AttentionView:
         """Return what waits for a person, of any age, and how much waits for its turn."""

@@ -44,12 +44,12 @@ def test_agents_are_found_and_shown_with_their_roots(page: Page, fleet: Fleet) -
     for name in fleet.servers:
         expect(table_rows(page, "Agents", name)).to_contain_text("Online")
     assert fleet.api.status("PATCH", "/agents/server-c", {"tags": {"site": "berlin"}}) == 200
-    page.get_by_role("button", name="Tags").click()
-    page.get_by_role("option", name="site: berlin").click()
+    page.get_by_label("Tags").fill("site=berlin")
+    page.get_by_role("option", name="Agents with site=berlin").click()
     expect(table_rows(page, "Agents", "server-d")).to_have_count(0)
     expect(table_rows(page, "Agents", "server-c").locator("time")).to_have_count(2)
     visit(page, fleet, "agents")
-    page.get_by_label("Find by name").fill("glacier")
+    page.get_by_label("Find by the beginning of the name").fill("server-c")
     expect(table_rows(page, "Agents", "server-b")).to_have_count(0)
     table_rows(page, "Agents", "server-c").get_by_role("link", name="server-c").click()
     expect(page.get_by_role("heading", name="server-c", exact=True)).to_be_visible()

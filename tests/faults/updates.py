@@ -22,6 +22,7 @@ from agent.updating import pinned_keys
 from agent.updating.publisher_keys import PublisherKeys
 from agent.updating.releases import Releases
 from agent.updating.state_files import UpdateFiles, UpdateRecord, read_record
+from agent.updating.units import AGENT_UNIT, UPDATER_UNITS
 from infra import REPOSITORY
 from infra.kit import FOLDER, SCRIPT, Kit, locked_rclone
 from infra.local.deploy import stage_signer
@@ -41,13 +42,15 @@ UPDATE_TIMEOUT_S = 280
 POLL_INTERVAL_S = 0.1
 SWEEP_INTERVAL_S = 2.0
 ENDED = {"succeeded", "failed", "aborted", "cancelled"}
+UNITS = tuple(REPOSITORY / "agent" / name for name in (AGENT_UNIT, *UPDATER_UNITS))
 _SCRIPT = """#!/bin/bash
 # install.sh release --prefix DIR
 set -eu
 folder=$3/opt/crosshaul/releases
 name=$(date -u +%Y%m%dT%H%M%S.%NZ)-$$
 release=$folder/$name
-mkdir -p "$release/bin" "$release/{packages}"
+mkdir -p "$release/bin" "$release/{packages}" "$release/units"
+cp {units} "$release/units/"
 ln -s {python} "$release/bin/python3"
 ln -s {rclone} "$release/bin/rclone"
 echo "home = {home}" > "$release/pyvenv.cfg"
@@ -77,6 +80,7 @@ def _script(version: str) -> bytes:
         rclone=program.with_name("rclone"),
         dependencies=sysconfig.get_path("purelib"),
         program=_PROGRAM.format(version=version),
+        units=" ".join(str(unit) for unit in UNITS),
         package=PACKAGE,
         lock=LOCK,
     ).encode()
@@ -94,6 +98,7 @@ def publish(here: Environment) -> None:
             script_digest=digest,
             package_digest=PACKAGE,
             lock_digest=LOCK,
+            unit_digests={unit.name: hashlib.sha256(unit.read_bytes()).hexdigest() for unit in UNITS},  # type: ignore[misc]
             rclone_digests=tuple(part.partition("/")[0] for part in locked_rclone()),
             released_at=released_at,
             files={f"{FOLDER}/{digest}/{SCRIPT}": script},

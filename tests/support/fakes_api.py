@@ -5,6 +5,7 @@ import json
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -90,6 +91,7 @@ class FakeApi:
         self.watched: tuple[str, ...] = ()
         self.problems: list[views.ProblemDetails] = []
         """Problems that answer the next requests."""
+        self.cost_sums = [sample(views.CostSum)]
         self.hang_ups = 0
         self.routes = list(ROUTES)
         """Number of the next requests that are disconnected without an answer."""
@@ -121,10 +123,28 @@ class FakeApi:
         }
         return 200, {"status": "ok", "stage": "local", "version": "0.1.0", "wire": 1, "sign_in": sign_in}
 
+    def costs(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        fields = {"month": query.get("month", f"{NOW:%Y-%m}"), "by": query["by"]}
+        return 200, sample(views.CostsView, **fields, sums=self.cost_sums)
+
     def list_agents(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
         beginning, limit = query.get("search", ""), int(query.get("limit", 50))
         found = [agent for agent in self.agents if agent.agent_id.startswith(beginning)]
         return 200, views.AgentsView(agents=tuple(found[:limit]))
+
+    def show_fleet(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        beginning, limit = query.get("search", ""), int(query.get("limit", 50))
+        found = [agent for agent in self.agents if agent.agent_id.startswith(beginning)]
+        if "status" in query:
+            found = [agent for agent in found if agent.status == query["status"]]
+        counted = Counter(agent.status.value for agent in self.agents)
+        counts = {status: counted[status] for status in ("online", "late", "offline")}
+        return 200, views.FleetView(
+            counts=views.AgentCounts(**counts, attention=0),
+            newest_version="0.1.0",
+            agents=tuple(map(_in_short, found[:limit])),
+            next=found[limit - 1].agent_id if len(found) > limit else None,
+        )
 
     def one_agent(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
         found = [agent for agent in self.agents if agent.agent_id == name]
@@ -318,6 +338,8 @@ _ONE = "([^/]+)"
 ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("GET", "/health", FakeApi.health),
     ("GET", "/agents", FakeApi.list_agents),
+    ("GET", "/costs", FakeApi.costs),
+    ("GET", "/fleet", FakeApi.show_fleet),
     ("POST", "/agents/enrollments", FakeApi.enroll),
     ("GET", "/rollouts", FakeApi.list_rollouts),
     ("POST", "/rollouts", FakeApi.start_rollout),
@@ -361,11 +383,29 @@ ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
 ]
 
 
+def _in_short(agent: views.AgentView) -> views.AgentSummary:
+    """Return an agent as lists show it."""
+    fields = agent.model_dump(exclude={"roots", "capabilities"})
+    is_online = agent.status == "online"
+    missing = [root.path for root in agent.roots if root.free is None]
+    shares = [root.free * 100 // root.size for root in agent.roots if root.free is not None and root.size]
+    in_short = {
+        "roots": len(agent.roots),
+        "free_percent": min(shares, default=None),
+        "remotes": agent.capabilities.remotes,
+        "last_heartbeat": None if is_online else agent.last_heartbeat,
+        "warnings": [{"kind": "root_missing", "path": path} for path in missing if is_online],
+    }
+    return views.AgentSummary.model_validate({**fields, **in_short})
+
+
 CRITERIA = {
     "status", "attention", "search", "agent", "source", "destination", "template", "by", "since", "until",
 }  # fmt: skip
 QUERIES = {
+    "/costs": {"month", "by"},
     "/agents": {"limit", "after", "search"},
+    "/fleet": {"limit", "after", "search", "status", "tag", "attention", "outdated", "names"},
     "/rollouts": {"limit", "after"},
     "/updates": {"limit", "after"},
     "/templates": {"limit", "after"},

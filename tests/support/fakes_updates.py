@@ -16,6 +16,7 @@ from agent.files.disk import atomic_write
 from agent.updating.publisher_keys import PublisherKeys
 from agent.updating.releases import Releases
 from agent.updating.state_files import HealthReport, UpdateFiles, UpdateRecord, read_record
+from agent.updating.units import AGENT_UNIT, UPDATER_UNITS, Units
 from agent.updating.update_jobs import Installation, UpdateJobs
 from agent.updating.updater import Updater, UpdaterEnvironment
 from events.commands import PublicKey, UpdateAgent
@@ -37,7 +38,8 @@ class FakePublisher:
 
     def sign(self, version: str, **claims: Any) -> str:
         """Return a signed release; `claims` replace those of the script that `an_update` names."""
-        release = {"iat": 1_700_000_000, "script": SCRIPT, "package": "cd" * 32, "lock": "ef" * 32, **claims}
+        parts = {"script": SCRIPT, "package": "cd" * 32, "lock": "ef" * 32, "units": {}}
+        release = {"iat": 1_700_000_000, **parts, **claims}
         signed = PublishedRelease.model_validate({"version": version, **release})
         return jwt.encode(signed.model_dump(mode="json"), self._key, algorithm="EdDSA")
 
@@ -69,6 +71,11 @@ def not_installed(link: BrokerConnection, folder: Path) -> UpdateJobs:
     return UpdateJobs(link, THING, Topics("local"), host, ask)  # type: ignore[arg-type]
 
 
+def unit(version: str, account: str = "crosshaul") -> str:
+    """Return a version's unit."""
+    return f"[Service]\nUser={account}\nGroup={account}\nExecStart=/opt/{version}\n"
+
+
 class InstalledHost:
     """A host that runs version 1.0.0.
 
@@ -89,9 +96,19 @@ class InstalledHost:
         self.starts: list[str] = []
         self.healthy: Callable[[str], bool] = lambda _: True
         self.uninstallable = False
+        self.units = folder / "systemd"
+        """With the units that systemd reads, as the install script has fitted them to this host."""
+        self.loaded = ""
+        """The agent's unit as systemd has it: only `daemon-reload` reads it again."""
+        self.started_with: list[str] = []
+        """The unit with which the agent was started, each time."""
         self._numbers = itertools.count()
         self._now = 0.0
         first = self._make("1.0.0")
+        self.units.mkdir()
+        for name in (AGENT_UNIT, *UPDATER_UNITS):
+            (self.units / name).write_text(unit("1.0.0", "files"))
+        self.systemctl("daemon-reload")
         self.releases.run_from_now_on(first)
         self.releases.trust(first)
         self.restart()
@@ -100,6 +117,9 @@ class InstalledHost:
         release = self.releases.folder / "releases" / f"{next(self._numbers):03d}-{version}"
         release.mkdir(parents=True)
         (release / "version").write_text(version)
+        (release / "units").mkdir()
+        for name in (AGENT_UNIT, *UPDATER_UNITS):
+            (release / "units" / name).write_text(unit(version))
         return release.name
 
     def install(self, order: UpdateAgent, _: PublishedRelease) -> str:
@@ -118,6 +138,11 @@ class InstalledHost:
     def restart(self) -> None:
         self.running = self.version
         self.starts.append(str(self.running))
+        self.started_with.append(self.loaded)
+
+    def systemctl(self, *arguments: str) -> None:
+        if arguments == ("daemon-reload",):
+            self.loaded = (self.units / AGENT_UNIT).read_text()
 
     def _pin(self, keys: tuple[PublicKey, ...]) -> None:
         self.pinned = [key.model_dump() for key in keys]
@@ -149,13 +174,15 @@ class InstalledHost:
 
     def update(self) -> None:
         """Run the updater once, like its systemd unit."""
+        units = Units(self.units, self.systemctl)
         around = UpdaterEnvironment(
-            self.install, self.restart, self._pin, self.publisher, self._wait, lambda: self._now
+            self.install, self.restart, self._pin, self.publisher, units, self._wait, lambda: self._now
         )
         verifier = CommandVerifier(AGENT, self.pinned)
         Updater(self.releases, self.state, lambda: verifier, around).update()
 
     def boot(self) -> None:
         """Start the release that `current` points to, and the updater, like a reboot."""
+        self.systemctl("daemon-reload")
         self.restart()
         self.update()

@@ -58,6 +58,13 @@ PER_RESOURCE: list[tuple[str, str, int, str, Callable[[Properties], int]]] = [
     ("AWS::SNS::TopicPolicy", "bytes", 30_720, _SNS, statements),
     ("AWS::CloudWatch::Alarm", "characters of text", 1024, _ALARM, lambda one: len(one["AlarmDescription"])),
     (
+        "AWS::CloudWatch::Alarm",
+        "metrics that are added up",
+        10,
+        f"{_DOCS}/AmazonCloudWatch/latest/monitoring/using-metric-math.html",
+        lambda one: sum("MetricStat" in each for each in one.get("Metrics", ())),
+    ),
+    (
         "AWS::Lambda::EventSourceMapping",
         "characters of a filter",
         4096,

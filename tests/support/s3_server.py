@@ -22,6 +22,7 @@ from awscrt import checksums
 from tests.support.s3_front import S3Error
 
 PAGE_KEYS = 1000
+TURN_BYTES = 64 * 1024
 _COMMON = "x-amz-request-id: 0123456789ABCDEF\r\nServer: Stand-in\r\n"
 
 
@@ -74,6 +75,10 @@ class S3Server:
         self.initiator = ""
         """Who begins uploads: the ARN that a listing of them shows."""
         self._upload_count = 0
+        self.hold_at: int | None = None
+        """Bytes of objects after which no more are sent; those in progress go side by side until then."""
+        self.bytes_sent = 0
+        """Bytes of objects, while `hold_at` is set."""
         self.has_empty_pages = False
         """Whether each page of a listing comes after one without objects, as S3 has them for deleted ones."""
         self.answer: Answer = lambda _: None
@@ -87,6 +92,7 @@ class S3Server:
         self.is_waiting = False
         """Whether a request has arrived that is not answered yet."""
         self._transports: set[asyncio.Transport] = set()
+        self._sending: set[asyncio.Task[None]] = set()
         self._sorted: list[tuple[bytes, str]] = []
         self._loop = asyncio.new_event_loop()
         self._server = self._loop.run_until_complete(
@@ -303,6 +309,8 @@ class _Protocol(asyncio.Protocol):
         self._buffer = bytearray()
         self._head: Request | None = None
         self._needed = 0
+        self._may_write = asyncio.Event()
+        self._may_write.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._server.connections += 1
@@ -310,6 +318,7 @@ class _Protocol(asyncio.Protocol):
         self._server._transports.add(self._transport)
 
     def connection_lost(self, _error: Exception | None) -> None:
+        self._may_write.set()
         self._server._transports.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
@@ -332,7 +341,12 @@ class _Protocol(asyncio.Protocol):
         method, target, _ = first.split(" ", 2)
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         path, _, query = target.partition("?")
-        key = unquote(path.lstrip("/").partition("/")[2]) if path.startswith("/") else urlsplit(path).path
+        if headers.get("host", "").startswith(f"{self._server.bucket}.s3."):  # the bucket's own host
+            key = unquote(path[1:])
+        elif path.startswith("/"):
+            key = unquote(path[1:].partition("/")[2])
+        else:
+            key = urlsplit(path).path
         found = {name: values[0] for name, values in parse_qs(query, keep_blank_values=True).items()}
         self._head = Request(method, key, found, headers)
         self._needed = int(headers.get("content-length", "0"))
@@ -347,8 +361,33 @@ class _Protocol(asyncio.Protocol):
             self._transport.write(answer)
             self._transport.close()
             return
-        for piece in _error(answer, request.method) if answer else self._server.respond(request):
+        pieces = _error(answer, request.method) if answer else self._server.respond(request)
+        if self._server.hold_at is not None and request.key:
+            task = self._server._loop.create_task(self._send_by_turns(pieces))
+            self._server._sending.add(task)
+            task.add_done_callback(self._server._sending.discard)
+            return
+        for piece in pieces:
             self._transport.write(piece)
+
+    async def _send_by_turns(self, pieces: list[bytes | memoryview]) -> None:
+        """Send an answer in turns with others, until the server holds."""
+        head, *body = pieces
+        self._transport.write(head)
+        for start in range(0, sum(map(len, body)), TURN_BYTES):
+            await self._may_write.wait()
+            data = body[0][start : start + TURN_BYTES]
+            if self._server.bytes_sent + len(data) > (self._server.hold_at or 0):
+                return
+            self._server.bytes_sent += len(data)
+            self._transport.write(data)
+            await asyncio.sleep(0)
+
+    def pause_writing(self) -> None:
+        self._may_write.clear()
+
+    def resume_writing(self) -> None:
+        self._may_write.set()
 
 
 def _answer(

@@ -91,7 +91,6 @@ def _sudo() -> None:
 
 BOTH: dict[str, Callable[[], object]] = {
     "write below /etc": lambda: _write("/etc"),
-    "write units": lambda: _write("/etc/systemd/system"),
     "write below /usr": lambda: _write("/usr/local/bin"),
     "write below /boot": lambda: _write("/boot"),
     "change a kernel setting": _kernel_setting,
@@ -113,6 +112,7 @@ BOTH: dict[str, Callable[[], object]] = {
 }
 OF_THE_AGENT: dict[str, Callable[[], object]] = {
     "write releases": lambda: _write("/opt/crosshaul"),
+    "write units": lambda: _write("/etc/systemd/system"),
     "write its configuration": lambda: _write("/etc/crosshaul"),
     "read the passwords": lambda: Path("/etc/shadow").read_bytes(),
     "become root": lambda: os.setuid(0),

@@ -6,6 +6,7 @@ The stories are told in this order, each on what the one before has left.
 import base64
 import json
 import re
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Collection
@@ -39,6 +40,15 @@ _BROKEN_START = {"agent/run.py": ("config = read_config(config_path)", "raise Sy
 _HANGING_START = {
     "agent/run.py": ("config = read_config(config_path)", "import time; time.sleep(10**6); config = None")
 }
+
+
+LIMIT = 65536
+"""LimitNOFILE of the agent's unit."""
+
+
+def _limited(files: int) -> dict[str, tuple[str, str]]:
+    """Return the change of the agent's unit to another limit."""
+    return {"agent/crosshaul-agent.service": (f"LimitNOFILE={LIMIT}", f"LimitNOFILE={files}")}
 
 
 class Stories:
@@ -165,7 +175,7 @@ class Stories:
         self._require_sandbox("crosshaul-agent.service", "agent", "/data", "/var/lib/crosshaul", "/tmp")
 
     def sandbox_of_the_updater(self) -> None:
-        writes = ("/opt/crosshaul", "/etc/crosshaul", "/var/lib/crosshaul", "/tmp")
+        writes = ("/opt/crosshaul", "/etc/crosshaul", "/var/lib/crosshaul", DROP_INS, "/tmp")
         self._require_sandbox("crosshaul-update.service", "updater", *writes)
 
     def reboot(self) -> None:
@@ -183,10 +193,12 @@ class Stories:
         self.host.until_moved(self.host.copy("neighbor:/data/out/", f"{self.host.name}:/data/rotated/"))
 
     def healthy_update(self) -> None:
-        self._update("7.1.0")
+        self._update("7.1.0", _limited(LIMIT - 1))
+        assert self._limit() == LIMIT - 1, "its unit has come with it"
 
     def broken_update(self) -> None:
-        self._returns("7.2.0", _BROKEN_START)
+        self._returns("7.2.0", _BROKEN_START | _limited(LIMIT - 2))
+        assert self._limit() == LIMIT - 1, "its unit is gone with it"
 
     def hanging_update(self) -> None:
         self._returns("7.3.0", _HANGING_START)
@@ -206,7 +218,7 @@ class Stories:
             # More orders in a row than systemd starts a unit by default.
             f"for i in $(seq 30); do echo $i > {REQUEST}; sleep 0.2; done",
         ):
-            self.machine.run(f"runuser -u crosshaul -- sh -c {json.dumps(line)}")
+            self.machine.run(f"runuser -u crosshaul -- sh -c {shlex.quote(line)}")
             until(f"the updater to take away {line}", self._is_taken, STORY_TIMEOUT_S, interval_s=1)
         assert self.machine.run("ls /opt/crosshaul/releases; cat /opt/crosshaul/update.json") == was
         assert "update refused" in self.host.log_of("crosshaul-update")
@@ -222,7 +234,7 @@ class Stories:
         self.host.until_online("7.1.0")
 
     def update_after_hostile_orders(self) -> None:
-        self._update("7.4.0")
+        self._update("7.4.0", {})
 
     def uninstall(self) -> None:
         said = self.machine.try_("bash /opt/crosshaul/install.sh uninstall --dry-run")
@@ -310,8 +322,12 @@ class Stories:
         assert self.host.contents(f"/data/{what}") == self.host.contents_here(f"/data/{what}")
         self._require_no_failed_unit()
 
-    def _update(self, version: str) -> None:
-        self.host.publish(version)
+    def _limit(self) -> int:
+        """Return how many files the agent may open, as systemd has it."""
+        return int(self.machine.run("systemctl show -p LimitNOFILE --value crosshaul-agent"))
+
+    def _update(self, version: str, changed: dict[str, tuple[str, str]]) -> None:
+        self.host.publish(version, changed)
         ended = self.host.update(version, "--healthy-within", "15m")
         assert ended["state"] == "succeeded", f"{ended}\n{self.host.log_of('crosshaul-update')[-3000:]}"
         self.host.until_online(version)

@@ -399,6 +399,8 @@ export type Wording =
   | "update-stopped"
   | "update-unexplained"
   | "update-unhealthy"
+  | "update-unit-differs"
+  | "update-units-not-used"
   | "update-unknown"
   | "update-unpinned"
   | "update-unreported"

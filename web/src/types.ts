@@ -5,6 +5,7 @@ type Schemas = components["schemas"];
 
 export type Actor = Schemas["Actor"];
 export type Agent = Schemas["AgentView"];
+export type AgentLog = Schemas["AgentLogView"];
 export type AgentSummary = Schemas["AgentSummary"];
 export type AgentCounts = Schemas["AgentCounts"];
 export type AgentWarning = Schemas["AgentWarning"];
@@ -34,6 +35,7 @@ export type TimelineEntry = Schemas["TimelineEntry"];
 export type Attention = Schemas["Attention"];
 export type AttentionView = Schemas["AttentionView"];
 export type Overview = Schemas["OverviewView"];
+export type Costs = Schemas["CostsView"];
 export type TransferTotals = Schemas["TransferTotals"];
 export type Options = Schemas["Options"];
 export type AuditPage = Schemas["AuditView"];

@@ -343,6 +343,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/costs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sum what the transfers that ended in a month did cost on AWS, by template, agent or person */
+        get: operations["show_costs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/fleet": {
         parameters: {
             query?: never;
@@ -1600,6 +1617,48 @@ export interface components {
             requests: number;
             /** Storage A Month */
             storage_a_month: number;
+        };
+        /**
+         * CostSum
+         * @description What the transfers of one template, agent or person did cost on AWS, at most, in US dollars.
+         */
+        CostSum: {
+            /**
+             * Bytes Arrived
+             * @description bytes
+             */
+            bytes_arrived: number;
+            /** Dollars */
+            dollars: number;
+            /** Egress */
+            egress: number;
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Relay */
+            relay: number;
+            /** Requests */
+            requests: number;
+            /** Storage A Month */
+            storage_a_month: number;
+            /** Transfers */
+            transfers: number;
+        };
+        /**
+         * CostsView
+         * @description Costs of the transfers that ended in a month, the dearest first.
+         */
+        CostsView: {
+            /**
+             * By
+             * @enum {string}
+             */
+            by: "template" | "agent" | "person";
+            /** Month */
+            month: string;
+            /** Sums */
+            sums: components["schemas"]["CostSum"][];
         };
         /**
          * CredentialsRequest
@@ -4402,6 +4461,33 @@ export interface operations {
             422: components["responses"]["Problem422"];
             500: components["responses"]["Problem500"];
             504: components["responses"]["Problem504"];
+        };
+    };
+    show_costs: {
+        parameters: {
+            query?: {
+                by?: "template" | "agent" | "person";
+                month?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CostsView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
         };
     };
     show_fleet: {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { namesBegin } from "../src/hooks/queries";
 import { mergeProgress, progressNow } from "../src/live/mergeProgress";
 import { attentionItems, edgesOf } from "../src/pages/overview/overviewModel";
-import type { Agent, Location, Progress, TransferSummary } from "../src/types";
-import { agent, live, progress, transfer } from "./samples";
+import type { AgentSummary, AgentWarning, Location, Progress, TransferSummary } from "../src/types";
+import { agentSummary, live, progress, transfer } from "./samples";
 
 const NOW = Date.parse(live().at);
 
@@ -97,50 +98,60 @@ describe("the map's edges", () => {
 });
 
 describe("attention items", () => {
-  const GiB = 2 ** 30;
-  const root = (free: number | null): Agent["roots"][number] => ({
-    path: "/data",
-    access: "rw",
-    free,
-    size: 100 * GiB,
-  });
-  const named = (agent_id: string, changes: Partial<Agent>): Agent => ({
-    ...agent(),
+  const named = (agent_id: string, changes: Partial<AgentSummary>): AgentSummary => ({
+    ...agentSummary(),
     agent_id,
     status: "online",
-    roots: [root(50 * GiB)],
+    warnings: [],
     ...changes,
   });
+  const warned = (agent_id: string, kind: AgentWarning["kind"]) =>
+    named(agent_id, { warnings: [{ kind, path: null, amount: null }] });
 
   it("name the newest transfers of a reason, and count all where there are more", () => {
     const newest = [running("t", "a", ["b"]), running("u", "a", ["b"])];
     const groups = (count: number) => ({ groups: [{ reason: "failed" as const, count, newest }] });
-    expect(attentionItems([], groups(2))).toHaveLength(2);
-    expect(attentionItems([], groups(18)).at(-1)).toEqual({ kind: "failed", count: 18 });
+    expect(attentionItems([], 0, groups(2))).toHaveLength(2);
+    expect(attentionItems([], 0, groups(18)).at(-1)).toEqual({ kind: "failed", count: 18 });
+  });
+
+  it("count all agents where more need attention than are named", () => {
+    const agents = [named("offline", { status: "offline" })];
+    expect(attentionItems(agents, 1, { groups: [] })).toHaveLength(1);
+    expect(attentionItems(agents, 9_000, { groups: [] })).toMatchObject([
+      { kind: "offline" },
+      { kind: "agents", count: 9_000 },
+    ]);
   });
 
   it("are in order of urgency", () => {
     const cares = attentionItems(
       [
         named("late", { status: "late" }),
-        named("nearlyFull", { roots: [root(GiB)] }),
-        named("gone", { roots: [root(null)] }),
-        named("offline", { status: "offline", roots: [root(null)] }),
-        named("astray", { skew: -300 }),
-        named("rejectsCommands", { command_key_status: "none" }),
-        named("behind", { command_key_status: "present" }),
-        named("well", { skew: 1.5 }),
+        warned("nearlyFull", "root_nearly_full"),
+        warned("gone", "root_missing"),
+        named("offline", { status: "offline" }),
+        warned("astray", "clock"),
+        warned("rejectsCommands", "rejects_commands"),
       ],
+      6,
       { groups: [{ reason: "failed", count: 1, newest: [running("t", "a", ["b"])] }] },
     );
     expect(cares.map(({ kind }) => kind)).toEqual([
       "offline",
-      "missing",
+      "root_missing",
       "clock",
-      "rejectsCommands",
-      "nearlyFull",
+      "rejects_commands",
+      "root_nearly_full",
       "failed",
       "late",
     ]);
+  });
+});
+
+describe("the beginning of names", () => {
+  it("is what a person types, whatever its case; nothing begins with what no name has", () => {
+    expect(namesBegin(" Web-0 ")).toBe("web-0");
+    expect(namesBegin("10.0.0.1")).toBe("-");
   });
 });

@@ -2,13 +2,28 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { AgentLive } from "../src/live/parseLive";
-import type { Agent, Hop, Listing, Live, ProblemDetails, Progress, Template, Transfer } from "../src/types";
+import type {
+  Agent,
+  AgentLog,
+  AgentSummary,
+  Fleet,
+  Hop,
+  Listing,
+  Live,
+  ProblemDetails,
+  Progress,
+  Template,
+  Transfer,
+} from "../src/types";
 
 function read<T>(path: string): T {
   return JSON.parse(readFileSync(join(import.meta.dirname, "../../events/samples", path), "utf8")) as T;
 }
 
 export const agent = () => read<Agent>("views/AgentView.json");
+export const agentLog = () => read<AgentLog>("views/AgentLogView.json");
+export const agentSummary = () => read<AgentSummary>("views/AgentSummary.json");
+export const fleet = () => read<Fleet>("views/FleetView.json");
 export const listing = () => read<Listing>("views/ListingView.json");
 /** A live message of the agent that carries out the sample hop. */
 export const live = (): AgentLive => {

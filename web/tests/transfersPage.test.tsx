@@ -7,7 +7,7 @@ import { AppContext, type AppContextValue } from "../src/appContext";
 import TransfersPage from "../src/pages/transfers/TransfersPage";
 import { useRoute } from "../src/router";
 import type { TransferSummary } from "../src/types";
-import { transfer } from "./samples";
+import { fleet, transfer } from "./samples";
 
 // A loaded machine may take seconds for what an idle one does at once.
 vi.setConfig({ testTimeout: 120_000 });
@@ -31,7 +31,7 @@ let posted: string[] = [];
 const api = {
   get: async (path: string, query: Query = {}) => {
     if (path === "/transfers/count") return { count: 1000, complete: false };
-    if (path === "/agents") return { agents: [], next: null };
+    if (path === "/fleet") return { ...fleet(), agents: [], next: null };
     if (path === "/templates") return { templates: [], next: null };
     asked.push(query);
     const first = { transfers: [FAILED, ENDED, PARTLY], next: "there" };
@@ -124,6 +124,7 @@ it("says what an action on many does with which of them, and who was refused", a
   expect(dialog.textContent).toContain("Retry 2 transfers?");
   expect(dialog.textContent).toContain("1 selected transfer stays as it is");
   expect(posted).toEqual([]);
+  expect(within(dialog).getByRole("button", { name: "Cancel" })).toBeTruthy(); // nothing to "keep" here
   await press("Retry", within(dialog));
   expect(await within(dialog).findByText("1 of 2 done")).toBeTruthy();
   expect(posted).toEqual([FAILED, PARTLY].map((each) => `/transfers/${each.transfer_id}/retry`));

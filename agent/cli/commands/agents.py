@@ -7,10 +7,11 @@ import typer
 from agent.cli import complete, output
 from agent.cli.commands import rollouts, updates
 from agent.cli.text import clean
+from events.states import AgentStatus
 
 if TYPE_CHECKING:
     from agent.cli.tables import Cell
-    from events.views import AgentView
+    from events.views import AgentSummary, AgentView, AgentWarning
 
 app = typer.Typer(help="List the agents; enroll, rotate and remove them.", invoke_without_command=True)
 app.add_typer(rollouts.app, name="rollout")
@@ -23,53 +24,109 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmat
 
 
 @app.callback()
-def agents(context: typer.Context, as_json: Json = False) -> None:
+def agents(
+    context: typer.Context,
+    search: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only agents whose names begin so.")
+    ] = None,
+    status: Annotated[AgentStatus | None, typer.Option(help="Only agents of this status.")] = None,
+    tag: Annotated[str | None, typer.Option(metavar="KEY=VALUE", help="Only agents with this tag.")] = None,
+    attention: Annotated[
+        bool, typer.Option("--attention", help="Only agents that a person should look at.")
+    ] = False,
+    outdated: Annotated[
+        bool, typer.Option("--outdated", help="Only agents that have not the newest version.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="At most this many agents.")] = 50,
+    everything: Annotated[bool, typer.Option("--all", "-a", help="All agents, not only the first.")] = False,
+    as_json: Json = False,
+) -> None:
     """List the agents; enroll, rotate and remove them."""
-    if context.invoked_subcommand is None:
-        _list(as_json)
+    if context.invoked_subcommand is not None:
+        return
+    if tag is not None:
+        from agent.cli.arguments import tags
+
+        tags([tag])  # ends with advice if it is not one
+    criteria = {
+        "search": search and search.lower(),
+        "status": status and status.value,
+        "tag": tag,
+        "attention": "true" if attention else None,
+        "outdated": "true" if outdated else None,
+    }
+    _list({name: value for name, value in criteria.items() if value}, limit, everything, as_json)
 
 
-def _list(as_json: bool) -> None:
+def _list(criteria: dict[str, str], limit: int, everything: bool, as_json: bool) -> None:
     from agent.cli.api import connected
-    from events.views import AgentsView
+    from events.views import FleetView
 
+    found: list[Any] = []
     with connected() as api:
-        found = [agent for page in api.pages("agents") for agent in page["agents"]]
+        # A page may be short without being last: the API looks through some agents at a time.
+        for page in api.pages("fleet", limit=limit, **criteria):
+            found += page["agents"]
+            if len(found) >= limit and not everything:
+                break
+    answer = {**page, "agents": found if everything else found[:limit]}
     if as_json:
-        return output.print_json({"agents": found})
-    view = AgentsView.model_validate({"agents": found})
-    if not view.agents:
+        return output.print_json(answer)
+    view = FleetView.model_validate(answer)
+    if view.agents:
+        _table(view.agents)
+    elif criteria:
+        return output.say("No agent matches.")
+    else:
         return output.say("No agents yet. Add the first with `crosshaul agents enroll NAME`.")
-    return _table(view.agents)
+    if not everything and (view.next or len(found) > limit):
+        counts = view.counts
+        every = counts.online + counts.late + counts.offline
+        output.note(f"{len(view.agents):,} of {every:,} agents. For more add --all, or a higher --limit.")
+    return None
 
 
-def _table(found: "tuple[AgentView, ...]") -> None:
+def _table(found: "tuple[AgentSummary, ...]") -> None:
     from agent.cli.tables import Column, show
 
     columns = (
         Column("NAME"),
         Column("STATUS"),
+        Column("SINCE", leaves=3),
         Column("HOST", leaves=1),
-        Column("ROOTS"),
-        Column("FREE", leaves=4),
-        Column("HEARTBEAT", leaves=3),
+        Column("ROOTS", right=True, leaves=4),
+        Column("FREE", right=True),
         Column("RUNNING", right=True, leaves=2),
         Column("KEYS", leaves=5),
         Column("VERSION", leaves=6),
+        Column("WARNINGS"),
     )
     show(columns, map(_row, found))
 
 
-def _row(agent: "AgentView") -> "tuple[Cell, ...]":
-    from agent.cli.text import ago, size
+def _row(agent: "AgentSummary") -> "tuple[Cell, ...]":
+    from agent.cli.text import ago
 
     host = f"{agent.hostname} ({agent.ip_address})" if agent.ip_address else agent.hostname
-    roots = [f"{root.path} {root.access}" for root in agent.roots]
-    free = [size(root.free) for root in agent.roots]
-    seen = ago(agent.last_heartbeat)
-    columns = (host, roots, free, seen, str(agent.running), _keys(agent), agent.version)
+    free = "–" if agent.free_percent is None else f"{agent.free_percent} %"
+    since = ago(agent.connected_at if agent.status == AgentStatus.ONLINE else agent.last_heartbeat)
+    keys = ago(agent.certified_at or agent.registered_at)
+    columns = (since, host, str(agent.roots), free, str(agent.running), keys, agent.version)
     status = f"{agent.status.value}, drained" if agent.drain else agent.status.value
-    return agent.agent_id, status, *columns
+    return agent.agent_id, status, *columns, [_warning(one) for one in agent.warnings]
+
+
+def _warning(warning: "AgentWarning") -> str:
+    """Return what is wrong with an agent, in a few words."""
+    match warning.kind:
+        case "clock":
+            return f"clock {abs(warning.amount or 0)} min {'fast' if (warning.amount or 0) > 0 else 'slow'}"
+        case "rejects_commands":
+            return "rejects all commands"
+        case "root_missing":
+            return f"{warning.path} not available"
+        case "root_nearly_full":
+            return f"{warning.path} {warning.amount} % free"
 
 
 def _keys(agent: "AgentView") -> str:

@@ -165,6 +165,7 @@ def update(
     from agent.updating.installer import RESTART, installer, restarter
     from agent.updating.publisher_keys import PublisherKeys
     from agent.updating.releases import Releases
+    from agent.updating.units import Units
     from agent.updating.updater import Updater, UpdaterEnvironment
 
     if os.geteuid() and not prefix:
@@ -180,6 +181,7 @@ def update(
         restarter(restart or RESTART),
         lambda keys: pinned_keys.pin_others(config, keys),
         PublisherKeys(config),
+        Units(Path(f"{prefix}/etc/systemd/system")),
     )
     with lock.exclusive(releases.lock):
         Updater(releases, settings.state, lambda: pinned_keys.verifier(config), environment).update()

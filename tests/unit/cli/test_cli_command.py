@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -152,6 +153,22 @@ def test_what_is_not_needed_is_not_imported(tmp_path: Path, arguments: list[str]
         timeout=HANG_TIMEOUT_S,
     )
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def test_ctrl_c_while_the_command_loads_ends_it_silently(tmp_path: Path) -> None:
+    """As at a terminal: the whole process gets the signal, here in the middle of an import."""
+    (tmp_path / "typer").mkdir()
+    (tmp_path / "typer/__init__.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", "from agent.cli.start import main; main()"],
+        env=os.environ | {"CROSSHAUL_HOME": str(tmp_path), "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=HANG_TIMEOUT_S,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
 def test_a_terminal_without_unicode_gets_escapes_not_a_traceback(tmp_path: Path) -> None:

@@ -10,21 +10,34 @@ from agent.cli.errors import Exit
 from events import views
 from events.base import Problem
 from events.reports import DirectoryEntry, RootState
+from events.states import AgentStatus
 from tests.support.fakes_api import FakeApi, problem, sample
 from tests.unit.cli.conftest import Run
 
 
 def test_agents_are_listed_with_what_one_asks_first(signed_in: FakeApi, run: Run) -> None:
     result = run("agents")
-    titles, first, second = result.out.splitlines()[:3]
-    telling = ["HOST", "ROOTS", "FREE", "HEARTBEAT", "RUNNING", "KEYS", "VERSION"]
+    titles, first = result.out.splitlines()[:2]
+    telling = ["SINCE", "HOST", "ROOTS", "FREE", "RUNNING", "KEYS", "VERSION", "WARNINGS"]
     assert titles.split() == ["NAME", "STATUS", *telling]
     assert "server-b" in first
     assert "online" in first
     assert "b.example.org (10.0.0.2)" in first
-    assert "/data ro" in first
-    assert "465.8 GiB" in first
-    assert "/primary rw" in second
+    assert "25 %" in first
+    assert "/primary not available" in first
+
+
+def test_agents_are_listed_as_far_as_one_asks(signed_in: FakeApi, run: Run) -> None:
+    one = signed_in.agents[0]
+    away = one.model_copy(update={"agent_id": "web-7", "status": AgentStatus.OFFLINE})
+    signed_in.agents = [one.model_copy(update={"agent_id": f"web-{number}"}) for number in range(7)] + [away]
+    result = run("agents", "--limit", "3")
+    assert [line.split()[0] for line in result.out.splitlines()[1:]] == ["web-0", "web-1", "web-2"]
+    assert "3 of 8 agents" in result.err
+    assert len(run("agents", "--limit", "200", "--all").out.splitlines()) == 9
+    assert "web-7" in run("agents", "--status", "offline", "--search", "Web").out
+    assert run("agents", "--status", "late").out.strip() == "No agent matches."
+    assert "KEY=VALUE" in run("agents", "--tag", "berlin").err
 
 
 def test_an_empty_fleet_says_how_to_begin(signed_in: FakeApi, run: Run) -> None:
@@ -34,7 +47,8 @@ def test_an_empty_fleet_says_how_to_begin(signed_in: FakeApi, run: Run) -> None:
 
 def test_json_is_what_the_api_said(signed_in: FakeApi, run: Run) -> None:
     answer = json.loads(run("agents", "--json").out)
-    assert answer["agents"] == [signed_in.agents[0].model_dump(mode="json")]
+    _, said = signed_in.show_fleet({}, None)
+    assert answer == said.model_dump(mode="json")
 
 
 def test_enroll_prints_the_line_for_the_host_and_the_token(signed_in: FakeApi, run: Run) -> None:
@@ -281,10 +295,13 @@ def test_an_agent_that_does_not_answer_is_exit_code_5(signed_in: FakeApi, run: R
 
 def test_roots_that_are_not_there_have_no_free_space(signed_in: FakeApi, run: Run) -> None:
     gone = RootState(path="/gone", access="rw")
-    signed_in.agents = [sample(views.AgentView).model_copy(update={"roots": (gone,), "last_heartbeat": None})]
-    row = run("agents").out.splitlines()[1]
-    assert "never" in row
-    assert "–" in row
+    one = sample(views.AgentView).model_copy(update={"roots": (gone,)})
+    away = one.model_copy(update={"status": AgentStatus.OFFLINE, "last_heartbeat": None})
+    signed_in.agents = [one, away]
+    first, second = run("agents").out.splitlines()[1:]
+    assert "–" in first
+    assert "/gone not available" in first
+    assert "never" in second
 
 
 def test_one_agent_is_shown_in_full(signed_in: FakeApi, run: Run) -> None:

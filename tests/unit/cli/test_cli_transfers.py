@@ -8,10 +8,10 @@ from rich.console import Console
 
 from agent.cli import output
 from agent.cli.errors import Exit
-from events.base import Problem
-from events.progress import Losses
+from events.base import Actor, Problem
+from events.progress import Losses, Progress
 from events.states import TransferState
-from events.views import Approval
+from events.views import Approval, TimelineEntry
 from tests.support.fakes import MORNING, a_person
 from tests.support.fakes_api import ROUTES, TRANSFER, FakeApi, problem, transfer_view
 from tests.unit.cli.conftest import Run
@@ -150,6 +150,34 @@ def test_show_tells_all(signed_in: FakeApi, run: Run) -> None:
     ):
         assert words in result.out, result
     assert "1 file more that did not arrive" in result.out
+
+
+def test_show_says_how_fast_the_only_file_travels_and_what_limits_it(signed_in: FakeApi, run: Run) -> None:
+    ana, agent = a_person("ana@example.org"), Actor(id="agent:server-c", name="agent:server-c")
+    progress = (
+        transfer_view(TransferState.RUNNING)
+        .hops[0]
+        .progress.model_copy(
+            update={"files_total": 1, "files_done": 0, "files_unchanged": 0, "bytes_per_second": 20 * 1024}
+        )
+    )
+    entries = (
+        TimelineEntry(at=MORNING, by=ana, what="requested"),
+        TimelineEntry(at=MORNING, by=agent, what="hop 1 started"),
+    )
+    view = transfer_view(TransferState.RUNNING, hop={"progress": progress}, timeline=entries)
+    limited = view.options.model_copy(update={"bandwidth_limit": 20 * 1024})
+    signed_in.stories[TRANSFER] = [view.model_copy(update={"options": limited})]
+    out = " ".join(run("show", TRANSFER).out.split())
+    assert "0 of 1 file, 20.0 KiB/s, " in out
+    assert " left" in out
+    assert "with bandwidth limit 20.0 KiB/s" in out
+    assert "hop 1 started by server-c (agent)" in out
+
+
+def test_show_says_nothing_of_files_before_the_source_is_listed(signed_in: FakeApi, run: Run) -> None:
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.QUEUED, hop={"progress": Progress()})]
+    assert "0 B" not in run("show", TRANSFER).out
 
 
 def test_show_says_what_is_not_kept(signed_in: FakeApi, run: Run) -> None:
@@ -323,6 +351,7 @@ def test_what_waits_for_a_second_person_says_so_and_is_approved(signed_in: FakeA
     result = run("show", TRANSFER)
     assert "needs approval by a person other than ana@example.org" in result.out
     assert "four-eyes" in result.out
+    assert f"crosshaul approve {TRANSFER}" in result.out
     assert run("approve", TRANSFER).code == 0
     assert signed_in.asked[-1][:2] == ("POST", f"/transfers/{TRANSFER}/approval")
 

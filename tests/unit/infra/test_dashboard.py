@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from infra import REPOSITORY
+from infra.alarms import RUNBOOKS
 from infra.dashboard import SECTIONS
 from lambdas import telemetry
 from tests.unit.infra.conftest import Synthesized
@@ -90,6 +91,16 @@ def test_every_metric_that_has_a_name_of_its_own_is_shown(real: Synthesized) -> 
     assert named - shown == {telemetry.AUDIT_TAMPERED, telemetry.HOPS_ENDED}
     searches = re.findall(r"SEARCH\([^)]*\)", json.dumps(body(real)))
     assert [telemetry.HOPS_ENDED in one for one in searches] == [True]
+
+
+def test_every_metric_is_in_the_guide() -> None:
+    guide = (REPOSITORY / RUNBOOKS).read_text().partition("\n## Metrics\n")[2].partition("\n## ")[0]
+    rows = {
+        name for line in guide.splitlines() if line.startswith("| `") for name in re.findall(r"`(\w+)`", line)
+    }
+    named = {value for name, value in vars(telemetry).items() if name.isupper() and isinstance(value, str)}
+    assert named - {telemetry.NAMESPACE, telemetry.SERVICE} <= rows
+    assert rows - named == {"route", "outcome"}
 
 
 @pytest.mark.parametrize("name", ["real", "local"])

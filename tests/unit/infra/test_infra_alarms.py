@@ -141,6 +141,10 @@ def test_who_is_told_of_alarms_is_a_setting(real: Synthesized, tmp_path: Path) -
         "cloudwatch.amazonaws.com",
     }
     assert refusals(told) == []
+    (budget,) = told.of_type("AWS::Budgets::Budget").values()
+    assert set(told.of_type("AWS::SNS::TopicPolicy")) <= set(budget["DependsOn"]), (
+        "it may publish from then on"
+    )
     (subscription,) = told.properties("AWS::SNS::Subscription")
     assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", ADDRESS)
     assert reference(subscription["TopicArn"]) in told.of_type("AWS::SNS::Topic")

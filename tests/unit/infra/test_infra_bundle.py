@@ -4,13 +4,16 @@ import re
 import struct
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from infra import REPOSITORY
 from infra.plans import PLANS
+from tests.support.waiting import HANG_TIMEOUT_S
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +40,42 @@ def test_every_handler_imports_from_the_bundle_alone(bundle: Path, handler: str)
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "function" in done.stdout
+
+
+def test_in_the_embedded_cloud_functions_carry_our_own_packages_alone(bundle: Path, tmp_path: Path) -> None:
+    from infra.bundle import ROOMS, make_rooms
+    from infra.stage import THIS_MACHINE
+
+    make_rooms(tmp_path, THIS_MACHINE)
+    assert {path.name for path in tmp_path.iterdir()} == set(ROOMS)
+    assert files(tmp_path) == {file for file in files(bundle) if file.parts[0] in ROOMS}
+
+
+def files(folder: Path) -> set[Path]:
+    return {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_clouds_that_are_deployed_at_once_share_the_locked_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of them sees a folder that another still fills, and what the others made is not left behind."""
+    from infra import bundle as built
+    from infra.stage import THIS_MACHINE
+
+    everyone, packages = Barrier(3), tmp_path / "packages/digest"
+
+    def install(target: Path, _platform: object) -> None:
+        target.mkdir()
+        (target / "package.py").write_text("x = 1\n")
+        everyone.wait(HANG_TIMEOUT_S)
+
+    monkeypatch.setattr(built, "_install", install)
+    with ThreadPoolExecutor(3) as clouds:
+        list(clouds.map(lambda _: built.make_packages(packages, THIS_MACHINE), range(3)))
+    tag = sys.implementation.cache_tag
+    assert files(packages) == {Path("package.py"), Path(f"__pycache__/package.{tag}.pyc")}
+    assert list(packages.parent.iterdir()) == [packages]
+    built.make_packages(packages, THIS_MACHINE)  # there is nothing left to install
 
 
 def test_what_functions_never_need_is_left_out(bundle: Path) -> None:
@@ -94,8 +133,9 @@ def test_every_aws_service_that_the_functions_use_is_described(bundle: Path) -> 
 
 
 def test_an_unchanged_tree_has_an_unchanged_name() -> None:
-    from infra.bundle import digest
+    from infra.bundle import digest, make, make_rooms
     from infra.stage import GRAVITON, THIS_MACHINE
 
-    assert digest(THIS_MACHINE) == digest(THIS_MACHINE)
-    assert digest(GRAVITON) != digest(THIS_MACHINE)
+    assert digest(THIS_MACHINE, make) == digest(THIS_MACHINE, make)
+    assert digest(GRAVITON, make) != digest(THIS_MACHINE, make)
+    assert digest(THIS_MACHINE, make_rooms) != digest(THIS_MACHINE, make)

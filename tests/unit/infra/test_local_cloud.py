@@ -166,6 +166,7 @@ def test_the_kit_goes_up_under_its_digests_and_the_control_plane_hears_of_it_las
         script_digest="2b" * 32,
         package_digest="1a" * 32,
         lock_digest="3c" * 32,
+        unit_digests={},
         rclone_digests=("4d" * 32,),
         released_at=1_700_000_000,
         files=files,

@@ -21,6 +21,7 @@ KIT = Kit(
     script_digest="2b" * 32,
     package_digest="1a" * 32,
     lock_digest="3c" * 32,
+    unit_digests={"crosshaul-agent.service": "34" * 32},
     rclone_digests=("4d" * 32,),
     released_at=1_700_000_000,
     files={},
@@ -51,7 +52,7 @@ def test_what_a_publisher_signs_a_host_that_pinned_the_key_accepts(
     assert signer.public_keys == (public, following_public)
     release = host.verify(order(signer.sign(KIT)))
     assert (release.package, release.lock) == (KIT.package_digest, KIT.lock_digest)
-    assert release.rclone == KIT.rclone_digests
+    assert (release.rclone, release.units) == (KIT.rclone_digests, KIT.unit_digests)
 
     with pytest.raises(HostError, match="no key that root has pinned"):
         host.verify(order(release_key.read(following).sign(KIT)))

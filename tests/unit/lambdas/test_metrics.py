@@ -41,6 +41,8 @@ def test_each_minute_tells_how_many_agents_are_away_and_what_waits(
     here.post("/transfers", TRANSFER)
     found = a_minute(capsys)
     assert found["Agents"] == [3]
+    assert (found["AgentsOffline"], found["AgentsLate"]) == ([1], [0])
+    assert found["AgentsWarned"] == [2], "their directories are missing"
     assert found["AgentsAbsent"] == [pytest.approx(33.3, abs=0.1)]
     assert (found["ApprovalsWaiting"], found["AuditLag"], found["MinutesRun"]) == ([0], [0], [1])
     clock.now += timedelta(hours=2)
@@ -106,7 +108,9 @@ def test_agents_in_maintenance_are_not_absent_until_it_is_over(
     for name in ("server-c", "server-d"):
         here.call("PUT", f"/agents/{name}/drain", {"maintenance": True, "until": until.isoformat()})
     here.call("PUT", "/agents/server-e/drain", {"maintenance": False})
-    assert a_minute(capsys)["AgentsAbsent"] == [50], "server-e is drained, and should be there"
+    found = a_minute(capsys)
+    assert found["AgentsAbsent"] == [50], "server-e is drained, and should be there"
+    assert found["AgentsOffline"] == [4], "those in maintenance are away, too"
     here.call("DELETE", "/agents/server-d/drain")
     assert a_minute(capsys)["AgentsAbsent"] == [75]
     clock.now += timedelta(hours=4)

@@ -19,8 +19,8 @@ interface Props {
   children: ReactNode;
 }
 
-/** White on red, in both themes. */
-const RED: ButtonProps.Style = {
+/** Style of a button that destroys something: white on red, in both themes. */
+export const RED: ButtonProps.Style = {
   root: {
     background: { default: "#c42525", hover: "#9f1818", active: "#9f1818" },
     borderColor: { default: "#c42525", hover: "#9f1818", active: "#9f1818" },

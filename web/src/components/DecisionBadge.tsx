@@ -10,8 +10,8 @@ const ICONS: Record<PolicyTested["outcome"], StatusIndicatorProps.Type> = {
 
 export function DecisionBadge({ of }: { of: PolicyTested["outcome"] }) {
   return (
-    <span className="state">
-      <StatusIndicator type={ICONS[of]}>{t().policies.outcomes[of]}</StatusIndicator>
-    </span>
+    <StatusIndicator type={ICONS[of]}>
+      <span className="words">{t().policies.outcomes[of]}</span>
+    </StatusIndicator>
   );
 }

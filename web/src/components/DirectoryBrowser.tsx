@@ -93,6 +93,7 @@ export function DirectoryBrowser({ place, start, end, include, onChoose, onClose
       footer={
         <Footer
           choice={choice}
+          several={include !== undefined && path !== null}
           selected={selected}
           tooMany={areTooMany(includes)}
           replaced={includes.length && !namesOf(include ?? []) ? (include ?? []) : []}
@@ -174,6 +175,8 @@ export function chosenPath(path: string, selected: readonly DirectoryEntry[], in
 
 interface FooterProps extends Pick<Props, "onClose"> {
   choice: string | null;
+  /** Whether several entries may be selected. */
+  several: boolean;
   selected: readonly DirectoryEntry[];
   /** Whether the API would refuse so many names. */
   tooMany: boolean;
@@ -182,15 +185,16 @@ interface FooterProps extends Pick<Props, "onClose"> {
   onChoose(path: string): void;
 }
 
-function Footer({ choice, selected, tooMany, replaced, onChoose, onClose }: FooterProps) {
+function Footer({ choice, several, selected, tooMany, replaced, onChoose, onClose }: FooterProps) {
   const labels = t().browser;
   return (
     <SpaceBetween size="xs">
-      {selected.length > 0 && (
-        <Box color="text-body-secondary" fontSize="body-s">
+      <Box color="text-body-secondary" fontSize="body-s">
+        <div className="selection">
           <NameList names={selected.map(({ name, type }) => name + (type === "directory" ? "/" : ""))} />
-        </Box>
-      )}
+          {selected.length === 0 && several && labels.severalHint}
+        </div>
+      </Box>
       {tooMany && <Alert type="warning">{labels.tooMany(count(MAX_NAMES))}</Alert>}
       {replaced.length > 0 && (
         <Alert type="info">
@@ -306,6 +310,7 @@ function Directory(props: DirectoryProps) {
       <Table
         variant="embedded"
         items={entries}
+        wrapLines
         trackBy={({ type, name }) => `${type} ${name}`}
         empty={nothing(place, find, listing.hasNextPage)}
         loading={listing.isPending}

@@ -20,10 +20,12 @@ interface Props {
   transferId: string;
   /** Whether the form has changed since the dry run. */
   stale: boolean;
+  /** Whether the person is about to approve it: that it needs approval is no news. */
+  approving?: boolean;
 }
 
 /** A dry run in progress, and its result. */
-export function DryRun({ transferId, stale }: Props) {
+export function DryRun({ transferId, stale, approving = false }: Props) {
   const labels = t().preview;
   const query = useTransfer(transferId);
   const transfer = query.data;
@@ -46,7 +48,7 @@ export function DryRun({ transferId, stale }: Props) {
     >
       <div ref={place} aria-live="polite">
         <SpaceBetween size="m">
-          <RealStart decision={transfer?.real_start ?? null} />
+          {!approving && <RealStart decision={transfer?.real_start ?? null} />}
           {stale && <Alert type="warning">{labels.stale}</Alert>}
           {query.isError && <ProblemAlert error={query.error} onRetry={() => query.refetch()} />}
           {!transfer && !query.isError && <Loading what={labels.thing} />}

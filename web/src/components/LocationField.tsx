@@ -2,13 +2,13 @@ import Button from "@cloudscape-design/components/button";
 import FormField from "@cloudscape-design/components/form-field";
 import Input from "@cloudscape-design/components/input";
 import Select, { type SelectProps } from "@cloudscape-design/components/select";
-import { useState } from "react";
+import { type ComponentProps, useEffect, useState } from "react";
 import { stateDisplay } from "../format/states";
-import { useAgents, useBuckets } from "../hooks/queries";
+import { useAgent, useAgentsNamed, useBuckets, useFleet } from "../hooks/queries";
 import { t } from "../i18n";
 import { type Draft, draftFrom, remoteIn, S3, withTypedPath } from "../model/locations";
 import { includesAfter } from "../model/selection";
-import type { Agent } from "../types";
+import type { AgentSummary } from "../types";
 import { agentPlace } from "./browsablePlaces";
 import { BucketBrowser, DirectoryBrowser } from "./DirectoryBrowser";
 
@@ -26,17 +26,31 @@ interface Props {
   onInclude?(include: string[]): void;
 }
 
+type BrowserProps = Omit<ComponentProps<typeof DirectoryBrowser>, "place">;
+
 const s3Option = (): SelectProps.Option => ({ value: S3, label: "S3", description: t().location.s3Hint });
 
 /** One end of a transfer: an agent, remote or S3, and a path. */
 export function LocationField(props: Props) {
   const { label, description, value, onChange, error, end, onRemove, include, onInclude } = props;
-  const agents = useAgents();
+  const [search, setSearch] = useState("");
+  const [typed, setTyped] = useState("");
+  const agents = useFleet({ search });
+  const pasted = draftFrom(typed).place;
+  const named = useAgentsNamed([value.place, pasted].filter((place) => place && place !== S3));
   useBuckets(value.place === S3); // prefetch, so that browsing opens at once
   const [browsing, setBrowsing] = useState(false);
-  const names = (agents.data ?? []).map(({ agent_id }) => agent_id);
-  const agent = agents.data?.find((one) => one.agent_id === value.place);
-  const options = optionsOf(agents.data ?? [], end);
+  const known = named.data?.agents ?? [];
+  const isPasted = known.some(({ agent_id }) => agent_id === pasted) && value.path.trim() === typed;
+  // Whether the pasted text begins with the name of an agent is known only when the API has answered.
+  useEffect(() => {
+    const moved = withTypedPath(value, typed, [pasted]);
+    if (isPasted && moved.path !== value.path) onChange(moved);
+  }, [isPasted, onChange, pasted, typed, value]);
+  const agent = known.find((one) => one.agent_id === value.place);
+  const listed = agents.data?.agents ?? [];
+  const isListed = listed.some(({ agent_id }) => agent_id === value.place);
+  const options = optionsOf(agent && !isListed && !search ? [...listed, agent] : listed, end);
   const at = value.place + (remoteIn(value) && `:${remoteIn(value)}`);
   const selected = options.flatMap(flatten).find((one) => one.value === at);
   const browserProps = {
@@ -58,12 +72,19 @@ export function LocationField(props: Props) {
           ariaLabel={t().location.agentOrS3(label)}
           placeholder={t().location.placeholder}
           options={options}
-          filteringType={(agents.data?.length ?? 0) > 8 ? "auto" : "none"}
+          filteringType="manual"
+          filteringPlaceholder={t().location.find}
+          filteringAriaLabel={t().location.find}
+          finishedText={agents.data?.next ? t().location.more : undefined}
+          empty={t().agents.noMatch}
           statusType={agents.isPending ? "loading" : agents.isError ? "error" : "finished"}
           loadingText={t().location.loading}
           errorText={t().location.failed}
           recoveryText={t().common.retry}
-          onLoadItems={() => agents.isError && agents.refetch()}
+          onLoadItems={({ detail }) => {
+            setSearch(detail.filteringText);
+            if (agents.isError) void agents.refetch();
+          }}
           selectedOption={selected ?? unknown}
           triggerVariant="label"
           expandToViewport
@@ -72,7 +93,10 @@ export function LocationField(props: Props) {
         <Input
           ariaLabel={value.place === S3 ? t().location.bucket(label) : t().location.path(label)}
           value={value.path}
-          onChange={({ detail }) => onChange(withTypedPath(value, detail.value, names))}
+          onChange={({ detail }) => {
+            setTyped(detail.value.trim());
+            onChange(withTypedPath(value, detail.value));
+          }}
           placeholder={value.place === S3 ? "bucket/prefix/" : "/data/videos/raw/"}
           spellcheck={false}
           autoComplete={false}
@@ -97,9 +121,15 @@ export function LocationField(props: Props) {
         )}
       </div>
       {browsing && value.place === S3 && <BucketBrowser {...browserProps} />}
-      {browsing && agent && <DirectoryBrowser place={agentPlace(agent)} {...browserProps} />}
+      {browsing && agent && <AgentBrowser agentId={agent.agent_id} {...browserProps} />}
     </FormField>
   );
+}
+
+/** Browse an agent, whose roots and remotes are read for it. */
+function AgentBrowser({ agentId, ...props }: { agentId: string } & BrowserProps) {
+  const { data } = useAgent(agentId);
+  return data ? <DirectoryBrowser place={agentPlace(data)} {...props} /> : null;
 }
 
 /** Change the place. The path is kept only between agents; buckets and remotes have paths of their own. */
@@ -110,7 +140,10 @@ function withPlace(value: Draft, chosen: string): Draft {
   return { place: chosen, path: sameKind ? value.path : "" };
 }
 
-function optionsOf(agents: Agent[], end: Props["end"]): (SelectProps.Option | SelectProps.OptionGroup)[] {
+function optionsOf(
+  agents: AgentSummary[],
+  end: Props["end"],
+): (SelectProps.Option | SelectProps.OptionGroup)[] {
   const named = [...agents].sort((one, other) => one.agent_id.localeCompare(other.agent_id));
   const options = named.map((agent) => ({
     value: agent.agent_id,
@@ -124,8 +157,8 @@ function optionsOf(agents: Agent[], end: Props["end"]): (SelectProps.Option | Se
 }
 
 /** Return an agent's rclone remotes as options: `server-b:archive:`. */
-function remotesOf({ agent_id, capabilities, status }: Agent, end: Props["end"]): SelectProps.Option[] {
-  return capabilities.remotes.map(({ name, access, type }) => ({
+function remotesOf({ agent_id, remotes, status }: AgentSummary, end: Props["end"]): SelectProps.Option[] {
+  return remotes.map(({ name, access, type }) => ({
     value: `${agent_id}:${name}:`,
     label: `${agent_id}:${name}:`,
     description: [type, access === "rw" ? t().browser.rw : t().browser.ro].filter(Boolean).join(", "),

@@ -82,7 +82,9 @@ export function HopProblem({ problem, type = "error", children }: HopProblemProp
   return (
     <Alert type={type} header={title ?? said}>
       {title && <div>{said}</div>}
-      {problem.path && <div className="name mono">{safeText(problem.path)}</div>}
+      {problem.path && !message.includes(problem.path) && (
+        <div className="name mono">{safeText(problem.path)}</div>
+      )}
       {advice && (
         <div>
           <ReportedText lang={lang}>{advice}</ReportedText>

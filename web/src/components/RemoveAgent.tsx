@@ -1,12 +1,12 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useAppContext } from "../appContext";
-import { useAgent } from "../hooks/queries";
+import { refetchAgents, useAgent } from "../hooks/queries";
 import { t } from "../i18n";
-import type { Agent } from "../types";
+import type { AgentSummary } from "../types";
 import { ConfirmDialog } from "./ConfirmDialog";
 
 interface Props {
-  agent: Agent;
+  agent: Pick<AgentSummary, "agent_id">;
   onClose(): void;
   onRemoved?(): void;
 }
@@ -22,7 +22,7 @@ export function RemoveAgent({ agent, onClose, onRemoved }: Props) {
     onSuccess: async () => {
       notify({ type: "success", header: t().agents.removed(agent.agent_id) });
       onRemoved?.();
-      await queries.invalidateQueries({ queryKey: ["agents"] });
+      await refetchAgents(queries);
       onClose();
     },
   });

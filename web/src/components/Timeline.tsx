@@ -7,7 +7,7 @@ import { actorName } from "../format/names";
 import { useNarrow } from "../hooks/useMedia";
 import { t } from "../i18n";
 import type { TimelineEntry } from "../types";
-import { ProblemText, ReportedText, When } from "./text";
+import { Name, ProblemText, ReportedText, When } from "./text";
 
 type Entry = Pick<TimelineEntry, "at" | "by" | "what"> & Partial<Pick<TimelineEntry, "problem" | "times">>;
 type Row = Entry & { key: string };
@@ -60,7 +60,7 @@ const wide = (): TableProps.ColumnDefinition<Row>[] => [
   {
     id: "by",
     header: t().transfer.by,
-    cell: ({ by }) => <bdi className="name">{actorName(by)}</bdi>,
+    cell: ({ by }) => <Name>{actorName(by)}</Name>,
     width: 220,
   },
 ];
@@ -73,7 +73,7 @@ const slim = (): TableProps.ColumnDefinition<Row>[] => [
       <SpaceBetween size="xxxs">
         <EntryText line={line} />
         <Box color="text-body-secondary" fontSize="body-s">
-          <When at={line.at} /> · <bdi className="name">{actorName(line.by)}</bdi>
+          <When at={line.at} /> · <Name>{actorName(line.by)}</Name>
         </Box>
       </SpaceBetween>
     ),

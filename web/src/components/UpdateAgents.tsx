@@ -9,9 +9,10 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { createIdempotentRequest } from "../api/idempotency";
 import { useAppContext } from "../appContext";
-import { count } from "../format/sizes";
-import { useAgents } from "../hooks/queries";
+import { count, countUpTo } from "../format/sizes";
+import { useFleet } from "../hooks/queries";
 import { t } from "../i18n";
+import { total } from "../model/agents";
 import type { UpdateDetails } from "../types";
 import { ProblemAlert } from "./ProblemAlert";
 import { type Tag, TagsEditor, tagsForApi } from "./TagsEditor";
@@ -117,18 +118,25 @@ const MAX_NAMED = 8;
 
 /** Say which agents the update would touch, and how many of them first. */
 function Touched({ tags, canaries }: { tags: Record<string, string>; canaries: number }) {
-  const agents = useAgents().data;
-  if (!agents) return null;
   const wanted = Object.entries(tags);
-  const names = agents
+  const [first] = wanted;
+  const { data } = useFleet({ tag: first ? first.join("=") : null });
+  if (!data) return null;
+  const names = data.agents
     .filter((agent) => wanted.every(([key, value]) => agent.tags[key] === value))
-    .map(({ agent_id }) => agent_id)
-    .sort();
-  const more = names.length - MAX_NAMED;
+    .map(({ agent_id }) => agent_id);
+  const all = total(data.counts);
+  const some = first ? names.length : all;
+  const isMore = Boolean(first && data.next);
+  const more = some - MAX_NAMED;
   return (
     <div aria-live="polite">
-      <StatusIndicator type={names.length ? "info" : "warning"}>
-        {t().updates.touches(count(names.length), count(agents.length), Math.min(canaries, names.length))}
+      <StatusIndicator type={some || isMore ? "info" : "warning"}>
+        {t().updates.touches(
+          countUpTo(some, isMore ? 0 : Number.POSITIVE_INFINITY),
+          count(all),
+          isMore ? canaries : Math.min(canaries, some),
+        )}
       </StatusIndicator>
       <Box color="text-body-secondary">
         {names.slice(0, MAX_NAMED).join(", ")}

@@ -2,6 +2,7 @@
 import Badge from "@cloudscape-design/components/badge";
 import Link from "@cloudscape-design/components/link";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
+import { Fragment } from "react";
 import { elided, locationText, safeText } from "../format/names";
 import { problemWords, type Reported } from "../format/problems";
 import { stateDisplay } from "../format/states";
@@ -14,7 +15,31 @@ import type { Location, TransferSummary } from "../types";
 
 /** A name from outside, isolated so that its writing direction cannot affect the text around it. */
 export function Name({ children }: { children: string }) {
-  return <bdi className="name">{safeText(children)}</bdi>;
+  return (
+    <bdi className="name">
+      <Breakable>{safeText(children)}</Breakable>
+    </bdi>
+  );
+}
+
+/** Text of names that may break after slashes, and before `@`: better than in the middle of a word. */
+export function Breakable({ children }: { children: string }) {
+  const [first, ...others] = children.split(/(?<=\/)(?=[^/])|(?=@)/);
+  let end = first?.length ?? 0;
+  return (
+    <>
+      {first}
+      {others.map((part) => {
+        end += part.length;
+        return (
+          <Fragment key={end}>
+            <wbr />
+            {part}
+          </Fragment>
+        );
+      })}
+    </>
+  );
 }
 
 /** Names that are listed before the others are only counted. */
@@ -63,7 +88,7 @@ export function LocationName({ at }: { at: Location }) {
   return (
     <bdi className="name">
       <span className="whole">{safeText(text.slice(0, start))}</span>
-      {safeText(text.slice(start))}
+      <Breakable>{safeText(text.slice(start))}</Breakable>
     </bdi>
   );
 }
@@ -75,7 +100,7 @@ export function LocationLink({ at }: { at: Location }) {
   return (
     <bdi className="name">
       <AgentLink name={at.agent_id} />
-      {safeText(path)}
+      <Breakable>{safeText(path)}</Breakable>
     </bdi>
   );
 }
@@ -132,12 +157,12 @@ export function StatusBadge({ of: { state, dry_run }, reason = null }: StatusBad
 /** A state, with its reason; one that is other than it should be does not look healthy. */
 export function State({ of, reason = null }: { of: string; reason?: StateReason | null }) {
   const look = stateDisplay(of);
-  const indicator = (
+  return (
     <StatusIndicator
       type={reason?.warns ? "warning" : look.type}
       {...(look.color && !reason?.warns && { colorOverride: look.color })}
     >
-      {look.label}
+      <span className="words">{look.label}</span>
       {reason && (
         <>
           {" · "}
@@ -146,5 +171,4 @@ export function State({ of, reason = null }: { of: string; reason?: StateReason 
       )}
     </StatusIndicator>
   );
-  return reason ? indicator : <span className="state">{indicator}</span>;
 }

@@ -1,5 +1,5 @@
 /** The console's API queries and their polling intervals. */
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { keepPreviousData, type QueryClient, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import type { Api, Query } from "../api/client";
 import { useApi } from "../appContext";
 import { hasChangeFeed } from "../live/connectionState";
@@ -7,11 +7,13 @@ import { isUnfinished } from "../model/transferActions";
 import { type Filters, filterQuery } from "../model/transferFilters";
 import type {
   Agent,
+  AgentStatus,
   AttentionView,
   AuditPage,
   AuditRecord,
   AuditSeals,
   Buckets,
+  Fleet,
   Overview,
   Policies,
   PolicyDetails,
@@ -32,8 +34,10 @@ const SLOW_POLL_MS = 5_000;
 /** Polling intervals while the broker reports changes: for checkpoints, and for lost messages. */
 const CHECKPOINT_POLL_MS = 10_000;
 const SAFETY_POLL_MS = 60_000;
-/** Polling interval of long lists. */
-const FLEET_POLL_MS = 10_000;
+/** Number of agents on a page, and of those that are asked for by name at once. */
+export const FLEET_PAGE_SIZE = 50;
+const MAX_NAMES = 50;
+const NAME = /^[a-z0-9-]{1,63}$/;
 const MAX_PAGE_SIZE = 100;
 const SETTINGS_POLL_MS = 30_000;
 const PAGE_SIZE = 20;
@@ -156,6 +160,11 @@ export function useAgent(agentId: string) {
   });
 }
 
+/** Read again what pages show of agents, after a change of one. */
+export async function refetchAgents(queries: QueryClient): Promise<void> {
+  await Promise.all(["agents", "fleet"].map((what) => queries.invalidateQueries({ queryKey: [what] })));
+}
+
 /** The latest transfers that a template started. */
 export function useRuns(templateId: string) {
   const api = useApi();
@@ -167,15 +176,62 @@ export function useRuns(templateId: string) {
   });
 }
 
-export function useAgents(often = false) {
+/** Criteria for agents: all that are given must hold. */
+export interface FleetFilter {
+  /** The beginning of the names. */
+  search?: string;
+  status?: AgentStatus | null;
+  /** `site=berlin` */
+  tag?: string | null;
+  attention?: boolean;
+  outdated?: boolean;
+}
+
+interface FleetPage {
+  after?: string | null;
+  limit?: number;
+  enabled?: boolean;
+}
+
+/** One page of agents in short, and how many there are in all: one request, whatever their number is. */
+export function useFleet(
+  filter: FleetFilter = {},
+  { after = null, limit = FLEET_PAGE_SIZE, enabled = true }: FleetPage = {},
+) {
   const api = useApi();
+  const query = { ...filter, search: filter.search ? namesBegin(filter.search) : null, after, limit };
   return useQuery({
-    queryKey: ["agents"],
-    queryFn: ({ signal }) => fetchAllPages<Agent>(api, "/agents", "agents", signal),
-    refetchInterval: ({ state }) => {
-      if (often) return FAST_POLL_MS;
-      return (state.data?.length ?? 0) > MAX_PAGE_SIZE ? FLEET_POLL_MS : SLOW_POLL_MS;
+    queryKey: ["fleet", query],
+    queryFn: ({ signal }) => api.get<Fleet>("/fleet", query, signal),
+    enabled,
+    refetchInterval: SLOW_POLL_MS,
+    placeholderData: keepPreviousData,
+  });
+}
+
+/** Return the text as the beginning of names; a lone dash, with which no name begins, if it cannot be one. */
+export function namesBegin(text: string): string {
+  const typed = text.trim().toLowerCase();
+  return /^[a-z0-9-]{0,63}$/.test(typed) ? typed : "-";
+}
+
+/** These agents in short, without those that do not exist, and how many there are in all. */
+export function useAgentsNamed(names: readonly string[], { often = false, enabled = true } = {}) {
+  const api = useApi();
+  const wanted = [...new Set(names)].filter((name) => NAME.test(name)).sort();
+  return useQuery({
+    queryKey: ["fleet", "named", wanted],
+    queryFn: async ({ signal }) => {
+      const parts: Fleet[] = [];
+      for (let first = 0; first < wanted.length; first += MAX_NAMES) {
+        const some = wanted.slice(first, first + MAX_NAMES).join(",");
+        parts.push(await api.get<Fleet>("/fleet", { names: some }, signal));
+      }
+      return { agents: parts.flatMap(({ agents }) => agents), counts: parts[0]?.counts };
     },
+    enabled: enabled && wanted.length > 0,
+    refetchInterval: often ? FAST_POLL_MS : SLOW_POLL_MS,
+    placeholderData: keepPreviousData,
   });
 }
 

@@ -246,6 +246,10 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
     "Installiert wurde die Version {found}, nicht {version}.",
     "Die Version erneut veröffentlichen.",
   ],
+  "update-units-not-used": [
+    "Die systemd-Units von {version} können nicht eingesetzt werden: {detail}",
+    "Auf dem Host läuft wieder die frühere Version. Siehe dort `journalctl -u crosshaul-update`.",
+  ],
   "update-unhealthy": [
     "{version} hat sich nicht binnen {seconds} Sekunden als gesund gemeldet.",
     "Auf dem Host läuft wieder die frühere Version. Siehe dort `journalctl -u crosshaul-agent`.",
@@ -280,6 +284,10 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
   ],
   "update-rclone-differs": [
     "Das rclone von {version} hat der Herausgeber nicht signiert.",
+    "Die Version erneut veröffentlichen.",
+  ],
+  "update-unit-differs": [
+    "Die {unit} von {version} ist nicht die, die der Herausgeber signiert hat.",
     "Die Version erneut veröffentlichen.",
   ],
   "update-unpinned": [

@@ -4,12 +4,15 @@ import { problemWords } from "../format/problems";
 import { duration } from "../format/sizes";
 import { local } from "../format/times";
 import { t } from "../i18n";
-import type { Agent, Hop, Problem, Transfer } from "../types";
+import type { Agent, AgentSummary, Hop, Problem, Transfer } from "../types";
 import { type LiveProgressByHop, secondsSinceReport } from "./mergeProgress";
+
+/** How an agent is, as far as it is a reason. */
+export type AgentState = Pick<AgentSummary, "agent_id" | "status" | "last_heartbeat" | "drain">;
 
 /** What is known at this moment, apart from the transfer itself. */
 export interface Known {
-  agents: readonly Agent[];
+  agents: readonly AgentState[];
   received: LiveProgressByHop;
   /** The time, and when the API answered, in milliseconds since 1970. */
   now: number;
@@ -63,13 +66,13 @@ function silence(hop: Hop, { agents, received, now, fetchedAt }: Known): StateRe
   return { text: awayText(away, now), warns: true };
 }
 
-function awayText({ agent_id, last_heartbeat }: Agent, now: number): string {
+function awayText({ agent_id, last_heartbeat }: AgentState, now: number): string {
   if (!last_heartbeat) return t().reason.neverHeard(agent_id);
   return t().reason.notHeard(agent_id, duration((now - Date.parse(last_heartbeat)) / 1000));
 }
 
 /** Return who drained an agent, and until when it gets no new hops. */
-export function drainText({ agent_id, drain }: Agent): string {
+export function drainText({ agent_id, drain }: Pick<Agent, "agent_id" | "drain">): string {
   if (!drain) return "";
   const until = drain.until ? t().reason.until(local(drain.until)) : "";
   const kind = drain.maintenance ? t().reason.maintenance : t().reason.drained;

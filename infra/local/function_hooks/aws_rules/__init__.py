@@ -2,7 +2,8 @@
 
 botocore loads this as a plugin: `BOTOCORE_EXPERIMENTAL__PLUGINS=aws_rules=MODULE`. tests/conftest.py sets it
 for the tests, and `infra.local.cloud` for functions, which find this package by PYTHONPATH: no bundle and no
-stage knows of it. botocore hides a plugin that fails to load, so tests prove that it works in each place.
+stage in an account knows of it. botocore hides a plugin that fails to load, so tests prove that it works in
+each place.
 
 A violation raises `RefusedByAws`. The code under test may catch that, so each is kept as well: in `refused`,
 and as a line of the file that CROSSHAUL_REFUSED_CALLS names.

@@ -123,6 +123,15 @@ def api(tmp_path):
         thread.join()
 
 
+@pytest.fixture
+def new_authorities():
+    """Have the authorities read anew: a program reads them once, and this one has run other tests."""
+    http._tls_context.cache_clear()
+    yield
+    http._tls_context.cache_clear()
+
+
+@pytest.mark.usefixtures("new_authorities")
 def test_https_takes_the_same_proxy_and_this_machine_none(api, credentials, proxy_variables):
     proxy_variables.setenv("SSL_CERT_FILE", str(api.ca))
     with ConnectProxy({(API, 443): api.port}, f"{USER}:{PASSWORD}") as proxy:

@@ -440,15 +440,27 @@ def test_an_open_directory_is_not_checked_each_time(root, monkeypatch):
     assert len(links_read) <= 2
 
 
-def test_a_parent_directory_swapped_for_a_link_is_detected_after_opening(root, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "use"),
+    [
+        pytest.param("sub/deep", lambda opened: opened.make_directory("sub/deep"), id="directory"),
+        pytest.param(
+            "sub/deep/file", lambda opened: opened.open_followed("sub/deep/file", os.O_RDONLY), id="file"
+        ),
+    ],
+)
+def test_a_parent_directory_swapped_for_a_link_is_detected_after_opening(
+    root, tmp_path, monkeypatch, name, use
+):
     """Swap a parent further up the path, where no flag of `open` rejects a link."""
-    (root / "sub/deep").mkdir()
-    (tmp_path / "secret/deep").mkdir()
+    for place in (root / "sub/deep", tmp_path / "secret/deep"):
+        place.mkdir()
+        (place / "file").write_text("secret")
     original = os.path.realpath
 
     def resolve_then_swap(path):
         found = original(path)
-        if found == str(root / "sub/deep"):
+        if found == str(root / name):
             (root / "sub").rename(root / "was")
             (root / "sub").symlink_to(tmp_path / "secret")
         return found
@@ -456,7 +468,7 @@ def test_a_parent_directory_swapped_for_a_link_is_detected_after_opening(root, t
     before = len(list(Path("/proc/self/fd").iterdir()))
     with following(root, writing=True) as opened:
         monkeypatch.setattr(roots_module.os.path, "realpath", resolve_then_swap)
-        assert refused(lambda: opened.make_directory("sub/deep")) == errno.EXDEV
+        assert refused(lambda: use(opened)) == errno.EXDEV
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 

@@ -105,8 +105,22 @@ class TestAccess:
         """Even with a certificate of the same names, and the token."""
         (tmp_path / "mallory").mkdir()
         mallory = lane_certificate.ensure(tmp_path / "mallory")
+        write_random(hosts.data / "big", RANGE_BYTES)
         with dial(hosts, who=mallory) as connection:
-            assert read_to_end(connection) == b""
+            with contextlib.suppress(OSError):  # the handshake may have been refused by now
+                connection.sendall(range_request(hosts.data / "big"))
+            assert read_to_end(connection) == b"", "not even a refusal"
+
+    def test_the_token_is_good_for_the_certificate_of_its_peer_alone(self, hosts, tmp_path):
+        """Whatever the handshake let through."""
+        (tmp_path / "mallory").mkdir()
+        mallory = lane_certificate.ensure(tmp_path / "mallory")
+        grant = hosts.server.grants.get(HOP)
+        own, other = (ssl.PEM_cert_to_DER_cert(who.certificate.read_text()) for who in (hosts.c, mallory))
+        assert grant.admits(TOKEN, own)
+        assert not grant.admits(TOKEN, other)
+        assert not grant.admits(TOKEN, None)
+        assert not grant.admits("wrong", own)
 
     def test_two_peers_at_once_may_read_only_their_own_hop(self, hosts, tmp_path):
         """Both are trusted, neither for the other's hop."""
@@ -448,6 +462,18 @@ class TestHostileDestination:
                 client.request("delete", asked, hop=OTHER)
         assert [gone for gone in before if gone not in self.everything(hosts)] == []
 
+    @pytest.mark.parametrize(
+        "options", [Options(), Options(move=True, dry_run=True)], ids=["copy", "dry run"]
+    )
+    def test_deletes_nothing_for_a_hop_that_leaves_its_source_as_it_is(self, hosts, options):
+        hosts.serve(OTHER, "/data/place/", options)
+        before, found = self.everything(hosts), (hosts.data / "place/open/file").stat()
+        entry = ["f", "open/file", 1, found.st_mtime_ns, found.st_ctime_ns, ""]
+        with LaneTestClient(hosts, OTHER) as client:
+            asked = {"mark": new_mark(HOP), "name": "place", "entries": [entry]}
+            assert client.problem_code("delete", asked, hop=OTHER) == (403, "not-to-remove")
+        assert self.everything(hosts) == before
+
     @pytest.mark.parametrize("directory", ["secret", "secret/nothing", "way", ".crosshaul-x"])
     def test_asks_about_marks_only_where_it_may_read(self, hosts, directory):
         hosts.serve(OTHER, "/data/place/", Options(), ("open",))
@@ -556,6 +582,14 @@ class TestUnreadableFile:
         with LaneTestClient(hosts) as client:
             status, answer = client.request("range", asked)
         assert (status, json.loads(answer)["path"]) == (409, "/data/latin-\\xfc")
+
+
+def test_a_directory_that_cannot_be_examined_counts_as_the_destination_s(hosts):
+    """So a mirror deletes nothing there: the name is too long for this file system, not for every one."""
+    (hosts.data / "plain").mkdir()
+    with LaneTestClient(hosts) as client:
+        asked = {"mark": new_mark(HOP), "directories": ["plain", "missing", "x" * 300]}
+        assert client.request("has-mark", asked) == (200, b"\0\0\1")
 
 
 def test_holes_are_read_as_zeros(hosts):

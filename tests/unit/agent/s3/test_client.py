@@ -65,6 +65,15 @@ def test_a_long_list_comes_page_by_page(server, client):
     assert len(server.requests) == 3
 
 
+@pytest.mark.parametrize("more", ["", "<NextContinuationToken>same</NextContinuationToken>"])
+def test_a_list_whose_rest_cannot_be_asked_for_is_not_taken_for_whole(server, client, more):
+    """Storage that speaks an older S3: the objects beyond its first page must not be left out silently."""
+    body = f"<ListBucketResult><IsTruncated>true</IsTruncated>{more}</ListBucketResult>"
+    server.answer = lambda _: f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
+    with pytest.raises(ConnectionLostError, match="not a list of objects"):
+        client.list_page("in/", token="same" if more else "")
+
+
 @pytest.mark.parametrize("more", ["", "<NextKeyMarker>a</NextKeyMarker>"])
 def test_a_list_of_uploads_that_does_not_go_on_ends(server, client, more):
     """Storage that is not quite S3: an agent must not ask for the same page for ever."""

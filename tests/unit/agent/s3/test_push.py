@@ -253,7 +253,7 @@ async def test_what_is_wrong_with_the_host_or_the_bucket_ends_a_push_with_one_re
     host, refusal, code, source
 ):
     """A clock is set wrong, or a bucket deleted, after the destination was listed."""
-    for number in range(1000):
+    for number in range(3 * SMALL_FILE_WORKERS if source == "t/" else 2):
         write_random(host.data / f"t/u{number:04}", 5)
     host.server.answer = lambda one: refusal if one.key else None
     error = await host.fails(host.order(f"/data/{source}"))

@@ -1,21 +1,32 @@
 """Test pulls from S3 against a small real server: what they request, and what becomes of odd answers."""
 
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from contextlib import closing
 from datetime import UTC, datetime
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.config import RootConfig
 from agent.errors import HopError
-from agent.files.digests import MAX_PACKED_FILE_BYTES, RANGE_BYTES
+from agent.files.digests import MAX_PACKED_FILE_BYTES, MIB, RANGE_BYTES
 from agent.files.roots import Roots
 from agent.identity import lane_certificate
 from agent.movers import mover_for
+from agent.pull.ledger import ledger_path
 from agent.pull.mover import HostResources
 from agent.pull.progress import ProgressCounter
 from agent.s3 import client as client_module
-from agent.s3.checksums import CRC32, CRC64NVME
+from agent.s3.checksums import CRC32, CRC32C, CRC64NVME
+from agent.s3.range_checksums import RangeChecksums
 from events.commands import Move, S3Route
 from events.locations import AgentLocation, S3Location
 from events.options import Options
@@ -23,6 +34,7 @@ from tests.support.hosts import TRANSFER, RecordingObserver
 from tests.support.issued_keys import IssuedKeys
 from tests.support.s3_front import EXPIRED, S3Error
 from tests.support.s3_server import Request, S3Server, StoredObject
+from tests.support.waiting import until
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -38,17 +50,20 @@ class Host:
         self.progress = ProgressCounter()
         self.issued = IssuedKeys()
 
-    async def pull(self, prefix: str, *selection: str, **options) -> None:
-        move = Move(
+    def order(self, prefix: str, *selection: str, to: str = "/data/", **options) -> Move:
+        return Move(
             transfer_id=TRANSFER,
             hop_id=f"{TRANSFER}-0",
             attempt=1,
             source=S3Location(bucket="media", prefix=prefix),
-            destination=AgentLocation(agent_id="server-b", path="/data/"),
+            destination=AgentLocation(agent_id="server-b", path=to),
             selection=selection or None,
             route=S3Route(region="eu-central-1", endpoint=self.server.url),
             options=Options(**options),
         )
+
+    async def pull(self, prefix: str, *selection: str, **options) -> None:
+        move = self.order(prefix, *selection, **options)
         self.progress = ProgressCounter()
         roots = Roots([RootConfig(path="/data", access="rw", directory=self.data)])
         resources = HostResources(roots, self.state)
@@ -144,6 +159,68 @@ async def test_an_answer_that_is_cut_is_asked_for_again(host, size):
     assert host.arrived() == {"a": b"1" * size}
 
 
+async def test_a_pull_that_is_killed_at_its_half_asks_for_at_most_55_percent_again(host, tmp_path):
+    """A host loses its power within a long download; what it has written stays there."""
+    size = 200 * MIB
+    data = random.Random(1).randbytes(MIB) * (size // MIB)
+    host.server.objects["in/big"] = StoredObject(data, {"etag": '"one"'}, LONG_AGO)
+    host.server.hold_at = size // 2
+    for name in ("archive", "state", "c-keys"):
+        (tmp_path / name).mkdir()
+    lane_certificate.ensure(tmp_path / "c-keys")
+    move = host.order("in/", to="/archive/")
+    process = mover_process(tmp_path, move)
+
+    try:  # each of seven streams may have read less than the MiB that is written at once
+        await until(lambda: recorded(tmp_path, move) > size // 2 - 8 * MIB or process.poll() is not None)
+    finally:
+        process.kill()
+        process.wait()
+    await until(lambda: not host.server.connection_count)
+    host.server.hold_at = None
+    host.server.requests.clear()
+
+    process = mover_process(tmp_path, move)
+    await until(lambda: process.poll() is not None)
+
+    assert process.returncode == 0
+    assert (tmp_path / "archive/big").read_bytes() == data
+    ranges = [one.headers["range"] for one in host.server.requests if one.key and one.method == "GET"]
+    ends = [one.removeprefix("bytes=").split("-") for one in ranges]
+    asked = sum(int(last) - int(first) + 1 for first, last in ends)
+    assert size * 0.4 < asked <= size * 0.55
+
+
+def recorded(folder: Path, move: Move) -> int:
+    """Return how many bytes of its file the mover has recorded in its ledger."""
+    path = ledger_path(folder / "state", move.hop_id)
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as ledger:
+            rows = ledger.execute("SELECT start, start + length FROM ranges ORDER BY start").fetchall()
+    except sqlite3.OperationalError:  # it is being made
+        return 0
+    total = position = 0
+    for start, end in rows:
+        total += max(0, end - max(start, position))
+        position = max(position, end)
+    return total
+
+
+def mover_process(folder: Path, move: Move) -> subprocess.Popen[bytes]:
+    """Start an agent's mover as a process, with /archive in this folder."""
+    repository = Path(__file__).parents[4]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.mover_process", folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        cwd=repository,
+        env={**os.environ, "PYTHONPATH": str(repository)},
+    )
+    with process.stdin:
+        process.stdin.write(move.model_dump_json().encode())
+    return process
+
+
 @pytest.mark.parametrize("selection", [(), ("a", "b")])
 async def test_a_session_that_is_revoked_during_a_pull_is_replaced_by_another(host, selection):
     """The answer to HEAD has no reason in it, so the reason is asked for."""
@@ -209,18 +286,6 @@ async def test_pages_without_objects_are_not_the_end_of_a_list(host):
     assert set(host.arrived()) == {"0", "1", "2", "3", "4"}
 
 
-@pytest.mark.parametrize("more", ["", "<NextContinuationToken>same</NextContinuationToken>"])
-async def test_a_list_whose_rest_cannot_be_asked_for_is_not_taken_for_whole(host, more):
-    """Storage that speaks an older S3: the objects beyond its first page must not be left out silently."""
-    put(host, "in/a", b"x")
-    body = f"<ListBucketResult><IsTruncated>true</IsTruncated>{more}</ListBucketResult>".encode()
-    head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n\r\n".encode()
-    host.server.answer = lambda one: None if one.key else head + body
-    with pytest.raises(HopError) as caught:
-        await host.pull("in/")
-    assert (caught.value.problem.code, caught.value.problem.retryable) == ("s3-failed", True)
-
-
 async def test_a_repeated_pull_reads_no_object(host):
     put(host, "in/a", b"1")
     put(host, "in/b", b"2" * (RANGE_BYTES + 5))
@@ -272,6 +337,57 @@ async def test_an_object_that_arrives_damaged_is_asked_for_again(host, size, alg
         await host.pull("in/")
     assert [one.code for one in caught.value.failures] == ["arrived-damaged"]
     assert host.arrived() == {"a": data}
+
+
+@pytest.mark.parametrize("algorithm", [CRC64NVME, CRC32, CRC32C], ids=lambda one: one.name)
+async def test_a_big_object_that_arrives_damaged_in_one_range_is_asked_for_again(host, algorithm):
+    """Its ranges come over several connections; S3 keeps a checksum of the whole only."""
+    data = random.Random(2).randbytes(MIB) * (3 * RANGE_BYTES // MIB) + b"end"
+    headers = {algorithm.header: algorithm.text(algorithm.update(data, 0)), "etag": '"one"'}
+    intact = StoredObject(data, headers, LONG_AGO)
+    damaged = StoredObject(data[:RANGE_BYTES] + b"?" + data[RANGE_BYTES + 1 :], headers, LONG_AGO)
+    host.server.objects["in/a"] = damaged
+    heads = count()
+
+    def answer(request: Request) -> None:
+        if request.method == "HEAD" and next(heads):  # it is asked for again
+            host.server.objects["in/a"] = intact
+
+    host.server.answer = answer
+    await host.pull("in/")
+    assert (host.data / "a").read_bytes() == data
+    host.server.answer = lambda _: None
+    (host.data / "a").unlink()
+    host.server.objects["in/a"] = damaged
+    with pytest.raises(HopError) as caught:
+        await host.pull("in/")
+    assert [one.code for one in caught.value.failures] == ["arrived-damaged"]
+    assert host.arrived() == {}
+
+
+@given(st.binary(min_size=1, max_size=300), st.data())
+def test_the_checksum_of_a_whole_is_combined_from_ranges_in_any_order(data, drawn):
+    algorithm = drawn.draw(st.sampled_from([CRC64NVME, CRC32, CRC32C]))
+    cuts = sorted(drawn.draw(st.sets(st.integers(0, len(data)))) | {0, len(data)})
+    ranges = drawn.draw(st.permutations(list(pairwise(cuts))))
+    damaged = drawn.draw(st.none() | st.integers(0, len(data) - 1))
+    arrived = bytearray(data)
+    if damaged is not None:
+        arrived[damaged] ^= 1
+    checksums = RangeChecksums({algorithm.header: algorithm.text(algorithm.update(data, 0))}, len(data))
+    results = [
+        checksums.add(start, end - start, algorithm.update(bytes(arrived[start:end]), 0))
+        for start, end in ranges
+    ]
+    assert results == [None] * (len(ranges) - 1) + [damaged is None]
+
+
+async def test_an_object_is_one_request_for_each_32_mib(host):
+    for name, size in (("a", RANGE_BYTES), ("b", 2 * RANGE_BYTES)):
+        host.server.objects[f"in/{name}"] = StoredObject(bytes(size), {"etag": '"one"'}, LONG_AGO)
+    await host.pull("in/")
+    assert Counter(host.requests("GET")) == {"": 1, "in/a": 1, "in/b": 2}
+    assert host.requests("HEAD") == ["in/b"], "for the checksum of the whole"
 
 
 async def test_the_checksum_of_parts_is_not_taken_for_that_of_the_object(host):

@@ -211,7 +211,8 @@ def test_a_server_is_updated_by_root_and_its_agent_s_account_cannot_write_releas
     tampered = root.run("runuser -u crosshaul -- sh -c 'touch /opt/crosshaul/current/bin/crosshaul'")
     assert "Permission denied" in tampered.stderr
 
-    kit = publish(site, lock, sources("0.2.0", tmp_path))
+    limit = {"agent/crosshaul-agent.service": ("LimitNOFILE=65536", "LimitNOFILE=32768")}
+    kit = publish(site, lock, sources("0.2.0", tmp_path, limit))
     update = order(site, kit)
     state = root.folder / "var/lib/crosshaul"
     (state / "update-request").write_bytes(signer.envelope(update, aud="server-e"))
@@ -225,6 +226,9 @@ def test_a_server_is_updated_by_root_and_its_agent_s_account_cannot_write_releas
     assert root.run("crosshaul --version").stdout.strip() == "crosshaul 0.2.0"
     status = root.run("stat -c %U /opt/crosshaul/current/ /opt/crosshaul/proven/bin/crosshaul")
     assert status.stdout.splitlines() == ["root", "root"]
+    unit = (root.folder / "etc/systemd/system/crosshaul-agent.service").read_text()
+    assert "LimitNOFILE=32768" in unit
+    assert "User=crosshaul\n" in unit
     units = root.folder / "etc/systemd/system/multi-user.target.wants"
     assert {path.name for path in units.iterdir()} == {
         "crosshaul-agent.service",

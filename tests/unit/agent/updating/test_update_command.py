@@ -15,11 +15,13 @@ from agent.updating.installer import installer, restarter
 from agent.updating.pinned_keys import trusted, verifier
 from agent.updating.releases import Releases
 from agent.updating.state_files import UpdateFiles
+from agent.updating.units import AGENT_UNIT, UPDATER_UNITS
 from events.releases import PublishedRelease
 from tests.support.fakes_agent import AGENT, THING, Signer
 from tests.support.fakes_updates import an_update
 
 SIGNER = Signer()
+UNITS = (AGENT_UNIT, *UPDATER_UNITS)
 
 
 @pytest.fixture
@@ -109,6 +111,7 @@ def signed(order):
         script=order.digest,
         package="cd" * 32,
         lock="ef" * 32,
+        units={name: hashlib.sha256(name.encode()).hexdigest() for name in UNITS},
         rclone=("12" * 32,),
     )
 
@@ -120,6 +123,9 @@ def a_release(host, parts, rclone=None):
     (release / "bin/crosshaul").write_text("#!/bin/sh\necho crosshaul 2.0.0\n")
     (release / "bin/crosshaul").chmod(0o755)
     (release / "installed-from").write_text(parts)
+    (release / "units").mkdir()
+    for name in UNITS:
+        (release / "units" / name).write_text(name)
     if rclone is not None:
         (release / "bin/rclone").write_bytes(rclone)
     return f"echo {release}".encode()
@@ -128,13 +134,17 @@ def a_release(host, parts, rclone=None):
 def test_what_was_installed_is_compared_with_what_the_publisher_has_signed(host, script_url):
     install = installer(Releases(host / "opt/crosshaul"), str(host))
     order = order_for(host, script_url, a_release(host, f"{'cd' * 32} {'ef' * 32}\n", b"rclone"))
-    with pytest.raises(HostError, match=r"the rclone of 2\.0\.0 is not one"):
+    with pytest.raises(HostError, match=r"The rclone of 2\.0\.0 is not one"):
         install(order, signed(order))
     digest = hashlib.sha256(b"rclone").hexdigest()
     assert install(order, signed(order).model_copy(update={"rclone": ("12" * 32, digest)})) == "new"
     for other in ({"package": "99" * 32}, {"lock": "99" * 32}):
-        with pytest.raises(HostError, match="not installed from the package and lock file that are signed"):
+        with pytest.raises(HostError, match="from the package and the lock file that are signed"):
             install(order, signed(order).model_copy(update=other))
+    for name in UNITS:
+        units = {**signed(order).units, name: "99" * 32}
+        with pytest.raises(HostError, match=f"The {name} of 2.0.0 is not the one that the publisher"):
+            install(order, signed(order).model_copy(update={"units": units}))
 
 
 def test_a_script_that_was_changed_after_the_order_was_signed_is_not_run(host, script_url):
@@ -148,7 +158,7 @@ def test_a_script_that_was_changed_after_the_order_was_signed_is_not_run(host, s
 def test_a_failed_installation_is_reported_with_its_output(host, script_url):
     install = installer(Releases(host / "opt/crosshaul"), str(host))
     for script, arguments in (
-        (b"echo no space left >&2; exit 1", "installing failed: no space left"),
+        (b"echo no space left >&2; exit 1", r"Installing 2\.0\.0 failed: no space left"),
         (b"echo /somewhere/else", "not beside the other releases"),
         (b"echo " + str(host / "opt/crosshaul/releases/x").encode(), "installed-from"),
     ):

@@ -6,10 +6,12 @@ import time
 import jwt
 import pytest
 
-from agent.problems import UPDATE_OLDER, UPDATE_UNHEALTHY
+from agent.errors import HostError
+from agent.problems import UPDATE_OLDER, UPDATE_UNHEALTHY, UPDATE_UNITS_NOT_USED
+from agent.updating.units import AGENT_UNIT, UPDATER_UNITS
 from events.commands import Rotate
 from tests.support.fakes_agent import Signer, trust
-from tests.support.fakes_updates import PUBLISHER, FakePublisher, InstalledHost, an_update
+from tests.support.fakes_updates import PUBLISHER, FakePublisher, InstalledHost, an_update, unit
 
 
 class Killed(BaseException):
@@ -57,6 +59,78 @@ def test_two_versions_are_kept_on_the_disk(host):
         host.update()
     assert host.running == "5.0.0"
     assert host.kept == ["4.0.0", "5.0.0"]
+
+
+class TestUnits:
+    """A release brings its systemd units: another sandbox, another limit."""
+
+    def test_the_new_version_is_tried_with_its_unit_under_the_account_of_the_host(self, host):
+        drop_in = host.units / f"{AGENT_UNIT}.d/override.conf"
+        drop_in.parent.mkdir()
+        drop_in.write_text("[Service]\nLimitNOFILE=4096\n")
+        host.ask_for("2.0.0")
+        host.update()
+        assert host.started_with == [unit("1.0.0", "files"), unit("2.0.0", "files")]
+        for name in (AGENT_UNIT, *UPDATER_UNITS):
+            assert (host.units / name).read_text() == unit("2.0.0", "files")
+        assert drop_in.read_text() == "[Service]\nLimitNOFILE=4096\n", "an administrator's own"
+
+    def test_a_version_that_is_not_kept_takes_its_units_back(self, host):
+        host.healthy = lambda version: version == "1.0.0"
+        host.ask_for("2.0.0")
+        host.update()
+        before, tried, after = host.started_with
+        assert (before, tried, after) == (after, unit("2.0.0", "files"), unit("1.0.0", "files"))
+        for name in (AGENT_UNIT, *UPDATER_UNITS):
+            assert (host.units / name).read_text() == unit("1.0.0", "files")
+
+    def test_the_updater_keeps_its_own_units_while_a_version_is_on_trial(self, host):
+        """They would otherwise be those of a version that may not even start."""
+        seen = []
+        host.healthy = lambda _: bool(seen.append((host.units / UPDATER_UNITS[0]).read_text())) or True
+        host.ask_for("2.0.0")
+        host.update()
+        assert seen == [unit("1.0.0", "files")]
+
+    def test_a_release_without_its_unit_is_not_even_started(self, host):
+        make = host._make
+
+        def damaged(version: str) -> str:
+            release = make(version)
+            (host.releases.path(release) / "units" / AGENT_UNIT).unlink()
+            return release
+
+        host._make = damaged
+        host.ask_for("2.0.0")
+        host.update()
+        assert (host.running, host.record.step) == ("1.0.0", "returned")
+        assert host.record.problem.wording == UPDATE_UNITS_NOT_USED.wording
+        assert "2.0.0 cannot be used" in host.record.problem.message
+        assert host.starts == ["1.0.0", "1.0.0"]
+
+    def test_what_cannot_be_taken_back_does_not_keep_the_old_version_away(self, host):
+        host.healthy = lambda version: version == "1.0.0"
+        reload = host.systemctl
+
+        def failing(*arguments: str) -> None:
+            if host.running == "2.0.0":
+                raise HostError("systemctl daemon-reload failed: Transport endpoint is not connected")
+            reload(*arguments)
+
+        host.systemctl = failing
+        host.ask_for("2.0.0")
+        host.update()
+        assert (host.running, host.version, host.record.step) == ("1.0.0", "1.0.0", "returned")
+        assert host.record.problem.code == UPDATE_UNHEALTHY.code
+
+    def test_a_host_without_units_gets_none(self, host):
+        """Like an image, which is set up without systemd."""
+        for path in host.units.iterdir():
+            path.unlink()
+        host.ask_for("2.0.0")
+        host.update()
+        assert (host.running, host.record.step) == ("2.0.0", "kept")
+        assert list(host.units.iterdir()) == []
 
 
 REFUSED = {
@@ -289,6 +363,9 @@ def test_after_a_kill_at_any_step_the_old_or_the_new_agent_runs(tmp_path, monkey
         else:
             assert (host.running, host.version) == ("1.0.0", "1.0.0")
         assert host.releases.proven == host.releases.current
+        for name in (AGENT_UNIT, *UPDATER_UNITS):
+            assert (host.units / name).read_text() == unit(host.version, "files")
+        assert host.started_with[-1] == unit(host.version, "files")
         # whatever was lost, the next order is executed
         host.healthy = lambda _: True
         host.ask_for("3.0.0", update_id="bbbbbbbbbbbb")

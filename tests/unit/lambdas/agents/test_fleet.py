@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from events.reports import Capabilities, Heartbeat, RemoteState, RootState
 from events.requests import DrainRequest
+from events.updates import UpdateRequest
 from events.views import AgentSummary, Drain
 from lambdas import adapters, wiring
 from lambdas.audit.recorder import unrecorded
@@ -26,8 +27,10 @@ from tests.support.dynamodb_reads import HALF_UNITS, reads_counted
 from tests.support.fakes import ADA, an_agent
 
 GIB = 2**30
-MAX_REQUESTS, MAX_BYTES, MAX_HALF_UNITS = 2, 200_000, 100
-"""What one poll of a page may cost at most, with 10,000 agents."""
+MAX_BYTES, MAX_HALF_UNITS = 100_000, 90
+"""What one request may cost at most."""
+POLL_BYTES, POLL_HALF_UNITS = 200_000, 100
+"""What the two requests cost at most by which the overview polls (web/tests/agentsPage.test.tsx)."""
 
 
 ROOM = RootState(path="/data", access="rw", free=50 * GIB, size=100 * GIB)
@@ -147,6 +150,7 @@ POLLS: dict[str, dict[str, str]] = {
     "page of agents": {"limit": "50"},
     "agents that are away": {"limit": "50", "status": "offline"},
     "overview": {"attention": "true", "limit": "16"},
+    "map of the overview": {"names": ",".join(f"render-{number:05}" for number in range(28))},
     "picker": {"search": "render-0003", "limit": "50"},
     "agents of a site": {"tag": "site=oslo", "limit": "50"},
     "agents to update": {"outdated": "true", "limit": "50"},
@@ -179,6 +183,9 @@ def test_a_poll_costs_as_much_among_many_agents_as_among_few(clock: Any, here: C
         assert size < MAX_BYTES, what
         assert half_units <= MAX_HALF_UNITS, what
         assert (size, half_units) <= (few[what][0] + 100, few[what][1] + 2), what
+    polled = [many["overview"], many["map of the overview"]]
+    assert sum(size for size, _ in polled) < POLL_BYTES
+    assert sum(half_units for _, half_units in polled) <= POLL_HALF_UNITS
 
 
 AGENTS = ("server-b", "server-c")
@@ -286,3 +293,18 @@ def test_a_heartbeat_without_news_leaves_the_row_of_the_list_as_it_is(clock: Any
     after = adapters.agent_store().get("server-b")
     assert (after.roots, after.load) == ((root,), 0.5)
     assert (summary_of(after), group_of(after)) == (summary_of(before), group_of(before))
+
+
+def test_an_update_reads_only_the_agents_that_it_is_for(clock: Any, here: ControlPlane) -> None:
+    """Whole agents are large: of the others, an update of 10,000 needs only the tags and the version."""
+    publish("0.2.0")
+    old = [a_server(number, tags={"site": "oslo"}) for number in range(3)]
+    new = [a_server(number, tags={"site": "oslo"}, version="0.2.0") for number in range(3, 40)]
+    write(*old, *new, *(a_server(number, tags={"site": "rome"}) for number in range(40, 90)))
+    wanted = UpdateRequest(tags={"site": "oslo"})
+    with reads_counted() as counted:
+        update, agents = wiring.update_service().plan(wanted, "update-1", ADA)
+    assert sorted(member.agent_id for member in update.members) == [agent.agent_id for agent in old]
+    assert len(agents) == 3
+    assert counted["BatchGetItem"] == 1
+    assert counted["items"] == 90 + 3

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from events.reports import MAX_REMOTES, MAX_ROOTS
+from events.reports import MAX_REMOTES, MAX_ROOTS, Capabilities, RemoteState, RootState
 from lambdas import adapters, on_report, wiring
 from lambdas.domain.agent import with_heartbeat, with_hello
 from lambdas.store import agent_rows as rows
@@ -81,3 +81,24 @@ def test_a_page_of_agents_that_say_much_can_be_answered_and_none_is_left_out(her
         after, pages = page.next, pages + 1
     assert listed == names
     assert 1 < pages < len(names)
+
+
+def test_an_agent_that_says_much_is_as_short_as_others_in_the_console_s_list(here):
+    """Each text of its own is cut; the row that the index repeats stays small, whatever a host reports."""
+    adapters.agent_store()
+    text = "\x01" * 5_000
+    remotes = tuple(RemoteState(name=f"r{number}", access="rw", type=text[:300]) for number in range(64))
+    loud = {
+        "hostname": text,
+        "ip_address": text,
+        "roots": tuple(RootState(path=f"/{number}{'x' * 4000}", access="rw") for number in range(20)),
+        "capabilities": Capabilities(remotes=remotes),
+    }
+    names = [f"server-{number:03}" for number in range(200)]
+    with AgentRow.batch_write() as batch:
+        for name in names:
+            batch.save(rows.agent_row(an_agent(name) if name[-1] != "7" else an_agent(name, **loud), "hash"))
+    answer = here.get("/fleet", limit="200")
+    assert [agent["agent_id"] for agent in answer.body["agents"]] == names
+    assert len(json.dumps(answer.text)) < ANSWER_BYTES
+    assert max(len(json.dumps(agent)) for agent in answer.body["agents"]) < 40_000

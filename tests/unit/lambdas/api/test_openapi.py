@@ -64,6 +64,7 @@ GET /audit
 GET /audit/chain/{day}
 GET /audit/seals
 GET /overview
+GET /costs
 GET /health
 GET /openapi.json
 GET /live

@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 from pynamodb.exceptions import TransactWriteError
 
 from events.reports import Started, Succeeded
+from lambdas import wiring
 from lambdas.store.base import TRANSACTION_ATTEMPTS
 
 
@@ -39,7 +40,9 @@ def throttling(world, monkeypatch) -> Throttling:
     return Throttling(monkeypatch)
 
 
-@pytest.mark.parametrize("reason", ["ThrottlingError", "ProvisionedThroughputExceeded"])
+@pytest.mark.parametrize(
+    "reason", ["ThrottlingError", "ProvisionedThroughputExceeded", "TransactionConflict"]
+)
 def test_a_transfer_ends_although_each_of_its_changes_is_throttled(world, throttling, reason):
     throttling.reason, throttling.left = reason, 1
     transfer_id = world.request("a:/data/", "c:/archive/")
@@ -60,6 +63,18 @@ def test_a_transaction_that_is_throttled_for_long_fails(world, throttling):
         world.request("a:/data/", "c:/archive/")
     assert throttling.asked == TRANSACTION_ATTEMPTS
     assert throttling.left == 0
+
+
+def test_an_agent_that_comes_back_with_many_others_is_counted(clock, here, monkeypatch):
+    """Each of them is counted in one of a few rows, which their transactions write at the same time."""
+    here.join("server-b", online=False)
+    throttling = Throttling(monkeypatch)
+    throttling.reason, throttling.left = "TransactionConflict", TRANSACTION_ATTEMPTS - 1
+    monkeypatch.setattr("lambdas.store.base.random.uniform", lambda *_: 0)
+    wiring.agent_service().connected("server-b", clock.now, 1)
+    assert throttling.asked == TRANSACTION_ATTEMPTS, "the same writes again, and no reading in between"
+    counts = here.get("/fleet").body["counts"]
+    assert (counts["online"], counts["offline"]) == (1, 0)
 
 
 def test_a_condition_that_is_not_met_is_not_tried_again_by_the_store(world, throttling):

@@ -11,6 +11,7 @@ from lambdas.domain.transfer import Transfer
 from lambdas.store.transfer_list import TransferFilter, count_transfers, list_transfers
 from lambdas.store.transfer_mapping import header_row, term_rows
 from lambdas.store.transfer_rows import HeaderRow, TermRow
+from lambdas.store.transfer_totals import attention, totals
 from lambdas.store.transfers import TransferStore
 from tests.support.dynamodb_reads import reads_counted
 from tests.support.fakes import BOB, MORNING
@@ -38,6 +39,13 @@ QUESTIONS = {
     "a rare agent's with a common word": {"agent_id": "b", "search": "raw"},
     "a common state's of a rare template": {"status": TransferState.SUCCEEDED, "template_id": "nightly"},
 }
+
+
+FIGURES = {
+    "what needs attention": lambda: attention(MORNING - timedelta(days=400), UNTIL),
+    "totals of 30 days": lambda: totals((MORNING - timedelta(days=30),), UNTIL),
+}
+"""What the overview asks for besides lists."""
 
 
 @pytest.fixture
@@ -82,6 +90,10 @@ def test_a_page_costs_the_same_reads_among_more_transfers(many, reads):
             reads.clear()
             page, _ = list_transfers(TransferFilter(**times, **criteria), None)
             assert page, name
+            answer[name] = dict(reads)
+        for name, ask in FIGURES.items():
+            reads.clear()
+            ask()
             answer[name] = dict(reads)
         return answer
 

@@ -148,7 +148,7 @@ def test_a_change_while_objects_are_gathered_holds_for_them(saved, pass_time):
     assert one["destinations"][0]["path"] == "/backup/else/"
     change(saved, trigger=VIDEOS["trigger"])
     arrive(created("new-videos/b"))
-    assert selections(saved) == [["a"], ["b"]], "it no longer gathers"
+    assert sorted(selections(saved)) == [["a"], ["b"]], "it no longer gathers"
 
 
 @pytest.mark.parametrize("how", ["disabled", "removed", "changed"])

@@ -31,6 +31,7 @@ import { go, href, hrefWith } from "../../router";
 import { mayAct } from "../../session/claims";
 import type { Agent } from "../../types";
 import { AgentHistory } from "./AgentHistory";
+import { AgentLog } from "./AgentLog";
 import { DrainAgent, EndDrain } from "./DrainAgent";
 import { ReachablePeers } from "./ReachablePeers";
 import { RotateAgent } from "./RotateAgent";
@@ -82,6 +83,7 @@ function Actions({ agent }: { agent: Agent }) {
   const [rotating, setRotating] = useState(false);
   const [updating, setUpdating] = useState(false);
   const [draining, setDraining] = useState(false);
+  const [readingLog, setReadingLog] = useState(false);
   if (!mayAct(role, "operator")) return null;
   const from = hrefWith("transfers/new", { from: agent.agent_id });
   return (
@@ -93,6 +95,11 @@ function Actions({ agent }: { agent: Agent }) {
         <Button onClick={() => setDraining(true)}>{t().agent.drain}</Button>
       )}
       {mayAct(role, "admin") && agent.drain && <EndDrain agent={agent} />}
+      {mayAct(role, "admin") && (
+        <Button onClick={() => setReadingLog(true)} disabled={agent.status === "offline"}>
+          {t().agent.logButton}
+        </Button>
+      )}
       <Button iconName="folder" onClick={() => setBrowsing(true)} disabled={agent.status === "offline"}>
         {t().agent.browse}
       </Button>
@@ -109,6 +116,7 @@ function Actions({ agent }: { agent: Agent }) {
           onChoose={(path, include) => go(hrefWith("transfers/new", { from: agent.agent_id, path, include }))}
         />
       )}
+      {readingLog && <AgentLog agentId={agent.agent_id} onClose={() => setReadingLog(false)} />}
       {draining && <DrainAgent agent={agent} onClose={() => setDraining(false)} />}
       {updating && <UpdateAgents agentId={agent.agent_id} onClose={() => setUpdating(false)} />}
       {rotating && <RotateAgent agent={agent} onClose={() => setRotating(false)} />}

@@ -8,6 +8,7 @@ import { useState } from "react";
 import { useAppContext } from "../../appContext";
 import { ConfirmDialog } from "../../components/ConfirmDialog";
 import { ProblemAlert } from "../../components/ProblemAlert";
+import { refetchAgents } from "../../hooks/queries";
 import { t } from "../../i18n";
 import type { Agent } from "../../types";
 
@@ -40,7 +41,7 @@ export function DrainAgent({ agent, onClose }: Props) {
       }),
     onSuccess: async () => {
       notify({ type: "success", header: t().agent.drained(agent.agent_id) });
-      await queries.invalidateQueries({ queryKey: ["agents"] });
+      await refetchAgents(queries);
       onClose();
     },
   });
@@ -81,7 +82,7 @@ export function EndDrain({ agent }: { agent: Agent }) {
     mutationFn: () => api.remove(drainPath(agent)),
     onSuccess: async () => {
       notify({ type: "success", header: t().agent.undrained(agent.agent_id) });
-      await queries.invalidateQueries({ queryKey: ["agents"] });
+      await refetchAgents(queries);
     },
   });
   return (

@@ -5,7 +5,7 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table, { type TableProps } from "@cloudscape-design/components/table";
 import { State } from "../../components/text";
 import { safeText } from "../../format/names";
-import { useAgents } from "../../hooks/queries";
+import { useAgentsNamed } from "../../hooks/queries";
 import { useNarrow } from "../../hooks/useMedia";
 import { t } from "../../i18n";
 import { href } from "../../router";
@@ -17,13 +17,12 @@ type Column = TableProps.ColumnDefinition<PeerReachability>;
 /** Table of agents with which this agent exchanged files, and how they connected. */
 export function ReachablePeers({ agent }: { agent: Agent }) {
   const labels = t().reach;
-  const agents = useAgents();
+  const { data } = useAgentsNamed((agent.reached ?? []).map(({ agent_id }) => agent_id));
   const narrow = useNarrow();
-  const peers = peerReachability(agent, agents.data ?? []);
-  const others = (agents.data ?? []).filter(({ agent_id }) => agent_id !== agent.agent_id);
-  const withoutExchange = others.filter(
-    ({ agent_id }) => !peers.some(({ name }) => name === agent_id),
-  ).length;
+  const peers = peerReachability(agent, data?.agents ?? []);
+  const { online = 0, late = 0, offline = 0 } = data?.counts ?? {};
+  const others = online + late + offline - 1;
+  const withoutExchange = others - peers.filter(({ status }) => status !== null).length;
   return (
     <Table
       header={

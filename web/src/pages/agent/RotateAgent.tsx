@@ -2,6 +2,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { newKey } from "../../api/idempotency";
 import { useAppContext } from "../../appContext";
 import { ConfirmDialog } from "../../components/ConfirmDialog";
+import { refetchAgents } from "../../hooks/queries";
 import { t } from "../../i18n";
 import type { Agent } from "../../types";
 
@@ -18,7 +19,7 @@ export function RotateAgent({ agent, onClose }: Props) {
     mutationFn: () => api.post<Agent>(`/agents/${encodeURIComponent(agent.agent_id)}/rotate`, {}, newKey()),
     onSuccess: async () => {
       notify({ type: "success", header: t().agent.rotationRequested(agent.agent_id) });
-      await queries.invalidateQueries({ queryKey: ["agents"] });
+      await refetchAgents(queries);
       onClose();
     },
   });

@@ -10,6 +10,7 @@ import { errorAt } from "../../api/problem";
 import { useAppContext } from "../../appContext";
 import { ProblemAlert } from "../../components/ProblemAlert";
 import { type Tag, TagsEditor, tagsForApi, toEditorTags } from "../../components/TagsEditor";
+import { refetchAgents } from "../../hooks/queries";
 import { t } from "../../i18n";
 import type { Agent } from "../../types";
 
@@ -32,7 +33,7 @@ export function Settings({ agent }: { agent: Agent }) {
     },
     onSuccess: () => {
       notify({ type: "success", header: t().agent.saved(agent.agent_id) });
-      return queries.invalidateQueries({ queryKey: ["agents"] });
+      return refetchAgents(queries);
     },
   });
   return (

@@ -16,7 +16,7 @@ import { useApi } from "../../appContext";
 import { Copyable } from "../../components/Copyable";
 import { ProblemAlert } from "../../components/ProblemAlert";
 import { tagsForApi as givenTags, type Tag, TagsEditor } from "../../components/TagsEditor";
-import { useAgents } from "../../hooks/queries";
+import { useAgentsNamed } from "../../hooks/queries";
 import { t } from "../../i18n";
 import { href } from "../../router";
 import type { Enrollment, Root, StartedRollout } from "../../types";
@@ -191,8 +191,8 @@ function SingleAgent({ enrollment, onClose }: { enrollment: Enrollment; onClose(
 /** Show whether the server has joined, updated automatically. */
 function Joined({ agentId }: { agentId: string }) {
   const [opened] = useState(() => Date.now());
-  const { data } = useAgents(true);
-  const agent = data?.find((one) => one.agent_id === agentId);
+  const { data } = useAgentsNamed([agentId], { often: true });
+  const agent = data?.agents.find((one) => one.agent_id === agentId);
   // An agent that rejoins under its old name may have an older connection.
   const joined = agent?.connected_at && Date.parse(agent.connected_at) >= opened - 5_000;
   return joined && agent.status === "online" ? (

@@ -1,63 +1,66 @@
-import { useCollection } from "@cloudscape-design/collection-hooks";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
 import Header from "@cloudscape-design/components/header";
+import Pagination from "@cloudscape-design/components/pagination";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table from "@cloudscape-design/components/table";
-import TextFilter from "@cloudscape-design/components/text-filter";
 import { useState } from "react";
 import { useAppContext } from "../../appContext";
 import { ProblemAlert } from "../../components/ProblemAlert";
 import { RemoveAgent } from "../../components/RemoveAgent";
 import { UpdateAgents } from "../../components/UpdateAgents";
 import { count } from "../../format/sizes";
-import { useAgents } from "../../hooks/queries";
+import { useFleet } from "../../hooks/queries";
 import { useNarrow } from "../../hooks/useMedia";
 import { t } from "../../i18n";
+import { total } from "../../model/agents";
 import { mayAct } from "../../session/claims";
-import type { Agent } from "../../types";
+import type { AgentCounts, AgentSummary } from "../../types";
 import { AddAgent } from "./AddAgent";
 import { columns } from "./columns";
-import { matchesFilters, readFilters, StatusFilter, TagFilter, tagsOf } from "./Filters";
+import { NameFilter, readFilters, StatusFilter, statusFilter, TagFilter, tagsOf } from "./Filters";
 import { Updates } from "./Updates";
 
+interface Pages {
+  criteria: string;
+  /** Where each page begins up to the one that is shown; null for the first. */
+  starts: readonly (string | null)[];
+}
+
 export default function AgentsPage({ query }: { query: URLSearchParams }) {
-  const agentsQuery = useAgents();
   const filters = readFilters(query);
-  const wanted = (agentsQuery.data ?? []).filter((agent) => matchesFilters(agent, filters));
+  const { status, tag } = filters;
+  const [search, setSearch] = useState("");
+  // Other criteria begin with the first page.
+  const criteria = JSON.stringify([status, tag, search]);
+  const [pages, setPages] = useState<Pages>({ criteria, starts: [null] });
+  const starts = pages.criteria === criteria ? pages.starts : [null];
+  const fleet = useFleet({ search, tag, ...statusFilter(status) }, { after: starts.at(-1) });
   const { role } = useAppContext();
   const admin = mayAct(role, "admin");
   const narrow = useNarrow();
   const [adding, setAdding] = useState(false);
   const [updating, setUpdating] = useState(false);
-  const [removing, setRemoving] = useState<Agent | null>(null);
-  const { items, collectionProps, filterProps, filteredItemsCount } = useCollection(wanted, {
-    filtering: {
-      filteringFunction: matches,
-      noMatch: t().agents.noMatch,
-      empty: agentsQuery.isError ? (
-        t().common.notLoaded
-      ) : filters.status || filters.tag ? (
-        t().agents.noMatch
-      ) : (
-        <Empty admin={admin} onAdd={() => setAdding(true)} />
-      ),
-    },
-    sorting: { defaultState: { sortingColumn: { sortingField: "agent_id" } } },
-  });
+  const [removing, setRemoving] = useState<AgentSummary | null>(null);
+  const next = fleet.data?.next ?? null;
+  const all = fleet.data ? total(fleet.data.counts) : 0;
+  const empty = fleet.isError ? (
+    t().common.notLoaded
+  ) : all > 0 ? (
+    t().agents.noMatch
+  ) : (
+    <Empty admin={admin} onAdd={() => setAdding(true)} />
+  );
   return (
     <SpaceBetween size="m">
-      {agentsQuery.isError && (
-        <ProblemAlert error={agentsQuery.error} onRetry={() => agentsQuery.refetch()} />
-      )}
+      {fleet.isError && <ProblemAlert error={fleet.error} onRetry={() => fleet.refetch()} />}
       <Table
-        {...collectionProps}
         variant="full-page"
         stickyHeader
         header={
           <Header
             variant="awsui-h1-sticky"
-            counter={agentsQuery.data?.length ? `(${counter(agentsQuery.data)})` : undefined}
+            counter={fleet.data && all ? `(${counter(fleet.data.counts)})` : undefined}
             actions={
               admin && (
                 <SpaceBetween direction="horizontal" size="xs">
@@ -74,19 +77,27 @@ export default function AgentsPage({ query }: { query: URLSearchParams }) {
         }
         filter={
           <div className="filters">
-            <TextFilter
-              {...filterProps}
-              filteringPlaceholder={t().agents.find}
-              filteringAriaLabel={t().agents.find}
-              countText={t().common.found(count(filteredItemsCount ?? 0))}
-            />
+            <NameFilter value={search} onChange={setSearch} />
             <StatusFilter filters={filters} />
-            <TagFilter filters={filters} tags={tagsOf(agentsQuery.data ?? [])} />
+            <TagFilter filters={filters} tags={tagsOf(fleet.data?.agents ?? [])} />
           </div>
         }
-        items={items}
+        pagination={
+          (next || starts.length > 1) && (
+            <Pagination
+              currentPageIndex={starts.length}
+              pagesCount={next ? starts.length + 1 : starts.length}
+              openEnd={Boolean(next)}
+              onChange={({ detail }) =>
+                setPages({ criteria, starts: [...starts, next].slice(0, detail.currentPageIndex) })
+              }
+            />
+          )
+        }
+        items={fleet.data?.agents ?? []}
+        empty={empty}
         trackBy="agent_id"
-        loading={agentsQuery.isPending}
+        loading={fleet.isPending}
         loadingText={t().location.loading}
         columnDefinitions={columns(narrow, admin ? setRemoving : null)}
         wrapLines
@@ -100,24 +111,8 @@ export default function AgentsPage({ query }: { query: URLSearchParams }) {
   );
 }
 
-function matches(agent: Agent, text: string): boolean {
-  const tags = Object.entries(agent.tags).flat();
-  const words = [
-    agent.agent_id,
-    agent.hostname,
-    agent.ip_address ?? "",
-    agent.status,
-    agent.version,
-    ...tags,
-  ];
-  return [...words, ...agent.roots.map((root) => root.path)].some((word) =>
-    word.toLowerCase().includes(text.toLowerCase()),
-  );
-}
-
-function counter(agents: Agent[]): string {
-  const online = agents.filter((agent) => agent.status === "online").length;
-  return t().agents.online(online, agents.length);
+function counter(counts: AgentCounts): string {
+  return t().agents.online(count(counts.online), count(total(counts)));
 }
 
 function Empty({ admin, onAdd }: { admin: boolean; onAdd(): void }) {

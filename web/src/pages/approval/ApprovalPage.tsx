@@ -133,7 +133,7 @@ function Preview({ transfer }: { transfer: Transfer }) {
   const preview = useCreateTransfer();
   const labels = t().approval;
   if (transfer.state !== "awaiting_approval" || transfer.dry_run) return null;
-  if (preview.data) return <DryRun transferId={preview.data.transfer_id} stale={false} />;
+  if (preview.data) return <DryRun transferId={preview.data.transfer_id} stale={false} approving />;
   const onS3 = [transfer.source, ...transfer.destinations].some((end) => end.kind === "s3");
   return (
     <Container header={<Header variant="h2">{t().preview.title}</Header>}>

@@ -121,7 +121,7 @@ const stacked = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => 
         {record.why && <Name>{record.why}</Name>}
         <Decision of={record} />
         <Box color="text-body-secondary" fontSize="body-s">
-          <When at={record.at} /> · <bdi className="name">{actorName(record.who)}</bdi>
+          <When at={record.at} /> · <Name>{actorName(record.who)}</Name>
         </Box>
       </SpaceBetween>
     ),
@@ -129,17 +129,17 @@ const stacked = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => 
 ];
 
 const columns = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => [
-  { id: "at", header: t().transfers.when, cell: ({ at }) => <When at={at} />, minWidth: 175 },
+  { id: "at", header: t().transfers.when, cell: ({ at }) => <When at={at} />, minWidth: 195 },
   {
     id: "who",
     header: t().audit.kinds.person,
     minWidth: 170,
-    cell: ({ who }) => <bdi className="name">{actorName(who)}</bdi>,
+    cell: ({ who }) => <Name>{actorName(who)}</Name>,
   },
   {
     id: "what",
     header: t().transfer.what,
-    minWidth: 165,
+    minWidth: 185,
     isRowHeader: true,
     cell: (record) => (
       <Button variant="inline-link" onClick={() => onOpen(record)}>
@@ -159,7 +159,7 @@ const columns = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => 
     minWidth: 130,
     cell: (record) => <Decision of={record} />,
   },
-  { id: "why", header: t().policy.why, minWidth: 220, cell: ({ why }) => <Name>{why}</Name> },
+  { id: "why", header: t().policy.why, minWidth: 140, cell: ({ why }) => <Name>{why}</Name> },
 ];
 
 /** Export all records that match the filter as a file. */

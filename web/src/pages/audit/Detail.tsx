@@ -58,7 +58,7 @@ function facts(record: AuditRecord) {
 function Who({ of }: { of: AuditRecord["who"] }) {
   return (
     <>
-      <bdi className="name">{actorName(of)}</bdi>
+      <Name>{actorName(of)}</Name>
       {of.id !== of.name && (
         <Box color="text-body-secondary" fontSize="body-s">
           <span className="mono">{safeText(of.id)}</span>

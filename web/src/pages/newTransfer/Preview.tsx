@@ -3,9 +3,10 @@ import Container from "@cloudscape-design/components/container";
 import Header from "@cloudscape-design/components/header";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { Name } from "../../components/text";
-import { useAgents } from "../../hooks/queries";
+import { useAgentsNamed } from "../../hooks/queries";
 import { t } from "../../i18n";
 import { arrivalText, type Draft, draftText, S3 } from "../../model/locations";
+import { namesOf } from "../../model/selection";
 import type { Options } from "../../types";
 
 interface Props {
@@ -18,9 +19,12 @@ interface Props {
 /** The hops that will be created, and the agents that are not online. */
 export function Preview({ source, destinations, chain, options }: Props) {
   const labels = t().newTransfer;
-  const agents = useAgents();
+  const only = namesOf(options.include);
   const names = new Set([source, ...destinations].map(({ place }) => place).filter((one) => one !== S3));
-  const offline = (agents.data ?? []).filter((one) => names.has(one.agent_id) && one.status !== "online");
+  const agents = useAgentsNamed([...names]);
+  const offline = (agents.data?.agents ?? []).filter(
+    (one) => names.has(one.agent_id) && one.status !== "online",
+  );
   const hops = destinations.map((to, number) => {
     const before = destinations[number - 1];
     return { from: chain && before ? before : source, to, waits: chain && number > 0 };
@@ -34,6 +38,7 @@ export function Preview({ source, destinations, chain, options }: Props) {
             {waits && ` (${labels.previewAfter})`}
             <Box color="text-body-secondary" fontSize="body-s">
               <Name>{arrivalText(from, to)}</Name>
+              {only && !waits && ` (${labels.onlySome(only.length)})`}
             </Box>
           </li>
         ))}

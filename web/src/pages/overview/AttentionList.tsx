@@ -7,7 +7,7 @@ import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { Name, When } from "../../components/text";
 import { actorName, routeText, safeText } from "../../format/names";
 import { problemWords } from "../../format/problems";
-import { bytes, countUpTo } from "../../format/sizes";
+import { count, countUpTo } from "../../format/sizes";
 import { clockSkew } from "../../format/times";
 import { MAX_WAITING } from "../../hooks/queries";
 import { t } from "../../i18n";
@@ -76,7 +76,11 @@ function describeItem(item: AttentionItem): ItemText {
   return "transfer" in item ? describeTransfer(item.kind, item.transfer) : describeAgent(item);
 }
 
-function describeRest(kind: Attention, total: number): ItemText {
+function describeRest(kind: Attention | "agents", total: number): ItemText {
+  if (kind === "agents") {
+    const to = hrefWith("agents", { status: "attention" });
+    return { title: t().overview.agentsNeed(count(total)), why: "", href: to, error: true };
+  }
   return {
     title: t().overview.showAll[kind](countUpTo(total, MAX_WAITING)),
     why: "",
@@ -100,45 +104,28 @@ function describeTransfer(kind: Attention, transfer: TransferSummary): ItemText 
 
 function describeAgent(item: AgentItem): ItemText {
   const labels = t().overview;
-  switch (item.kind) {
-    case "nearlyFull":
-    case "missing": {
-      const root = `${item.agent.agent_id}:${item.root.path}`;
-      const full = item.kind === "nearlyFull";
-      return {
-        title: full ? labels.nearlyFull(root) : labels.missing(root),
-        why: full ? labels.nearlyFullWhy(bytes(item.root.free ?? 0)) : labels.missingWhy,
-        href: href("agents", item.agent.agent_id),
-        error: !full,
-      };
-    }
-    case "clock": {
-      const { agent_id, skew } = item.agent;
-      return {
-        title: labels.clock(agent_id, clockSkew(skew ?? 0)),
-        why: labels.clockWhy,
-        href: href("agents", agent_id),
-        error: true,
-      };
-    }
-    case "rejectsCommands": {
-      const { agent_id } = item.agent;
-      return {
-        title: labels.rejectsCommands(agent_id),
-        why: labels.rejectsCommandsWhy,
-        href: href("agents", agent_id),
-        error: true,
-      };
-    }
-    default: {
-      const name = item.agent.agent_id;
-      const down = item.kind === "offline";
-      return {
-        title: down ? labels.offline(name) : labels.late(name),
-        why: down ? labels.offlineWhy : labels.lateWhy,
-        href: href("agents", name),
-        error: down,
-      };
+  const { agent_id } = item.agent;
+  return { ...agentWords(item), href: href("agents", agent_id), error: !MILD.has(item.kind) };
+
+  function agentWords({ kind, ...of }: AgentItem): Pick<ItemText, "title" | "why"> {
+    const { path, amount } = "warning" in of ? of.warning : { path: null, amount: null };
+    const root = `${agent_id}:${path}`;
+    switch (kind) {
+      case "root_nearly_full":
+        return { title: labels.nearlyFull(root), why: labels.nearlyFullWhy(`${amount ?? 0} %`) };
+      case "root_missing":
+        return { title: labels.missing(root), why: labels.missingWhy };
+      case "clock":
+        return { title: labels.clock(agent_id, clockSkew((amount ?? 0) * 60)), why: labels.clockWhy };
+      case "rejects_commands":
+        return { title: labels.rejectsCommands(agent_id), why: labels.rejectsCommandsWhy };
+      case "offline":
+        return { title: labels.offline(agent_id), why: labels.offlineWhy };
+      case "late":
+        return { title: labels.late(agent_id), why: labels.lateWhy };
     }
   }
 }
+
+/** What is a warning only. */
+const MILD: ReadonlySet<AgentItem["kind"]> = new Set(["late", "root_nearly_full"]);

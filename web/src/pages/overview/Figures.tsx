@@ -7,10 +7,10 @@ import { bytes, count, countUpTo, speed as speedText } from "../../format/sizes"
 import { MAX_RUNNING, MAX_WAITING } from "../../hooks/queries";
 import { t } from "../../i18n";
 import { href, hrefWith } from "../../router";
-import type { Agent, AgentStatus, Overview, TransferTotals } from "../../types";
+import type { AgentCounts, AgentStatus, Overview, TransferTotals } from "../../types";
 
 interface Props {
-  agents: readonly Agent[];
+  agents: AgentCounts;
   running: number;
   queued: number;
   speed: number;
@@ -25,7 +25,7 @@ export function Figures({ agents, running, queued, speed, totals }: Props) {
       <ColumnLayout columns={4} variant="text-grid" minColumnWidth={150}>
         <Figure label={labels.agents} under={<Statuses agents={agents} />}>
           <Link href={href("agents")} fontSize="heading-xl">
-            {count(agents.filter((agent) => agent.status === "online").length)}
+            {count(agents.online)}
           </Link>
         </Figure>
         <Figure label={labels.running} under={<Moving speed={speed} queued={queued} />}>
@@ -77,9 +77,8 @@ function Big({ children }: { children: ReactNode }) {
   return <Box fontSize="heading-xl">{children}</Box>;
 }
 
-function Statuses({ agents }: { agents: readonly Agent[] }) {
+function Statuses({ agents }: { agents: AgentCounts }) {
   const { agentsOnline: agentsUp, agentsLate, agentsOffline: agentsDown } = t().overview;
-  const of = (status: AgentStatus) => agents.filter((agent) => agent.status === status).length;
   const parts: [AgentStatus, string][] = [
     ["online", agentsUp],
     ["late", agentsLate],
@@ -90,10 +89,12 @@ function Statuses({ agents }: { agents: readonly Agent[] }) {
       {parts.map(([status, word], number) => (
         <span key={status}>
           {number > 0 && " · "}
-          {of(status) > 0 && status !== "online" ? (
-            <Link href={hrefWith("agents", { status })} fontSize="body-s">{`${of(status)} ${word}`}</Link>
+          {agents[status] > 0 && status !== "online" ? (
+            <Link href={hrefWith("agents", { status })} fontSize="body-s">
+              {`${count(agents[status])} ${word}`}
+            </Link>
           ) : (
-            `${of(status)} ${word}`
+            `${count(agents[status])} ${word}`
           )}
         </span>
       ))}

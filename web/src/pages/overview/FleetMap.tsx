@@ -2,12 +2,12 @@ import Box from "@cloudscape-design/components/box";
 import Container from "@cloudscape-design/components/container";
 import Header from "@cloudscape-design/components/header";
 import { useEffect, useRef } from "react";
-import { speed } from "../../format/sizes";
+import { count, speed } from "../../format/sizes";
 import { stateDisplay } from "../../format/states";
 import { t } from "../../i18n";
 import { href } from "../../router";
-import type { Agent } from "../../types";
-import { curve, HEIGHT, MAX_EDGES, MAX_PLACES, type Node, placeNodes, RADIUS, WIDTH } from "./layout";
+import type { AgentSummary } from "../../types";
+import { curve, HEIGHT, MAX_EDGES, type Node, placeNodes, RADIUS, WIDTH } from "./layout";
 import type { Edge } from "./overviewModel";
 
 /** Length of a dash period, as in page.css, and step of the animation. */
@@ -16,11 +16,20 @@ const STEP = 2;
 /** Maximum number of active edges whose speed is labeled. */
 const MAX_SPEED_LABELS = 10;
 
+interface Props {
+  /** The agents to draw, if there is room for them. */
+  agents: readonly AgentSummary[];
+  /** How many agents there are in all. */
+  all: number;
+  edges: readonly Edge[];
+}
+
 /** Map of data flows: agents around an ellipse, running hops as animated lines. */
-export function FleetMap({ agents, edges }: { agents: readonly Agent[]; edges: readonly Edge[] }) {
+export function FleetMap({ agents, all, edges }: Props) {
   const labels = t().overview;
   const drawn = edges.slice(0, MAX_EDGES);
   const nodes = placeNodes(agents, drawn);
+  const shown = nodes.filter(({ status }) => status !== null).length;
   const moving = drawn.filter((edge) => edge.hops > 0);
   const picture = useFlow(moving.length > 0);
   if (nodes.length === 0) return null;
@@ -62,9 +71,9 @@ export function FleetMap({ agents, edges }: { agents: readonly Agent[]; edges: r
           </li>
         ))}
       </ul>
-      {agents.length > MAX_PLACES && (
+      {all > shown && (
         <Box color="text-body-secondary" fontSize="body-s">
-          {labels.mapMany(MAX_PLACES, agents.length)}
+          {labels.mapMany(shown, count(all))}
         </Box>
       )}
     </Container>

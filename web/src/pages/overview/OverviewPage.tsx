@@ -11,25 +11,37 @@ import { LiveIndicator } from "../../components/LiveIndicator";
 import { Loading } from "../../components/Loading";
 import { PageError } from "../../components/PageError";
 import { ProblemAlert } from "../../components/ProblemAlert";
-import { useAgents, useAttention, useOverview, useRunning, useTransfers } from "../../hooks/queries";
+import {
+  useAgentsNamed,
+  useAttention,
+  useFleet,
+  useOverview,
+  useRunning,
+  useTransfers,
+} from "../../hooks/queries";
 import { useNow } from "../../hooks/useNow";
 import { t } from "../../i18n";
 import { progressNow } from "../../live/mergeProgress";
 import { useLive } from "../../live/useLive";
+import { total } from "../../model/agents";
 import { href } from "../../router";
 import { mayAct } from "../../session/claims";
-import type { Agent, AttentionView, TransferSummary } from "../../types";
+import type { AgentSummary, AttentionView, Fleet, TransferSummary } from "../../types";
 import { AttentionList } from "./AttentionList";
+import { CostsExport } from "./CostsExport";
 import { Figures } from "./Figures";
 import { FleetMap } from "./FleetMap";
-import { attentionItems, edgesOf } from "./overviewModel";
+import { MAX_PLACES } from "./layout";
+import { attentionItems, type Edge, edgesOf, S3_PLACE } from "./overviewModel";
 import { RunningList } from "./RunningList";
 
 const NO_PREVIEWS = { dryRun: false };
 const NONE: never[] = [];
+/** Number of agents that need attention and are named; the others are counted. */
+const MAX_NAMED = 16;
 
 export default function OverviewPage() {
-  const agents = useAgents();
+  const agents = useFleet({ attention: true }, { limit: MAX_NAMED });
   const running = useRunning();
   const recent = useTransfers(NO_PREVIEWS, null);
   const attention = useAttention();
@@ -54,7 +66,8 @@ export default function OverviewPage() {
 }
 
 interface LoadedProps {
-  agents: Agent[];
+  /** The first agents that need attention, and how many there are in all. */
+  agents: Fleet;
   running: TransferSummary[];
   /** When the API answered, in milliseconds since 1970. */
   fetchedAt: number;
@@ -77,6 +90,9 @@ function Loaded({ agents, running, fetchedAt, recent, attention, problem }: Load
   }));
   const speed = moving.reduce((total, { progress }) => total + progress.bytes_per_second, 0);
   const totals = useOverview();
+  const all = total(agents.counts);
+  const edges = edgesOf(running, recent, received, now);
+  const mapped = useMapped(agents, edges);
   return (
     <SpaceBetween size="l">
       {problem}
@@ -85,6 +101,7 @@ function Loaded({ agents, running, fetchedAt, recent, attention, problem }: Load
         actions={
           <SpaceBetween direction="horizontal" size="s" alignItems="center">
             {active && <LiveIndicator live={connected} />}
+            <CostsExport />
             {mayAct(role, "operator") && (
               <Button variant="primary" href={href("transfers", "new")}>
                 {t().transfers.new}
@@ -95,24 +112,38 @@ function Loaded({ agents, running, fetchedAt, recent, attention, problem }: Load
       >
         {t().overview.title}
       </Header>
-      {agents.length === 0 && <Welcome />}
+      {all === 0 && <Welcome />}
       <Figures
-        agents={agents}
+        agents={agents.counts}
         running={running.length}
         queued={attention.queued}
         speed={speed}
         totals={totals.data}
       />
-      {agents.length > 0 && (
+      {all > 0 && (
         <Grid gridDefinition={[{ colspan: { default: 12, s: 7 } }, { colspan: { default: 12, s: 5 } }]}>
-          <FleetMap agents={agents} edges={edgesOf(running, recent, received, now)} />
-          <AttentionList items={attentionItems(agents, attention)} />
+          <FleetMap agents={mapped} all={all} edges={edges} />
+          <AttentionList items={attentionItems(agents.agents, agents.counts.attention, attention)} />
         </Grid>
       )}
       <RunningList moving={moving} queued={attention.queued} />
       <Latest transfers={recent.filter((one) => one.state !== "running").slice(0, 5)} />
     </SpaceBetween>
   );
+}
+
+/**
+ * Return the agents for the map: all if there are few, otherwise those that take part in a transfer, then
+ * those that need attention.
+ */
+function useMapped({ agents, counts }: Fleet, edges: readonly Edge[]): AgentSummary[] {
+  const few = total(counts) <= MAX_PLACES;
+  const names = edges.flatMap(({ from, to }) => [from, to]).filter((place) => place !== S3_PLACE);
+  const every = useFleet({}, { limit: MAX_PLACES, enabled: few });
+  const busy = useAgentsNamed([...new Set(names)].slice(0, MAX_PLACES), { enabled: !few });
+  if (few) return every.data?.agents ?? [];
+  const known = new Map([...(busy.data?.agents ?? []), ...agents].map((agent) => [agent.agent_id, agent]));
+  return [...known.values()];
 }
 
 function Welcome() {

@@ -1,5 +1,5 @@
 /** Layout of the map of data flows: positions of nodes, and curves between them. */
-import type { Agent } from "../../types";
+import type { AgentStatus, AgentSummary } from "../../types";
 import { type Edge, S3_PLACE } from "./overviewModel";
 
 export const WIDTH = 560;
@@ -14,11 +14,11 @@ export interface Node {
   x: number;
   y: number;
   /** An agent's status; null for S3. */
-  status: Agent["status"] | null;
+  status: AgentStatus | null;
 }
 
 /** Place the nodes around an ellipse: agents with edges are preferred, all sorted by name. */
-export function placeNodes(agents: readonly Agent[], edges: readonly Edge[]): Node[] {
+export function placeNodes(agents: readonly AgentSummary[], edges: readonly Edge[]): Node[] {
   const busy = new Set(edges.flatMap(({ from, to }) => [from, to]));
   const named = agents.map(({ agent_id, status }) => ({ name: agent_id, status }));
   const chosen = named

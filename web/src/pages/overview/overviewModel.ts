@@ -1,11 +1,15 @@
 /** Model of the overview page, computed from lists and live progress. */
-import { isClockWrong } from "../../format/times";
 import { type LiveProgressByHop, liveProgressOf } from "../../live/mergeProgress";
-import type { Agent, Attention, AttentionView, Location, TransferSummary } from "../../types";
+import type {
+  AgentSummary,
+  AgentWarning,
+  Attention,
+  AttentionView,
+  Location,
+  TransferSummary,
+} from "../../types";
 
 export const S3_PLACE = "S3";
-/** Free share of a root's size below which it is nearly full. */
-const NEARLY_FULL_SHARE = 0.05;
 
 export interface Edge {
   from: string;
@@ -58,48 +62,42 @@ export function edgesOf(
 }
 
 export type AgentItem =
-  | { kind: "offline" | "late" | "clock" | "rejectsCommands"; agent: Agent }
-  | { kind: "nearlyFull" | "missing"; agent: Agent; root: Agent["roots"][number] };
+  | { kind: "offline" | "late"; agent: AgentSummary }
+  | { kind: AgentWarning["kind"]; agent: AgentSummary; warning: AgentWarning };
 
 export type AttentionItem =
   | AgentItem
+  | { kind: "agents"; count: number }
   | { kind: Attention; transfer: TransferSummary }
   | { kind: Attention; count: number };
 
 const URGENCY: AttentionItem["kind"][] = [
   "offline",
-  "missing",
+  "root_missing",
   "clock",
-  "rejectsCommands",
+  "rejects_commands",
+  "agents",
   "awaiting_approval",
   "paused",
-  "nearlyFull",
+  "root_nearly_full",
   "failed",
   "partially_failed",
   "late",
 ];
 
 /**
- * Return what needs attention, most urgent first. The newest transfers of each reason are followed by the
- * count of all, if there are more.
+ * Return what needs attention, most urgent first: the first agents, and the newest transfers of each reason,
+ * each followed by the count of all, if there are more.
  */
 export function attentionItems(
-  agents: readonly Agent[],
+  agents: readonly AgentSummary[],
+  agentsTotal: number,
   { groups }: Pick<AttentionView, "groups">,
 ): AttentionItem[] {
-  const items: AttentionItem[] = [];
+  const items: AttentionItem[] = agentsTotal > agents.length ? [{ kind: "agents", count: agentsTotal }] : [];
   for (const agent of agents) {
-    if (agent.status === "offline") items.push({ kind: "offline", agent });
-    if (agent.status === "late") items.push({ kind: "late", agent });
-    if (agent.status !== "offline" && isClockWrong(agent.skew)) items.push({ kind: "clock", agent });
-    if (agent.status !== "offline" && agent.command_key_status === "none")
-      items.push({ kind: "rejectsCommands", agent });
-    for (const root of agent.status === "offline" ? [] : agent.roots) {
-      if (root.free === null) items.push({ kind: "missing", agent, root });
-      else if (root.access === "rw" && root.size && root.free < root.size * NEARLY_FULL_SHARE) {
-        items.push({ kind: "nearlyFull", agent, root });
-      }
-    }
+    if (agent.status !== "online") items.push({ kind: agent.status, agent });
+    for (const warning of agent.warnings) items.push({ kind: warning.kind, agent, warning });
   }
   for (const { reason, count, newest } of groups) {
     for (const transfer of newest) items.push({ kind: reason, transfer });

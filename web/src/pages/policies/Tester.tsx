@@ -15,9 +15,9 @@ import { DecisionBadge } from "../../components/DecisionBadge";
 import { ProblemAlert } from "../../components/ProblemAlert";
 import { Name } from "../../components/text";
 import { actorName, safeText } from "../../format/names";
-import { useAgents } from "../../hooks/queries";
+import { useAgentsNamed } from "../../hooks/queries";
 import { t } from "../../i18n";
-import type { Agent, PolicyTested } from "../../types";
+import type { PolicyTested } from "../../types";
 
 /** Form that tests whether policies allow a person's transfer. Nothing is transferred. */
 export function Tester() {
@@ -89,8 +89,11 @@ export function Tester() {
 
 function Answer({ answer }: { answer: PolicyTested }) {
   const labels = t().policies;
-  const agents = useAgents();
-  const missing = agents.data ? unknownAgents(answer, agents.data) : [];
+  const names = agentsIn(answer);
+  const agents = useAgentsNamed(names);
+  const known = agents.isPlaceholderData ? undefined : agents.data?.agents.map(({ agent_id }) => agent_id);
+  // Of names without an agent, the answer is that of an agent without tags.
+  const missing = known ? names.filter((name) => !known.includes(name)) : [];
   return (
     <SpaceBetween size="xs">
       <strong>
@@ -113,12 +116,11 @@ function Answer({ answer }: { answer: PolicyTested }) {
   );
 }
 
-/** Return names without an agent: the result for them assumes an agent without tags. */
-function unknownAgents({ movements }: PolicyTested, agents: readonly Agent[]): string[] {
-  const known = new Set(agents.map(({ agent_id }) => agent_id));
+/** Return the names of agents in the tested movements. */
+function agentsIn({ movements }: PolicyTested): string[] {
   const named = movements
     .flatMap(({ source, destination }) => [source, destination])
     .filter((place) => !place.startsWith("s3://"))
     .map((place) => place.slice(0, place.indexOf(":")));
-  return [...new Set(named)].filter((name) => !known.has(name));
+  return [...new Set(named)];
 }

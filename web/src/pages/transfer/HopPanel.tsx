@@ -10,16 +10,16 @@ import { SpaceWarning } from "../../components/SpaceWarning";
 import { LocationLink, Name, ProblemText, State, When } from "../../components/text";
 import { safeText } from "../../format/names";
 import { count } from "../../format/sizes";
-import { useAgents } from "../../hooks/queries";
 import { useNow } from "../../hooks/useNow";
 import { t } from "../../i18n";
 import { type LiveProgressByHop, progressOf } from "../../live/mergeProgress";
-import { hopReason } from "../../live/stateReason";
+import { type AgentState, hopReason } from "../../live/stateReason";
 import type { Hop, HopState } from "../../types";
 
 interface Props {
   hop: Hop;
   number: number;
+  agents: readonly AgentState[];
   received: LiveProgressByHop;
   /** When the API answered, in milliseconds since 1970. */
   fetchedAt: number;
@@ -32,10 +32,10 @@ const MOVING_STATES: ReadonlySet<HopState> = new Set(["running", "verifying"]);
 const FULL = "destination-full";
 const NOT_STARTED: ReadonlySet<HopState> = new Set(["awaiting_approval", "waiting", "queued", "offered"]);
 
-export function HopPanel({ hop, number, received, fetchedAt, dry }: Props) {
+export function HopPanel({ hop, number, agents, received, fetchedAt, dry }: Props) {
   const now = useNow();
-  const agents = useAgents().data ?? [];
-  const reason = hopReason(hop, { agents, received, now, fetchedAt });
+  // What ended it is said below, with advice.
+  const reason = hop.ended_at ? null : hopReason(hop, { agents, received, now, fetchedAt });
   const progress = progressOf(hop, received, now, fetchedAt);
   // Live progress may arrive before the stored state changes.
   const moving = MOVING_STATES.has(hop.state) || progress.bytes_per_second > 0;
@@ -68,7 +68,7 @@ export function HopPanel({ hop, number, received, fetchedAt, dry }: Props) {
 }
 
 /** What a person must know of a hop beyond its progress: warnings, a preview, problems, failed files. */
-export function HopFindings({ hop, received, fetchedAt, dry }: Omit<Props, "number">) {
+export function HopFindings({ hop, received, fetchedAt, dry }: Omit<Props, "number" | "agents">) {
   const progress = progressOf(hop, received, useNow(), fetchedAt);
   return (
     <>

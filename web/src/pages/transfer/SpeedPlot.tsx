@@ -36,8 +36,8 @@ export default function SpeedPlot({ transfer, speed }: Props) {
   const moved = transfer.hops.reduce((sum, { history }) => sum + movedBytes(history), 0);
   const average = took > 0 && moved > 0 ? labels.speedAverage(speedText(moved / took), duration(took)) : "";
   const now = speed === null ? "" : labels.speedLabel(speedText(speed), speedText(peak));
-  const label = [now, average].filter(Boolean).join("; ");
-  if (series.times.length < 2) return null;
+  const label = [now, average].filter(Boolean).join(" · ");
+  if (series.times.length < 2 || (transfer.ended_at && moved === 0)) return null;
   const bands = bandsOf(transfer.timeline);
   const kinds = (["paused", "waiting"] as const).filter((kind) => bands.some((one) => one.kind === kind));
   return (

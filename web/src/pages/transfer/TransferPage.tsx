@@ -13,12 +13,12 @@ import { Loading } from "../../components/Loading";
 import { PageError } from "../../components/PageError";
 import { HopProblem, ProblemAlert } from "../../components/ProblemAlert";
 import { ProgressLine } from "../../components/ProgressLine";
-import { LocationLink, StatusBadge, When } from "../../components/text";
+import { LocationLink, Name, StatusBadge, When } from "../../components/text";
 import { actorName } from "../../format/names";
 import { describeOptions } from "../../format/options";
 import { count, dollars, duration, share } from "../../format/sizes";
 import { lazyPage } from "../../hooks/lazyPage";
-import { useAgents, useTransfer } from "../../hooks/queries";
+import { useAgentsNamed, useTransfer } from "../../hooks/queries";
 import { useNow } from "../../hooks/useNow";
 import { t } from "../../i18n";
 import { type LiveProgressByHop, progressOf, transferProgress } from "../../live/mergeProgress";
@@ -114,10 +114,11 @@ interface HeroProps extends HopsProps {
 /** How it is, why, how far and how fast; of a single hop also what went wrong. */
 function Hero({ transfer, received, fetchedAt, live }: HeroProps) {
   const now = useNow();
-  const agents = useAgents().data ?? [];
+  const agents = useAgentsNamed(agentsOf(transfer)).data?.agents ?? [];
   const progress = transferProgress(transfer.hops.map((hop) => progressOf(hop, received, now, fetchedAt)));
-  const reason = transferReason(transfer, { agents, received, now, fetchedAt });
   const [only] = transfer.hops.length === 1 ? transfer.hops : [];
+  // What ended its only hop is said below, with advice.
+  const reason = only?.ended_at ? null : transferReason(transfer, { agents, received, now, fetchedAt });
   useTabTitle(transfer, share(progress));
   return (
     <Container
@@ -169,7 +170,7 @@ function useTabTitle({ transfer_id, state }: Transfer, percent: number | null): 
 function facts(transfer: Transfer) {
   const { template_id, selection_count, ended_at, cost } = transfer;
   return [
-    { label: t().transfers.requestedBy, value: <bdi className="name">{actorName(transfer.created_by)}</bdi> },
+    { label: t().transfers.requestedBy, value: <Name>{actorName(transfer.created_by)}</Name> },
     { label: t().transfer.requestedAt, value: <When at={transfer.created_at} /> },
     { label: t().transfer.ended, value: ended_at ? <When at={ended_at} /> : "–" },
     ...(ended_at ? [{ label: t().transfer.took, value: duration(secondsAtWork(transfer)) }] : []),
@@ -210,7 +211,13 @@ function secondsAtWork({ hops }: Transfer): number {
   return Math.max(...hops.map((hop) => hop.seconds_at_work));
 }
 
+/** Return the agents of all hops: one query asks for them, whichever part of the page needs some. */
+function agentsOf({ hops }: Transfer): string[] {
+  return hops.flatMap(({ agents }) => agents);
+}
+
 function Hops({ transfer, received, fetchedAt }: HopsProps) {
+  const agents = useAgentsNamed(agentsOf(transfer)).data?.agents ?? [];
   return (
     <SpaceBetween size="s">
       <Box variant="h2">{t().transfer.hops(transfer.hops.length)}</Box>
@@ -219,6 +226,7 @@ function Hops({ transfer, received, fetchedAt }: HopsProps) {
           key={hop.hop_id}
           hop={hop}
           number={number}
+          agents={agents}
           received={received}
           fetchedAt={fetchedAt}
           dry={transfer.dry_run}

@@ -8,6 +8,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { newKey } from "../../api/idempotency";
 import { useAppContext } from "../../appContext";
+import { RED } from "../../components/ConfirmDialog";
 import { Name, State } from "../../components/text";
 import { routeText } from "../../format/names";
 import { noticeFrom } from "../../format/problems";
@@ -75,10 +76,15 @@ function Dialog({ verb, selected, onClose }: DialogProps) {
         <Box float="right">
           <SpaceBetween direction="horizontal" size="xs">
             <Button variant="link" onClick={onClose}>
-              {outcome ? t().common.done : t().common.keep}
+              {outcome ? t().common.done : verb === "cancel" ? t().common.keep : t().common.cancel}
             </Button>
             {!outcome && (
-              <Button variant="primary" loading={action.isPending} onClick={() => action.mutate()}>
+              <Button
+                variant="primary"
+                loading={action.isPending}
+                onClick={() => action.mutate()}
+                {...(verb === "cancel" && { style: RED })}
+              >
                 {t().transfer.verbs[verb]}
               </Button>
             )}

@@ -6,7 +6,7 @@ import Select, { type SelectProps } from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { useState } from "react";
 import { stateDisplay, TRANSFER_STATES } from "../../format/states";
-import { useAgents, useTemplates } from "../../hooks/queries";
+import { useFleet, useTemplates } from "../../hooks/queries";
 import { t } from "../../i18n";
 import { ATTENTION, DAYS, DEFAULT_DAYS, type Filters } from "../../model/transferFilters";
 import type { Attention, TransferState } from "../../types";
@@ -21,7 +21,8 @@ interface Props {
 
 /** What the list shows: a search, and criteria that all must hold. */
 export function FilterBar({ filters, onChange }: Props) {
-  const agents = useAgents();
+  const [search, setSearch] = useState("");
+  const agents = useFleet({ search });
   const templates = useTemplates();
   const labels = t().transfers;
   return (
@@ -39,7 +40,8 @@ export function FilterBar({ filters, onChange }: Props) {
         <NameSelect
           label={labels.agent}
           everything={labels.everyAgent}
-          names={(agents.data ?? []).map(({ agent_id }) => agent_id)}
+          names={(agents.data?.agents ?? []).map(({ agent_id }) => agent_id)}
+          onSearch={setSearch}
           value={filters.agent}
           onChange={(agent) => onChange({ ...filters, agent })}
         />
@@ -127,15 +129,20 @@ interface NameProps {
   names: string[];
   value: string | null;
   onChange(value: string | null): void;
+  /** Load the names that begin so; without it, all names are here. */
+  onSearch?: (text: string) => void;
 }
 
-function NameSelect({ label, everything, names, value, onChange }: NameProps) {
+function NameSelect({ label, everything, names, value, onChange, onSearch }: NameProps) {
   const all = { label: everything, value: "" };
   return (
     <Select
       ariaLabel={label}
       options={[all, ...names.map((name) => ({ value: name, label: name }))]}
-      filteringType={names.length > 10 ? "auto" : "none"}
+      filteringType={onSearch ? "manual" : names.length > 10 ? "auto" : "none"}
+      filteringPlaceholder={onSearch && t().location.find}
+      filteringAriaLabel={onSearch ? t().location.find : label}
+      onLoadItems={onSearch && (({ detail }) => onSearch(detail.filteringText))}
       selectedOption={value ? { value, label: value } : all}
       onChange={({ detail }) => onChange(detail.selectedOption.value || null)}
     />

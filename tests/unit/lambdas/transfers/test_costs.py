@@ -1,0 +1,120 @@
+"""What a month's transfers did cost, by template, agent and person."""
+
+import pytest
+
+from events.progress import Connection, Progress
+from events.reports import Started, Succeeded
+from events.requests import TransferRequest
+from lambdas.domain.plan import TransferSpec
+from lambdas.ports import allow_all
+from lambdas.store.base import no_writes
+from lambdas.store.transfer_costs import cost_sums
+from tests.support.dynamodb_units import units_counted
+from tests.support.fakes import ADA
+from tests.support.world import items_written
+
+GB = 10**9
+RELAY = Connection(kind="relay", address="s3://relay")
+
+
+def moved(world, source, destination="c:/archive/", size=100 * GB, by=ADA, **started):
+    """Return the id of a transfer of these bytes that has succeeded."""
+    request = TransferRequest.model_validate({"source": source, "destinations": [destination]})
+    transfer_id = world.transfer_service.request_transfer(by, request).transfer_id
+    succeed(world, transfer_id, size, **started)
+    return transfer_id
+
+
+def succeed(world, transfer_id, size=100 * GB, **started):
+    world.stream()
+    hop = world.hop(transfer_id)
+    world.report(Started, hop, 1, **started)
+    progress = Progress(bytes_done=size, bytes_total=size, files_done=10, files_total=10)
+    world.report(Succeeded, hop, 2, progress=progress)
+    world.stream()
+
+
+def names(world, by, month=None):
+    found = cost_sums(month or f"{world.clock():%Y-%m}", by)
+    return {one.name: (one.transfers, round(one.dollars, 2)) for one in found}
+
+
+def test_each_transfer_counts_for_its_agent_and_its_person(world):
+    bo = ADA.model_copy(update={"id": "bo", "name": "bo@example.org"})
+    moved(world, "s3://media/new/")
+    moved(world, "a:/data/", via="relay", connection=RELAY)
+    moved(world, "a:/data/", by=bo)
+    assert names(world, "person") == {ADA.name: (2, pytest.approx(18.14, abs=0.02)), "bo@example.org": (1, 0)}
+    assert names(world, "agent") == {"c": (1, 9.0), "a": (2, pytest.approx(9.13, abs=0.02))}
+    assert names(world, "template") == {}
+    assert [one.name for one in cost_sums(f"{world.clock():%Y-%m}", "agent")] == ["a", "c"], "dearest first"
+
+
+def test_a_transfer_that_goes_on_after_its_end_counts_once_in_the_month_of_its_last_end(world):
+    transfer_id = moved(world, "a:/data/")
+    first = f"{world.clock():%Y-%m}"
+    world.transfer_service.request_transfer(
+        ADA, TransferRequest.model_validate({"source": "a:/data/", "destinations": ["c:/archive/"]})
+    )
+    assert names(world, "agent", first) == {"a": (1, 0)}, "one that has not ended does not count"
+    cancelled = world.request("a:/data/", "d:/archive/")
+    world.transfer_service.cancel(cancelled, ADA)
+    assert names(world, "agent", first) == {"a": (2, 0)}
+    world.clock.forward(days=40)
+    world.transfer_service.retry(cancelled, ADA)
+    assert names(world, "agent", first) == {"a": (1, 0)}
+    succeed(world, cancelled)
+    assert names(world, "agent") == {"a": (1, 0)}
+    assert transfer_id != cancelled
+
+
+def test_a_dry_run_costs_nothing(world):
+    transfer_id = world.request("a:/data/", "c:/archive/", options={"dry_run": True})
+    world.transfer_service.cancel(transfer_id, ADA)
+    assert names(world, "person") == {}
+
+
+def test_the_month_is_that_of_utc_whatever_the_day(world):
+    world.clock.now = world.clock().replace(month=11, day=30, hour=23, minute=59, second=50)
+    moved(world, "a:/data/")
+    world.clock.forward(seconds=20)
+    moved(world, "a:/data/")
+    assert [names(world, "agent", month)["a"][0] for month in ("2026-11", "2026-12")] == [1, 1]
+
+
+@pytest.mark.parametrize("number", [1, 6])
+def test_the_sums_cost_three_writes_at_most_at_the_end_and_a_small_read(world, number):
+    for _ in range(number):
+        moved(world, "a:/data/")
+    last = world.request("a:/data/", "c:/archive/")
+    with items_written() as written:
+        world.transfer_service.cancel(last, ADA)
+    assert written == [6], "hop, header, timeline, totals, agent, person"
+    with units_counted() as used:
+        assert names(world, "agent") == {"a": (number + 1, 0)}
+    assert used["read"] <= 1
+
+
+def test_the_api_answers_with_this_month_and_refuses_what_is_no_month(here):
+    now = here.get("/costs", role="viewer")
+    assert now.status == 200
+    assert now.body["sums"] == []
+    assert here.get("/costs", month="2026-13").status == 400
+    assert here.get("/costs", by="planet").status == 400
+    assert here.get("/costs", month="2026-10", by="person").body["month"] == "2026-10"
+    assert here.get("/costs", role="").status in {401, 403}
+
+
+def test_a_template_s_transfers_are_its_own_and_its_owner_s(world):
+    request = TransferRequest.model_validate({"source": "s3://media/new/", "destinations": ["c:/archive/"]})
+    spec = TransferSpec(
+        source=request.source,
+        destinations=request.destinations,
+        selection=("a.mov",),
+        template_id="new-videos",
+        owner=ADA,
+    )
+    started = world.transfer_service.create_from_template(spec, "new-videos", "1", no_writes, allow_all)
+    succeed(world, started)
+    assert names(world, "template") == {"new-videos": (1, 9.0)}
+    assert names(world, "person") == {ADA.name: (1, 9.0)}
