@@ -34,7 +34,10 @@ FIND = "find#"
 TOTALS = "totals#"
 COSTS = "costs#"
 GATHERED = "gathered#"
-DUE = "hop"
+DUE = "hop#"
+"""Beginning of the keys of hops in the index `due`."""
+DUE_SHARDS = 8
+"""An index takes 1,000 written units a second for each key: each lease that is renewed moves a hop in it."""
 TO_ARCHIVE, ARCHIVED = "to archive", "archived"
 """What headers of ended transfers are due for, beside hops in the index `due`."""
 
