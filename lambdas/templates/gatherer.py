@@ -26,7 +26,7 @@ CLOCK_SKEW = timedelta(seconds=2)
 COLLECTED_AT_ONCE = 5 * MAX_SELECTED
 """Objects that are read at once: some transfers' worth."""
 MAX_WORK = timedelta(seconds=30)
-"""Longest work of one message; the function ends after a minute. What is left then gets another message."""
+"""Time from the start of a call after which it collects no more; the function ends after a minute."""
 _NAMED = 3
 """Keys that the audit names of objects that are left."""
 
@@ -72,12 +72,11 @@ class Gatherer:
             # The collection may have been before this.
             self._timer.collect_at(template_id, now + 2 * CLOCK_SKEW)
 
-    def collect(self, template_id: TemplateId) -> None:
-        """Start the transfers of all that the template has gathered.
+    def collect(self, template_id: TemplateId, end: datetime) -> None:
+        """Start the transfers of all that the template has gathered; what is left at `end` gets a message.
 
         Objects that it no longer wants, since it was disabled, changed or removed, are named in the audit.
         """
-        end = self._clock() + MAX_WORK
         while objects := self._gathered.some(template_id, self._at_once):
             if self._clock() >= end:
                 self._timer.collect_at(template_id, self._clock())

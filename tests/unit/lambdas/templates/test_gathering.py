@@ -275,6 +275,32 @@ def test_a_burst_is_collected_by_as_many_messages_as_it_takes(saved, clock, queu
     assert COLLECTED_AT_ONCE % 80 == 0, "so that transfers of a burst are full"
 
 
+def test_gatherings_of_many_templates_that_are_due_together_share_the_time_of_one_call(
+    saved, clock, queue, pass_time, monkeypatch
+):
+    """SQS delivers up to a hundred messages at once, and Lambda ends the function after a minute."""
+    names = ["new-videos", *(f"copy-{number}" for number in range(5))]
+    for name in names[1:]:
+        copy = {**GATHERING, "name": name, "destinations": [f"server-b:/primary/{name}/"], "shape": "fan_out"}
+        assert saved.post("/templates", copy).status == 201
+    arrive(created("new-videos/a"))
+    starter, calls = wiring.transfer_starter(), list[int]()
+    start_some = starter.start
+
+    def slow(template_id, objects):
+        calls[-1] += 1
+        clock.now += MAX_WORK / 2
+        return start_some(template_id, objects)
+
+    monkeypatch.setattr(starter, "start", slow)
+    clock.now += timedelta(seconds=GATHER_S)
+    while queue.delayed:
+        calls.append(0)
+        queue.deliver()
+    assert calls == [2, 2, 2], "all in one call would take too long"
+    assert selections(saved) == [["a"]] * len(names)
+
+
 def test_a_spare_message_does_nothing(saved):
     body = GatheringDue(gathered_for="new-videos").model_dump_json()
     assert arrive(body, body, GatheringDue(gathered_for="unknown").model_dump_json()) == []
