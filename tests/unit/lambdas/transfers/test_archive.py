@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
 from events.archive import ArchivedTransfer
 from events.reports import Failed, Started, Succeeded
@@ -215,6 +216,25 @@ def test_a_transfer_stays_if_its_file_is_gone_and_is_archived_again(archive, dam
     assert transfer_id in archive.lines()
     archive.pass_time(minutes=1)
     assert not archive.known(transfer_id)
+
+
+@pytest.mark.parametrize("silence", [ConnectTimeoutError, ReadTimeoutError])
+def test_nothing_counts_as_lost_and_is_archived_twice_while_s3_does_not_answer(archive, monkeypatch, silence):
+    """botocore's time-outs are an OSError, as is a damaged file."""
+    transfer_id = archive.ended()
+    archive.pass_time(hours=1)
+    with monkeypatch.context() as patch:
+
+        def silent(**_):
+            raise silence(endpoint_url="https://s3")
+
+        patch.setattr(archive.s3, "get_object", silent)
+        with pytest.raises(silence):
+            archive.pass_time(days=401)
+    assert archive.store.get(transfer_id).file in archive.names()
+    archive.pass_time(minutes=1)
+    assert not archive.known(transfer_id)
+    assert len(archive.names()) == 1
 
 
 def test_a_retry_at_the_moment_of_removal_keeps_the_transfer(archive, world, monkeypatch):
