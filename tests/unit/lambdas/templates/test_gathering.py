@@ -169,6 +169,18 @@ def test_objects_that_the_template_no_longer_wants_are_named_in_the_audit(saved,
     assert adapters.gathered_store().some("new-videos", 10) == []
 
 
+def test_the_log_names_every_object_that_is_left(saved, pass_time, caplog):
+    """Somebody who changed the wrong template finds out what to transfer by hand."""
+    arrive(*[created(f"new-videos/{number:03}") for number in range(70)])
+    change(saved, trigger={**GATHERING["trigger"], "prefix": "others/"})
+    pass_time(GATHER_S)
+    lines = [record.objects for record in caplog.records if record.message == "gathered objects left"]
+    assert sorted(name for line in lines for name in line) == [
+        f"s3://media/new-videos/{number:03}" for number in range(70)
+    ]
+    assert max(map(len, lines)) <= 50, "CloudWatch cuts longer lines"
+
+
 def test_objects_matched_just_before_a_change_follow_the_changed_template(here, clock, monkeypatch):
     """The index may lag: such objects used to be dropped without a word."""
     here.join("server-b")
