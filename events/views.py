@@ -410,12 +410,12 @@ class StartDecision(Message):
 
 
 Dollars = Annotated[float, Field(ge=0)]
-Month = Annotated[str, StringConstraints(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+"""US dollars."""
+Month = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
 """A month, as in `2026-11`."""
 CostLabel = Literal["template", "agent", "person"]
 """What costs are summed by: the template that started a transfer, the agent that its bytes come from (from
 S3: that fetches them), or the person for whom it ran."""
-"""US dollars."""
 
 
 class Cost(Message):
