@@ -57,7 +57,7 @@ class LogMemory(logging.Handler):
     """Remembers the latest lines of this process, at most 5,000 and some megabytes. Thread-safe.
 
     The journal of a host may be closed to the agent, off, or in a container without one: memory is always
-    there. It begins anew with the process.
+    there. It starts empty with each process.
     """
 
     def __init__(self) -> None:
