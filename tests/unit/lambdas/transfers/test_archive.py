@@ -140,6 +140,22 @@ def test_a_failure_that_nobody_has_looked_at_stays_until_somebody_has(archive, w
     assert archive.lines()[transfer_id].acknowledged_by == ADA
 
 
+def test_what_changes_while_its_file_is_written_is_archived_again(archive, world, monkeypatch):
+    transfer_id = archive.ended(Failed)
+    write = archive.files.write
+
+    def slowly(name, lines):
+        write(name, lines)
+        world.transfer_service.acknowledge(transfer_id, ADA)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archive.files, "write", slowly)
+        archive.pass_time(hours=1)
+    assert archive.lines()[transfer_id].acknowledged_by is None
+    archive.pass_time(hours=1)
+    assert archive.lines()[transfer_id].acknowledged_by == ADA
+
+
 def test_a_transfer_that_is_retried_is_archived_again_and_kept_from_its_new_end(archive, world):
     transfer_id = archive.ended(Failed)
     archive.pass_time(hours=1)
@@ -195,7 +211,7 @@ def test_a_function_that_ends_after_it_has_written_the_file_writes_the_same_one_
     assert not archive.known(transfer_id)
 
 
-@pytest.mark.parametrize("damage", ["removed", "damaged", "other", "unreadable"])
+@pytest.mark.parametrize("damage", ["removed", "damaged", "other", "older", "unreadable"])
 def test_a_transfer_stays_if_its_file_is_gone_and_is_archived_again(archive, damage):
     transfer_id = archive.ended()
     archive.pass_time(hours=1)
@@ -208,6 +224,10 @@ def test_a_transfer_stays_if_its_file_is_gone_and_is_archived_again(archive, dam
             archive.s3.put_object(Bucket=BUCKET, Key=name, Body=body[:-9])
         case "other":
             archive.s3.put_object(Bucket=BUCKET, Key=name, Body=gzip.compress(b""))
+        case "older":
+            line = json.loads(gzip.decompress(body))
+            older = json.dumps(line | {"revision": line["revision"] - 1}).encode()
+            archive.s3.put_object(Bucket=BUCKET, Key=name, Body=gzip.compress(older))
         case "unreadable":
             archive.s3.put_object(Bucket=BUCKET, Key=name, Body=gzip.compress(b'{"transfer_id": 1}\n'))
     archive.pass_time(days=401)
