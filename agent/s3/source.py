@@ -159,18 +159,13 @@ class S3Source:
             raise HopError(problems.OBJECTS_MISSING.problem(path=str(self._location)))
 
     def _listed(self) -> Iterator[ListedObject]:
-        token = ""
-        while True:
-            try:
-                page = self._client.list_page(self._prefix, token=token)
-            except S3Error as error:
-                raise self._whole_source(error) from error
-            except ConnectionLostError as error:
-                raise self._line_lost(error) from error
-            yield from page.objects
-            if not page.is_truncated:
-                return
-            token = page.token
+        try:
+            for page in self._client.list_pages(self._prefix):
+                yield from page.objects
+        except S3Error as error:
+            raise self._whole_source(error) from error
+        except ConnectionLostError as error:
+            raise self._line_lost(error) from error
 
     def _entry(self, listed: ListedObject, mark: str) -> FileEntry | None:
         """Return the entry of an object; None for a temporary file of a hop, and an empty directory marker.
