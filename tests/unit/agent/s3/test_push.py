@@ -474,6 +474,19 @@ async def test_an_answer_to_the_last_request_that_is_lost_does_not_send_the_file
     assert len(parts_sent(host.server)) == 5
 
 
+async def test_a_big_file_that_something_else_than_s3_has_confirmed_is_not_reported_as_copied(host):
+    """A proxy answers the last request with a page of its own, and S3 never makes an object of the parts."""
+    write_random(host.data / "t/big", BIG_BYTES)
+    sign_in = b"HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\n<html></html>"
+    host.server.answer = lambda one: sign_in if one.method == "POST" and "uploadId" in one.query else None
+    error = await host.fails(host.order())
+    assert (error.problem.code, error.problem.retryable) == ("s3-failed", True)
+    host.server.answer = lambda _: None
+    await host.push(host.order())
+    assert host.objects() == host.sent()
+    assert len(parts_sent(host.server)) == 5
+
+
 async def test_a_file_that_changes_while_it_is_sent_is_not_stored_and_leaves_nothing(host):
     """A camera still writes the file; the parts of two versions must not become one object."""
     write_random(host.data / "t/big", BIG_BYTES)
