@@ -71,7 +71,8 @@ def test_a_secret_in_an_error_of_a_library_is_not_remembered_wherever_it_is(memo
 def test_a_line_that_cannot_be_written_does_not_end_who_logs_it(memory, monkeypatch):
     """A library's warning has fewer values than its text."""
     monkeypatch.setattr(logging, "raiseExceptions", False)  # which only prints a traceback
-    log.warning("%d of %d", 1)
+    words = "%d of %d"
+    log.warning(words, 1)
     log.warning("the next one")
     assert "the next one" in text(memory)
 
