@@ -428,6 +428,10 @@ def _transmit(connection: S3Connection, head: bytes, body: bytes | Body) -> None
 def _begin(response: S3Response) -> None:
     """Read the status and the headers. Raises OSError, http.client.HTTPException."""
     response.begin()
+    if response.is_of_head and response.status < 300:
+        size = response.fields.get("content-length", "")
+        if not (size.isascii() and size.isdecimal()):  # it would pass for that of an empty object
+            raise http.client.HTTPException("the headers of an object do not tell its size")
     if response.length is None and not response.chunked:  # S3 always says how long an answer is
         raise http.client.BadStatusLine("the headers of an answer broke off")
 
