@@ -332,6 +332,18 @@ async def test_when_the_line_to_s3_is_lost_a_retry_may_help(host):
     assert "connection refused" in error.problem.message
 
 
+async def test_an_answer_without_the_time_of_an_object_is_not_one_of_s3(host):
+    """A proxy takes headers out: what is there cannot be compared, and is not replaced."""
+    write_random(host.data / "t/x", 5)
+    host.server.put("kept/x", b"other")
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n"
+    host.server.answer = lambda one: head if one.method == "HEAD" else None
+    error = await host.fails(host.order(overwrite="newer"))
+    assert (error.problem.code, error.problem.retryable) == ("s3-failed", True)
+    assert "does not tell when" in error.problem.message
+    assert host.objects() == {"kept/x": b"other"}
+
+
 async def test_a_disk_that_fails_to_read_one_file_does_not_stop_the_others(host, monkeypatch):
     for name in ("good", "bad"):
         write_random(host.data / "t" / name, 500)
