@@ -2,7 +2,7 @@
 # make test          install what the tests need and run all of them
 # make e2e           run the twelve stories that accept a deployment: in the embedded cloud, or with STAGE=trial
 # make bench         compare the lane with rsync, scp, rclone, Syncthing and others   (ARGS="--scale 0.1 --case small")
-# make scale         simulate a fleet of 10,000 agents: cost, latency, what throttles   (ARGS="reconnect-storm --agents 1000")
+# make scale         simulate a fleet of 10,000 agents: cost, latency, what throttles   (ARGS="s3-burst --agents 1000")
 # make vm            try installer, units, updater and uninstaller in virtual machines with systemd   (ARGS="--family trixie")
 # make lint          run ruff, mypy, import-linter, the check for banned words and the console's checks
 # make audit         check every dependency for known vulnerabilities (asks the registries) and its license

@@ -9,6 +9,7 @@ import concurrent.futures
 import contextlib
 import logging
 import math
+import random
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
@@ -19,6 +20,7 @@ from awscrt import mqtt5
 from awscrt.exceptions import AwsCrtError
 from awsiot import mqtt5_client_builder
 
+from agent.backoff import Backoff
 from agent.cloud.broker_path import examine_path
 from agent.cloud.crt_proxy import proxy_options
 from agent.cloud.messages import (
@@ -45,8 +47,9 @@ MIN_RECONNECT_MS, MAX_RECONNECT_MS = 1_000, 30_000
 """Milliseconds between attempts to connect, growing, with jitter."""
 ACK_TIMEOUT_S = 20
 """Seconds to wait for the broker's acknowledgment."""
-RESUBSCRIBE_DELAY_S = 30
-"""Seconds after which a refused subscription is requested again."""
+RESUBSCRIPTION = Backoff(first_s=30.0, max_s=3600.0)
+"""How long to wait before a refused subscription is requested again, on average: AWS IoT Core grants 500 a
+second of an account, and all agents of a site may connect at once."""
 EXPLAIN_AGAIN_S = 600
 """Seconds after which the path to the broker is examined again, while the agent cannot connect."""
 MAX_IN_FLIGHT = 32
@@ -63,13 +66,16 @@ class MqttLink:
         optional_topics: Sequence[str] = (),
         keep_alive_s: int = KEEP_ALIVE_S,
         ping_timeout_s: float = PING_TIMEOUT_S,
+        resubscription: Backoff = RESUBSCRIPTION,
     ) -> None:
         """Create a link.
 
         `subscription` is the topic of commands. `optional_topics` are requested, too, but the agent works
         even if the broker refuses them; `messages()` yields the messages of all. A line that goes silent is
-        noticed within the sum of both times, which are in seconds.
+        noticed within the sum of both times, which are in seconds. `resubscription` says how long to wait
+        before a refused subscription is requested again.
         """
+        self._resubscription = resubscription
         self._keep_alive_s, self._ping_timeout_s = keep_alive_s, ping_timeout_s
         self._endpoint = endpoint
         self._subscription = subscription
@@ -140,7 +146,10 @@ class MqttLink:
             yield await self._messages.get()
 
     async def events(self) -> AsyncIterator[Connected | Disconnected]:
-        """Yield every change in order; `Connected` comes once messages can be received."""
+        """Yield every change in order; `Connected` comes once messages can be received.
+
+        It comes again when an optional topic is granted that was refused at first.
+        """
         while True:
             yield await self._events.get()
 
@@ -305,12 +314,25 @@ class MqttLink:
             await self._unsubscribe(self._subscription, *self._optional_topics)
         granted = await self._subscribe(self._subscription)
         while not granted:
-            await asyncio.sleep(RESUBSCRIBE_DELAY_S)
+            await self._pause(0)
             granted = await self._subscribe(self._subscription)
-        for topic in self._optional_topics:
-            await self._subscribe(topic)
+        refused = await self._refused(self._optional_topics)
         self._is_up.set()
         self._events.put_nowait(Connected(session_present, self._certificate))
+        retries = 0
+        while refused:
+            await self._pause(retries)
+            still = await self._refused(refused)
+            if len(still) < len(refused):  # what was published before is lost: the agent asks again
+                self._events.put_nowait(Connected(session_present, self._certificate))
+            refused, retries = still, retries + 1
+
+    async def _pause(self, retries: int) -> None:
+        await asyncio.sleep(self._resubscription.delay_s(retries) * random.uniform(0.5, 1.5))  # noqa: S311
+
+    async def _refused(self, topics: Sequence[str]) -> list[str]:
+        """Subscribe to the topics, and return those that were refused."""
+        return [topic for topic in topics if not await self._subscribe(topic)]
 
     async def _unsubscribe(self, *topics: str) -> None:
         try:

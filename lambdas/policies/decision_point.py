@@ -1,5 +1,6 @@
 """Decide authorization requests. Policies are parsed once and cached on the warm function (docs/adr/015)."""
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -22,6 +23,8 @@ class DecisionPoint:
         self._policies: PolicySet | None = None
         self._version = -1
         self._checked = 0.0
+        self._lock = threading.RLock()
+        """Held while policies are read: of hops that are decided in parallel, none is by the old ones."""
 
     def decide(self, request: AuthorizationRequest) -> Decision:
         """Decide a request; a refusal is decided again if the policies have changed since they were read."""
@@ -38,21 +41,28 @@ class DecisionPoint:
 
     def refresh(self) -> None:
         """Check the table for changes at the next decision, after a write."""
-        self._checked = float("-inf")
+        with self._lock:
+            self._checked = float("-inf")
 
     def _current(self) -> PolicySet:
-        if self._policies is None or self._timer() - self._checked > CACHE_TTL_S:
-            self._reload_if_changed()
-        if self._policies is None:
-            raise RuntimeError("the policies were not read")
-        return self._policies
+        with self._lock:
+            if self._policies is None or self._timer() - self._checked > CACHE_TTL_S:
+                self._reload_if_changed()
+            if self._policies is None:
+                raise RuntimeError("the policies were not read")
+            return self._policies
 
     def _reload_if_changed(self) -> bool:
         """Reload the policies if the table has a new version; return whether it had."""
-        self._checked = self._timer()
-        if self._policies is not None and self._store.version() == self._version:
-            return False
-        self._version, stored = self._store.list_policies()
-        self._policies = policy_set(texts(in_force(stored)))
-        logger.info("policies read", extra={"version": self._version, "policies": len(self._policies.texts)})
-        return True
+        with self._lock:
+            checked = self._timer()
+            if self._policies is not None and self._store.version() == self._version:
+                self._checked = checked
+                return False
+            self._version, stored = self._store.list_policies()
+            self._policies = policy_set(texts(in_force(stored)))
+            self._checked = checked
+            logger.info(
+                "policies read", extra={"version": self._version, "policies": len(self._policies.texts)}
+            )
+            return True

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
+from pydantic import ValidationError
+
 from events.archive import ArchivedTransfer
 from events.views import TimelineEntry, TimelineView
 from lambdas.domain.errors import StaleError
@@ -91,7 +93,7 @@ class TransferArchive:
         end, failures = self._clock() + MAX_WORK, list[Exception]()
         while self._clock() < end and not failures:
             old = self._store.archived(self._clock() - self._keep, AT_ONCE)
-            found = [ended for transfer_id in old if (ended := self._store.get(transfer_id))]
+            found = self._read(old, failures)
             removed = 0
             for name in dict.fromkeys(ended.file for ended in found if ended.file):
                 revisions = self._revisions(name)
@@ -104,9 +106,29 @@ class TransferArchive:
                 break
         return failures
 
+    def _read(self, transfer_ids: list[str], failures: list[Exception]) -> list[EndedTransfer]:
+        """Return the transfers that can be read, and collect failures."""
+        found = list[EndedTransfer]()
+        for transfer_id in transfer_ids:
+            try:
+                found += filter(None, [self._store.get(transfer_id)])
+            except Exception as error:
+                logger.exception("transfer not removed", extra={"transfer_id": transfer_id})
+                failures.append(error)
+        return found
+
     def _revisions(self, file: str) -> Revisions:
-        lines = map(ArchivedTransfer.model_validate_json, self._files.read(file))
-        return {line.transfer_id: line.revision for line in lines}
+        """Return what a file has; a transfer whose line is damaged is not in it, and archived again."""
+        found = dict[str, int]()
+        for line in self._files.read(file):
+            try:
+                archived = ArchivedTransfer.model_validate_json(line)
+            except ValidationError as error:
+                keys = {"file": file, "errors": error.errors(include_input=False, include_url=False)}
+                logger.error("line of the archive is damaged", extra=keys)
+            else:
+                found[archived.transfer_id] = archived.revision
+        return found
 
     def _remove(self, ended: EndedTransfer, revisions: Revisions, failures: list[Exception]) -> bool:
         """Remove a transfer if the archive has it; otherwise have it archived again."""

@@ -286,6 +286,10 @@ class Cloud:
         """Return tables and indexes with the most units of a partition in a second, the busiest first."""
         return sorted(((place.name, place.most) for place in self._places.values()), key=lambda one: -one[1])
 
+    def units(self) -> dict[str, float]:
+        """Return what each table and index has taken in all."""
+        return {place.name: place.units for place in self._places.values() if place.units}
+
     @property
     def unreserved(self) -> int:
         """Executions that functions without a reservation share."""

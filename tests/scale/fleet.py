@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
-from agent.cloud.mqtt_link import ACK_TIMEOUT_S, MAX_RECONNECT_MS, MIN_RECONNECT_MS, RESUBSCRIBE_DELAY_S
+from agent.cloud.mqtt_link import ACK_TIMEOUT_S, MAX_RECONNECT_MS, MIN_RECONNECT_MS, RESUBSCRIPTION
 from agent.hops.attempt import AttemptIntervals
 from lambdas.agents.service import MAX_RUN_TIME as MAX_SILENT_TIME
 from lambdas.agents.service import THREADS as SILENT_THREADS
@@ -144,12 +144,12 @@ class Fleet:
     def _subscribe(self, agent: int, since: float) -> None:
         cloud = self.cloud
         if not cloud.allows("subscriptions"):
-            pause = RESUBSCRIBE_DELAY_S
+            pause = RESUBSCRIPTION.delay_s(0) * cloud.random.uniform(0.5, 1.5)
             cloud.at(cloud.now + pause, self._subscribe, agent, since)
             return
-        for _ in range(SUBSCRIPTIONS - 1):
-            if not cloud.allows("subscriptions"):
-                cloud.bill["agents without job announcements"] += 1
+        refused = sum(not cloud.allows("subscriptions") for _ in range(SUBSCRIPTIONS - 1))
+        if refused:
+            self._subscribe_rest(agent, refused, 0)
         self.connected[agent] = True
         self._generation[agent] += 1
         kind = "hello with a hop" if self.running[agent] else "hello"
@@ -159,6 +159,19 @@ class Fleet:
             cloud.at(cloud.now + cloud.random.uniform(0, INTERVALS.checkpoint), self._checkpoint, *resting)
         for number, unsent in enumerate(self._unsent.pop(agent, ()), 1):
             cloud.at(cloud.now + 0.1 * number, self._tell, *unsent)  # each after the broker's answer
+
+    def _subscribe_rest(self, agent: int, missing: int, retries: int) -> None:
+        """Request again the subscriptions of a connected agent that were refused."""
+        cloud = self.cloud
+
+        def again() -> None:
+            refused = sum(not cloud.allows("subscriptions") for _ in range(missing))
+            if refused:
+                self._subscribe_rest(agent, refused, retries + 1)
+            else:
+                self._report("hello again", agent, cloud.now, "Hello again → recorded")
+
+        cloud.at(cloud.now + RESUBSCRIPTION.delay_s(retries) * cloud.random.uniform(0.5, 1.5), again)
 
     def _rhythm(self, agent: int, share: float) -> None:
         """Begin the heartbeats of a connection, the first one after a share of the idle interval."""

@@ -20,12 +20,19 @@ class Broker:
     """It announces its limit, or only closes the connection; its word about sessions may be a lie."""
 
     def __init__(
-        self, folder: Path, *, announces_limit: bool = True, claims_session: bool = False, deaf_for: int = 0
+        self,
+        folder: Path,
+        *,
+        announces_limit: bool = True,
+        claims_session: bool = False,
+        deaf_for: int = 0,
+        refusals: dict[str, int] | None = None,
     ) -> None:
         """Create a broker that has its own certificate and its clients' in `folder`.
 
         `claims_session`: it says at every connection that it has kept the session, and has none. For the
-        first `deaf_for` connections it grants subscriptions and forgets them.
+        first `deaf_for` connections it grants subscriptions and forgets them. `refusals`: how often it
+        refuses a subscription to each of these topics, for its quota.
         """
         write_certificates(folder)
         self.answer_delay_s = 0.0
@@ -37,6 +44,7 @@ class Broker:
         self._announces_limit = announces_limit
         self._claims_session = claims_session
         self._deaf_for = deaf_for
+        self._refusals = refusals or {}
         self._connection: ssl.SSLSocket | None = None
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(folder / "device.pem", folder / "device.key")
@@ -91,8 +99,9 @@ class Broker:
         while True:
             kind, flags, body = _packet(stream)
             if kind == SUBSCRIBE:
-                _send(connection, 0x90, body[:2] + b"\0\1")
-                if not is_deaf:
+                is_refused = self._is_refused(_topic(body))
+                _send(connection, 0x90, body[:2] + b"\0" + (b"\x97" if is_refused else b"\1"))
+                if not (is_deaf or is_refused):
                     self._deliver(connection, body)
             elif kind == UNSUBSCRIBE:
                 _send(connection, 0xB0, body[:2] + b"\0\x11")  # no subscription existed
@@ -107,12 +116,21 @@ class Broker:
                 name = struct.unpack(">H", body[:2])[0]
                 _send(connection, 0x40, body[2 + name : 4 + name])
 
+    def _is_refused(self, topic: str) -> bool:
+        left = self._refusals.get(topic, 0)
+        self._refusals[topic] = max(left - 1, 0)
+        return left > 0
+
     def _deliver(self, connection, subscribe: bytes) -> None:
         """Deliver a message, as soon as there is a subscription, to its topic."""
-        length = struct.unpack(">H", subscribe[3:5])[0]
-        topic = subscribe[3 : 5 + length]
-        _send(connection, 0x30, topic + b"\0" + b"an offer")
+        topic = _topic(subscribe).encode()
+        _send(connection, 0x30, struct.pack(">H", len(topic)) + topic + b"\0" + b"an offer")
         self.deliveries += 1
+
+
+def _topic(subscribe: bytes) -> str:
+    length = struct.unpack(">H", subscribe[3:5])[0]
+    return subscribe[5 : 5 + length].decode()
 
 
 def _packet(stream) -> tuple[int, int, bytes]:

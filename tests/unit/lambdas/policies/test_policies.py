@@ -1,6 +1,8 @@
 """Policies: managed in versions, and enforced on every route with the name of the policy."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
+from threading import Event
 
 import cedarpy
 import pytest
@@ -14,6 +16,7 @@ from lambdas.domain import problems
 from lambdas.domain.authorization import Principal
 from lambdas.policies.decision_point import CACHE_TTL_S, DecisionPoint
 from tests.support.control_plane import publish
+from tests.support.waiting import HANG_TIMEOUT_S
 from tests.support.world import items_written
 
 RAW = {"source": "server-b:/data/raw/", "destinations": ["server-c:/primary/"]}
@@ -309,8 +312,9 @@ class TestOnAWarmFunction:
     @pytest.fixture
     def timed(self, here):
         self.now, self.asked = 0.0, []
-        store = adapters.policy_store()
-        counted = _Counting(store, self.asked)
+        self.reading, self.slow = Event(), Event()
+        self.slow.set()
+        counted = _Counting(adapters.policy_store(), self.asked, self.reading, self.slow)
         return DecisionPoint(counted, timer=lambda: self.now)  # type: ignore[arg-type]
 
     def decide(self, decision_point, group="operator"):
@@ -336,13 +340,32 @@ class TestOnAWarmFunction:
         self.now += CACHE_TTL_S + 0.1
         assert not self.decide(timed, "media")
 
+    def test_nothing_is_decided_by_old_policies_while_new_ones_are_read(self, here, timed):
+        """The hops of a transfer to several servers are decided at once."""
+        put(here, "media", 'permit (principal in Group::"media", action == Action::"transfer", resource);')
+        assert self.decide(timed, "media")
+        here.call("DELETE", "/policies/media", why="no more")
+        self.now += CACHE_TTL_S + 0.1
+        self.reading.clear()
+        self.slow.clear()
+        with ThreadPoolExecutor(2) as threads:
+            first = threads.submit(self.decide, timed, "media")
+            assert self.reading.wait(HANG_TIMEOUT_S)
+            second = threads.submit(self.decide, timed, "media")
+            wait([second], 0.3)  # long enough to decide, if nothing keeps it from that
+            self.slow.set()
+            assert (first.result(), second.result()) == (False, False)
+
 
 class _Counting:
-    def __init__(self, store, asked):
+    def __init__(self, store, asked, reading, slow):
         self._store, self._asked = store, asked
+        self._reading, self._slow = reading, slow
 
     def version(self):
         self._asked.append("version")
+        self._reading.set()
+        assert self._slow.wait(HANG_TIMEOUT_S)
         return self._store.version()
 
     def list_policies(self):

@@ -194,7 +194,7 @@ def test_a_function_that_ends_after_it_has_written_the_file_writes_the_same_one_
     assert not archive.known(transfer_id)
 
 
-@pytest.mark.parametrize("damage", ["removed", "damaged", "other"])
+@pytest.mark.parametrize("damage", ["removed", "damaged", "other", "unreadable"])
 def test_a_transfer_stays_if_its_file_is_gone_and_is_archived_again(archive, damage):
     transfer_id = archive.ended()
     archive.pass_time(hours=1)
@@ -207,6 +207,8 @@ def test_a_transfer_stays_if_its_file_is_gone_and_is_archived_again(archive, dam
             archive.s3.put_object(Bucket=BUCKET, Key=name, Body=body[:-9])
         case "other":
             archive.s3.put_object(Bucket=BUCKET, Key=name, Body=gzip.compress(b""))
+        case "unreadable":
+            archive.s3.put_object(Bucket=BUCKET, Key=name, Body=gzip.compress(b'{"transfer_id": 1}\n'))
     archive.pass_time(days=401)
     assert archive.known(transfer_id)
     archive.pass_time(minutes=1)
@@ -262,6 +264,23 @@ def test_one_transfer_that_cannot_be_read_holds_up_no_other(archive, monkeypatch
     assert set(archive.lines()) == {good}
     archive.pass_time(minutes=1)
     assert set(archive.lines()) == {bad, good}
+
+
+def test_one_old_transfer_that_cannot_be_read_does_not_keep_all_others_in_the_table(archive, monkeypatch):
+    bad, good = archive.ended(), archive.ended()
+    archive.pass_time(hours=1)
+    get = archive.store.get
+
+    def damaged(transfer_id):
+        if transfer_id == bad:
+            raise ValueError("damaged row")
+        return get(transfer_id)
+
+    monkeypatch.setattr(archive.store, "get", damaged)
+    with pytest.raises(ExceptionGroup, match="removed"):
+        archive.pass_time(days=401)
+    assert archive.known(bad)
+    assert not archive.known(good)
 
 
 def test_a_timeline_of_hundreds_of_entries_is_archived_whole(archive, world):
