@@ -67,7 +67,12 @@ class LogMemory(logging.Handler):
         self._characters = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        for line in self.format(record).splitlines():
+        try:
+            text = self.format(record)
+        except Exception:  # as every handler of the standard library: who logs is not to fail
+            self.handleError(record)
+            return
+        for line in text.splitlines():
             kept = _printable(line)[:MAX_LINE_CHARACTERS]
             self._lines.append((record.created, kept))
             self._characters += len(kept)

@@ -68,6 +68,15 @@ def test_a_secret_in_an_error_of_a_library_is_not_remembered_wherever_it_is(memo
     assert 'advice="try again"' in found
 
 
+def test_a_line_that_cannot_be_written_does_not_end_who_logs_it(memory, monkeypatch):
+    """A library's warning has fewer values than its text."""
+    monkeypatch.setattr(logging, "raiseExceptions", False)  # which only prints a traceback
+    words = "%d of %d"
+    log.warning(words, 1)
+    log.warning("the next one")
+    assert "the next one" in text(memory)
+
+
 def test_a_signed_command_and_the_id_of_a_key_are_not_remembered(memory):
     token = Signer().token(move())
     log.info("message", extra={"token_of": token, "key": "ASIAIOSFODNN7EXAMPLE"})
