@@ -20,7 +20,7 @@ _PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName
 _HIDDEN = "[hidden]"
 _SECRETS = (
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----()[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?"),
-    re.compile(r"()\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?"),  # a JWT
+    re.compile(r"()\beyJ[\w-]{8,}(?:\.[\w-]*){0,2}"),  # a JWT, also cut
     re.compile(r"()\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
     re.compile(r"(?i)(x-amz-(?:signature|security-token|credential)=)[^&\s\"']+"),
     re.compile(r"(://)[^/\s:@\"']*:[^/\s@\"']+(?=@)"),  # user and password in a URL
@@ -57,7 +57,7 @@ class LogMemory(logging.Handler):
     """Remembers the latest lines of this process, at most 5,000 and some megabytes. Thread-safe.
 
     The journal of a host may be closed to the agent, off, or in a container without one: memory is always
-    there. It begins anew with the process.
+    there. It starts empty with each process.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,12 @@ class LogMemory(logging.Handler):
         self._characters = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        for line in self.format(record).splitlines():
+        try:
+            text = self.format(record)
+        except Exception:  # as every handler of the standard library: who logs is not to fail
+            self.handleError(record)
+            return
+        for line in text.splitlines():
             kept = _printable(line)[:MAX_LINE_CHARACTERS]
             self._lines.append((record.created, kept))
             self._characters += len(kept)

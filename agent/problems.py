@@ -804,7 +804,7 @@ UPDATE_FAILED = ProblemType(
 UPDATE_IMPOSSIBLE = replace(
     UPDATE_FAILED,
     wording="update-impossible",
-    message="This agent was not installed by the installing script, so nothing can update it.",
+    message="This agent was not installed by the install script, so nothing can update it.",
     advice="Run the install command of the console on the host, or update it as it was installed.",
 )
 UPDATER_SILENT = replace(

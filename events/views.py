@@ -410,12 +410,12 @@ class StartDecision(Message):
 
 
 Dollars = Annotated[float, Field(ge=0)]
-Month = Annotated[str, StringConstraints(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+"""US dollars."""
+Month = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
 """A month, as in `2026-11`."""
 CostLabel = Literal["template", "agent", "person"]
 """What costs are summed by: the template that started a transfer, the agent that its bytes come from (from
 S3: that fetches them), or the person for whom it ran."""
-"""US dollars."""
 
 
 class Cost(Message):
@@ -432,13 +432,13 @@ class Cost(Message):
     storage_a_month: Dollars
     """What has arrived in buckets costs this each month that it stays."""
     final: bool
-    """Whether this is what an ended transfer did cost. Otherwise it is an estimate."""
+    """Whether this is what an ended transfer cost. Otherwise it is an estimate."""
     prices_as_of: str
     """Month of the prices: `2025-06`."""
 
 
 class CostSum(Message):
-    """What the transfers of one template, agent or person did cost on AWS, at most, in US dollars."""
+    """What the transfers of one template, agent or person cost on AWS, at most, in US dollars."""
 
     id: str
     """Id of the template or the agent, or the person's `sub`."""
@@ -456,7 +456,7 @@ class CostSum(Message):
 
 
 class CostsView(Message):
-    """Costs of the transfers that ended in a month, the dearest first."""
+    """Costs of the transfers that ended in a month, the most expensive first."""
 
     month: Month
     """In UTC."""

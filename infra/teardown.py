@@ -98,7 +98,7 @@ class Teardown:
                 registry.deprovision(agent_id)
                 yield f"agent {agent_id}"
         for certificate in self._certificates():
-            self._absent_is_fine(self._free, certificate)
+            self._absent_is_fine(registry.revoke_lost, certificate)
             yield f"certificate {certificate}"
         for one in resources:
             if one.kind == "AWS::S3::Bucket":  # a stack is not deleted as long as its buckets have objects
@@ -165,15 +165,6 @@ class Teardown:
             if error.response["Error"]["Code"] not in _ABSENT:
                 raise
             return []
-
-    def _free(self, certificate: str) -> None:
-        """Take the device policy from a certificate, and delete it unless it belongs to a thing."""
-        iot = self._client("iot")
-        iot.detach_policy(policyName=self._device_policy, target=certificate)
-        if not iot.list_principal_things(principal=certificate)["things"]:
-            certificate_id = certificate.rpartition("/")[2]
-            iot.update_certificate(certificateId=certificate_id, newStatus="REVOKED")
-            iot.delete_certificate(certificateId=certificate_id, forceDelete=True)
 
     def _delete_stack(self, name: str) -> None:
         cloudformation = self._client("cloudformation")

@@ -5,6 +5,7 @@ The queue also delivers when what a template has gathered is due.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
 """
 
+from datetime import datetime
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
@@ -13,9 +14,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field, TypeAdapter
 
 from events.base import Bytes, Message
-from lambdas import wiring
+from lambdas import adapters, wiring
 from lambdas.domain.object_batch import GatheringDue, ObjectCreated
 from lambdas.telemetry import entry, logger
+from lambdas.templates.gatherer import MAX_WORK
 
 
 class EventBucket(Message):
@@ -61,6 +63,7 @@ _MESSAGE: TypeAdapter[ObjectEvent | GatheringDue] = TypeAdapter(ObjectEvent | Ga
 @entry
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     """Start transfers; report each malformed message as failed, and all messages of a batch that failed."""
+    end = adapters.clock() + MAX_WORK
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     with processor(records=event["Records"], handler=read, lambda_context=context):
         outcomes = processor.process()
@@ -69,7 +72,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     told = list(dict.fromkeys(messages.values()))
     failures = wiring.object_events().handle([one for one in told if isinstance(one, ObjectCreated)])
     failed: set[ObjectCreated | GatheringDue] = {one for failure in failures for one in failure.objects}
-    failed |= {one for one in told if isinstance(one, GatheringDue) and not _collected(one)}
+    failed |= {one for one in told if isinstance(one, GatheringDue) and not _collected(one, end)}
     response = processor.response()
     retried = [{"itemIdentifier": name} for name, one in messages.items() if one in failed]
     return {"batchItemFailures": [*response["batchItemFailures"], *retried]}
@@ -81,10 +84,10 @@ def read(record: SQSRecord) -> ObjectCreated | GatheringDue:
     return message.object_created if isinstance(message, ObjectEvent) else message
 
 
-def _collected(due: GatheringDue) -> bool:
-    """Start what a template has gathered; return whether that has worked."""
+def _collected(due: GatheringDue, end: datetime) -> bool:
+    """Start what a template has gathered, until `end`; return whether that has worked."""
     try:
-        wiring.gatherer().collect(due.gathered_for)
+        wiring.gatherer().collect(due.gathered_for, end)
     except Exception:
         logger.exception("gathered objects not handled", extra={"template_id": due.gathered_for})
         return False

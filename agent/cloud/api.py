@@ -106,7 +106,7 @@ class HopCredentials:
             return cached
 
     def forget(self, hop_id: HopId, /) -> None:
-        """Let the next ones of a hop be issued anew."""
+        """Forget those of a hop, so that the next ones are issued."""
         with self._lock:
             self._cached.pop(hop_id, None)
 

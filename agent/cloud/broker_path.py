@@ -33,7 +33,8 @@ def examine_path(endpoint: BrokerEndpoint) -> str:
     try:
         return _handshake(endpoint, port)
     except socket.gaierror as error:
-        raise HostError(f"{host} has no address", "check this host's DNS") from error
+        name = endpoint.proxy.host if endpoint.proxy else host  # which looks up the broker's itself
+        raise HostError(f"{name} has no address", "check this host's DNS") from error
     except ssl.SSLError as error:
         reason = getattr(error, "verify_message", "") or error.reason or error
         issuer = _presented_issuer(endpoint)

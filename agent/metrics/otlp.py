@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +20,8 @@ POST_TIMEOUT_S = 10.0
 """Seconds to connect, and for each further step of a request."""
 MAX_HEADERS_BYTES = 16384
 _ADVICE = "write one header a line, NAME: VALUE, into a file of mode 600 that belongs to the agent's user"
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A header's name (RFC 9110). The HTTP client would quote any other one in its error, which is logged."""
 _CUMULATIVE = 2
 """AGGREGATION_TEMPORALITY_CUMULATIVE of opentelemetry/proto/metrics/v1/metrics.proto."""
 _UNITS = {"bytes": "By", "seconds": "s"}
@@ -78,7 +81,8 @@ def read_headers(path: Path) -> dict[str, str]:
     headers = {}
     for line in content.decode("latin-1").splitlines():
         name, colon, value = line.partition(":")
-        if not (name and colon and value.strip() and line.isascii() and line.isprintable()) or " " in name:
+        is_whole = colon and value.strip() and line.isascii() and line.isprintable()
+        if not (is_whole and _NAME.fullmatch(name)):
             raise HostError(f"{path} has a line that is not a header", _ADVICE)
         headers[name] = value.strip()
     if len(content) > MAX_HEADERS_BYTES:

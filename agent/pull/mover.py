@@ -39,7 +39,7 @@ class Credentials(Protocol):
         """Return the credentials of a hop: others than those that S3 has `refused`."""
 
     def forget(self, hop_id: str, /) -> None:
-        """Let the next ones of a hop be issued anew: it has ended, and these may open less."""
+        """Forget those of a hop: it has ended, and the next ones may open less."""
 
 
 def credentials_error(error: Exception) -> HopError | SourceConnectionError:

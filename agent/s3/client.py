@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 
 from agent.backoff import Backoff
 from agent.pull.mover import Credentials, credentials_error
+from agent.s3.answers import PageMarks
 from agent.s3.connections import S3Connection, S3Connections, reason_of
 from agent.s3.errors import ConnectionLostError, S3Error, error_in, error_of
 from agent.s3.listing import Page, parse_page
@@ -257,6 +258,15 @@ class S3Client:
             for left in filter(None, waiting):
                 self._connections.discard(left.connection)
 
+    def list_pages(self, prefix: str, *, start_after: str = "") -> Iterator[Page]:
+        """Yield the objects below a prefix, those after `start_after`, page by page. Raises as `request`."""
+        page, marks = self.list_page(prefix, start_after=start_after), PageMarks()
+        yield page
+        while page.token:
+            marks.note(page.token)
+            page = self.list_page(prefix, start_after=start_after, token=page.token)
+            yield page
+
     def list_page(self, prefix: str, *, start_after: str = "", token: str = "") -> Page:
         """Return up to a thousand objects below a prefix. Raises as `request`."""
         query = {"list-type": "2", "encoding-type": "url", "prefix": prefix}
@@ -265,8 +275,9 @@ class S3Client:
         if token:
             query["continuation-token"] = token
         page = parse_page(self.request("GET", "", query=query).body)
-        if page.token and page.token == token:
-            raise ConnectionLostError("not a list of objects: its pages do not end")
+        first = start_after.encode()
+        if not all(one.key.startswith(prefix) and one.key.encode() > first for one in page.objects):
+            raise ConnectionLostError("not the list of objects that was asked for")
         return page
 
     # --- one request ---
@@ -417,6 +428,10 @@ def _transmit(connection: S3Connection, head: bytes, body: bytes | Body) -> None
 def _begin(response: S3Response) -> None:
     """Read the status and the headers. Raises OSError, http.client.HTTPException."""
     response.begin()
+    if response.is_of_head and response.status < 300:
+        size = response.fields.get("content-length", "")
+        if not (size.isascii() and size.isdecimal()):  # it would pass for that of an empty object
+            raise http.client.HTTPException("the headers of an object do not tell its size")
     if response.length is None and not response.chunked:  # S3 always says how long an answer is
         raise http.client.BadStatusLine("the headers of an answer broke off")
 

@@ -31,11 +31,11 @@ class DestinationListing:
         return self._page.get(key)
 
     def _read_page(self, start_after: str) -> None:
-        page = self._client.list_page(self._prefix, start_after=start_after)
-        while page.is_truncated and not page.objects:  # S3 has only passed over deleted ones
-            page = self._client.list_page(self._prefix, token=page.token)
+        pages = self._client.list_pages(self._prefix, start_after=start_after)
+        # S3 has only passed over deleted ones if a page that is not the last has none.
+        page = next(page for page in pages if page.objects or not page.is_truncated)
         self._page = {one.key: one for one in page.objects}
-        self._known_to = page.objects[-1].key if page.is_truncated and page.objects else None
+        self._known_to = page.objects[-1].key if page.is_truncated else None
 
 
 def _just_before(key: str) -> str:

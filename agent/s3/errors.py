@@ -1,5 +1,6 @@
 """What S3 answers instead of success, and what that means for a hop."""
 
+import re
 from typing import NamedTuple
 from xml.etree import ElementTree
 
@@ -8,6 +9,8 @@ from events.base import Problem
 from events.problem_type import ProblemType
 
 MAX_REASON_CHARS = 300
+_ERROR_BEGINS = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<Error[\s>]")
+"""S3 sends blanks, before or after the declaration, for as long as the work takes."""
 _CREDENTIALS_REFUSED = {"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "TokenRefreshRequired"}
 _BUCKET_REFUSED = {
     "AccountProblem",
@@ -113,13 +116,13 @@ def error_of(status: int, body: bytes, request_id: str = "") -> S3Error:
 
 def error_in(status: int, body: bytes) -> S3Error | None:
     """Return the error in the body of an answer that had begun as a success, as S3 does for long work."""
-    parts = _parse(body) if b"<Error>" in body[:MAX_REASON_CHARS] else _Parts()
+    parts = _parse(body) if _ERROR_BEGINS.match(body) else _Parts()
     return S3Error(status, parts.code, parts.message, parts.request_id) if parts.code else None
 
 
 def _parse(body: bytes) -> _Parts:
     try:
-        root = ElementTree.fromstring(body)  # noqa: S314  (expat refuses entities that grow)
+        root = ElementTree.fromstring(body.strip())  # noqa: S314  (expat refuses entities that grow)
     except (ElementTree.ParseError, ValueError):
         return _Parts()
     found = {one.tag.rpartition("}")[2]: (one.text or "").strip() for one in root.iter()}

@@ -1,12 +1,13 @@
 """Decide what a push does with each file, given what is at its destination."""
 
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
 from agent.files.listing import FileEntry
 from agent.pull.comparison import Comparison
 from agent.pull.copy_rules import Overwrite, predict
 from agent.s3.client import S3Client
-from agent.s3.errors import S3Error
+from agent.s3.errors import ConnectionLostError, S3Error
 from agent.s3.metadata import mtime_ns_of
 
 MTIME_PRECISION_NS = 1
@@ -49,9 +50,19 @@ class ExistingObjects:
             raise
         mtime_ns = mtime_ns_of(found)
         if mtime_ns is None:
-            mtime_ns = int(parsedate_to_datetime(found["last-modified"]).timestamp()) * 10**9
+            mtime_ns = _written_ns(found)
         return self._predict(entry, int(found["content-length"]), mtime_ns)
 
     def _predict(self, entry: FileEntry, size: int, mtime_ns: int) -> Comparison:
         existing = FileEntry("f", entry.path, size, mtime_ns)
         return predict(entry, existing, self._overwrite, MTIME_PRECISION_NS)
+
+
+def _written_ns(headers: Mapping[str, str]) -> int:
+    """Return when an object was written, in nanoseconds since 1970. Raises ConnectionLostError."""
+    try:
+        return int(parsedate_to_datetime(headers["last-modified"]).timestamp()) * 10**9
+    except (LookupError, ValueError, OverflowError) as error:
+        raise ConnectionLostError(
+            "not an answer of S3: it does not tell when the object was written"
+        ) from error

@@ -4,6 +4,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree
 
+from agent.s3.answers import root_of, text_in
 from agent.s3.errors import ConnectionLostError
 
 
@@ -37,21 +38,14 @@ def parse_page(body: bytes) -> Page:
     Raises:
         ConnectionLostError: this is not such a page; a proxy may have answered.
     """
-    objects: list[ListedObject] = []
-    token, truncated = "", ""
-    try:
-        for child in ElementTree.fromstring(body):  # noqa: S314  (expat refuses entities that grow)
-            match child.tag.rpartition("}")[2]:
-                case "Contents":
-                    objects.append(_object(child))
-                case "NextContinuationToken":
-                    token = child.text or ""
-                case "IsTruncated":
-                    truncated = child.text or ""
-    except (ElementTree.ParseError, LookupError, ValueError) as error:
-        raise ConnectionLostError(f"not a list of objects: {error}") from error
-    if truncated == "true" and not token:  # the rest would be missed
+    root = root_of(body, "ListBucketResult")
+    truncated, token = text_in(root, "IsTruncated"), text_in(root, "NextContinuationToken")
+    if truncated not in {"true", "false"} or (truncated == "true" and not token):  # the rest would be missed
         raise ConnectionLostError("not a list of objects: it does not say where it goes on")
+    try:
+        objects = [_object(child) for child in root.iterfind("{*}Contents")]
+    except (LookupError, ValueError) as error:
+        raise ConnectionLostError(f"not a list of objects: {error}") from error
     return Page(objects, token if truncated == "true" else "")
 
 

@@ -16,7 +16,7 @@ class S3Response(http.client.HTTPResponse):
 
     def __init__(self, connection: socket.socket, method: str) -> None:
         super().__init__(connection, method=method)
-        self._is_head = method == "HEAD"
+        self.is_of_head = method == "HEAD"
         self.fields: dict[str, str] = {}
         """Headers, with names in lower case. Several of one name are joined by commas, as RFC 9110 has it."""
 
@@ -42,7 +42,7 @@ class S3Response(http.client.HTTPResponse):
 
     def _body_length(self) -> int | None:
         """Return the bytes of the body, None if they are not known before its end."""
-        if self.status in {http.client.NO_CONTENT, http.client.NOT_MODIFIED} or self._is_head:
+        if self.status in {http.client.NO_CONTENT, http.client.NOT_MODIFIED} or self.is_of_head:
             return 0
         text = self.fields.get("content-length", "")
         return int(text) if text.isascii() and text.isdecimal() and not self.chunked else None

@@ -159,18 +159,13 @@ class S3Source:
             raise HopError(problems.OBJECTS_MISSING.problem(path=str(self._location)))
 
     def _listed(self) -> Iterator[ListedObject]:
-        token = ""
-        while True:
-            try:
-                page = self._client.list_page(self._prefix, token=token)
-            except S3Error as error:
-                raise self._whole_source(error) from error
-            except ConnectionLostError as error:
-                raise self._line_lost(error) from error
-            yield from page.objects
-            if not page.is_truncated:
-                return
-            token = page.token
+        try:
+            for page in self._client.list_pages(self._prefix):
+                yield from page.objects
+        except S3Error as error:
+            raise self._whole_source(error) from error
+        except ConnectionLostError as error:
+            raise self._line_lost(error) from error
 
     def _entry(self, listed: ListedObject, mark: str) -> FileEntry | None:
         """Return the entry of an object; None for a temporary file of a hop, and an empty directory marker.
@@ -294,7 +289,9 @@ class S3Reader:
         headers = {"range": f"bytes={start}-{start + length - 1}"}
         try:
             with closing(self._client.get(self._source.key(entry.path), headers)) as download:
-                checksum = self._pass_on(entry, download, length, sink, checksums.algorithm)
+                self._require_version(entry, download)
+                _require_range(download, start, length)
+                checksum = _pass_on(download, length, sink, checksums.algorithm)
             is_intact = checksums.add(start, length, checksum)
             if is_intact is False:
                 raise self._damaged(entry)
@@ -367,8 +364,9 @@ class S3Reader:
             ConnectionLostError: the connection broke.
             FileError: it is another version's, or does not have S3's checksum.
         """
+        self._require_version(entry, download)
         algorithm = algorithm_in(download.headers)
-        checksum = self._pass_on(entry, download, entry.size, sink, algorithm)
+        checksum = _pass_on(download, entry.size, sink, algorithm)
         if algorithm and algorithm.text(checksum) != download.headers[algorithm.header]:
             raise self._damaged(entry)
 
@@ -376,27 +374,40 @@ class S3Reader:
         name = self._source.name(entry.path)
         return FileError(problems.ARRIVED_DAMAGED.problem(path=name, attempts=MAX_ATTEMPTS))
 
-    def _pass_on(
-        self, entry: FileEntry, download: Download, length: int, sink: Sink, algorithm: Algorithm | None
-    ) -> int:
-        """Pass the answer to `sink` and return its checksum, 0 without an algorithm. Raises as `_read`."""
+    def _require_version(self, entry: FileEntry, download: Download) -> None:
+        """Raise FileError if the answer is not of the version that was listed."""
         if not _is_version(download.headers, entry):
             raise changed(self._source.name(entry.path))
-        checksum, buffer = 0, memoryview(bytearray(min(CHUNK_BYTES, length)))
-        while length:
-            count = download.readinto(buffer[:length])
-            if not count:
-                raise ConnectionLostError("the connection was closed within an answer")
-            if algorithm:
-                checksum = algorithm.update(buffer[:count], checksum)
-            sink(buffer[:count])
-            length -= count
-        return checksum
 
     def _error_of(self, error: S3Error, entry: FileEntry) -> FileError | HopError:
         if error.status in {_NOT_FOUND, _PAST_THE_END} and not error.concerns_whole_hop:
             return changed(self._source.name(entry.path))
         return self._source.meaning_of(error, entry.path)
+
+
+def _pass_on(download: Download, length: int, sink: Sink, algorithm: Algorithm | None) -> int:
+    """Pass the answer to `sink` and return its checksum, 0 without an algorithm.
+
+    Raises:
+        ConnectionLostError: the connection broke.
+    """
+    checksum, buffer = 0, memoryview(bytearray(min(CHUNK_BYTES, length)))
+    while length:
+        count = download.readinto(buffer[:length])
+        if not count:
+            raise ConnectionLostError("the connection was closed within an answer")
+        if algorithm:
+            checksum = algorithm.update(buffer[:count], checksum)
+        sink(buffer[:count])
+        length -= count
+    return checksum
+
+
+def _require_range(download: Download, start: int, length: int) -> None:
+    """Raise ConnectionLostError if the answer is another part of the object, or all of it."""
+    found = download.headers.get("content-range", "").partition("/")[0]
+    if found != f"bytes {start}-{start + length - 1}":
+        raise ConnectionLostError(f"not the range that was asked for: {found or 'the whole object'}")
 
 
 def _is_denied(error: S3Error) -> bool:
@@ -433,13 +444,8 @@ def _version_of(etag: str) -> int:
 
 def _found_entry(path: str, headers: dict[str, str]) -> FileEntry:
     """Return the entry that the answer to a HEAD describes."""
-    size = headers.get("content-length", "")
-    return _sized_entry(
-        path,
-        int(size) if size.isascii() and size.isdecimal() else 0,
-        _second_ns(_http_time(headers)),
-        headers.get("etag", ""),
-    )
+    size = int(headers["content-length"])
+    return _sized_entry(path, size, _second_ns(_http_time(headers)), headers.get("etag", ""))
 
 
 def _sized_entry(path: str, size: int, mtime_ns: int, etag: str) -> FileEntry:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 
-from agent.s3.answers import root_of, text_in
+from agent.s3.answers import PageMarks, root_of, text_in
 from agent.s3.client import S3Client
 from agent.s3.errors import ConnectionLostError
 
@@ -36,8 +36,10 @@ def unfinished_uploads(client: S3Client, prefix: str) -> Iterator[UnfinishedUplo
         S3Error, ConnectionLostError: S3 refuses to list them, or does not answer as S3.
     """
     query = {"uploads": "", "prefix": prefix, "encoding-type": "url"}
+    marks = PageMarks()
     while True:
-        page = root_of(client.request("GET", "", query=query).body)
+        body = client.request("GET", "", query=query).body
+        page = root_of(body, "ListMultipartUploadsResult")
         for found in page.iterfind("{*}Upload"):
             yield UnfinishedUpload(
                 unquote_plus(text_in(found, "Key")),
@@ -46,11 +48,11 @@ def unfinished_uploads(client: S3Client, prefix: str) -> Iterator[UnfinishedUplo
             )
         if text_in(page, "IsTruncated") != "true":
             return
-        at = query.get("key-marker"), query.get("upload-id-marker")
         query["key-marker"] = unquote_plus(text_in(page, "NextKeyMarker"))
         query["upload-id-marker"] = text_in(page, "NextUploadIdMarker")
-        if not query["key-marker"] or at == (query["key-marker"], query["upload-id-marker"]):
-            raise ConnectionLostError("not a list of uploads: its pages do not end")
+        if not query["key-marker"]:
+            raise ConnectionLostError("not a list of S3: it does not say where it goes on")
+        marks.note((query["key-marker"], query["upload-id-marker"]))
 
 
 def session_of(agent_id: str, hop_id: str) -> str:

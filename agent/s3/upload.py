@@ -164,7 +164,7 @@ class Uploader:
             raise
         if answer.is_repeated:
             uploads.may_be_incomplete = True
-        upload_id = text_in(root_of(answer.body), "UploadId")
+        upload_id = text_in(root_of(answer.body, "InitiateMultipartUploadResult"), "UploadId")
         upload = Upload(
             entry.path, key, upload_id, entry.size, entry.mtime_ns, entry.ctime_ns, part_bytes_of(entry.size)
         )
@@ -249,13 +249,14 @@ class _MultipartUpload:
             headers["if-none-match"] = condition
         in_order = [parts[number] for number, _, _ in self._parts()]
         try:
-            context.client.request(
+            answer = context.client.request(
                 "POST",
                 self._upload.key,
                 query={"uploadId": self._upload.upload_id},
                 headers=headers,
                 body=_list_of(in_order),
             )
+            root_of(answer.body, "CompleteMultipartUploadResult")
         except S3Error as error:
             if error.code != _NO_UPLOAD:
                 raise

@@ -58,8 +58,12 @@ def installer(releases: Releases, prefix: str) -> Install:
         expected = releases.path(release.name)
         if release != expected:
             raise UpdateError(UPDATE_MISPLACED.problem(version=update.version, folder=release))
-        _check_parts(expected, signed)
-        _check_version(expected, update.version)
+        try:
+            _check_parts(expected, signed)
+            _check_version(expected, update.version)
+        except BaseException:  # each order would leave another one on the disk
+            releases.delete_release(expected.name)
+            raise
         return expected.name
 
     return install
@@ -92,7 +96,7 @@ def _fetch(update: UpdateAgent) -> bytes:
 
 def _check_parts(release: Path, signed: PublishedRelease) -> None:
     """Compare what it was installed from, as the script says, and units and rclone with what is signed."""
-    package, lock, *_ = [*(release / "installed-from").read_text().split(), "", ""]
+    package, lock, *_ = [*(release / "installed-from").read_text(errors="replace").split(), "", ""]
     if (package, lock) != (signed.package, signed.lock):
         raise UpdateError(UPDATE_PARTS_DIFFER.problem(version=signed.version))
     for name in (AGENT_UNIT, *UPDATER_UNITS):
@@ -121,7 +125,13 @@ def _run(command: list[str], version: str, timeout_s: float = INSTALL_TIMEOUT_S)
     """
     try:
         process = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_s, check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise UpdateError(UPDATE_SLOW.problem(version=version, seconds=round(timeout_s))) from error

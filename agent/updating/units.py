@@ -39,6 +39,7 @@ def systemctl(*arguments: str) -> None:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=RELOAD_TIMEOUT_S,
             check=False,
         )

@@ -12,12 +12,15 @@ from lambdas.domain.agent_summary import GROUPS, IN_MAINTENANCE, AgentGroup, sum
 from lambdas.domain.page_size import fitting
 from lambdas.ports import Clock
 from lambdas.store.agent_counts import counts, is_suspected, recount
-from lambdas.store.agent_list import list_summaries
+from lambdas.store.agent_list import in_ended_maintenance, list_summaries
 from lambdas.store.agents import AgentStore
 from lambdas.store.installer import InstallerStore
 from lambdas.telemetry import count, logger
 
 MINUTES_BETWEEN_RECOUNTS = 60
+MAX_EXCUSED = 100
+"""Agents in maintenance, late and offline each, that an answer reads to count those whose maintenance is
+over: some 6 read units each. The alarm `AgentsAbsent` reads all."""
 
 
 class Fleet:
@@ -38,17 +41,17 @@ class Fleet:
         wanted = replace(wanted, after=parse_cursor(AgentId, after))
         newest = self._newest_version()
         if outdated and newest is None:
-            return _view(newest, [], None)
+            return self._view(newest, [], None)
         if outdated:
             wanted = replace(wanted, other_than=newest)
-        return _view(newest, *list_summaries(wanted, self._clock()))
+        return self._view(newest, *list_summaries(wanted, self._clock()))
 
     def show_named(self, names: Sequence[AgentId]) -> FleetView:
         """Return these agents, by name; those that do not exist are left out."""
         now = self._clock()
         found = self._store.get_many(names)
         summaries = [summary_at(summary_of(found[name]), now) for name in sorted(found)]
-        return _view(self._newest_version(), summaries, None)
+        return self._view(self._newest_version(), summaries, None)
 
     def recount(self) -> None:
         """Compare the counts with the agents once an hour, and again each minute while they differ."""
@@ -63,20 +66,20 @@ class Fleet:
         newest = self._installers.get()
         return newest.version if newest else None
 
-
-def _view(newest: str | None, found: list[AgentSummary], following: AgentId | None) -> FleetView:
-    counted, agents = counts(), fitting(found)
-    of = {status: sum(counted[group] for group in groups) for status, groups in GROUPS.items()}
-    return FleetView(
-        counts=AgentCounts(
-            online=of[AgentStatus.ONLINE],
-            late=of[AgentStatus.LATE],
-            offline=of[AgentStatus.OFFLINE],
-            attention=counted.total()
-            - counted[AgentGroup.WELL]
-            - sum(counted[one] for one in IN_MAINTENANCE),
-        ),
-        newest_version=newest,
-        agents=tuple(agents),
-        next=agents[-1].agent_id if len(agents) < len(found) else following,
-    )
+    def _view(self, newest: str | None, found: list[AgentSummary], following: AgentId | None) -> FleetView:
+        counted, agents = counts(), fitting(found)
+        excused = sum(counted[one] for one in IN_MAINTENANCE)
+        if excused:
+            excused -= in_ended_maintenance(self._clock(), MAX_EXCUSED)
+        of = {status: sum(counted[group] for group in groups) for status, groups in GROUPS.items()}
+        return FleetView(
+            counts=AgentCounts(
+                online=of[AgentStatus.ONLINE],
+                late=of[AgentStatus.LATE],
+                offline=of[AgentStatus.OFFLINE],
+                attention=counted.total() - counted[AgentGroup.WELL] - excused,
+            ),
+            newest_version=newest,
+            agents=tuple(agents),
+            next=agents[-1].agent_id if len(agents) < len(found) else following,
+        )

@@ -105,7 +105,7 @@ def overview(query: OverviewQuery) -> OverviewView:
 
 @transfers.get("/costs", action=READ)
 def show_costs(query: CostsQuery) -> CostsView:
-    """Sum what the transfers that ended in a month did cost on AWS, by template, agent or person."""
+    """Sum what the transfers that ended in a month cost on AWS, by template, agent or person."""
     return wiring.transfer_service().costs(query.month, query.by)
 
 

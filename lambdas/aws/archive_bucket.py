@@ -38,14 +38,17 @@ class ArchiveBucket:
         """Return the lines of a file; none if it does not exist or is damaged.
 
         Raises:
-            ClientError: S3 has not answered.
+            BotoCoreError: S3 has not answered. Some of these are an OSError, too.
+            ClientError: S3 refuses.
         """
         try:
             body = self._s3.get_object(Bucket=self._bucket, Key=name)["Body"].read()
-            return gzip.decompress(body).splitlines()
         except ClientError as error:
             if error.response["Error"]["Code"] not in {"NoSuchKey", "404"}:
                 raise
+            return []
+        try:
+            return gzip.decompress(body).splitlines()
         except (OSError, EOFError, zlib.error):
             logger.exception("file of the archive is damaged", extra={"file": name})
-        return []
+            return []

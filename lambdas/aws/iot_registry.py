@@ -132,6 +132,13 @@ class IotRegistry:
             self._revoke(thing, arn)
         self._undo(lambda: self._iot.delete_thing(thingName=thing), thing)
 
+    def revoke_lost(self, arn: str) -> None:
+        """Revoke and delete a certificate that no agent has; from one of a thing, only detach the policy.
+
+        What IoT Core cannot delete yet is left, revoked.
+        """
+        self._revoke(None, arn)
+
     def _exists(self, thing: ThingName) -> bool:
         """Return whether the thing exists; raises ThingForeignError if it is not of this stage."""
         try:
@@ -153,13 +160,14 @@ class IotRegistry:
                 raise
             return []
 
-    def _revoke(self, thing: ThingName, arn: str) -> None:
+    def _revoke(self, thing: ThingName | None, arn: str) -> None:
         """Revoke and delete a certificate; one that another thing shares is only detached."""
         certificate_id, is_shared = _id(arn), self._is_shared(thing, arn)
         if not is_shared:
             self._iot.update_certificate(certificateId=certificate_id, newStatus="REVOKED")
         self._undo(lambda: self._iot.detach_policy(policyName=self._policy, target=arn), arn)
-        self._undo(lambda: self._iot.detach_thing_principal(thingName=thing, principal=arn), arn)
+        if thing:
+            self._undo(lambda: self._iot.detach_thing_principal(thingName=thing, principal=arn), arn)
         if is_shared:
             logger.warning("certificate left to another thing", extra={"thing": thing, "certificate": arn})
         else:
@@ -167,7 +175,7 @@ class IotRegistry:
                 lambda: self._iot.delete_certificate(certificateId=certificate_id, forceDelete=True), arn
             )
 
-    def _is_shared(self, thing: ThingName, arn: str) -> bool:
+    def _is_shared(self, thing: ThingName | None, arn: str) -> bool:
         pages = self._iot.get_paginator("list_principal_things").paginate(principal=arn)
         return any(name != thing for page in pages for name in page["things"])
 

@@ -26,6 +26,8 @@ Presence = Literal["online", "silent", "offline"]
 
 SILENT_AFTER = timedelta(seconds=90)
 """How long a busy agent, or one that has just connected, may be silent, and a message be on its way."""
+SILENCE_CHECKS = timedelta(minutes=15)
+"""Distance of the times at which agents are looked at that are heard seldom."""
 TAKEOVER = timedelta(seconds=10)
 """Time within which the broker reports the end of an old connection after the agent has reconnected.
 
@@ -100,6 +102,19 @@ class Agent:
         return self.heard_at and self.heard_at + SILENT_AFTER + 2 * timedelta(
             seconds=self.next_within_s - HEARTBEAT_S
         )
+
+
+def silence_checked_at(agent: Agent) -> datetime | None:
+    """Return when to look whether the agent is silent; None if it was never heard.
+
+    Of an agent that is heard seldom, since nothing moves, this is at the next of fixed times, so that most of
+    its heartbeats leave the time as it is. The broker notices one that is gone much sooner.
+    """
+    silent_at = agent.silent_at
+    if silent_at is None or agent.next_within_s <= HEARTBEAT_S:
+        return silent_at
+    rest = silent_at.timestamp() % SILENCE_CHECKS.total_seconds()
+    return silent_at + (SILENCE_CHECKS - timedelta(seconds=rest) if rest else timedelta())
 
 
 def command_key_status(trusts: tuple[KeyId, ...], current: KeyId, following: KeyId) -> CommandKeyStatus:

@@ -8,7 +8,6 @@ was counted in between.
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from zlib import crc32
 
 from pynamodb.attributes import NumberAttribute
 from pynamodb.expressions.condition import Condition
@@ -21,6 +20,7 @@ from lambdas.domain.agent_summary import AgentGroup, group_of
 from lambdas.domain.errors import StaleError
 from lambdas.store.agent_rows import AgentRow, CountsRow
 from lambdas.store.base import refusal_is
+from lambdas.store.shards import all_shards, shard_of
 
 COUNTS = "counts#"
 """Beginning of the keys of the rows of counts."""
@@ -122,8 +122,8 @@ def _attribute(group: AgentGroup) -> NumberAttribute:
 
 
 def _shard(agent_id: AgentId) -> str:
-    return f"{COUNTS}{crc32(agent_id.encode()) % SHARDS:02}"
+    return shard_of(COUNTS, agent_id, SHARDS)
 
 
-def _shards() -> list[str]:
-    return [f"{COUNTS}{number:02}" for number in range(SHARDS)]
+def _shards() -> tuple[str, ...]:
+    return all_shards(COUNTS, SHARDS)

@@ -51,9 +51,13 @@ def find_names(tags: Mapping[str, str], other_than: str) -> list[AgentId]:
     )
 
 
-def in_ended_maintenance(now: datetime) -> int:
-    """Return how many agents are away though the maintenance is over; reads all that were put into one."""
-    rows = (row for group in IN_MAINTENANCE for row in AgentRow.by_group.query(group))
+def in_ended_maintenance(now: datetime, limit: int | None = None) -> int:
+    """Return how many agents are away though the maintenance is over.
+
+    Reads all that were put into one, or as many of those that are late, and of those that are offline, as
+    `limit` says.
+    """
+    rows = (row for group in IN_MAINTENANCE for row in AgentRow.by_group.query(group, limit=limit))
     return sum(needs_attention(summary_at(row.summary, now)) for row in rows)
 
 

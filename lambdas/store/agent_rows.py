@@ -22,12 +22,17 @@ from events.base import Problem
 from events.progress import PeerReachability
 from events.reports import Browsed, Capabilities, LogExcerpt, RootState
 from events.views import AgentSummary, Drain
-from lambdas.domain.agent import Agent
+from lambdas.domain.agent import Agent, silence_checked_at
 from lambdas.domain.agent_summary import group_of, summary_of
 from lambdas.store.base import JsonOf
+from lambdas.store.shards import shard_of
 
 FLEET = "agent"
-AWAITED = "heartbeat"
+AWAITED = "heartbeat#"
+"""Beginning of the keys of the index `silent`."""
+AWAITED_SHARDS = 8
+"""An index takes 1,000 written units a second for each key: each connection, Hello and heartbeat moves an
+agent in it."""
 AGING = "rotation"
 
 
@@ -57,7 +62,7 @@ class ByGroup(GlobalSecondaryIndex["AgentRow"]):
 
 
 class BySilence(GlobalSecondaryIndex["AgentRow"]):
-    """Sparse index of connected agents, by the time at which they count as silent."""
+    """Sparse index of connected agents in shards, by the time at which they are looked at for silence."""
 
     class Meta:
         index_name = "silent"
@@ -191,9 +196,9 @@ FIELDS = tuple(name for name in AgentRow.get_attributes() if name not in _ROW_ON
 
 def values(agent: Agent) -> dict[str, Any]:
     """Return every attribute of an agent's row that may change."""
-    silent_at = agent.silent_at if agent.presence == "online" else None
+    silent_at = silence_checked_at(agent) if agent.presence == "online" else None
     derived = {
-        "awaited": AWAITED if silent_at else None,
+        "awaited": shard_of(AWAITED, agent.agent_id, AWAITED_SHARDS) if silent_at else None,
         "silent_at": silent_at,
         "aging": AGING if agent.rotate_at else None,
         "group": group_of(agent),

@@ -14,6 +14,7 @@ from lambdas.store.agent_counts import changes_group, count_change
 from lambdas.store.agent_list import name_range
 from lambdas.store.agent_rows import FLEET, AgentRow, agent_of
 from lambdas.store.base import Writes, bind, no_writes, refusal_is, transaction
+from lambdas.store.shards import all_shards, earliest
 
 
 class AgentStore:
@@ -100,8 +101,9 @@ class AgentStore:
 
     def silent(self, now: datetime, limit: int) -> list[AgentId]:
         """Return agents that are online, as far as the table says, and count as silent by now."""
-        found = AgentRow.silent.query(rows.AWAITED, AgentRow.silent_at <= now, limit=limit)
-        return [row.agent_id for row in found]
+        shards = all_shards(rows.AWAITED, rows.AWAITED_SHARDS)
+        found = (AgentRow.silent.query(shard, AgentRow.silent_at <= now, limit=limit) for shard in shards)
+        return [row.agent_id for row in earliest(found, lambda row: row.silent_at, limit)]
 
     def aging(self, now: datetime, limit: int) -> list[AgentId]:
         """Return agents whose keys are due for a check."""

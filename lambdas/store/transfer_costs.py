@@ -1,6 +1,6 @@
-"""What the transfers of each month did cost, by what started them, where they came from and for whom.
+"""What the transfers of each month cost, by what started them, where they came from and for whom.
 
-Sums are kept as transfers end, like the totals: the write that ends a transfer adds what it did cost by the
+Sums are kept as transfers end, like the totals: the write that ends a transfer adds what it cost by the
 prices of then to its month, and the write that starts it again takes that away.
 """
 
@@ -69,7 +69,7 @@ def _labels(transfer: Transfer) -> Mapping[CostLabel, tuple[str, str]]:
 
 
 def cost_sums(month: str, by: CostLabel) -> list[CostSum]:
-    """Return the sums of a month (`2026-11`), the dearest first."""
+    """Return the sums of a month (`2026-11`), the most expensive first."""
     sums = defaultdict[str, Counter[str]](Counter)
     names: dict[str, str] = {}
     for row in CostRow.query(f"{COSTS}{month}", CostRow.part.startswith(f"{by}#")):

@@ -13,8 +13,10 @@ from events.views import TimelineEntry
 from lambdas.domain.hop import Hop
 from lambdas.domain.search import BEGINNING_CHARS, indexed_words
 from lambdas.domain.transfer import Transfer
+from lambdas.store.shards import shard_of
 from lambdas.store.transfer_rows import (
     DUE,
+    DUE_SHARDS,
     FIND,
     HEADER,
     HOPS,
@@ -70,7 +72,7 @@ def hop_values(hop: Hop) -> dict[str, Any]:
     return {
         **{name: getattr(hop, name) for name in HOP_FIELDS},
         "state": str(hop.state),
-        "due": DUE if hop.due_at else None,
+        "due": shard_of(DUE, hop.hop_id, DUE_SHARDS) if hop.due_at else None,
         "open_carrier": None if hop.ended else hop.carrier,
         "open_source": None if hop.ended else open_source,
     }

@@ -4,7 +4,7 @@ One partition is one transfer: `transfer` (the header), `hop#0000` …, and the 
 whose inserts are the outbox, and `find#<term>`, one for each word that finds it. The index `by_agent` finds a
 transfer by the header for its source's agent and by one hop for each other agent, so that a transfer of fifty
 hops still fits into one transaction. Partitions `totals#<month>` count the transfers that have ended,
-`costs#<month>` sum what they did cost, and `gathered#<template>` hold objects that wait for others of their
+`costs#<month>` sum what they cost, and `gathered#<template>` hold objects that wait for others of their
 template.
 """
 
@@ -34,7 +34,10 @@ FIND = "find#"
 TOTALS = "totals#"
 COSTS = "costs#"
 GATHERED = "gathered#"
-DUE = "hop"
+DUE = "hop#"
+"""Beginning of the keys of hops in the index `due`."""
+DUE_SHARDS = 8
+"""An index takes 1,000 written units a second for each key: each lease that is renewed moves a hop in it."""
 TO_ARCHIVE, ARCHIVED = "to archive", "archived"
 """What headers of ended transfers are due for, beside hops in the index `due`."""
 
@@ -295,7 +298,7 @@ class TotalsRow(Model):
 
 
 class CostRow(Model):
-    """What transfers that ended in a month did cost, by one template, agent or person, and a shard.
+    """What transfers that ended in a month cost, by one template, agent or person, and a shard.
 
     Money is in millionths of a US dollar.
     """

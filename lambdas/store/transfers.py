@@ -21,6 +21,7 @@ from lambdas.store import transfer_mapping as mapping
 from lambdas.store import transfer_rows as rows
 from lambdas.store.base import Writes, bind, no_writes, refusal_is, refused, transaction
 from lambdas.store.cursor import read, rest, taken, written
+from lambdas.store.shards import all_shards, earliest
 from lambdas.store.transfer_costs import charge_change
 from lambdas.store.transfer_list import created_ids
 from lambdas.store.transfer_mapping import hop_part
@@ -205,8 +206,9 @@ class TransferStore:
 
     def due(self, now: datetime, limit: int) -> list[HopKey]:
         """Return the hops that are due for a check, the longest overdue first."""
-        found = TransferRow.by_due.query(rows.DUE, TransferRow.due_at <= now, limit=limit)
-        return [_key(row) for row in found]
+        shards = all_shards(rows.DUE, rows.DUE_SHARDS)
+        found = (TransferRow.by_due.query(shard, TransferRow.due_at <= now, limit=limit) for shard in shards)
+        return [_key(row) for row in earliest(found, lambda row: row.due_at, limit)]
 
     def oldest_queued(self, limit: int) -> list[str]:
         """Return the transfers that are queued, the first created first."""

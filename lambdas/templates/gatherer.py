@@ -26,9 +26,11 @@ CLOCK_SKEW = timedelta(seconds=2)
 COLLECTED_AT_ONCE = 5 * MAX_SELECTED
 """Objects that are read at once: some transfers' worth."""
 MAX_WORK = timedelta(seconds=30)
-"""Longest work of one message; the function ends after a minute. What is left then gets another message."""
+"""Time from the start of a call after which it collects no more; the function ends after a minute."""
 _NAMED = 3
-"""Keys that the audit names of objects that are left."""
+"""Keys that the audit names of objects that are left; the log names all."""
+_LOGGED = 50
+"""Keys in one line of the log: CloudWatch takes 256 KB, and a key has up to 3 KB as JSON."""
 
 
 class CollectTimer(Protocol):
@@ -72,12 +74,12 @@ class Gatherer:
             # The collection may have been before this.
             self._timer.collect_at(template_id, now + 2 * CLOCK_SKEW)
 
-    def collect(self, template_id: TemplateId) -> None:
-        """Start the transfers of all that the template has gathered.
+    def collect(self, template_id: TemplateId, end: datetime) -> None:
+        """Start the transfers of all that the template has gathered; what is left at `end` gets a message.
 
-        Objects that it no longer wants, since it was disabled, changed or removed, are named in the audit.
+        Objects that it no longer wants, since it was disabled, changed or removed, are told in the audit, and
+        named in the log.
         """
-        end = self._clock() + MAX_WORK
         while objects := self._gathered.some(template_id, self._at_once):
             if self._clock() >= end:
                 self._timer.collect_at(template_id, self._clock())
@@ -88,9 +90,12 @@ class Gatherer:
             self._gathered.remove(template_id, objects)
 
     def _record(self, template_id: TemplateId, left: list[ObjectCreated]) -> None:
-        names = ", ".join(f"s3://{created.bucket}/{created.key}" for created in left[:_NAMED])
+        names = [f"s3://{created.bucket}/{created.key}" for created in left]
+        first = ", ".join(names[:_NAMED])
         more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
-        why = f"The template was disabled, changed or removed while it gathered {names}{more}."
-        logger.warning("gathered objects left", extra={"template_id": template_id, "objects": len(left)})
+        why = f"The template was disabled, changed or removed while it gathered {first}{more}."
+        for start in range(0, len(names), _LOGGED):
+            keys = {"template_id": template_id, "objects": names[start : start + _LOGGED]}
+            logger.warning("gathered objects left", extra=keys)
         event = AuditEvent(action="transfer.requested", about=f"template {template_id}")
         self._refusals.record_refusal(Principal(by_template(template_id).id), event, why)

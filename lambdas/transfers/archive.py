@@ -62,13 +62,16 @@ class TransferArchive:
         end, failed = self._clock() + MAX_WORK, dict[str, Exception]()
         while self._clock() < end:
             due = self._store.to_archive(self._clock(), AT_ONCE)
-            done = self._archive_some([one for one in due if one not in failed], failed)
+            done = self._archive_some([one for one in due if one not in failed], end, failed)
             if not done or len(due) < AT_ONCE:
                 break
         return list(failed.values())
 
-    def _archive_some(self, transfer_ids: list[str], failed: dict[str, Exception]) -> int:
-        """Archive transfers, a file for each day; return how many are archived, and collect failures."""
+    def _archive_some(self, transfer_ids: list[str], end: datetime, failed: dict[str, Exception]) -> int:
+        """Archive transfers, a file for each day; return how many are archived, and collect failures.
+
+        At `end`, those that are read by then: a disk that was full for a week makes long timelines.
+        """
         by_day = defaultdict[date, list[tuple[Transfer, bytes]]](list)
         for transfer_id in transfer_ids:
             try:
@@ -79,6 +82,8 @@ class TransferArchive:
             except Exception as error:
                 logger.exception("transfer not archived", extra={"transfer_id": transfer_id})
                 failed[transfer_id] = error
+            if self._clock() >= end:
+                break
         done = 0
         for day, some in by_day.items():
             lines = [line for _, line in some]
@@ -100,6 +105,8 @@ class TransferArchive:
                 for ended in found:
                     if ended.file == name:
                         removed += self._remove(ended, revisions, failures)
+                if self._clock() >= end:
+                    break
             if removed:
                 count("TransfersExpired", removed)
             if not removed or len(old) < AT_ONCE:

@@ -195,7 +195,7 @@ class TransferService:
         return OverviewView(today=today, month=month)
 
     def costs(self, month: str | None, by: CostLabel) -> CostsView:
-        """Return what the transfers that ended in a month did cost; None is the current month."""
+        """Return what the transfers that ended in a month cost; None is the current month."""
         month = month or f"{self._clock():%Y-%m}"
         return CostsView(month=month, by=by, sums=tuple(cost_sums(month, by)))
 

@@ -8,6 +8,7 @@ from agent.cloud.mqtt_link import ACK_TIMEOUT_S, MAX_RECONNECT_MS, MIN_RECONNECT
 from agent.hops.attempt import AttemptIntervals
 from lambdas.agents.service import MAX_RUN_TIME as MAX_SILENT_TIME
 from lambdas.agents.service import THREADS as SILENT_THREADS
+from lambdas.domain.agent import SILENCE_CHECKS
 from lambdas.transfers.lease_sweeper import MAX_RUN_TIME as MAX_SWEEP_TIME
 from lambdas.transfers.lease_sweeper import THREADS as LAPSED_THREADS
 from tests.scale import ceilings
@@ -183,10 +184,16 @@ class Fleet:
         if generation != self._generation[agent] or not self._beats:
             return
         busy = self.running[agent] > 0
-        kind = "busy heartbeat" if busy else "heartbeat"
+        kind = "busy heartbeat" if busy else self._idle_kind()
         self._report(kind, agent, self.cloud.now, "heartbeat → recorded")
         pause = INTERVALS.heartbeat if busy else INTERVALS.idle_heartbeat
         self.cloud.at(self.cloud.now + pause, self._beat, agent, generation)
+
+    def _idle_kind(self) -> str:
+        """Return whether a heartbeat of now moves the time at which its agent is looked at."""
+        now, grid = self.cloud.now, SILENCE_CHECKS.total_seconds()
+        moves = now // grid != (now - INTERVALS.idle_heartbeat) // grid
+        return "heartbeat that moves" if moves else "heartbeat"
 
     def _hello_again(self, agent: int, generation: int) -> None:
         if generation == self._generation[agent] and self._beats:

@@ -350,7 +350,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Sum what the transfers that ended in a month did cost on AWS, by template, agent or person */
+        /** Sum what the transfers that ended in a month cost on AWS, by template, agent or person */
         get: operations["show_costs"];
         put?: never;
         post?: never;
@@ -1620,7 +1620,7 @@ export interface components {
         };
         /**
          * CostSum
-         * @description What the transfers of one template, agent or person did cost on AWS, at most, in US dollars.
+         * @description What the transfers of one template, agent or person cost on AWS, at most, in US dollars.
          */
         CostSum: {
             /**
@@ -1647,7 +1647,7 @@ export interface components {
         };
         /**
          * CostsView
-         * @description Costs of the transfers that ended in a month, the dearest first.
+         * @description Costs of the transfers that ended in a month, the most expensive first.
          */
         CostsView: {
             /**

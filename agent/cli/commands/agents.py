@@ -27,7 +27,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmat
 def agents(
     context: typer.Context,
     search: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only agents whose names begin so.")
+        str | None, typer.Option(metavar="NAME", help="Only agents whose names begin with this.")
     ] = None,
     status: Annotated[AgentStatus | None, typer.Option(help="Only agents of this status.")] = None,
     tag: Annotated[str | None, typer.Option(metavar="KEY=VALUE", help="Only agents with this tag.")] = None,
@@ -35,7 +35,7 @@ def agents(
         bool, typer.Option("--attention", help="Only agents that a person should look at.")
     ] = False,
     outdated: Annotated[
-        bool, typer.Option("--outdated", help="Only agents that have not the newest version.")
+        bool, typer.Option("--outdated", help="Only agents without the newest version.")
     ] = False,
     limit: Annotated[int, typer.Option(min=1, max=200, help="At most this many agents.")] = 50,
     everything: Annotated[bool, typer.Option("--all", "-a", help="All agents, not only the first.")] = False,
@@ -245,14 +245,14 @@ def rotate(name: Name, as_json: Json = False) -> None:
 def logs(
     name: Name,
     lines: Annotated[
-        int, typer.Option("--lines", "-n", min=1, max=1000, help="At most so many, the latest ones.")
+        int, typer.Option("--lines", "-n", min=1, max=1000, help="At most this many lines, the latest ones.")
     ] = 200,
     since: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Only from then on: `2h`, or 2026-11-24T08:30.")
+        str | None, typer.Option(metavar="TIME", help="Only lines since then: `2h`, or 2026-11-24T08:30.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Print the latest lines of an agent's own log. Reading it is in the audit."""
+    """Print the latest lines of an agent's own log. The audit records each reading."""
     from agent.cli.agent_names import suggested
     from agent.cli.api import connected
     from agent.cli.text import clock, counted, read_time

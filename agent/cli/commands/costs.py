@@ -1,4 +1,4 @@
-"""`costs`: print what the transfers of a month did cost on AWS."""
+"""`costs`: print what the transfers of a month cost on AWS."""
 
 import csv
 import sys
@@ -28,22 +28,22 @@ def costs(
         Origin,
         typer.Option(
             "--by",
-            help="Sum by template, by the agent that the bytes come from (from S3: that fetches them), or by "
-            "person.",
+            help="Sum by template, by the agent that the bytes come from (from S3: the agent that fetches "
+            "them), or by person.",
         ),
     ] = Origin.TEMPLATE,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Print what a month's transfers did cost on AWS.
+    """Print what a month's transfers cost on AWS.
 
-    Those that ended in the month are summed, the dearest first.
+    Transfers that ended in the month are summed, the most expensive first.
 
     \b
       crosshaul costs --month 2026-11 --by person --csv > costs.csv
 
-    These are list prices of requests, egress and relay, an upper bound, as `crosshaul show` prints them of
-    each transfer.
+    Costs are an upper bound by list prices: requests, egress and relay. `crosshaul show` prints those of one
+    transfer.
     """
     from agent.cli.api import connected
     from agent.cli.tables import Column, show

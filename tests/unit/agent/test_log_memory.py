@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.logs import MAX_REMEMBERED_CHARACTERS, MAX_REMEMBERED_LINES, LogMemory
+from agent.logs import MAX_LINE_CHARACTERS, MAX_REMEMBERED_CHARACTERS, MAX_REMEMBERED_LINES, LogMemory
 from agent.report_limits import MAX_REPORT_BYTES, message_size
 from events.commands import ReadLog
 from events.sizes import json_bytes
@@ -68,6 +68,15 @@ def test_a_secret_in_an_error_of_a_library_is_not_remembered_wherever_it_is(memo
     assert 'advice="try again"' in found
 
 
+def test_a_line_that_cannot_be_written_does_not_end_who_logs_it(memory, monkeypatch):
+    """A library's warning has fewer values than its text."""
+    monkeypatch.setattr(logging, "raiseExceptions", False)  # which only prints a traceback
+    words = "%d of %d"
+    log.warning(words, 1)
+    log.warning("the next one")
+    assert "the next one" in text(memory)
+
+
 def test_a_signed_command_and_the_id_of_a_key_are_not_remembered(memory):
     token = Signer().token(move())
     log.info("message", extra={"token_of": token, "key": "ASIAIOSFODNN7EXAMPLE"})
@@ -102,16 +111,20 @@ def test_what_is_left_out_is_counted():
     for _ in range(100):
         memory.handle(logging.makeLogRecord({"msg": "x" * 3000, "levelname": "INFO"}))
     excerpt = memory.excerpt(ask(100))
+    assert message_size(excerpt) <= MAX_REPORT_BYTES
     assert 0 < excerpt.omitted < 100
     assert len(excerpt.lines) == 100 - excerpt.omitted
 
 
-def test_a_million_lines_take_a_bounded_memory():
+@pytest.mark.parametrize("characters", [3, 300, 5_000])
+def test_a_million_lines_take_a_bounded_memory(characters):
+    """Short ones are limited by their number, longer ones by their length, a very long one is cut."""
     memory = LogMemory()
-    for number in range(MAX_REMEMBERED_LINES + 500):
-        memory.handle(logging.makeLogRecord({"msg": f"{number} " + "x" * 300, "levelname": "INFO"}))
+    for number in range(MAX_REMEMBERED_LINES + 500 if characters < MAX_LINE_CHARACTERS else 300):
+        memory.handle(logging.makeLogRecord({"msg": f"{number} " + "x" * characters, "levelname": "INFO"}))
     remembered = memory.excerpt(ask(1000))
-    assert remembered.lines[-1].endswith('xxx"')
+    assert "xxx" in remembered.lines[-1]
+    assert max(map(len, remembered.lines)) <= MAX_LINE_CHARACTERS
     assert sum(len(line) for _, line in memory._lines) <= MAX_REMEMBERED_CHARACTERS
     assert len(memory._lines) <= MAX_REMEMBERED_LINES
 
@@ -137,7 +150,9 @@ def test_a_hostile_name_takes_no_time_to_be_looked_at_for_secrets():
         "a-" * 50_000,
         "token" * 20_000,
         "://" * 30_000,
+        "://" + ":" * 50_000,
         "eyJ" * 30_000,
+        "-eyJ" * 25_000,
         "-----BEGIN PRIVATE KEY-----" * 3_000,
     ):
         memory.handle(logging.makeLogRecord({"msg": "m", "levelname": "INFO", "path": one}))

@@ -1,4 +1,4 @@
-"""`crosshaul costs`: what the transfers of a month did cost, as a table, CSV and JSON."""
+"""`crosshaul costs`: what the transfers of a month cost, as a table, CSV and JSON."""
 
 import csv
 import io

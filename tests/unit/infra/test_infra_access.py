@@ -256,6 +256,20 @@ def test_manifests_are_private_encrypted_and_kept_for_as_long_as_said(real: Synt
     assert "aws:SecureTransport" in json.dumps(guard)
 
 
+def test_the_archive_is_private_encrypted_and_keeps_every_version_for_ever(real: Synthesized) -> None:
+    buckets = real.of_type("AWS::S3::Bucket")
+    ((name, bucket),) = [(name, one) for name, one in buckets.items() if name.startswith("Archive")]
+    properties = bucket["Properties"]
+    assert all(properties["PublicAccessBlockConfiguration"].values())
+    assert properties["BucketEncryption"]
+    assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+    (rule,) = properties["LifecycleConfiguration"]["Rules"]
+    assert rule.keys() == {"AbortIncompleteMultipartUpload", "Status"}
+    assert bucket["DeletionPolicy"] == "Retain"
+    (guard,) = [one for one in real.properties("AWS::S3::BucketPolicy") if name in json.dumps(one["Bucket"])]
+    assert "aws:SecureTransport" in json.dumps(guard)
+
+
 def test_the_console_reads_manifests_where_the_signed_addresses_lead_and_writes_none(
     real: Synthesized,
 ) -> None:

@@ -260,4 +260,4 @@ def test_the_estimate_counts_what_runs_all_the_time() -> None:
     idle = monthly_estimate.dollars(plain, 0)
     assert 0.02 < monthly_estimate.dollars(plain, 1) - idle < 0.05
     assert monthly_estimate.dollars(walled, 0) - idle == pytest.approx(monthly_estimate.FIREWALL)
-    assert 3 < idle < 10, "keys, alarms, and the work of each minute"
+    assert 3 < idle < 11, "keys, alarms, metrics, and the work of each minute"

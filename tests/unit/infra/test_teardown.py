@@ -9,9 +9,12 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 from moto import mock_aws
+from moto.iot.exceptions import DeleteConflictException
+from moto.iot.models import IoTBackend
 
 from events.topics import Topics
 from infra import teardown
+from lambdas.aws import iot_registry
 
 REGION = "eu-central-1"
 TABLE = {
@@ -147,6 +150,28 @@ def test_a_certificate_without_an_agent_does_not_keep_the_stack(cloud: Cloud) ->
     assert lost not in cloud.certificates()
     assert shared in cloud.certificates()
     assert iot.list_thing_principals(thingName="fridge")["principals"] == [shared]
+
+
+def test_a_certificate_from_which_iot_core_still_detaches_the_policy_is_deleted_a_moment_later(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The removal used to fail there, and nothing found the certificate again."""
+    iot = cloud.client("iot")
+    lost = iot.create_keys_and_certificate(setAsActive=True)["certificateArn"]
+    iot.attach_policy(policyName="crosshaul-prod-device", target=lost)
+    delete, refused = IoTBackend.delete_certificate, list[str]()
+
+    def still_detaching(backend: IoTBackend, certificate_id: str, force_delete: bool) -> None:
+        if lost.endswith(certificate_id) and len(refused) < 2:
+            refused.append(certificate_id)
+            raise DeleteConflictException("Things must be detached before deletion")
+        delete(backend, certificate_id, force_delete)
+
+    monkeypatch.setattr(IoTBackend, "delete_certificate", still_detaching)
+    monkeypatch.setattr(iot_registry, "_RETRY_DELAY_S", 0)
+    assert teardown.main(["prod", "--delete", "prod"]) == 0
+    assert len(refused) == 2
+    assert lost not in cloud.certificates()
 
 
 def test_stacks_that_are_protected_are_deleted_after_all(

@@ -4,7 +4,7 @@ import type { HopEvent, InputWording, ProblemCode, TransferEvent, Wording } from
 /** Titles by problem code. */
 const TITLES: Record<ProblemCode, string> = {
   "update-incomplete": "Nicht alle Agenten haben die neue Version",
-  "update-aborted": "Die Aktualisierung wurde abgebrochen",
+  "update-aborted": "Die Aktualisierung wurde abgebrochen: zu viele Fehler",
   "update-cancelled": "Die Aktualisierung wurde abgebrochen",
   "update-not-due": "Der Agent ist nicht an der Reihe",
   "update-failed": "Die Aktualisierung konnte nicht installiert werden",
@@ -213,7 +213,7 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
   ],
   "update-cancelled": ["{person} hat die Aktualisierung abgebrochen."],
   "update-not-due": ["Der Agent {agent_id} ist in der Aktualisierung {update_id} noch nicht an der Reihe."],
-  "update-stopped": ["Die Aktualisierung {update_id} ist beendet ({state})."],
+  "update-stopped": ["Die Aktualisierung {update_id} ist beendet, ihr Zustand ist „{state}“."],
   "update-failed": [
     "Der Agent konnte die Aktualisierung nicht ausführen: {detail}",
     "Siehe `journalctl -u crosshaul-update -u crosshaul-agent` auf dem Host.",

@@ -1,6 +1,7 @@
 """A proxy that MQTT cannot use: the agent's log and the doctor tell which kind it is, and what to do."""
 
 import asyncio
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -11,7 +12,7 @@ import pytest
 from agent.cloud.broker_path import examine_path
 from agent.cloud.messages import BrokerEndpoint, Connected, Disconnected
 from agent.cloud.mqtt_link import KEEP_ALIVE_S, PING_TIMEOUT_S, MqttLink
-from agent.cloud.proxy import proxy_for, use_configured
+from agent.cloud.proxy import Proxy, proxy_for, use_configured
 from agent.config import NetworkConfig
 from agent.errors import HostError
 from events.topics import Topics
@@ -88,6 +89,15 @@ async def test_a_proxy_that_refuses_is_told_apart_by_log_and_doctor(kind, device
     assert reason in fault.message
     assert advice in fault.advice
     assert (told.reason, told.advice) == (fault.message, fault.advice)
+
+
+def test_a_proxy_whose_name_is_unknown_is_not_taken_for_the_broker(device, monkeypatch):
+    def look_up(host: str, *_arguments: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, f"{host} is not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    fault = fault_of(replace(device, proxy=Proxy("proxy.invalid", 3128)))
+    assert (fault.message, fault.advice) == ("proxy.invalid has no address", "check this host's DNS")
 
 
 def test_a_password_that_the_proxy_does_not_take_is_to_be_corrected(device, proxy_variables, tmp_path):

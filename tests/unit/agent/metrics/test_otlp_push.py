@@ -114,6 +114,7 @@ async def test_a_collector_that_is_away_does_not_end_the_push(collector, caplog)
         ("Authorization: Bearer s3cret\n", 0o644, "other users may read or change"),
         ("Bearer s3cret\n", 0o600, "a line that is not a header"),
         ("A: s3cret\x00\n", 0o600, "a line that is not a header"),
+        ("key=s3cret/: A\n", 0o600, "a line that is not a header"),
         (f"A: s3cret{'x' * 20000}\n", 0o600, "more than 16384 bytes"),
     ],
 )

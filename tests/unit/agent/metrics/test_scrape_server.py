@@ -98,6 +98,21 @@ async def test_scrapers_that_hang_are_given_up_and_the_next_one_is_answered():
             writer.close()
 
 
+async def test_few_scrapers_are_answered_at_a_time():
+    def answered() -> int:
+        running = [task.get_coro() for task in asyncio.all_tasks()]
+        return sum(getattr(one, "__qualname__", "") == "ScrapeServer._answer" for one in running)
+
+    async with scraped(replace(PATIENT, clients=2)) as found:
+        hanging = [await found.connect() for _ in range(6)]
+        await until(lambda: answered() >= 2)
+        for _ in range(100):  # turns of the loop: enough to take all of them
+            await asyncio.sleep(0)
+            assert answered() == 2, "the others wait in the system's queue"
+        for _, writer in hanging:
+            writer.close()
+
+
 async def test_a_flood_of_scrapes_collects_the_metrics_once():
     async with scraped(replace(PATIENT, fresh_s=3600)) as found:
         answers = await asyncio.gather(*(found.ask() for _ in range(50)))

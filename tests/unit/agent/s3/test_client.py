@@ -56,35 +56,101 @@ def test_a_long_list_comes_page_by_page(server, client):
     names = [f"in/{number:04}" for number in range(2500)]
     for name in names:
         server.put(name, b"")
-    token, found = "", []
-    while not found or token:
-        page = client.list_page("in/", token=token)
-        token = page.token
-        found += [one.key for one in page.objects]
-    assert found == names
+    assert [one.key for page in client.list_pages("in/") for one in page.objects] == names
     assert len(server.requests) == 3
 
 
-@pytest.mark.parametrize("more", ["", "<NextContinuationToken>same</NextContinuationToken>"])
+def page(body: str) -> bytes:
+    """Return an answer of success."""
+    return f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "",
+        "<IsTruncated>true</IsTruncated>",
+        "<IsTruncated>true</IsTruncated><NextContinuationToken>same</NextContinuationToken>",
+    ],
+)
 def test_a_list_whose_rest_cannot_be_asked_for_is_not_taken_for_whole(server, client, more):
     """Storage that speaks an older S3: the objects beyond its first page must not be left out silently."""
-    body = f"<ListBucketResult><IsTruncated>true</IsTruncated>{more}</ListBucketResult>"
-    server.answer = lambda _: f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
-    with pytest.raises(ConnectionLostError, match="not a list of objects"):
-        client.list_page("in/", token="same" if more else "")
+    server.answer = lambda _: page(f"<ListBucketResult>{more}</ListBucketResult>")
+    with pytest.raises(ConnectionLostError, match="not a list of"):
+        list(client.list_pages("in/"))
 
 
-@pytest.mark.parametrize("more", ["", "<NextKeyMarker>a</NextKeyMarker>"])
-def test_a_list_of_uploads_that_does_not_go_on_ends(server, client, more):
-    """Storage that is not quite S3: an agent must not ask for the same page for ever."""
-    body = f"<ListMultipartUploadsResult><IsTruncated>true</IsTruncated>{more}</ListMultipartUploadsResult>"
-    server.answer = lambda _: (
-        f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
-        if len(server.requests) < 9
-        else Refusal(400, "TooMany")
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<html><body>Sign in to the hotel's network</body></html>",
+        "<ListAllMyBucketsResult><IsTruncated>false</IsTruncated></ListAllMyBucketsResult>",
+        "signed in",
+    ],
+)
+def test_a_page_that_is_no_list_of_objects_is_not_an_empty_bucket(server, client, body):
+    """A mirror would delete at its destination all that is not in the list."""
+    server.answer = lambda _: page(body)
+    with pytest.raises(ConnectionLostError, match="not an answer of S3"):
+        client.list_page("in/")
+    with pytest.raises(ConnectionLostError, match="not an answer of S3"):
+        list(unfinished_uploads(client, "in/"))
+
+
+def test_a_list_of_other_objects_is_not_taken_for_the_one_that_was_asked_for(server, client):
+    """Storage or a cache that ignores a part of the question."""
+    listed = (
+        "<Contents><Key>in/a</Key><Size>1</Size><LastModified>2026-01-01T00:00:00Z</LastModified></Contents>"
     )
+    body = f"<ListBucketResult><IsTruncated>false</IsTruncated>{listed}</ListBucketResult>"
+    server.answer = lambda _: page(body)
+    assert [one.key for one in client.list_page("in/").objects] == ["in/a"]
+    with pytest.raises(ConnectionLostError, match="asked for"):
+        client.list_page("out/")
+    with pytest.raises(ConnectionLostError, match="asked for"):
+        client.list_page("in/", start_after="in/a")
+
+
+@pytest.mark.parametrize("length", [1, 2, 5])
+def test_a_list_that_goes_in_a_circle_ends(server, client, length):
+    """Storage that is not quite S3: an agent must not ask for the same pages for ever."""
+
+    def answer(_request):
+        number = len(server.requests)
+        if number > 50:
+            return Refusal(400, "TooMany")
+        next_page = f"<NextContinuationToken>{number % length}</NextContinuationToken>"
+        return page(f"<ListBucketResult><IsTruncated>true</IsTruncated>{next_page}</ListBucketResult>")
+
+    server.answer = answer
     with pytest.raises(ConnectionLostError, match="do not end"):
+        list(client.list_pages("in/"))
+
+
+@pytest.mark.parametrize("length", [0, 1, 3])
+def test_a_list_of_uploads_that_does_not_go_on_ends(server, client, length):
+    def answer(_request):
+        number = len(server.requests)
+        if number > 50:
+            return Refusal(400, "TooMany")
+        more = f"<NextKeyMarker>{number % length}</NextKeyMarker>" if length else ""
+        truncated = f"<IsTruncated>true</IsTruncated>{more}"
+        return page(f"<ListMultipartUploadsResult>{truncated}</ListMultipartUploadsResult>")
+
+    server.answer = answer
+    with pytest.raises(ConnectionLostError, match="not a list of S3"):
         list(unfinished_uploads(client, "kept/"))
+
+
+@pytest.mark.parametrize("declaration", ["", "<?xml version='1.0' encoding='UTF-8'?>"])
+@pytest.mark.parametrize("blanks", [(2000, 0), (0, 2000)])
+def test_an_error_after_minutes_of_blanks_is_an_error(server, client, declaration, blanks):
+    """S3 keeps the connection open by blanks while it makes one object of thousands of parts."""
+    before, after = (" " * count for count in blanks)
+    error = "<Error><Code>InternalError</Code><Message>again</Message></Error>"
+    server.answer = lambda _: page(f"{before}{declaration}{after}{error}")
+    with pytest.raises(S3Error, match="InternalError: again"):
+        client.request("POST", "a", query={"uploadId": "1"})
 
 
 def test_connections_are_used_again(server, client):

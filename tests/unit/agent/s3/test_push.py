@@ -332,6 +332,18 @@ async def test_when_the_line_to_s3_is_lost_a_retry_may_help(host):
     assert "connection refused" in error.problem.message
 
 
+async def test_an_answer_without_the_time_of_an_object_is_not_one_of_s3(host):
+    """A proxy takes headers out: what is there cannot be compared, and is not replaced."""
+    write_random(host.data / "t/x", 5)
+    host.server.put("kept/x", b"other")
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n"
+    host.server.answer = lambda one: head if one.method == "HEAD" else None
+    error = await host.fails(host.order(overwrite="newer"))
+    assert (error.problem.code, error.problem.retryable) == ("s3-failed", True)
+    assert "does not tell when" in error.problem.message
+    assert host.objects() == {"kept/x": b"other"}
+
+
 async def test_a_disk_that_fails_to_read_one_file_does_not_stop_the_others(host, monkeypatch):
     for name in ("good", "bad"):
         write_random(host.data / "t" / name, 500)
@@ -469,6 +481,19 @@ async def test_an_answer_to_the_last_request_that_is_lost_does_not_send_the_file
         return None
 
     host.server.answer = answer
+    await host.push(host.order())
+    assert host.objects() == host.sent()
+    assert len(parts_sent(host.server)) == 5
+
+
+async def test_a_big_file_that_something_else_than_s3_has_confirmed_is_not_reported_as_copied(host):
+    """A proxy answers the last request with a page of its own, and S3 never makes an object of the parts."""
+    write_random(host.data / "t/big", BIG_BYTES)
+    sign_in = b"HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\n<html></html>"
+    host.server.answer = lambda one: sign_in if one.method == "POST" and "uploadId" in one.query else None
+    error = await host.fails(host.order())
+    assert (error.problem.code, error.problem.retryable) == ("s3-failed", True)
+    host.server.answer = lambda _: None
     await host.push(host.order())
     assert host.objects() == host.sent()
     assert len(parts_sent(host.server)) == 5

@@ -268,6 +268,16 @@ async def test_what_is_wrong_with_the_host_or_the_bucket_ends_a_pull_with_one_re
     assert "s3://media/in/" in caught.value.problem.message or code == "clock-skew"
 
 
+async def test_an_object_whose_size_is_not_told_does_not_arrive_empty(host):
+    """A proxy takes the length out of the answer to a HEAD."""
+    put(host, "in/a", b"kept")
+    head = b'HTTP/1.1 200 OK\r\netag: "1"\r\nlast-modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n\r\n'
+    heads = count()
+    host.server.answer = lambda one: head if one.method == "HEAD" and next(heads) < 2 else None
+    await host.pull("in/", "a")
+    assert host.arrived() == {"a": b"kept"}
+
+
 async def test_a_selected_object_of_a_bucket_that_exists_is_reported_by_itself(host):
     put(host, "in/there", b"x")
     with pytest.raises(HopError) as caught:
@@ -363,6 +373,27 @@ async def test_a_big_object_that_arrives_damaged_in_one_range_is_asked_for_again
         await host.pull("in/")
     assert [one.code for one in caught.value.failures] == ["arrived-damaged"]
     assert host.arrived() == {}
+
+
+@pytest.mark.parametrize("answers", ["the whole", "another range"])
+async def test_a_range_that_was_not_asked_for_is_not_written(host, answers):
+    """A cache before the storage ignores `Range`; the object has no checksum that would show it."""
+    data = random.Random(3).randbytes(RANGE_BYTES + MIB)
+    put(host, "in/a", data)
+    ranges = count()
+
+    def answer(request: Request) -> bytes | None:
+        if request.method == "HEAD" or "range" not in request.headers or next(ranges) >= 2:
+            return None
+        if answers == "the whole":
+            asked = Request("GET", request.key, {}, {})
+        else:
+            asked = Request("GET", request.key, {}, {"range": f"bytes=0-{RANGE_BYTES - 1}"})
+        return b"".join(bytes(one) for one in host.server.respond(asked))
+
+    host.server.answer = answer
+    await host.pull("in/")
+    assert host.arrived() == {"a": data}
 
 
 @given(st.binary(min_size=1, max_size=300), st.data())

@@ -132,19 +132,30 @@ def a_release(host, parts, rclone=None):
 
 
 def test_what_was_installed_is_compared_with_what_the_publisher_has_signed(host, script_url):
-    install = installer(Releases(host / "opt/crosshaul"), str(host))
-    order = order_for(host, script_url, a_release(host, f"{'cd' * 32} {'ef' * 32}\n", b"rclone"))
-    with pytest.raises(HostError, match=r"The rclone of 2\.0\.0 is not one"):
-        install(order, signed(order))
-    digest = hashlib.sha256(b"rclone").hexdigest()
-    assert install(order, signed(order).model_copy(update={"rclone": ("12" * 32, digest)})) == "new"
+    """What differs does not stay on the disk, where many orders would fill it."""
+    releases = Releases(host / "opt/crosshaul")
+    install = installer(releases, str(host))
+
+    def order():
+        return order_for(host, script_url, a_release(host, f"{'cd' * 32} {'ef' * 32}\n", b"rclone"))
+
+    def refused(signature, match):
+        with pytest.raises(HostError, match=match):
+            install(order(), signature)
+        assert not releases.path("new").exists()
+
+    kept = order()
+    rclone = ("12" * 32, hashlib.sha256(b"rclone").hexdigest())
+    whole = signed(kept).model_copy(update={"rclone": rclone})
+    assert install(kept, whole) == "new"
+    releases.delete_release("new")
+    refused(signed(kept), r"The rclone of 2\.0\.0 is not one")
     for other in ({"package": "99" * 32}, {"lock": "99" * 32}):
-        with pytest.raises(HostError, match="from the package and the lock file that are signed"):
-            install(order, signed(order).model_copy(update=other))
+        refused(whole.model_copy(update=other), "from the package and the lock file that are signed")
     for name in UNITS:
-        units = {**signed(order).units, name: "99" * 32}
-        with pytest.raises(HostError, match=f"The {name} of 2.0.0 is not the one that the publisher"):
-            install(order, signed(order).model_copy(update={"units": units}))
+        units = {**whole.units, name: "99" * 32}
+        match = f"The {name} of 2.0.0 is not the one that the publisher"
+        refused(whole.model_copy(update={"units": units}), match)
 
 
 def test_a_script_that_was_changed_after_the_order_was_signed_is_not_run(host, script_url):
@@ -159,6 +170,7 @@ def test_a_failed_installation_is_reported_with_its_output(host, script_url):
     install = installer(Releases(host / "opt/crosshaul"), str(host))
     for script, arguments in (
         (b"echo no space left >&2; exit 1", r"Installing 2\.0\.0 failed: no space left"),
+        (b"printf 'no room for caf\\351' >&2; exit 1", r"failed: no room for caf"),
         (b"echo /somewhere/else", "not beside the other releases"),
         (b"echo " + str(host / "opt/crosshaul/releases/x").encode(), "installed-from"),
     ):

@@ -61,6 +61,8 @@ def test_others_read_it_only_if_a_policy_says_so(fleet: ControlPlane) -> None:
     fleet.call("PUT", "/policies/logs", {"text": permit, "why": "they are on call"})
     assert len(fleet.post(LOG, {}, role="operator", who="ben@example.org").body["lines"]) == 30
     assert {record["decision"] for record in reads(fleet)} == {"allowed"}
+    fleet.join("web-1")
+    assert fleet.post("/agents/web-1/log", {}, role="operator", who="ben@example.org").status == 403
 
 
 def test_an_agent_that_is_away_or_unknown_is_not_asked(fleet: ControlPlane) -> None:

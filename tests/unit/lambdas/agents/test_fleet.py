@@ -137,6 +137,7 @@ def test_agents_are_found_by_each_criterion_and_all_together(clock: Any, here: C
     assert warnings["db-2"] == [("clock", None, 5), ("root_missing", "/data", None)]
     clock.now += timedelta(hours=2)
     assert "web-5" in names(here, attention="true"), "the maintenance is over"
+    assert shown(here)["attention"] == 5, "as many as the list has"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ import pytest
 
 from events.reports import MAX_REMOTES, MAX_ROOTS, Capabilities, RemoteState, RootState
 from lambdas import adapters, on_report, wiring
+from lambdas.domain import agent_summary
 from lambdas.domain.agent import with_heartbeat, with_hello
+from lambdas.domain.agent_summary import MAX_CHARS, MAX_WARNINGS
 from lambdas.store import agent_rows as rows
 from lambdas.store.agent_rows import AgentRow
 from tests.support.fakes import MORNING, an_agent
@@ -91,6 +93,7 @@ def test_an_agent_that_says_much_is_as_short_as_others_in_the_console_s_list(her
     loud = {
         "hostname": text,
         "ip_address": text,
+        "version": text,
         "roots": tuple(RootState(path=f"/{number}{'x' * 4000}", access="rw") for number in range(20)),
         "capabilities": Capabilities(remotes=remotes),
     }
@@ -102,3 +105,8 @@ def test_an_agent_that_says_much_is_as_short_as_others_in_the_console_s_list(her
     assert [agent["agent_id"] for agent in answer.body["agents"]] == names
     assert len(json.dumps(answer.text)) < ANSWER_BYTES
     assert max(len(json.dumps(agent)) for agent in answer.body["agents"]) < 40_000
+    shown = answer.body["agents"][7]
+    own = [shown["hostname"], shown["ip_address"], shown["version"]]
+    own += [remote["type"] for remote in shown["remotes"]] + [one["path"] for one in shown["warnings"]]
+    assert {len(one.replace("\\x01", "\x01")) for one in own} == {MAX_CHARS}
+    assert (len(shown["remotes"]), len(shown["warnings"])) == (agent_summary.MAX_REMOTES, MAX_WARNINGS)

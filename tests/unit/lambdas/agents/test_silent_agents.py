@@ -9,7 +9,7 @@ from events.reports import Heartbeat
 from events.states import AgentStatus
 from lambdas import adapters, wiring
 from lambdas.agents.service import MAX_RUN_TIME
-from lambdas.domain.agent import SILENT_AFTER
+from lambdas.domain.agent import SILENCE_CHECKS, SILENT_AFTER
 from lambdas.store import agent_rows as rows
 from lambdas.store.agent_rows import AgentRow
 from tests.support.fakes import FakeEventPublisher, an_agent
@@ -41,6 +41,24 @@ def test_a_whole_site_that_loses_its_line_is_silent_with_the_next_run(clock, sit
         wiring.agent_service().mark_silent_agents(events.publish)
     assert {event.agent_id for event in events.published} == set(site)
     assert online() == set()
+
+
+def test_an_idle_agent_is_moved_in_the_index_by_every_third_heartbeat_and_still_noticed(clock, here):
+    adapters.agent_store()
+    rows.agent_row(an_agent("server-b", heard_at=clock.now, next_within_s=300), "hash").save()
+    times = []
+    for _ in range(12):
+        clock.now += timedelta(minutes=5)
+        wiring.agent_service().heartbeat("server-b", Heartbeat(at=clock.now, roots=(), next_within_s=300))
+        times.append(AgentRow.get("server-b").silent_at)
+    assert len(set(times)) in {4, 5}
+    events = FakeEventPublisher()
+    clock.now = adapters.agent_store().get("server-b").silent_at - timedelta(seconds=1)
+    wiring.agent_service().mark_silent_agents(events.publish)
+    assert events.published == []
+    clock.now += SILENCE_CHECKS
+    wiring.agent_service().mark_silent_agents(events.publish)
+    assert [event.agent_id for event in events.published] == ["server-b"]
 
 
 def test_who_reports_at_that_moment_stays_online(clock, site, monkeypatch):
@@ -102,9 +120,10 @@ def test_an_idle_agent_is_silent_when_its_own_promise_is_broken(clock, here):
         service.mark_silent_agents(told.append)
         assert service.view("server-b").status == AgentStatus.ONLINE, "one heartbeat may be lost"
     clock.now += timedelta(seconds=31)
+    assert service.view("server-b").status == AgentStatus.LATE
+    clock.now += SILENCE_CHECKS
     service.mark_silent_agents(told.append)
     assert [event.agent_id for event in told] == ["server-b"]
-    assert service.view("server-b").status == AgentStatus.LATE
 
 
 def test_what_is_not_due_is_not_marked(clock, site):

@@ -167,6 +167,14 @@ def test_who_may_not_move_it_may_not_approve_it(vault):
     assert vault.post(f"/transfers/{transfer}/approval", role="viewer", who=BO).status == 403
 
 
+def test_who_may_move_other_things_but_not_this_may_not_approve_it(vault):
+    transfer = waiting(vault)
+    forbid = 'forbid (principal in Group::"operator", action, resource in Tag::"zone=vault");'
+    put(vault, "only-admins", forbid)
+    assert approve(vault, transfer).status == 403
+    assert approve(vault, transfer, role="admin").status == 202
+
+
 def test_who_asked_must_still_be_allowed_to(vault):
     transfer = waiting(vault, role="operator", who=BO)
     vault.people.groups[BO] = ()

@@ -169,6 +169,18 @@ def test_objects_that_the_template_no_longer_wants_are_named_in_the_audit(saved,
     assert adapters.gathered_store().some("new-videos", 10) == []
 
 
+def test_the_log_names_every_object_that_is_left(saved, pass_time, caplog):
+    """Somebody who changed the wrong template finds out what to transfer by hand."""
+    arrive(*[created(f"new-videos/{number:03}") for number in range(70)])
+    change(saved, trigger={**GATHERING["trigger"], "prefix": "others/"})
+    pass_time(GATHER_S)
+    lines = [record.objects for record in caplog.records if record.message == "gathered objects left"]
+    assert sorted(name for line in lines for name in line) == [
+        f"s3://media/new-videos/{number:03}" for number in range(70)
+    ]
+    assert max(map(len, lines)) <= 50, "CloudWatch cuts longer lines"
+
+
 def test_objects_matched_just_before_a_change_follow_the_changed_template(here, clock, monkeypatch):
     """The index may lag: such objects used to be dropped without a word."""
     here.join("server-b")
@@ -273,6 +285,32 @@ def test_a_burst_is_collected_by_as_many_messages_as_it_takes(saved, clock, queu
     assert rounds == 2
     assert sum(map(len, selections(saved))) == 60
     assert COLLECTED_AT_ONCE % 80 == 0, "so that transfers of a burst are full"
+
+
+def test_gatherings_of_many_templates_that_are_due_together_share_the_time_of_one_call(
+    saved, clock, queue, pass_time, monkeypatch
+):
+    """SQS delivers up to a hundred messages at once, and Lambda ends the function after a minute."""
+    names = ["new-videos", *(f"copy-{number}" for number in range(5))]
+    for name in names[1:]:
+        copy = {**GATHERING, "name": name, "destinations": [f"server-b:/primary/{name}/"], "shape": "fan_out"}
+        assert saved.post("/templates", copy).status == 201
+    arrive(created("new-videos/a"))
+    starter, calls = wiring.transfer_starter(), list[int]()
+    start_some = starter.start
+
+    def slow(template_id, objects):
+        calls[-1] += 1
+        clock.now += MAX_WORK / 2
+        return start_some(template_id, objects)
+
+    monkeypatch.setattr(starter, "start", slow)
+    clock.now += timedelta(seconds=GATHER_S)
+    while queue.delayed:
+        calls.append(0)
+        queue.deliver()
+    assert calls == [2, 2, 2], "all in one call would take too long"
+    assert selections(saved) == [["a"]] * len(names)
 
 
 def test_a_spare_message_does_nothing(saved):

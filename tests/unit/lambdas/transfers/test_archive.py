@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
 from events.archive import ArchivedTransfer
 from events.reports import Failed, Started, Succeeded
@@ -16,7 +17,7 @@ from lambdas.store.transfer_list import TransferFilter, list_transfers
 from lambdas.store.transfer_mapping import timeline_entry_row
 from lambdas.store.transfer_rows import TimelineEntryRow
 from lambdas.store.transfer_totals import totals
-from lambdas.transfers.archive import AT_ONCE, TransferArchive
+from lambdas.transfers.archive import AT_ONCE, MAX_WORK, TransferArchive
 from tests.support.dynamodb_units import units_counted
 from tests.support.fakes import ADA
 from tests.support.moto_shortcuts import kept_client
@@ -139,6 +140,22 @@ def test_a_failure_that_nobody_has_looked_at_stays_until_somebody_has(archive, w
     assert archive.lines()[transfer_id].acknowledged_by == ADA
 
 
+def test_what_changes_while_its_file_is_written_is_archived_again(archive, world, monkeypatch):
+    transfer_id = archive.ended(Failed)
+    write = archive.files.write
+
+    def slowly(name, lines):
+        write(name, lines)
+        world.transfer_service.acknowledge(transfer_id, ADA)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archive.files, "write", slowly)
+        archive.pass_time(hours=1)
+    assert archive.lines()[transfer_id].acknowledged_by is None
+    archive.pass_time(hours=1)
+    assert archive.lines()[transfer_id].acknowledged_by == ADA
+
+
 def test_a_transfer_that_is_retried_is_archived_again_and_kept_from_its_new_end(archive, world):
     transfer_id = archive.ended(Failed)
     archive.pass_time(hours=1)
@@ -194,7 +211,7 @@ def test_a_function_that_ends_after_it_has_written_the_file_writes_the_same_one_
     assert not archive.known(transfer_id)
 
 
-@pytest.mark.parametrize("damage", ["removed", "damaged", "other", "unreadable"])
+@pytest.mark.parametrize("damage", ["removed", "damaged", "other", "older", "unreadable"])
 def test_a_transfer_stays_if_its_file_is_gone_and_is_archived_again(archive, damage):
     transfer_id = archive.ended()
     archive.pass_time(hours=1)
@@ -207,6 +224,10 @@ def test_a_transfer_stays_if_its_file_is_gone_and_is_archived_again(archive, dam
             archive.s3.put_object(Bucket=BUCKET, Key=name, Body=body[:-9])
         case "other":
             archive.s3.put_object(Bucket=BUCKET, Key=name, Body=gzip.compress(b""))
+        case "older":
+            line = json.loads(gzip.decompress(body))
+            older = json.dumps(line | {"revision": line["revision"] - 1}).encode()
+            archive.s3.put_object(Bucket=BUCKET, Key=name, Body=gzip.compress(older))
         case "unreadable":
             archive.s3.put_object(Bucket=BUCKET, Key=name, Body=gzip.compress(b'{"transfer_id": 1}\n'))
     archive.pass_time(days=401)
@@ -215,6 +236,25 @@ def test_a_transfer_stays_if_its_file_is_gone_and_is_archived_again(archive, dam
     assert transfer_id in archive.lines()
     archive.pass_time(minutes=1)
     assert not archive.known(transfer_id)
+
+
+@pytest.mark.parametrize("silence", [ConnectTimeoutError, ReadTimeoutError])
+def test_nothing_counts_as_lost_and_is_archived_twice_while_s3_does_not_answer(archive, monkeypatch, silence):
+    """botocore's time-outs are an OSError, as is a damaged file."""
+    transfer_id = archive.ended()
+    archive.pass_time(hours=1)
+    with monkeypatch.context() as patch:
+
+        def silent(**_):
+            raise silence(endpoint_url="https://s3")
+
+        patch.setattr(archive.s3, "get_object", silent)
+        with pytest.raises(silence):
+            archive.pass_time(days=401)
+    assert archive.store.get(transfer_id).file in archive.names()
+    archive.pass_time(minutes=1)
+    assert not archive.known(transfer_id)
+    assert len(archive.names()) == 1
 
 
 def test_a_retry_at_the_moment_of_removal_keeps_the_transfer(archive, world, monkeypatch):
@@ -294,6 +334,41 @@ def test_a_timeline_of_hundreds_of_entries_is_archived_whole(archive, world):
     assert len(archive.lines()[transfer_id].timeline) > 500
     archive.pass_time(days=401)
     assert archive.rows(transfer_id) == []
+
+
+def test_many_with_long_timelines_are_archived_over_some_minutes(archive, world, monkeypatch):
+    """Otherwise a call that reads them all would be ended before it has written any, each minute anew."""
+    transfer_ids = {archive.ended() for _ in range(5)}
+    read = archive.store.timeline
+
+    def slowly(transfer_id):
+        world.clock.forward(seconds=MAX_WORK.total_seconds() * 0.6)
+        return read(transfer_id)
+
+    monkeypatch.setattr(archive.store, "timeline", slowly)
+    archive.pass_time(hours=1)
+    assert len(archive.lines()) == 2
+    archive.pass_time(minutes=1)
+    archive.pass_time(minutes=1)
+    assert set(archive.lines()) == transfer_ids
+
+
+def test_many_in_as_many_files_are_removed_over_some_minutes(archive, world, monkeypatch):
+    transfer_ids = []
+    for _ in range(3):
+        transfer_ids.append(archive.ended())
+        archive.pass_time(hours=1)
+    read = archive.files.read
+
+    def slowly(name):
+        world.clock.forward(seconds=MAX_WORK.total_seconds() * 0.6)
+        return read(name)
+
+    monkeypatch.setattr(archive.files, "read", slowly)
+    archive.pass_time(days=401)
+    assert list(map(archive.known, transfer_ids)) == [False, False, True]
+    archive.pass_time(minutes=1)
+    assert not any(map(archive.known, transfer_ids))
 
 
 @pytest.mark.parametrize("number", [1, 4])

@@ -1,4 +1,4 @@
-"""What a month's transfers did cost, by template, agent and person."""
+"""What a month's transfers cost, by template, agent and person."""
 
 import pytest
 

@@ -8,7 +8,7 @@ import { t } from "../../i18n";
 import type { Costs } from "../../types";
 import { costsCsv, lastTwoMonths } from "./costs";
 
-/** Download what a month's transfers did cost, by template, agent or person. */
+/** Download what a month's transfers cost, by template, agent or person. */
 export function CostsExport() {
   const api = useApi();
   const labels = t().overview.costs;
