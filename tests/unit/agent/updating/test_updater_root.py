@@ -123,6 +123,16 @@ class TestUnits:
         assert (host.running, host.version, host.record.step) == ("1.0.0", "1.0.0", "returned")
         assert host.record.problem.code == UPDATE_UNHEALTHY.code
 
+    @pytest.mark.parametrize("name", [AGENT_UNIT, UPDATER_UNITS[0]])
+    def test_a_unit_that_is_masked_or_kept_elsewhere_stays_as_it_is(self, host, tmp_path, name):
+        elsewhere = tmp_path / "unit of the administrator"
+        (host.units / name).rename(elsewhere)
+        (host.units / name).symlink_to(elsewhere)
+        host.ask_for("2.0.0")
+        host.update()
+        assert (host.units / name).readlink() == elsewhere
+        assert elsewhere.read_text() == unit("1.0.0", "files")
+
     def test_a_host_without_units_gets_none(self, host):
         """Like an image, which is set up without systemd."""
         for path in host.units.iterdir():
