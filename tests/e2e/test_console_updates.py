@@ -53,7 +53,7 @@ def test_an_update_of_agents_that_nothing_can_update_is_stopped_and_says_so(
     expect(updates).to_contain_text("0 of 3, stage 1 of 2")
     until("the update to be stopped", lambda: state(fleet, published) == "aborted")
     expect(updates).to_contain_text("Aborted: too many failures")
-    expect(updates).to_contain_text("this agent was not installed by the script")
+    expect(updates).to_contain_text("This agent was not installed by the install script")
     assert violations(page) == []
     picture(page, "updates-light")
     [update] = [one for one in fleet.api.get("/updates")["updates"] if one["version"] == published]
