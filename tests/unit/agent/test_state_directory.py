@@ -194,7 +194,7 @@ def host(tmp_path, states, monkeypatch) -> Host:
     monkeypatch.setattr(run, "_exit_after", lambda *_: None)
     monkeypatch.setattr(run, "_leave_no_core", lambda: None)
     monkeypatch.setattr(interpreter, "tune", lambda: None)
-    monkeypatch.setattr(logs, "set_up", lambda _: None)
+    monkeypatch.setattr(logs, "set_up", lambda _: logs.LogMemory())
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     monkeypatch.setattr(host_info, "rclone_version", lambda: "1.75.2")
     return Host(tmp_path, states)

@@ -14,7 +14,6 @@ from moto.iot.models import IoTBackend
 
 from events.topics import Topics
 from infra import teardown
-from lambdas.aws import iot_registry
 
 REGION = "eu-central-1"
 TABLE = {
@@ -168,7 +167,6 @@ def test_a_certificate_from_which_iot_core_still_detaches_the_policy_is_deleted_
         delete(backend, certificate_id, force_delete)
 
     monkeypatch.setattr(IoTBackend, "delete_certificate", still_detaching)
-    monkeypatch.setattr(iot_registry, "_RETRY_DELAY_S", 0)
     assert teardown.main(["prod", "--delete", "prod"]) == 0
     assert len(refused) == 2
     assert lost not in cloud.certificates()

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from events.base import Problem
 from events.requests import MAX_DESTINATIONS
 from events.sizes import json_bytes
 from events.updates import MAX_AGENTS
@@ -171,9 +172,9 @@ def test_an_update_of_a_thousand_agents_that_fails_everywhere_can_be_stored(
     assert staged(names, 1, (10,)) == {member.agent_id: member.stage for member in begun.members}
     members = tuple(replace(member, before="9" * 40) for member in begun.members)
     failing = replace(begun, members=members, stage=begun.stages)
-    job = JobStatus("FAILED", letter * 1000)
+    job = JobStatus("FAILED", Problem(code="update-failed", message=letter * 1000, advice=letter * 1000))
     failed = with_statuses(failing, dict.fromkeys(names, job), dict.fromkeys(names, "0.1.0"))
-    assert all(member.reason.endswith("…") for member in failed.members)
+    assert all(member.problem and member.problem.message.endswith("…") for member in failed.members)
 
     canary = with_statuses(replace(begun, members=members), {names[0]: job}, dict.fromkeys(names, "0.1.0"))
     aborted = ended(canary, "aborted", why_aborted(canary), ADA, MORNING)
@@ -186,6 +187,6 @@ def test_an_update_of_a_thousand_agents_that_fails_everywhere_can_be_stored(
 
 def test_a_reason_of_a_small_update_is_kept_whole() -> None:
     update = an_update([f"server-{number}" for number in range(100)])
-    reason = "ü" * 200
-    failed = with_statuses(update, {"server-0": JobStatus("FAILED", reason)}, {"server-0": "0.1.0"})
-    assert failed.members[0].reason == reason
+    problem = Problem(code="update-failed", message="ü" * 200, advice="Look into its log.")
+    failed = with_statuses(update, {"server-0": JobStatus("FAILED", problem)}, {"server-0": "0.1.0"})
+    assert failed.members[0].problem == problem

@@ -167,7 +167,7 @@ def test_what_a_hop_costs(world: ControlPlaneFixture):
         world.report(Checkpoint, world.hop(transfer_id), seq=2)
         world.report(Succeeded, world.hop(transfer_id), seq=3)
         world.lease_sweeper.sweep()
-        assert written == [3, 2, 3, 1, 4], "the end is also added to the totals"
+        assert written == [3, 2, 3, 1, 6], "the end is also added to the totals, and to the month's costs"
     world.stream()
     assert len(world.fleet.signed) == len(world.fleet.sent) == 3, "serve, move, release"
     assert len(world.notifier.announced) == 4, "asked for, offered, started, arrived"
