@@ -26,7 +26,7 @@ ENDED: frozenset[MemberState] = frozenset({"succeeded", "failed", "returned", "t
 
 MAX_PROBLEM_BYTES = 1024
 """Bytes of a member's problem that are stored."""
-MAX_PROBLEMS_BYTES = 200 * 1024
+MAX_PROBLEMS_BYTES = 128 * 1024
 """Bytes of the problems of all members: they share one row, and DynamoDB accepts 400 KB for an item."""
 
 Next = Literal["wait", "stage", "abort", "end", "expire"]
