@@ -27,8 +27,8 @@ MINUTES = 30 * 24 * 60
 """Minutes in a month."""
 HEARTBEATS_A_MINUTE = 1 / 5
 """Of an idle agent. A busy one sends two."""
-WRITES_A_HEARTBEAT = 4
-"""Two for the agent's row, of up to 2 KB, and two for its entry in the index of silent agents."""
+WRITES_A_HEARTBEAT = 2 + 2 / 3
+"""Of the agent's row, and at every third heartbeat of its entry in the index `silent`."""
 REPORT_SECONDS, REPORT_GIGABYTES = 0.1, 0.5
 """Duration and memory of the function that handles a heartbeat."""
 
