@@ -23,6 +23,7 @@ from agent.status import overview
 from events.commands import Browse, Retire
 from events.options import Options
 from events.topics import Topics
+from infra.local.processes import free_ports
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.fakes_agent import AGENT, THING, Signer, move
 from tests.support.waiting import HANG_TIMEOUT_S
@@ -63,8 +64,7 @@ class Host:
             registered_at=datetime.now(UTC),
         )
         files.registration_file.write_text(registration.model_dump_json())
-        with socket.create_server(("127.0.0.1", 0)) as lane, socket.create_server(("127.0.0.1", 0)) as scrape:
-            port, metrics_port = lane.getsockname()[1], scrape.getsockname()[1]
+        port, metrics_port = free_ports(2)
         self.config.write_text(
             f'state = "{files.folder}"\n[lane]\nlisten = "127.0.0.1:{port}"\n'
             f'[metrics]\nlisten = "127.0.0.1:{metrics_port}"\n'
