@@ -15,6 +15,7 @@ import pytest
 from events.progress import Connection, Progress
 from events.reports import AgentHop, Checkpoint, Heartbeat, RootState, Started, Succeeded, Verifying
 from lambdas import adapters, on_audit, on_change, on_object, on_presence, on_report, on_schedule, wiring
+from lambdas.domain.agent import SILENCE_CHECKS
 from lambdas.telemetry import logger
 from tests.scale.metering import Call, Meter, Use, metered
 from tests.support.control_plane import (
@@ -35,6 +36,8 @@ _SPREAD_BY = ("{transfer}", "{agent}", "{carrier}")
 """Tables with a stream."""
 EVENTS_OF_A_BATCH = 100
 """Messages of the queue of uploads in one call of its function."""
+SILENT_FOR_SURE_S = 1_600
+"""Seconds after an idle agent's heartbeat by which it has been looked at and marked."""
 FREE = 1_050_000_000_000
 """Bytes free on the agents' disks of 10 TB: a little less is the same share in percent."""
 _BUSY = 10
@@ -166,9 +169,15 @@ class _Plane:
         return self.step("minute", "OnSchedule", lambda: on_schedule.handler({}, Context()))  # type: ignore[arg-type]
 
 
+def _begin() -> datetime:
+    """Return a time of today at which agents are looked at, so that every run meters the same."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    return now - timedelta(seconds=now.timestamp() % SILENCE_CHECKS.total_seconds())
+
+
 @dataclass
 class _Clock:
-    now: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    now: datetime = field(default_factory=_begin)
 
     def __call__(self) -> datetime:
         return self.now
@@ -247,7 +256,7 @@ def profiles() -> Profiles:
             kept.hops.append(list(_life_of_a_hop(plane, here, source, carrier)))
             kept.s3_hops.append(list(_life_of_an_s3_hop(plane, here, carrier)))
             _lapse(plane, here, kept, source, carrier)
-        plane.clock.forward(1_000)
+        plane.clock.forward(SILENT_FOR_SURE_S)
         plane.names()
         plane.minute()
         found.add(plane.minute())
@@ -429,7 +438,7 @@ def _silence(plane: _Plane, found: Profiles, agent: str) -> None:
     """Let one agent go silent while no other does."""
     plane.names(agent=agent)
     _awake(plane, agent)
-    plane.clock.forward(1600)
+    plane.clock.forward(SILENT_FOR_SURE_S)
     publish = adapters.event_bus().publish
     step = plane.step("silent", "OnSchedule", lambda: wiring.agent_service().mark_silent_agents(publish))
     # One query finds all of them, which the step of the minute has.
