@@ -290,20 +290,20 @@ def update_stages() -> "UpdateStages":
 def directory_browser() -> "DirectoryBrowser":
     from lambdas.agents.directory_browser import DirectoryBrowser
 
-    return DirectoryBrowser(adapters.agent_store(), _inquiry())
+    return DirectoryBrowser(_inquiry())
 
 
 @cache
 def log_reader() -> "LogReader":
     from lambdas.agents.log_reader import LogReader
 
-    return LogReader(adapters.agent_store(), _inquiry())
+    return LogReader(_inquiry())
 
 
 def _inquiry() -> "Inquiry":
     from lambdas.agents.inquiry import Inquiry
 
-    return Inquiry(adapters.command_publisher(), adapters.reply_store())
+    return Inquiry(adapters.agent_store(), adapters.command_publisher(), adapters.reply_store())
 
 
 @cache

@@ -8,10 +8,9 @@ from events.requests import BrowseRequest
 from events.views import ListingView
 from lambdas.agents.inquiry import Inquiry
 from lambdas.domain.agent import Agent
-from lambdas.domain.errors import AgentDeclinedError, AgentOfflineError, AgentTooOldError
+from lambdas.domain.errors import AgentDeclinedError, AgentTooOldError
 from lambdas.domain.problems import REMOTES_NOT_LISTED
 from lambdas.domain.roots import check_offered
-from lambdas.ports import AgentLookup
 
 
 def location_of(agent_id: AgentId, request: BrowseRequest) -> AgentLocation | RemoteLocation:
@@ -24,8 +23,7 @@ def location_of(agent_id: AgentId, request: BrowseRequest) -> AgentLocation | Re
 class DirectoryBrowser:
     """Lists directories of agents by a signed command, and waits for the report that answers."""
 
-    def __init__(self, agents: AgentLookup, inquiry: Inquiry) -> None:
-        self._agents = agents
+    def __init__(self, inquiry: Inquiry) -> None:
         self._inquiry = inquiry
 
     def browse(self, agent_id: AgentId, request: BrowseRequest) -> ListingView:
@@ -39,9 +37,7 @@ class DirectoryBrowser:
             AgentSilentError: The agent did not answer within 8 s.
             AgentDeclinedError: The agent answered with a problem.
         """
-        agent = self._agents.get(agent_id)
-        if agent.presence == "offline":
-            raise AgentOfflineError(agent_id)
+        agent = self._inquiry.connected_agent(agent_id)
         if request.remote is not None:
             _check_remote(agent, request)
         reply = self._inquiry.ask(

@@ -8,8 +8,9 @@ from typing import Protocol, TypeVar
 from events.base import AgentId
 from events.commands import Browse, ReadLog
 from events.reports import Browsed, LogExcerpt
-from lambdas.domain.errors import AgentSilentError
-from lambdas.ports import CommandSender
+from lambdas.domain.agent import Agent
+from lambdas.domain.errors import AgentOfflineError, AgentSilentError
+from lambdas.ports import AgentLookup, CommandSender
 
 ANSWER_TIMEOUT_S = 8.0
 """How long to wait for the agent's answer."""
@@ -30,15 +31,27 @@ class Inquiry:
 
     def __init__(
         self,
+        agents: AgentLookup,
         commands: CommandSender,
         replies: Replies,
         wait: Callable[[float], None] = time.sleep,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._agents = agents
         self._commands = commands
         self._replies = replies
         self._wait = wait
         self._timer = timer
+
+    def connected_agent(self, agent_id: AgentId) -> Agent:
+        """Return an agent that can answer, as far as is known.
+
+        Raises AgentUnknownError, AgentOfflineError.
+        """
+        agent = self._agents.get(agent_id)
+        if agent.presence == "offline":
+            raise AgentOfflineError(agent_id)
+        return agent
 
     def ask(self, agent_id: AgentId, command: Callable[[str], Browse | ReadLog], kind: type[Reply]) -> Reply:
         """Send the command that is made for a request id, and return the agent's reply of this kind.

@@ -6,15 +6,12 @@ from events.reports import LogExcerpt
 from events.requests import LogRequest
 from events.views import AgentLogView
 from lambdas.agents.inquiry import Inquiry
-from lambdas.domain.errors import AgentOfflineError
-from lambdas.ports import AgentLookup
 
 
 class LogReader:
     """Reads what agents remember of their own logs."""
 
-    def __init__(self, agents: AgentLookup, inquiry: Inquiry) -> None:
-        self._agents = agents
+    def __init__(self, inquiry: Inquiry) -> None:
         self._inquiry = inquiry
 
     def read(self, agent_id: AgentId, request: LogRequest) -> AgentLogView:
@@ -25,8 +22,7 @@ class LogReader:
             AgentOfflineError: The agent is not connected.
             AgentSilentError: The agent did not answer within 8 s.
         """
-        if self._agents.get(agent_id).presence == "offline":
-            raise AgentOfflineError(agent_id)
+        self._inquiry.connected_agent(agent_id)
         reply = self._inquiry.ask(
             agent_id, lambda request_id: ReadLog(request_id=request_id, **request.model_dump()), LogExcerpt
         )

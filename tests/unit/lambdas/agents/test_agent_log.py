@@ -90,8 +90,12 @@ def test_an_answer_to_another_question_is_not_taken_for_the_log(
     fleet.fleet.on_command = answer
     ticks = iter(range(1000))
     inquiry = Inquiry(
-        adapters.command_publisher(), adapters.reply_store(), lambda _: None, lambda: float(next(ticks))
+        adapters.agent_store(),
+        adapters.command_publisher(),
+        adapters.reply_store(),
+        lambda _: None,
+        lambda: float(next(ticks)),
     )
-    reader = LogReader(adapters.agent_store(), inquiry)
+    reader = LogReader(inquiry)
     monkeypatch.setattr(wiring, "log_reader", lambda: reader)
     assert fleet.post(LOG, {}).status == 504

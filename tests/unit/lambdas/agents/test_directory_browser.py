@@ -39,7 +39,7 @@ def browsing() -> tuple[DirectoryBrowser, RecordingSender]:
         an_agent("new", capabilities=known), an_agent("old", capabilities=Capabilities(remotes=OFFERED))
     )
     commands = RecordingSender()
-    return DirectoryBrowser(agents, Inquiry(commands, Answering(), wait=lambda _: None)), commands  # type: ignore[arg-type]
+    return DirectoryBrowser(Inquiry(agents, commands, Answering(), wait=lambda _: None)), commands  # type: ignore[arg-type]
 
 
 def test_a_remote_s_directory_is_asked_for_as_the_agent_s_own_are(browsing: Any) -> None:
