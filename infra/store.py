@@ -114,19 +114,27 @@ _TYPES = {
 }
 
 
+def _private_bucket(scope: Construct, name: str, stage: Stage, **settings: Any) -> s3.Bucket:
+    """Create an encrypted bucket that is closed to the public; `settings` are those of `s3.Bucket`."""
+    common: dict[str, Any] = {
+        "block_public_access": s3.BlockPublicAccess.BLOCK_ALL,
+        "encryption": s3.BucketEncryption.S3_MANAGED,
+        "enforce_ssl": stage.protected,
+        "object_ownership": s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+        "removal_policy": stage.removal,
+    }
+    return s3.Bucket(scope, name, **(common | settings))
+
+
 def media_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
     """Create the bucket for uploads; it notifies EventBridge of each."""
-    bucket = s3.Bucket(
+    bucket = _private_bucket(
         scope,
         "Media",
+        stage,
         server_access_logs_bucket=_access_log(scope, stage),
-        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-        encryption=s3.BucketEncryption.S3_MANAGED,
-        enforce_ssl=stage.protected,
         versioned=True,
-        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
         lifecycle_rules=[_tidy()],
-        removal_policy=stage.removal,
     )
     _notify_eventbridge(bucket)
     return bucket
@@ -134,32 +142,24 @@ def media_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
 
 def _access_log(scope: Construct, stage: Stage) -> s3.Bucket:
     """Create the bucket for S3's own access log of uploads, kept for a year."""
-    return s3.Bucket(
+    return _private_bucket(
         scope,
         "MediaLog",
-        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-        encryption=s3.BucketEncryption.S3_MANAGED,
-        enforce_ssl=stage.protected,
-        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+        stage,
         lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(365))],
-        removal_policy=stage.removal,
     )
 
 
 def manifest_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
     """Create the bucket for the hops' manifests; overwritten versions are kept for a month."""
-    bucket = s3.Bucket(
+    bucket = _private_bucket(
         scope,
         "Manifests",
-        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-        encryption=s3.BucketEncryption.S3_MANAGED,
-        enforce_ssl=stage.protected,
+        stage,
         versioned=True,
-        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
         lifecycle_rules=[_tidy(), s3.LifecycleRule(expiration=Duration.days(stage.settings.manifest_days))],
         # The console reads manifests, whatever its address is: who has a signed URL may read without it, too.
         cors=[s3.CorsRule(allowed_methods=[s3.HttpMethods.GET], allowed_origins=["*"], max_age=86_400)],
-        removal_policy=stage.removal,
     )
     suppress_finding(bucket, "Only the API signs addresses for it, and logs each answer", "S1")
     return bucket
@@ -167,18 +167,14 @@ def manifest_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
 
 def archive_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
     """Create the bucket for transfers that have ended, which are kept for ever."""
-    bucket = s3.Bucket(
+    bucket = _private_bucket(
         scope,
         "Archive",
-        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-        encryption=s3.BucketEncryption.S3_MANAGED,
-        enforce_ssl=stage.protected,
+        stage,
         versioned=True,
-        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
         lifecycle_rules=[
             s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(7)),
         ],
-        removal_policy=stage.removal,
     )
     suppress_finding(bucket, "One function writes it, and reads it before anything is removed", "S1")
     return bucket
@@ -189,13 +185,10 @@ def relay_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
 
     Its objects are encrypted by the agents and expire after a day.
     """
-    bucket = s3.Bucket(
+    bucket = _private_bucket(
         scope,
         "Relay",
-        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-        encryption=s3.BucketEncryption.S3_MANAGED,
-        enforce_ssl=stage.protected,
-        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+        stage,
         lifecycle_rules=[_of_a_day()],
         removal_policy=RemovalPolicy.DESTROY,
     )
