@@ -470,17 +470,22 @@ async def test_an_upload_that_s3_has_given_up_begins_again(host):
     assert host.progress().bytes_done == BIG_BYTES
 
 
-async def test_an_answer_to_the_last_request_that_is_lost_does_not_send_the_file_again(host):
-    write_random(host.data / "t/big", BIG_BYTES)
-    completions = itertools.count()
+def lose_first_answer(host: S3Host, parameter: str) -> None:
+    """Let S3 carry out the first POST with this parameter, and its answer not arrive."""
+    posts = itertools.count()
 
     def answer(request: Request) -> bytes | None:
-        if request.method == "POST" and "uploadId" in request.query and next(completions) == 0:
+        if request.method == "POST" and parameter in request.query and next(posts) == 0:
             host.server.respond(request)
             return b""
         return None
 
     host.server.answer = answer
+
+
+async def test_an_answer_to_the_last_request_that_is_lost_does_not_send_the_file_again(host):
+    write_random(host.data / "t/big", BIG_BYTES)
+    lose_first_answer(host, "uploadId")
     await host.push(host.order())
     assert host.objects() == host.sent()
     assert len(parts_sent(host.server)) == 5
@@ -599,15 +604,7 @@ async def begun_upload(host: S3Host, key: str) -> str:
 async def test_an_upload_whose_beginning_s3_did_not_confirm_is_aborted_in_the_end(host):
     """S3 has begun it, and its answer was lost: only a listing tells of it."""
     write_random(host.data / "t/big", BIG_BYTES)
-    begun = itertools.count()
-
-    def answer(request: Request) -> bytes | None:
-        if request.method == "POST" and "uploads" in request.query and next(begun) == 0:
-            host.server.respond(request)
-            return b""
-        return None
-
-    host.server.answer = answer
+    lose_first_answer(host, "uploads")
     await host.push(host.order())
     assert host.objects() == host.sent()
     assert host.server.uploads == {}
