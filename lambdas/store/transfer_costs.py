@@ -14,6 +14,7 @@ from pynamodb.transactions import TransactWrite
 from events.views import CostLabel, CostSum
 from lambdas.domain.transfer import Transfer
 from lambdas.domain.transfer_cost import cost_of
+from lambdas.store.shards import shard_of
 from lambdas.store.transfer_rows import COSTS, CostRow
 
 SHARDS = 4
@@ -32,24 +33,23 @@ def charge_change(old: Transfer, new: Transfer, writes: TransactWrite) -> None:
     for key in before.keys() | after.keys():
         sums = Counter(after.get(key, Counter()))
         sums.subtract(before.get(key, Counter()))
-        month, label, shard = key
+        month, label = key
         actions: list[Action] = [getattr(CostRow, name).add(sums[name]) for name in _SUMS if sums[name]]
         if actions:
             part, name = names[label]
-            row = CostRow(f"{COSTS}{month}", f"{part}#{shard}")
+            row = CostRow(f"{COSTS}{month}", shard_of(f"{part}#", new.transfer_id, SHARDS))
             writes.update(row, [*actions, CostRow.label.set(name)])
 
 
-def _charged(transfer: Transfer) -> dict[tuple[str, CostLabel, int], Counter[str]]:
+def _charged(transfer: Transfer) -> dict[tuple[str, CostLabel], Counter[str]]:
     """Return what a transfer adds to which row; nothing before it has ended, nor for a dry run."""
     if transfer.ended_at is None or transfer.options.dry_run:
         return {}
     cost = cost_of(transfer.hops, final=True, dry_run=False)
     sums = Counter({name: round(getattr(cost, name) * MICRO) for name in _MONEY})
     sums.update(transfers=1, bytes_arrived=transfer.arrived[0])
-    shard = sum(transfer.transfer_id.encode()) % SHARDS
     month = f"{transfer.ended_at.astimezone(UTC):%Y-%m}"
-    return {(month, label, shard): sums for label in _labels(transfer)}
+    return {(month, label): sums for label in _labels(transfer)}
 
 
 def _labels(transfer: Transfer) -> Mapping[CostLabel, tuple[str, str]]:

@@ -17,6 +17,7 @@ from events.base import MAX_INTEGER
 from events.states import Attention, TransferState
 from events.views import AttentionGroup, AttentionView, TransferSummary, TransferTotals
 from lambdas.domain.transfer import Transfer
+from lambdas.store.shards import shard_of
 from lambdas.store.transfer_list import TransferFilter, list_transfers
 from lambdas.store.transfer_rows import TOTALS, TotalsRow, TransferRow
 
@@ -57,8 +58,8 @@ def _counted(transfer: Transfer) -> dict[tuple[str, str], Counter[str]]:
         files_arrived=files_arrived,
     )
     ended = transfer.ended_at.astimezone(UTC)
-    shard = sum(transfer.transfer_id.encode()) % SHARDS
-    return {(f"{TOTALS}{ended:%Y-%m}", f"{_quarter(ended)}#{shard}"): sums}
+    part = shard_of(f"{_quarter(ended)}#", transfer.transfer_id, SHARDS)
+    return {(f"{TOTALS}{ended:%Y-%m}", part): sums}
 
 
 def _additions(sums: Counter[str]) -> list[Action]:
