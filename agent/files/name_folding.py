@@ -7,6 +7,7 @@ numbers do not tell: through FUSE, two spellings of one name may have two of the
 
 import errno
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from string import ascii_lowercase, ascii_uppercase
 from unicodedata import normalize
@@ -32,6 +33,8 @@ class NameFolding:
         """Directories in which an ASCII name stands for itself alone."""
         self._read: tuple[InodeId, frozenset[str]] | None = None
         """The names in the directory that was read last."""
+        self._kept: set[tuple[int, str]] = set()
+        """By device: kinds of names (`_changed_names`) that it has kept."""
         self._verified: BoundedSet[str] = BoundedSet()
         """Paths of directories that are known to be listed under exactly these names."""
 
@@ -61,6 +64,19 @@ class NameFolding:
         """
         if other := self.other_name(directory, name):
             raise SameNameError(other)
+
+    def require_kept_name(self, directory: int, name: str) -> None:
+        """Raise OSError with EILSEQ if what was just created as `name` is listed under another name.
+
+        FAT and exFAT drop dots at the end, HFS+ stores other forms of letters.
+        """
+        for kind, others in _changed_names(name):
+            key = os.fstat(directory).st_dev, kind
+            if key in self._kept:
+                continue
+            if any(_inode_at(directory, other) for other in others) and name not in os.listdir(directory):
+                raise OSError(errno.EILSEQ, os.strerror(errno.EILSEQ), name)
+            self._kept.add(key)
 
     def unverified_ancestors(self, top: str, inner: str, key: str) -> list[str]:
         """Return directories on the way to `key`, below `inner`, whose names are not verified yet.
@@ -123,7 +139,22 @@ class NameFolding:
 def folded_names(name: str) -> set[str]:
     """Return other spellings of a name, at least one of which every folding directory treats as equal."""
     cases = {name.swapcase(), name.translate(_OTHER_CASE)}
-    return (cases | {normalize("NFC", name), normalize("NFD", name)}) - {name}
+    return (cases | {normalize("NFC", name), normalize("NFD", name)} | _shortened(name)) - {name}
+
+
+def _changed_names(name: str) -> Iterator[tuple[str, set[str]]]:
+    """Yield what a file system may make of a new name: of which kind the name is, and the other names."""
+    if shortened := _shortened(name):
+        yield "dot or blank at the end", shortened
+    composed, decomposed = normalize("NFC", name), normalize("NFD", name)
+    if composed != decomposed:
+        kind = {composed: "composed", decomposed: "decomposed"}.get(name, "mixed")
+        yield kind, {composed, decomposed} - {name}
+
+
+def _shortened(name: str) -> set[str]:
+    """Return the name without dots and blanks at its end, if that is another one."""
+    return {name.rstrip(". ")} - {name, ""}
 
 
 def _fold(name: str) -> str:
