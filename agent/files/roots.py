@@ -336,30 +336,23 @@ class Tree:
         disk would change the name.
         """
         parent, target = self._split(rel)
-        if disk.rename_new(name, parent, target, parent):
-            self.require_kept_name(parent, target)
-        else:
+        self.require_kept_name(parent, name, target)
+        if not disk.rename_new(name, parent, target, parent):
             self.rename_over(name, rel)
 
     def rename_over(self, name: str, rel: str) -> None:
-        """Rename like `rename_new`, when something exists at `rel` or may exist."""
+        """Rename like `rename_new`, when something exists at `rel` or may exist, and the disk keeps names."""
         self.require_exact_name(rel)
         parent, target = self._split(rel)
         os.rename(name, target, src_dir_fd=parent, dst_dir_fd=parent)
-        self.require_kept_name(parent, target)
 
-    def require_kept_name(self, directory: int, name: str) -> None:
-        """Remove the file that was just created as `name` if the disk has changed that name.
+    def require_kept_name(self, directory: int, temporary: str, name: str) -> None:
+        """Raise OSError with EILSEQ if the disk would store a file under another name than `name`.
 
-        Raises OSError with EILSEQ then.
+        Names that begin with `temporary` may be used to find out.
         """
-        try:
-            if self._folding:
-                self._folding.require_kept_name(directory, name)
-        except OSError as error:
-            if error.errno == errno.EILSEQ:
-                os.unlink(name, dir_fd=directory)
-            raise
+        if self._folding:
+            self._folding.require_kept_name(directory, temporary, name)
 
     def unlink_beside(self, rel: str, name: str) -> None:
         """Delete the file `name` in the directory of `rel`."""
@@ -536,7 +529,7 @@ class Tree:
             return
         try:
             if self._folding:
-                self._folding.require_kept_name(directory, name)
+                self._folding.require_listed_name(directory, name)
         except OSError as error:
             if error.errno == errno.EILSEQ:
                 with suppress(OSError):  # another thread has found a use for it

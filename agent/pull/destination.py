@@ -268,9 +268,8 @@ class Destination:
             self._apply_metadata(descriptor, entry, has_mode=has_mode)
         finally:
             os.close(descriptor)
-        if disk.rename_new(partial, folder, name, folder):
-            self._tree.require_kept_name(folder, name)
-        else:
+        self._tree.require_kept_name(folder, partial, name)
+        if not disk.rename_new(partial, folder, name, folder):
             self._tree.rename_over(partial, entry.path)
 
     def _create_partial(self, entry: FileEntry, folder: int, partial: str) -> tuple[int, bool]:
