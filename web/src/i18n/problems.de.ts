@@ -255,8 +255,8 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
     "Auf dem Host läuft wieder die frühere Version. Siehe dort `journalctl -u crosshaul-agent`.",
   ],
   "update-checks-failed": [
-    "{version} hat sich nicht binnen {seconds} Sekunden als gesund gemeldet. Ihre Prüfungen ergaben: {troubles}",
-    "Auf dem Host läuft wieder die frühere Version. Siehe dort `journalctl -u crosshaul-agent`.",
+    "{version} hat sich nicht binnen {seconds} Sekunden als gesund gemeldet. Fehlgeschlagen ist: {checks}.",
+    "Auf dem Host läuft wieder die frühere Version. Was die Prüfungen ergaben, zeigt dort `journalctl -u crosshaul-agent`.",
   ],
   "update-refused": [
     "{version} abgelehnt: der Herausgeber hat {signed} oder ein anderes Skript signiert.",
@@ -1161,6 +1161,29 @@ const INPUTS: Record<InputWording, string> = {
   "version-form": "ist keine Version: eine wie 0.2.0 schreiben",
 };
 
+/** What a new version of an agent checks on its host. */
+const CHECKS: Record<string, string> = {
+  broker: "Broker",
+  certificate: "Zertifikat",
+  clock: "Uhr",
+  configuration: "Konfiguration",
+  connection: "Verbindung zum Broker",
+  "control plane": "Antwort der Steuerung",
+  "damaged state": "beschädigter Zustand",
+  hello: "Anmeldung bei der Steuerung",
+  journal: "Journal",
+  keys: "Schlüssel",
+  "lane port": "Port der Lane",
+  metrics: "Metriken",
+  proxy: "Proxy",
+  rclone: "rclone",
+  registration: "Registrierung",
+  remote: "Remote",
+  root: "Freigabe",
+  "state directory": "Zustandsverzeichnis",
+  updates: "Aktualisierungen",
+};
+
 /** What policies permit, by action. */
 const ACTIONS: Record<string, string> = {
   transfer: "übertragen",
@@ -1203,9 +1226,16 @@ function filled(template: string, parameters: Readonly<Record<string, string>>):
 }
 
 /** Translate parameters that are words of Crosshaul and no names. */
+/** Return the name of a check of `crosshaul agent doctor`, as in `root /data`. */
+function checkInGerman(name: string): string {
+  const [kind = "", ...rest] = name.split(" ");
+  return lookUp(CHECKS, name) ?? [lookUp(CHECKS, kind) ?? kind, ...rest].join(" ");
+}
+
 function parameterInGerman(name: string, value: string): string {
   if (name === "hop" || name === "previous") return value.replace(/^hop (\d+)$/i, "Etappe $1");
   if (name === "action") return lookUp(ACTIONS, value) ?? value;
+  if (name === "checks") return value.split("; ").map(checkInGerman).join(", ");
   return value;
 }
 
