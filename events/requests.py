@@ -184,6 +184,8 @@ class ManifestRequest(Request):
     hop_id: HopId
     size: Annotated[Bytes, Field(le=MAX_MANIFEST)]
     """Exact size of the gzipped manifest in bytes."""
+    succeeded: bool
+    """Whether the hop has succeeded: an attempt that failed has a manifest, too."""
 
 
 class TransferRequest(Request):

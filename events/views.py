@@ -298,8 +298,10 @@ class ManifestView(Message):
 
     transfer_id: TransferId
     hops: tuple[HopManifest, ...]
+    """The newest manifest of each hop. Of a hop that has succeeded, only the one that says so."""
     missing: tuple[HopId, ...]
-    """Hops without a manifest: not ended, dry runs, or not uploaded by the agent yet."""
+    """Hops whose last attempt has no manifest: not ended, dry runs, or not uploaded by the agent yet. A hop
+    that has failed is in `hops`, too, while there is the manifest of an earlier attempt."""
     expires_at: Instant
 
 

@@ -2208,6 +2208,8 @@ export interface components {
              * @description bytes
              */
             size: number;
+            /** Succeeded */
+            succeeded: boolean;
         };
         /**
          * ManifestView
