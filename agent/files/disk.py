@@ -67,9 +67,13 @@ def inode_of(status: os.stat_result) -> InodeId:
 
 
 def free_bytes(descriptor: int) -> int:
-    """Return the bytes that may still be written to the file system of this descriptor."""
+    """Return the bytes that may still be written to the file system of this descriptor.
+
+    One that says that it has no blocks at all does not know (many FUSE file systems): nothing is too large
+    for it then, until it is full.
+    """
     status = os.fstatvfs(descriptor)
-    return status.f_bavail * status.f_frsize
+    return status.f_bavail * status.f_frsize if status.f_blocks else sys.maxsize
 
 
 def lacks_inodes(descriptor: int) -> bool:

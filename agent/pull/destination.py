@@ -18,9 +18,9 @@ from agent.files import disk, tmpfile
 from agent.files.digests import CHUNK_BYTES, MAX_PACKED_FILE_BYTES, digest_of
 from agent.files.listing import READ_FLAGS, FileEntry
 from agent.files.owners import local_ids
-from agent.files.paths import PARTIAL_PREFIX
+from agent.files.paths import PARTIAL_PREFIX, is_portable
 from agent.files.roots import Roots, Tree
-from agent.problems import FILE_ABOVE_IN_THE_WAY, INODES_EXHAUSTED, LINK_WITHOUT_FILE
+from agent.problems import FILE_ABOVE_IN_THE_WAY, INODES_EXHAUSTED, LINK_WITHOUT_FILE, NAME_NOT_ALLOWED
 from agent.pull.comparison import Comparer, Comparison
 from agent.pull.file_writer import KEPT_MODE_BITS, apply_metadata, set_mode, survives_umask, write
 from agent.pull.job_queue import BigFile
@@ -33,6 +33,8 @@ from events.progress import Loss
 _NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 _NO_LINKS = {errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS}
 """Errors of a file system that does not support hard links, or no more of them."""
+_NAME_REFUSED = {errno.EINVAL, errno.ENOENT, errno.EPERM}
+"""Errors with which file systems refuse a name: the kernel's own, exFAT and FAT through FUSE."""
 
 
 class _Directory(NamedTuple):
@@ -75,7 +77,11 @@ class Destination:
     def entry_problem(self, error: OSError, path: str) -> Problem:
         """Return the problem to report for an error at an entry; a file above it is reported as that."""
         place = self.name(path)
-        if isinstance(error, PlaceError | SameNameError) or error.errno not in {errno.ENOTDIR, errno.EEXIST}:
+        if isinstance(error, PlaceError | SameNameError):
+            return self.problem_of(error, place)
+        if error.errno in _NAME_REFUSED and not is_portable(path):
+            return NAME_NOT_ALLOWED.problem(path=place)
+        if error.errno not in {errno.ENOTDIR, errno.EEXIST}:
             return self.problem_of(error, place)
         is_blocked = error.errno == errno.ENOTDIR
         with suppress(OSError):
@@ -262,6 +268,7 @@ class Destination:
             self._apply_metadata(descriptor, entry, has_mode=has_mode)
         finally:
             os.close(descriptor)
+        self._tree.require_kept_name(folder, partial, name)
         if not disk.rename_new(partial, folder, name, folder):
             self._tree.rename_over(partial, entry.path)
 
