@@ -11,14 +11,13 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from events import forms
 from events.base import Actor, AgentId, Count, Instant, Message, TransferId
 from events.policies import Effect
 
-Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+Day = Annotated[str, StringConstraints(pattern=forms.DAY)]
 """A day in UTC."""
-RecordId = Annotated[
-    str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z-[0-9a-f]{8}$")
-]
+RecordId = Annotated[str, StringConstraints(pattern=forms.AUDIT_RECORD_ID)]
 """Time to the microsecond, and random text that keeps simultaneous records apart: ids sort by time."""
 
 START = "0" * 64

@@ -551,6 +551,8 @@ export const en = {
       relay: "through the relay bucket if no direct connection works",
       wholeHops: "each hop of a chain waits until the previous hop is complete",
       refuse: "refused when an agent is offline",
+      storageClass: (name: string) => `storage class ${name}`,
+      tags: (tags: string) => `object tags ${tags}`,
     },
   },
   commandLine: {
@@ -733,6 +735,7 @@ export const en = {
       moveFromS3: "Nothing is removed from S3: use a lifecycle rule of the bucket instead.",
       moveMany: "Moving needs exactly one destination: copy to all of them, then remove the source.",
       moveToS3: "Moving needs an agent at the destination: copy to S3, then remove the source.",
+      objects: "Only objects in a bucket have a storage class and tags: choose an S3 destination.",
     },
     groups: {
       files: "Which files",
@@ -740,8 +743,15 @@ export const en = {
       removal: "Removing files",
       safety: "Verification and owners",
       speed: "Speed and connections",
+      objects: "Objects in S3",
       course: "Start, order and route",
     },
+    storageClass: "Storage class",
+    defaultClass: "Default (STANDARD)",
+    storageClassHint:
+      "For objects that are written. Classes differ in price and in how fast objects are read.",
+    objectTags: "Object tags",
+    objectTagsHint: "One per line: key=value; at most 10. For objects that are written.",
     priority: "Priority",
     priorities: { low: "Low", normal: "Normal", high: "High" },
     priorityHints: {
@@ -1111,6 +1121,7 @@ export const en = {
       number: "a number",
       seconds: "whole seconds from 0 to 300",
       texts: "a list of texts",
+      tags: "a mapping of texts",
       windows: "a list of mappings",
     },
     yamlOneOf: (values: string) => `one of ${values}`,
