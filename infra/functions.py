@@ -95,6 +95,9 @@ class Functions(Construct):
             role=role,
             tracing=lambda_.Tracing.ACTIVE if self._stage.settings.tracing else None,
             reserved_concurrent_executions=plan.reserved if self._stage.settings.concurrency else None,
+            # A large gathering takes more calls in a row than the sixteen that Lambda allows; MAX_CALLS ends
+            # them (lambdas/templates/gatherer.py).
+            recursive_loop=lambda_.RecursiveLoop.ALLOW if plan.gathers_objects else None,
         )
         if self._stage.settings.tracing:
             suppress_wildcards(role, "X-Ray's rights have no resources", "*")

@@ -179,6 +179,29 @@ def test_only_the_stream_has_retries_looked_at_and_only_their_function_takes_the
     assert users == {"sqs:SendMessage": {"OnChange"}, "sqs:ReceiveMessage": {"OnRetry"}}
 
 
+def test_lambda_ends_no_chain_of_a_function_that_sends_itself_messages(
+    real: Synthesized, local: Synthesized
+) -> None:
+    """Its detection of loops would drop the rest of a large gathering after 16 calls."""
+    for stage in (real, local):
+        ends: dict[str, set[tuple[str, str]]] = {"sqs:SendMessage": set(), "sqs:ReceiveMessage": set()}
+        for policy in stage.properties("AWS::IAM::Policy"):
+            role = json.dumps(policy["Roles"])
+            for one in policy["PolicyDocument"]["Statement"]:
+                for action in ends.keys() & set(as_list(one["Action"])):
+                    where = json.dumps(one["Resource"])
+                    ends[action] |= {(name, where) for name in PLANS if f"Functions{name}Role" in role}
+        loops = {name for name, _ in ends["sqs:SendMessage"] & ends["sqs:ReceiveMessage"]}
+        allowed = {
+            name
+            for name in PLANS
+            for logical, one in stage.of_type("AWS::Lambda::Function").items()
+            if re.fullmatch(f"Functions{name}[0-9A-F]{{8}}", logical)
+            and one["Properties"].get("RecursiveLoop") == "Allow"
+        }
+        assert loops == allowed == {"OnObject"}
+
+
 def test_only_the_minutes_work_reaches_the_archive_and_nothing_deletes_from_it(real: Synthesized) -> None:
     """What is removed from the table is there only."""
     reaching = [
