@@ -107,6 +107,7 @@ def test_a_storm_bends_at_the_quotas_and_passes(measured):
     SCENARIOS["reconnect-storm"](fleet)
     assert all(fleet.connected)
     assert fleet.cloud.throttled["IoT Core: connects"] > 0
+    assert not [place for place in fleet.cloud.throttled if "by_group" in place], "IoT Core bends first"
     heard = fleet.cloud.latencies.by_kind["connection lost → Hello applied"]
     assert len(heard) == 2_000
     seconds = 2_000 / ceilings.SUBSCRIPTIONS.most
