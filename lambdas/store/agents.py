@@ -114,7 +114,7 @@ class AgentStore:
             actions = [*actions, AgentRow.revision.set(old.revision + 1)]
         with refusal_is(StaleError(f"Agent {old.agent_id}")):
             if also is None and not actions:
-                beat.update(beats, condition=_unheard(old))
+                beat.update(beats, condition=_same_heartbeat(old))
                 return
             if also is None and not beats and not changes_group(old, new):
                 row.update(actions, condition=_unchanged(old))
@@ -123,7 +123,7 @@ class AgentStore:
                 if actions:
                     writes.update(row, actions, condition=_unchanged(old))
                 if beats:
-                    writes.update(beat, beats, condition=_unheard(old))
+                    writes.update(beat, beats, condition=_same_heartbeat(old))
                 count_change(old, new, writes)
                 (also or no_writes)(writes)
 
@@ -181,7 +181,7 @@ def _unchanged(agent: Agent) -> Condition:
     return condition
 
 
-def _unheard(agent: Agent) -> Condition:
+def _same_heartbeat(agent: Agent) -> Condition:
     """Return the condition that an agent exists, and was neither heard nor found gone since it was read."""
     awaited, heard_at = rows.awaited(agent), agent.heard_at
     is_awaited: Condition = (
