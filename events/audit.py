@@ -6,6 +6,7 @@ digests by the same rules, which are here.
 
 import hashlib
 import json
+from datetime import UTC
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, StringConstraints
@@ -51,6 +52,11 @@ class AuditRecord(Message):
     @property
     def day(self) -> str:
         return self.record_id[:10]
+
+    @property
+    def is_dated(self) -> bool:
+        """Return whether `at` is the time in the id: the chain orders and bounds only ids."""
+        return self.at.astimezone(UTC).isoformat(timespec="milliseconds")[:23] == self.record_id[:23]
 
 
 class AuditView(Message):

@@ -692,6 +692,10 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
     "{path} existiert nicht oder ist leer.",
     "Bucket und Präfix oder Remote und Pfad prüfen.",
   ],
+  "objects-need-s3": [
+    "storage_class und object_tags brauchen ein Ziel s3://…: nur Objekte in S3 haben sie.",
+    "Beide weglassen oder einen Bucket als Ziel wählen.",
+  ],
   "only-compared": ["Etappe {hop_id} ist eine Vorschau; für sie werden keine Inhalte gesendet."],
   "outside-roots": [
     "{path} liegt in keiner Freigabe dieses Agenten.",
@@ -882,6 +886,10 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
   "s3-object-refused": [
     "S3 lehnt die Anfrage nach {path} ab. Meldung: {reason}",
     "Prüfen, wie es verschlüsselt ist: Crosshaul hat keinen Schlüssel eines Kunden (SSE-C).",
+  ],
+  "s3-option-refused": [
+    "Der Bucket nimmt {path} mit den Optionen der Übertragung nicht an. Meldung: {reason}",
+    "Speicherklasse und Tags weglassen oder solche wählen, die der Bucket annimmt.",
   ],
   "s3-other-region": [
     "Der Bucket von {path} liegt nicht in der Region der Stage.",
@@ -1122,6 +1130,11 @@ const INPUTS: Record<InputWording, string> = {
   "path-nul": "Der Pfad enthält ein NUL-Zeichen",
   "path-parent": "Der Pfad enthält '..': das Verzeichnis selbst angeben",
   "path-relative": "Der Pfad muss absolut sein: mit / beginnen",
+  "object-tag-key":
+    "{key}: Der Schlüssel eines Tags hat 1 bis {limit} Zeichen, und zwar Buchstaben, Ziffern, Leerzeichen und _ . : / = + - @, und beginnt nicht mit aws:",
+  "object-tag-value":
+    "{key}: Der Wert eines Tags hat höchstens {limit} Zeichen, und zwar Buchstaben, Ziffern, Leerzeichen und _ . : / = + - @",
+  "object-tags-long": "Die Tags belegen {size} Bytes in einer Anfrage an S3: höchstens {limit} sind möglich",
   "percents-not-growing": "Die Prozentzahlen müssen von Stufe zu Stufe wachsen",
   "policy-name-route": "Keine Richtlinie kann 'test' heißen: /policies/test gehört zu den Adressen der API",
   "policy-test-year": "Richtlinien lassen sich für Zeiten zwischen den Jahren 1970 und 9998 testen",
