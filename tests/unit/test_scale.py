@@ -10,6 +10,7 @@ from tests.scale.bill import dollars
 from tests.scale.calibration import Step, chained_for_real, profiles, transfers_for_real
 from tests.scale.cloud import Bucket, Cloud
 from tests.scale.fleet import Fleet, chained
+from tests.scale.lists import LISTS, PAGE_SIZE, costs
 from tests.scale.metering import size_of
 from tests.scale.scenarios import SCENARIOS, transfers_at_once
 
@@ -148,3 +149,14 @@ def test_sizes_are_those_of_dynamodb():
     assert size_of({"a": {"S": "x" * 10}, "bb": {"N": "1234"}, "c": {"BOOL": True}}) == 11 + 5 + 2
     assert size_of({"l": {"L": [{"S": "ü"}]}, "m": {"M": {"k": {"NULL": True}}}}) == 1 + 3 + 3 + 1 + 3 + 3
     assert size_of(None) == 0
+
+
+def test_a_page_of_transfers_costs_the_same_among_twice_as_many():
+    """Of any question that a person may ask; the figures of docs/scale.md are made in the same way."""
+    few, many = costs(500), costs(1000)
+    for name in LISTS:
+        assert few[name].found == many[name].found > 0, name
+        assert few[name].calls == many[name].calls, name
+        assert few[name].units == pytest.approx(many[name].units, abs=0.5), name
+    assert few["newest"].found == PAGE_SIZE
+    assert max(cost.units for cost in many.values()) <= 60
