@@ -27,7 +27,7 @@ Done = Callable[[float, bool], None]
 """Called with the end of an invocation, and whether it has succeeded."""
 
 
-class Bucket:
+class TokenBucket:
     """A rate with a second of burst."""
 
     __slots__ = ("_at", "_left", "rate")
@@ -56,8 +56,8 @@ class _Place:
             else (ceilings.TABLE_READS, ceilings.PARTITION_READS)
         )
         self.name = f"{name} ({'writes' if writes else 'reads'})"
-        self.partitions = [Bucket(of_one.most) for _ in range(ceilings.PARTITIONS)]
-        self.whole = Bucket(of_all.most)
+        self.partitions = [TokenBucket(of_one.most) for _ in range(ceilings.PARTITIONS)]
+        self.whole = TokenBucket(of_all.most)
         self.units = 0.0
         self.most = 0.0
         """Most units that one partition has taken in a second."""
@@ -87,7 +87,7 @@ class _Use:
 class _Call:
     seconds: float
     uses: tuple[_Use, ...]
-    quota: Bucket | None
+    quota: TokenBucket | None
     quota_name: str
     is_transaction: bool
     shared: tuple[str, ...]
@@ -114,7 +114,7 @@ class Latencies:
         return values[min(len(values) - 1, int(share * len(values)))]
 
 
-class Cloud:
+class SimulatedCloud:
     """The clock, the tables, the functions and the bill."""
 
     def __init__(self, seed: int = 1) -> None:
@@ -136,13 +136,13 @@ class Cloud:
         self._held: dict[str, deque[float]] = {}
         """When the latest transactions that write a row began."""
         self.quotas = {
-            "connects": Bucket(ceilings.CONNECTS.most),
-            "subscriptions": Bucket(ceilings.SUBSCRIPTIONS.most),
-            "publishes": Bucket(ceilings.PUBLISHES.most),
-            "rules": Bucket(ceilings.RULES.most),
-            "signatures": Bucket(ceilings.SIGNATURES.most),
-            "events": Bucket(ceilings.BUS.most),
-            "requests": Bucket(ceilings.API.most),
+            "connects": TokenBucket(ceilings.CONNECTS.most),
+            "subscriptions": TokenBucket(ceilings.SUBSCRIPTIONS.most),
+            "publishes": TokenBucket(ceilings.PUBLISHES.most),
+            "rules": TokenBucket(ceilings.RULES.most),
+            "signatures": TokenBucket(ceilings.SIGNATURES.most),
+            "events": TokenBucket(ceilings.BUS.most),
+            "requests": TokenBucket(ceilings.API.most),
         }
         self.functions = {name: Function(self, name) for name in PLANS}
         self.is_up = True
@@ -299,14 +299,14 @@ class Cloud:
 class Function:
     """One Lambda function: environments, concurrency and time."""
 
-    def __init__(self, cloud: Cloud, name: str) -> None:
+    def __init__(self, cloud: SimulatedCloud, name: str) -> None:
         plan = PLANS[name]
         self.cloud, self.name = cloud, name
         self.limit = plan.reserved or cloud.unreserved
         self.busy = 0
         self.most = 0
         self._idle: list[float] = []
-        self._starts = Bucket(ceilings.NEW_ENVIRONMENTS.most)
+        self._starts = TokenBucket(ceilings.NEW_ENVIRONMENTS.most)
         share = min(plan.megabytes / ceilings.FULL_PROCESSOR_MB, 1.0)
         self._base, self._per_call = ceilings.PROCESSOR_S / share, ceilings.PROCESSOR_PER_CALL_S / share
         self._gigabytes = plan.megabytes / 1024
@@ -405,7 +405,7 @@ class Arrived:
     attempts: int = 0
 
 
-class Source:
+class EventSource:
     """A stream's shard, or a queue, that calls its function with batches."""
 
     def __init__(self, function: Function, *, batch: int, window_s: float, at_once: int, name: str) -> None:
