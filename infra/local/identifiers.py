@@ -1,4 +1,4 @@
-"""Ban private words in identifiers, each with the word of the field to write instead, and names of two classes.
+"""Ban private words in identifiers, each with the word of the field to write instead, and double class names.
 
 Checks the names of classes, functions, parameters and constants. The name of a test is a sentence and is not
 checked. Prints `file:line: name: write …`, exits 1 if a banned word or a second class of one name is found.

@@ -8,6 +8,7 @@ region costs nothing. Bytes between two servers cost nothing here. A transfer's 
 from collections.abc import Iterable
 
 from events.locations import S3Location
+from events.options import Options
 from events.views import Cost, HopView
 from lambdas.domain import prices
 from lambdas.domain.hop import Hop
@@ -22,21 +23,23 @@ _LISTED = 1000
 """Names in one answer of a LIST."""
 
 
-def cost_of(hops: Iterable[HopView | Hop], *, final: bool, dry_run: bool) -> Cost:
+def cost_of(hops: Iterable[HopView | Hop], options: Options, *, final: bool) -> Cost:
     """Return what the hops have cost so far if `final`, otherwise what they will have cost at their end.
 
     That of a dry run is what the transfer would cost. Totals that are not known yet count as what is done.
     """
+    standard = prices.S3_WRITE, prices.S3_GB_MONTH
+    written, gb_month = prices.S3_CLASSES.get(options.storage_class or "STANDARD", standard)
     requests = egress = relay = stored = 0.0
     for hop in hops:
-        files, size = _previewed(hop) if dry_run else _moved(hop, final=final)
+        files, size = _previewed(hop) if options.dry_run else _moved(hop, final=final)
         if isinstance(hop.source, S3Location):
             requests += prices.S3_READ * (files + size // RANGE_BYTES)
             requests += prices.S3_WRITE * -(-files // _LISTED)
             egress += prices.EGRESS_GB * size / prices.GB
         if isinstance(hop.destination, S3Location):
-            requests += prices.S3_WRITE * (files + size // PART_BYTES)
-            stored += prices.S3_GB_MONTH * size / prices.GB
+            requests += written * (files + size // PART_BYTES)
+            stored += gb_month * size / prices.GB
         if hop.connection and hop.connection.kind == "relay":
             objects = -(-size // RELAY_OBJECT_BYTES)
             relay += objects * (prices.S3_WRITE + prices.S3_READ) + prices.EGRESS_GB * size / prices.GB
@@ -46,7 +49,7 @@ def cost_of(hops: Iterable[HopView | Hop], *, final: bool, dry_run: bool) -> Cos
         egress=_rounded(egress),
         relay=_rounded(relay),
         storage_a_month=_rounded(stored),
-        final=final and not dry_run,
+        final=final and not options.dry_run,
         prices_as_of=prices.AS_OF,
     )
 

@@ -45,7 +45,7 @@ def _charged(transfer: Transfer) -> dict[tuple[str, CostLabel], Counter[str]]:
     """Return what a transfer adds to which row; nothing before it has ended, nor for a dry run."""
     if transfer.ended_at is None or transfer.options.dry_run:
         return {}
-    cost = cost_of(transfer.hops, final=True, dry_run=False)
+    cost = cost_of(transfer.hops, transfer.options, final=True)
     sums = Counter({name: round(getattr(cost, name) * MICRO) for name in _MONEY})
     sums.update(transfers=1, bytes_arrived=transfer.arrived[0])
     month = f"{transfer.ended_at.astimezone(UTC):%Y-%m}"

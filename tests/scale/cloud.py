@@ -27,6 +27,10 @@ Done = Callable[[float, bool], None]
 """Called with the end of an invocation, and whether it has succeeded."""
 
 
+LATE_S = 10.0
+"""Seconds from an event to its effect that a person would call late."""
+
+
 class TokenBucket:
     """A rate with a second of burst."""
 
@@ -46,7 +50,7 @@ class TokenBucket:
         self._left -= units
 
 
-class _Place:
+class _Partitions:
     """The partitions of a table or an index, for writes or reads."""
 
     def __init__(self, name: str, writes: bool) -> None:
@@ -77,7 +81,7 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Use:
-    place: _Place
+    place: _Partitions
     fixed: int
     entity: str
     units: float
@@ -127,10 +131,11 @@ class SimulatedCloud:
         self.deepest: Counter[str] = Counter()
         """Longest queues."""
         self.latencies = Latencies()
-        self.last_effect = 0.0
+        self.late_until = 0.0
+        """When the last effect came that took longer than `LATE_S`."""
         self._heap: list[tuple[float, int, Callable[..., Any], tuple[Any, ...]]] = []
         self._number = 0
-        self._places: dict[tuple[str, bool], _Place] = {}
+        self._places: dict[tuple[str, bool], _Partitions] = {}
         self._compiled: dict[int, _Compiled] = {}
         self._kept: list[Step] = []
         self._held: dict[str, deque[float]] = {}
@@ -181,7 +186,8 @@ class SimulatedCloud:
     def effect(self, kind: str, since: float, at: float) -> None:
         """Note that an event of `since` has had its effect."""
         self.latencies.add(kind, at - since)
-        self.last_effect = max(self.last_effect, at)
+        if at - since > LATE_S:
+            self.late_until = max(self.late_until, at)
 
     # Tables
 
@@ -278,7 +284,7 @@ class SimulatedCloud:
         )
 
     def _compile_use(self, place: str, key: str, writes: bool, units: float) -> _Use:
-        found = self._places.setdefault((place, writes), _Place(place, writes))
+        found = self._places.setdefault((place, writes), _Partitions(place, writes))
         entity = key[key.index("{") + 1 : key.index("}")] if "{" in key else ""
         return _Use(found, crc32(key.encode()), entity, units)
 

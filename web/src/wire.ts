@@ -1751,10 +1751,12 @@ export interface components {
              *       "if_offline": "queue",
              *       "include": [],
              *       "move": false,
+             *       "object_tags": {},
              *       "overwrite": "always",
              *       "owner": "agent",
              *       "priority": "normal",
              *       "relay": "never",
+             *       "storage_class": null,
              *       "streams": null,
              *       "symlinks": "keep",
              *       "verify": "transfer"
@@ -2208,6 +2210,8 @@ export interface components {
              * @description bytes
              */
             size: number;
+            /** Succeeded */
+            succeeded: boolean;
         };
         /**
          * ManifestView
@@ -2341,6 +2345,13 @@ export interface components {
              */
             move: boolean;
             /**
+             * Object Tags
+             * @default {}
+             */
+            object_tags: {
+                [key: string]: string;
+            };
+            /**
              * Overwrite
              * @default always
              * @enum {string}
@@ -2364,6 +2375,11 @@ export interface components {
              * @enum {string}
              */
             relay: "never" | "allowed";
+            /**
+             * Storage Class
+             * @default null
+             */
+            storage_class: ("STANDARD" | "REDUCED_REDUNDANCY" | "STANDARD_IA" | "ONEZONE_IA" | "INTELLIGENT_TIERING" | "GLACIER" | "DEEP_ARCHIVE" | "OUTPOSTS" | "GLACIER_IR" | "SNOW" | "EXPRESS_ONEZONE" | "FSX_OPENZFS" | "FSX_ONTAP" | "AWS_BACKUP_WARM" | "AWS_BACKUP_LOW_COST_WARM") | null;
             /**
              * Streams
              * @default null
@@ -3067,10 +3083,12 @@ export interface components {
              *       "if_offline": "queue",
              *       "include": [],
              *       "move": false,
+             *       "object_tags": {},
              *       "overwrite": "always",
              *       "owner": "agent",
              *       "priority": "normal",
              *       "relay": "never",
+             *       "storage_class": null,
              *       "streams": null,
              *       "symlinks": "keep",
              *       "verify": "transfer"
@@ -3239,10 +3257,12 @@ export interface components {
              *       "if_offline": "queue",
              *       "include": [],
              *       "move": false,
+             *       "object_tags": {},
              *       "overwrite": "always",
              *       "owner": "agent",
              *       "priority": "normal",
              *       "relay": "never",
+             *       "storage_class": null,
              *       "streams": null,
              *       "symlinks": "keep",
              *       "verify": "transfer"

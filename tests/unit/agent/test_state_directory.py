@@ -95,7 +95,7 @@ def make_state(folder: Path) -> None:
         if hop_id == HOP:
             ledger.close()
         else:
-            ManifestOutbox(folder / "manifests").keep(ledger, hop_id, goes_on=False)
+            ManifestOutbox(folder / "manifests").keep(ledger, hop_id)
             ledger.partial_directories.forget()
     [manifest] = (folder / "manifests").iterdir()
     manifest.rename(manifest.with_name(f"{TRANSFER}-1.1.db"))
