@@ -85,7 +85,7 @@ class SimulatedFleet:
             cloud.functions["OnObject"],
             batch=1,  # a step is a whole batch of objects
             window_s=ceilings.QUEUE_WINDOW_S,
-            at_once=ceilings.QUEUE_AT_ONCE,
+            at_once=ceilings.QUEUE_CONCURRENCY,
             name="batches of objects in the queue",
         )
 
