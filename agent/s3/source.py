@@ -56,7 +56,7 @@ PACK_FILES = 16
 """Small objects that a worker requests at once, each over a connection of its own."""
 MODE_FILE = 0o644
 """The mode of every file, since objects have none."""
-LOOKUPS_AT_ONCE = 64
+MAX_PARALLEL_LOOKUPS = 64
 """Selected objects that are looked up at once."""
 _MAX_SECOND = MAX_NUMBER // 10**9
 _FORBIDDEN, _NOT_FOUND, _PAST_THE_END = 403, 404, 416
@@ -197,7 +197,7 @@ class S3Source:
             else:
                 wanted.append(path)
         paths = iter(wanted)
-        while batch := list(islice(paths, LOOKUPS_AT_ONCE)):
+        while batch := list(islice(paths, MAX_PARALLEL_LOOKUPS)):
             yield from self._look_up(batch)
 
     def _look_up(self, paths: Sequence[str]) -> Iterator[FileEntry]:

@@ -23,7 +23,7 @@ MAX_EXCUSED = 100
 over: some 6 read units each. The alarm `AgentsAbsent` reads all."""
 
 
-class Fleet:
+class FleetOverview:
     """Lists and counts agents."""
 
     def __init__(self, store: AgentStore, installers: InstallerStore, clock: Clock) -> None:

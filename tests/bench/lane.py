@@ -21,7 +21,7 @@ from events.commands import DirectRoute, Move, Peer, Serve
 from events.locations import AgentLocation
 from events.options import Options
 from tests.bench.lane_host import ROOT
-from tests.bench.tools import FailedError, Job, Running, Session, Tool
+from tests.bench.tools import FailedError, Job, RunningTool, Tool, ToolSession
 
 TRANSFER = "abcdefghij0123456789"
 HOP = f"{TRANSFER}-0"
@@ -29,7 +29,7 @@ TOKEN = "the-hop's-token"
 TIMEOUT_S = 30.0
 
 
-class Host:
+class LaneHost:
     """A running process of `lane_host`."""
 
     def __init__(self, argv: list[str], log: Any) -> None:
@@ -81,7 +81,7 @@ class Host:
 class RunningHop:
     """A running hop; the destination's process keeps running after it."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: LaneHost) -> None:
         self._host = host
         self.pid = host.pid
 
@@ -109,13 +109,13 @@ class LaneSession:
         self._b, self._c = lane_certificate.ensure(folders[0]), lane_certificate.ensure(folders[1])
         self._log = job.scratch / "tool.log"
         serving = host_command("source", folders[0], job.source, job.address)
-        self._source = Host(job.at_far(serving), self._log)
+        self._source = LaneHost(job.at_far(serving), self._log)
         self._destination = self._new_destination()
         self._order = self._ordered(self._served())
         self.far, self.near = [self._source.pid], [self._destination.pid]
         self._attempt = 0
 
-    def start(self) -> Running:
+    def start(self) -> RunningTool:
         if not self._destination.alive():
             self._destination = self._new_destination()
         self._attempt += 1
@@ -127,10 +127,10 @@ class LaneSession:
         for host in (self._destination, self._source):
             host.kill()
 
-    def _new_destination(self) -> Host:
+    def _new_destination(self) -> LaneHost:
         scratch = self._job.scratch
         pulling = host_command("mover", scratch / "c", self._job.destination, scratch / "state")
-        host = Host(pulling, self._log)
+        host = LaneHost(pulling, self._log)
         host.receive(TIMEOUT_S)
         return host
 
@@ -168,7 +168,7 @@ def host_command(*words: object) -> list[str]:
 
 
 @contextmanager
-def _prepare(job: Job) -> Iterator[Session]:
+def _prepare(job: Job) -> Iterator[ToolSession]:
     session = LaneSession(job)
     try:
         yield session

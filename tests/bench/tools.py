@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from tests.bench.bucket import Bucket
+from tests.bench.bucket import ObjectFolder
 
 
 class FailedError(Exception):
@@ -36,11 +36,11 @@ class Job:
     """Whether most files are at the destination already."""
     resumes: bool = False
     """Whether the tool will be interrupted and must resume."""
-    bucket: Bucket | None = None
+    bucket: ObjectFolder | None = None
     """What takes the place of `source` or `destination`, if the case has one."""
 
 
-class Running(Protocol):
+class RunningTool(Protocol):
     pid: int
 
     def wait(self, seconds: float) -> None:
@@ -55,14 +55,14 @@ class Running(Protocol):
         """Kill the tool, like a power cut."""
 
 
-class Session(Protocol):
+class ToolSession(Protocol):
     """A tool prepared for one job."""
 
     command: str
     far: list[int]
     near: list[int]
 
-    def start(self) -> Running: ...
+    def start(self) -> RunningTool: ...
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Tool:
     """A tool of the benchmark and its abilities."""
 
     name: str
-    prepare: Callable[[Job], AbstractContextManager[Session]]
+    prepare: Callable[[Job], AbstractContextManager[ToolSession]]
     programs: tuple[str, ...] = ()
     leaves: tuple[str, ...] = ()
     """Names that the tool leaves in the folders."""
@@ -162,7 +162,7 @@ class CommandSession:
     environment: Mapping[str, str] = field(default_factory=dict)
     near: list[int] = field(default_factory=list)
 
-    def start(self) -> Running:
+    def start(self) -> RunningTool:
         return Process(self.argv, self.environment, self.log)
 
 

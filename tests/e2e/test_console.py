@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from infra.local.demo_files import MIB, differences, listing, write_random
 from infra.local.environment import until
-from tests.e2e.api import Api
+from tests.e2e.api import SignedInApi
 from tests.e2e.conftest import Fleet
 from tests.e2e.console import browse, choose, pick, picture, sign_in, slow_transfer, tab_to, table_rows, visit
 from tests.e2e.installed import InstalledServer
@@ -380,7 +380,9 @@ def test_an_agent_that_hangs_is_shown_as_late_and_one_that_is_killed_as_down(
     expect(page.get_by_role("link", name="server-d: Online")).to_be_visible()
 
 
-def test_a_viewer_sees_everything_and_is_offered_nothing(door: Page, fleet: Fleet, viewer: Api) -> None:
+def test_a_viewer_sees_everything_and_is_offered_nothing(
+    door: Page, fleet: Fleet, viewer: SignedInApi
+) -> None:
     asked = fleet.copy("server-b:/data/nothing here", "server-c:/archive/")
     until("it to end", lambda: fleet.transfer(asked)["state"] == "failed")
     fleet.api.post(

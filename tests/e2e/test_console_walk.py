@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from infra.local.demo_files import write_random
-from tests.e2e.api import Api
+from tests.e2e.api import SignedInApi
 from tests.e2e.conftest import Fleet, tab
 from tests.e2e.console import PAGES, either, slow_transfer
 from tests.e2e.walk import WIDE, Stop, Walk, looked_at, press, violations_in_themes
@@ -80,7 +80,9 @@ def another_asks(fleet: Fleet, source: str, destination: str) -> str:
     fleet.here.create_user("kim@crosshaul.test", password, "operator")
     body = {"source": source, "destinations": [destination]}
     return str(
-        Api.signed_in(fleet.here, "kim@crosshaul.test", password).post("/transfers", body)["transfer_id"]
+        SignedInApi.signed_in(fleet.here, "kim@crosshaul.test", password).post("/transfers", body)[
+            "transfer_id"
+        ]
     )
 
 

@@ -29,7 +29,7 @@ from lambdas.store.transfer_mapping import header_row, hop_row, term_rows
 from lambdas.store.transfer_rows import TOTALS, TotalsRow
 from lambdas.store.transfer_totals import SHARDS
 from tests.scale import ceilings
-from tests.scale.metering import Call, Meter, metered
+from tests.scale.metering import CallMeter, MeteredCall, metered
 from tests.support.control_plane import REGION, ControlPlane, control_plane
 from tests.support.indexed_tables import indexed_tables
 from tests.support.transfers import made
@@ -82,7 +82,7 @@ _Prototype = tuple[str, list[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
-class Cost:
+class ListCost:
     """What one answer costs."""
 
     calls: int
@@ -149,7 +149,7 @@ def _changed(name: str, value: dict[str, Any], old_id: str, new_id: str, at: dat
 
 
 @contextmanager
-def filled(number: int) -> Iterator[tuple[ControlPlane, Meter]]:
+def filled(number: int) -> Iterator[tuple[ControlPlane, CallMeter]]:
     """Yield the API among this many transfers, and the meter of its calls."""
     with pytest.MonkeyPatch.context() as patch, control_plane(patch) as plane:
         for agent in ("server-b", "server-c", "server-d", "server-e"):
@@ -159,14 +159,14 @@ def filled(number: int) -> Iterator[tuple[ControlPlane, Meter]]:
             yield plane, meter
 
 
-def costs(number: int) -> dict[str, Cost]:
+def costs(number: int) -> dict[str, ListCost]:
     """Return what each question costs among this many transfers."""
     with filled(number) as (plane, meter):
         plane.get("/transfers")  # once: a warm function has read policies and keys
         return {name: _cost(plane, meter, path, query) for name, (path, query) in QUESTIONS.items()}
 
 
-def _cost(plane: ControlPlane, meter: Meter, path: str, query: dict[str, str]) -> Cost:
+def _cost(plane: ControlPlane, meter: CallMeter, path: str, query: dict[str, str]) -> ListCost:
     meter.take()
     answer = plane.get(path, **query)
     assert answer.status == 200, answer.text
@@ -174,7 +174,7 @@ def _cost(plane: ControlPlane, meter: Meter, path: str, query: dict[str, str]) -
     # Policies, too, are read again at times: they cost the same among any number of transfers.
     calls = [call for call in meter.take() if any(use.place.startswith(table) for use in call.uses)]
     found = answer.body.get("transfers", answer.body.get("count", ()))
-    return Cost(
+    return ListCost(
         calls=len(calls),
         units=sum(use.units for call in calls for use in call.uses),
         seconds=ceilings.PROCESSOR_S + sum(map(_seconds, calls)),
@@ -182,7 +182,7 @@ def _cost(plane: ControlPlane, meter: Meter, path: str, query: dict[str, str]) -
     )
 
 
-def _seconds(call: Call) -> float:
+def _seconds(call: MeteredCall) -> float:
     return ceilings.PROCESSOR_PER_CALL_S + ceilings.SECONDS.get(call.operation, ceilings.OTHER_SECONDS)
 
 
@@ -196,7 +196,7 @@ def main() -> None:
         print(f"| {name} | {' | '.join(cells)} |")
 
 
-def _cell(cost: Cost) -> str:
+def _cell(cost: ListCost) -> str:
     return f"{cost.units:g} units, {cost.calls} calls, {cost.seconds * 1000:.0f} ms ({cost.found})"
 
 

@@ -8,8 +8,8 @@ import pytest
 from tests.scale import ceilings
 from tests.scale.bill import dollars
 from tests.scale.calibration import Step, chained_for_real, profiles, transfers_for_real
-from tests.scale.cloud import Bucket, Cloud
-from tests.scale.fleet import Fleet, chained
+from tests.scale.cloud import SimulatedCloud, TokenBucket
+from tests.scale.fleet import SimulatedFleet, chained
 from tests.scale.lists import LISTS, PAGE_SIZE, costs
 from tests.scale.metering import size_of
 from tests.scale.scenarios import SCENARIOS, transfers_at_once
@@ -20,8 +20,8 @@ def measured():
     return profiles()
 
 
-def fleet_of(agents: int, measured, seed: int = 1) -> Fleet:
-    return Fleet(Cloud(seed), measured, agents)
+def fleet_of(agents: int, measured, seed: int = 1) -> SimulatedFleet:
+    return SimulatedFleet(SimulatedCloud(seed), measured, agents)
 
 
 def counted(steps: list[Step]) -> Counter[str]:
@@ -94,7 +94,7 @@ def test_small_fleets_come_to_rest(measured, name):
 
 def test_a_rate_beyond_a_partition_is_throttled(measured):
     """Half as many again as a partition takes: a third of the calls is refused, and nothing is free."""
-    bucket, passed = Bucket(1_000), 0
+    bucket, passed = TokenBucket(1_000), 0
     for number in range(30_000):
         if bucket.has_room(number / 1_500):
             bucket.take(1)

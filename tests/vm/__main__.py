@@ -81,7 +81,7 @@ def main() -> int:
     return bool(failed)
 
 
-class _Index(http.server.SimpleHTTPRequestHandler):
+class _PackageIndex(http.server.SimpleHTTPRequestHandler):
     """A package index (PEP 503) that offers all files for each name: pip takes those of the name."""
 
     def translate_path(self, path: str) -> str:
@@ -99,7 +99,7 @@ class _Index(http.server.SimpleHTTPRequestHandler):
 def served(folder: Path) -> Iterator[int]:
     """Yield the port of loopback at which a package index is served."""
     with http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(_Index, directory=folder)
+        ("127.0.0.1", 0), functools.partial(_PackageIndex, directory=folder)
     ) as server:
         thread = threading.Thread(target=server.serve_forever, name="package index")
         thread.start()

@@ -45,7 +45,7 @@ class CannotRunError(Exception):
 
 
 @dataclass(frozen=True)
-class Family:
+class GuestSystem:
     """A distribution and its Python."""
 
     title: str
@@ -54,13 +54,14 @@ class Family:
 
 
 FAMILIES = {
-    one.suite: one for one in (Family("Debian 12", "bookworm", "3.11"), Family("Debian 13", "trixie", "3.13"))
+    one.suite: one
+    for one in (GuestSystem("Debian 12", "bookworm", "3.11"), GuestSystem("Debian 13", "trixie", "3.13"))
 }
 
 
 @dataclass(frozen=True)
 class Image:
-    family: Family
+    family: GuestSystem
     folder: Path
 
     @property
@@ -99,7 +100,7 @@ def require_programs(programs: Mapping[str, str]) -> None:
         raise CannotRunError("an image is made by root")
 
 
-def image(family: Family, home: Path, mirror: str | None) -> Image:
+def image(family: GuestSystem, home: Path, mirror: str | None) -> Image:
     """Return the family's image in `home`, made if there is none.
 
     Raises:
@@ -115,7 +116,7 @@ def image(family: Family, home: Path, mirror: str | None) -> Image:
     )
 
 
-def wheels(family: Family, home: Path, lock: Path) -> Path:
+def wheels(family: GuestSystem, home: Path, lock: Path) -> Path:
     """Return a directory in `home` with what the lock file names, for the family's Python.
 
     Raises:
@@ -205,12 +206,12 @@ def _run(*command: str) -> None:
         raise CannotRunError(f"{command[0]} failed:\n{done.stderr[-2000:]}")
 
 
-def _download(family: Family, lock: Path, folder: Path) -> None:
+def _download(family: GuestSystem, lock: Path, folder: Path) -> None:
     python = Path(sys.base_prefix, "bin/python3")
     _run(str(python), "-m", "pip", "download", "--quiet", *_pip_options(family, lock), "--dest", str(folder))
 
 
-def _pip_options(family: Family, lock: Path) -> Sequence[str]:
+def _pip_options(family: GuestSystem, lock: Path) -> Sequence[str]:
     platforms = (f"--platform=manylinux_{version}_x86_64" for version in ("2_17", "2_28"))
     of_the_family = (f"--python-version={family.python}", *platforms, "--platform=manylinux2014_x86_64")
     return ("--no-deps", "--only-binary=:all:", "--require-hashes", "-r", str(lock), *of_the_family)

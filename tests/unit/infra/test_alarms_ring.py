@@ -290,13 +290,13 @@ def here(monkeypatch: pytest.MonkeyPatch, clock: Any) -> Any:
 
 @pytest.fixture
 def clock() -> Any:
-    class Clock:
+    class AlarmClock:
         now = datetime.now(UTC).replace(hour=12)
 
         def __call__(self) -> datetime:
             return self.now
 
-    return Clock()
+    return AlarmClock()
 
 
 def recorded(log: str, alarm: dict[str, Any]) -> Values:
