@@ -87,7 +87,7 @@ def read(record: SQSRecord) -> ObjectCreated | GatheringDue:
 def _collected(due: GatheringDue, end: datetime) -> bool:
     """Start what a template has gathered, until `end`; return whether that has worked."""
     try:
-        wiring.gatherer().collect(due.gathered_for, end)
+        wiring.gatherer().collect(due, end)
     except Exception:
         logger.exception("gathered objects not handled", extra={"template_id": due.gathered_for})
         return False

@@ -119,7 +119,7 @@ class _Attempt:
         except sqlite3.Error as error:
             raise self._ledger_error(ledger, error) from error
         else:
-            self._host.keep_manifest(ledger, self._command)
+            self._host.keep_manifest(ledger, self._command, succeeded=True)
             return result
         finally:
             ledger.close()

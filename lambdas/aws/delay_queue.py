@@ -55,10 +55,10 @@ class RetryQueue(DelayQueue):
 class GatherQueue(DelayQueue):
     """Sends one delayed message for each gathering, to the queue of uploads itself."""
 
-    def collect_at(self, template_id: TemplateId, when: datetime) -> None:
-        """Have what a template has gathered collected at this time.
+    def collect_at(self, template_id: TemplateId, when: datetime, calls: int = 0) -> None:
+        """Have what a template has gathered collected at this time, after so many calls for it.
 
         Raises:
             ClientError: SQS rejects the message.
         """
-        self._send(GatheringDue(gathered_for=template_id), when)
+        self._send(GatheringDue(gathered_for=template_id, calls=calls), when)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from events.base import Message
+from events.base import Count, Message
 from events.requests import TemplateId
 from events.sizes import json_bytes
 from lambdas.domain.plan import MAX_SELECTED, MAX_SELECTED_BYTES
@@ -47,6 +47,8 @@ class GatheringDue(Message):
     """
 
     gathered_for: TemplateId
+    calls: Count = 0
+    """Calls of the function that have worked off this gathering before, and left the rest to this message."""
 
 
 @dataclass(frozen=True)

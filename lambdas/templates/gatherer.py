@@ -12,7 +12,7 @@ from typing import Protocol
 from events.requests import TemplateId
 from lambdas.audit.recorder import AuditEvent
 from lambdas.domain.authorization import Principal
-from lambdas.domain.object_batch import ObjectCreated
+from lambdas.domain.object_batch import GatheringDue, ObjectCreated
 from lambdas.domain.plan import MAX_SELECTED
 from lambdas.domain.template import Template
 from lambdas.domain.timeline import by_template
@@ -27,6 +27,9 @@ COLLECTED_AT_ONCE = 5 * MAX_SELECTED
 """Objects that are read at once: some transfers' worth."""
 MAX_WORK = timedelta(seconds=30)
 """Time from the start of a call after which it collects no more; the function ends after a minute."""
+MAX_CALLS = 1000
+"""Calls that work off one gathering: over eight hours, some twenty million objects. Each sends the message
+for the next one, and Lambda's detection of such loops is off, since it ends them after sixteen."""
 _NAMED = 3
 """Keys that the audit names of objects that are left; the log names all."""
 _LOGGED = 50
@@ -36,8 +39,15 @@ _LOGGED = 50
 class CollectTimer(Protocol):
     """Has a template's gathered objects collected."""
 
-    def collect_at(self, template_id: TemplateId, when: datetime) -> None:
-        """Have them collected at this time, or soon if that has passed; at least once."""
+    def collect_at(self, template_id: TemplateId, when: datetime, calls: int = 0) -> None:
+        """Have them collected at this time, or soon if that has passed; at least once.
+
+        `calls` have worked off the same gathering before.
+        """
+
+
+class GatheringEndlessError(Exception):
+    """A gathering is not worked off after `MAX_CALLS`: its objects are kept for the next one."""
 
 
 class Gatherer:
@@ -74,15 +84,21 @@ class Gatherer:
             # The collection may have been before this.
             self._timer.collect_at(template_id, now + 2 * CLOCK_SKEW)
 
-    def collect(self, template_id: TemplateId, end: datetime) -> None:
-        """Start the transfers of all that the template has gathered; what is left at `end` gets a message.
+    def collect(self, due: GatheringDue, end: datetime) -> None:
+        """Start the transfers of all that a template has gathered; what is left at `end` gets a message.
 
         Objects that it no longer wants, since it was disabled, changed or removed, are told in the audit, and
         named in the log.
+
+        Raises:
+            GatheringEndlessError: Some are left after the last call.
         """
+        template_id = due.gathered_for
         while objects := self._gathered.some(template_id, self._at_once):
             if self._clock() >= end:
-                self._timer.collect_at(template_id, self._clock())
+                if due.calls >= MAX_CALLS:
+                    raise GatheringEndlessError(template_id)
+                self._timer.collect_at(template_id, self._clock(), due.calls + 1)
                 return
             left = self._starter.start(template_id, sorted(objects, key=lambda created: created.key))
             if left:

@@ -82,13 +82,7 @@ class TransferStarter:
 
     def _start(self, object_batch: ObjectBatch) -> None:
         try:
-            self._begin(object_batch)
-        except StaleError:
-            rest = self._unhandled(object_batch)
-            if len(rest.objects) == len(object_batch.objects):
-                raise
-            if rest.objects:
-                self._begin(rest)
+            self._begin_unhandled(object_batch)
         except (RefusedError, ForbiddenError) as error:
             # A retry would not help: record the refusal in the audit, and continue.
             template = object_batch.template
@@ -100,6 +94,17 @@ class TransferStarter:
                 error.problem.message,
             )
             count(TEMPLATES_REFUSED)
+
+    def _begin_unhandled(self, object_batch: ObjectBatch) -> None:
+        """Begin the transfer, without objects that were handled before."""
+        try:
+            self._begin(object_batch)
+        except StaleError:
+            rest = self._unhandled(object_batch)
+            if len(rest.objects) == len(object_batch.objects):
+                raise
+            if rest.objects:
+                self._begin(rest)
 
     def _begin(self, object_batch: ObjectBatch) -> None:
         template, marks = object_batch.template, object_batch.dedupe_keys

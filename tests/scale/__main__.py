@@ -45,6 +45,7 @@ def _report(name: str, fleet: Fleet, processor_s: float) -> str:
         f"queues    {_listed(cloud.deepest)}",
         f"throttled {_listed(cloud.throttled) or 'nothing'}",
         f"given up  {_listed(cloud.dead) or 'nothing'}",
+        f"late      until {max(cloud.late_until - fleet.back_at, 0):,.0f} s after it began",
         f"open      {fleet.unfinished:,} hops",
         f"busiest   {', '.join(f'{place} {rate:,.0f}/s' for place, rate in cloud.busiest()[:6])}",
     ]

@@ -27,6 +27,10 @@ Done = Callable[[float, bool], None]
 """Called with the end of an invocation, and whether it has succeeded."""
 
 
+LATE_S = 10.0
+"""Seconds from an event to its effect that a person would call late."""
+
+
 class Bucket:
     """A rate with a second of burst."""
 
@@ -127,7 +131,8 @@ class Cloud:
         self.deepest: Counter[str] = Counter()
         """Longest queues."""
         self.latencies = Latencies()
-        self.last_effect = 0.0
+        self.late_until = 0.0
+        """When the last effect came that took longer than `LATE_S`."""
         self._heap: list[tuple[float, int, Callable[..., Any], tuple[Any, ...]]] = []
         self._number = 0
         self._places: dict[tuple[str, bool], _Place] = {}
@@ -181,7 +186,8 @@ class Cloud:
     def effect(self, kind: str, since: float, at: float) -> None:
         """Note that an event of `since` has had its effect."""
         self.latencies.add(kind, at - since)
-        self.last_effect = max(self.last_effect, at)
+        if at - since > LATE_S:
+            self.late_until = max(self.late_until, at)
 
     # Tables
 

@@ -2210,6 +2210,8 @@ export interface components {
              * @description bytes
              */
             size: number;
+            /** Succeeded */
+            succeeded: boolean;
         };
         /**
          * ManifestView

@@ -1277,6 +1277,8 @@ export const de: Messages = {
       inserted: "der Eintrag steht in keiner Kette: er wurde eingefügt, oder sein Glied wurde entfernt",
       chainedTwice: "der Eintrag steht zweimal in der Kette, mit zwei Prüfsummen; die erste zählt",
       chainedLate: "der Eintrag kam mehr als einen Tag nach seiner Entstehung in die Kette",
+      chainedEarly: "der Eintrag kam an einem Tag vor der Zeit in die Kette, die er angibt",
+      misdated: "die Zeit des Eintrags ist nicht die in seiner Kennung",
       sealMissing: "das Siegel fehlt",
       sealMismatch: "das Siegel schließt nicht an das vorige an",
       sealInvalid: "die Signatur des Siegels ist ungültig",

@@ -1245,6 +1245,8 @@ export const en = {
       inserted: "the record is in no chain: it was inserted, or its link was removed",
       chainedTwice: "the record is in the chain twice, with two digests; the first one counts",
       chainedLate: "the record was chained more than a day after it was written",
+      chainedEarly: "the record was chained on a day before the time that it claims",
+      misdated: "the record's time is not the one in its id",
       sealMissing: "the seal is missing",
       sealMismatch: "the seal does not match the one before",
       sealInvalid: "the seal's signature is invalid",

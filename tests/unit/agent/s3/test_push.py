@@ -537,6 +537,20 @@ async def test_an_answer_to_the_last_request_that_is_lost_does_not_send_the_file
     assert len(parts_sent(host.server)) == 5
 
 
+@pytest.mark.parametrize("size", [10, BIG_BYTES])
+async def test_a_file_that_a_proxy_has_taken_for_s3_is_not_reported_as_copied(host, size):
+    """It answers with its sign-in page, status 200; a move would then remove the only copy."""
+    write_random(host.data / "t/file", size)
+    sign_in = b"HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\n<html></html>"
+    host.server.answer = lambda one: sign_in if is_put(one) else None
+    error = await host.fails(host.order())
+    assert (error.problem.code, error.problem.retryable) == ("s3-failed", True)
+    assert host.objects() == {}
+    host.server.answer = lambda _: None
+    await host.push(host.order())
+    assert host.objects() == host.sent()
+
+
 async def test_a_big_file_that_something_else_than_s3_has_confirmed_is_not_reported_as_copied(host):
     """A proxy answers the last request with a page of its own, and S3 never makes an object of the parts."""
     write_random(host.data / "t/big", BIG_BYTES)

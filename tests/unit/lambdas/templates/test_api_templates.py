@@ -15,6 +15,7 @@ VIDEOS = {
     "destinations": ["server-b:/primary/storage/", "server-d:/backup/storage/"],
     "shape": "chain",
 }
+NO_TRANSFER = 'forbid (principal, action == Action::"transfer", resource);'
 
 
 @pytest.fixture
@@ -244,6 +245,24 @@ class TestObjects:
             ]
         assert arrive(created("new-videos/a"), created("new-videos/b")) == []
         assert len(self.transfers(here)) == 1
+
+    def test_a_policy_that_comes_between_two_attempts_is_told_in_the_audit_and_tried_once(
+        self, here, monkeypatch
+    ):
+        """One of the objects had a transfer already; that of the other was refused a moment later."""
+        arrive(created("new-videos/a"))
+        store = adapters.dedupe_store()
+        seen = store.seen
+
+        def slowly(keys):
+            policy = {"text": NO_TRANSFER, "why": "an incident"}
+            assert here.call("PUT", "/policies/stop", policy).status == 200
+            return seen(keys)
+
+        monkeypatch.setattr(store, "seen", slowly)
+        assert arrive(created("new-videos/a"), created("new-videos/b")) == [], "SQS need not deliver it again"
+        [told] = [one for one in here.get("/audit").body["records"] if one["decision"] == "refused"]
+        assert (told["about"], told["policies"]) == ("template new-videos", ["stop"])
 
     def test_two_hundred_objects_become_a_few_transfers(self, here):
         assert arrive(*[created(f"new-videos/{number:04}") for number in range(200)]) == []

@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from lambdas import adapters, wiring
+from lambdas import adapters, on_object, wiring
 from lambdas.aws.delay_queue import GatherQueue
 from lambdas.domain import prices
 from lambdas.domain.object_batch import GatheringDue
-from lambdas.templates.gatherer import COLLECTED_AT_ONCE, MAX_WORK
+from lambdas.templates.gatherer import COLLECTED_AT_ONCE, MAX_CALLS, MAX_WORK
 from tests.support.dynamodb_units import units_counted
 from tests.unit.lambdas.templates.test_api_templates import VIDEOS, arrive, created
 
@@ -285,6 +285,27 @@ def test_a_burst_is_collected_by_as_many_messages_as_it_takes(saved, clock, queu
     assert rounds == 2
     assert sum(map(len, selections(saved))) == 60
     assert COLLECTED_AT_ONCE % 80 == 0, "so that transfers of a burst are full"
+
+
+@pytest.mark.parametrize("before", [17, MAX_CALLS - 1, MAX_CALLS])
+def test_a_gathering_goes_on_beyond_sixteen_calls_and_not_for_ever(saved, queue, monkeypatch, before):
+    """A row that cannot be removed would have the function call itself for as long as there is an account."""
+    arrive(created("new-videos/a"), created("new-videos/b"))
+    queue.delayed.clear()
+    body = GatheringDue(gathered_for="new-videos", calls=before).model_dump_json()
+    with monkeypatch.context() as patch:
+        patch.setattr(adapters.gathered_store(), "remove", lambda *_: None)
+        patch.setattr(on_object, "MAX_WORK", timedelta())
+        failed = arrive(body)
+    if before < MAX_CALLS:
+        assert failed == []
+        [(_, onward)] = queue.delayed
+        assert GatheringDue.model_validate_json(onward).calls == before + 1
+    else:
+        assert failed == ["m0"], "after five attempts it is a dead letter, with its alarm"
+        assert queue.delayed == []
+    assert arrive(GatheringDue(gathered_for="new-videos").model_dump_json()) == []
+    assert selections(saved) == [["a", "b"]], "nothing was lost"
 
 
 def test_gatherings_of_many_templates_that_are_due_together_share_the_time_of_one_call(
