@@ -181,11 +181,15 @@ class Updater:
                     return None
                 failing_checks = health.troubles
             self._environment.wait(POLL_INTERVAL_S)
-        told = {"version": update.version, "seconds": update.healthy_within}
+        version, seconds = update.version, update.healthy_within
         if not failing_checks:
-            return UPDATE_UNHEALTHY.problem(**told)
-        troubles = "; ".join(f"{name}: {found}" for name, found in failing_checks.items())
-        return UPDATE_CHECKS_FAILED.problem(**told, checks="; ".join(failing_checks), troubles=troubles)
+            return UPDATE_UNHEALTHY.problem(version=version, seconds=seconds)
+        return UPDATE_CHECKS_FAILED.problem(
+            version=version,
+            seconds=seconds,
+            checks="; ".join(failing_checks),
+            troubles="; ".join(f"{name}: {found}" for name, found in failing_checks.items()),
+        )
 
     def _save(self, record: UpdateRecord, step: Step, **changes: str | Problem) -> UpdateRecord:
         saved = record.model_copy(update={"step": step, **changes})

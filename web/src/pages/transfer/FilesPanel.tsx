@@ -56,6 +56,7 @@ function Files({ transfer }: { transfer: Transfer }) {
   const labels = t().files;
   const lines = found.data?.lines ?? [];
   const missing = manifests.missing.length;
+  const there = transfer.hops.length - missing;
   const failure = manifests.error ?? found.error;
 
   function search(wanted: Partial<Criteria>): void {
@@ -67,7 +68,7 @@ function Files({ transfer }: { transfer: Transfer }) {
     <SpaceBetween size="s">
       {failure && <ProblemAlert error={failure} onRetry={manifests.reload} />}
       {missing > 0 && (
-        <StatusIndicator type="info">{t().transfer.manifestMissing(transfer.hops.length - missing, missing)}</StatusIndicator>
+        <StatusIndicator type="info">{t().transfer.manifestMissing(there, missing)}</StatusIndicator>
       )}
       <Table
         variant="embedded"
