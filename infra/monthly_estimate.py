@@ -19,7 +19,7 @@ from lambdas.domain.prices import (
     WRITE,
 )
 
-ALARM_METRICS = 47
+ALARM_METRICS = 48
 """Metrics that the alarms of a stage read."""
 OWN_METRICS = 9
 """Metrics that the functions write each minute. Others are billed for the hours in which they are written."""

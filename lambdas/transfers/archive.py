@@ -17,7 +17,7 @@ from lambdas.domain.errors import StaleError
 from lambdas.domain.transfer import Transfer
 from lambdas.ports import Clock
 from lambdas.store.transfer_archive import ArchiveStore, EndedTransfer
-from lambdas.telemetry import count, logger
+from lambdas.telemetry import ARCHIVE_LACKED, count, logger
 from lambdas.transfers.views import transfer_view
 
 BATCH_SIZE = 200
@@ -144,7 +144,7 @@ class TransferArchive:
             logger.error(
                 "archive lacks a transfer", extra={"transfer_id": transfer.transfer_id, "file": ended.file}
             )
-            count("ArchiveLacked")
+            count(ARCHIVE_LACKED)
             self._store.archive_again(transfer, self._clock())
             return False
         try:

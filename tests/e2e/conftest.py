@@ -23,6 +23,7 @@ from infra.local import cloud as embedded
 from infra.local.environment import Environment, running_environment, until, visited_stage
 from infra.local.processes import free_port
 from infra.local.servers import RunningAgent, Server
+from lambdas.store.agent_rows import beat_key
 from tests.e2e.api import SignedInApi
 
 SERVERS = {
@@ -117,9 +118,9 @@ class Fleet:
         [agents] = [table for table in tables.tables.all() if "TablesAgents" in table.name]
         at = datetime.now(UTC) - timedelta(hours=1)
         agents.update_item(
-            Key={"agent_id": name},
+            Key={"agent_id": beat_key(name)},
             UpdateExpression="SET heard_at = :at, silent_at = :at",
-            ExpressionAttributeValues={":at": f"{at:%Y-%m-%dT%H:%M:%S.%f%z}"},
+            ExpressionAttributeValues={":at": int(at.timestamp() * 1_000_000)},
         )
         self.minute()
 

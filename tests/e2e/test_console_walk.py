@@ -102,7 +102,7 @@ def stops(transfers: dict[str, str]) -> dict[str, Stop]:
         "new-transfer-browse-s3": Stop("transfers/new?from=s3%3A%2F%2F", browse_s3),
         "new-transfer-options": Stop("transfers/new", press("^Options", "^Optionen")),
         "add-agent": Stop("agents", press("Add agent", "Agent hinzufügen")),
-        "remove-agent": Stop("agents/server-b", press("^Remove$", "^Entfernen$")),
+        "remove-agent": Stop("agents/server-b", remove),
         "template": Stop("templates/walked/edit"),
         "template-yaml": Stop("templates/walked/edit", as_text),
         "policy": Stop("policies/walled/edit", effect),
@@ -115,6 +115,11 @@ def stops(transfers: dict[str, str]) -> dict[str, Stop]:
 def browse(page: Page) -> None:
     page.get_by_role("button", name=either("^Browse", "^Durchsuchen")).first.click()
     expect(page.get_by_role("dialog").get_by_text("/primary")).to_be_visible()
+
+
+def remove(page: Page) -> None:
+    press("^More$", "^Mehr$")(page)
+    page.get_by_role("menuitem", name=either("^Remove$", "^Entfernen$")).click()
 
 
 def files(page: Page) -> None:

@@ -343,6 +343,9 @@ class Campaign:
         team = self._free.get()
         try:
             return SeedRun(team, self._states, seed).run()
+        except Exception:
+            team.restore()  # the next seed begins with three agents, too
+            raise
         finally:
             self._free.put(team)
 

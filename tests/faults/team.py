@@ -121,6 +121,19 @@ class Team:
         path = f"{ROOTS[where]}/{folder}"
         return Folder(f"{self.name(where)}:{path}/", self.server(where).path(path))
 
+    def restore(self) -> None:
+        """Enroll again each server that a failed seed has left without a registration, or ended."""
+        for name, server in self.servers.items():
+            agent, api = self.fleet.agent(name), self.fleet.api
+            with suppress(ApiRefusal):
+                api.get(f"/agents/{name}")
+                if agent.process.poll() is None:
+                    continue
+                api.delete(f"/agents/{name}")
+            agent.stop()
+            enroll(self.fleet, server)
+            self.fleet.connect(name)
+
     @cached_property
     def _s3(self) -> object:
         return self.fleet.s3()

@@ -25,12 +25,10 @@ from infra.local.environment import Environment, running_environment
 from infra.local.servers import Server
 from tests.vm import images
 from tests.vm.host import Host
-from tests.vm.images import FAMILIES, CannotRunError
+from tests.vm.images import FAMILIES, UNAVAILABLE, CannotRunError
 from tests.vm.machine import accelerator, booted
 from tests.vm.stories import tell
 
-UNAVAILABLE = 69
-"""EX_UNAVAILABLE of sysexits.h: nothing was tried."""
 PIP_CONF = "[global]\nindex-url = http://127.0.0.1:{port}/\ntrusted-host = 127.0.0.1\n"
 
 

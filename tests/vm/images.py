@@ -4,11 +4,12 @@ An image is made once and kept. A machine writes to a snapshot of it, which goes
 """
 
 import hashlib
+import os
 import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,10 @@ _NETWORK = "[Match]\nName=en*\n[Network]\nDHCP=yes\n"
 _SOCKET = "[Socket]\nListenStream=127.0.0.1:%i\n[Install]\nWantedBy=sockets.target\n"
 _PROXY = "[Service]\nExecStart=/lib/systemd/systemd-socket-proxyd 10.0.2.2:%i\n"
 """An embedded stage is on loopback only, so a host has ports of its machine on its own loopback."""
+
+
+UNAVAILABLE = 69
+"""EX_UNAVAILABLE of sysexits.h: nothing was tried."""
 
 
 class CannotRunError(Exception):
@@ -81,9 +86,17 @@ def require_tools() -> None:
     """Raise CannotRunError if machines cannot run here."""
     if platform.machine() != "x86_64":
         raise CannotRunError(f"the images are for x86_64, and this machine is {platform.machine()}")
-    if missing := sorted({package for name, package in PROGRAMS.items() if not shutil.which(name)}):
+    require_programs(PROGRAMS)
+
+
+def require_programs(programs: Mapping[str, str]) -> None:
+    """Raise CannotRunError if one of these is missing, or if this is not root, who makes images.
+
+    `programs` has Debian's package of each.
+    """
+    if missing := sorted({package for name, package in programs.items() if not shutil.which(name)}):
         raise CannotRunError(f"programs are missing: apt-get install {' '.join(missing)}")
-    if subprocess.run(["id", "-u"], capture_output=True, check=True).stdout.strip() != b"0":
+    if os.getuid() != 0:
         raise CannotRunError("an image is made by root")
 
 
@@ -110,6 +123,23 @@ def wheels(family: GuestSystem, home: Path, lock: Path) -> Path:
         CannotRunError: This machine's registry does not have it.
     """
     return _kept(home / f"wheels-{family.python}", lock, lambda new: _download(family, lock, new))
+
+
+def extracted(suite: str, architecture: str, package: str, home: Path, mirror: str | None) -> Path:
+    """Return a root in `home` with a package for another processor, of which nothing was run here.
+
+    Raises:
+        CannotRunError: There is no mirror, or it does not have the package.
+    """
+
+    def make(new: Path) -> None:
+        options = ("--variant=extract", f"--architectures={architecture}", f"--include={package}")
+        _run("mmdebstrap", "--quiet", "--mode=root", *options, suite, str(new), mirror or _own_mirror())
+        for name in ("bin", "lib"):
+            if not (new / name).exists():
+                (new / name).symlink_to(f"usr/{name}")  # which a script of the package makes
+
+    return _kept(home / f"{suite}-{architecture}", Path(__file__), make)
 
 
 def _kept(folder: Path, made_from: Path, make: Callable[[Path], None]) -> Path:
