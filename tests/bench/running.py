@@ -83,7 +83,7 @@ class Runner:
             if case.line:
                 line = stack.enter_context(long_line.long_line(case.line))
                 stack.enter_context(line.near())
-                job = replace(job, address=line.far_address, at_far=line.far)
+                job = replace(job, address=line.far_address, near_address=line.near_address, at_far=line.far)
             if case.bucket:
                 job = replace(job, bucket=stack.enter_context(bucket(case.bucket)))
             try:
@@ -171,6 +171,8 @@ def _cannot(case: Case, tool: Tool) -> str | None:
         return f"left out: {reason}"
     if (case.network or case.line) and not tool.uses_network:
         return "cannot use the emulated network"
+    if tool.lines_only and not case.line:
+        return "is measured over lossy lines only"
     if case.before != "nothing" and not tool.compares:
         return "sends everything again: it does not compare"
     if not case.workload.one_file and not tool.many:

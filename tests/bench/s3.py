@@ -1,4 +1,4 @@
-"""Between a directory and a bucket: the agent's own mover, rclone and the AWS CLI.
+"""Between a directory and a bucket: the agent's own mover, rclone, s5cmd and the AWS CLI.
 
 The agent runs before the clock starts, as for the lane; the clock runs from the Move command to the result.
 """
@@ -101,6 +101,16 @@ def _aws(job: Job) -> Iterator[ToolSession]:
     yield _command(argv, job, {"AWS_CONFIG_FILE": str(settings)})
 
 
+@contextmanager
+def _s5cmd(job: Job) -> Iterator[ToolSession]:
+    bucket = _bucket(job)
+    there = f"s3://{bucket.name}/{PREFIX}"
+    source, target = _ends(job, bucket, there)
+    ends = (f"{source}*", f"{target}/") if bucket.direction == "pull" else (f"{source}/", target)
+    argv = ["s5cmd", "--endpoint-url", bucket.endpoint, "--log", "error", "cp", *ends]
+    yield _command(argv, job, {"AWS_REGION": REGION})
+
+
 def _ends(job: Job, bucket: ObjectFolder, there: str) -> tuple[str, str]:
     """Return source and destination of a command."""
     pulls = bucket.direction == "pull"
@@ -120,4 +130,5 @@ def _bucket(job: Job) -> ObjectFolder:
 
 AGENT = Tool("agent", _agent, uses_bucket=True)
 RCLONE_BUCKET = Tool("rclone", _rclone, ("rclone",), uses_bucket=True)
+S5CMD = Tool("s5cmd", _s5cmd, ("s5cmd",), uses_bucket=True)
 AWS_CLI = Tool("aws-cli", _aws, ("aws",), uses_bucket=True)

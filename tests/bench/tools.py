@@ -29,6 +29,7 @@ class Job:
     """Returns the port to dial instead of the given one: the emulated network's, if the case has one."""
     address: str = "127.0.0.1"
     """Of the far end."""
+    near_address: str = "127.0.0.1"
     at_far: Callable[[list[str]], list[str]] = list
     """Returns the command that runs the given one at the far end."""
     one_file: bool = False
@@ -80,6 +81,8 @@ class Tool:
     """Whether it uses a connection that the emulated network can intercept."""
     many: bool = True
     """Whether it can move trees, not only one file."""
+    lines_only: bool = False
+    """Whether only a line between two namespaces shows what it does."""
     uses_bucket: bool = False
     """Whether it copies between a directory and a bucket, instead of between two directories."""
 

@@ -1,12 +1,13 @@
 """Test pulls from S3 against a small real server: what they request, and what becomes of odd answers."""
 
+import asyncio
 import os
 import random
 import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from contextlib import closing
+from contextlib import AbstractAsyncContextManager, closing
 from datetime import UTC, datetime
 from itertools import count, pairwise
 from pathlib import Path
@@ -30,6 +31,7 @@ from agent.s3.range_checksums import RangeChecksums
 from events.commands import Move, S3Route
 from events.locations import AgentLocation, S3Location
 from events.options import Options
+from tests.support.held_progress import Reached, held, pause
 from tests.support.hosts import TRANSFER, RecordingObserver
 from tests.support.issued_keys import IssuedKeys
 from tests.support.s3_front import EXPIRED, ErrorAnswer
@@ -62,13 +64,19 @@ class S3SourceHost:
             options=Options(**options),
         )
 
-    async def pull(self, prefix: str, *selection: str, **options) -> None:
+    async def pull(
+        self, prefix: str, *selection: str, progress: ProgressCounter | None = None, **options
+    ) -> None:
         move = self.order(prefix, *selection, **options)
-        self.progress = ProgressCounter()
+        self.progress = progress or ProgressCounter()
         roots = Roots([RootConfig(path="/data", access="rw", directory=self.data)])
         resources = HostResources(roots, self.state)
         mover = mover_for(move, host=resources, identities=self.identity, credentials=self.issued)
         await mover.move(move, self.progress, RecordingObserver())
+
+    def held(self, prefix: str, reached: Reached) -> AbstractAsyncContextManager[asyncio.Task[None]]:
+        """Run the pull, held once `reached` until the end of the block, and return its task."""
+        return held(lambda progress: self.pull(prefix, progress=progress), reached)
 
     def arrived(self) -> dict[str, bytes]:
         files = (path for path in self.data.rglob("*") if path.is_file())
@@ -373,6 +381,70 @@ async def test_a_big_object_that_arrives_damaged_in_one_range_is_asked_for_again
         await host.pull("in/")
     assert [one.code for one in caught.value.failures] == ["arrived-damaged"]
     assert host.arrived() == {}
+
+
+async def test_a_big_object_is_compared_also_after_a_request_that_broke_off(host):
+    """What came before the break is asked for again in smaller pieces, beside a range that is damaged."""
+    data = random.Random(4).randbytes(MIB) * (2 * RANGE_BYTES // MIB)
+    headers = {CRC64NVME.header: CRC64NVME.text(CRC64NVME.update(data, 0)), "etag": '"one"'}
+    host.server.objects["in/a"] = StoredObject(data[:-1] + b"?", headers, LONG_AGO)
+    broken = count()
+
+    def answer(request: ReceivedRequest) -> bytes | None:
+        if request.headers.get("range", "").startswith("bytes=0-") and next(broken) < 1:
+            return b"".join(bytes(one) for one in host.server.respond(request))[: 3 * MIB]
+        return None
+
+    host.server.answer = answer
+    with pytest.raises(HopError) as caught:
+        await host.pull("in/")
+    assert [one.code for one in caught.value.failures] == ["arrived-damaged"]
+    assert host.arrived() == {}
+
+
+@pytest.mark.parametrize("is_damaged_again", [False, True])
+async def test_a_big_object_that_an_earlier_attempt_began_damaged_is_asked_for_again(host, is_damaged_again):
+    """The agent is stopped; its ledger has the digests of what arrived, not of what was sent."""
+    data = random.Random(5).randbytes(MIB) * (2 * RANGE_BYTES // MIB) + b"end"
+    headers = {CRC64NVME.header: CRC64NVME.text(CRC64NVME.update(data, 0)), "etag": '"one"'}
+    damaged = StoredObject(b"?" + data[1:], headers, LONG_AGO)
+    host.server.objects["in/a"] = damaged
+    async with host.held("in/", lambda progress: progress.bytes_done > 40 * MIB) as moving:
+        await pause(moving)
+    with pytest.raises(asyncio.CancelledError):
+        await moving
+    if not is_damaged_again:
+        host.server.objects["in/a"] = StoredObject(data, headers, LONG_AGO)
+    host.server.requests.clear()
+    if is_damaged_again:
+        with pytest.raises(HopError) as caught:
+            await host.pull("in/")
+        assert [one.code for one in caught.value.failures] == ["arrived-damaged"]
+        assert host.arrived() == {}
+    else:
+        await host.pull("in/")
+        assert host.arrived() == {"a": data}
+
+
+async def test_a_big_object_that_an_earlier_attempt_began_is_compared_once(host):
+    """What is on the disk is read there, not asked for again; S3 is asked for its checksum once."""
+    data = random.Random(6).randbytes(MIB) * (2 * RANGE_BYTES // MIB) + b"end"
+    headers = {CRC64NVME.header: CRC64NVME.text(CRC64NVME.update(data, 0)), "etag": '"one"'}
+    host.server.objects["in/a"] = StoredObject(data, headers, LONG_AGO)
+    async with host.held("in/", lambda progress: progress.bytes_done > 40 * MIB) as moving:
+        await pause(moving)
+    with pytest.raises(asyncio.CancelledError):
+        await moving
+    host.server.requests.clear()
+    await host.pull("in/")
+    assert host.arrived() == {"a": data}
+    assert host.requests("HEAD") == ["in/a"]
+    asked = [
+        one.headers["range"].removeprefix("bytes=").split("-")
+        for one in host.server.requests
+        if "range" in one.headers
+    ]
+    assert sum(int(last) - int(first) + 1 for first, last in asked) < len(data) * 3 / 4
 
 
 @pytest.mark.parametrize("answers", ["the whole", "another range"])

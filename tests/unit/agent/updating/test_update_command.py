@@ -171,7 +171,7 @@ def test_a_script_without_an_end_is_not_read_to_the_end(host):
     """The updater is root's: what its memory cannot hold, the host's cannot."""
     sent = []
 
-    class EndlessScript(BaseHTTPRequestHandler):
+    class EndlessHandler(BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(200)
             self.end_headers()
@@ -183,7 +183,7 @@ def test_a_script_without_an_end_is_not_read_to_the_end(host):
         def log_message(self, *_):
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), EndlessScript) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), EndlessHandler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         order = an_update().model_copy(update={"script": f"http://127.0.0.1:{server.server_port}/install.sh"})
