@@ -40,6 +40,8 @@ DUE_SHARDS = 8
 """An index takes 1,000 written units a second for each key: each lease that is renewed moves a hop in it."""
 TO_ARCHIVE, ARCHIVED = "to archive", "archived"
 """What headers of ended transfers are due for, beside hops in the index `due`."""
+REMOVED = "removed"
+"""Sort key, and key in the index `due`, of the row that remains of a removed transfer while it is cleared."""
 
 
 class _Index(GlobalSecondaryIndex["TransferRow"]):
