@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from lambdas import adapters, on_object, wiring
+from lambdas import adapters, wiring
 from lambdas.aws.delay_queue import GatherQueue
 from lambdas.domain import prices
 from lambdas.domain.object_batch import GatheringDue
@@ -288,14 +288,21 @@ def test_a_burst_is_collected_by_as_many_messages_as_it_takes(saved, clock, queu
 
 
 @pytest.mark.parametrize("before", [17, MAX_CALLS - 1, MAX_CALLS])
-def test_a_gathering_goes_on_beyond_sixteen_calls_and_not_for_ever(saved, queue, monkeypatch, before):
+def test_a_gathering_goes_on_beyond_sixteen_calls_and_not_for_ever(saved, clock, queue, monkeypatch, before):
     """A row that cannot be removed would have the function call itself for as long as there is an account."""
     arrive(created("new-videos/a"), created("new-videos/b"))
     queue.delayed.clear()
     body = GatheringDue(gathered_for="new-videos", calls=before).model_dump_json()
+    starter = wiring.transfer_starter()
+    start_some = starter.start
+
+    def slow(template_id, objects):
+        clock.now += MAX_WORK
+        return start_some(template_id, objects)
+
     with monkeypatch.context() as patch:
         patch.setattr(adapters.gathered_store(), "remove", lambda *_: None)
-        patch.setattr(on_object, "MAX_WORK", timedelta())
+        patch.setattr(starter, "start", slow)
         failed = arrive(body)
     if before < MAX_CALLS:
         assert failed == []
