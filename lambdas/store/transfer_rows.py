@@ -25,6 +25,7 @@ from events.reports import DryRunResult
 from events.views import Approval, StartDecision, TimelineEntry
 from lambdas.domain.object_batch import ObjectCreated
 from lambdas.domain.progress_history import ProgressHistory
+from lambdas.domain.spending import Spent
 from lambdas.store.base import ActorAttribute, JsonOf
 
 HEADER = "transfer"
@@ -194,6 +195,7 @@ class HeaderRow(Model):
     created_by = ActorAttribute()
     started_at = UTCDateTimeAttribute(null=True)
     ended_at = UTCDateTimeAttribute(null=True)
+    charged: JsonOf[Spent] = JsonOf(Spent)
     fingerprint = UnicodeAttribute()
     revision = NumberAttribute()
     hop_count = NumberAttribute()
@@ -247,6 +249,7 @@ class HopRow(Model):
     via = UnicodeAttribute(null=True)
     connection: JsonOf[Connection] = JsonOf(Connection, null=True)
     progress: JsonOf[Progress] = JsonOf(Progress)
+    spent: JsonOf[Spent] = JsonOf(Spent)
     problem: JsonOf[Problem] = JsonOf(Problem, null=True)
     failures: JsonOf[tuple[Problem, ...]] = JsonOf(tuple[Problem, ...])
     failures_total = NumberAttribute()
@@ -316,7 +319,7 @@ class CostRow(Model):
     requests = NumberAttribute(default=0)
     egress = NumberAttribute(default=0)
     relay = NumberAttribute(default=0)
-    storage_a_month = NumberAttribute(default=0)
+    bytes_stored = NumberAttribute(default=0)
 
 
 class GatheredRow(Model):

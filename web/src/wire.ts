@@ -1657,6 +1657,8 @@ export interface components {
             by: "template" | "agent" | "person";
             /** Month */
             month: string;
+            /** @default null */
+            others: components["schemas"]["CostSum"] | null;
             /** Sums */
             sums: components["schemas"]["CostSum"][];
         };
@@ -2616,6 +2618,12 @@ export interface components {
              */
             bytes_done: number;
             /**
+             * Bytes Moved
+             * @description bytes
+             * @default 0
+             */
+            bytes_moved: number;
+            /**
              * Bytes Per Second
              * @description bytes
              * @default 0
@@ -2642,6 +2650,11 @@ export interface components {
              * @default 0
              */
             files_done: number;
+            /**
+             * Files Moved
+             * @default 0
+             */
+            files_moved: number;
             /**
              * Files Removed
              * @default 0
