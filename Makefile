@@ -17,8 +17,9 @@ SETUP := infra/local/setup.sh
 BIN   := .crosshaul/env/bin
 ONCE  ?=
 STAGE ?=
-# Three workers run end-to-end tests, which mostly wait (tests/support/scheduling.py), and two only others.
-WORKERS ?= $(shell echo $$(($$(nproc) + 3)))
+# Three workers run end-to-end tests (tests/support/scheduling.py), and the rest only others. All of them wait now
+# and then, for agents and for disks, so there are four more workers than cores.
+WORKERS ?= $(shell echo $$(($$(nproc) + 4)))
 
 .PHONY: demo test e2e bench scale vm lint audit licences format wire locks clean
 

@@ -568,6 +568,12 @@ S3_OBJECT_REFUSED = ProblemType(
     message="S3 refuses the request for {path}: {reason}.",
     advice="Check how it is encrypted: Crosshaul has no key that a customer provides (SSE-C).",
 )
+S3_OPTION_REFUSED = replace(
+    S3_OBJECT_REFUSED,
+    wording="s3-option-refused",
+    message="The bucket does not take {path} with the options of the transfer: {reason}.",
+    advice="Leave out the storage class and the tags, or choose some that the bucket takes.",
+)
 S3_OTHER_REGION = replace(
     S3_OBJECT_REFUSED,
     wording="s3-other-region",

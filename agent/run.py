@@ -411,10 +411,10 @@ def _update_jobs(
 ) -> UpdateJobs:
     """Return the agent's side of updates; the doctor and HTTP are imported when an update arrives."""
 
-    def failing_checks() -> set[str]:
+    def failing_checks() -> dict[str, str]:
         from agent.doctor import examine
 
-        return {f"{check.name}: {check.found}" for check in examine(config) if not check.ok}
+        return {check.name: check.found for check in examine(config) if not check.ok}
 
     host = Installation(Releases.here(), UpdateFiles(files.folder), failing_checks)
     return UpdateJobs(link, registration.thing, Topics(registration.stage), host, fetch_order)

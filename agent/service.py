@@ -39,7 +39,8 @@ from agent.quarantine import Quarantine
 from agent.status import Status
 from agent.supervision import Supervisor, Work
 from agent.updating.update_jobs import UpdateJobs
-from events.base import LABEL, HopId, Problem
+from events import forms
+from events.base import HopId, Problem
 from events.commands import Browse, Command, ReadLog, Serve
 from events.progress import PeerReachability
 from events.reports import (
@@ -385,7 +386,7 @@ class Service:
                 agent_id=name, dialed=path.dialed, address=path.address or None, relayed=path.relayed
             )
             for name, path in paths
-            if re.fullmatch(LABEL, name)
+            if re.fullmatch(forms.LABEL, name)
         )
 
     async def _root_and_remote_states(self) -> tuple[tuple[RootState, ...], tuple[RemoteState, ...]]:

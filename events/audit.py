@@ -6,18 +6,18 @@ digests by the same rules, which are here.
 
 import hashlib
 import json
+from datetime import UTC
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from events import forms
 from events.base import Actor, AgentId, Count, Instant, Message, TransferId
 from events.policies import Effect
 
-Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+Day = Annotated[str, StringConstraints(pattern=forms.DAY)]
 """A day in UTC."""
-RecordId = Annotated[
-    str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z-[0-9a-f]{8}$")
-]
+RecordId = Annotated[str, StringConstraints(pattern=forms.AUDIT_RECORD_ID)]
 """Time to the microsecond, and random text that keeps simultaneous records apart: ids sort by time."""
 
 START = "0" * 64
@@ -52,6 +52,11 @@ class AuditRecord(Message):
     @property
     def day(self) -> str:
         return self.record_id[:10]
+
+    @property
+    def is_dated(self) -> bool:
+        """Return whether `at` is the time in the id: the chain orders and bounds only ids."""
+        return self.at.astimezone(UTC).isoformat(timespec="milliseconds")[:23] == self.record_id[:23]
 
 
 class AuditView(Message):

@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from events import forms
 from events.input_errors import input_error
 
 WIRE = 1
@@ -73,22 +74,20 @@ def _escaped(found: re.Match[str]) -> str:
 DisplayText = Annotated[str, AfterValidator(display_text)]
 """Text that may contain a file name. A surrogate cannot be encoded: it would break the whole message."""
 
-LABEL = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
-"""A DNS label."""
-AgentId = Annotated[str, StringConstraints(pattern=LABEL)]
+AgentId = Annotated[str, StringConstraints(pattern=forms.LABEL)]
 """An agent's name, which is also its id: a DNS label, unique in its stage, chosen at enrollment."""
 
 MAX_API_URL_CHARS = 300
 ApiUrl = Annotated[str, StringConstraints(min_length=1, max_length=MAX_API_URL_CHARS)]
 """Address of the API, without a final slash."""
-StageName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")]
+StageName = Annotated[str, StringConstraints(pattern=forms.STAGE)]
 """Name of a deployment, part of every name it uses in its AWS account: at most 32 characters, so that the
 longest of these fits (IoT Jobs allows 64)."""
-ThingName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9:_-]{1,128}$")]
+ThingName = Annotated[str, StringConstraints(pattern=forms.THING)]
 """An agent's name in IoT Core: its thing and its MQTT client id (`events.topics.Topics.thing`)."""
 
-TransferId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{20}$")]
-HopId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{20}-[0-9]{1,3}$")]
+TransferId = Annotated[str, StringConstraints(pattern=forms.TRANSFER_ID)]
+HopId = Annotated[str, StringConstraints(pattern=forms.HOP_ID)]
 """The transfer's id, a hyphen and the hop's number, counted from 0."""
 
 MAX_INTEGER = 2**63 - 1
@@ -98,24 +97,24 @@ Bytes = Annotated[int, Field(ge=0, le=MAX_INTEGER, description="bytes")]
 Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500)]
 """Reason that a person gives for what they do."""
 
-Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Fingerprint = Annotated[str, StringConstraints(pattern=forms.FINGERPRINT)]
 """SHA-256 of a certificate or file, hex (`events.certificates`)."""
 
-Version = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+-]{0,39}$")]
+Version = Annotated[str, StringConstraints(pattern=forms.VERSION)]
 """A version of Crosshaul: `0.2.0`."""
 
-UpdateId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
+UpdateId = Annotated[str, StringConstraints(pattern=forms.SHORT_ID)]
 
 KeyId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 """Id of a signing key (`kid`)."""
 
 MAX_PATH_BYTES = 4096
 
-LaneAddress = Annotated[str, StringConstraints(pattern=r"^[ -~]{1,260}$")]
+LaneAddress = Annotated[str, StringConstraints(pattern=forms.LANE_ADDRESS)]
 """Address at which peers can dial an agent, `host:port`, in ASCII."""
 LaneAddresses = Annotated[tuple[LaneAddress, ...], Field(max_length=16)]
 """All addresses of an agent. Limited, since commands to peers carry them and the certificate."""
-LaneCertificate = Annotated[str, StringConstraints(pattern=r"^[ -~\r\n]{0,8192}$")]
+LaneCertificate = Annotated[str, StringConstraints(pattern=forms.LANE_CERTIFICATE)]
 """PEM."""
 
 
@@ -140,13 +139,10 @@ class Actor(Message):
         return cls(id=name, name=name)
 
 
-WORDING = r"^([a-z][a-z0-9-]*)?$"
-
-
 class Problem(Message):
     """What went wrong, where, and what to do about it, in the words that people read."""
 
-    code: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
+    code: Annotated[str, StringConstraints(pattern=forms.CODE)]
     """Stable code for programs: `source-missing`."""
     message: DisplayText
     """What happened and where, for people."""
@@ -155,7 +151,7 @@ class Problem(Message):
     path: DisplayText | None = None
     retryable: bool = False
     """Whether a later attempt may succeed."""
-    wording: Annotated[str, StringConstraints(pattern=WORDING)] = ""
+    wording: Annotated[str, StringConstraints(pattern=forms.WORDING)] = ""
     """Which words of the catalogue message and advice are: one code may have several. Empty for a text that
     is in no catalogue."""
     parameters: dict[str, DisplayText] = {}

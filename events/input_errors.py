@@ -20,6 +20,11 @@ MESSAGES = {
     "time-with-zone": "write the time alone, like 08:00, and its time zone in `zone`",
     "policy-name-route": "no policy can be called 'test': /policies/test is a route",
     "policy-test-year": "policies can be tested for times between the years 1970 and 9998",
+    "object-tag-key": "{key}: the key of a tag has 1 to {limit} characters, which are letters, digits, "
+    "spaces and _ . : / = + - @, and does not begin with aws:",
+    "object-tag-value": "{key}: the value of a tag has at most {limit} characters, which are letters, "
+    "digits, spaces and _ . : / = + - @",
+    "object-tags-long": "the tags take {size} bytes in a request to S3: at most {limit} are possible",
     "agents-chosen-twice": "choose the agents in one way: agents, tags, or everyone",
     "percents-not-growing": "percents must grow from stage to stage",
     "time-beyond-calendar": "in UTC this is before the year 1 or after 9999",

@@ -16,6 +16,7 @@ from unicodedata import normalize
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
+from events import forms
 from events.base import MAX_PATH_BYTES, AgentId, Message
 from events.input_errors import input_error
 
@@ -65,10 +66,9 @@ def alike(name: str) -> str:
     return normalize("NFC", name.casefold())
 
 
-BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
-BucketName = Annotated[str, StringConstraints(pattern=BUCKET)]
+BucketName = Annotated[str, StringConstraints(pattern=forms.BUCKET)]
 ObjectPrefix = Annotated[str, AfterValidator(clean_key)]
-RemoteName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.][A-Za-z0-9_.+@-]{0,63}$")]
+RemoteName = Annotated[str, StringConstraints(pattern=forms.REMOTE)]
 """Name of a remote as the host configures it; rclone's names without spaces."""
 RemotePath = Annotated[str, AfterValidator(clean_remote_path)]
 

@@ -1,7 +1,9 @@
 """Options of a transfer, shared by API, commands and templates."""
 
+import unicodedata
 from datetime import time
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -41,6 +43,28 @@ ZoneName = Annotated[str, AfterValidator(_known_zone)]
 Rate = Annotated[int, Field(ge=1024, le=MAX_RATE, description="bytes per second")]
 Priority = Literal["low", "normal", "high"]
 Symlinks = Literal["keep", "skip", "follow"]
+StorageClass = Literal[
+    "STANDARD",
+    "REDUCED_REDUNDANCY",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER",
+    "DEEP_ARCHIVE",
+    "OUTPOSTS",
+    "GLACIER_IR",
+    "SNOW",
+    "EXPRESS_ONEZONE",
+    "FSX_OPENZFS",
+    "FSX_ONTAP",
+    "AWS_BACKUP_WARM",
+    "AWS_BACKUP_LOW_COST_WARM",
+]
+"""Every class that S3's API names. A bucket takes some of them, and refuses the others itself."""
+MAX_OBJECT_TAGS = 10
+MAX_TAG_KEY_CHARS, MAX_TAG_VALUE_CHARS = 128, 256
+MAX_TAGGING_BYTES = 4096
+"""Bytes of all tags as they are sent. The headers of a PUT have at most 8 KB, a session token among them."""
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
@@ -58,6 +82,34 @@ class BandwidthWindow(Request):
     """IANA time zone: `Europe/Berlin`."""
     limit: Rate | None = None
     """Bytes per second. None: no limit."""
+
+
+def tagging_header(tags: dict[str, str]) -> str:
+    """Return tags as the header `x-amz-tagging` has them: like the query of a URL."""
+    return urlencode(tags, quote_via=quote)
+
+
+def _object_tags(tags: dict[str, str]) -> dict[str, str]:
+    """Return the tags in the order of their keys, so that equal ones are written alike.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
+    """
+    for key, value in tags.items():
+        if not (0 < len(key) <= MAX_TAG_KEY_CHARS and _is_tag_text(key)) or key.lower().startswith("aws:"):
+            raise input_error("object-tag-key", key=repr(display_text(key)), limit=MAX_TAG_KEY_CHARS)
+        if len(value) > MAX_TAG_VALUE_CHARS or not _is_tag_text(value):
+            raise input_error("object-tag-value", key=repr(key), limit=MAX_TAG_VALUE_CHARS)
+    if (size := len(tagging_header(tags))) > MAX_TAGGING_BYTES:
+        raise input_error("object-tags-long", size=f"{size:,}", limit=f"{MAX_TAGGING_BYTES:,}")
+    return dict(sorted(tags.items()))
+
+
+def _is_tag_text(text: str) -> bool:
+    """Return whether S3 takes this in a tag: letters, digits and blanks of any script, and some others."""
+    return all(unicodedata.category(one)[0] in "LNZ" or one in "_.:/=+-@" for one in text)
+
+
+ObjectTags = Annotated[dict[str, str], Field(max_length=MAX_OBJECT_TAGS), AfterValidator(_object_tags)]
 
 
 class Options(Request):
@@ -105,6 +157,11 @@ class Options(Request):
     an `overwrite` other than `always`."""
     if_offline: Literal["queue", "refuse"] = "queue"
     """What to do if an agent is offline: wait for it, or refuse the transfer."""
+    storage_class: StorageClass | None = None
+    """Storage class of objects that are written to S3. None: the default of S3, STANDARD. An object that is
+    unchanged keeps its class."""
+    object_tags: ObjectTags = {}
+    """Tags of objects that are written to S3: at most 10. An object that is unchanged keeps its tags."""
 
     @model_validator(mode="after")
     def _filters_within_limits(self) -> Self:
@@ -120,6 +177,11 @@ class Options(Request):
         waits = self.move or self.delete_extra or self.dry_run
         settled = self.verify == "transfer" and self.overwrite == "always"
         return self.chain == "stream" and settled and not waits
+
+    @property
+    def shapes_objects(self) -> bool:
+        """Return whether objects in S3 are to get a storage class or tags."""
+        return self.storage_class is not None or bool(self.object_tags)
 
     @property
     def clears_source(self) -> bool:

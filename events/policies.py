@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from events import forms
 from events.base import Actor, AgentId, Bytes, Count, Instant, Message, Request, TransferId, Why
 from events.input_errors import input_error
 from events.requests import TemplateId, TransferRequest
@@ -16,9 +17,7 @@ def _no_route(name: str) -> str:
     return name
 
 
-PolicyId = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"), AfterValidator(_no_route)
-]
+PolicyId = Annotated[str, StringConstraints(pattern=forms.LABEL), AfterValidator(_no_route)]
 PolicyText = Annotated[str, StringConstraints(min_length=1, max_length=16 * 1024)]
 PersonName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Effect = Literal["allowed", "approval", "refused"]

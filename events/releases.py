@@ -9,14 +9,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from events import forms
 from events.base import EpochSeconds, Fingerprint, Message, Version
 
 ISSUER: Literal["crosshaul-publisher"] = "crosshaul-publisher"
 
-ReleaseKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
+ReleaseKey = Annotated[str, StringConstraints(pattern=forms.RELEASE_KEY)]
 """Public half of an Ed25519 key: its 32 bytes in base64url, like `x` of a JWK (RFC 8037)."""
 
-SignedRelease = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,4000}$")]
+SignedRelease = Annotated[str, StringConstraints(pattern=forms.SIGNED_RELEASE)]
 """A JWT whose claims are a `PublishedRelease`."""
 
 

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from events import forms
 from events.base import (
-    LABEL,
     MAX_PATH_BYTES,
     AgentId,
     Bytes,
@@ -33,10 +33,10 @@ from events.locations import (
 from events.options import Options
 from events.reports import Capabilities, RootStates
 
-TemplateId = Annotated[str, StringConstraints(pattern=LABEL)]
+TemplateId = Annotated[str, StringConstraints(pattern=forms.LABEL)]
 Tags = Annotated[
     dict[
-        Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:/-]{1,64}$")],
+        Annotated[str, StringConstraints(pattern=forms.TAG_KEY)],
         Annotated[str, StringConstraints(max_length=128)],
     ],
     Field(max_length=20),
@@ -184,6 +184,8 @@ class ManifestRequest(Request):
     hop_id: HopId
     size: Annotated[Bytes, Field(le=MAX_MANIFEST)]
     """Exact size of the gzipped manifest in bytes."""
+    succeeded: bool
+    """Whether the hop has succeeded: an attempt that failed has a manifest, too."""
 
 
 class TransferRequest(Request):

@@ -4,18 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from events import forms
 from events.base import Actor, Count, Instant, Message, Request
 from events.requests import RootSpec, Tags
 
 HOSTNAME = "{hostname}"
 
-RolloutId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
-NamePattern = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^([a-z0-9][a-z0-9-]{0,29})?\{hostname\}([a-z0-9-]{0,19}[a-z0-9])?$", max_length=60
-    ),
-]
+RolloutId = Annotated[str, StringConstraints(pattern=forms.SHORT_ID)]
+NamePattern = Annotated[str, StringConstraints(pattern=forms.NAME_PATTERN, max_length=60)]
 """An agent's name with `{hostname}` in it once: `render-{hostname}`."""
 
 RolloutState = Literal["open", "used_up", "expired", "ended"]

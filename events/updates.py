@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from events import forms
 from events.base import Actor, AgentId, Count, Instant, Message, Problem, Request, UpdateId, Version
 from events.input_errors import input_error
 from events.requests import Tags
@@ -126,7 +127,7 @@ class JobDocument(Message):
 class JobExecution(Message):
     """One job execution, as its agent receives it."""
 
-    jobId: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]  # noqa: N815
+    jobId: Annotated[str, Field(pattern=forms.JOB_ID)]  # noqa: N815
     jobDocument: JobDocument  # noqa: N815
 
 

@@ -6,10 +6,23 @@ import sys
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from events.base import LABEL
+from events import forms
 from events.input_errors import MESSAGES
-from events.locations import BUCKET
 
+_TYPE_TEXTS = {
+    **dict.fromkeys(("int-type", "int-parsing", "int-from-float", "int-parsing-size"), "is not an integer"),
+    **dict.fromkeys(("float-type", "float-parsing", "finite-number"), "is not a number"),
+    **dict.fromkeys(("bool-type", "bool-parsing"), "is neither true nor false"),
+    **dict.fromkeys(("string-type", "string-unicode"), "is not a text"),
+    **dict.fromkeys(("tuple-type", "list-type"), "is not a list"),
+    **dict.fromkeys(("dict-type", "model-type", "model-attributes-type"), "is not an object with fields"),
+    **dict.fromkeys(
+        ("datetime-type", "datetime-parsing", "datetime-from-date-parsing", "datetime-object-invalid"),
+        "is not a time: write one like 2026-11-30T08:00:00Z",
+    ),
+    **dict.fromkeys(("time-type", "time-parsing"), "is not a time of day: write one like 08:00"),
+}
+"""Message by Pydantic's kind of a value of another type."""
 _TEXTS = {
     "missing": "is missing",
     "extra-forbidden": "is not known here",
@@ -23,14 +36,13 @@ _TEXTS = {
     "less-than": "is not less than {lt}",
     "literal-error": "is not one of {expected}",
     "enum": "is not one of {expected}",
-    "string-pattern-mismatch": "is not of the form {pattern}",
+    "string-pattern-mismatch": "has a form that is not valid here",
     "timezone-aware": "is a time without a zone",
-    "name-form": "is not a valid name: use lower-case letters, digits and hyphens, at most 63",
-    "bucket-form": "is not a valid bucket name",
+    **_TYPE_TEXTS,
+    **forms.MESSAGES,
     **MESSAGES,
 }
 """Message by kind of error: Pydantic's own kinds, with hyphens, and ours."""
-_FORMS = {LABEL: "name-form", BUCKET: "bucket-form"}
 
 
 def innermost_errors(error: ValidationError) -> list[ErrorDetails]:
@@ -60,8 +72,10 @@ def describe_error(one: ErrorDetails) -> str:
 def error_wording(one: ErrorDetails) -> tuple[str, dict[str, str]]:
     """Return the name of the message, and what fills it; an empty name for a kind that has no words here."""
     context = {name: str(value) for name, value in one.get("ctx", {}).items()}
-    kind = _FORMS.get(context.get("pattern", "")) or one["type"].replace("_", "-")
-    return (kind, context) if kind in _TEXTS else ("", {})
+    kind = forms.WORDINGS.get(context.pop("pattern", "")) or one["type"].replace("_", "-")
+    if kind not in _TEXTS:
+        return "", {}
+    return kind, {name: value for name, value in context.items() if f"{{{name}}}" in _TEXTS[kind]}
 
 
 if __name__ == "__main__":

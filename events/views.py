@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
+from events import forms
 from events.base import (
     MAX_INTEGER,
     Actor,
@@ -297,8 +298,10 @@ class ManifestView(Message):
 
     transfer_id: TransferId
     hops: tuple[HopManifest, ...]
+    """The newest manifest of each hop. Of a hop that has succeeded, only the one that says so."""
     missing: tuple[HopId, ...]
-    """Hops without a manifest: not ended, dry runs, or not uploaded by the agent yet."""
+    """Hops whose last attempt has no manifest: not ended, dry runs, or not uploaded by the agent yet. A hop
+    that has failed is in `hops`, too, while there is the manifest of an earlier attempt."""
     expires_at: Instant
 
 
@@ -411,7 +414,7 @@ class StartDecision(Message):
 
 Dollars = Annotated[float, Field(ge=0)]
 """US dollars."""
-Month = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
+Month = Annotated[str, StringConstraints(pattern=forms.MONTH)]
 """A month, as in `2026-11`."""
 CostLabel = Literal["template", "agent", "person"]
 """What costs are summed by: the template that started a transfer, the agent that its bytes come from (from

@@ -235,24 +235,26 @@ def _problems(rest: apigateway.RestApi) -> None:
             type=kind,
             status_code=status,
             response_headers=headers,
-            templates={"application/json": _problem(problem_type, status or "$context.status")},
+            templates={"application/json": _problem(problem_type, status)},
         )
 
 
-def _problem(problem_type: ProblemType, status: str) -> str:
+def _problem(problem_type: ProblemType, status: str | None) -> str:
     """Return a mapping template; its variables are API Gateway's.
 
     `messageString` is the message as a JSON string, with its quotes; `message` would not be escaped.
+    `$context.status` is for access logs only and would be empty here, so that a status that is not known is
+    left out: readers take that of the answer.
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-mapping-template-reference.html
     """
     body = {
         "type": f"urn:crosshaul:problem:{problem_type.code}",
         "title": problem_type.title,
-        "status": "$status",
+        **({} if status is None else {"status": int(status)}),
         "detail": "$detail",
         "advice": _FORBIDDEN_ADVICE if problem_type is problems.FORBIDDEN else problem_type.advice,
     }
-    text = json.dumps(body).replace('"$status"', status)
-    return text.replace('"$detail"', "$context.error.messageString")
+    return json.dumps(body).replace('"$detail"', "$context.error.messageString")
 
 
 @dataclass(frozen=True)

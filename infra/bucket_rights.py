@@ -12,6 +12,7 @@ OBJECT_ACTIONS = (
     "s3:GetObject",
     "s3:GetObjectVersion",
     "s3:PutObject",
+    "s3:PutObjectTagging",
     "s3:AbortMultipartUpload",
 )
 KEY_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey")

@@ -25,7 +25,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.serialize import create_serializer
 
-from events.locations import BUCKET
+from events import forms
 from infra.bucket_rights import owners_policies
 from infra.publish import stage_outputs
 from infra.settings import BucketSettings
@@ -531,7 +531,7 @@ def _enabled(bucket: ExistingBucket, region: str, wait: Callable[[float], None])
 def _names(given: Iterable[str]) -> Iterator[str]:
     for name in dict.fromkeys(given):
         bare = name.removeprefix("s3://").rstrip("/")
-        if not re.fullmatch(BUCKET, bare) or bare.endswith("--x-s3"):
+        if not re.fullmatch(forms.BUCKET, bare) or bare.endswith("--x-s3"):
             raise ValueError(f"{name!r} is not the name of a general purpose bucket, as in my-media")
         yield bare
 

@@ -1,7 +1,7 @@
 """Create the Lambda functions from their plans and one bundle."""
 
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_iam as iam
@@ -19,12 +19,25 @@ from infra.stage import Stage
 from infra.suppressions import suppress_finding, suppress_wildcards
 from lambdas.settings import Settings
 
+_USED_BY = {
+    "buckets": "browses",
+    "distant_buckets": "browses",
+    "bucket_regions": "signs_commands",
+    "manifests_bucket": "keeps_manifests",
+    "archive_bucket": "archives",
+    "object_role_arn": "assumes_roles",
+    "live_role_arn": "assumes_roles",
+    "former_api_urls": "moves_agents",
+    "retry_queue_url": "schedules_retries",
+    "upload_queue_url": "gathers_objects",
+}
+"""Settings that not every function uses, with the part of the plan that does."""
+
 
 def _for_plan(settings: Settings, plan: Plan) -> Settings:
-    """Leave out what other functions use: lists may be long, and a function's environment has 4 KB."""
-    here = settings if plan.browses else replace(settings, buckets="", distant_buckets="")
-    here = here if plan.archives else replace(here, archive_bucket="")
-    return here if plan.gathers_objects else replace(here, upload_queue_url="")
+    """Leave out what other functions use: a function's environment has 4 KB, and lists may be long."""
+    unused: dict[str, Any] = {name: "" for name, part in _USED_BY.items() if not getattr(plan, part)}
+    return replace(settings, **unused)
 
 
 class Functions(Construct):

@@ -82,10 +82,11 @@ def make(
     released_at = int(time.time()) if released_at is None else released_at
     own = {f"{_digest(program)}/rclone-{machine}": program for machine, program in (rclone or {}).items()}
     expected = (*own, *(part for part in locked_rclone() if _machine(part) not in (rclone or {})))
-    wheel = _wheel(source)
-    units = {which: source / "agent" / name for which, name in _UNITS.items()}
-    parts = {"package": wheel, "lock": lock, **units}
-    contents = {which: (path.name, path.read_bytes()) for which, path in parts.items()}
+    wheel, package = _wheel(source)
+    others = {"lock": lock, **{which: source / "agent" / name for which, name in _UNITS.items()}}
+    contents = {"package": (wheel, package)} | {
+        which: (path.name, path.read_bytes()) for which, path in others.items()
+    }
     names = {which: f"{_digest(content)}/{name}" for which, (name, content) in contents.items()}
     known = {
         "kit": f"{console_url}/{FOLDER}",
@@ -99,7 +100,7 @@ def make(
     files = {f"{FOLDER}/{names[which]}": content for which, (_, content) in contents.items()}
     files |= {f"{FOLDER}/{name}": program for name, program in own.items()}
     digest = _digest(script)
-    version = wheel.name.split("-")[1]
+    version = wheel.split("-")[1]
     return Kit(
         version=version,
         script_digest=digest,
@@ -157,13 +158,11 @@ def _filled_in(source: Path, known: Mapping[str, str]) -> bytes:
     return script.replace(_BLANKS, f"{filled}\n").encode()
 
 
-def _wheel(source: Path) -> Path:
-    """Build the wheel from a copy, because setuptools leaves files behind where it builds."""
-    folder = Path(tempfile.mkdtemp(prefix="crosshaul-kit-"))
-    try:
-        return _keep(_build(source, folder))
-    finally:
-        shutil.rmtree(folder)
+def _wheel(source: Path) -> tuple[str, bytes]:
+    """Return the wheel's name and content; built from a copy, because setuptools leaves files behind."""
+    with tempfile.TemporaryDirectory(prefix="crosshaul-kit-") as folder:
+        built = _build(source, Path(folder))
+        return built.name, built.read_bytes()
 
 
 def _build(source: Path, folder: Path) -> Path:
@@ -187,12 +186,6 @@ def _build(source: Path, folder: Path) -> Path:
     if done.returncode:
         raise RuntimeError(f"the wheel cannot be built:\n{done.stderr[-2000:]}")
     return next(built.glob("*.whl"))
-
-
-def _keep(wheel: Path) -> Path:
-    kept = REPOSITORY / ".crosshaul/kit" / wheel.name
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    return Path(shutil.move(wheel, kept))
 
 
 def _digest(content: bytes) -> str:

@@ -28,6 +28,8 @@ class Plan:
     """Reads the public halves of the current and next command keys."""
     enrolls: bool = False
     """Creates IoT things and certificates and attaches the device policy."""
+    moves_agents: bool = False
+    """Moves agents from other addresses of the API to the current one."""
     cuts_connections: bool = False
     """Closes the connections of agents, and deletes their sessions at the broker."""
     rotates: bool = False
@@ -115,6 +117,7 @@ PLANS: dict[str, Plan] = {
         signs_commands=True,
         reads_public_keys=True,
         reads_users=True,
+        moves_agents=True,
         rotates=True,
         asynchronous=True,
         reserved=60,  # a ceiling, too: reports that wait in Lambda's queue must not starve the others

@@ -77,10 +77,10 @@ class Watch(Construct):
 
         The tag has to be activated once in the account, as a cost allocation tag.
         """
+        stack = Stack.of(self)
+        ours = stack.format_arn(service="budgets", region="", resource="*")
         self.topic.add_to_resource_policy(
-            _may_publish(
-                self.topic, "BudgetsOfThisAccount", "budgets", Stack.of(self).account, "arn:*:budgets::*"
-            )
+            _may_publish(self.topic, "BudgetsOfThisAccount", "budgets", stack.account, ours)
         )
         told = budgets.CfnBudget.SubscriberProperty(address=self.topic.topic_arn, subscription_type="SNS")
         budget = budgets.CfnBudget(

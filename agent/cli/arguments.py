@@ -1,5 +1,6 @@
 """Parse command-line arguments into the API's request models, so that errors show before anything is sent."""
 
+import re
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -35,6 +36,9 @@ NO_ROOTS = (
 """Note below an install command without roots."""
 
 
+_TAG = re.compile(r"((?:\\=|[^=])*)=(.*)", re.DOTALL)
+
+
 def location(text: str) -> Location:
     """Parse `server-b:/data`, `server-b:remote:path` or `s3://bucket/prefix`.
 
@@ -50,11 +54,11 @@ def location(text: str) -> Location:
 
 
 def tags(texts: list[str]) -> dict[str, str]:
-    """Parse the values of --tag KEY=VALUE."""
-    pairs = [text.partition("=") for text in texts]
-    if wrong := next((text for text, (_, equals, _v) in zip(texts, pairs, strict=True) if not equals), None):
+    """Parse the values of --tag KEY=VALUE; `\\=` is an equals sign within a key."""
+    pairs = [_TAG.fullmatch(text) for text in texts]
+    if wrong := next((text for text, pair in zip(texts, pairs, strict=True) if not pair), None):
         raise CliError(f"{wrong!r} is not a tag", "Write --tag KEY=VALUE.")
-    return {key: value for key, _, value in pairs}
+    return {pair[1].replace(r"\=", "="): pair[2] for pair in pairs if pair}
 
 
 def roots(texts: list[str]) -> list[dict[str, str]]:

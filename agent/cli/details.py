@@ -63,7 +63,7 @@ def _cost(cost: Cost) -> str:
 
 
 def _approval(approval: Approval, transfer_id: TransferId) -> str:
-    policies = ", ".join(approval.policies)
+    policies = clean(", ".join(approval.policies))
     if approval.by:
         return f"approved by {clean(approval.by.name)} at {clock(approval.at)} (policies: {policies})"
     if approval.declined_by and approval.declined_at:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from events.audit import START, AuditLink, AuditRecord, AuditSeal, digest_of
@@ -13,6 +13,8 @@ MAX_CHAIN_DELAY = timedelta(minutes=5)
 """How long a record may be without a link before it counts as inserted."""
 MAX_LINK_DELAY = timedelta(days=1)
 """How much later than its record's day a link's day may be: the stream keeps a record for one day."""
+MAX_CLOCK_SKEW = timedelta(minutes=5)
+"""By how much a record may be newer than the end of its link's day."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ FLAWS = {
     "inserted": "the record is in no chain: it was inserted, or its link was removed",
     "chainedTwice": "the record is in the chain twice, with two digests; the first one counts",
     "chainedLate": "the record was chained more than a day after it was written",
+    "chainedEarly": "the record was chained on a day before the time that it claims",
+    "misdated": "the record's time is not the one in its id",
     "sealMissing": "the seal is missing",
     "sealMismatch": "the seal does not match the digest of the seal before it",
     "sealInvalid": "the seal's signature is wrong",
@@ -111,8 +115,10 @@ def _record_flaws(audit: Audit, now: datetime) -> Iterator[Flaw]:
         if record_id not in found and record_id[:10] >= first:
             yield Flaw("deleted", record_id)
     for record in audit.records:
+        if not record.is_dated:
+            yield Flaw("misdated", record.record_id)
         if record.record_id not in known:
-            if now - record.at > MAX_CHAIN_DELAY:
+            if abs(now - record.at) > MAX_CHAIN_DELAY:
                 yield Flaw("inserted", record.record_id)
         elif digest_of(record) != known[record.record_id]:
             yield Flaw("changed", record.record_id)
@@ -127,10 +133,14 @@ def _chained(audit: Audit) -> tuple[dict[str, str], list[Flaw]]:
     known: dict[str, str] = {}
     flaws = []
     for day, links in sorted(audit.links.items()):
-        latest = (date.fromisoformat(day) - MAX_LINK_DELAY).isoformat()
+        first = (date.fromisoformat(day) - MAX_LINK_DELAY).isoformat()
+        midnight = datetime.combine(date.fromisoformat(day), time(), UTC) + timedelta(days=1)
+        last = f"{midnight + MAX_CLOCK_SKEW:%Y-%m-%dT%H:%M:%S}"
         for entry in (entry for link in links for entry in link.entries):
-            if entry.record_id[:10] < latest:
+            if entry.record_id[:10] < first:
                 flaws.append(Flaw("chainedLate", entry.record_id))
+            if entry.record_id > last:
+                flaws.append(Flaw("chainedEarly", entry.record_id))
             if known.setdefault(entry.record_id, entry.digest) != entry.digest:
                 flaws.append(Flaw("chainedTwice", entry.record_id))
     return known, flaws

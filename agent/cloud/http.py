@@ -11,7 +11,6 @@ import ssl
 from functools import cache
 
 import httpx
-from pydantic import ValidationError
 
 from agent import VERSION
 from agent.problems import API_REFUSED
@@ -116,10 +115,13 @@ def raise_for_problem(response: httpx.Response) -> None:
 
 
 def _details(response: httpx.Response) -> ProblemDetails:
-    """Return the problem details; API Gateway and proxies answer in other formats."""
+    """Return the problem details; proxies answer in other formats.
+
+    API Gateway's own refusals may lack the status.
+    """
     try:
-        return ProblemDetails.model_validate_json(response.content)
-    except ValidationError:
+        return ProblemDetails.model_validate({**response.json(), "status": response.status_code})
+    except (ValueError, TypeError):  # no JSON, no object, no problem
         return ProblemDetails(
             type="about:blank",
             title=response.reason_phrase or "Error",

@@ -24,20 +24,18 @@ class ManifestApi:
         self._api_keys = api_keys
         self._client = client
 
-    def __call__(self, hop_id: HopId, manifest: IO[bytes]) -> None:
-        """Upload a manifest.
-
-        Raises RefusedError if it is not wanted, OSError if it may be tried again.
-        """
+    def __call__(self, hop_id: HopId, manifest: IO[bytes], *, succeeded: bool) -> None:
+        """Upload a manifest; see `agent.pull.manifest_outbox.Send`."""
+        size = os.fstat(manifest.fileno()).st_size  # the API checks it
+        request = {"hop_id": hop_id, "size": size, "succeeded": succeeded}
         try:
-            self._put(self._request_location(hop_id, os.fstat(manifest.fileno()).st_size), manifest)
+            self._put(self._request_location(request), manifest)
         except (httpx.HTTPError, http.ApiProblem, HostError) as error:
             raise OSError(str(error)) from error
 
-    def _request_location(self, hop_id: HopId, size: int) -> ManifestPlaceView:
-        body = {"hop_id": hop_id, "size": size}  # the API checks the size
+    def _request_location(self, request: dict[str, object]) -> ManifestPlaceView:
         try:
-            response = api.post(self._client, self._path, body, self._api_keys())
+            response = api.post(self._client, self._path, request, self._api_keys())
         except http.ApiProblem as refusal:
             if refusal.status in _FINAL_STATUSES:
                 raise ManifestRefusedError(str(refusal)) from refusal

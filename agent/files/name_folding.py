@@ -1,7 +1,8 @@
 """Detect directories that treat two names as one, because they fold case or Unicode forms.
 
 No file system reports that, and in some it differs from one directory to the next. So it is detected by
-behavior: if another spelling of a name finds the same file, the directory is read to learn the listed name.
+behavior: if another spelling of a name finds a file, too, the directory is read to learn what it lists. Inode
+numbers do not tell: through FUSE, two spellings of one name may have two of them (exFAT).
 """
 
 import errno
@@ -43,12 +44,12 @@ class NameFolding:
         if name.isascii() and inode in self._strict:
             return None
         try:
-            found = inode_of(os.stat(name, dir_fd=directory, follow_symlinks=False))
+            os.stat(name, dir_fd=directory, follow_symlinks=False)
         except FileNotFoundError:
             return None
         others = folded_names(name)
-        if any(_inode_at(directory, other) == found for other in others):
-            return self._listed_name(directory, inode, name, found)
+        if any(_inode_at(directory, other) for other in others):
+            return self._listed_name(directory, inode, name)
         if others and name.isascii():
             self._strict.add(inode)
         return None
@@ -103,21 +104,30 @@ class NameFolding:
             finally:
                 os.close(directory)
 
-    def _listed_name(self, directory: int, inode: InodeId, name: str, found: InodeId) -> str | None:
-        """Return the listed name of a file, from reading the directory: hard links are two names, too."""
+    def _listed_name(self, directory: int, inode: InodeId, name: str) -> str | None:
+        """Return the name that the directory lists in place of this one; None if it lists this one, too."""
         if self._read and self._read[0] == inode and name in self._read[1]:
             return None
         names = os.listdir(directory)
         self._read = inode, frozenset(names)
         if name in self._read[1]:
             return None
-        return next((candidate for candidate in names if _inode_at(directory, candidate) == found), None)
+        found, folded = _inode_at(directory, name), _fold(name)
+        if found is None:  # deleted since
+            return None
+        similar = [candidate for candidate in names if _fold(candidate) == folded]
+        same = (candidate for candidate in names if _inode_at(directory, candidate) == found)
+        return similar[0] if similar else next(same, name)
 
 
 def folded_names(name: str) -> set[str]:
     """Return other spellings of a name, at least one of which every folding directory treats as equal."""
     cases = {name.swapcase(), name.translate(_OTHER_CASE)}
     return (cases | {normalize("NFC", name), normalize("NFD", name)}) - {name}
+
+
+def _fold(name: str) -> str:
+    return normalize("NFD", normalize("NFD", name).casefold())
 
 
 def _inode_at(directory: int, name: str) -> InodeId | None:

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from agent.quarantine import Quarantine
-from events.base import LABEL, display_text
+from events import forms
+from events.base import display_text
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ def _parse_name(value: object) -> str:
     Raises:
         ValueError: it is not an agent ID.
     """
-    if not isinstance(value, str) or not re.fullmatch(LABEL, value):
+    if not isinstance(value, str) or not re.fullmatch(forms.LABEL, value):
         raise ValueError(f"{value!r} is not an agent ID")
     return value
 

@@ -6,16 +6,19 @@ Nothing is written at the destination here.
 import errno
 import os
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
+from typing import NamedTuple, TypeVar
 
 from agent.bounded_set import BoundedSet
-from agent.files import kept_times
+from agent.files import disk, kept_times
 from agent.files.digests import read_digest
 from agent.files.kept_times import KeptTimes
 from agent.files.listing import MAX_NUMBER, READ_FLAGS, FileEntry, stored_ns
 from agent.files.paths import new_probe
 from agent.files.roots import Tree
+from agent.pull.file_writer import KEPT_MODE_BITS, set_mode
 from agent.pull.ledger import Ledger
 from agent.pull.provisional_times import is_provisional
 from events.options import Options
@@ -25,6 +28,18 @@ _COARSEST_UNIT_NS = 2 * _NS_PER_S
 """The largest unit in which a file system counts its times: FAT's."""
 _FIRST_COMMON_NS, _LAST_COMMON_NS = 0, (2**31 - 1) * _NS_PER_S
 """Times in ns, from 1970 to 2038, that every file system can hold, or whose loss would be seen at once."""
+_KEEP_MODES = {
+    0xEF53,  # ext2, ext3, ext4
+    0x58465342,  # XFS
+    0x9123683E,  # Btrfs
+    0xF2F52010,  # F2FS
+    0x2FC12FC1,  # ZFS
+    0x01021994,  # tmpfs
+    0x794C7630,  # overlayfs
+    0x6969,  # NFS
+}
+"""Types of file systems that keep every mode, from statfs(2): nothing has to be tried there."""
+_Tried = TypeVar("_Tried")
 _PROBE_FLAGS = os.O_WRONLY | os.O_TMPFILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
@@ -51,6 +66,15 @@ class Comparison(StrEnum):
     """The destination has another file, which is replaced."""
 
 
+class _Place(NamedTuple):
+    """A directory of the destination, and its file system."""
+
+    path: str
+    device: int
+    """The number of its device; -1 if it does not exist."""
+    keeps_modes: bool
+
+
 class Comparer:
     """Compares with the destination of a hop. For one thread."""
 
@@ -67,6 +91,10 @@ class Comparer:
         self._new_directories: BoundedSet[str] = BoundedSet()
         self._kept_times: dict[int, KeptTimes | None] = {}
         """By device number: what its file system keeps of a time; None if that is not known."""
+        self._keeps_mode: dict[tuple[int, int], bool] = {}
+        """By device number and mode: whether a file keeps that mode."""
+        self._place: _Place | None = None
+        """The directory whose file system was looked up last."""
 
     def add_new_directory(self, path: str) -> None:
         """Remember a directory that was just created: it is empty, so its files need no lookup."""
@@ -169,7 +197,20 @@ class Comparer:
         if is_common and abs(mtime_ns - entry.mtime_ns) >= _COARSEST_UNIT_NS:
             return False
         kept = self._times_kept_beside(entry.path, found.st_dev)
-        return kept is not None and stored_ns(kept.kept(entry.mtime_ns)) == mtime_ns
+        if kept is not None and stored_ns(kept.kept(entry.mtime_ns)) == mtime_ns:
+            return True
+        return not is_common and self._time_kept_exactly(entry) == mtime_ns
+
+    def _time_kept_exactly(self, entry: FileEntry) -> int | None:
+        """Return what the disk makes of a file's own time: some round unusual ones in a way of their own."""
+
+        def set_time(descriptor: int) -> int:
+            os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
+            return stored_ns(os.fstat(descriptor).st_mtime_ns)
+
+        with suppress(OSError, OverflowError):
+            return self._try_beside(entry.path, set_time)
+        return None
 
     def loses_time(self, entry: FileEntry) -> bool:
         """Return whether the destination's disk cannot hold the file's time, not even to its coarse unit."""
@@ -177,22 +218,55 @@ class Comparer:
             return False
         if abs(entry.mtime_ns) == MAX_NUMBER:  # the source listed the last time that fits
             return True
-        try:
-            device = self._tree.stat_beside(entry.path, ".").st_dev
-        except OSError:
+        device = self._place_of(entry.path).device
+        if device < 0:
             return False
         kept = self._times_kept_beside(entry.path, device)
         return kept is not None and abs(kept.kept(entry.mtime_ns) - entry.mtime_ns) > _COARSEST_UNIT_NS
+
+    def loses_mode(self, entry: FileEntry) -> bool:
+        """Return whether the destination's disk cannot hold the file's mode, like FAT and exFAT."""
+        place = self._place_of(entry.path)
+        if place.keeps_modes:
+            return False
+        mode = entry.mode & KEPT_MODE_BITS
+
+        key = place.device, mode
+        if key not in self._keeps_mode:
+            self._keeps_mode[key] = True
+            with suppress(OSError):
+                self._keeps_mode[key] = self._try_beside(
+                    entry.path, lambda descriptor: set_mode(descriptor, mode)
+                )
+        return not self._keeps_mode[key]
+
+    def _place_of(self, path: str) -> _Place:
+        """Look up the directory of a file, unless it was looked up last."""
+        directory = path.rpartition("/")[0]
+        if self._place is None or self._place.path != directory:
+            self._place = self._look_up(path, directory)
+        return self._place
+
+    def _look_up(self, path: str, directory: str) -> _Place:
+        try:
+            descriptor = self._tree.open_beside(path, ".", os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            return _Place(directory, -1, keeps_modes=True)
+        try:
+            keeps_modes = disk.file_system_type(descriptor) in _KEEP_MODES
+            return _Place(directory, os.fstat(descriptor).st_dev, keeps_modes)
+        finally:
+            os.close(descriptor)
 
     def _times_kept_beside(self, path: str, device: int) -> KeptTimes | None:
         """Return what the file system of a file keeps of its time, as tried once with a file beside it."""
         if device not in self._kept_times:
             with suppress(OSError, OverflowError):
                 self._kept_times[device] = None
-                self._kept_times[device] = self._probe_beside(path)
+                self._kept_times[device] = self._try_beside(path, kept_times.probe)
         return self._kept_times[device]
 
-    def _probe_beside(self, path: str) -> KeptTimes | None:
+    def _try_beside(self, path: str, attempt: Callable[[int], _Tried]) -> _Tried:
         """Try with a file that has no name, or else only for a moment: a dry run shows nothing.
 
         Raises OSError, or HopError if the state directory takes no more.
@@ -208,7 +282,7 @@ class Comparer:
             descriptor = self._tree.open_beside(path, name, named, 0o600)
             self._tree.unlink_beside(path, name)
         try:
-            return kept_times.probe(descriptor)
+            return attempt(descriptor)
         finally:
             os.close(descriptor)
 

@@ -22,7 +22,7 @@ from agent.files.paths import PARTIAL_PREFIX
 from agent.files.roots import Roots, Tree
 from agent.problems import FILE_ABOVE_IN_THE_WAY, INODES_EXHAUSTED, LINK_WITHOUT_FILE
 from agent.pull.comparison import Comparer, Comparison
-from agent.pull.file_writer import KEPT_MODE_BITS, apply_metadata, survives_umask, write
+from agent.pull.file_writer import KEPT_MODE_BITS, apply_metadata, set_mode, survives_umask, write
 from agent.pull.job_queue import BigFile
 from agent.pull.ledger import Ledger
 from agent.pull.source import FileError
@@ -157,6 +157,8 @@ class Destination:
         if entry.kind == "f" and entry.mode & (stat.S_ISUID | stat.S_ISGID):
             found.append("setid")
         if entry.kind == "d" and entry.mode & stat.S_IRWXU != stat.S_IRWXU:
+            found.append("mode")
+        if entry.kind == "f" and self.comparer.loses_mode(entry):
             found.append("mode")
         if entry.kind == "f" and self.comparer.loses_time(entry):
             found.append("time")
@@ -364,11 +366,8 @@ class Destination:
         found = stat.S_IMODE(os.fstat(descriptor).st_mode)
         mode = entry.mode & KEPT_MODE_BITS | stat.S_IRWXU | found & (stat.S_ISUID | stat.S_ISGID)
         lost: list[Loss] = []
-        if mode != found:
-            try:
-                os.fchmod(descriptor, mode)
-            except PermissionError:
-                lost.append("mode")
+        if mode != found and not set_mode(descriptor, mode) and entry.mode & stat.S_IRWXU == stat.S_IRWXU:
+            lost.append("mode")
         try:
             os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
         except PermissionError:

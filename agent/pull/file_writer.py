@@ -1,6 +1,8 @@
 """Write the bytes and the metadata of one open file."""
 
+import errno
 import os
+import stat
 
 from agent.files.listing import FileEntry
 
@@ -9,6 +11,9 @@ KEPT_MODE_BITS = 0o1777
 WRITE_CHUNK_BYTES = 64 * 1024
 """Bytes per write. With more, the file system allocates memory in larger pieces, which a virtual machine may
 have returned to its host and gets back slowly (docs/benchmarks)."""
+
+_NO_SUCH_MODE = {errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS}
+"""Errors of a disk that cannot hold a mode; EPERM also for a file or directory of another user."""
 
 
 def _umask() -> int:
@@ -32,7 +37,24 @@ def write(descriptor: int, data: memoryview, start: int) -> None:
 
 
 def apply_metadata(descriptor: int, entry: FileEntry, *, has_mode: bool = False) -> None:
-    """Set the times, and the mode unless the file has it already."""
+    """Set the times, and the mode unless the file has it already; a mode that the disk lacks is not set.
+
+    Raises OSError.
+    """
     if not has_mode:
-        os.fchmod(descriptor, entry.mode & KEPT_MODE_BITS)
+        set_mode(descriptor, entry.mode & KEPT_MODE_BITS)
     os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
+
+
+def set_mode(descriptor: int, mode: int) -> bool:
+    """Set a mode; return False if the disk cannot hold it (FAT, exFAT, a share), or the agent may not set it.
+
+    That is no reason for a file to fail: it is counted as not kept. Raises OSError.
+    """
+    try:
+        os.fchmod(descriptor, mode)
+    except OSError as error:
+        if error.errno not in _NO_SUCH_MODE:
+            raise
+        return False
+    return stat.S_IMODE(os.fstat(descriptor).st_mode) == mode

@@ -17,7 +17,7 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from sqlite3 import Error as SqliteError
-from typing import IO
+from typing import IO, Protocol
 
 from pydantic import ValidationError
 
@@ -42,8 +42,17 @@ RETRY_BACKOFF = Backoff(first_s=5.0, max_s=300.0)
 _GZIP_LEVEL = 3
 """gzip's level: higher ones do not make digests shorter."""
 
-Send = Callable[[str, IO[bytes]], None]
-"""Uploads a hop's manifest, by hop id. Raises RefusedError, or OSError if a retry may help."""
+
+class Send(Protocol):
+    """Uploads manifests."""
+
+    def __call__(self, hop_id: str, manifest: IO[bytes], *, succeeded: bool) -> None:
+        """Upload the manifest of a hop that has `succeeded`, or of one that has not, or not yet.
+
+        Raises:
+            ManifestRefusedError: it is not wanted.
+            OSError: a retry may help.
+        """
 
 
 class ManifestRefusedError(Exception):
@@ -61,9 +70,10 @@ class ManifestOutbox:
         self.on_enqueue: Callable[[], None] = lambda: None
         """Called when a ledger was added, on any thread."""
 
-    def keep(self, ledger: Ledger, hop_id: str, *, goes_on: bool) -> None:
+    def keep(self, ledger: Ledger, hop_id: str, *, succeeded: bool = False, goes_on: bool = False) -> None:
         """Move a ledger to the outbox; if the hop `goes_on`, a copy. Errors are logged, not raised."""
-        kept_path = self._folder / f"{hop_id}.{time.time_ns()}.db"
+        suffix = _SUCCEEDED if succeeded else ".db"
+        kept_path = self._folder / f"{hop_id}.{time.time_ns()}{suffix}"
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if goes_on:
@@ -127,7 +137,9 @@ def hop_of(path: Path) -> str:
     return path.name.partition(".")[0]
 
 
-_NAME = re.compile(r"[a-z0-9]{20}-[0-9]{1,3}\.[0-9]{1,20}\.db")
+_SUCCEEDED = ".succeeded.db"
+"""How the name of a ledger ends whose hop has succeeded."""
+_NAME = re.compile(r"[a-z0-9]{20}-[0-9]{1,3}\.[0-9]{1,20}(\.succeeded)?\.db")
 
 
 def _size(path: Path) -> int:
@@ -194,7 +206,7 @@ class ManifestUploader:
             with tempfile.TemporaryFile(dir=path.parent) as manifest:
                 damage = self._write_manifest(path, manifest)
                 manifest.seek(0)
-                self._send(hop_of(path), manifest)
+                self._send(hop_of(path), manifest, succeeded=path.name.endswith(_SUCCEEDED))
         except ManifestRefusedError as refusal:
             log.warning("manifest refused", extra=log_context | {"reason": str(refusal)})
         except OSError as error:

@@ -91,13 +91,15 @@ class HostResources:
     active_pulls: ActivePulls = field(default_factory=ActivePulls)
     """The pulls that run here, for hops that send on what these write."""
 
-    def keep_manifest(self, ledger: Ledger, command: Move, *, goes_on: bool = False) -> None:
+    def keep_manifest(
+        self, ledger: Ledger, command: Move, *, succeeded: bool = False, goes_on: bool = False
+    ) -> None:
         """Hand the ledger of an ended attempt to the manifest outbox, or delete it.
 
         With `goes_on`, the hop may be resumed, so its ledger is kept. A dry run has no manifest.
         """
         if self.manifests and not command.options.dry_run:
-            self.manifests.keep(ledger, command.hop_id, goes_on=goes_on)
+            self.manifests.keep(ledger, command.hop_id, succeeded=succeeded, goes_on=goes_on)
         elif not goes_on:
             ledger.forget()
 

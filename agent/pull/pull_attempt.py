@@ -88,7 +88,7 @@ class PullAttempt:
             raise HopError(problems.LEDGER_DAMAGED.problem(ledger=path, reason=error)) from error
         else:
             self._forget_partial_directories(ledger)
-            host.keep_manifest(ledger, self._command)
+            host.keep_manifest(ledger, self._command, succeeded=True)
             return result
         finally:
             ledger.close()

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 _SOCKETS = Path("/proc/net/tcp")
 """The kernel's IPv4 connections, with the user who created each: proc(5)."""
 
+_ESTABLISHED = "01"
+
 Owner = TypeVar("Owner")
 
 
@@ -62,13 +64,14 @@ class LoopbackServer(ThreadingHTTPServer, Generic[Owner]):
 def user_of(client: tuple[str, int], server: tuple[Any, ...], sockets: Path = _SOCKETS) -> int | None:
     """Return the ID of the user whose process connected from `client` to `server`, both (IPv4 address, port).
 
-    None if there is no such connection (any more). `sockets` is the kernel's list. Raises OSError if the
-    kernel does not tell.
+    None if there is no such connection (any more). One that its process has closed counts as none: the kernel
+    then names root, whoever made it. `sockets` is the kernel's list. Raises OSError if the kernel does not
+    tell.
     """
-    ends = [_hexadecimal(*client), _hexadecimal(*server)]
+    wanted = [_hexadecimal(*client), _hexadecimal(*server), _ESTABLISHED]
     for line in sockets.read_text().splitlines()[1:]:
         fields = line.split()
-        if fields[1:3] == ends:
+        if fields[1:4] == wanted:
             return int(fields[7])
     return None
 

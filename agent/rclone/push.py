@@ -132,6 +132,7 @@ class _Upload:
             HopError: the attempt failed.
             PullStoppedError: `stop` was called.
         """
+        succeeded = False
         try:
             self._ledger.begin(str(self._backend.location), anew=True)  # rclone compares with the destination
             with tempfile.TemporaryFile(dir=self._host.state) as names:
@@ -143,11 +144,14 @@ class _Upload:
                     if self._dry_run:
                         return self._predict(self._rclone, self._dry_run)
                     self._copy(self._rclone, names)
-            return self._finish()
+            result = self._finish()
         except HopError as error:
             raise self._failures.added_to(error) from error.__cause__
+        else:
+            succeeded = True
+            return result
         finally:
-            self._host.keep_manifest(self._ledger, self._command)
+            self._host.keep_manifest(self._ledger, self._command, succeeded=succeeded)
 
     def _check_stopped(self) -> None:
         if self._stopped.is_set():

@@ -30,8 +30,11 @@ log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 4
 """Attempts at a request that S3 does not answer, or asks to send again."""
-MAX_ANSWER_BYTES = 16 * 1024 * 1024
-"""Bytes of an answer that is not an object. A page of a thousand of the longest keys, encoded, has 3.3 MB."""
+MAX_LIST_BYTES = 5 * 1024 * 1024
+"""Bytes of a list. A page of a thousand of the longest keys, encoded, has 3.3 MB. The worst of 5 MB, parsed,
+take 220 MB, and nothing else runs for a second."""
+MAX_ANSWER_BYTES = 256 * 1024
+"""Bytes of every other answer that is not an object. S3's have less than 2 KB, and blanks while it works."""
 _RETRY = Backoff(first_s=0.2, max_s=5.0)
 _SEND_BYTES = 64 * 1024
 """Bytes of a body that are sent at once; they must leave within the time-out of silence."""
@@ -182,9 +185,11 @@ class S3Client:
             HopError, SourceConnectionError: no credentials are issued.
         """
         with closing(self._answered(_Request(method, key, query or {}, headers or {}, body))) as download:
-            data = download.read(MAX_ANSWER_BYTES)
+            data = download.read(MAX_LIST_BYTES if method == "GET" else MAX_ANSWER_BYTES)
         if error := error_in(download.status, data):
             raise error
+        if method == "PUT" and not download.headers.get("etag"):  # a proxy's page, with status 200
+            raise ConnectionLostError("not an answer of S3: it does not name what it has stored")
         return Answer(download.status, download.headers, data, download.is_repeated)
 
     def head(self, key: str, headers: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -24,6 +24,8 @@ _RETRIED_CODES = {"SlowDown", "InternalError", "RequestTimeout", "ServiceUnavail
 _RETRIED_STATUSES = {429, 500, 502, 503, 504}
 _BY_CODE: dict[str, ProblemType] = {
     "InvalidObjectState": problems.S3_ARCHIVED,
+    "InvalidStorageClass": problems.S3_OPTION_REFUSED,
+    "InvalidTag": problems.S3_OPTION_REFUSED,
     "RequestTimeTooSkewed": problems.S3_CLOCK_SKEW,
     "AccessDenied": problems.S3_DENIED,
     "SignatureDoesNotMatch": problems.S3_DENIED,
@@ -49,6 +51,7 @@ _BY_STATUS: dict[int, ProblemType] = {
     400: problems.S3_OBJECT_REFUSED,
     403: problems.S3_DENIED,
     404: problems.S3_SOURCE_MISSING,
+    501: problems.S3_OPTION_REFUSED,  # by storage that is not AWS's
 }
 
 

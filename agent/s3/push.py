@@ -29,6 +29,7 @@ from agent.s3.unfinished_uploads import session_of, unfinished_uploads
 from agent.s3.upload import UploadContext, Uploader
 from events.commands import Move, S3Route
 from events.locations import AgentLocation, S3Location
+from events.options import Options, tagging_header
 from events.progress import Connection
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,18 @@ class S3Push:
             await in_thread(attempt.discard, attempt.request_stop)
         finally:
             self._credentials.forget(command.hop_id)  # those of an ended hop open too little for a retry
+
+
+def _headers_of(options: Options) -> dict[str, str]:
+    """Return the headers with which objects are created."""
+    headers = {}
+    if options.overwrite in {"never", "fail"}:
+        headers["if-none-match"] = "*"
+    if options.storage_class:
+        headers["x-amz-storage-class"] = options.storage_class
+    if options.object_tags:
+        headers["x-amz-tagging"] = tagging_header(options.object_tags)
+    return headers
 
 
 class _Attempt:
@@ -106,7 +119,7 @@ class _Attempt:
         except sqlite3.Error as error:
             raise self._ledger_error(ledger, error) from error
         else:
-            self._host.keep_manifest(ledger, self._command)
+            self._host.keep_manifest(ledger, self._command, succeeded=True)
             return result
         finally:
             ledger.close()
@@ -171,7 +184,7 @@ class _Attempt:
             limiter=limiter_for(options, self._host.bandwidth, self._stopped),
             stopped=self._stopped,
             algorithm=algorithm_for(self._endpoint),
-            headers={"if-none-match": "*"} if options.overwrite in {"never", "fail"} else {},
+            headers=_headers_of(options),
         )
 
     def _try_to_abort_all(self, ledger: Ledger) -> None:

@@ -7,7 +7,9 @@ small files.
 import http.client
 import socket
 
-MAX_LINE_BYTES = 64 * 1024
+MAX_HEAD_BYTES = 64 * 1024
+"""Bytes of the lines before a body, those of interim answers (1xx) and trailers, too. S3's have some 10 KB,
+with 2 KB of metadata."""
 MAX_HEADERS = 200
 
 
@@ -17,6 +19,7 @@ class S3Response(http.client.HTTPResponse):
     def __init__(self, connection: socket.socket, method: str) -> None:
         super().__init__(connection, method=method)
         self.is_of_head = method == "HEAD"
+        self._head_bytes_left = MAX_HEAD_BYTES
         self.fields: dict[str, str] = {}
         """Headers, with names in lower case. Several of one name are joined by commas, as RFC 9110 has it."""
 
@@ -39,6 +42,10 @@ class S3Response(http.client.HTTPResponse):
         self.chunked = self.fields.get("transfer-encoding", "").lower() == "chunked"
         self.chunk_left = None
         self.length = self._body_length()
+
+    def _read_and_discard_trailer(self) -> None:
+        """Read the lines after a chunked body; the standard library would read any number of them."""
+        self._header_lines()
 
     def _body_length(self) -> int | None:
         """Return the bytes of the body, None if they are not known before its end."""
@@ -70,7 +77,8 @@ class S3Response(http.client.HTTPResponse):
         raise http.client.HTTPException(f"more than {MAX_HEADERS} headers")
 
     def _line(self) -> str:
-        line = self.fp.readline(MAX_LINE_BYTES)
+        line = self.fp.readline(self._head_bytes_left)
+        self._head_bytes_left -= len(line)
         if not line.endswith(b"\n"):
             raise http.client.BadStatusLine("the headers of an answer broke off")
         return line.rstrip(b"\r\n").decode("latin-1")

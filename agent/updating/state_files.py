@@ -50,7 +50,8 @@ class HealthReport(Message):
     update_id: UpdateId
     version: Version
     healthy: bool
-    troubles: tuple[str, ...] = ()
+    troubles: dict[str, str] = {}
+    """What does not work, by the name of the check that found it."""
 
 
 class UpdateFiles:

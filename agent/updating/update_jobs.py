@@ -9,7 +9,7 @@ handling.
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -62,8 +62,8 @@ class Installation:
     releases: Releases | None
     """None: it was not installed by the script, so it cannot be updated."""
     files: UpdateFiles
-    failing_checks: Callable[[], set[str]]
-    """Returns the doctor's failing checks; slow."""
+    failing_checks: Callable[[], dict[str, str]]
+    """Returns what the doctor's failing checks found, by their names; slow."""
     version: str = VERSION
 
     @property
@@ -205,7 +205,7 @@ class UpdateJobs:
         self._host.files.request.unlink(missing_ok=True)
         return _job_result("FAILED", UPDATER_SILENT.problem())
 
-    def _write(self, failing_checks: set[str], order: CommandEnvelope) -> None:
+    def _write(self, failing_checks: Iterable[str], order: CommandEnvelope) -> None:
         """Write the failing checks, then the order: its file starts the updater."""
         files = self._host.files
         atomic_write(files.failing_checks, json.dumps(sorted(failing_checks)).encode(), SECRET)
@@ -237,29 +237,29 @@ class UpdateJobs:
             troubles=troubles,
         )
         atomic_write(self._host.files.verdict, health.model_dump_json().encode(), SECRET)
-        log.info("on trial", extra={"healthy": health.healthy, "troubles": "; ".join(troubles)})
+        log.info("on trial", extra={"healthy": health.healthy, "troubles": troubles})
         return health
 
-    async def _failing_checks(self, update_id: UpdateId) -> tuple[str, ...]:
-        """Return why the new version is not healthy; empty if it is.
+    async def _failing_checks(self, update_id: UpdateId) -> dict[str, str]:
+        """Return why the new version is not healthy, by the name of the check; empty if it is.
 
         It is healthy if it is connected, the control plane has received its Hello, and the doctor finds no
         failing check that passed before.
         """
         if not self._link.connected:
-            return ("not connected",)
+            return {"connection": "not connected"}
         try:
             reported_version = (await asyncio.to_thread(self._fetch_order, update_id)).reported_version
         except HostError as error:
-            return (f"the control plane does not answer: {error}",)
+            return {"control plane": f"it does not answer: {error}"}
         if reported_version != self._host.version:
-            return ("the control plane has not received its Hello",)
-        return tuple(
-            sorted(await asyncio.to_thread(self._host.failing_checks) - self._checks_failing_before())
-        )
+            return {"hello": "the control plane has not received it"}
+        before = self._checks_failing_before()
+        failing = await asyncio.to_thread(self._host.failing_checks)
+        return {name: found for name, found in failing.items() if name not in before}
 
     def _checks_failing_before(self) -> set[str]:
-        """Return the checks that failed before the update.
+        """Return the names of the checks that failed before the update.
 
         Empty if the file is missing or cannot be read: every failing check then counts as new.
         """

@@ -173,7 +173,7 @@ class Updater:
     def _wait_for_health(self, update: UpdateAgent) -> Problem | None:
         """Return why the new version is not kept; None as soon as it reports healthy."""
         end = self._environment.clock() + update.healthy_within
-        failing_checks: tuple[str, ...] = ()
+        failing_checks: dict[str, str] = {}
         while self._environment.clock() < end:
             health = read_health(self._files.verdict)
             if health and (health.update_id, health.version) == (update.update_id, update.version):
@@ -181,9 +181,14 @@ class Updater:
                     return None
                 failing_checks = health.troubles
             self._environment.wait(POLL_INTERVAL_S)
-        words = UPDATE_CHECKS_FAILED if failing_checks else UPDATE_UNHEALTHY
-        return words.problem(
-            version=update.version, seconds=update.healthy_within, troubles="; ".join(failing_checks)
+        version, seconds = update.version, update.healthy_within
+        if not failing_checks:
+            return UPDATE_UNHEALTHY.problem(version=version, seconds=seconds)
+        return UPDATE_CHECKS_FAILED.problem(
+            version=version,
+            seconds=seconds,
+            checks="; ".join(failing_checks),
+            troubles="; ".join(f"{name}: {found}" for name, found in failing_checks.items()),
         )
 
     def _save(self, record: UpdateRecord, step: Step, **changes: str | Problem) -> UpdateRecord:

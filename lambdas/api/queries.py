@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, AliasChoices, Field, model_validator
 
+from events import forms
 from events.base import MAX_INTEGER, AgentId, Instant, Request, TransferId, Why
 from events.requests import TemplateId
 from events.states import AgentStatus, Attention, TransferState
@@ -37,7 +38,7 @@ class AgentQuery(PageQuery):
         str,
         Field(
             max_length=63,
-            pattern="^[a-z0-9-]*$",
+            pattern=forms.AGENT_NAME_START,
             description="Only agents whose names begin so. It costs the same among any number of agents.",
         ),
     ] = ""
@@ -58,7 +59,7 @@ class FleetQuery(AgentQuery):
         str | None,
         Field(
             max_length=193,
-            pattern="^[^=]+=",
+            pattern=forms.TAG,
             description="`key=value`: only agents with this tag. Found by looking through the agents.",
         ),
     ] = None
@@ -71,7 +72,7 @@ class FleetQuery(AgentQuery):
     names: Annotated[
         str | None,
         Field(
-            pattern="^[a-z0-9-]{1,63}(,[a-z0-9-]{1,63}){0,49}$",
+            pattern=forms.AGENT_NAMES,
             description="Only these agents, at most 50, as of this moment; all else is left out of account.",
         ),
     ] = None

@@ -66,6 +66,8 @@ class Hop:
     """The exact location at which the source arrives."""
     after: int | None = None
     """Number of the upstream hop in a chain, for which this one waits."""
+    storage_class: str | None = None
+    """Class in which a bucket keeps what arrives; None: the bucket's own."""
     created_at: datetime
 
     state: HopState = S.QUEUED

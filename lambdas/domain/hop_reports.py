@@ -103,7 +103,7 @@ def _charged(hop: Hop, progress: Progress) -> Hop:
     size = progress.bytes_moved - hop.progress.bytes_moved
     if files < 0 or size < 0:
         files, size = progress.files_moved, progress.bytes_moved
-    price = price_of(hop.source, hop.destination, hop.connection, files, size)
+    price = price_of((hop.source, hop.destination), hop.connection, hop.storage_class, files, size)
     return replace(hop, progress=progress, spent=hop.spent + price)
 
 

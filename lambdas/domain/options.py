@@ -1,6 +1,6 @@
 """Check which options fit which transfers, so that an impossible one is refused before it starts."""
 
-from events.locations import AgentLocation, Location
+from events.locations import AgentLocation, Location, S3Location
 from events.options import Options
 from lambdas.domain import problems
 from lambdas.domain.errors import OptionsError
@@ -15,6 +15,8 @@ def check_options(
         raise OptionsError(words=problems.CHECKSUM_NEEDS_AGENTS)
     if options.owner != "agent" and not on_agents:
         raise OptionsError(words=problems.OWNER_NEEDS_AGENTS)
+    if options.shapes_objects and not any(isinstance(location, S3Location) for location in destinations):
+        raise OptionsError(words=problems.OBJECTS_NEED_S3)
     if options.delete_extra:
         _check_mirror(options, destinations, gathered=gathered)
     if options.move:

@@ -11,6 +11,15 @@ S3_WRITE, S3_READ = 5e-6, 0.4e-6
 """For a PUT or LIST, and for a GET, of S3 Standard."""
 S3_GB_MONTH = 0.023
 """For a GB in S3 Standard, a month."""
+S3_CLASSES = {
+    "STANDARD_IA": (10e-6, 0.0125),
+    "ONEZONE_IA": (10e-6, 0.01),
+    "INTELLIGENT_TIERING": (S3_WRITE, S3_GB_MONTH),
+    "GLACIER_IR": (20e-6, 0.004),
+    "GLACIER": (30e-6, 0.0036),
+    "DEEP_ARCHIVE": (50e-6, 0.00099),
+}
+"""For a PUT, and for a GB a month, by storage class. Others count as S3 Standard."""
 EGRESS_GB = 0.09
 """For a GB that leaves AWS for the internet; within a region it is free."""
 GB = 1e9

@@ -375,6 +375,12 @@ OWNER_NEEDS_AGENTS = replace(
     message="owner needs an agent path at both ends: S3 and remotes have no users of a host.",
     advice="Leave owner out.",
 )
+OBJECTS_NEED_S3 = replace(
+    OPTIONS,
+    wording="objects-need-s3",
+    message="storage_class and object_tags need a destination s3://…: only objects in S3 have them.",
+    advice="Leave them out, or choose a bucket as a destination.",
+)
 MOVE_AND_DELETE_EXTRA = replace(
     OPTIONS,
     wording="move-and-delete-extra",

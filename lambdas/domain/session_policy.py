@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from events.locations import S3Location
+from events.options import Options
 from lambdas.domain.errors import LimitError
 from lambdas.domain.hop import Hop, relay_prefix
 from lambdas.domain.problems import PREFIX_TOO_LONG
@@ -21,6 +22,8 @@ MAX_POLICY_CHARS = 1800
 
 _READ = ("s3:GetObject", "s3:GetObjectVersion")
 _WRITE = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject")
+_TAG = ("s3:PutObjectTagging",)
+"""Also changes the tags of objects that exist, so it is given only to a hop that sets tags."""
 _ABORT = ("s3:AbortMultipartUpload",)
 _RELAY = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")
 """HEAD needs s3:GetObject: an upload compares existing objects first."""
@@ -35,20 +38,21 @@ def policy_text(policy: dict[str, Any]) -> str:
     return re.sub(r"[^\x00-\xff]", lambda found: json.dumps(found[0])[1:-1], text)
 
 
-def check_policy(hop: Hop) -> None:
+def check_policy(hop: Hop, options: Options) -> None:
     """Raise LimitError if no credentials could be issued for a hop to or from S3."""
-    size = len(policy_text(session_policy(hop, _LONGEST_PARTITION)))
+    size = len(policy_text(session_policy(hop, options, _LONGEST_PARTITION)))
     if size > MAX_POLICY_CHARS:
         end = hop.source if isinstance(hop.source, S3Location) else hop.destination
         raise LimitError(words=PREFIX_TOO_LONG, end=end, size=f"{size:,}", limit=f"{MAX_POLICY_CHARS:,}")
 
 
-def session_policy(hop: Hop, partition: str = "aws") -> dict[str, Any]:
+def session_policy(hop: Hop, options: Options, partition: str = "aws") -> dict[str, Any]:
     """Return the session policy of a hop: only reading from its source, or writing to its destination."""
     if isinstance(hop.source, S3Location):
         return _policy(hop.source, _READ, partition)
     if isinstance(hop.destination, S3Location):
-        policy = _policy(hop.destination, _WRITE, partition)
+        actions = _WRITE + _TAG if options.object_tags else _WRITE
+        policy = _policy(hop.destination, actions, partition)
         policy["Statement"].append(_uploads(hop.destination, partition))
         return policy
     raise TypeError(f"{hop.hop_id} has no end in S3")

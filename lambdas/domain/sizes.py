@@ -52,7 +52,7 @@ def check_sizes(transfer: Transfer, agents: Mapping[AgentId, Agent]) -> None:
     for hop in transfer.hops:
         check_command(transfer, hop, agents)
         if hop.route == "s3":
-            check_policy(hop)
+            check_policy(hop, transfer.options)
 
 
 def check_command(

@@ -41,22 +41,32 @@ NOTHING = Spent()
 
 
 def price_of(
-    source: Location, destination: Location, connection: Connection | None, files: int, size: int
+    ends: tuple[Location, Location],
+    connection: Connection | None,
+    storage_class: str | None,
+    files: int,
+    size: int,
 ) -> Spent:
-    """Return what it costs to move so many files and bytes.
+    """Return what it costs to move so many files and bytes from one location to the other.
 
     What is moved in portions costs the same in all, so that each can be priced when it moves.
     """
     requests = egress = relay = 0.0
+    source, destination = ends
     if isinstance(source, S3Location):
         requests += prices.S3_READ * (files + size / RANGE_BYTES) + prices.S3_WRITE * files / _LISTED
         egress += prices.EGRESS_GB * size / prices.GB
     if isinstance(destination, S3Location):
-        requests += prices.S3_WRITE * (files + size / PART_BYTES)
+        requests += prices_of_class(storage_class)[0] * (files + size / PART_BYTES)
     if connection and connection.kind == "relay":
         relay += (prices.S3_WRITE + prices.S3_READ) * size / RELAY_OBJECT_BYTES
         relay += prices.EGRESS_GB * size / prices.GB
     return Spent(requests=_rounded(requests), egress=_rounded(egress), relay=_rounded(relay))
+
+
+def prices_of_class(storage_class: str | None) -> tuple[float, float]:
+    """Return the prices of a PUT, and of a GB a month; those of S3 Standard for a class without any."""
+    return prices.S3_CLASSES.get(storage_class or "STANDARD", (prices.S3_WRITE, prices.S3_GB_MONTH))
 
 
 def _rounded(dollars: float) -> float:

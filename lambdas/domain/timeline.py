@@ -51,8 +51,13 @@ def asked(what: TransferEvent, by: Actor, now: datetime, problem: Problem | None
     return TimelineEntry(at=now, what=what, by=by, problem=problem)
 
 
-def became(hop: Hop, by: Actor, now: datetime) -> TimelineEntry:
-    """Return an entry about one hop's current state."""
+def became(old: Hop, hop: Hop, by: Actor, now: datetime) -> TimelineEntry:
+    """Return an entry about one hop's current state, with the problem that this change of `old` brought.
+
+    A hop keeps the problem of its last attempt while it waits for the next one: an entry that repeated it
+    would tell of an offer or an answer that failed. Two attempts may fail in the same words, so the problems
+    are compared by identity.
+    """
     again = hop.state == HopState.QUEUED and hop.attempt > 1
     template = _QUEUED_AGAIN if again else _HOP_EVENTS[hop.state]
     text = template.format(carrier=hop.carrier, via=hop.via or hop.route, attempt=hop.attempt)
@@ -62,7 +67,7 @@ def became(hop: Hop, by: Actor, now: datetime) -> TimelineEntry:
         by=by,
         hop_id=hop.hop_id,
         state=hop.state,
-        problem=hop.problem,
+        problem=None if hop.problem is old.problem else hop.problem,
     )
 
 

@@ -7,39 +7,36 @@ and calls (some hundredths of a cent) are left out.
 from collections.abc import Iterable
 
 from events.locations import S3Location
+from events.options import Options
 from events.views import Cost
 from lambdas.domain import prices
 from lambdas.domain.hop import Hop
-from lambdas.domain.spending import NOTHING, price_of
+from lambdas.domain.spending import NOTHING, price_of, prices_of_class
 
 
-def cost_of(hops: Iterable[Hop], *, final: bool, dry_run: bool) -> Cost:
+def cost_of(hops: Iterable[Hop], options: Options, *, final: bool) -> Cost:
     """Return what the hops have cost so far if `final`, otherwise what they will have cost at their end.
 
     That of a dry run is what the transfer would cost. Totals that are not known yet count as what is done.
     """
     spent, stored = NOTHING, 0
     for hop in hops:
-        files, size = _previewed(hop) if dry_run else (0, 0) if final else _left(hop)
-        spent += price_of(hop.source, hop.destination, hop.connection, files, size)
-        if not dry_run:
+        files, size = _previewed(hop) if options.dry_run else (0, 0) if final else _left(hop)
+        ends = hop.source, hop.destination
+        spent += price_of(ends, hop.connection, options.storage_class, files, size)
+        if not options.dry_run:
             spent += hop.spent
         if isinstance(hop.destination, S3Location):
-            stored += size if dry_run else hop.bytes_arrived + size
+            stored += size if options.dry_run else hop.bytes_arrived + size
     return Cost(
         dollars=_rounded(spent.requests + spent.egress + spent.relay),
         requests=_rounded(spent.requests),
         egress=_rounded(spent.egress),
         relay=_rounded(spent.relay),
-        storage_a_month=storage_price(stored),
-        final=final and not dry_run,
+        storage_a_month=_rounded(prices_of_class(options.storage_class)[1] * stored / prices.GB),
+        final=final and not options.dry_run,
         prices_as_of=prices.AS_OF,
     )
-
-
-def storage_price(size: int) -> float:
-    """Return what so many bytes cost in a bucket, a month."""
-    return _rounded(prices.S3_GB_MONTH * size / prices.GB)
 
 
 def _left(hop: Hop) -> tuple[int, int]:

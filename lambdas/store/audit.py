@@ -216,13 +216,18 @@ class AuditStore:
             record = AuditRecord.model_validate_json(image.get("record", ""))
         except ValidationError:
             return None
-        return record if (record.day, record.record_id) == (image["day"], image["part"]) else None
+        return record if _is_own(record, image["day"], image["part"]) else None
 
 
 def _row(record: AuditRecord) -> AuditRow:
     return AuditRow(
         record.day, record.record_id, who=record.who.id, transfer_id=record.transfer_id, record=record
     )
+
+
+def _is_own(record: AuditRecord, day: str, part: str) -> bool:
+    """Return whether a record is the one of its row's key, with no other time than its id's."""
+    return (record.day, record.record_id) == (day, part) and record.is_dated
 
 
 def _query(index: Any, key: str, period: Period, limit: int, last: Any) -> Any:
@@ -242,11 +247,11 @@ class _Page:
         return self._bytes >= MAX_PAGE_BYTES
 
     def add(self, row: AuditRow | None) -> None:
-        """Add a row's record, unless it is under another's key: that is tampering, and no record."""
+        """Add a row's record, unless it is under another's key or time: that is tampering, and no record."""
         if row is None:
             return
         record = row.record
-        if record is None or (record.day, record.record_id) != (row.day, row.part):
+        if record is None or not _is_own(record, row.day, row.part):
             logger.error("audit row is not its record's", extra={"day": row.day, "part": row.part})
             count(AUDIT_TAMPERED)
             return

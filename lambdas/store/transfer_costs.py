@@ -12,10 +12,9 @@ from datetime import UTC, datetime
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
-from events.locations import S3Location
 from events.views import CostLabel, CostSum, CostsView
 from lambdas.domain.transfer import Transfer
-from lambdas.domain.transfer_cost import storage_price
+from lambdas.domain.transfer_cost import cost_of
 from lambdas.store.shards import shard_of
 from lambdas.store.transfer_rows import COSTS, CostRow
 
@@ -25,7 +24,7 @@ MAX_SUMS = 1000
 """Sums in one answer, some 300 KB; the rest is one sum."""
 MICRO = 1_000_000
 _MONEY = ("requests", "egress", "relay")
-_MOVING = ("transfers", "bytes_arrived", "bytes_stored")
+_MOVING = ("transfers", "bytes_arrived", "storage_a_month")
 _SUMS = (*_MOVING, *_MONEY)
 
 
@@ -51,8 +50,9 @@ def charge_change(old: Transfer, new: Transfer, writes: TransactWrite) -> None:
 
 def _moving(transfer: Transfer) -> dict[str, int]:
     """Return what of a transfer moves to another month if it ends again."""
-    stored = sum(hop.bytes_arrived for hop in transfer.hops if isinstance(hop.destination, S3Location))
-    return {"transfers": 1, "bytes_arrived": transfer.arrived[0], "bytes_stored": stored}
+    stored = cost_of(transfer.hops, transfer.options, final=True).storage_a_month
+    arrived = transfer.arrived[0]
+    return {"transfers": 1, "bytes_arrived": arrived, "storage_a_month": round(stored * MICRO)}
 
 
 def _month(at: datetime) -> str:
@@ -109,6 +109,6 @@ def _sum(key: str, name: str, sums: Counter[str]) -> CostSum:
         transfers=max(sums["transfers"], 0),
         bytes_arrived=max(sums["bytes_arrived"], 0),
         dollars=round(sum(money.values()), 6),
-        storage_a_month=storage_price(max(sums["bytes_stored"], 0)),
+        storage_a_month=max(sums["storage_a_month"], 0) / MICRO,
         **money,
     )

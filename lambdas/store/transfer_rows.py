@@ -226,6 +226,7 @@ class HopRow(Model):
     source: JsonOf[Location] = JsonOf(Location)
     destination: JsonOf[Location] = JsonOf(Location)
     after = NumberAttribute(null=True)
+    storage_class = UnicodeAttribute(null=True)
     created_at = UTCDateTimeAttribute()
     state = UnicodeAttribute()
     attempt = NumberAttribute()
@@ -319,7 +320,7 @@ class CostRow(Model):
     requests = NumberAttribute(default=0)
     egress = NumberAttribute(default=0)
     relay = NumberAttribute(default=0)
-    bytes_stored = NumberAttribute(default=0)
+    storage_a_month = NumberAttribute(default=0)
 
 
 class GatheredRow(Model):

@@ -110,10 +110,10 @@ class Dispatcher:
                 case Refusal() as refusal:
                     ended = refused(hop, refusal.problem, now)
                     record = refusal.record(transfer, transfer.with_hops((ended,), now))
-                    return Change((ended,), became(ended, CROSSHAUL, now), record)
+                    return Change((ended,), became(hop, ended, CROSSHAUL, now), record)
                 case Authorization() as found if transfer.lacks_approval(hop, found.approval, now):
                     return _hold(transfer, hop, found, now)
-            return Change((new,), became(new, CROSSHAUL, now))
+            return Change((new,), became(hop, new, CROSSHAUL, now))
 
         return decide
 
@@ -204,7 +204,7 @@ def _hold(transfer: Transfer, hop: Hop, authorization: Authorization, now: datet
     held = held_for_approval(hop, now)
     start = Start(transfer.asked_for, wanting(authorization), authorization.size)
     record = authorization.record(transfer, start.apply_to(transfer).with_hops((held,), now))
-    return Change((held,), became(held, CROSSHAUL, now), record, start)
+    return Change((held,), became(hop, held, CROSSHAUL, now), record, start)
 
 
 def _selection(transfer: Transfer, hop: Hop) -> tuple[str, ...] | None:

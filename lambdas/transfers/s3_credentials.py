@@ -68,8 +68,8 @@ class S3CredentialsService:
             HopNotUnderWayError: the agent is not carrying this hop to or from S3 now, nor has it carried it
                 there lately, nor is it at an end of a hop that may be relayed.
         """
-        hop = self._hop(agent_id, hop_id)
-        policy = self._policy(hop)
+        hop, options = self._hop(agent_id, hop_id)
+        policy = self._policy(hop, options)
         record(hop.transfer_id, reach(hop, self._relay_bucket))
         answer = self._sts.assume_role(
             RoleArn=self._role_arn,
@@ -87,23 +87,23 @@ class S3CredentialsService:
             endpoint=self._settings.endpoint,
         )
 
-    def _policy(self, hop: Hop) -> dict[str, Any]:
+    def _policy(self, hop: Hop, options: Options) -> dict[str, Any]:
         partition = self._role_arn.split(":")[1]
         if hop.route == "direct" and self._relay_bucket:
             return relay_policy(hop, self._relay_bucket, partition)
         if hop.ended and isinstance(hop.destination, S3Location):
             return abort_policy(hop.destination, partition)
-        return session_policy(hop, partition)
+        return session_policy(hop, options, partition)
 
-    def _hop(self, agent_id: AgentId, hop_id: HopId) -> Hop:
-        """Return the agent's own hop; for others, the error does not reveal whether they exist."""
+    def _hop(self, agent_id: AgentId, hop_id: HopId) -> tuple[Hop, Options]:
+        """Return the agent's own hop and its options; to others, the error reveals nothing."""
         found = None
         with suppress(TransferUnknownError):
             found = self._transfers.load(hop_id.rpartition("-")[0])
         mine = [hop for hop in found.hops if hop.number == hop_number(hop_id)] if found else []
         if not found or not mine or not self._is_theirs(mine[0], agent_id, found.options):
             raise HopNotUnderWayError(agent_id, hop_id)
-        return mine[0]
+        return mine[0], found.options
 
     def _is_theirs(self, hop: Hop, agent_id: AgentId, options: Options) -> bool:
         if hop.state not in _UNDER_WAY:

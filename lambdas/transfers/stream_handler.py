@@ -190,7 +190,7 @@ def _next_step(transfer: Transfer, now: datetime) -> Change | None:
         if before.ended and not transfer.ready(hop) and not transfer.goes_on_in_part(hop):
             step = failed_by_upstream(hop, before, now)
         if step is not hop:
-            return Change((step,), became(step, CROSSHAUL, now))
+            return Change((step,), became(hop, step, CROSSHAUL, now))
     return None
 
 

@@ -122,6 +122,6 @@ def one_hop(number: int, step: Callable[[Hop, datetime], Hop], by: Actor) -> Cha
     def decide(transfer: Transfer, now: datetime) -> Change | None:
         old = transfer.hops[number]
         new = step(old, now)
-        return None if new == old else Change((new,), became(new, by, now))
+        return None if new == old else Change((new,), became(old, new, by, now))
 
     return decide

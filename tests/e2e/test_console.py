@@ -424,6 +424,7 @@ def test_an_operator_is_offered_to_move_files_and_not_to_manage_who_may(door: Pa
     for guarded in ("policies", "policies/new", "audit"):
         visit(door, fleet, guarded)
         expect(door.get_by_role("heading", name="This page is for administrators")).to_be_visible()
+        expect(door).to_have_title("This page is for administrators · Crosshaul")
 
 
 def test_a_window_that_was_narrow_for_a_while_finds_its_list_of_pages_again(page: Page, fleet: Fleet) -> None:

@@ -98,7 +98,8 @@ def test_an_agent_may_neither_read_it_nor_write_another_s(fleet: Fleet) -> None:
     key = {name: fleet.api_key(name) for name in ("server-b", "server-c")}
 
     def ask(name: str) -> httpx.Response:
-        body, headers = {"hop_id": f"{transfer}-0", "size": 5}, {"X-Agent-Key": key[name]}
+        body = {"hop_id": f"{transfer}-0", "size": 5, "succeeded": True}
+        headers = {"X-Agent-Key": key[name]}
         with http.client(fleet.here.outputs.api_url) as client:
             return client.post(f"agents/{name}/manifests", json=body, headers=headers)
 

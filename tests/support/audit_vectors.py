@@ -118,7 +118,7 @@ def cases() -> Iterator[dict[str, Any]]:
     yield case("a record was deleted", ("deleted", c), records=[A, B, D, E])
     stranger = record(THIRD, 6)
     yield case("a record was inserted", ("inserted", stranger.record_id), records=[*WHOLE, stranger])
-    fresh = record(TODAY, 7, at=f"{TODAY}T11:58:00Z")
+    fresh = record(TODAY, 7, record_id=f"{TODAY}T11:58:00.000000Z-00000007", at=f"{TODAY}T11:58:00Z")
     yield case("a record of two minutes ago has no link yet", records=[*WHOLE, fresh])
     yield case("a record is listed twice, once changed", ("changed", e), records=[*WHOLE, forged(E)])
 
@@ -162,6 +162,30 @@ def cases() -> Iterator[dict[str, Any]]:
         "a record from before the verified days was chained today",
         ("chainedLate", unseen.record_id),
         links=before,
+    )
+
+    backdated = record(TODAY, 6, at=f"{FIRST}T08:06:00Z")
+    yield case(
+        "a record of today says that it is of days ago",
+        ("misdated", backdated.record_id),
+        records=[*WHOLE, backdated],
+        links=chain(DAYS | {TODAY: [[E, backdated]]}),
+    )
+    timeless = record(THIRD, 6, at="2099-01-01T00:00:00Z")
+    both = ("misdated", timeless.record_id), ("inserted", timeless.record_id)
+    yield case("a record was inserted that still waits for its link", *both, records=[*WHOLE, timeless])
+    planted = record("2026-12-24", 6)
+    yield case(
+        "a record of a day to come was chained today",
+        ("chainedEarly", planted.record_id),
+        records=[*WHOLE, planted],
+        links=chain(DAYS | {TODAY: [[E, planted]]}),
+    )
+    after_midnight = record(TODAY, 6, record_id=f"{TODAY}T00:03:00.000000Z-00000006", at=f"{TODAY}T00:03:00Z")
+    yield case(
+        "a record of just after midnight was chained by a clock that was slow",
+        records=[*WHOLE, after_midnight],
+        links=chain(DAYS | {THIRD: [[D, after_midnight]]}),
     )
 
     two = chain(DAYS | {TODAY: [[E], [E]]})

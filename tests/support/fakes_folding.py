@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unicodedata import normalize
 
 import pytest
@@ -27,12 +27,25 @@ def form(name: str) -> str:
     return normalize("NFD", name)
 
 
+class _Numbered:
+    """The status of a file with another inode number."""
+
+    def __init__(self, found: os.stat_result, inode: int) -> None:
+        self._found = found
+        self.st_ino = inode
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._found, name)
+
+
 class FoldingOs:
     """The `os` module with names folded below one directory."""
 
-    def __init__(self, below: Path, fold: Fold) -> None:
+    def __init__(self, below: Path, fold: Fold, *, numbers_names: bool) -> None:
+        """`numbers_names`: each spelling has an inode number of its own, as FUSE numbers names."""
         self._below = below
         self._fold = fold
+        self._numbers_names = numbers_names
         self._lock = threading.Lock()
         """Makes lookup and creation of a name atomic, as on a disk."""
 
@@ -43,7 +56,8 @@ class FoldingOs:
         return os.open(self._found(path, dir_fd), flags, mode, dir_fd=dir_fd)
 
     def stat(self, path: str, *, dir_fd: int | None = None, follow_symlinks: bool = True) -> os.stat_result:
-        return os.stat(self._found(path, dir_fd), dir_fd=dir_fd, follow_symlinks=follow_symlinks)
+        found = os.stat(self._found(path, dir_fd), dir_fd=dir_fd, follow_symlinks=follow_symlinks)
+        return cast("os.stat_result", _Numbered(found, hash(path))) if self._numbers_names else found
 
     def mkdir(self, path: str, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
         os.mkdir(self._found(path, dir_fd), mode, dir_fd=dir_fd)
@@ -88,9 +102,9 @@ class FoldingOs:
 disk_rename_new, disk_name_new = disk.rename_new, tmpfile._link
 
 
-def fold(patch: pytest.MonkeyPatch, below: Path, how: Fold = case) -> None:
+def fold(patch: pytest.MonkeyPatch, below: Path, how: Fold = case, *, numbers_names: bool = False) -> None:
     """Make the agent see this directory as one that folds names."""
-    folding = FoldingOs(below, how)
+    folding = FoldingOs(below, how, numbers_names=numbers_names)
     patch.setattr(roots, "os", folding)
     patch.setattr(name_folding, "os", folding)
     patch.setattr(disk, "rename_new", folding.rename_new)

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import socket
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -31,6 +30,7 @@ from events.locations import AgentLocation
 from events.options import Options
 from events.progress import Connection, Progress
 from events.views import CredentialsView
+from infra.local.processes import free_port
 from tests.support.held_progress import Reached, held, pause
 from tests.support.network_proxy import NetworkProxy
 
@@ -50,8 +50,7 @@ def with_lane_limits(**limits: Any) -> pytest.MarkDecorator:
 
 def closed_port() -> str:
     """Return an address that refuses connections, like one behind a rejecting firewall."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return f"127.0.0.1:{server.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"
 
 
 class RecordingObserver:

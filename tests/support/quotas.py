@@ -23,8 +23,12 @@ Properties = dict[str, Any]
 
 
 def environment(function: Properties) -> int:
+    """Measure the variables as Lambda does: as JSON, which its refusal shows ("String measured").
+
+    https://github.com/github-aws-runners/terraform-aws-github-runner/issues/3594
+    """
     variables = function.get("Environment", {}).get("Variables", {})
-    return sum(len(name.encode()) + len(str(value).encode()) for name, value in variables.items())
+    return size({name: str(value) for name, value in variables.items()})
 
 
 def statements(policy: Properties, key: str = "PolicyDocument") -> int:

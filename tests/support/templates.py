@@ -79,6 +79,11 @@ class Resolver:
                 if kind in {None, resource["Type"]}:
                     yield name, resource["Type"], self.value(stack, resource.get("Properties", {}))
 
+    def role_policies(self) -> Iterator[dict[str, Any]]:
+        """Yield the resolved policies of roles; what exceeds the size of one, CDK puts into managed ones."""
+        for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
+            yield from (properties for _, _, properties in self.resources(kind))
+
     def value(self, stack: str, value: Any) -> Any:
         """Return the value without references."""
         match value:
@@ -115,6 +120,8 @@ class Resolver:
             return _SHORT_IDS[kind]
         if kind == "AWS::SNS::Topic":
             return self._attribute(stack, name, "Arn")
+        if kind == "AWS::SQS::Queue":
+            return f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{self._name(stack, name)}"
         return self._name(stack, name)
 
     def _name(self, stack: str, name: str) -> str:

@@ -356,7 +356,7 @@ DECODERS = {
     "update-verdict": of_file(
         read_health,
         "update-verdict",
-        as_json({"update_id": "a" * 12, "version": "0.1.0", "healthy": True, "troubles": ["x"]}),
+        as_json({"update_id": "a" * 12, "version": "0.1.0", "healthy": True, "troubles": {"clock": "x"}}),
     ),
     "publisher-keys": of_file(
         lambda path: PublisherKeys(path.parent / "agent.toml").trusted(),

@@ -1753,10 +1753,12 @@ export interface components {
              *       "if_offline": "queue",
              *       "include": [],
              *       "move": false,
+             *       "object_tags": {},
              *       "overwrite": "always",
              *       "owner": "agent",
              *       "priority": "normal",
              *       "relay": "never",
+             *       "storage_class": null,
              *       "streams": null,
              *       "symlinks": "keep",
              *       "verify": "transfer"
@@ -2210,6 +2212,8 @@ export interface components {
              * @description bytes
              */
             size: number;
+            /** Succeeded */
+            succeeded: boolean;
         };
         /**
          * ManifestView
@@ -2343,6 +2347,13 @@ export interface components {
              */
             move: boolean;
             /**
+             * Object Tags
+             * @default {}
+             */
+            object_tags: {
+                [key: string]: string;
+            };
+            /**
              * Overwrite
              * @default always
              * @enum {string}
@@ -2366,6 +2377,11 @@ export interface components {
              * @enum {string}
              */
             relay: "never" | "allowed";
+            /**
+             * Storage Class
+             * @default null
+             */
+            storage_class: ("STANDARD" | "REDUCED_REDUNDANCY" | "STANDARD_IA" | "ONEZONE_IA" | "INTELLIGENT_TIERING" | "GLACIER" | "DEEP_ARCHIVE" | "OUTPOSTS" | "GLACIER_IR" | "SNOW" | "EXPRESS_ONEZONE" | "FSX_OPENZFS" | "FSX_ONTAP" | "AWS_BACKUP_WARM" | "AWS_BACKUP_LOW_COST_WARM") | null;
             /**
              * Streams
              * @default null
@@ -3080,10 +3096,12 @@ export interface components {
              *       "if_offline": "queue",
              *       "include": [],
              *       "move": false,
+             *       "object_tags": {},
              *       "overwrite": "always",
              *       "owner": "agent",
              *       "priority": "normal",
              *       "relay": "never",
+             *       "storage_class": null,
              *       "streams": null,
              *       "symlinks": "keep",
              *       "verify": "transfer"
@@ -3252,10 +3270,12 @@ export interface components {
              *       "if_offline": "queue",
              *       "include": [],
              *       "move": false,
+             *       "object_tags": {},
              *       "overwrite": "always",
              *       "owner": "agent",
              *       "priority": "normal",
              *       "relay": "never",
+             *       "storage_class": null,
              *       "streams": null,
              *       "symlinks": "keep",
              *       "verify": "transfer"

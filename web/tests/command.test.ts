@@ -18,6 +18,8 @@ it("reaches the command as it was chosen, whatever the names are", () => {
       include: ["*.mov", "-rf"],
       move: true,
       bandwidth_limit: 1048576,
+      storage_class: "STANDARD_IA",
+      object_tags: { project: "a film", "a=b": "" },
       bandwidth_windows: [
         { days: ["mon", "tue"], start: "08:00:00", end: "18:00:00", zone: "Europe/Berlin", limit: null },
       ],
@@ -35,5 +37,8 @@ it("reaches the command as it was chosen, whatever the names are", () => {
     "--move",
     "--bwlimit=1048576",
     "--bwlimit-at=mon,tue 08:00-18:00 off Europe/Berlin",
+    "--storage-class=STANDARD_IA",
+    "--tag=project=a film",
+    "--tag=a\\=b=",
   ]);
 });

@@ -77,7 +77,7 @@ describe("problems in German", () => {
   const english: Record<string, { message: string; advice: string }> = wordings.problems;
   const names = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name ?? "");
   /** Parameters that are sent for translations only. */
-  const MORE = ["action", "object"];
+  const MORE = ["action", "object", "checks"];
 
   it.each(Object.entries(english))(
     "%s is filled with the parameters that are sent",
@@ -101,6 +101,19 @@ describe("problems in German", () => {
       expect(names(message).sort()).toEqual([...shown.matchAll(/<(\w+)>/g)].map(([, name]) => name).sort());
     },
   );
+
+  it("names the checks that a new version failed, without the English that they print", () => {
+    const parameters = {
+      version: "2.0.0",
+      seconds: "300",
+      checks: "root /srv/data; lane port; clock",
+      troubles: "root /srv/data: /srv/data does not exist; lane port: nothing answers; clock: 400 s ahead",
+    };
+    expect(de.reported.words("update-checks-failed", parameters)?.message).toBe(
+      "2.0.0 hat sich nicht binnen 300 Sekunden als gesund gemeldet. " +
+        "Fehlgeschlagen ist: Freigabe /srv/data, Port der Lane, Uhr.",
+    );
+  });
 
   it("has no English sentence in the middle of a German one", async () => {
     await setLanguage("de");

@@ -37,7 +37,7 @@ it("keeps the typed text, and shows an error for an invalid amount", () => {
 });
 
 it("says of each group of options what differs from the defaults", () => {
-  const ends = { fromS3: false, toS3: false, destinations: 1, fromTemplate: false };
+  const ends = { fromS3: false, toS3: false, toBucket: false, destinations: 1, fromTemplate: false };
   const value = { ...DEFAULT_OPTIONS, streams: 3, exclude: ["*.tmp"] };
   render(<OptionsFields value={value} ends={ends} onChange={() => undefined} />);
   const summary = (group: string) => {

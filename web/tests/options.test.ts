@@ -12,7 +12,9 @@ import {
   removesFiles,
   SPEED,
   STREAMS,
-  TEMPLATE_ENDS,
+  tagLines,
+  tagsOf,
+  templateEnds,
   unavailableReason,
 } from "../src/model/options";
 import { parseYaml } from "../src/pages/templates/yaml";
@@ -32,13 +34,30 @@ describe("available options", () => {
     expect(unavailableReason("owner", endsOf(B, [S3]), DEFAULT_OPTIONS)).toMatch(/between agents/);
     expect(invalidFields({ ...DEFAULT_OPTIONS, owner: "names" }, endsOf(S3, [C]))).toHaveLength(1);
     expect(unavailableReason("move", endsOf(B, [C, C]), DEFAULT_OPTIONS)).toMatch(/one destination/);
-    expect(unavailableReason("delete_extra", TEMPLATE_ENDS, DEFAULT_OPTIONS)).toMatch(/single objects/);
+    expect(unavailableReason("delete_extra", templateEnds([C]), DEFAULT_OPTIONS)).toMatch(/single objects/);
+  });
+
+  it("include storage class and tags wherever a destination is a bucket, also of a template", () => {
+    const options = { ...DEFAULT_OPTIONS, storage_class: "STANDARD_IA" as const, object_tags: { a: "b" } };
+    expect(invalidFields(options, endsOf(B, [C, S3]))).toEqual([]);
+    expect(invalidFields(options, templateEnds([S3]))).toEqual([]);
+    expect(invalidFields(options, endsOf(B, [C]))).toEqual([
+      expect.stringMatching(/choose an S3 destination/),
+    ]);
+    expect(invalidFields(options, templateEnds([C]))).toHaveLength(1);
+    expect(changedOptions(options)).toEqual(["storage class STANDARD_IA", "object tags a=b"]);
   });
 
   it("exclude moving and mirroring at once", () => {
     const both = { ...DEFAULT_OPTIONS, move: true, delete_extra: true };
     expect(invalidFields(both, endsOf(B, [C]))).toHaveLength(1);
   });
+});
+
+it("reads tags as they are written, one a line", () => {
+  const tags = { project: "film a=b", "a=b": "c", empty: "" };
+  expect(tagsOf(tagLines(tags))).toEqual(tags);
+  expect(tagsOf(["key", " k = v "])).toEqual({ key: "", k: "v" });
 });
 
 describe("an amount", () => {

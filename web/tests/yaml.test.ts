@@ -45,6 +45,8 @@ it.each([
     GOOD.replace("new-videos/}", "new-videos/, gather_seconds: 301}"),
     /^2: trigger\.gather_seconds .*300/,
   ],
+  ["a storage class that S3 does not have", `${GOOD}options: {storage_class: COLD}\n`, /^7: .*GLACIER_IR/],
+  ["tags that are none", `${GOOD}options: {object_tags: {project: 7}}\n`, /^7: options\.object_tags.*texts/],
   ["an option of the wrong kind", `${GOOD}options: {streams: many}\n`, /^7: options\.streams/],
 ])("reports the line of an error: %s", (_, text, expected) => {
   expect(faults(text).join("\n")).toMatch(expected);

@@ -113,6 +113,13 @@ def cp(
     if_offline: Annotated[
         IfOffline, typer.Option(help="If an agent is offline: wait for it, or refuse.")
     ] = "queue",
+    storage_class: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS", help="Storage class of the objects in S3, as in STANDARD_IA."),
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Tag of the objects in S3. Repeatable.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Copy files between agents, remotes and S3.
@@ -127,7 +134,7 @@ def cp(
     Files that exist with the same size and time are not sent again, so after a failure the same command can
     be repeated and sends only what is missing.
     """
-    from agent.cli import wildcards
+    from agent.cli import arguments, wildcards
 
     wildcards.refuse(source, destinations)
     body = request_body(
@@ -152,6 +159,8 @@ def cp(
             "relay": relay,
             "chain": "whole" if whole_hops else "stream",
             "if_offline": if_offline,
+            "storage_class": storage_class,
+            "object_tags": arguments.tags(tag or []),
         },
     )
     _start(body, watch, as_json)

@@ -20,6 +20,8 @@ from cryptography.x509.oid import NameOID
 
 from agent.cloud import http
 from agent.cloud.messages import BrokerEndpoint
+from agent.lane import connection_race
+from agent.lane.connection_race import ConnectionRace
 from agent.lane.limits import LaneLimits
 from infra.local.processes import free_port
 from tests.support.fakes_agent import THING
@@ -87,6 +89,22 @@ class Cloud:
 def lane_limits() -> LaneLimits:
     """Return the limits of both hosts' lanes: `with_lane_limits` replaces them for one test."""
     return LaneLimits()
+
+
+@pytest.fixture
+def races_end_when_each_way_failed(monkeypatch):
+    """Let an agent give up once each way to connect has failed, instead of after some time.
+
+    On a busy machine a way may not even have been tried by then.
+    """
+    really = ConnectionRace._wait_until_over
+
+    def wait(race: ConnectionRace, seconds: float) -> bool:
+        if connection_race._NO_ANSWER_TEXT not in race._errors.values():
+            race.end_race()
+        return really(race, seconds)
+
+    monkeypatch.setattr(ConnectionRace, "_wait_until_over", wait)
 
 
 @pytest.fixture

@@ -99,7 +99,7 @@ class TestManifests:
         for number in range(3):
             ledger = Ledger(ledger_path(tmp_path, f"{TRANSFER}-{number}"))
             ledger.complete_all([(FileEntry("f", "a"), bytes(16))])
-            manifests.keep(ledger, f"{TRANSFER}-{number}", goes_on=False)
+            manifests.keep(ledger, f"{TRANSFER}-{number}")
         first = manifests.waiting()[0]
         first.write_bytes(NOISE[2])
         for name in ("odd.db", "not-a-hop.1.db", f"{HOP}.soon.db", f"{HOP}.db"):
@@ -108,7 +108,7 @@ class TestManifests:
         sent: dict[str, list[ManifestLine]] = {}
         interrupted = iter([True])
 
-        def send(hop_id, manifest):
+        def send(hop_id, manifest, *, succeeded):
             if next(interrupted, False):
                 raise ConnectionError("cut")
             lines = gzip.decompress(manifest.read()).splitlines()
@@ -132,10 +132,10 @@ class TestManifests:
         manifests = ManifestOutbox(tmp_path / "manifests")
         ledger = Ledger(ledger_path(tmp_path, HOP))
         ledger.complete_all([(FileEntry("f", "a"), bytes(16))])
-        manifests.keep(ledger, HOP, goes_on=False)
+        manifests.keep(ledger, HOP)
         attempts: list[str] = []
 
-        def send(hop_id, _):
+        def send(hop_id, _, *, succeeded):
             attempts.append(hop_id)
             if len(attempts) < 3:
                 raise KeyError("the API answers something else")

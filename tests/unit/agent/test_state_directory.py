@@ -38,6 +38,7 @@ from events.commands import Move, Peer, Serve
 from events.reports import Failed, Hello, Refused, ReportEnvelope, Started, Succeeded
 from tests.support.fakes_agent import TRANSFER, FakeLink, Signer, a_registration, move
 from tests.support.fakes_keys import Authority, register
+from tests.support.waiting import HANG_TIMEOUT_S
 
 HOP = f"{TRANSFER}-0"
 SIGNER = Signer()
@@ -94,7 +95,7 @@ def make_state(folder: Path) -> None:
         if hop_id == HOP:
             ledger.close()
         else:
-            ManifestOutbox(folder / "manifests").keep(ledger, hop_id, goes_on=False)
+            ManifestOutbox(folder / "manifests").keep(ledger, hop_id)
             ledger.partial_directories.forget()
     [manifest] = (folder / "manifests").iterdir()
     manifest.rename(manifest.with_name(f"{TRANSFER}-1.1.db"))
@@ -459,7 +460,7 @@ def test_the_agent_comes_up_while_an_earlier_hop_s_mount_hangs(host, monkeypatch
         really(number)
 
     monkeypatch.setattr(signal, "raise_signal", stop)
-    monkeypatch.setattr(run, "discard_abandoned", lambda *_: waited.append(said_hello.wait(20)))
+    monkeypatch.setattr(run, "discard_abandoned", lambda *_: waited.append(said_hello.wait(HANG_TIMEOUT_S)))
     assert host.start() is None
     assert waited == [True]
 
@@ -472,7 +473,7 @@ async def test_a_hop_that_arrives_while_abandoned_ones_are_discarded_is_left_alo
         found.append(HOP in open_hops)
         arrived = threading.Event()
         loop.call_soon_threadsafe(lambda: (journal.save_hop(HopRecord(move())), arrived.set()))
-        assert arrived.wait(20)
+        assert arrived.wait(HANG_TIMEOUT_S)
         found.append(HOP in open_hops)
 
     monkeypatch.setattr(run, "discard_abandoned", search)

@@ -44,6 +44,16 @@ def test_cp_asks_and_tells_what_to_do_next(signed_in: FakeApi, run: Run) -> None
     assert len(headers["idempotency-key"]) == 36
 
 
+def test_cp_sends_the_storage_class_and_the_tags(signed_in: FakeApi, run: Run) -> None:
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.QUEUED)]
+    tags = ("--tag", "project=a=b", "--tag", r"a\=b=c", "--tag", "empty=")
+    result = run("cp", "server-b:/data/", "s3://bucket/x/", "--storage-class", "GLACIER_IR", *tags)
+    assert result.code == 0, result
+    ((_, _, body, _),) = signed_in.named("POST", "/transfers")
+    assert body["options"]["storage_class"] == "GLACIER_IR"
+    assert body["options"]["object_tags"] == {"project": "a=b", "a=b": "c", "empty": ""}
+
+
 def test_a_cut_connection_is_tried_again_with_the_same_key(signed_in: FakeApi, run: Run) -> None:
     signed_in.stories[TRANSFER] = [transfer_view(TransferState.QUEUED)]
     signed_in.hang_ups = 1
@@ -91,6 +101,9 @@ def test_a_refusal_comes_with_its_advice(signed_in: FakeApi, run: Run) -> None:
         (*ENDS, "--overwrite", "maybe"),
         (*ENDS, "--streams", "99"),
         (*ENDS, "--frobnicate"),
+        (*ENDS, "--storage-class", "COLD"),
+        (*ENDS, "--tag", "nothing"),
+        (*ENDS, "--tag", "semi;colon=x"),
     ],
 )
 def test_what_is_typed_wrongly_is_never_sent(signed_in: FakeApi, run: Run, wrong: tuple[str, ...]) -> None:

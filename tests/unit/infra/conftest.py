@@ -1,12 +1,16 @@
 """Both stages synthesized once for all tests here; no bundling, no network."""
 
+import contextlib
+import itertools
 import json
 import os
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from infra import REPOSITORY
 
@@ -16,6 +20,8 @@ if _NODE.exists():
 os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")
 
 Resource = dict[str, Any]
+LONGEST = "prod-" + "e" * 27
+"""The longest name of a stage; it begins with that of the stage `real`."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,10 @@ class Synthesized:
 
     def properties(self, kind: str) -> list[dict[str, Any]]:
         return [resource.get("Properties", {}) for resource in self.of_type(kind).values()]
+
+    def role_policies(self) -> list[dict[str, Any]]:
+        """Return the policies of roles; what exceeds the size of one, CDK puts into managed ones."""
+        return self.properties("AWS::IAM::Policy") + self.properties("AWS::IAM::ManagedPolicy")
 
 
 def synthesize(folder: Path, context: dict[str, Any], text: str = "") -> Synthesized:
@@ -91,6 +101,36 @@ def _accepted(app: Any) -> dict[str, str]:
 def real(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
     """Return a stage in a real account with one existing bucket."""
     return synthesize(tmp_path_factory.mktemp("real"), {"stage": "prod", "buckets": "archive-of-acme"})
+
+
+@pytest.fixture(scope="session")
+def fullest(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
+    """Return a stage in a real account with every setting, each as long as it may be."""
+    from infra.settings import MAX_DOMAIN_CHARS, StageSettings
+
+    def domain(label: str, region: str) -> str:
+        name = ".".join((label * (MAX_DOMAIN_CHARS - 31), label * 18, "example.com"))
+        certificate = f"arn:aws:acm:{region}:111122223333:certificate/01234567-89ab-cdef-0123-456789abcdef"
+        return f'name = "{name}"\ncertificate = "{certificate}"\n'
+
+    def bucket(number: int) -> str:
+        region, account = "ap-southeast-2", "444455556666"
+        key = f"arn:aws:kms:{region}:{account}:key/mrk-{number:032x}"
+        mine = f'[[buckets]]\nname = "{number:03d}"\nregion = "{region}"\naccount = "{account}"\n'
+        return mine + (f'key = "{key}"\n' if number < 6 else "")
+
+    settings = (
+        f'alarmEmail = "{"a" * 64}@{".".join(["b" * 60] * 3)}.org"\n'
+        'zone = "America/Argentina/ComodRivadavia"\nconcurrency = 1000\nrequestsPerAddress = 3000\n'
+        'accessLog = true\ntracing = true\nmonthlyBudget = 10000000\nsecondFactor = "required"\n'
+        + "".join(f"[[apiDomains]]\n{domain(label, 'ap-southeast-1')}" for label in "abcd")
+        + f"[consoleDomain]\n{domain('e', 'us-east-1')}"
+    )
+    with contextlib.suppress(ValidationError):
+        for number in itertools.count():
+            StageSettings.model_validate(tomllib.loads(settings + bucket(number)))
+            settings += bucket(number)
+    return synthesize(tmp_path_factory.mktemp("fullest"), {"stage": LONGEST}, settings)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from lambdas.domain.update import JobStatus
 from tests.support.alarms import Values, rings, series_of
 from tests.support.control_plane import Context, ControlPlane, control_plane, publish
 from tests.support.metrics import data_in
+from tests.support.templates import ACCOUNT, Resolver
 from tests.unit.infra.conftest import Synthesized, synthesize
 from tests.unit.lambdas.agents.test_updates import FakeJobs
 from tests.unit.lambdas.templates.test_api_templates import VIDEOS, arrive, created
@@ -365,10 +366,14 @@ def test_a_month_that_costs_more_than_planned_is_told_to_the_same_people(
     assert budget["Budget"]["CostFilters"] == {"TagKeyValue": ["user:crosshaul$prod"]}
     for one in budget["NotificationsWithSubscribers"]:
         assert one["Subscribers"] == [{"Address": {"Ref": topic}, "SubscriptionType": "SNS"}]
-    [policy] = whole.properties("AWS::SNS::TopicPolicy")
+    [(_, _, policy)] = Resolver(whole.templates).resources("AWS::SNS::TopicPolicy")
     [grant] = [one for one in policy["PolicyDocument"]["Statement"] if "budgets" in json.dumps(one)]
     assert grant["Principal"] == {"Service": "budgets.amazonaws.com"}
-    assert grant["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    # As AWS Budgets demands it: an ARN has six parts, and each is compared for itself.
+    assert grant["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": ACCOUNT},
+        "ArnLike": {"aws:SourceArn": f"arn:aws:budgets::{ACCOUNT}:*"},
+    }
     assert real.properties("AWS::Budgets::Budget") == []
     assert "budgets" not in json.dumps(real.properties("AWS::SNS::TopicPolicy"))
 

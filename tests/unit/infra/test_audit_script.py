@@ -1,5 +1,6 @@
-"""`make audit`, as CI runs it: what is found fails, and a source that does not answer is named."""
+"""`make audit`, and CI, which runs it: what is found fails, and a source that does not answer is named."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -61,7 +62,43 @@ def test_what_is_known_fails_and_what_was_not_asked_is_said(
     assert audit(tmp_path, pypi, npm, "--if-reachable").returncode == in_ci
 
 
-def test_ci_runs_it() -> None:
-    script = (REPOSITORY / ".ci/run").read_text()
-    assert "\ninfra/local/audit.sh --if-reachable > " in script
-    assert "\nfor part in lint audit; do\n  wait " in script, "its failure is CI's"
+STUB = """#!/bin/sh
+echo "words of $0 $*"
+case "$0 $*" in *"$FAILING"*) exit 1 ;; esac
+"""
+
+
+@pytest.mark.parametrize(
+    "failing", ["audit.sh --if-reachable", "make lint", "make licences", "make demo", "make test"]
+)
+def test_each_part_that_fails_fails_ci_after_all_have_said_what_they_found(
+    tmp_path: Path, failing: str
+) -> None:
+    programs = [
+        tmp_path / name
+        for name in ("infra/local/setup.sh", "infra/local/audit.sh", ".crosshaul/env/bin/pytest", "bin/make")
+    ]
+    for program in programs:
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text(STUB)
+        program.chmod(0o755)
+    ci = tmp_path / ".ci/run"
+    ci.parent.mkdir()
+    shutil.copy(REPOSITORY / ".ci/run", ci)
+
+    def run(failing: str) -> subprocess.CompletedProcess[str]:
+        path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+        return subprocess.run(
+            ["bash", str(ci)],
+            env=os.environ | {"PATH": path, "FAILING": failing},
+            capture_output=True,
+            text=True,
+            timeout=HANG_TIMEOUT_S,
+            check=False,
+        )
+
+    fails, passes = run(failing), run("nothing")
+    assert (fails.returncode, passes.returncode) == (1, 0)
+    for part in ("audit.sh --if-reachable", "make lint", "make licences", "make demo ONCE=1", "make test"):
+        assert f"{part}\n" in fails.stdout
+        assert f"{part}\n" in passes.stdout

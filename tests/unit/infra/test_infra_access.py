@@ -43,7 +43,7 @@ ALLOWED_PATTERNS = {
 
 def statements(stage: Synthesized) -> Iterator[dict[str, Any]]:
     """Yield every Allow statement of every role."""
-    documents = [one["PolicyDocument"] for one in stage.properties("AWS::IAM::Policy")]
+    documents = [one["PolicyDocument"] for one in stage.role_policies()]
     for role in stage.properties("AWS::IAM::Role"):
         documents += [policy["PolicyDocument"] for policy in role.get("Policies", [])]
     yield from (one for document in documents for one in document["Statement"] if one["Effect"] == "Allow")
@@ -110,7 +110,7 @@ def test_who_hears_reports_writes_neither_what_is_published_nor_what_is_to_be_in
     """Releases are written by the publisher alone; updates by people's requests and by the sweep."""
     for stage in (real, local):
         writers: dict[str, set[str]] = {"TablesReleases": set(), "TablesUpdates": set()}
-        for policy in stage.properties("AWS::IAM::Policy"):
+        for policy in stage.role_policies():
             role = json.dumps(policy["Roles"])
             for one in policy["PolicyDocument"]["Statement"]:
                 actions = {action.removeprefix("dynamodb:") for action in as_list(one["Action"])}
@@ -136,7 +136,7 @@ def test_who_writes_records_writes_no_links_and_no_seals(
 ) -> None:
     """DynamoDB checks a put's partition against `dynamodb:LeadingKeys`."""
     found = set()
-    for policy in real.properties("AWS::IAM::Policy"):
+    for policy in real.role_policies():
         for one in policy["PolicyDocument"]["Statement"]:
             on_audit = "TablesAudit" in json.dumps(one["Resource"])
             if on_audit and "dynamodb:PutItem" in as_list(one["Action"]):
@@ -158,7 +158,7 @@ def test_who_sends_no_command_signs_none(real: Synthesized) -> None:
     signing = {
         name
         for name in PLANS
-        for policy in real.properties("AWS::IAM::Policy")
+        for policy in real.role_policies()
         if f"Functions{name}Role" in json.dumps(policy["Roles"])
         for one in policy["PolicyDocument"]["Statement"]
         if "kms:Sign" in as_list(one["Action"]) and "Commands" in json.dumps(one["Resource"])
@@ -170,7 +170,7 @@ def test_only_the_stream_has_retries_looked_at_and_only_their_function_takes_the
     real: Synthesized,
 ) -> None:
     users: dict[str, set[str]] = {"sqs:SendMessage": set(), "sqs:ReceiveMessage": set()}
-    for policy in real.properties("AWS::IAM::Policy"):
+    for policy in real.role_policies():
         for one in policy["PolicyDocument"]["Statement"]:
             for action in users.keys() & set(as_list(one["Action"])):
                 if "RetriesWaiting" in json.dumps(one["Resource"]):
@@ -206,7 +206,7 @@ def test_only_the_minutes_work_reaches_the_archive_and_nothing_deletes_from_it(r
     """What is removed from the table is there only."""
     reaching = [
         (json.dumps(policy["Roles"]), one)
-        for policy in real.properties("AWS::IAM::Policy")
+        for policy in real.role_policies()
         for one in as_list(policy["PolicyDocument"]["Statement"])
         if "FnGetAttArchive" in json.dumps(one["Resource"])
     ]
@@ -237,7 +237,7 @@ def test_only_the_api_looks_into_buckets_those_of_the_stage_and_never_into_an_ob
 ) -> None:
     reaching = [
         (json.dumps(policy["Roles"]), one)
-        for policy in real.properties("AWS::IAM::Policy")
+        for policy in real.role_policies()
         if "Function" in json.dumps(policy["Roles"])
         for one in policy["PolicyDocument"]["Statement"]
         if any(name in json.dumps(one["Resource"]) for name in ("Media", "archive-of-acme", "Relay"))
@@ -257,7 +257,7 @@ def test_what_is_relayed_can_be_removed_and_nothing_else(real: Synthesized) -> N
 
 
 def test_only_the_api_reaches_the_manifests_and_removes_none(real: Synthesized) -> None:
-    reaching = [one for one in real.properties("AWS::IAM::Policy") if "Manifests" in json.dumps(one)]
+    reaching = [one for one in real.role_policies() if "Manifests" in json.dumps(one)]
     (policy,) = reaching
     assert "FunctionsApiRole" in json.dumps(policy["Roles"])
     about = [
@@ -388,7 +388,7 @@ def documents(stage: Synthesized) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield from ((f"{kind} {name} {key}", one["PolicyDocument"]) for one in value)
 
 
-@pytest.mark.parametrize("name", ["real", "local"])
+@pytest.mark.parametrize("name", ["real", "fullest", "local"])
 def test_every_statement_of_the_templates_says_something_to_aws(
     name: str, request: pytest.FixtureRequest
 ) -> None:
@@ -402,6 +402,23 @@ def test_every_statement_of_the_templates_says_something_to_aws(
         for objection in objections(statement)
     ]
     assert "\n".join(against) == ""
+
+
+@pytest.mark.parametrize("name", ["real", "fullest"])
+def test_every_arn_that_a_condition_compares_has_six_parts(name: str, request: pytest.FixtureRequest) -> None:
+    """IAM compares part by part: `arn:aws:budgets::*` has five, and no ARN is like it."""
+    stage: Synthesized = request.getfixturevalue(name)
+    compared = [
+        (where, arn)
+        for where, document in documents(stage)
+        for statement in document["Statement"]
+        for operator, tests in statement.get("Condition", {}).items()
+        if operator.startswith("Arn")
+        for one in tests.values()
+        for arn in as_list(one)
+    ]
+    assert compared
+    assert [(where, arn) for where, arn in compared if len(arn.split(":", 5)) != 6] == []
 
 
 def test_every_statement_that_is_made_at_run_time_says_something_to_aws() -> None:
@@ -472,11 +489,15 @@ class TestABucketWithAKeyOfItsOwn:
             f"arn:aws:kms:us-east-1:111122223333:key/{'a' * 32}": "s3.us-east-1.amazonaws.com",
         }
 
-    def test_the_functions_know_the_regions(self, encrypted: Synthesized) -> None:
+    def test_every_function_that_offers_hops_knows_the_regions(self, encrypted: Synthesized) -> None:
         from lambdas.settings import Settings
 
+        offering = {plan.handler for plan in PLANS.values() if plan.signs_commands}
         for function in encrypted.properties("AWS::Lambda::Function"):
             variables = function["Environment"]["Variables"]
+            if function["Handler"] not in offering:
+                assert "CROSSHAUL_BUCKET_REGIONS" not in variables
+                continue
             assert variables["CROSSHAUL_BUCKET_REGIONS"] == "in-dublin=eu-west-1,of-others=us-east-1"
             env = {name: str(value) for name, value in variables.items()} | {
                 "CROSSHAUL_REGION": "eu-central-1"

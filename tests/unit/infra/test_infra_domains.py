@@ -54,10 +54,15 @@ def test_people_and_agents_get_the_name_and_the_other_addresses_are_former_ones(
     for function in named.properties("AWS::Lambda::Function"):
         variables = function["Environment"]["Variables"]
         assert variables["CROSSHAUL_API_URL"] == "https://api.example.com"
-        former = plain(variables["CROSSHAUL_FORMER_API_URLS"]).split(",")
-        assert former[-1] == "https://old.example.com"
-        assert former[0].endswith("/v1"), "that of AWS"
-        assert len(former) == 2
+    [hears_agents] = [
+        one["Environment"]["Variables"]
+        for one in named.properties("AWS::Lambda::Function")
+        if one["Handler"] == "lambdas.on_report.handler"
+    ]
+    former = plain(hears_agents["CROSSHAUL_FORMER_API_URLS"]).split(",")
+    assert former[-1] == "https://old.example.com"
+    assert former[0].endswith("/v1"), "that of AWS"
+    assert len(former) == 2
 
 
 def test_the_console_has_its_name_and_may_call_the_api_s(named: Synthesized) -> None:

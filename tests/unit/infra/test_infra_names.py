@@ -13,11 +13,8 @@ from events.topics import Topics
 from tests.support import quotas
 from tests.support.quotas import PER_RESOURCE, Properties, environment
 from tests.support.templates import Resolver, size
-from tests.unit.infra.conftest import Synthesized, synthesize
+from tests.unit.infra.conftest import LONGEST, Synthesized
 from tests.unit.infra.test_infra_access import as_list, statements, text
-
-LONGEST = "prod-" + "e" * 27
-"""The longest name of a stage; it begins with the other stage's name."""
 
 WITHIN_ANOTHER = {
     ("AWS::ApiGateway::Authorizer", "Name"): "its API",
@@ -40,22 +37,6 @@ LIMITS = {
     "AWS::SSM::Parameter": 1011,
 }
 """Longest names, in characters."""
-
-
-@pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
-    """Return a stage whose settings are all as long as they may be."""
-    settings = {
-        "stage": LONGEST,
-        "buckets": ",".join(f"{'b' * 60}{number:03d}" for number in range(18)),
-        "zone": "America/Argentina/ComodRivadavia",
-        "alarmEmail": f"{'a' * 64}@{'.'.join(['b' * 60] * 3)}.org",
-        "concurrency": "1000",
-        "requestsPerAddress": "3000",
-        "accessLog": "yes",
-        "monthlyBudget": "500",
-    }
-    return synthesize(tmp_path_factory.mktemp("other"), settings)
 
 
 def named(stage: Synthesized) -> Iterator[tuple[str, str, str]]:
@@ -81,18 +62,18 @@ def account_wide(stage: Synthesized) -> set[tuple[str, str, str]]:
     return {one for one in named(stage) if one[:2] not in WITHIN_ANOTHER}
 
 
-def test_two_stages_share_no_name(real: Synthesized, other: Synthesized) -> None:
+def test_two_stages_share_no_name(real: Synthesized, fullest: Synthesized) -> None:
     assert {kind for kind, _, _ in account_wide(real)} == {*LIMITS, "Export"}
-    assert account_wide(real) & account_wide(other) == set()
-    assert set(real.templates) & set(other.templates) == set()
+    assert account_wide(real) & account_wide(fullest) == set()
+    assert set(real.templates) & set(fullest.templates) == set()
 
 
-def test_whoever_has_the_longest_name_can_be_deployed(other: Synthesized) -> None:
+def test_whoever_has_the_longest_name_can_be_deployed(fullest: Synthesized) -> None:
     region = len("ap-northeast-1") - len("…")
-    for kind, _, name in account_wide(other):
+    for kind, _, name in account_wide(fullest):
         if kind in LIMITS:
             assert len(name) + region * name.count("…") <= LIMITS[kind], name
-    assert all(len(stack) <= 128 for stack in other.templates)
+    assert all(len(stack) <= 128 for stack in fullest.templates)
 
 
 def test_cloudfront_s_names_have_the_region_in_them(real: Synthesized) -> None:
@@ -102,7 +83,7 @@ def test_cloudfront_s_names_have_the_region_in_them(real: Synthesized) -> None:
     assert '{"Ref": "AWS::Region"}' in json.dumps(real.properties("AWS::CloudFront::OriginAccessControl"))
 
 
-def test_no_right_of_a_stage_reaches_what_is_another_s(real: Synthesized, other: Synthesized) -> None:
+def test_no_right_of_a_stage_reaches_what_is_another_s(real: Synthesized, fullest: Synthesized) -> None:
     """Not even if its name begins with the other's."""
     topics = Topics(LONGEST)
     thing, client = topics.thing("server-b"), topics.console("0123456789abcdef0123")
@@ -116,7 +97,7 @@ def test_no_right_of_a_stage_reaches_what_is_another_s(real: Synthesized, other:
         f"topic/{topics.live(thing, 'k' * 20, 'k' * 20 + '-0')}",
         f"topicfilter/{topics.all_live}",
     }
-    assert reached(other, theirs) == theirs
+    assert reached(fullest, theirs) == theirs
     assert reached(real, theirs) == set()
     for foreign in ("thing/server-b", "client/server-b", "client/live-1", "job/nightly"):
         assert reached(real, {foreign}) == set()
@@ -135,21 +116,21 @@ def reached(stage: Synthesized, resources: set[str]) -> set[str]:
 
 @pytest.mark.parametrize(("kind", "what", "quota", "source", "measure"), PER_RESOURCE)
 def test_each_resource_is_within_its_quota(
-    other: Synthesized,
+    fullest: Synthesized,
     kind: str,
     what: str,
     quota: int,
     source: str,
     measure: Callable[[Properties], int],
 ) -> None:
-    sizes = {name: measure(properties) for name, _, properties in Resolver(other.templates).resources(kind)}
+    sizes = {name: measure(properties) for name, _, properties in Resolver(fullest.templates).resources(kind)}
     assert sizes
     assert {name: found for name, found in sizes.items() if found > quota} == {}, f"{what}: {source}"
 
 
-def test_the_policies_of_each_role_are_together_within_its_quota(other: Synthesized) -> None:
+def test_the_policies_of_each_role_are_together_within_its_quota(fullest: Synthesized) -> None:
     """10,240 characters without spaces: inline policies count together."""
-    resolver = Resolver(other.templates)
+    resolver = Resolver(fullest.templates)
     sizes: dict[str, int] = {}
     for _, _, policy in resolver.resources("AWS::IAM::Policy"):
         for role in policy["Roles"]:
@@ -158,8 +139,8 @@ def test_the_policies_of_each_role_are_together_within_its_quota(other: Synthesi
     assert {role: found for role, found in sizes.items() if found > 10_240} == {}, quotas.IAM
 
 
-def test_each_template_is_within_cloudformation_s_quotas(other: Synthesized) -> None:
-    for name, template in other.templates.items():
+def test_each_template_is_within_cloudformation_s_quotas(fullest: Synthesized) -> None:
+    for name, template in fullest.templates.items():
         assert len(name) <= 128
         assert len(json.dumps(template)) <= 1_048_576, quotas.CLOUDFORMATION
         assert len(template["Resources"]) <= 500
@@ -170,13 +151,13 @@ def test_each_template_is_within_cloudformation_s_quotas(other: Synthesized) -> 
         assert all(len(str(one)) <= 255 for one in exports)
 
 
-def test_the_api_has_no_more_resources_than_an_api_may(other: Synthesized) -> None:
-    assert len(other.of_type("AWS::ApiGateway::Resource")) <= 300, quotas.API
+def test_the_api_has_no_more_resources_than_an_api_may(fullest: Synthesized) -> None:
+    assert len(fullest.of_type("AWS::ApiGateway::Resource")) <= 300, quotas.API
 
 
-def test_every_tag_is_within_its_limits(other: Synthesized) -> None:
+def test_every_tag_is_within_its_limits(fullest: Synthesized) -> None:
     found = 0
-    for _, _, properties in Resolver(other.templates).resources():
+    for _, _, properties in Resolver(fullest.templates).resources():
         tags = properties.get("Tags", [])
         pairs: Iterable[tuple[str, str]] = (
             tags.items() if isinstance(tags, dict) else ((one["Key"], one["Value"]) for one in tags)
@@ -201,7 +182,7 @@ def test_a_quota_that_is_exceeded_would_be_found() -> None:
         }
     }
     [(_, _, properties)] = Resolver({"Stack": template}).resources("AWS::Lambda::Function")
-    assert environment(properties) == len("BUCKETS") + 60 * 64 - 1
+    assert environment(properties) == len('{"BUCKETS":""}') + 60 * 64 - 1
     assert environment(properties) + 300 > 4096
 
 

@@ -120,7 +120,7 @@ class Roles:
 
     def __init__(self, stage: Synthesized) -> None:
         self._statements: dict[str, list[Any]] = {name: [] for name in PLANS}
-        for _, _, policy in Resolver(stage.templates).resources("AWS::IAM::Policy"):
+        for policy in Resolver(stage.templates).role_policies():
             for name in PLANS:
                 if any(f"Functions{name}Role" in role for role in policy["Roles"]):
                     self._statements[name] += policy["PolicyDocument"]["Statement"]

@@ -16,7 +16,7 @@ from infra.deployed import parameter_name
 from infra.local.deploy import STAGE as DEMONSTRATION
 from infra.settings import EXAMPLE, NAMES, STAGES, StageError, StageSettings, read
 from infra.stage import Stage
-from tests.unit.infra.conftest import Synthesized, synthesize
+from tests.unit.infra.conftest import Synthesized
 
 REGION = "eu-central-1"
 KEY = "arn:aws:kms:eu-west-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef"
@@ -304,63 +304,3 @@ def test_the_deployment_itself_writes_what_the_next_one_reads(real: Synthesized)
     assert parameter["Name"] == parameter_name("prod")
     written = json.loads(parameter["Value"])
     assert written == StageSettings.model_validate({"buckets": [{"name": "archive-of-acme"}]}).shown()
-
-
-LONGEST_REGION, ACCOUNT = "ap-northeast-1", "1" * 12
-ENVIRONMENT_BYTES = 4096
-"""Size of a function's whole environment: a limit of Lambda."""
-
-
-def test_the_longest_settings_fit_into_a_function_s_environment(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    """CloudFormation would find out in the middle of a deployment."""
-    name = "s" * 32
-    certificate = f"arn:aws:acm:{LONGEST_REGION}:{ACCOUNT}:certificate/{KEY[-36:]}"
-    domains = [f"api-{number}.{'d' * 54}.com" for number in range(4)]
-    buckets, number = "", 0
-    while True:
-        bucket = f"{number:063}"
-        text = "\n".join(
-            [f'apiDomain = "{domains[0]}"', buckets]
-            + [f'[[apiDomains]]\nname = "{one}"\ncertificate = "{certificate}"' for one in domains]
-        )
-        more = f'[[buckets]]\nname = "{bucket}"\nregion = "{LONGEST_REGION}"\n'
-        (tmp_path_factory.getbasetemp() / f"{name}.toml").write_text(buckets + more)
-        try:
-            read(name, {}, tmp_path_factory.getbasetemp())
-        except StageError:
-            break
-        buckets, number = buckets + more, number + 1
-    assert number >= 5
-    stage = synthesize(tmp_path_factory.mktemp("longest"), {"stage": name}, text)
-    for function in stage.properties("AWS::Lambda::Function"):
-        variables = function["Environment"]["Variables"]
-        size = sum(len(key) + len(longest(value)) for key, value in variables.items())
-        assert size <= ENVIRONMENT_BYTES, (size, sorted(variables))
-
-
-def longest(value: Any) -> str:
-    """Return a value as long as CloudFormation could make it."""
-    match value:
-        case {"Fn::Join": [separator, parts]}:
-            return str(separator).join(map(longest, parts))
-        case {"Ref": "AWS::Region"}:
-            return LONGEST_REGION
-        case {"Ref": "AWS::AccountId"}:
-            return ACCOUNT
-        case {"Ref": "AWS::Partition"}:
-            return "aws"
-        case {"Ref": "AWS::URLSuffix"}:
-            return "amazonaws.com"
-        case {"Fn::GetAtt": [_, "Arn"]}:
-            return f"arn:aws:iam::{ACCOUNT}:role/" + "r" * 64
-        case {"Fn::ImportValue": exported}:
-            return (
-                f"arn:aws:kms:{LONGEST_REGION}:{ACCOUNT}:key/{KEY[-36:]}"
-                if "Arn" in str(exported)
-                else "t" * 64
-            )
-        case dict():
-            return "n" * 64
-    return str(value)

@@ -10,7 +10,11 @@ import {
   type Ends,
   invalidFields,
   SPEED,
+  STORAGE_CLASSES,
   STREAMS,
+  type StorageClass,
+  tagLines,
+  tagsOf,
   unavailableReason,
 } from "../model/options";
 import type { Options } from "../types";
@@ -236,6 +240,38 @@ function CourseOptions({ value, set }: PartProps) {
   );
 }
 
+function ObjectOptions({ value, set, ends, errorFor }: PartProps) {
+  const labels = t().options;
+  const why = unavailableReason("objects", ends, value);
+  const unset = { value: "" as const, label: labels.defaultClass, description: labels.storageClassHint };
+  const classes = STORAGE_CLASSES.map((name) => ({
+    value: name,
+    label: name,
+    description: labels.storageClassHint,
+    disabled: why !== "",
+    disabledReason: why,
+  }));
+  return (
+    <SpaceBetween size="m">
+      <Choice<StorageClass | "">
+        label={labels.storageClass}
+        choices={[unset, ...classes]}
+        value={value.storage_class ?? ""}
+        error={errorFor("storage_class")}
+        onChange={(next) => set("storage_class")(next || null)}
+      />
+      <Patterns
+        label={labels.objectTags}
+        constraint={why || labels.objectTagsHint}
+        example="project=film"
+        value={tagLines(value.object_tags)}
+        error={errorFor("object_tags")}
+        onChange={(lines) => set("object_tags")(tagsOf(lines))}
+      />
+    </SpaceBetween>
+  );
+}
+
 /** Options by what they are about; the open ones are those that most transfers change. */
 const GROUPS: readonly {
   id: keyof Messages["options"]["groups"];
@@ -253,6 +289,7 @@ const GROUPS: readonly {
     Fields: SpeedOptions,
     open: false,
   },
+  { id: "objects", fields: ["storage_class", "object_tags"], Fields: ObjectOptions, open: false },
   { id: "course", fields: ["if_offline", "priority", "chain", "relay"], Fields: CourseOptions, open: false },
 ];
 

@@ -27,8 +27,16 @@ export function describeOptions(options: Options): string[] {
     options.relay === "allowed" ? texts.relay : "",
     options.chain === "whole" ? texts.wholeHops : "",
     options.if_offline === "refuse" ? texts.refuse : "",
+    options.storage_class ? texts.storageClass(options.storage_class) : "",
+    Object.keys(options.object_tags).length ? texts.tags(tagsText(options.object_tags)) : "",
   ];
   return words.filter(Boolean);
+}
+
+function tagsText(tags: Options["object_tags"]): string {
+  return Object.entries(tags)
+    .map(([key, value]) => safeText(`${key}=${value}`))
+    .join(", ");
 }
 
 /** Return a bandwidth window as text: `Mon, Tue 08:00–18:00 (Europe/Berlin): at most 10 MiB/s`. */

@@ -573,6 +573,8 @@ export const de: Messages = {
       relay: "über den Relay-Bucket, wenn keine direkte Verbindung möglich ist",
       wholeHops: "jede Etappe einer Kette wartet, bis die vorige vollständig ist",
       refuse: "abgelehnt, wenn ein Agent offline ist",
+      storageClass: (name) => `Speicherklasse ${name}`,
+      tags: (tags) => `Tags der Objekte ${tags}`,
     },
   },
   commandLine: {
@@ -760,6 +762,7 @@ export const de: Messages = {
       moveMany: "Verschieben braucht genau ein Ziel: bitte an alle kopieren, dann die Quelle entfernen.",
       moveToS3:
         "Verschieben braucht am Ziel einen Agenten: bitte nach S3 kopieren, dann die Quelle entfernen.",
+      objects: "Nur Objekte in einem Bucket haben Speicherklasse und Tags: bitte ein Ziel in S3 wählen.",
     },
     groups: {
       files: "Welche Dateien",
@@ -767,8 +770,15 @@ export const de: Messages = {
       removal: "Dateien entfernen",
       safety: "Prüfung und Besitzer",
       speed: "Geschwindigkeit und Verbindungen",
+      objects: "Objekte in S3",
       course: "Start, Reihenfolge und Weg",
     },
+    storageClass: "Speicherklasse",
+    defaultClass: "Voreinstellung (STANDARD)",
+    storageClassHint:
+      "Für Objekte, die geschrieben werden. Die Klassen unterscheiden sich im Preis und darin, wie schnell sich Objekte lesen lassen.",
+    objectTags: "Tags der Objekte",
+    objectTagsHint: "Eines pro Zeile: schlüssel=wert; höchstens 10. Für Objekte, die geschrieben werden.",
     priority: "Priorität",
     priorities: { low: "Niedrig", normal: "Normal", high: "Hoch" },
     priorityHints: {
@@ -1141,6 +1151,7 @@ export const de: Messages = {
       number: "eine Zahl",
       seconds: "ganze Sekunden von 0 bis 300",
       texts: "eine Liste von Texten",
+      tags: "eine Zuordnung von Texten",
       windows: "eine Liste von Zuordnungen",
     },
     yamlOneOf: (values) => `eines von ${values}`,
@@ -1266,6 +1277,8 @@ export const de: Messages = {
       inserted: "der Eintrag steht in keiner Kette: er wurde eingefügt, oder sein Glied wurde entfernt",
       chainedTwice: "der Eintrag steht zweimal in der Kette, mit zwei Prüfsummen; die erste zählt",
       chainedLate: "der Eintrag kam mehr als einen Tag nach seiner Entstehung in die Kette",
+      chainedEarly: "der Eintrag kam an einem Tag vor der Zeit in die Kette, die er angibt",
+      misdated: "die Zeit des Eintrags ist nicht die in seiner Kennung",
       sealMissing: "das Siegel fehlt",
       sealMismatch: "das Siegel schließt nicht an das vorige an",
       sealInvalid: "die Signatur des Siegels ist ungültig",

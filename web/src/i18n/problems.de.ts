@@ -255,8 +255,8 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
     "Auf dem Host läuft wieder die frühere Version. Siehe dort `journalctl -u crosshaul-agent`.",
   ],
   "update-checks-failed": [
-    "{version} hat sich nicht binnen {seconds} Sekunden als gesund gemeldet. Ihre Prüfungen ergaben: {troubles}",
-    "Auf dem Host läuft wieder die frühere Version. Siehe dort `journalctl -u crosshaul-agent`.",
+    "{version} hat sich nicht binnen {seconds} Sekunden als gesund gemeldet. Fehlgeschlagen ist: {checks}.",
+    "Auf dem Host läuft wieder die frühere Version. Was die Prüfungen ergaben, zeigt dort `journalctl -u crosshaul-agent`.",
   ],
   "update-refused": [
     "{version} abgelehnt: der Herausgeber hat {signed} oder ein anderes Skript signiert.",
@@ -692,6 +692,10 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
     "{path} existiert nicht oder ist leer.",
     "Bucket und Präfix oder Remote und Pfad prüfen.",
   ],
+  "objects-need-s3": [
+    "storage_class und object_tags brauchen ein Ziel s3://…: nur Objekte in S3 haben sie.",
+    "Beide weglassen oder einen Bucket als Ziel wählen.",
+  ],
   "only-compared": ["Etappe {hop_id} ist eine Vorschau; für sie werden keine Inhalte gesendet."],
   "outside-roots": [
     "{path} liegt in keiner Freigabe dieses Agenten.",
@@ -883,6 +887,10 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
     "S3 lehnt die Anfrage nach {path} ab. Meldung: {reason}",
     "Prüfen, wie es verschlüsselt ist: Crosshaul hat keinen Schlüssel eines Kunden (SSE-C).",
   ],
+  "s3-option-refused": [
+    "Der Bucket nimmt {path} mit den Optionen der Übertragung nicht an. Meldung: {reason}",
+    "Speicherklasse und Tags weglassen oder solche wählen, die der Bucket annimmt.",
+  ],
   "s3-other-region": [
     "Der Bucket von {path} liegt nicht in der Region der Stage.",
     "Einen Bucket in dieser Region verwenden: `python -m infra.buckets check` zeigt die Region jedes Buckets.",
@@ -1073,25 +1081,60 @@ function lookUp<T>(words: Record<string, T>, word: string): T | undefined {
 
 /** What is wrong with a field of a request. */
 const INPUTS: Record<InputWording, string> = {
+  "address-form": "ist keine Adresse: ASCII verwenden, höchstens 260 Zeichen",
   "agent-name-route": "{name} gehört zu den Adressen der API: einen anderen Namen wählen",
   "agents-chosen-twice": "Die Agenten auf eine Art wählen: einzeln, mit Tags oder alle",
+  "audit-record-form": "ist nicht die ID eines Audit-Eintrags",
+  "bool-parsing": "ist weder true noch false",
+  "bool-type": "ist weder true noch false",
   "bucket-form": "ist kein gültiger Name eines Buckets",
   "bucket-unnamed": "Den Bucket angeben: s3://bucket/präfix",
+  "certificate-form": "ist kein Zertifikat in PEM mit höchstens 8192 Zeichen",
+  "code-form": "ist kein Code: Kleinbuchstaben, Ziffern und Bindestriche verwenden",
+  "datetime-from-date-parsing": "ist keine Zeit: eine wie 2026-11-30T08:00:00Z schreiben",
+  "datetime-object-invalid": "ist keine Zeit: eine wie 2026-11-30T08:00:00Z schreiben",
+  "datetime-parsing": "ist keine Zeit: eine wie 2026-11-30T08:00:00Z schreiben",
+  "datetime-type": "ist keine Zeit: eine wie 2026-11-30T08:00:00Z schreiben",
+  "day-form": "ist kein Datum: eines wie 2026-11-30 schreiben",
+  "dict-type": "ist kein Objekt mit Feldern",
   enum: "ist keines von {expected}",
   "extra-forbidden": "ist hier nicht bekannt",
+  "fingerprint-form": "ist keine SHA-256-Prüfsumme: 64 der Zeichen 0-9 und a-f",
+  "finite-number": "ist keine Zahl",
+  "float-parsing": "ist keine Zahl",
+  "float-type": "ist keine Zahl",
   "greater-than": "ist nicht größer als {gt}",
   "greater-than-equal": "ist kleiner als {ge}",
+  "hop-form": "ist nicht die ID einer Etappe: die ihrer Übertragung, ein Bindestrich und eine Nummer",
+  "int-from-float": "ist keine ganze Zahl",
+  "int-parsing": "ist keine ganze Zahl",
+  "int-parsing-size": "ist keine ganze Zahl",
+  "int-type": "ist keine ganze Zahl",
+  "job-form": "ist nicht die ID eines Auftrags in AWS IoT",
   "key-long": "Ein Schlüssel in S3 hat höchstens 1024 Bytes",
   "less-than": "ist nicht kleiner als {lt}",
   "less-than-equal": "ist größer als {le}",
+  "list-type": "ist keine Liste",
   "literal-error": "ist keines von {expected}",
   "location-form": "Einen Ort als agent:/absoluter/pfad, agent:remote:pfad oder s3://bucket/präfix schreiben",
   missing: "fehlt",
+  "model-attributes-type": "ist kein Objekt mit Feldern",
+  "model-type": "ist kein Objekt mit Feldern",
+  "month-form": "ist kein Monat: einen wie 2026-11 schreiben",
   "name-form": "ist kein gültiger Name: Kleinbuchstaben, Ziffern und Bindestriche verwenden, höchstens 63",
+  "name-pattern-form":
+    "muss einmal das Wort hostname in geschweiften Klammern enthalten, und Kleinbuchstaben, Ziffern und Bindestriche darum",
+  "name-start-form": "kommt in keinem Agentennamen vor: Kleinbuchstaben, Ziffern und Bindestriche verwenden",
+  "names-form": "ist keine Liste von Agenten: höchstens 50 Namen schreiben, durch Kommas getrennt",
   "path-long": "Der Pfad ist länger als {limit} Bytes",
   "path-nul": "Der Pfad enthält ein NUL-Zeichen",
   "path-parent": "Der Pfad enthält '..': das Verzeichnis selbst angeben",
   "path-relative": "Der Pfad muss absolut sein: mit / beginnen",
+  "object-tag-key":
+    "{key}: Der Schlüssel eines Tags hat 1 bis {limit} Zeichen, und zwar Buchstaben, Ziffern, Leerzeichen und _ . : / = + - @, und beginnt nicht mit aws:",
+  "object-tag-value":
+    "{key}: Der Wert eines Tags hat höchstens {limit} Zeichen, und zwar Buchstaben, Ziffern, Leerzeichen und _ . : / = + - @",
+  "object-tags-long": "Die Tags belegen {size} Bytes in einer Anfrage an S3: höchstens {limit} sind möglich",
   "percents-not-growing": "Die Prozentzahlen müssen von Stufe zu Stufe wachsen",
   "policy-name-route": "Keine Richtlinie kann 'test' heißen: /policies/test gehört zu den Adressen der API",
   "policy-test-year": "Richtlinien lassen sich für Zeiten zwischen den Jahren 1970 und 9998 testen",
@@ -1099,18 +1142,59 @@ const INPUTS: Record<InputWording, string> = {
   "prefix-parent": "Das Präfix enthält '..'",
   "prefix-slash":
     "Das Präfix beginnt mit '/': als s3://bucket/präfix mit einem einzelnen Schrägstrich schreiben",
+  "release-key-form": "ist kein öffentlicher Schlüssel eines Herausgebers: 43 Zeichen in base64url",
+  "remote-form":
+    "ist kein gültiger Name eines Remotes: Buchstaben, Ziffern und _ . + @ - verwenden, höchstens 64",
   "root-not-printable":
     "Freigaben mit Anführungszeichen oder Steuerzeichen müssen von Hand in agent.toml eingetragen werden",
-  "string-pattern-mismatch": "hat nicht die Form {pattern}",
+  "short-id-form": "ist keine ID: 12 der Zeichen 0-9 und a-f",
+  "signed-release-form": "ist kein signiertes Release",
+  "stage-form":
+    "ist keine gültige Umgebung: Kleinbuchstaben, Ziffern und Bindestriche verwenden, höchstens 32",
+  "string-pattern-mismatch": "hat eine Form, die hier nicht gültig ist",
   "string-too-long": "hat mehr als {max_length} Zeichen",
   "string-too-short": "hat weniger als {min_length} Zeichen",
+  "string-type": "ist kein Text",
+  "string-unicode": "ist kein Text",
+  "tag-form": "ist kein Tag: schlüssel=wert schreiben",
+  "tag-key-form":
+    "ist kein gültiger Schlüssel eines Tags: Buchstaben, Ziffern und _ . : / - verwenden, höchstens 64",
   "template-destination": "{destination}: Das Ziel einer Vorlage ist ein Verzeichnis: mit / beenden",
+  "thing-form": "ist kein Name in AWS IoT: Buchstaben, Ziffern und : _ - verwenden, höchstens 128",
   "time-beyond-calendar": "In UTC liegt das vor dem Jahr 1 oder nach 9999",
+  "time-parsing": "ist keine Uhrzeit: eine wie 08:00 schreiben",
+  "time-type": "ist keine Uhrzeit: eine wie 08:00 schreiben",
   "time-with-zone": "Nur die Uhrzeit schreiben, wie 08:00, und ihre Zeitzone in `zone`",
   "time-zone": "{name} ist keine Zeitzone: eine wie Europe/Berlin schreiben",
   "timezone-aware": "ist eine Zeit ohne Zeitzone",
   "too-long": "hat mehr als {max_length} Einträge",
   "too-short": "hat weniger als {min_length} Einträge",
+  "transfer-form": "ist nicht die ID einer Übertragung: 20 Kleinbuchstaben und Ziffern",
+  "tuple-type": "ist keine Liste",
+  "version-form": "ist keine Version: eine wie 0.2.0 schreiben",
+};
+
+/** What a new version of an agent checks on its host. */
+const CHECKS: Record<string, string> = {
+  broker: "Broker",
+  certificate: "Zertifikat",
+  clock: "Uhr",
+  configuration: "Konfiguration",
+  connection: "Verbindung zum Broker",
+  "control plane": "Antwort der Steuerung",
+  "damaged state": "beschädigter Zustand",
+  hello: "Anmeldung bei der Steuerung",
+  journal: "Journal",
+  keys: "Schlüssel",
+  "lane port": "Port der Lane",
+  metrics: "Metriken",
+  proxy: "Proxy",
+  rclone: "rclone",
+  registration: "Registrierung",
+  remote: "Remote",
+  root: "Freigabe",
+  "state directory": "Zustandsverzeichnis",
+  updates: "Aktualisierungen",
 };
 
 /** What policies permit, by action. */
@@ -1155,9 +1239,16 @@ function filled(template: string, parameters: Readonly<Record<string, string>>):
 }
 
 /** Translate parameters that are words of Crosshaul and no names. */
+/** Return the name of a check of `crosshaul agent doctor`, as in `root /data`. */
+function checkInGerman(name: string): string {
+  const [kind = "", ...rest] = name.split(" ");
+  return lookUp(CHECKS, name) ?? [lookUp(CHECKS, kind) ?? kind, ...rest].join(" ");
+}
+
 function parameterInGerman(name: string, value: string): string {
   if (name === "hop" || name === "previous") return value.replace(/^hop (\d+)$/i, "Etappe $1");
   if (name === "action") return lookUp(ACTIONS, value) ?? value;
+  if (name === "checks") return value.split("; ").map(checkInGerman).join(", ");
   return value;
 }
 

@@ -1,6 +1,7 @@
 /** A transfer as a command line: `crosshaul cp SOURCE DESTINATION…`, with the options that are not defaults. */
 import { locationText } from "../format/names";
 import type { Options, TransferRequest } from "../types";
+import { tagLines } from "./options";
 
 /** Characters that no shell interprets. */
 const PLAIN = /^[A-Za-z0-9_@%+=:,./-]+$/;
@@ -39,6 +40,8 @@ function flagsOf(options: NonNullable<TransferRequest["options"]>): string[] {
     ...value("--relay", options.relay, "never"),
     ...flag("--whole-hops", options.chain === "whole"),
     ...value("--if-offline", options.if_offline, "queue"),
+    ...value("--storage-class", options.storage_class),
+    ...tagLines(options.object_tags ?? {}).map((tag) => `--tag=${tag}`),
   ];
 }
 

@@ -24,7 +24,45 @@ export const DEFAULT_OPTIONS: Options = {
   relay: "never",
   chain: "stream",
   if_offline: "queue",
+  storage_class: null,
+  object_tags: {},
 };
+
+export type StorageClass = NonNullable<Options["storage_class"]>;
+
+/** S3's storage classes, those of ordinary buckets first. */
+export const STORAGE_CLASSES: readonly StorageClass[] = [
+  "STANDARD",
+  "INTELLIGENT_TIERING",
+  "STANDARD_IA",
+  "ONEZONE_IA",
+  "GLACIER_IR",
+  "GLACIER",
+  "DEEP_ARCHIVE",
+  "REDUCED_REDUNDANCY",
+  "EXPRESS_ONEZONE",
+  "OUTPOSTS",
+  "SNOW",
+  "FSX_OPENZFS",
+  "FSX_ONTAP",
+  "AWS_BACKUP_WARM",
+  "AWS_BACKUP_LOW_COST_WARM",
+];
+
+const TAG = /^((?:\\=|[^=])*)=(.*)$/;
+
+/** Return tags as the command line takes them, KEY=VALUE, where `\=` is an equals sign within a key. */
+export function tagLines(tags: Options["object_tags"]): string[] {
+  return Object.entries(tags).map(([key, value]) => `${key.replaceAll("=", "\\=")}=${value}`);
+}
+
+/** Return the tags that these lines name; one without an equals sign is a key without a value. */
+export function tagsOf(lines: readonly string[]): Options["object_tags"] {
+  const pairs = lines.map((line) => TAG.exec(line) ?? [line, line, ""]);
+  return Object.fromEntries(
+    pairs.map(([, key = "", value = ""]) => [key.replaceAll("\\=", "=").trim(), value.trim()]),
+  );
+}
 
 /** Return in words what differs from the defaults. */
 export function changedOptions(options: Options): string[] {
@@ -32,12 +70,14 @@ export function changedOptions(options: Options): string[] {
   return describeOptions(options).filter((word) => !usual.includes(word));
 }
 
-export type RestrictedOption = "compare" | "owner" | "delete_extra" | "move";
+export type RestrictedOption = "compare" | "owner" | "delete_extra" | "move" | "objects";
 
 /** What the options need to know about source and destinations. An agent's remotes count as S3. */
 export interface Ends {
   fromS3: boolean;
   toS3: boolean;
+  /** Whether a destination is a bucket. */
+  toBucket: boolean;
   destinations: number;
   /** Whether a template transfers single objects. */
   fromTemplate: boolean;
@@ -49,13 +89,17 @@ export function endsOf(source: Draft, destinations: readonly Draft[]): Ends {
   return {
     fromS3: isStorage(source),
     toS3: destinations.some(isStorage),
+    toBucket: destinations.some(({ place }) => place === S3),
     destinations: destinations.length,
     fromTemplate: false,
   };
 }
 
-/** The ends of every template: its objects come from S3. */
-export const TEMPLATE_ENDS: Ends = { fromS3: true, toS3: false, destinations: 1, fromTemplate: true };
+/** Return the ends of a template: its objects come from S3, one by one. */
+export function templateEnds(destinations: readonly Draft[]): Ends {
+  const toBucket = destinations.some(({ place }) => place === S3);
+  return { fromS3: true, toS3: false, toBucket, destinations: 1, fromTemplate: true };
+}
 
 /**
  * Return why the option is not available for these ends (see `lambdas/domain/options.py`), or an empty
@@ -77,6 +121,8 @@ export function unavailableReason(option: RestrictedOption, ends: Ends, options:
       if (ends.fromTemplate || ends.fromS3) return labels.moveFromS3;
       if (ends.destinations > 1) return labels.moveMany;
       return ends.toS3 ? labels.moveToS3 : "";
+    case "objects":
+      return ends.toBucket ? "" : labels.objects;
   }
 }
 
@@ -89,6 +135,7 @@ export function invalidFields(options: Options, ends: Ends): string[] {
   if (options.owner !== "agent") chosen.push("owner");
   if (options.delete_extra) chosen.push("delete_extra");
   if (options.move) chosen.push("move");
+  if (options.storage_class || Object.keys(options.object_tags).length) chosen.push("objects");
   const restricted = chosen.map((option) => unavailableReason(option, ends, options)).filter(Boolean);
   return [...new Set([...restricted, ...amountErrors(options)])];
 }

@@ -280,11 +280,11 @@ function pageOf({ path, query }: Route, role: Role): Page {
   const [section = "overview", item, verb, ...rest] = path;
   const which = `${section}/${shape(item, verb)}`;
   const needed = requiredRole(section, which);
-  const forbidden = !mayAct(role, needed);
+  const forbidden = needed !== "viewer" && !mayAct(role, needed);
   const missing: Page = {
     page: <NotFoundPage needed={forbidden ? needed : "viewer"} />,
     type: "default",
-    title: t().notFound.tab,
+    title: forbidden ? t().notFound.roleRequired[needed] : t().notFound.tab,
   };
   if (rest.length > 0 || forbidden) return missing;
   switch (which) {

@@ -94,8 +94,9 @@ class TestWhenNeitherCanDial:
             assert "'nonsense' is not host:port" in problem.message
             assert f"server-b, dialing {hosts.c_endpoints[0]} itself: did not connect" in problem.message
 
+    @pytest.mark.usefixtures("races_end_when_each_way_failed")
     async def test_the_source_reports_its_errors_once(self, tmp_path, monkeypatch):
-        limits = LaneLimits(dial_timeout_s=0.2, redial_backoff=Backoff(0.01, 30.0))
+        limits = LaneLimits(dial_timeout_s=HANG_TIMEOUT_S, redial_backoff=Backoff(0.01, 30.0))
         with make_hosts(tmp_path, "neither", limits) as hosts:
             reported, reports = [], []
             hosts.server.on_unreachable(lambda serve, answers: reported.append((serve.hop_id, answers)))
@@ -290,7 +291,8 @@ class TestDialingSource:
             with pytest.raises(SourceConnectionError):
                 inbound_connections.wait_for_connection(0)
 
-    @with_lane_limits(dial_timeout_s=0.5)
+    @pytest.mark.usefixtures("races_end_when_each_way_failed")
+    @with_lane_limits(dial_timeout_s=HANG_TIMEOUT_S)
     async def test_sends_nothing_to_another_agent_at_that_address(self, hosts, tmp_path):
         """Not even the token."""
         write_random(hosts.data / "secret", 100)

@@ -55,6 +55,23 @@ async def test_time_that_the_disk_cannot_hold_does_not_send_the_file_again(hosts
     assert hosts.progress.files_unchanged == 1
 
 
+@ways
+@pytest.mark.parametrize("mtime", [-1, -876_543_211, -S - 1, -S, S + 123])
+async def test_disk_that_counts_another_way_before_1970_is_sent_nothing_again(hosts, way, mtime, monkeypatch):
+    """NTFS through FUSE keeps 100 ns of a time, but before 1970 whole seconds, cut off towards 1970."""
+    (hosts.data / "a").write_text("content")
+    os.utime(hosts.data / "a", ns=(mtime, mtime))
+    utime = os.utime
+
+    def keep(ns: int) -> int:
+        return ns // 100 * 100 if ns >= 0 else -(-ns // S) * S
+
+    monkeypatch.setattr(os, "utime", lambda file, ns: utime(file, ns=tuple(map(keep, ns))))
+    await hosts.move(getattr(hosts, way)("/data/", "/archive/"))
+    await hosts.move(getattr(hosts, way)("/data/", "/archive/"))
+    assert hosts.progress.files_unchanged == 1
+
+
 @pytest.mark.parametrize("later", [1, 1_000_000, S, 2 * S])
 async def test_file_changed_a_moment_later_is_sent_where_the_disk_can_tell(hosts, later):
     for folder, content, mtime in ((hosts.data, "new", 10**18 + later), (hosts.archive, "old", 10**18)):

@@ -229,20 +229,22 @@ class Cloud:
         self.away = self.refuses = False
         self.tries = 0
         self.has: dict[str, dict[str, ManifestLine]] = {}
+        self.succeeded: dict[str, bool] = {}
 
-    def __call__(self, hop_id: str, manifest: IO[bytes]) -> None:
+    def __call__(self, hop_id: str, manifest: IO[bytes], *, succeeded: bool) -> None:
         self.tries += 1
         if self.refuses:
             raise ManifestRefusedError("not yours")
         if self.away:
             raise ConnectionError("cut")
         self.has[hop_id] = read(manifest)
+        self.succeeded[hop_id] = succeeded
 
 
 def add_ledger(of: ManifestOutbox, folder: Path, hop_id: str, *names: str) -> None:
     book = ledger.Ledger(ledger.ledger_path(folder, hop_id))
     book.complete_all((FileEntry("f", name), bytes(16)) for name in names)
-    of.keep(book, hop_id, goes_on=False)
+    of.keep(book, hop_id)
 
 
 class TestUpload:
@@ -293,7 +295,7 @@ class TestUpload:
         add_ledger(waiting, tmp_path, HOP, "a")
         tries: list[str] = []
 
-        def refuse(hop_id: str, _: object) -> None:
+        def refuse(hop_id: str, _: object, *, succeeded: bool) -> None:
             tries.append(hop_id)
             raise OSError("the API is away")
 
@@ -308,6 +310,14 @@ class TestUpload:
         delivery.cancel()
         async with asyncio.timeout(HANG_TIMEOUT_S):
             await asyncio.wait([delivery])
+
+    async def test_a_success_is_told_from_what_may_go_on(self, waiting, cloud, tmp_path):
+        book = ledger.Ledger(ledger.ledger_path(tmp_path, HOP))
+        waiting.keep(book, HOP, goes_on=True)
+        await until(lambda: HOP in cloud.has)
+        assert not cloud.succeeded[HOP]
+        waiting.keep(book, HOP, succeeded=True)
+        await until(lambda: cloud.succeeded[HOP])
 
     def test_only_the_latest_ledger_of_a_hop_is_sent(self, waiting, tmp_path):
         add_ledger(waiting, tmp_path, HOP, "first")
@@ -345,7 +355,7 @@ class TestManifestApi:
             httpx.Client(base_url="http://api/v1/", transport=transport) as client,
             manifest.open("rb") as it,
         ):
-            ManifestApi("server-b", lambda: ("the-key",), client)(HOP, it)
+            ManifestApi("server-b", lambda: ("the-key",), client)(HOP, it, succeeded=True)
 
     @pytest.fixture
     def manifest(self, tmp_path):

@@ -1,5 +1,6 @@
 """What does not arrive is counted in the transfer and named in the manifest."""
 
+import errno
 import gzip
 import io
 import os
@@ -9,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from agent.config import RootConfig
+from agent.files import disk
 from agent.files.listing import Selection, entries
 from agent.files.roots import Roots
-from agent.pull.manifest_outbox import ManifestOutbox, write
+from agent.pull.manifest_outbox import ManifestOutbox, drop, write
 from events.manifest import ManifestLine
 from events.progress import Losses
+from infra.local.demo_files import MIB, differences, listing
 from tests.support.hosts import Hosts
 
 
@@ -53,6 +56,46 @@ def set_attribute(path: Path, name: str, value: bytes) -> None:
         os.setxattr(path, name, value)
     except OSError:
         pytest.skip(f"this disk has no {name}")
+
+
+FAT, FAT_MODE = 0x4D44, 0o755
+
+
+def keep_one_mode(monkeypatch, *, refuses: bool) -> None:
+    """Let every file and directory have one mode, as on FAT; Linux refuses others, FUSE may ignore them."""
+    really = os.fchmod
+
+    def set_mode(descriptor: int, mode: int) -> None:
+        if refuses and mode != FAT_MODE:
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        really(descriptor, FAT_MODE)
+
+    monkeypatch.setattr(os, "fchmod", set_mode)
+    monkeypatch.setattr(disk, "file_system_type", lambda _: FAT)
+
+
+@ways
+@pytest.mark.parametrize("refuses", [True, False])
+async def test_files_arrive_on_a_disk_that_keeps_no_modes(hosts, way, refuses, monkeypatch):
+    """A big file failed on FAT and exFAT, since its mode cannot be set there; others lost theirs unsaid."""
+    modes = {"big": 0o640, "small": 0o666, "tool": 0o755, "inner/secret": 0o600}
+    for name, mode in modes.items():
+        (hosts.data / name).parent.mkdir(exist_ok=True)
+        (hosts.data / name).write_bytes(os.urandom(2 * MIB if name == "big" else 9))
+        (hosts.data / name).chmod(mode)
+    (hosts.data / "inner").chmod(0o700)
+    keep_one_mode(monkeypatch, refuses=refuses)
+    for unchanged in (0, len(modes)):
+        await hosts.move(getattr(hosts, way)("/data/", "/archive/"))
+        assert differences(listing(hosts.data), listing(hosts.archive)) == []
+        assert hosts.progress.lost == Losses(mode=4)
+        assert hosts.progress.files_unchanged == unchanged
+        found = manifest(hosts)
+        assert {path for path, line in found.items() if line.lost == ("mode",)} == {*modes, "inner"} - {
+            "tool"
+        }
+        drop(*hosts.manifests.waiting())
+    assert not list(hosts.archive.rglob(".crosshaul-*"))
 
 
 @ways

@@ -186,7 +186,8 @@ class TestBrokenConnection:
 
         assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
 
-    @with_lane_limits(dial_timeout_s=0.5)
+    @pytest.mark.usefixtures("races_end_when_each_way_failed")
+    @with_lane_limits(dial_timeout_s=HANG_TIMEOUT_S)
     async def test_permanent_failure_lists_each_address(self, hosts):
         write_random(hosts.data / "x", 10)
         order = hosts.order("/data/x", "/archive/")
@@ -198,7 +199,8 @@ class TestBrokenConnection:
         assert error.problem.retryable
         assert hosts.proxy.endpoint in error.problem.message
 
-    @with_lane_limits(dial_timeout_s=0.5)
+    @pytest.mark.usefixtures("races_end_when_each_way_failed")
+    @with_lane_limits(dial_timeout_s=HANG_TIMEOUT_S)
     async def test_other_agent_at_the_address_is_rejected(self, hosts, tmp_path):
         write_random(hosts.data / "x", 10)
         order = hosts.order("/data/x", "/archive/")

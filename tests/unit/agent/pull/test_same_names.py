@@ -58,6 +58,20 @@ async def test_existing_file_under_another_spelling_is_untouched(hosts, monkeypa
     assert sorted(tree(hosts.archive / "t")) == ["other", "readme"]
 
 
+@pytest.mark.parametrize("size", [1000, MIB + 1])
+async def test_exfat_disk_through_fuse_loses_neither_of_two_equal_names(hosts, monkeypatch, size):
+    """It gives each spelling of a name an inode number of its own: numbers do not tell what is one file."""
+    for name in ("Plan", "plan", "Photos/one", "photos/one"):
+        write_random(hosts.data / "t" / name, size)
+    os.link(hosts.data / "t/plan", hosts.data / "t/PLAN")
+    sent = tree(hosts.data / "t")
+    fold(monkeypatch, hosts.archive, numbers_names=True)
+
+    for _ in range(2):
+        assert await lost_names(hosts) == ["Plan", "photos", "photos/one", "plan"]
+        assert tree(hosts.archive / "t") == {name: sent[name] for name in ("PLAN", "Photos/one")}
+
+
 async def test_directories_with_equal_names_are_not_merged(hosts, monkeypatch):
     for name in ("Photos/one", "photos/one", "photos/two", "photos/deep/three"):
         write_random(hosts.data / "t" / name, 100)

@@ -81,6 +81,18 @@ def test_the_user_of_a_connection_is_the_one_whose_process_made_it():
     assert user_of(("127.0.0.1", 1), ("127.0.0.1", 2)) is None
 
 
+def test_a_connection_that_its_process_has_closed_is_not_roots():
+    """The kernel lists it as root's, so an agent of root would read what another user had sent before."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        connection = socket.create_connection(listening.getsockname())
+        connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        accepted, address = listening.accept()
+        with accepted:
+            assert user_of(address, accepted.getsockname()) == os.geteuid()
+            connection.close()
+            assert user_of(address, accepted.getsockname()) is None
+
+
 def test_a_real_other_user_gets_nothing(server, monkeypatch):
     """Not even an answer to a wrong token: its connection is closed before it is read."""
     if os.geteuid() != 0:

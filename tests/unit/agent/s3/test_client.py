@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from agent.s3 import client as client_module
-from agent.s3.client import S3Client
+from agent.s3.client import MAX_LIST_BYTES, S3Client
 from agent.s3.errors import ConnectionLostError, S3Error
 from agent.s3.unfinished_uploads import unfinished_uploads
 from events.commands import S3Route
@@ -208,6 +208,16 @@ def test_a_failure_that_stays_is_named(server, client):
     assert (problem.code, problem.retryable) == ("s3-failed", True)
     assert "SlowDown: Please reduce your request rate" in problem.message
     assert len(server.requests) == client_module.MAX_ATTEMPTS
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+@pytest.mark.parametrize("status", ["400 Bad Request", "200 OK"])
+def test_an_answer_that_would_fill_the_memory_is_not_read(server, client, method, status):
+    """Parsed, it takes thirty times its size, at every one of 128 requests that are under way."""
+    body = b"<Error>" + b"<a/>" * (MAX_LIST_BYTES // 4) + b"</Error>"
+    server.answer = lambda _: f"HTTP/1.1 {status}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+    with pytest.raises(ConnectionLostError, match="too long"):
+        client.request(method, "" if method == "GET" else "a")
 
 
 def test_an_archived_object_is_not_asked_for_again(server, client):

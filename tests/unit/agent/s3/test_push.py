@@ -124,6 +124,52 @@ async def test_a_single_file_gets_the_given_name(host):
     assert host.objects() == {"deep/other name": (host.data / "one").read_bytes()}
 
 
+@pytest.mark.parametrize("size", [5, BIG_BYTES])
+async def test_objects_get_the_storage_class_and_the_tags_of_the_transfer(host, size):
+    write_random(host.data / "t/one", size)
+    await host.push(host.order(storage_class="STANDARD_IA", object_tags={"a film": "ü=1+2", "empty": ""}))
+    assert host.objects() == host.sent()
+    headers = host.server.objects["kept/one"].headers
+    assert headers["x-amz-storage-class"] == "STANDARD_IA"
+    assert headers["x-amz-tagging"] == "a%20film=%C3%BC%3D1%2B2&empty="
+
+
+async def test_an_object_that_is_unchanged_keeps_its_class_and_tags(host):
+    """A transfer moves content; what exists already is not written again for another class."""
+    for name in ("same", "grown"):
+        write_random(host.data / "t" / name, 500)
+    await host.push(host.order(storage_class="STANDARD_IA", object_tags={"round": "1"}))
+    write_random(host.data / "t/grown", 501)
+    await host.push(host.order(storage_class="GLACIER_IR", object_tags={"round": "2"}))
+    kept = {key: stored.headers for key, stored in host.server.objects.items()}
+    assert kept["kept/same"]["x-amz-storage-class"] == "STANDARD_IA"
+    assert kept["kept/same"]["x-amz-tagging"] == "round=1"
+    assert kept["kept/grown"]["x-amz-storage-class"] == "GLACIER_IR"
+    assert kept["kept/grown"]["x-amz-tagging"] == "round=2"
+    assert host.progress().files_unchanged == 1
+
+
+@pytest.mark.parametrize("size", [5, BIG_BYTES])
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        S3Error(400, "InvalidStorageClass", "The storage class you specified is not valid"),
+        S3Error(400, "InvalidTag", "The tag provided was not a valid tag"),
+        S3Error(501, "NotImplemented", "A header you provided is not implemented"),
+    ],
+    ids=lambda one: getattr(one, "code", ""),
+)
+async def test_a_bucket_that_does_not_know_the_class_or_the_tags_says_so_of_each_file(host, refusal, size):
+    write_random(host.data / "t/one", size)
+    host.server.answer = lambda one: refusal if one.method in {"PUT", "POST"} else None
+    error = await host.fails(host.order(storage_class="SNOW"))
+    [failure] = error.failures
+    assert (failure.code, failure.wording) == ("s3-object-refused", "s3-option-refused")
+    assert refusal.message in failure.message
+    assert not failure.retryable
+    assert methods(host.server)["PUT"] + methods(host.server)["POST"] == 1, "it is not asked again"
+
+
 async def test_a_prefix_with_two_slashes_is_used_as_it_is(host):
     write_random(host.data / "t/one", 5)
     await host.push(host.order(prefix="kept//"))
@@ -489,6 +535,20 @@ async def test_an_answer_to_the_last_request_that_is_lost_does_not_send_the_file
     await host.push(host.order())
     assert host.objects() == host.sent()
     assert len(parts_sent(host.server)) == 5
+
+
+@pytest.mark.parametrize("size", [10, BIG_BYTES])
+async def test_a_file_that_a_proxy_has_taken_for_s3_is_not_reported_as_copied(host, size):
+    """It answers with its sign-in page, status 200; a move would then remove the only copy."""
+    write_random(host.data / "t/file", size)
+    sign_in = b"HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\n<html></html>"
+    host.server.answer = lambda one: sign_in if is_put(one) else None
+    error = await host.fails(host.order())
+    assert (error.problem.code, error.problem.retryable) == ("s3-failed", True)
+    assert host.objects() == {}
+    host.server.answer = lambda _: None
+    await host.push(host.order())
+    assert host.objects() == host.sent()
 
 
 async def test_a_big_file_that_something_else_than_s3_has_confirmed_is_not_reported_as_copied(host):

@@ -2,14 +2,16 @@
 
 import http.client
 import io
+import itertools
 import socket
+from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.s3.response import MAX_HEADERS, S3Response
+from agent.s3.response import MAX_HEAD_BYTES, MAX_HEADERS, S3Response
 
 names = st.text(st.sampled_from("abXY-9"), min_size=1, max_size=8).filter(lambda name: name[0] != "-")
 values = st.text(st.characters(min_codepoint=0x21, max_codepoint=0xFF, exclude_categories=["Cc"]), max_size=9)
@@ -74,6 +76,7 @@ def test_an_answer_whose_head_breaks_off_is_an_error(data):
         "HTTP/1.1 200 OK\r\nno header\r\n\r\n",
         "HTTP/1.1 200 OK\r\n" + "a: b\r\n" * MAX_HEADERS + "\r\n",
         "HTTP/1.1 200 OK\r\na: " + "b" * 100_000 + "\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n" + f"a: {'b' * 4000}\r\n" * 20 + "\r\n",
     ],
     ids=lambda head: head[:25],
 )
@@ -85,3 +88,50 @@ def test_what_is_not_an_answer_of_http_is_an_error(head):
 def test_a_length_that_is_said_twice_is_none():
     """Two programs could take such an answer for two different ones."""
     assert answer(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 5\r\n\r\n12345").length is None
+
+
+class Endless(io.RawIOBase):
+    """A connection to a server that never comes to the end."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces, self.sent = pieces, 0
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = next(self._pieces)
+        buffer[: len(piece)] = piece
+        self.sent += len(piece)
+        return len(piece)
+
+
+def read_all(line: Endless) -> bytes:
+    response = S3Response(cast("socket.socket", line), method="GET")
+    response.begin()
+    return response.read()
+
+
+INTERIM = b"HTTP/1.1 102 Processing\r\n\r\n"
+CHUNKS = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\n"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        itertools.repeat(INTERIM),
+        itertools.chain([b"HTTP/1.1 200 OK\r\n"], itertools.repeat(b"a: " + b"b" * 4000 + b"\r\n")),
+        itertools.chain([CHUNKS], itertools.repeat(b"a: b\r\n")),
+        itertools.chain([CHUNKS], itertools.repeat(b"a" * 4000)),
+    ],
+    ids=["interim answers", "headers", "trailers", "a trailer"],
+)
+def test_an_answer_that_never_gets_to_its_end_is_given_up(pieces):
+    """A hostile server would keep a thread for ever, and fill the memory of the agent with headers."""
+    line = Endless(pieces)
+    with pytest.raises(http.client.HTTPException):
+        read_all(line)
+    assert line.sent < MAX_HEAD_BYTES + 20_000

@@ -37,7 +37,9 @@ def test_a_version_that_does_not_report_healthy_is_reverted_with_the_reason(host
     host.ask_for("2.0.0")
     host.update()
     assert (host.running, host.version, host.record.step) == ("1.0.0", "1.0.0", "returned")
-    assert host.record.problem == UPDATE_UNHEALTHY.problem(version="2.0.0", seconds=10, troubles="")
+    assert host.record.problem == UPDATE_UNHEALTHY.problem(
+        version="2.0.0", seconds=10, checks="", troubles=""
+    )
     assert host.starts == ["1.0.0", "2.0.0", "1.0.0"]
     assert host.kept == ["1.0.0"]
 
@@ -322,7 +324,7 @@ def test_links_and_pipes_in_the_agents_files_are_not_followed(host, tmp_path, ki
 def test_a_health_report_about_another_update_is_ignored(host):
     host.healthy = lambda _: False
     host.notes.verdict.write_text(
-        '{"update_id": "ffffffffffff", "version": "2.0.0", "healthy": true, "troubles": []}'
+        '{"update_id": "ffffffffffff", "version": "2.0.0", "healthy": true, "troubles": {}}'
     )
     host.ask_for("2.0.0")
     host.update()

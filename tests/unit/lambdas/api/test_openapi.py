@@ -1,11 +1,19 @@
 """The OpenAPI document is valid, complete and matches the routes."""
 
 import json
+from collections.abc import Iterator
+from typing import Annotated, Any
 
+import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from pydantic import StringConstraints, TypeAdapter, ValidationError
 
+from events import forms
 from events.requests import TransferRequest
 from lambdas.api.app import app, describe
+from lambdas.api.problems import details, validation_problem
+from lambdas.api.queries import CostsQuery
+from lambdas.domain.problems import INVALID_QUERY
 
 ROUTES = """
 POST /agents/enrollments
@@ -112,3 +120,31 @@ def test_errors_are_described_as_problem_details():
 def test_it_is_served(here):
     answer = here.get("/openapi.json", role="viewer")
     assert (answer.status, answer.body["openapi"]) == (200, describe()["openapi"])
+
+
+def patterns(schema: Any) -> Iterator[str]:
+    """Yield each regular expression of a document."""
+    if isinstance(schema, dict):
+        if isinstance(schema.get("pattern"), str):
+            yield schema["pattern"]
+        schema = list(schema.values())
+    if isinstance(schema, list):
+        for part in schema:
+            yield from patterns(part)
+
+
+def test_a_month_that_there_is_not_is_refused_in_words():
+    with pytest.raises(ValidationError) as refused:
+        CostsQuery.model_validate({"month": "2026-13"})
+    answer = details(validation_problem(refused.value, "query", INVALID_QUERY), "1")
+    assert "month: is not a month: write one like 2026-11" in answer.detail
+
+
+@pytest.mark.parametrize("pattern", sorted(set(patterns(describe()))))
+def test_no_answer_holds_a_regular_expression(pattern: str):
+    """None of the people who read the answer reads these; the console has German for each wording."""
+    with pytest.raises(ValidationError) as refused:
+        TypeAdapter(Annotated[str, StringConstraints(pattern=pattern)]).validate_python("\0")
+    answer = details(validation_problem(refused.value, "query", INVALID_QUERY), "1")
+    assert json.dumps(pattern)[1:-1] not in answer.model_dump_json()
+    assert answer.errors[0]["wording"] == forms.WORDINGS[pattern]

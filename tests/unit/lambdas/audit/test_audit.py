@@ -402,13 +402,19 @@ class TestSizes:
 
 
 class TestRowsOfOthers:
-    """A row that is not under its record's id is no record, and does not hide those that are."""
+    """A row that is not under its record's id and time is no record, and does not hide those that are."""
 
-    @pytest.fixture(params=["another's key", "no record", "broken"])
+    @pytest.fixture(params=["another's key", "another time", "no record", "broken"])
     def intruder(self, fleet, request):
         fleet.post("/transfers", RAW)
         row = max((row for row in stored() if "record" in row), key=lambda row: row["part"]["S"])
         row["part"] = {"S": row["part"]["S"][:-8] + "ffffffff"}
+        if request.param == "another time":
+            made = json.loads(row["record"]["S"]) | {
+                "record_id": row["part"]["S"],
+                "at": "2026-01-01T00:00:00Z",
+            }
+            row["record"] = {"S": json.dumps(made)}
         if request.param == "no record":
             del row["record"]
         if request.param == "broken":

@@ -1,12 +1,17 @@
 """Impossible options are refused before anything starts, each with advice."""
 
 from datetime import UTC, datetime
+from typing import get_args
+from urllib.parse import parse_qsl
 
+import botocore.session
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from events.locations import Location, from_text
-from events.options import BandwidthWindow, Options
+from events.options import MAX_TAGGING_BYTES, BandwidthWindow, Options, StorageClass, tagging_header
 from events.states import HopState, TransferState
 from lambdas.domain.errors import OptionsError
 from lambdas.domain.plan import TransferSpec, new_transfer_id, plan
@@ -39,6 +44,9 @@ def planned(source: str, *destinations: str, template: str | None = None, **opti
         ((S3, C), {"move": True}),
         ((B, S3), {"move": True}),
         ((B, C, D), {"move": True}),
+        ((B, C), {"storage_class": "STANDARD_IA"}),
+        ((S3, C), {"object_tags": {"project": "film"}}),
+        ((B, "server-b:archive:photos/"), {"storage_class": "GLACIER"}),
     ],
 )
 def test_what_cannot_be_kept_is_refused_with_advice(
@@ -62,10 +70,55 @@ def test_a_template_removes_nothing(option: str) -> None:
         ((B, C, D), {"delete_extra": True, "dry_run": True}),
         ((S3, C), {"delete_extra": True}),
         ((B, S3), {"dry_run": True, "overwrite": "fail"}),
+        ((B, S3, C), {"storage_class": "STANDARD_IA", "object_tags": {"project": "film"}}),
     ],
 )
 def test_what_can_be_kept_is_planned(ends: tuple[str, ...], options: dict[str, object]) -> None:
     planned(*ends, **options)
+
+
+def test_storage_classes_are_those_of_s3() -> None:
+    model = botocore.session.get_session().get_service_model("s3")
+    assert list(get_args(StorageClass)) == model.shape_for("StorageClass").enum
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"": "no key"},
+        {"k" * 129: "long"},
+        {"key": "v" * 257},
+        {"aws:created-by": "reserved"},
+        {"AWS:x": "reserved"},
+        {"line\nbreak": ""},
+        {"key": "semi;colon"},
+        {"key": "half \udcff"},
+        {"emoji 🎬": "not a letter"},
+        {f"key {number}": "" for number in range(11)},
+        {"key": "名" * 256, "another": "名" * 256},
+    ],
+)
+def test_tags_that_s3_would_refuse_are_refused_at_once(tags: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match="object_tags"):
+        Options(object_tags=tags)
+
+
+_TAG_CHARS = st.characters(categories=["L", "N", "Z"], include_characters="_.:/=+-@")
+
+
+@given(st.dictionaries(st.text(_TAG_CHARS, min_size=1, max_size=128), st.text(_TAG_CHARS, max_size=256)))
+def test_all_other_tags_are_taken_and_arrive_as_they_were_written(tags: dict[str, str]) -> None:
+    try:
+        options = Options(object_tags=tags)
+    except ValidationError:
+        is_aws = any(key.lower().startswith("aws:") for key in tags)
+        assert len(tags) > 10 or len(tagging_header(tags)) > MAX_TAGGING_BYTES or is_aws
+        return
+    sent = tagging_header(options.object_tags)
+    assert dict(parse_qsl(sent, keep_blank_values=True, strict_parsing=bool(tags))) == tags
+    assert sent.isascii()
+    reordered = Options(object_tags=dict(reversed(tags.items())))
+    assert reordered.model_dump_json() == options.model_dump_json(), "the same request has the same id"
 
 
 def test_an_unknown_time_zone_is_refused() -> None:

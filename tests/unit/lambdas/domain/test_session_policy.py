@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from events.locations import AgentLocation, S3Location
 from events.options import Options
+from infra.bucket_rights import OBJECT_ACTIONS
 from lambdas.domain import problems
 from lambdas.domain.errors import LimitError
 from lambdas.domain.plan import TransferSpec, new_transfer_id, plan
@@ -27,6 +28,8 @@ STS_PATTERN = re.compile(r"[\x09\x0a\x0d\x20-\xff]+")
 """https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html, parameter Policy"""
 HERE = AgentLocation(agent_id="server-b", path="/data/")
 LONGEST_BUCKET = "b" * 63
+TAGGED = Options(object_tags={"project": "film"})
+"""Those with which the policy of a push is longest."""
 ALPHABETS = {"ASCII": "a", "umlauts": "ü", "Cyrillic": "ж", "CJK": "名", "emoji": "🎬", "wildcards": "*"}
 
 
@@ -37,7 +40,7 @@ def planned(prefix: str, *, to_s3: bool = False) -> Transfer:
         source=source,
         destinations=(destination,),
         shape="fan_out",
-        options=Options(),
+        options=TAGGED if to_s3 else Options(),
         selection=None,
         template_id=None,
         owner=ADA,
@@ -54,7 +57,8 @@ def is_accepted(prefix: str, *, to_s3: bool) -> bool:
 
 
 def policy_of(prefix: str, *, to_s3: bool) -> str:
-    return policy_text(session_policy(planned(prefix, to_s3=to_s3).hops[0], "aws-us-gov"))
+    transfer = planned(prefix, to_s3=to_s3)
+    return policy_text(session_policy(transfer.hops[0], transfer.options, "aws-us-gov"))
 
 
 @pytest.mark.parametrize("to_s3", [False, True])
@@ -80,17 +84,29 @@ def test_whatever_is_accepted_fits_and_is_what_was_meant(prefix, to_s3):
     policy = policy_of(prefix, to_s3=to_s3)
     assert len(policy) <= STS_POLICY_CHARS
     assert STS_PATTERN.fullmatch(policy)
-    assert json.loads(policy) == session_policy(planned(prefix, to_s3=to_s3).hops[0], "aws-us-gov")
+    transfer = planned(prefix, to_s3=to_s3)
+    assert json.loads(policy) == session_policy(transfer.hops[0], transfer.options, "aws-us-gov")
 
 
 def test_only_who_writes_finds_unfinished_uploads_and_aborts_those_below_its_prefix():
     """A push that was killed, or lost its ledger, must not leave parts that somebody pays for."""
-    writing = session_policy(planned("in/", to_s3=True).hops[0])["Statement"]
+    writing = session_policy(planned("in/", to_s3=True).hops[0], Options())["Statement"]
     of_action = {action: one["Resource"] for one in writing for action in _listed(one["Action"])}
     bucket = f"arn:aws:s3:::{LONGEST_BUCKET}"
     assert of_action["s3:ListBucketMultipartUploads"] == bucket
     assert of_action["s3:AbortMultipartUpload"] == [f"{bucket}/in/*"]
     assert "MultipartUpload" not in policy_of("in/", to_s3=False)
+
+
+def test_only_a_push_that_sets_tags_may_change_tags():
+    """It also reaches objects that exist, whose tags may decide who reads and what deletes them."""
+    assert "Tagging" not in policy_text(session_policy(planned("in/", to_s3=True).hops[0], Options()))
+    assert "Tagging" not in policy_of("in/", to_s3=False)
+    [writing, *others] = session_policy(planned("in/", to_s3=True).hops[0], TAGGED)["Statement"]
+    assert "s3:PutObjectTagging" in writing["Action"]
+    assert writing["Resource"] == [f"arn:aws:s3:::{LONGEST_BUCKET}/in/*"]
+    assert "Tagging" not in str(others)
+    assert "s3:PutObjectTagging" in OBJECT_ACTIONS, "the role whose session it is has the right, too"
 
 
 def _listed(actions: str | list[str]) -> list[str]:

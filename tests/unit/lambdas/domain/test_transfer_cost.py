@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from events.base import Problem
 from events.locations import AgentLocation, Location, S3Location
+from events.options import Options
 from events.progress import Connection, Progress
 from events.reports import AboutHop, Amount, Checkpoint, DryRunResult, Failed, Started, Succeeded
 from lambdas.domain import hop_reports, prices
@@ -48,39 +49,54 @@ def all_sent(size: int) -> Progress:
 
 
 def hop(
-    source: Location, destination: Location, size: int, connection: Connection | None = None, **changes: Any
+    source: Location,
+    destination: Location,
+    size: int,
+    connection: Connection | None = None,
+    storage_class: str | None = None,
 ) -> Hop:
     """Return a hop that has sent so many bytes in a thousand files."""
-    started = reported(offered_hop(source, destination), Started, 1, connection=connection)
-    sent = reported(started, Checkpoint, 2, progress=all_sent(size))
-    return replace(sent, **changes)
+    begun = replace(offered_hop(source, destination), storage_class=storage_class)
+    started = reported(begun, Started, 1, connection=connection)
+    return reported(started, Checkpoint, 2, progress=all_sent(size))
 
 
 def test_a_terabyte_from_s3_to_two_servers_in_a_chain_leaves_aws_once() -> None:
-    chain = cost_of([hop(BUCKET, B, TERABYTE), hop(B, C, TERABYTE)], final=True, dry_run=False)
+    chain = cost_of([hop(BUCKET, B, TERABYTE), hop(B, C, TERABYTE)], Options(), final=True)
     assert chain.egress == pytest.approx(1000 * prices.EGRESS_GB)
-    fan_out = cost_of([hop(BUCKET, B, TERABYTE), hop(BUCKET, C, TERABYTE)], final=True, dry_run=False)
+    fan_out = cost_of([hop(BUCKET, B, TERABYTE), hop(BUCKET, C, TERABYTE)], Options(), final=True)
     assert fan_out.dollars == pytest.approx(2 * chain.dollars)
 
 
 def test_between_two_servers_only_the_relay_costs() -> None:
-    assert cost_of([hop(B, C, TERABYTE)], final=True, dry_run=False).dollars == 0
+    assert cost_of([hop(B, C, TERABYTE)], Options(), final=True).dollars == 0
     relayed = hop(B, C, TERABYTE, connection=Connection(kind="relay"))
-    cost = cost_of([relayed], final=True, dry_run=False)
+    cost = cost_of([relayed], Options(), final=True)
     assert cost.dollars == cost.relay > 1000 * prices.EGRESS_GB
 
 
 def test_into_a_bucket_requests_and_each_month_of_storage_cost() -> None:
-    cost = cost_of([hop(B, BUCKET, TERABYTE)], final=True, dry_run=False)
+    cost = cost_of([hop(B, BUCKET, TERABYTE)], Options(), final=True)
     assert cost.storage_a_month == pytest.approx(23.0)
     assert cost.dollars == cost.requests >= 1000 * prices.S3_WRITE
+
+
+def test_an_archive_s_storage_class_costs_more_to_write_and_less_to_keep() -> None:
+    """Whoever chooses a class for its price sees that small files are not cheap to archive."""
+    standard, archive, odd = (
+        cost_of([hop(B, BUCKET, TERABYTE, storage_class=one)], Options(storage_class=one), final=True)
+        for one in (None, "DEEP_ARCHIVE", "SNOW")
+    )
+    assert archive.requests == pytest.approx(10 * standard.requests)
+    assert archive.storage_a_month == pytest.approx(0.99)
+    assert odd == standard, "no price is known"
 
 
 def test_the_dry_run_tells_what_the_transfer_then_costs() -> None:
     half = Amount(files=500, bytes=TERABYTE // 2)
     preview = replace(offered_hop(BUCKET, B), preview=DryRunResult(sent=half, replaced=half, unchanged=half))
-    before = cost_of([preview], final=True, dry_run=True)
-    after = cost_of([hop(BUCKET, B, TERABYTE)], final=True, dry_run=False)
+    before = cost_of([preview], Options(dry_run=True), final=True)
+    after = cost_of([hop(BUCKET, B, TERABYTE)], Options(), final=True)
     assert (before.dollars, before.final, after.final) == (after.dollars, False, True)
 
 
@@ -93,8 +109,8 @@ def test_what_is_there_already_costs_nothing_and_what_is_to_come_is_in_the_estim
         files_total=1000,
     )
     running = reported(reported(offered_hop(BUCKET, B), Started, 1), Checkpoint, 2, progress=done)
-    estimate = cost_of([running], final=False, dry_run=False)
-    so_far = cost_of([running], final=True, dry_run=False)
+    estimate = cost_of([running], Options(), final=False)
+    so_far = cost_of([running], Options(), final=True)
     assert estimate.egress == pytest.approx(3 * so_far.egress)
 
 
@@ -119,7 +135,7 @@ def test_each_attempt_costs_what_it_moved_by_the_prices_of_then(monkeypatch: pyt
     again = reported(again, Succeeded, 3, progress=gigabytes(1000, 600))
     repeated = reported(again, Succeeded, 3, progress=gigabytes(1000, 600))
     assert repeated.spent.egress == pytest.approx(before + 300 * prices.EGRESS_GB)
-    assert cost_of([again], final=True, dry_run=False).egress == pytest.approx(again.spent.egress)
+    assert cost_of([again], Options(), final=True).egress == pytest.approx(again.spent.egress)
 
 
 def test_reports_that_overtake_each_other_count_what_was_moved_once() -> None:
@@ -137,7 +153,7 @@ def test_reports_that_overtake_each_other_count_what_was_moved_once() -> None:
 @given(st.lists(st.integers(0, 10**15), max_size=4), st.booleans(), st.booleans())
 def test_a_sum_has_the_parts_and_grows_with_the_bytes(sizes: list[int], final: bool, dry_run: bool) -> None:
     costs = [
-        cost_of([hop(BUCKET, B, size + more) for size in sizes], final=final, dry_run=dry_run)
+        cost_of([hop(BUCKET, B, size + more) for size in sizes], Options(dry_run=dry_run), final=final)
         for more in (0, 10**9)
     ]
     for cost in costs:

@@ -339,7 +339,7 @@ class TestAnApprovalIsForOneStart:
         begin(vault, transfer)
         held = adapters.transfer_store().get(transfer)
         assert held.state == "awaiting_approval"
-        row = TimelineRow(transfer, became(held.hops[0], CROSSHAUL, clock.now), None)
+        row = TimelineRow(transfer, became(held.hops[0], held.hops[0], CROSSHAUL, clock.now), None)
         told = [(agent, command.kind) for agent, command in commands_for(held, row)]
         assert told == [("server-c", "pause"), ("server-b", "release")]
 

@@ -143,7 +143,7 @@ class TestWhatFollowsAStart:
         assert begin(fleet, transfer) == []
         assert refused(fleet, transfer)
         ended = adapters.transfer_store().get(transfer)
-        row = TimelineRow(transfer, became(ended.hops[0], CROSSHAUL, clock.now), "finished")
+        row = TimelineRow(transfer, became(ended.hops[0], ended.hops[0], CROSSHAUL, clock.now), "finished")
         told = [(agent, command.kind) for agent, command in commands_for(ended, row)]
         assert told == [("server-c", "cancel"), ("server-b", "release")]
 

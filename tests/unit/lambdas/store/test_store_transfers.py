@@ -57,7 +57,7 @@ def put(store: TransferStore, *destinations: str, **more):
 
 
 def step(store: TransferStore, transfer, new: Hop, now=LATER):
-    return store.write_change(transfer, transfer.with_hops([new], now), became(new, "crosshaul", now))
+    return store.write_change(transfer, transfer.with_hops([new], now), became(new, new, "crosshaul", now))
 
 
 def test_what_goes_in_comes_out(store):

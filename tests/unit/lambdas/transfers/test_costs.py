@@ -113,6 +113,16 @@ def test_what_was_spent_before_a_retry_stays_in_its_month_and_by_the_prices_of_t
     assert world.transfer_service.get(transfer_id).cost.dollars == pytest.approx(41.4, abs=0.01)
 
 
+def test_requests_of_an_archive_s_class_cost_what_they_cost_in_every_attempt(world):
+    """100 GB into Deep Archive: ten times the requests of S3 Standard, and a tenth cent a GB each month."""
+    options = {"storage_class": "DEEP_ARCHIVE"}
+    transfer_id = world.request("a:/data/", "s3://media/old/", options=options)
+    succeed(world, transfer_id, connection=None)
+    [one] = costs_of(f"{world.clock():%Y-%m}", "agent").sums
+    assert one.requests == pytest.approx(0.954, abs=0.01)
+    assert one.storage_a_month == pytest.approx(0.099)
+
+
 def test_one_answer_has_a_thousand_sums_and_the_rest_in_one(world):
     """At 20,000 agents the sums of a month were more than API Gateway passes on."""
     for source in ("s3://media/new/", "b:/data/", "a:/data/", "d:/data/"):

@@ -30,7 +30,7 @@ from lambdas.domain.errors import (
     StaleError,
     StateError,
 )
-from lambdas.domain.hop import MAX_ATTEMPTS, MAX_BACKOFF
+from lambdas.domain.hop import MAX_ATTEMPTS, MAX_BACKOFF, OFFER_LEASE
 from lambdas.domain.plan import TransferSpec
 from lambdas.transfers.dispatcher import DispatchSettings
 from lambdas.transfers.service import Query
@@ -404,6 +404,32 @@ def test_a_line_of_what_is_gone_is_not_reacted_to(world: ControlPlaneFixture):
     (line,) = (row for row in world.new_rows() if row["part"].startswith("at#"))
     world.stream_handler.handle({**line, "transfer_id": "x" * 20})
     assert world.fleet.sent == []
+
+
+def test_the_timeline_names_a_problem_where_it_occurs_and_nowhere_else(world: ControlPlaneFixture):
+    """The offer that follows a failure has not failed, nor has the offer that nobody answered failed so."""
+    transfer_id = world.request("a:/data/raw/", "b:/archive/raw/")
+    problem = Problem(code="disk-full", message="The disk is full.", retryable=True)
+    world.stream()
+    for _ in range(2):  # the second attempt fails before it has started, in the same words
+        world.report(Failed, world.hop(transfer_id), problem=problem)
+        world.clock.forward(seconds=MAX_BACKOFF.total_seconds())
+        world.stream_handler.advance(world.store.get(transfer_id))
+    world.clock.forward(seconds=OFFER_LEASE.total_seconds() + 1)
+    world.lease_sweeper.sweep()
+    world.clock.forward(seconds=1)
+    world.transfer_service.cancel(transfer_id, ADA)
+    entries, _ = world.store.timeline(transfer_id)
+    assert [(entry.what, entry.problem and entry.problem.code) for entry in entries] == [
+        ("requested", None),
+        ("hop 1 offered to b", None),
+        ("hop 1 queued again, attempt 2", "disk-full"),
+        ("hop 1 offered to b", None),
+        ("hop 1 queued again, attempt 3", "disk-full"),
+        ("hop 1 offered to b", None),
+        ("hop 1 queued again, attempt 4", None),
+        ("cancelled", None),
+    ]
 
 
 def test_reacting_twice_sends_no_second_offer(world: ControlPlaneFixture):

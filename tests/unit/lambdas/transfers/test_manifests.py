@@ -1,16 +1,23 @@
 """Manifests: which agent may upload one, and who may download it."""
 
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pytest
 
+from events.requests import ManifestRequest
+from events.states import HopState
 from lambdas import adapters, wiring
 from lambdas.domain import problems
-from lambdas.transfers.manifests import ACCEPTANCE_WINDOW
+from lambdas.domain.hop import ENDED
+from lambdas.domain.transfer import Transfer
+from lambdas.transfers.manifests import ACCEPTANCE_WINDOW, Manifests
 from tests.support.control_plane import REGION, ControlPlane
+from tests.support.fakes import MORNING
+from tests.support.transfers import made
 
 
 @pytest.fixture
@@ -33,7 +40,7 @@ def offered(here: ControlPlane) -> str:
 
 def ask(here: ControlPlane, hop_id: str, agent: str = "server-c", **how: Any) -> Any:
     headers = {"X-Agent-Key": how.get("key", KEYS[agent])}
-    body = {"hop_id": hop_id, "size": how.get("size", 6)}
+    body = {"hop_id": hop_id, "size": how.get("size", 6), "succeeded": how.get("succeeded", True)}
     return here.post(f"/agents/{agent}/manifests", body, role=None, headers=headers)
 
 
@@ -91,3 +98,59 @@ class TestGetting:
         assert here.get(f"/transfers/{hop_id[:-2]}/manifest", role=None).status == 401
         assert here.get(f"/transfers/{hop_id[:-2]}/manifest", role="guest").status == 403
         assert here.get(f"/transfers/{'z' * 20}/manifest").status == 404
+
+
+@dataclass(frozen=True)
+class OneTransfer:
+    """Loads one transfer."""
+
+    transfer: Transfer
+
+    def load(self, transfer_id: str) -> Transfer:
+        assert transfer_id == self.transfer.transfer_id
+        return self.transfer
+
+
+class TestSeveralAttempts:
+    """A hop's report may overtake the manifest of its last attempt, while an earlier one is there."""
+
+    @pytest.fixture
+    def s3(self, here):
+        return boto3.client("s3", REGION)
+
+    def upload(self, s3: Any, to: Transfer, *, succeeded: bool) -> None:
+        """Upload a manifest of the transfer's only hop as its agent does."""
+        request = ManifestRequest(hop_id=to.hops[0].hop_id, size=6, succeeded=succeeded)
+        place = self.service(s3, to).place("server-c", request)
+        s3.put_object(Bucket="manifests", Key=urlsplit(place.url).path.removeprefix("/"), Body=b"zipped")
+
+    def service(self, s3: Any, of: Transfer) -> Manifests:
+        return Manifests(OneTransfer(of), s3, "manifests", lambda: datetime.now(UTC))
+
+    def counts(self, s3: Any, of: Transfer) -> tuple[int, int]:
+        """Return how many manifests of the transfer's only hop are listed, and how many missing."""
+        view = self.service(s3, of).list_manifests(of.transfer_id)
+        return len(view.hops), len(view.missing)
+
+    def hop(self, transfer: Transfer, state: HopState, offered_at: datetime) -> Transfer:
+        ended_at = datetime.now(UTC) if state in ENDED else None
+        hop = replace(transfer.hops[0], state=state, offered_at=offered_at, ended_at=ended_at)
+        return transfer.with_hops([hop], MORNING)
+
+    def test_what_an_earlier_attempt_left_undone_is_not_what_a_success_has(self, s3):
+        begun = datetime.now(UTC) - timedelta(minutes=1)
+        running = self.hop(made("server-b:/data/", "server-c:/archive/"), HopState.RUNNING, begun)
+        self.upload(s3, running, succeeded=False)
+        assert self.counts(s3, running) == (1, 0)
+        done = self.hop(running, HopState.SUCCEEDED, begun)
+        assert self.counts(s3, done) == (0, 1)
+        self.upload(s3, done, succeeded=True)
+        assert self.counts(s3, done) == (1, 0)
+
+    def test_of_a_failure_there_is_an_earlier_one_until_the_last_has_come(self, s3):
+        begun = datetime.now(UTC) - timedelta(minutes=1)
+        failed = self.hop(made("server-b:/data/", "server-c:/archive/"), HopState.FAILED, begun)
+        self.upload(s3, failed, succeeded=False)
+        assert self.counts(s3, failed) == (1, 0)
+        again = self.hop(failed, HopState.FAILED, datetime.now(UTC) + timedelta(minutes=1))
+        assert self.counts(s3, again) == (1, 1)

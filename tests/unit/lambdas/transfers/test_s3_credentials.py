@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from events.locations import AgentLocation, S3Location
+from events.options import Options
 from events.states import HopState
 from lambdas import adapters, wiring
 from lambdas.domain import problems
@@ -62,8 +63,8 @@ def reach(policy: dict[str, Any], action: str, key: str) -> bool:
     ],
 )
 def test_they_reach_the_hop_s_prefix_and_no_further(prefix, inside, outside):
-    reading = session_policy(hop(S3Location(bucket="bbb", prefix=prefix), HERE))
-    writing = session_policy(hop(HERE, S3Location(bucket="bbb", prefix=prefix)))
+    reading = session_policy(hop(S3Location(bucket="bbb", prefix=prefix), HERE), Options())
+    writing = session_policy(hop(HERE, S3Location(bucket="bbb", prefix=prefix)), Options())
     for key in inside:
         assert reach(reading, "s3:GetObject", key), key
         assert not reach(reading, "s3:PutObject", key)
@@ -115,6 +116,20 @@ class TestTheRoute:
         assert (answer.status, answer.body["session_token"]) == (200, "T")
         [asked] = self.sts.asked
         assert "arn:aws:s3:::media/in/*" in json.dumps(asked["Policy"])
+
+    def test_an_agent_may_tag_what_it_pushes_if_the_transfer_has_tags(self, here):
+        for tags, is_allowed in ({}, False), ({"project": "film"}, True):
+            body = {
+                "source": "server-b:/primary/",
+                "destinations": [f"s3://media/in-{is_allowed}/"],
+                "options": {"object_tags": tags},
+            }
+            name = here.post("/transfers", body).body["transfer_id"]
+            wiring.stream_handler().advance(adapters.transfer_store().get(name))
+            assert self.ask(here, f"{name}-0").status == 200
+            policy = json.loads(self.sts.asked[-1]["Policy"])
+            assert reach(policy, "s3:PutObject", f"media/in-{is_allowed}/x")
+            assert reach(policy, "s3:PutObjectTagging", f"media/in-{is_allowed}/x") == is_allowed
 
     def test_it_is_written_down_before_they_are_lent(self, here):
         hop_id = self.offered(here)
@@ -256,8 +271,8 @@ class TestABucketInAnotherRegion:
 def test_every_policy_lets_s3_use_the_key_of_an_encrypted_bucket():
     """The object role names the keys, and S3 as the only use; a hop's policy must not take that away."""
     for policy in (
-        session_policy(hop(S3Location(bucket="bbb", prefix="x/"), HERE)),
-        session_policy(hop(HERE, S3Location(bucket="bbb", prefix="x/"))),
+        session_policy(hop(S3Location(bucket="bbb", prefix="x/"), HERE), Options()),
+        session_policy(hop(HERE, S3Location(bucket="bbb", prefix="x/")), Options()),
     ):
         actions = {action for one in policy["Statement"] for action in one["Action"]}
         assert {"kms:Decrypt", "kms:GenerateDataKey"} <= actions

@@ -6,6 +6,8 @@ const START = "0".repeat(64);
 const CHAIN_DELAY_MS = 5 * 60_000;
 /** How much later than its record's day a link's day may be: the stream keeps a record for one day. */
 const LINK_DELAY_MS = 86_400_000;
+/** By how many milliseconds a record may be newer than the end of its link's day. */
+const CLOCK_SKEW_MS = 5 * 60_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
@@ -26,6 +28,8 @@ export type AuditErrorKind =
   | "inserted"
   | "chainedTwice"
   | "chainedLate"
+  | "chainedEarly"
+  | "misdated"
   | "sealMissing"
   | "sealMismatch"
   | "sealInvalid"
@@ -81,7 +85,9 @@ async function recordErrors(audit: Audit, now: number): Promise<AuditError[]> {
   }
   for (const record of audit.records) {
     const id = String(record.record_id);
-    const waits = now - Date.parse(String(record.at)) <= CHAIN_DELAY_MS;
+    const at = Date.parse(String(record.at));
+    const waits = Math.abs(now - at) <= CHAIN_DELAY_MS;
+    if (at !== Date.parse(`${id.slice(0, 23)}Z`)) errors.push({ kind: "misdated", what: id });
     if (!known.has(id)) {
       if (!waits) errors.push({ kind: "inserted", what: id });
     } else if ((await digestOf(record)) !== known.get(id)) errors.push({ kind: "changed", what: id });
@@ -98,11 +104,13 @@ function chained(audit: Audit): { known: Map<string, ExactJson>; errors: AuditEr
   const known = new Map<string, ExactJson>();
   const errors: AuditError[] = [];
   for (const [day, links] of byDay(audit)) {
-    const earliest = dayOf(Date.parse(day) - LINK_DELAY_MS);
+    const first = dayOf(Date.parse(day) - LINK_DELAY_MS);
+    const last = new Date(Date.parse(day) + DAY_MS + CLOCK_SKEW_MS).toISOString().slice(0, 19);
     for (const entry of links.flatMap((link) => link.entries as Fields[])) {
       const id = String(entry.record_id);
       const digest = entry.digest ?? null;
-      if (id.slice(0, 10) < earliest) errors.push({ kind: "chainedLate", what: id });
+      if (id.slice(0, 10) < first) errors.push({ kind: "chainedLate", what: id });
+      if (id > last) errors.push({ kind: "chainedEarly", what: id });
       if (!known.has(id)) known.set(id, digest);
       else if (known.get(id) !== digest) errors.push({ kind: "chainedTwice", what: id });
     }

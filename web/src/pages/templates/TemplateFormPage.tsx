@@ -24,7 +24,7 @@ import { useTemplate, useTransfer } from "../../hooks/queries";
 import { useDraftState } from "../../hooks/useDraftState";
 import { t } from "../../i18n";
 import { draftError, draftFrom, draftOf, draftText, S3 } from "../../model/locations";
-import { invalidFields, TEMPLATE_ENDS } from "../../model/options";
+import { invalidFields, templateEnds } from "../../model/options";
 import { go, href } from "../../router";
 import { mayAct } from "../../session/claims";
 import type { Template, TemplateRequest } from "../../types";
@@ -286,7 +286,7 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
                 <OptionsFields
                   value={draft.options}
                   onChange={(options) => setDraft({ ...draft, options })}
-                  ends={TEMPLATE_ENDS}
+                  ends={templateEnds(rows.map(({ draft: place }) => place))}
                   errorFor={(option) => errorAt(save.error, `options.${option}`)}
                 />
               </SpaceBetween>
@@ -353,7 +353,7 @@ function isComplete(request: TemplateRequest): boolean {
   return (
     !Object.values(errorsOf(request)).some(Boolean) &&
     !places.some((place) => draftError(place, true)) &&
-    invalidFields({ ...EMPTY.options, ...request.options }, TEMPLATE_ENDS).length === 0
+    invalidFields({ ...EMPTY.options, ...request.options }, templateEnds(places)).length === 0
   );
 }
 

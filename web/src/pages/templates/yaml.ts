@@ -3,6 +3,7 @@ import { isMap, LineCounter, parseDocument, stringify } from "yaml";
 import type { CodePiece } from "../../components/CodeField";
 import { t } from "../../i18n";
 import { draftError, draftFrom } from "../../model/locations";
+import { STORAGE_CLASSES } from "../../model/options";
 import type { TemplateRequest } from "../../types";
 import { EMPTY, MAX_GATHER_SECONDS } from "./request";
 
@@ -62,6 +63,14 @@ const texts: Check = (value) =>
   Array.isArray(value) && value.every((one) => typeof one === "string") ? "" : t().template.kinds.texts;
 const windows: Check = (value) =>
   Array.isArray(value) && value.every((one) => mapping(one) === "") ? "" : t().template.kinds.windows;
+const tags: Check = (value) =>
+  mapping(value) === "" && Object.values(value as object).every((one) => typeof one === "string")
+    ? ""
+    : t().template.kinds.tags;
+const orNothing =
+  (check: Check): Check =>
+  (value) =>
+    value === null ? "" : check(value);
 /** Check that an option not available for templates is off. */
 const never =
   (why: () => string): Check =>
@@ -101,6 +110,8 @@ const FIELDS: Record<string, Check> = {
   "options.relay": oneOf("never", "allowed"),
   "options.chain": oneOf("stream", "whole"),
   "options.if_offline": oneOf("queue", "refuse"),
+  "options.storage_class": orNothing(oneOf(...STORAGE_CLASSES)),
+  "options.object_tags": tags,
   enabled: boolean,
 };
 const REQUIRED = ["name", "trigger", "trigger.bucket", "destinations"];

@@ -18,7 +18,7 @@ export function useManifestDownload(transfer: Transfer) {
       if (missing.length > 0) {
         notify({
           type: hops.length ? "success" : "warning",
-          header: t().transfer.manifestMissing(hops.length, missing.length),
+          header: t().transfer.manifestMissing(transfer.hops.length - missing.length, missing.length),
         });
       }
     },
