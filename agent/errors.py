@@ -95,6 +95,7 @@ _PROBLEM_TYPES = {
     errno.EFBIG: problems.FILE_TOO_LARGE,
     errno.EROFS: problems.DESTINATION_READ_ONLY,
     errno.ENAMETOOLONG: problems.NAME_TOO_LONG,
+    errno.EILSEQ: problems.NAME_NOT_ALLOWED,
     errno.ENOTDIR: problems.NOT_A_DIRECTORY,
     errno.EISDIR: problems.IS_A_DIRECTORY,
     errno.EEXIST: problems.IN_THE_WAY,

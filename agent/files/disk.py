@@ -7,6 +7,7 @@ atomically: fallocate(2), lseek(2), renameat2(2), sync_file_range(2), syncfs(2).
 import ctypes
 import errno
 import os
+import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -67,9 +68,13 @@ def inode_of(status: os.stat_result) -> InodeId:
 
 
 def free_bytes(descriptor: int) -> int:
-    """Return the bytes that may still be written to the file system of this descriptor."""
+    """Return the bytes that may still be written to the file system of this descriptor.
+
+    One that says that it has no blocks at all does not know (many FUSE file systems): nothing is too large
+    for it then, until it is full.
+    """
     status = os.fstatvfs(descriptor)
-    return status.f_bavail * status.f_frsize
+    return status.f_bavail * status.f_frsize if status.f_blocks else sys.maxsize
 
 
 def lacks_inodes(descriptor: int) -> bool:
@@ -145,6 +150,11 @@ def sync_file_system(descriptor: int) -> None:
     """Write everything on the file system of this descriptor to the disk, and wait for it."""
     if _libc.syncfs(descriptor):
         raise last_error()
+
+
+def is_file_of_one_name(status: os.stat_result) -> bool:
+    """Return whether this is a regular file without another hard link."""
+    return stat.S_ISREG(status.st_mode) and status.st_nlink <= 1  # 0 where it is not counted
 
 
 def atomic_write(path: Path, content: bytes, mode: int) -> None:

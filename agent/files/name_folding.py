@@ -7,6 +7,7 @@ numbers do not tell: through FUSE, two spellings of one name may have two of the
 
 import errno
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from string import ascii_lowercase, ascii_uppercase
 from unicodedata import normalize
@@ -32,6 +33,8 @@ class NameFolding:
         """Directories in which an ASCII name stands for itself alone."""
         self._read: tuple[InodeId, frozenset[str]] | None = None
         """The names in the directory that was read last."""
+        self._kept: set[tuple[int, str]] = set()
+        """By device: endings of names (`_changed_endings`) that it keeps."""
         self._verified: BoundedSet[str] = BoundedSet()
         """Paths of directories that are known to be listed under exactly these names."""
 
@@ -61,6 +64,36 @@ class NameFolding:
         """
         if other := self.other_name(directory, name):
             raise SameNameError(other)
+
+    def require_kept_name(self, directory: int, temporary: str, name: str) -> None:
+        """Raise OSError with EILSEQ if the disk would store a file with this name under another one.
+
+        FAT and exFAT drop dots at the end, HFS+ stores other forms of letters. It is tried once for each disk
+        and kind of name, with a file whose name begins with `temporary`: what is there under the other name
+        belongs to another file.
+        """
+        for ending in _changed_endings(name):
+            key = os.fstat(directory).st_dev, ending
+            if key not in self._kept:
+                if not self._keeps(directory, temporary + ending):
+                    raise OSError(errno.EILSEQ, os.strerror(errno.EILSEQ), name)
+                self._kept.add(key)
+
+    @staticmethod
+    def _keeps(directory: int, name: str) -> bool:
+        """Return whether a new file is listed under this name. Raises OSError."""
+        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=directory))
+        try:
+            if any(_inode_at(directory, other) for other in folded_names(name)):
+                return name in os.listdir(directory)
+            return True
+        finally:
+            os.unlink(name, dir_fd=directory)
+
+    def require_listed_name(self, directory: int, name: str) -> None:
+        """Raise OSError with EILSEQ if the directory that was just made is listed under another name."""
+        if any(_changed_endings(name)) and name not in os.listdir(directory):
+            raise OSError(errno.EILSEQ, os.strerror(errno.EILSEQ), name)
 
     def unverified_ancestors(self, top: str, inner: str, key: str) -> list[str]:
         """Return directories on the way to `key`, below `inner`, whose names are not verified yet.
@@ -123,7 +156,22 @@ class NameFolding:
 def folded_names(name: str) -> set[str]:
     """Return other spellings of a name, at least one of which every folding directory treats as equal."""
     cases = {name.swapcase(), name.translate(_OTHER_CASE)}
-    return (cases | {normalize("NFC", name), normalize("NFD", name)}) - {name}
+    return (cases | {normalize("NFC", name), normalize("NFD", name)} | _shortened(name)) - {name}
+
+
+def _changed_endings(name: str) -> Iterator[str]:
+    """Yield the endings of names that a file system changes if it would change this name."""
+    if _shortened(name):
+        yield name[-1]
+    composed, decomposed = normalize("NFC", name), normalize("NFD", name)
+    if composed != decomposed:
+        endings = {composed: "\u00e9", decomposed: "e\u0301"}
+        yield endings.get(name, "e\u0301\u00e9")
+
+
+def _shortened(name: str) -> set[str]:
+    """Return the name without dots and blanks at its end, if that is another one."""
+    return {name.rstrip(". ")} - {name, ""}
 
 
 def _fold(name: str) -> str:

@@ -46,6 +46,17 @@ def is_reserved(path: str) -> bool:
     return PARTIAL_PREFIX in path and any(name.startswith(PARTIAL_PREFIX) for name in path.split("/"))
 
 
+_NOT_PORTABLE = re.compile(
+    r'[\x00-\x1f<>:"|?*\\\ud800-\udfff]|[. ](?:/|$)|(?:^|/)(?:con|prn|aux|nul|com[1-9]|lpt[1-9])(?:[./]|$)',
+    re.IGNORECASE,
+)
+
+
+def is_portable(path: str) -> bool:
+    """Return whether every name in a path is valid UTF-8, and one that Windows allows, too."""
+    return _NOT_PORTABLE.search(path) is None
+
+
 def is_below(path: str, top: str) -> bool:
     """Return whether `path` is the directory `top` or inside it."""
     top = top.rstrip("/")

@@ -274,7 +274,8 @@ class Tree:
         try:
             self.rename_new(temporary, rel)
         except OSError:
-            self.unlink_beside(rel, temporary)
+            with suppress(FileNotFoundError):
+                self.unlink_beside(rel, temporary)
             raise
 
     def hard_link(self, rel: str, target: str, temporary: str) -> None:
@@ -315,10 +316,15 @@ class Tree:
         return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=parent)
 
     def make_writable(self, rel: str, name: str) -> None:
-        """Set the mode of the file `name` in the directory of `rel` to 0600, whatever it is now."""
+        """Set the mode of the file `name` in the directory of `rel` to 0600, whatever it is now.
+
+        Raises PermissionError if it is not a file, or has another name, too.
+        """
         parent, _ = self._split(rel)
         descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
         try:
+            if not disk.is_file_of_one_name(os.fstat(descriptor)):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
             os.chmod(f"/proc/self/fd/{descriptor}", 0o600)  # noqa: PTH101
         finally:
             os.close(descriptor)
@@ -331,17 +337,27 @@ class Tree:
     def rename_new(self, name: str, rel: str) -> None:
         """Rename the file `name` in the directory of `rel` to `rel`; it replaces a file of exactly this name.
 
-        Raises SameNameError if the existing file is listed under another name.
+        Raises SameNameError if the existing file is listed under another name, OSError with EILSEQ if the
+        disk would change the name.
         """
         parent, target = self._split(rel)
+        self.require_kept_name(parent, name, target)
         if not disk.rename_new(name, parent, target, parent):
             self.rename_over(name, rel)
 
     def rename_over(self, name: str, rel: str) -> None:
-        """Rename like `rename_new`, when something exists at `rel` or may exist."""
+        """Rename like `rename_new`, when something exists at `rel` or may exist, and the disk keeps names."""
         self.require_exact_name(rel)
         parent, target = self._split(rel)
         os.rename(name, target, src_dir_fd=parent, dst_dir_fd=parent)
+
+    def require_kept_name(self, directory: int, temporary: str, name: str) -> None:
+        """Raise OSError with EILSEQ if the disk would store a file under another name than `name`.
+
+        Names that begin with `temporary` may be used to find out.
+        """
+        if self._folding:
+            self._folding.require_kept_name(directory, temporary, name)
 
     def unlink_beside(self, rel: str, name: str) -> None:
         """Delete the file `name` in the directory of `rel`."""
@@ -509,11 +525,21 @@ class Tree:
     def _make_single(self, key: str) -> None:
         parent, _, name = key.rpartition("/")
         self._boundary.require_inside(f"{self._directories.path_of(parent).rstrip('/')}/{name}")
+        directory = self._directories.open_directory(parent)
         try:
-            os.mkdir(name, dir_fd=self._directories.open_directory(parent))
+            os.mkdir(name, dir_fd=directory)
         except FileExistsError:  # made by another thread, or a dangling link
             if not self._is_directory(key):
                 raise
+            return
+        try:
+            if self._folding:
+                self._folding.require_listed_name(directory, name)
+        except OSError as error:
+            if error.errno == errno.EILSEQ:
+                with suppress(OSError):  # another thread has found a use for it
+                    os.rmdir(name, dir_fd=directory)
+            raise
 
     def _is_directory(self, key: str) -> bool:
         """Return whether a directory exists.

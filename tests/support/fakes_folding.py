@@ -22,6 +22,11 @@ def case(name: str) -> str:
     return normalize("NFD", normalize("NFD", name).casefold())
 
 
+def shortened(name: str) -> str:
+    """Drop dots and blanks at the end, as FAT, exFAT and Windows do."""
+    return name.rstrip(". ")
+
+
 def form(name: str) -> str:
     """Fold Unicode normalization forms only, like some ZFS settings."""
     return normalize("NFD", name)
@@ -41,10 +46,14 @@ class _Numbered:
 class FoldingOs:
     """The `os` module with names folded below one directory."""
 
-    def __init__(self, below: Path, fold: Fold, *, numbers_names: bool) -> None:
-        """`numbers_names`: each spelling has an inode number of its own, as FUSE numbers names."""
+    def __init__(self, below: Path, fold: Fold, stored: Fold, *, numbers_names: bool) -> None:
+        """`stored`: what a new name becomes; `numbers_names`: each spelling has an inode number of its own.
+
+        FUSE numbers names.
+        """
         self._below = below
         self._fold = fold
+        self._stored = stored
         self._numbers_names = numbers_names
         self._lock = threading.Lock()
         """Makes lookup and creation of a name atomic, as on a disk."""
@@ -64,6 +73,9 @@ class FoldingOs:
 
     def unlink(self, path: str, *, dir_fd: int | None = None) -> None:
         os.unlink(self._found(path, dir_fd), dir_fd=dir_fd)
+
+    def rmdir(self, path: str, *, dir_fd: int | None = None) -> None:
+        os.rmdir(self._found(path, dir_fd), dir_fd=dir_fd)
 
     def rename(self, old: str, new: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
         new = self._found(new, dst_dir_fd)
@@ -96,15 +108,22 @@ class FoldingOs:
 
     def _listed(self, place: Path, name: str) -> str:
         names = [one.name for one in place.iterdir()] if place.is_dir() else []
-        return next((one for one in names if self._fold(one) == self._fold(name)), name)
+        return next((one for one in names if self._fold(one) == self._fold(name)), self._stored(name))
 
 
 disk_rename_new, disk_name_new = disk.rename_new, tmpfile._link
 
 
-def fold(patch: pytest.MonkeyPatch, below: Path, how: Fold = case, *, numbers_names: bool = False) -> None:
-    """Make the agent see this directory as one that folds names."""
-    folding = FoldingOs(below, how, numbers_names=numbers_names)
+def fold(
+    patch: pytest.MonkeyPatch,
+    below: Path,
+    how: Fold = case,
+    stored: Fold = str,
+    *,
+    numbers_names: bool = False,
+) -> None:
+    """Make the agent see this directory as one that folds names, and stores a new one as `stored` says."""
+    folding = FoldingOs(below, how, stored, numbers_names=numbers_names)
     patch.setattr(roots, "os", folding)
     patch.setattr(name_folding, "os", folding)
     patch.setattr(disk, "rename_new", folding.rename_new)

@@ -74,6 +74,7 @@ const TITLES: Record<ProblemCode, string> = {
   "manifest-not-wanted": "Hier wird kein Manifest erwartet",
   "mounted-twice": "Ein Verzeichnis ist am Ziel unter zwei Pfaden eingehängt",
   "name-collision": "Zwei Namen sind am Ziel derselbe",
+  "name-not-allowed": "Das Dateisystem des Ziels erlaubt den Namen nicht",
   "name-too-long": "Ein Name ist für das Dateisystem zu lang",
   "name-not-utf8": "Der Name ist kein gültiges UTF-8",
   "no-ranges": "Der Server unterstützt keine Teilabrufe dieser Datei",
@@ -615,6 +616,10 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
   "name-not-utf8": [
     "Der Name {path} enthält Bytes, die kein UTF-8 sind, und rclone würde einen anderen verwenden.",
     "Die Datei umbenennen, etwa mit convmv.",
+  ],
+  "name-not-allowed": [
+    "{path} hat einen Namen, den das Dateisystem des Ziels nicht erlaubt oder ändern würde.",
+    "Umbenennen: Windows, FAT, exFAT und viele Netzlaufwerke verbieten einige Zeichen, und einen Punkt oder ein Leerzeichen am Ende. Oder ein Ziel auf einem Linux-Dateisystem wählen.",
   ],
   "name-too-long": ["Ein Name in {path} ist für das Dateisystem zu lang.", "Den Namen kürzen."],
   "no-agent-involved": [

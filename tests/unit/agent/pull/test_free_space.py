@@ -1,5 +1,6 @@
 """A destination with little or no free space: real file systems, each in a mount namespace of its own."""
 
+import asyncio
 import ctypes
 import errno
 import os
@@ -97,6 +98,32 @@ def test_start_writeback_changes_nothing_and_never_fails(tmp_path):
     disk.start_writeback(writing, 0, 1)
     for descriptor in (reading, writing):
         os.close(descriptor)
+
+
+async def test_disk_that_does_not_tell_its_size_is_not_taken_for_a_full_one(tmp_path, monkeypatch):
+    """Many FUSE file systems answer statfs with zeros: a hop waited for space there for ever."""
+    known = os.fstatvfs
+
+    def unknown(descriptor: int) -> os.statvfs_result:
+        found = known(descriptor)
+        return os.statvfs_result([found.f_bsize, found.f_frsize, 0, 0, 0, 0, 0, 0, 0, found.f_namemax])
+
+    def refuse(*_: object) -> int:
+        ctypes.set_errno(errno.EOPNOTSUPP)
+        return -1
+
+    monkeypatch.setattr(disk._libc, "fallocate", refuse)
+    monkeypatch.setattr(os, "fstatvfs", unknown)
+    hosts = Hosts(tmp_path)
+    try:
+        write_random(hosts.data / "big", 2 * MIB)
+        async with asyncio.timeout(HANG_TIMEOUT_S):
+            await hosts.move(hosts.order("/data/", "/archive/"))
+        assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
+        assert hosts.observer.wait_problems == []
+        assert hosts.progress.space_shortage is None
+    finally:
+        hosts.close()
 
 
 def test_preallocate_reserves_blocks(tmp_path):

@@ -1,15 +1,17 @@
 """Two names that the destination's file system treats as one: the second fails, nothing is lost."""
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
+from agent.files import disk, tmpfile
 from agent.files.name_folding import NameFolding, folded_names
 from infra.local.demo_files import MIB, write_random
 from tests.support import fakes_folding
 from tests.support.fakes_folding import fold
-from tests.support.hosts import Hosts
+from tests.support.hosts import Hosts, ways
 
 NFC, NFD = "caf\u00e9", "cafe\u0301"
 
@@ -58,18 +60,18 @@ async def test_existing_file_under_another_spelling_is_untouched(hosts, monkeypa
     assert sorted(tree(hosts.archive / "t")) == ["other", "readme"]
 
 
-@pytest.mark.parametrize("size", [1000, MIB + 1])
-async def test_exfat_disk_through_fuse_loses_neither_of_two_equal_names(hosts, monkeypatch, size):
+async def test_exfat_disk_through_fuse_loses_neither_of_two_equal_names(hosts, monkeypatch):
     """It gives each spelling of a name an inode number of its own: numbers do not tell what is one file."""
-    for name in ("Plan", "plan", "Photos/one", "photos/one"):
-        write_random(hosts.data / "t" / name, size)
-    os.link(hosts.data / "t/plan", hosts.data / "t/PLAN")
+    for name in ("Plan", "plan", "Photos/one", "photos/one", "Film", "film"):
+        write_random(hosts.data / "t" / name, MIB + 1 if name in {"Film", "film"} else 1000)
     sent = tree(hosts.data / "t")
     fold(monkeypatch, hosts.archive, numbers_names=True)
 
     for _ in range(2):
-        assert await lost_names(hosts) == ["Plan", "photos", "photos/one", "plan"]
-        assert tree(hosts.archive / "t") == {name: sent[name] for name in ("PLAN", "Photos/one")}
+        lost = await lost_names(hosts)
+        [film], [plan] = {"Film", "film"} - set(lost), {"Plan", "plan"} - set(lost)
+        assert set(lost) == {"Film", "film", "Plan", "photos", "photos/one", "plan"} - {film, plan}
+        assert tree(hosts.archive / "t") == {name: sent[name] for name in (film, plan, "Photos/one")}
 
 
 async def test_directories_with_equal_names_are_not_merged(hosts, monkeypatch):
@@ -175,3 +177,54 @@ def test_directory_is_probed_once(tmp_path):
 )
 def test_spelling_variants(name, others):
     assert folded_names(name) == others
+
+
+@ways
+@pytest.mark.parametrize(
+    ("how", "fine", "changed"),
+    [
+        (fakes_folding.shortened, ["list", NFC], ["1.", "dir. ", "dir. /in", "list.", "notes..", "link."]),
+        (fakes_folding.form, ["list", "2.", NFD], [NFC, "dir " + NFC, f"dir {NFC}/in", f"link {NFC}"]),
+    ],
+)
+async def test_mirror_removes_nothing_of_which_the_disk_has_changed_the_name(
+    hosts, monkeypatch, way, how, fine, changed
+):
+    """FAT drops dots at the end, HFS+ decomposes letters: what had arrived was then removed as extra."""
+    for name in (*fine, *changed):
+        if name.startswith("link"):
+            (hosts.data / name).symlink_to("list")
+        elif not name.startswith("dir") or name.endswith("in"):
+            write_random(hosts.data / name, MIB + 1 if name in fine[1:] + changed[:1] else 100)
+    sent = tree(hosts.data)
+    (hosts.archive / "1").write_text("precious")
+    fold(monkeypatch, hosts.archive, how, how)
+    monkeypatch.setattr(tmpfile, "is_faster", lambda _: False)  # only ext4 is, which keeps names
+    for delete_extra in (True, False):
+        error = await hosts.fails(getattr(hosts, way)("/data/", "/archive/", delete_extra=delete_extra))
+        named = {one.path.removeprefix("/archive/"): one.code for one in error.failures}
+        assert set(named) == set(changed)
+        files = {named[name] for name in changed if not name.startswith("dir")}
+        assert files <= {"name-not-allowed", "name-collision"}  # a directory is tried by two threads at once
+        assert tree(hosts.archive) == {name: sent[name] for name in fine} | {"1": b"precious"}
+        assert sorted(path.name for path in hosts.archive.iterdir()) == sorted([*fine, "1"])
+
+
+@ways
+async def test_name_that_the_disk_refuses_is_named_as_the_reason(hosts, monkeypatch, way):
+    """Linux answers EINVAL on FAT, exFAT through FUSE says that nothing exists."""
+    for name in ("a:b", "why?", "deep/caf\udce9", "con.txt", "good"):
+        write_random(hosts.data / name, 100)
+    rename = disk.rename_new
+
+    def refuse(name: str, *others: object) -> bool:
+        if name.startswith(".crosshaul-") and others[1] != "good":
+            raise OSError(errno.EINVAL if others[1] == "a:b" else errno.ENOENT, "no such name here")
+        return rename(name, *others)
+
+    monkeypatch.setattr(disk, "rename_new", refuse)
+    monkeypatch.setattr(tmpfile, "is_faster", lambda _: False)
+    error = await hosts.fails(getattr(hosts, way)("/data/", "/archive/"))
+    assert {one.code for one in error.failures} == {"name-not-allowed"}
+    assert error.failures_total == 4
+    assert list(tree(hosts.archive)) == ["good"]

@@ -18,7 +18,7 @@ from lambdas.store.transfer_list import TransferFilter, list_transfers
 from lambdas.store.transfer_mapping import timeline_entry_row
 from lambdas.store.transfer_rows import TimelineEntryRow, TransferRow
 from lambdas.store.transfer_totals import totals
-from lambdas.transfers.archive import AT_ONCE, MAX_WORK, TransferArchive
+from lambdas.transfers.archive import BATCH_SIZE, MAX_WORK, TransferArchive
 from tests.support.dynamodb_units import units_counted
 from tests.support.fakes import ADA
 from tests.support.moto_shortcuts import kept_client
@@ -420,7 +420,7 @@ def test_the_work_of_a_transfer_does_not_grow_with_their_number(archive, number)
     assert len(archive.names()) == 1
     assert used["write"] <= 40 * number
     assert used["read"] <= 20 * number + 10
-    assert number <= AT_ONCE
+    assert number <= BATCH_SIZE
 
 
 def test_athena_s_table_has_the_fields_of_the_lines(archive):
