@@ -36,6 +36,7 @@ def make_own_file(path: Path, _victim: Path) -> None:
 PLANTED: dict[str, Callable[[Path, Path], object]] = {
     "hard link": lambda path, victim: os.link(victim, path),
     "symbolic link": lambda path, victim: path.symlink_to(victim),
+    "link to nothing": lambda path, victim: path.symlink_to(victim.with_name("nothing")),
     "pipe": lambda path, _: os.mkfifo(path),
     "socket": make_socket,
     "file": make_own_file,
@@ -62,10 +63,10 @@ async def test_nothing_planted_in_a_partial_file_s_place_is_written_to(hosts, vi
     """A kill between a hard link and its rename leaves one, too: what it names was delivered."""
     (hosts.data / "t").mkdir()
     (hosts.archive / "t").mkdir()
-    contents = {"small": b"small", "read-only": b"read only", "big": os.urandom(BIG)}
+    contents = {"small": b"small", "read-only.": b"read only", "big": os.urandom(BIG)}
     for name, content in contents.items():
         (hosts.data / "t" / name).write_bytes(content)
-    (hosts.data / "t/read-only").chmod(0o444)
+    (hosts.data / "t/read-only.").chmod(0o444)
     (hosts.data / "t/link").symlink_to("small")
     (hosts.data / "t/another name").hardlink_to(hosts.data / "t/small")
     before = state(victim)
@@ -73,8 +74,11 @@ async def test_nothing_planted_in_a_partial_file_s_place_is_written_to(hosts, vi
     names = (*contents, "link", "another name")
     for name in names:
         plant(partial(hosts, order.hop_id, name), victim)
+    tried = partial(hosts, order.hop_id, "read-only.")
+    plant(tried.with_name(f"{tried.name}."), victim)  # with that name, the agent tries if dots are kept
     await hosts.move(order)
     assert state(victim) == before
+    assert not victim.with_name("nothing").exists()
     assert {name: (hosts.archive / "t" / name).read_bytes() for name in contents} == contents
     assert victim.stat().st_ino not in [(hosts.archive / "t" / name).lstat().st_ino for name in names]
     assert (hosts.archive / "t/link").is_symlink()

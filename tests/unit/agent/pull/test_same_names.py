@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,21 @@ async def test_existing_file_under_another_spelling_is_untouched(hosts, monkeypa
 
     assert (hosts.archive / "t/readme").read_text() == "precious"
     assert sorted(tree(hosts.archive / "t")) == ["other", "readme"]
+
+
+async def test_name_that_ends_in_a_dot_does_not_hide_that_case_is_folded(hosts, monkeypatch):
+    """Such a disk may keep dots: that "1." is not found as "1" says nothing about README and readme."""
+    for name in ("1.", "README"):
+        write_random(hosts.data / "t" / name, 100)
+    (hosts.archive / "t").mkdir()
+    (hosts.archive / "t/1.").write_text("older")
+    (hosts.archive / "t/readme").write_text("precious")
+    fold(monkeypatch, hosts.archive)
+
+    assert await lost_names(hosts) == ["README"]
+
+    sent = (hosts.data / "t/1.").read_bytes()
+    assert tree(hosts.archive / "t") == {"1.": sent, "readme": b"precious"}
 
 
 async def test_exfat_disk_through_fuse_loses_neither_of_two_equal_names(hosts, monkeypatch):
@@ -163,6 +179,23 @@ def test_directory_is_probed_once(tmp_path):
         assert sense.other_name(folder, "nothing") is None
     finally:
         os.close(folder)
+
+
+async def test_thousands_of_names_that_a_disk_might_change_are_not_listed_for_each(hosts, monkeypatch):
+    """Each new directory with an accent made the agent read the names of all that were beside it."""
+    for number in range(300):
+        (hosts.data / f"Caf\u00e9 {number}").mkdir()
+    listed, really = Counter[Path](), os.listdir
+
+    def count(place: int | Path) -> list[str]:
+        listed[Path(f"/proc/self/fd/{place}").readlink() if isinstance(place, int) else place] += 1
+        return really(place)
+
+    monkeypatch.setattr(os, "listdir", count)
+    await hosts.move(hosts.order("/data/", "/archive/t/"))
+    monkeypatch.undo()
+    assert len(really(hosts.archive / "t")) == 300
+    assert listed[hosts.archive / "t"] < 30
 
 
 @pytest.mark.parametrize(
