@@ -9,6 +9,7 @@ import pytest
 
 from agent.files import disk, tmpfile
 from agent.files.name_folding import NameFolding, folded_names
+from agent.pull import destination
 from infra.local.demo_files import MIB, write_random
 from tests.support import fakes_folding
 from tests.support.fakes_folding import fold
@@ -241,6 +242,27 @@ async def test_mirror_removes_nothing_of_which_the_disk_has_changed_the_name(
         assert files <= {"name-not-allowed", "name-collision"}  # a directory is tried by two threads at once
         assert tree(hosts.archive) == {name: sent[name] for name in fine} | {"1": b"precious"}
         assert sorted(path.name for path in hosts.archive.iterdir()) == sorted([*fine, "1"])
+
+
+@ways
+async def test_big_file_whose_name_the_disk_would_change_fails_before_its_bytes_travel(
+    hosts, monkeypatch, way
+):
+    """It was tried at the rename only: a terabyte arrived, and was thrown away."""
+    for name in ("film.", "film"):
+        write_random(hosts.data / name, 2 * MIB)
+    fold(monkeypatch, hosts.archive, fakes_folding.shortened, fakes_folding.shortened)
+    arrived, really = [], destination.write
+
+    def write(descriptor: int, data: memoryview, start: int) -> None:
+        arrived.append(len(data))
+        really(descriptor, data, start)
+
+    monkeypatch.setattr(destination, "write", write)
+    error = await hosts.fails(getattr(hosts, way)("/data/", "/archive/"))
+    assert [one.path for one in error.failures] == ["/archive/film."]
+    assert sum(arrived) == 2 * MIB
+    assert [path.name for path in hosts.archive.iterdir()] == ["film"]
 
 
 @ways
