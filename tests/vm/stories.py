@@ -239,12 +239,13 @@ class Stories:
 
     def hostile_release(self) -> None:
         """The control plane is in a stranger's hands, who publishes a release and orders it."""
+        was = self.host.view()["version"]
         self.host.publish("9.0.0", signer=ReleaseSigner(Ed25519PrivateKey.generate()))
         ended = self.host.update("9.0.0", "--healthy-within", "60s")
         [member] = ended["members"]
         assert member["state"] == "failed", ended
         assert "no key that root has pinned on the host has signed it" in member["problem"]["message"], ended
-        self.host.until_online("7.1.0")
+        self.host.until_online(was)
 
     def update_after_hostile_orders(self) -> None:
         self._update("7.4.0", {})
