@@ -84,9 +84,11 @@ def _non_default(options: Options) -> str:
 
 
 def _option_text(name: str, value: object) -> str:
-    """Return an option as text: `move`, `exclude proxies/ *.tmp`, `streams 4`."""
+    """Return an option as text: `move`, `exclude proxies/ *.tmp`, `streams 4`, `tag site=ber, tag job=7`."""
     if value is True:
         return name
+    if isinstance(value, dict):
+        return clean(", ".join(f"tag {key}={text}" for key, text in value.items()))
     if name == "bandwidth limit" and isinstance(value, int):
         return f"{name} {size(value)}/s"
     values = value if isinstance(value, list) else [value]
