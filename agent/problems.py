@@ -571,7 +571,7 @@ S3_ARCHIVED = ProblemType(
 )
 S3_OBJECT_REFUSED = ProblemType(
     "s3-object-refused",
-    title="S3 does not give out the object",
+    title="S3 refuses the request for an object",
     message="S3 refuses the request for {path}: {reason}.",
     advice="Check how it is encrypted: Crosshaul has no key that a customer provides (SSE-C).",
 )

@@ -122,7 +122,7 @@ const TITLES: Record<ProblemCode, string> = {
   "s3-archived": "Das Objekt ist archiviert",
   "s3-credentials-refused": "S3 akzeptiert die Zugangsdaten der Etappe nicht mehr",
   "s3-denied": "S3 verweigert dem Agenten den Zugriff",
-  "s3-object-refused": "S3 gibt das Objekt nicht heraus",
+  "s3-object-refused": "S3 lehnt die Anfrage nach einem Objekt ab",
   "s3-failed": "Ein Zugriff auf S3 ist fehlgeschlagen",
   "same-place": "Quelle und Ziel sind ein und derselbe Ort, oder einer liegt im anderen",
   "size-unknown": "Die Größe ist erst nach dem Lesen bekannt, und dafür fehlt dem Agenten der Platz",
