@@ -70,6 +70,12 @@ def tags(texts: list[str]) -> dict[str, str]:
     return found
 
 
+def tag_text(key: str, value: str) -> str:
+    """Return a tag as --tag takes it, the inverse of `tags`."""
+    escaped = key.replace("=", r"\=")
+    return f"{escaped}={value}"
+
+
 def roots(texts: list[str]) -> list[dict[str, str]]:
     """Parse the values of --root PATH:ACCESS."""
     parts = [text.rpartition(":") for text in texts]

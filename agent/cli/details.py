@@ -3,6 +3,7 @@
 from itertools import zip_longest
 
 from agent.cli import output
+from agent.cli.arguments import tag_text
 from agent.cli.output import STYLES
 from agent.cli.progress import seconds_left, share
 from agent.cli.text import ago, clean, clock, counted, money, person, size, span
@@ -88,7 +89,7 @@ def _option_text(name: str, value: object) -> str:
     if value is True:
         return name
     if isinstance(value, dict):
-        return clean(", ".join(f"tag {key}={text}" for key, text in value.items()))
+        return clean(", ".join(f"tag {tag_text(key, text)}" for key, text in value.items()))
     if name == "bandwidth limit" and isinstance(value, int):
         return f"{name} {size(value)}/s"
     values = value if isinstance(value, list) else [value]

@@ -177,14 +177,14 @@ def test_show_says_how_fast_the_only_file_travels_and_what_limits_it(signed_in: 
 
 
 def test_the_storage_class_and_the_tags_of_a_push_are_shown(signed_in: FakeApi, run: Run) -> None:
-    tags = {"site": "ber", "a job": "x y", "empty": ""}
+    tags = {"site": "ber", "a=b": "x y", "empty": ""}
     options = Options(storage_class="GLACIER_IR", object_tags=tags)
     view = transfer_view(TransferState.RUNNING)
     signed_in.stories[TRANSFER] = [view.model_copy(update={"options": options})]
     result = run("show", TRANSFER)
     assert result.code == 0, result
     shown = " ".join(result.out.split())
-    assert "with storage class GLACIER_IR, tag a job=x y, tag empty=, tag site=ber" in shown
+    assert "with storage class GLACIER_IR, tag a\\=b=x y, tag empty=, tag site=ber" in shown
 
 
 def test_show_says_nothing_of_files_before_the_source_is_listed(signed_in: FakeApi, run: Run) -> None:
