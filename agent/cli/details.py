@@ -54,13 +54,14 @@ def _head(view: TransferView) -> None:
 
 
 def _cost(cost: Cost) -> str:
-    """Return what the transfer costs: `will cost at most $9.02 (S3 requests $0.02, out of AWS $9.00)`."""
+    """Return what the transfer costs: `costs at most $9.02 (S3 requests $0.02, out of AWS $9.00)`."""
     kinds = {"S3 requests": cost.requests, "out of AWS": cost.egress, "relay": cost.relay}
     parts = [f"{kind} {money(amount)}" for kind, amount in kinds.items() if amount]
     verb = "cost" if cost.final else "costs"
     stored = f"; storage {money(cost.storage_a_month)} a month" if cost.storage_a_month else ""
     detail = f" ({', '.join(parts)})" if parts else ""
-    return f"{verb} at most {money(cost.dollars)}{detail}{stored}, by list prices of {cost.prices_as_of}"
+    bound = "" if 0 < cost.dollars < 0.01 else "at most "  # below a cent, the amount says it itself
+    return f"{verb} {bound}{money(cost.dollars)}{detail}{stored}, by list prices of {cost.prices_as_of}"
 
 
 def _approval(approval: Approval, transfer_id: TransferId) -> str:
