@@ -54,7 +54,7 @@ class TransferArchive:
         Raises:
             ExceptionGroup: Some transfers could not be read or written; all others were done.
         """
-        failures = [*self._archive(), *self._expire()]
+        failures = [*self._archive(), *self._clear(), *self._expire()]
         if failures:
             raise ExceptionGroup("transfers could not be archived or removed", failures)
 
@@ -93,6 +93,17 @@ class TransferArchive:
         if done:  # CloudWatch bills a metric for each hour in which it is written
             count("TransfersArchived", done)
         return done
+
+    def _clear(self) -> list[Exception]:
+        """Continue removals that have ended half way; return failures."""
+        failures = list[Exception]()
+        for transfer_id in self._store.removed(self._clock(), BATCH_SIZE):
+            try:
+                self._store.clear(transfer_id)
+            except Exception as error:
+                logger.exception("removed transfer not cleared", extra={"transfer_id": transfer_id})
+                failures.append(error)
+        return failures
 
     def _expire(self) -> list[Exception]:
         end, failures = self._clock() + MAX_WORK, list[Exception]()
