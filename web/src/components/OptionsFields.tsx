@@ -243,11 +243,10 @@ function CourseOptions({ value, set }: PartProps) {
 function ObjectOptions({ value, set, ends, errorFor }: PartProps) {
   const labels = t().options;
   const why = unavailableReason("objects", ends, value);
-  const unset = { value: "" as const, label: labels.defaultClass, description: labels.storageClassHint };
+  const unset = { value: "" as const, label: labels.defaultClass };
   const classes = STORAGE_CLASSES.map((name) => ({
     value: name,
     label: name,
-    description: labels.storageClassHint,
     disabled: why !== "",
     disabledReason: why,
   }));
@@ -255,6 +254,7 @@ function ObjectOptions({ value, set, ends, errorFor }: PartProps) {
     <SpaceBetween size="m">
       <Choice<StorageClass | "">
         label={labels.storageClass}
+        constraint={why || labels.storageClassHint}
         choices={[unset, ...classes]}
         value={value.storage_class ?? ""}
         error={errorFor("storage_class")}
