@@ -22,6 +22,7 @@ from tests.faults.team import (
     Team,
     clock_of,
     enroll,
+    forget,
     has_compiler,
     messages_of,
     mount,
@@ -306,8 +307,8 @@ def _throttle(team: Team, event: Event) -> str:
     dice = random.Random(event.noise)
     part = dice.choice(("FunctionsApi", "OnChange", "OnReport"))
     name = team.functions.named(part)
-    team.functions.client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
     try:
+        team.functions.client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
         time.sleep(event.lasts_s)
     finally:
         team.functions.client.delete_function_concurrency(FunctionName=name)
@@ -317,11 +318,13 @@ def _throttle(team: Team, event: Event) -> str:
 def _revoke(team: Team, event: Event) -> str:
     """Take an agent's certificate away, and enroll it again."""
     fleet, name = team.fleet, team.name(event.server)
-    fleet.api.delete(f"/agents/{name}")
-    time.sleep(event.lasts_s)
-    fleet.agent(name).stop()
-    enroll(fleet, team.server(event.server))
-    fleet.connect(name)  # its Hello may be lost: a function may be throttled for another team at this moment
+    try:
+        forget(fleet, name)
+        time.sleep(event.lasts_s)
+    finally:  # or all later seeds of the team fail
+        fleet.agent(name).stop()
+        enroll(fleet, team.server(event.server))
+        fleet.connect(name)  # its Hello may be lost: a function may be throttled for another team
     return ""
 
 

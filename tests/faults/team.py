@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import httpx
 
 from infra import REPOSITORY
 from infra.local import cloud as embedded
@@ -46,7 +47,7 @@ class FaultyFunctions:
     def of(cls, here: Environment) -> "FaultyFunctions":
         client = boto3.client("lambda", **embedded.client_settings(here.cloud))
         pages = client.get_paginator("list_functions").paginate()
-        return cls(client, tuple(one["FunctionName"] for page in pages for one in page["FaultyFunctions"]))
+        return cls(client, tuple(one["FunctionName"] for page in pages for one in page["Functions"]))
 
     def named(self, part: str) -> str:
         """Return the only function with this part in its name."""
@@ -90,8 +91,6 @@ class Team:
             opened.enter_context(_small_disk(servers[names["c"]].path(ROOTS["c"]), SMALL_DISK))
             opened.enter_context(_small_disk(state_disk_of(servers[names["d"]]), STATE_DISK))
             fleet = Fleet(here, servers, api)
-            for name in {one["agent_id"] for one in api.get("/agents")["agents"]} & servers.keys():
-                api.delete(f"/agents/{name}")  # left by a run that was killed
             for server in servers.values():
                 enroll(fleet, server)
                 updates.pin(server, here)
@@ -129,7 +128,6 @@ class Team:
                 api.get(f"/agents/{name}")
                 if agent.process.poll() is None:
                     continue
-                api.delete(f"/agents/{name}")
             agent.stop()
             enroll(self.fleet, server)
             self.fleet.connect(name)
@@ -228,25 +226,35 @@ def mount(folder: Path, options: str) -> "subprocess.CompletedProcess[bytes]":
 
 
 def enroll(fleet: Fleet, server: Server) -> None:
-    """Make a server an agent, which the control plane must not know.
+    """Make a server an agent anew, whatever an earlier run or attempt has left of it.
 
-    The embedded cloud may answer later than the agent waits: then again, as an operator would.
+    The embedded cloud may answer later than the agent waits, or refuse what it has half done: then again, as
+    an operator would.
     """
     for attempt in range(1, ENROLLMENTS + 1):
+        forget(fleet, server.name)
         token = fleet.api.post("/agents/enrollments", {"agent_id": server.name})["token"]
         try:
             register(server, fleet.here.outputs.api_url, token)
-        except RuntimeError as error:
-            if attempt == ENROLLMENTS or "does not answer" not in str(error):
+        except RuntimeError:
+            if attempt == ENROLLMENTS:
                 raise
-            with suppress(ApiRefusal):  # the answer alone may have been late
-                fleet.api.delete(f"/agents/{server.name}")
         else:
             return
+
+
+def forget(fleet: Fleet, name: str) -> None:
+    """Remove an agent from the control plane, if it is known there."""
+    try:
+        fleet.api.delete(f"/agents/{name}")
+    except ApiRefusal as refusal:
+        if refusal.status != httpx.codes.NOT_FOUND:
+            raise
 
 
 def _remove(fleet: Fleet) -> None:
     """Stop the agents and remove them from the control plane, which others may use afterwards."""
     for name in fleet.servers:
-        fleet.here.agents.pop(name).stop()
-        fleet.api.delete(f"/agents/{name}")
+        if agent := fleet.here.agents.pop(name, None):
+            agent.stop()
+        forget(fleet, name)

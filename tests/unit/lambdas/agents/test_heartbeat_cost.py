@@ -1,5 +1,6 @@
 """What a heartbeat of an idle agent writes: one small row, however much the agent has told of itself."""
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from events.progress import PeerReachability
 from events.reports import Heartbeat, Hello, RootState
 from events.states import AgentStatus
+from infra import monthly_estimate
 from lambdas import adapters, on_report, wiring
 from lambdas.store.agent_rows import beat_key
 from tests.scale.metering import metered, size_of
@@ -76,6 +78,21 @@ def test_a_heartbeat_writes_one_unit_whatever_the_agent_has_and_has_reached(
     shown = here.get("/agents/render-0001").body
     assert {root["free"] for root in shown["roots"]} == {5 * TERABYTE + 6 * 4096}
     assert len(adapters.agent_store().get("render-0001").reached) == peer_count
+
+
+def test_the_estimate_before_a_deployment_counts_what_heartbeats_read_and_write(
+    here: ControlPlane, clock: Any
+) -> None:
+    described(here, clock, "render-0001", root_count=1, peer_count=0)
+    units: Counter[bool] = Counter()
+    for _ in range(6):
+        with metered(REGION) as meter:
+            beat(clock, "render-0001", root_count=1)
+        for call in meter.take():
+            for use in call.uses:
+                units[use.writes] += use.units
+    assert units[True] / 6 == pytest.approx(monthly_estimate.WRITES_A_HEARTBEAT)
+    assert units[False] / 6 == pytest.approx(monthly_estimate.READS_A_HEARTBEAT)
 
 
 def test_a_hello_that_is_repeated_costs_no_more(here: ControlPlane, clock: Any) -> None:
