@@ -113,7 +113,7 @@ def command_publisher() -> "CommandPublisher":
 def change_notifier() -> "IotChangeNotifier":
     from lambdas.aws.change_notifier import IotChangeNotifier
 
-    return IotChangeNotifier(low_latency_broker, topics())
+    return IotChangeNotifier(low_latency_broker, topics(), clock)
 
 
 @cache
