@@ -2,6 +2,7 @@ import Alert from "@cloudscape-design/components/alert";
 import ExpandableSection from "@cloudscape-design/components/expandable-section";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import type { ReactNode } from "react";
+import { tagLines } from "../format/options";
 import { t } from "../i18n";
 import type { Messages } from "../i18n/en";
 import {
@@ -13,7 +14,6 @@ import {
   STORAGE_CLASSES,
   STREAMS,
   type StorageClass,
-  tagLines,
   tagsOf,
   unavailableReason,
 } from "../model/options";
