@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, WebSocket, expect
 
 from infra.local.demo_files import MIB, differences, listing, write_random
 from infra.local.environment import until
@@ -369,8 +369,10 @@ def test_an_agent_that_hangs_is_shown_as_late_and_one_that_is_killed_as_down(
     page: Page, fleet: Fleet
 ) -> None:
     visit(page, fleet, "overview")
+    line = listening(page)
     with fleet.frozen("server-d"):
         fleet.make_late("server-d")
+        line.wait_for_event("framereceived", lambda frame: b"/changes/agents" in bytes(frame))
         expect(page.get_by_role("link", name="server-d: Late")).to_be_visible()
         expect(page.get_by_role("link", name="server-d is late")).to_be_visible()
         fleet.agent("server-d").kill()
@@ -453,14 +455,20 @@ def test_german_and_dark_are_one_choice_each_and_stay(page: Page, fleet: Fleet) 
     expect(page.locator("body.awsui-dark-mode")).to_be_visible()
 
 
-def test_an_open_page_is_told_what_changes_elsewhere(page: Page, fleet: Fleet) -> None:
-    write_random(fleet.folder("server-b:/data/told") / "one.bin", 1000)
-    visit(page, fleet, "transfers?agent=server-d")
+def listening(page: Page) -> WebSocket:
+    """Load the page again, and return its connection to the broker when it hears of changes."""
     with page.expect_websocket() as opened:
         page.reload()
     line = opened.value
     line.wait_for_event("framereceived")  # connected
     line.wait_for_event("framereceived")  # and listening
+    return line
+
+
+def test_an_open_page_is_told_what_changes_elsewhere(page: Page, fleet: Fleet) -> None:
+    write_random(fleet.folder("server-b:/data/told") / "one.bin", 1000)
+    visit(page, fleet, "transfers?agent=server-d")
+    line = listening(page)
 
     transfer = fleet.copy("server-b:/data/told/", "server-d:/backup/told/")
 
