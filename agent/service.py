@@ -22,7 +22,7 @@ from agent.heartbeats import HeartbeatPace
 from agent.hops.attempt import AttemptIntervals, Movers
 from agent.hops.commands import CommandHandlers, Commands, Lane
 from agent.hops.journal import Journal
-from agent.hops.live_watches import LiveWatches
+from agent.hops.live_leases import LiveLeases
 from agent.hops.manager import DiscardHop, HopManager, Spawn
 from agent.hops.report_outbox import ReportOutbox, now
 from agent.identity.api_address import ApiAddress
@@ -118,7 +118,7 @@ class Service:
         """As they were last examined."""
         self._connects = Counter()
         topics = Topics(deps.registration.stage)
-        self._watches = LiveWatches()
+        self._watches = LiveLeases()
         self._outbox = ReportOutbox(deps.journal, deps.link, topics, deps.registration.thing, self._watches)
 
     def use_config(self, config: Config) -> None:

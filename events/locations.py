@@ -40,9 +40,18 @@ def clean_path(path: str) -> str:
     return cleaned + "/" if ends_open else cleaned
 
 
+MAX_KEY_BYTES = 1024
+"""Longest object key, in bytes of UTF-8."""
+
+
+def key_bytes(key: str) -> int:
+    """Return the size of an object key, in bytes."""
+    return len(key.encode("utf-8", "surrogateescape"))
+
+
 def clean_key(key: str) -> str:
     """Return an object key or prefix as it is; raise ValueError if it is too long or not safe."""
-    if len(key.encode("utf-8", "surrogateescape")) > 1024:
+    if key_bytes(key) > MAX_KEY_BYTES:
         raise input_error("key-long")
     if ".." in key.split("/"):
         raise input_error("prefix-parent")

@@ -85,6 +85,9 @@ class Progress(Message):
     bytes_unchanged: Bytes = 0
     """Part of `bytes_done` that existed at the destination already and was not sent."""
     files_unchanged: Count = 0
+    bytes_moved: Bytes = 0
+    """What this attempt has moved, repeated bytes included. Of a transfer: the sum over its hops."""
+    files_moved: Count = 0
     files_removed: Count = 0
     """Files deleted at the destination, since the source does not have them."""
     lost: Losses = Losses()
@@ -95,6 +98,10 @@ class Progress(Message):
     """None: free space seems sufficient. Older agents do not check it."""
     current: DisplayText | None = None
     """A path that is being transferred now, relative to the source."""
+
+    def for_next_attempt(self) -> Self:
+        """Return the progress with which another attempt begins: it has moved nothing yet."""
+        return self.model_copy(update={"bytes_moved": 0, "files_moved": 0})
 
     @classmethod
     def of_hops(cls, parts: Iterable[Self]) -> Self:
@@ -112,6 +119,8 @@ class Progress(Message):
             files_total=files_total,
             bytes_unchanged=max((part.bytes_unchanged for part in each), default=0),
             files_unchanged=max((part.files_unchanged for part in each), default=0),
+            bytes_moved=min(sum(part.bytes_moved for part in each), MAX_INTEGER),
+            files_moved=sum(part.files_moved for part in each),
             files_removed=sum(part.files_removed for part in each),
             lost=Losses.total(part.lost for part in each),
             bytes_per_second=min(sum(part.bytes_per_second for part in each), MAX_INTEGER),

@@ -22,6 +22,7 @@ from events.base import (
 from events.commands import LogLines
 from events.input_errors import input_error
 from events.locations import (
+    MAX_KEY_BYTES,
     AbsolutePath,
     AgentLocationText,
     BucketName,
@@ -29,6 +30,8 @@ from events.locations import (
     LocationText,
     ObjectPrefix,
     RemoteName,
+    clean_key,
+    key_bytes,
 )
 from events.options import Options
 from events.reports import Capabilities, RootStates
@@ -154,7 +157,7 @@ def _directory(prefix: str) -> str:
     names = prefix.removesuffix("/").split("/") if prefix else []
     if "" in names or "." in names:
         raise input_error("prefix-name-empty")
-    return "".join(f"{name}/" for name in names)
+    return clean_key("".join(f"{name}/" for name in names))  # a slash longer
 
 
 class BucketBrowseRequest(Request):
@@ -166,6 +169,12 @@ class BucketBrowseRequest(Request):
     """`next` of the previous page."""
     limit: Annotated[int, Field(ge=1, le=500)] = 200
     find: Find = ""
+
+    @model_validator(mode="after")
+    def _goes_on_after_a_key(self) -> "BucketBrowseRequest":
+        if key_bytes(self.prefix + (self.after or "")) > MAX_KEY_BYTES:
+            raise input_error("key-long")
+        return self
 
 
 class CredentialsRequest(Request):

@@ -447,7 +447,7 @@ class CostSum(Message):
     """Id of the template or the agent, or the person's `sub`."""
     name: str
     transfers: Count
-    """Transfers that ended in the month; dry runs are not counted."""
+    """Transfers that ended in the month, and did not go on after it; dry runs are not counted."""
     bytes_arrived: Bytes
     dollars: Dollars
     """Sum of the next three."""
@@ -465,6 +465,9 @@ class CostsView(Message):
     """In UTC."""
     by: CostLabel
     sums: tuple[CostSum, ...]
+    """Up to a thousand."""
+    others: CostSum | None = None
+    """Sum of all after these, without an id; its name tells how many they are. None: there are none."""
 
 
 class TransferView(TransferSummary):

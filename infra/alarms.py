@@ -338,6 +338,11 @@ ALARMS = (
         series=_own(telemetry.UPDATES_ABORTED),
     ),
     Alarm(
+        name="ArchiveLacked",
+        tells="A file of the archive is missing or damaged; what else was in it may be nowhere else.",
+        series=_own(telemetry.ARCHIVE_LACKED),
+    ),
+    Alarm(
         name="CertificatesExpire",
         tells="The certificate of an own name of the API ends soon, and with it every connection.",
         series=_certificates,

@@ -22,7 +22,7 @@ def parameter_name(stage: str) -> str:
 
 
 @dataclass(frozen=True)
-class Difference:
+class SettingChange:
     """One setting that this deployment would change."""
 
     setting: str
@@ -55,7 +55,7 @@ def read_settings(ssm: Any, stage: str) -> dict[str, Any] | None:
     return found
 
 
-def differences(before: Mapping[str, Any], after: StageSettings) -> tuple[Difference, ...]:
+def differences(before: Mapping[str, Any], after: StageSettings) -> tuple[SettingChange, ...]:
     """Return what differs between the last deployment and this one, by setting."""
     wanted = after.shown()
     defaults = StageSettings().shown()
@@ -96,11 +96,11 @@ def accepted_losses(context: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(names)
 
 
-def _of_setting(setting: str, before: Any, after: Any) -> Iterator[Difference]:
+def _of_setting(setting: str, before: Any, after: Any) -> Iterator[SettingChange]:
     if setting in _LISTS:
         yield from _of_list(setting, before or [], after)
     elif before != after:
-        yield Difference(setting, _shown(before), _shown(after), _loss(setting, before, after))
+        yield SettingChange(setting, _shown(before), _shown(after), _loss(setting, before, after))
 
 
 _LISTS = {
@@ -111,17 +111,19 @@ _LISTS = {
 """Settings that are lists of tables, and what is lost with one of these."""
 
 
-def _of_list(setting: str, before: list[dict[str, Any]], after: list[dict[str, Any]]) -> Iterator[Difference]:
+def _of_list(
+    setting: str, before: list[dict[str, Any]], after: list[dict[str, Any]]
+) -> Iterator[SettingChange]:
     old, new = (
         {str(one.get("name")): _without_defaults(one) for one in buckets} for buckets in (before, after)
     )
     for name in dict.fromkeys((*old, *new)):
         if name not in new:
-            yield Difference(setting, name, "none", _LISTS[setting].format(name=name))
+            yield SettingChange(setting, name, "none", _LISTS[setting].format(name=name))
         elif name not in old:
-            yield Difference(setting, "none", name)
+            yield SettingChange(setting, "none", name)
         elif old[name] != new[name]:
-            yield Difference(setting, _shown(old[name]), _shown(new[name]))
+            yield SettingChange(setting, _shown(old[name]), _shown(new[name]))
 
 
 def _without_defaults(bucket: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ class FailuresError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Call:
+class Invocation:
     """The work to do again: a function, by its name in `infra.plans`, and its event."""
 
     function: str
@@ -31,7 +31,7 @@ class Work:
 
     what: str
     why: str
-    calls: Callable[[], Iterator[Call]]
+    calls: Callable[[], Iterator[Invocation]]
     """Yields the calls that do it again; raises FailuresError if it is not known how."""
 
 
@@ -71,7 +71,7 @@ class FailedWork:
     def _of(self, letter: Letter, body: Any) -> Work:
         match body:
             case {"requestPayload": dict(event), "requestContext": {"functionArn": str(arn)}}:
-                call = Call(self._function(arn), event)
+                call = Invocation(self._function(arn), event)
                 return Work(_described(call), _function_error(body), lambda: iter([call]))
             case {"DDBStreamBatchInfo": dict(batch), "requestContext": {"functionArn": str(arn)}}:
                 return self._of_stream(self._function(arn), batch, _function_error(body))
@@ -110,45 +110,45 @@ class FailedWork:
             return Work(f"audit: {what}", why, lambda: self._chain_days(first, last))
         return Work(f"transfers: {what}", why, lambda: self._timeline(function, first, last))
 
-    def _timeline(self, function: str, first: datetime, last: datetime) -> Iterator[Call]:
+    def _timeline(self, function: str, first: datetime, last: datetime) -> Iterator[Invocation]:
         for event in self._rows.timeline(first, last):
-            yield Call(function, event)
+            yield Invocation(function, event)
 
-    def _chain_days(self, first: datetime, last: datetime) -> Iterator[Call]:
+    def _chain_days(self, first: datetime, last: datetime) -> Iterator[Invocation]:
         yield from self._chain(self._rows.unchained(first - WRITE_DELAY, last + timedelta(seconds=1)))
 
-    def _chain(self, records: list[dict[str, Any]]) -> Iterator[Call]:
+    def _chain(self, records: list[dict[str, Any]]) -> Iterator[Invocation]:
         for event in self._rows.chain_events(records):
-            yield Call("OnAudit", event)
+            yield Invocation("OnAudit", event)
 
-    def _of_rule(self, rule: str, topic: str, payload: Event, letter: Letter) -> Call:
+    def _of_rule(self, rule: str, topic: str, payload: Event, letter: Letter) -> Invocation:
         """Return the call with what the rule's SQL would have selected.
 
         When the broker had the message, the queue had it, too. The certificate is not known: without it no
         new one is confirmed, which the next Hello does.
         """
         if rule == self._topics.presence_rule:
-            return Call("OnPresence", payload)
+            return Invocation("OnPresence", payload)
         if rule != self._topics.reports_rule:
             raise ValueError(f"rule {rule} is not of this stage")
         received = int(letter.sent.timestamp() * 1000)
         selected: Event = {name: payload[name] for name in ("wire", "report") if name in payload}
-        return Call("OnReport", {**selected, "thing": topic.split("/")[-2], "received": received})
+        return Invocation("OnReport", {**selected, "thing": topic.split("/")[-2], "received": received})
 
 
-def _of_queue(function: str, letter: Letter) -> Call:
+def _of_queue(function: str, letter: Letter) -> Invocation:
     record = {"messageId": letter.message_id, "body": letter.body, "eventSource": "aws:sqs"}
-    return Call(function, {"Records": [record]})
+    return Invocation(function, {"Records": [record]})
 
 
 def _not_understood(letter: Letter, why: str) -> Work:
-    def calls() -> Iterator[Call]:
+    def calls() -> Iterator[Invocation]:
         raise FailuresError(f"message {letter.message_id} is not understood: {why}")
 
     return Work(f"message {letter.message_id}: {letter.body[:120]}", f"not understood: {why}", calls)
 
 
-def _described(call: Call) -> str:
+def _described(call: Invocation) -> str:
     """Return what an event tells, in a few words."""
     match call.event:
         case {"thing": str(thing), "report": {"kind": str(kind)}}:

@@ -31,12 +31,12 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from events.topics import Topics
-from infra.failed_work import Call, FailedWork, FailuresError, Letter, Work, failure_of
+from infra.failed_work import FailedWork, FailuresError, Invocation, Letter, Work, failure_of
 from infra.lost_rows import LostRows
 from infra.plans import PLANS
 from infra.stack_tables import deployed_tables
 
-QUEUES = {"failures": "Failures", "uploads": "UploadsDead", "retries": "RetriesDead"}
+QUEUES = {"failures": "StageFailures", "uploads": "UploadsDead", "retries": "RetriesDead"}
 """The stage's dead-letter queues, and their logical ids without CDK's digits."""
 AUDIT = "audit"
 """Stands for the records that are in no chain."""
@@ -64,7 +64,7 @@ class Failure:
         return f"{self.queue:9} {_age(now - self.since):>10}  {self.work.what}\n{'':22}{self.work.why}"
 
 
-class Failures:
+class StageFailures:
     """Finds and redoes what one stage has failed to do."""
 
     def __init__(self, session: Any, stage: str) -> None:
@@ -107,7 +107,7 @@ class Failures:
                 QueueUrl=self._queues[failure.queue], ReceiptHandle=failure.receipt, VisibilityTimeout=0
             )
 
-    def _call(self, call: Call) -> None:
+    def _call(self, call: Invocation) -> None:
         answer = self._lambda.invoke(
             FunctionName=self._functions[call.function], Payload=json.dumps(call.event)
         )
@@ -177,7 +177,7 @@ def _age(age: timedelta) -> str:
     return f"{days} d {hours} h" if days else f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
 
 
-def _show(failures: Failures, wanted: str | None, now: datetime) -> int:
+def _show(failures: StageFailures, wanted: str | None, now: datetime) -> int:
     found = failures.waiting(wanted, now)
     for failure in found:
         print(failure.lines(now))
@@ -186,7 +186,7 @@ def _show(failures: Failures, wanted: str | None, now: datetime) -> int:
     return 0
 
 
-def _redrive(failures: Failures, wanted: str | None, now: datetime) -> int:
+def _redrive(failures: StageFailures, wanted: str | None, now: datetime) -> int:
     found = failures.waiting(wanted, now)
     failed = 0
     for failure in found:
@@ -203,7 +203,10 @@ def _redrive(failures: Failures, wanted: str | None, now: datetime) -> int:
     return 1 if failed else 0
 
 
-_COMMANDS: dict[str, Callable[[Failures, str | None, datetime], int]] = {"show": _show, "redrive": _redrive}
+_COMMANDS: dict[str, Callable[[StageFailures, str | None, datetime], int]] = {
+    "show": _show,
+    "redrive": _redrive,
+}
 
 
 def main(given: Sequence[str] | None = None, make_session: Callable[..., Any] = boto3.Session) -> int:
@@ -217,7 +220,7 @@ def main(given: Sequence[str] | None = None, make_session: Callable[..., Any] = 
     parser.add_argument("queue", nargs="?", choices=(*QUEUES, AUDIT))
     arguments = parser.parse_args(given)
     try:
-        failures = Failures(make_session(region_name=os.environ.get("AWS_REGION")), arguments.stage)
+        failures = StageFailures(make_session(region_name=os.environ.get("AWS_REGION")), arguments.stage)
         return _COMMANDS[arguments.command](failures, arguments.queue, datetime.now(UTC))
     except (FailuresError, BotoCoreError, ClientError) as error:
         print(f"failures: {error}", file=sys.stderr)

@@ -12,7 +12,7 @@ from lambdas.store.transfer_rows import TIMELINE
 
 WRITE_DELAY = timedelta(minutes=5)
 """How much earlier than its row is in the stream something may have happened."""
-BATCH = 100
+BATCH_SIZE = 100
 """Rows of one event, as of the streams."""
 Row = dict[str, Any]
 Event = dict[str, Any]
@@ -83,7 +83,7 @@ class LostRows:
 
 def _events(rows: Sequence[Row], keys: tuple[str, ...]) -> Iterator[Event]:
     """Yield the rows as a stream's new ones; without a time of writing, so that none counts as restored."""
-    for begin in range(0, len(rows), BATCH):
+    for begin in range(0, len(rows), BATCH_SIZE):
         records = [
             {
                 "eventID": str(number),
@@ -95,7 +95,7 @@ def _events(rows: Sequence[Row], keys: tuple[str, ...]) -> Iterator[Event]:
                     "SequenceNumber": str(number),
                 },
             }
-            for number, row in enumerate(rows[begin : begin + BATCH], 1)
+            for number, row in enumerate(rows[begin : begin + BATCH_SIZE], 1)
         ]
         yield {"Records": records}
 

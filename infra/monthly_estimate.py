@@ -19,11 +19,11 @@ from lambdas.domain.prices import (
     WRITE,
 )
 
-ALARM_METRICS = 47
+ALARM_METRICS = 48
 """Metrics that the alarms of a stage read."""
 OWN_METRICS = 9
 """Metrics that the functions write each minute. Others are billed for the hours in which they are written."""
-MINUTES = 30 * 24 * 60
+MINUTES_PER_MONTH = 30 * 24 * 60
 """Minutes in a month."""
 HEARTBEATS_A_MINUTE = 1 / 5
 """Of an idle agent. A busy one sends two."""
@@ -38,7 +38,7 @@ def dollars(settings: StageSettings, agents: int) -> float:
     keys = 3 + (settings.command_key > 1)
     fixed = keys * KEY + ALARM_METRICS * ALARM + OWN_METRICS * METRIC
     fixed += FIREWALL if settings.requests_per_address else 0
-    every_minute = MINUTES * (INVOCATION + 1.0 * 0.5 * GIGABYTE_SECOND + 10 * READ)
+    every_minute = MINUTES_PER_MONTH * (INVOCATION + 1.0 * 0.5 * GIGABYTE_SECOND + 10 * READ)
     return fixed + every_minute + agents * _agent()
 
 
@@ -46,7 +46,7 @@ def _agent() -> float:
     """Return US dollars a month for an agent that is always connected."""
     report = MESSAGE + RULE + INVOCATION + REPORT_SECONDS * REPORT_GIGABYTES * GIGABYTE_SECOND
     report += WRITES_A_HEARTBEAT * WRITE + READ
-    return MINUTES * (CONNECTED_MINUTE + HEARTBEATS_A_MINUTE * report)
+    return MINUTES_PER_MONTH * (CONNECTED_MINUTE + HEARTBEATS_A_MINUTE * report)
 
 
 def text(amount: float, agents: int) -> str:

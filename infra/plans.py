@@ -125,7 +125,7 @@ PLANS: dict[str, Plan] = {
     "OnPresence": Plan(
         "lambdas.on_presence.handler",
         30,
-        {"agents_table": "get update"},
+        {"agents_table": "batch update"},
         asynchronous=True,
         reserved=20,  # a ceiling, too: all agents of a stage may connect again at once
     ),

@@ -15,11 +15,11 @@ from infra.api import Api
 from infra.console import Console
 from infra.deployed import parameter_name
 from infra.functions import Functions
+from infra.monitoring import Monitoring
 from infra.stack_tables import construct_name
 from infra.stage import Stage
 from infra.state import State, write_outputs
 from infra.store import GROWING, relay_bucket
-from infra.watch import Watch
 from lambdas.settings import Settings
 
 
@@ -124,7 +124,7 @@ class Control(cdk.Stack):
             refusals=self.api.refusals,
             api_certificates={one.name: one.certificate for one in stage.settings.api_domains},
         )
-        self.watch = Watch(self, "Watch", watched)
+        self.watch = Monitoring(self, "Watch", watched)
 
     def _remember_settings(self) -> None:
         """Write the settings where the next deployment compares its own with them."""

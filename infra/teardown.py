@@ -39,7 +39,7 @@ _ABSENT = {
 
 
 @dataclass(frozen=True, order=True)
-class Resource:
+class KeptResource:
     """Something that stays when a stack is deleted."""
 
     kind: str
@@ -81,7 +81,7 @@ class Teardown:
     def stacks(self) -> list[str]:
         return [name for name in self._stacks if self._status(name)]
 
-    def resources(self) -> set[Resource]:
+    def resources(self) -> set[KeptResource]:
         """Return what would stay: from the stacks, and what has the stage's tag after they are gone."""
         of_stacks = {one for name in self.stacks() for one in self._of_stack(name)}
         return of_stacks | set(self._tagged())
@@ -120,14 +120,14 @@ class Teardown:
         status = str(found[0]["StackStatus"])
         return None if status == "DELETE_COMPLETE" else status
 
-    def _of_stack(self, stack: str) -> Iterator[Resource]:
+    def _of_stack(self, stack: str) -> Iterator[KeptResource]:
         pages = self._client("cloudformation").get_paginator("list_stack_resources")
         for page in pages.paginate(StackName=stack):
             for one in page["StackResourceSummaries"]:
                 if one["ResourceType"] in _DELETE and one.get("PhysicalResourceId"):
-                    yield Resource(one["ResourceType"], one["PhysicalResourceId"])
+                    yield KeptResource(one["ResourceType"], one["PhysicalResourceId"])
 
-    def _tagged(self) -> Iterator[Resource]:
+    def _tagged(self) -> Iterator[KeptResource]:
         pages = self._client("resourcegroupstaggingapi").get_paginator("get_resources")
         for page in pages.paginate(TagFilters=[{"Key": TAG, "Values": [self._stage]}]):
             for one in page["ResourceTagMappingList"]:
@@ -135,7 +135,7 @@ class Teardown:
                 if found and self._is_there(found):
                     yield found
 
-    def _is_there(self, one: Resource) -> bool:
+    def _is_there(self, one: KeptResource) -> bool:
         """Return whether it is there: tags are listed for a while after their resource is gone."""
         try:
             if one.kind == "AWS::DynamoDB::Table":
@@ -226,12 +226,12 @@ _ARN_KINDS = {
 }
 
 
-def _of_arn(arn: str) -> Resource | None:
+def _of_arn(arn: str) -> KeptResource | None:
     """Return the resource of an ARN; None if it is of a kind that goes with its stack."""
     _, _, service, _, _, rest = arn.split(":", 5)
     for (wanted, prefix), kind in _ARN_KINDS.items():
         if service == wanted and rest.startswith(prefix):
-            return Resource(kind, rest.removeprefix(prefix).removesuffix(":*"))
+            return KeptResource(kind, rest.removeprefix(prefix).removesuffix(":*"))
     return None
 
 

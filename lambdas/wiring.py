@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lambdas.agents.directory_browser import DirectoryBrowser
     from lambdas.agents.enrollment import EnrollmentService
     from lambdas.agents.enrollment_slots import EnrollmentSlots
-    from lambdas.agents.fleet import Fleet
+    from lambdas.agents.fleet import FleetOverview
     from lambdas.agents.free_room import FreeRoom
     from lambdas.agents.inquiry import Inquiry
     from lambdas.agents.key_rotation import KeyRotation
@@ -172,11 +172,11 @@ def agent_service() -> "AgentService":
 
 
 @cache
-def fleet() -> "Fleet":
+def fleet() -> "FleetOverview":
     """Return what lists and counts agents."""
-    from lambdas.agents.fleet import Fleet
+    from lambdas.agents.fleet import FleetOverview
 
-    return Fleet(adapters.agent_store(), adapters.installer_store(), adapters.clock)
+    return FleetOverview(adapters.agent_store(), adapters.installer_store(), adapters.clock)
 
 
 @cache

@@ -6,7 +6,7 @@ from agent.cli import output
 from agent.cli.output import STYLES
 from agent.cli.progress import seconds_left, share
 from agent.cli.text import ago, clean, clock, counted, money, person, size, span
-from agent.cli.waiting import REPORT_OVERDUE_S, AgentLookup, hop_reasons, paused_by
+from agent.cli.waiting import REPORT_OVERDUE_S, AgentCache, hop_reasons, paused_by
 from events.base import Problem, TransferId
 from events.options import Options
 from events.progress import Loss, Losses, Progress, SpaceShortage
@@ -18,7 +18,7 @@ _NAMED_FAILURES = 10
 """Files listed per hop; `--json` has all that the agent sent."""
 
 
-def print_transfer(view: TransferView, agents: AgentLookup) -> None:
+def print_transfer(view: TransferView, agents: AgentCache) -> None:
     """Print the transfer, and of each hop that does not move, why."""
     _head(view)
     for hop in view.hops:

@@ -14,7 +14,7 @@ REPORT_OVERDUE_S = 15.0
 _OFFLINE = {AgentStatus.OFFLINE, AgentStatus.LATE}
 
 
-class AgentLookup:
+class AgentCache:
     """Agents by name, each asked for once."""
 
     def __init__(self, api: "ApiClient") -> None:
@@ -39,7 +39,7 @@ class AgentLookup:
             return None
 
 
-def reasons(view: TransferView, agents: AgentLookup) -> list[str]:
+def reasons(view: TransferView, agents: AgentCache) -> list[str]:
     """Return why hops of the transfer do not move, each reason once: `waits for server-c, …`."""
     if view.state is TransferState.AWAITING_APPROVAL:
         return [_approval(view)]
@@ -68,7 +68,7 @@ def paused_by(view: TransferView) -> str:
     return entries[-1].by.name if entries and entries[-1].problem is None else ""
 
 
-def hop_reasons(hop: HopView, agents: AgentLookup) -> list[str]:
+def hop_reasons(hop: HopView, agents: AgentCache) -> list[str]:
     """Return why this hop does not move; empty if it does, or waits only for the hop before it."""
     overdue = hop.seconds_since_report is not None and hop.seconds_since_report > REPORT_OVERDUE_S
     if hop.state is HopState.PAUSED and hop.problem:
@@ -97,12 +97,12 @@ def drained(agent: AgentView) -> str:
     return f"{kind}, by {drain.by.name}{until}{f': {drain.why}' if drain.why else ''}"
 
 
-def _held(name: str, agents: AgentLookup) -> list[str]:
+def _held(name: str, agents: AgentCache) -> list[str]:
     agent = agents.find(name)
     return [f"waits for {name}, which {drained(agent)}"] if agent and agent.drain else []
 
 
-def _offline(name: str, agents: AgentLookup) -> list[str]:
+def _offline(name: str, agents: AgentCache) -> list[str]:
     agent = agents.find(name)
     if agent is None or agent.status not in _OFFLINE:
         return []

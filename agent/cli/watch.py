@@ -13,7 +13,7 @@ from agent.cli.live import LiveFeed, live_feed
 from agent.cli.progress import TransferSnapshot
 from agent.cli.screen import Screen, SilentScreen, screen_for
 from agent.cli.text import clean
-from agent.cli.waiting import AgentLookup, reasons
+from agent.cli.waiting import AgentCache, reasons
 from agent.cloud.http import ApiProblem
 from events.states import TransferState
 from events.views import TransferView
@@ -65,7 +65,7 @@ class _Watch:
         if (now := time.monotonic()) < self._next_explanation:
             return
         self._next_explanation = now + _EXPLANATION_INTERVAL_S
-        for reason in reasons(view, AgentLookup(self._api)):
+        for reason in reasons(view, AgentCache(self._api)):
             about = reason.partition(" (")[0]  # without the time of the last heartbeat, which changes
             if about not in self._explained:
                 self._explained.add(about)

@@ -7,6 +7,7 @@ atomically: fallocate(2), lseek(2), renameat2(2), sync_file_range(2), syncfs(2).
 import ctypes
 import errno
 import os
+import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -149,6 +150,11 @@ def sync_file_system(descriptor: int) -> None:
     """Write everything on the file system of this descriptor to the disk, and wait for it."""
     if _libc.syncfs(descriptor):
         raise last_error()
+
+
+def is_file_of_one_name(status: os.stat_result) -> bool:
+    """Return whether this is a regular file without another hard link."""
+    return stat.S_ISREG(status.st_mode) and status.st_nlink <= 1  # 0 where it is not counted
 
 
 def atomic_write(path: Path, content: bytes, mode: int) -> None:

@@ -316,10 +316,15 @@ class Tree:
         return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=parent)
 
     def make_writable(self, rel: str, name: str) -> None:
-        """Set the mode of the file `name` in the directory of `rel` to 0600, whatever it is now."""
+        """Set the mode of the file `name` in the directory of `rel` to 0600, whatever it is now.
+
+        Raises PermissionError if it is not a file, or has another name, too.
+        """
         parent, _ = self._split(rel)
         descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
         try:
+            if not disk.is_file_of_one_name(os.fstat(descriptor)):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
             os.chmod(f"/proc/self/fd/{descriptor}", 0o600)  # noqa: PTH101
         finally:
             os.close(descriptor)

@@ -57,7 +57,7 @@ def on_move(record: HopRecord | None, move: Move) -> HopRecord:
         return record
     if isinstance(record.end, Succeeded) and record.attempt >= move.success_from:
         return replace(record, move=move, end=record.end.model_copy(update={"attempt": move.attempt}))
-    return HopRecord(move, progress=record.progress)
+    return HopRecord(move, progress=record.progress.for_next_attempt())
 
 
 def on_stop(record: HopRecord | None, command: Pause | Cancel) -> HopRecord | None:

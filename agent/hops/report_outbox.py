@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from agent.cloud.messages import BrokerConnection, LinkError, MessageTooLargeError
 from agent.hops.journal import Journal, Unsent
-from agent.hops.live_watches import LiveWatches
+from agent.hops.live_leases import LiveLeases
 from agent.report_limits import MAX_REPORT_BYTES, bare_report, clip_text, fit_report, message_size
 from events.commands import HopCommand
 from events.progress import Live, Progress
@@ -34,7 +34,7 @@ class ReportOutbox:
         link: BrokerConnection,
         topics: Topics,
         thing: str,
-        watches: LiveWatches,
+        watches: LiveLeases,
         retry_delay_s: float = RETRY_DELAY_S,
     ) -> None:
         self._journal = journal

@@ -30,7 +30,9 @@ from events.base import Problem
 from events.options import Options
 from events.progress import Loss
 
-_NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+_NEW_FILE_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL
+_PARTIAL_FILE_FLAGS = os.O_RDWR | os.O_NONBLOCK
+"""Without waiting for the other end of a pipe that stands in the place of a partial file."""
 _NO_LINKS = {errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS}
 """Errors of a file system that does not support hard links, or no more of them."""
 _NAME_REFUSED = {errno.EINVAL, errno.ENOENT, errno.EPERM}
@@ -209,9 +211,9 @@ class Destination:
     def _copy(self, entry: FileEntry) -> None:
         """Copy the target, on a file system without hard links."""
         partial = self._new_partial_name(entry.path)
-        source = self._tree.open(entry.target, os.O_RDONLY)
+        source = self._tree.open(entry.target, READ_FLAGS)
         try:
-            descriptor = self._open_partial(entry.path, partial, _NEW_FILE_FLAGS)
+            descriptor = self._open_new(entry.path, partial)
             with os.fdopen(os.dup(source), "rb") as reader, os.fdopen(descriptor, "wb") as writer:
                 shutil.copyfileobj(reader, writer, CHUNK_BYTES)
                 writer.flush()
@@ -274,38 +276,66 @@ class Destination:
 
     def _create_partial(self, entry: FileEntry, folder: int, partial: str) -> tuple[int, bool]:
         """Create a partial file; return it, and whether it has its final mode, which saves a system call."""
-        flags = _NEW_FILE_FLAGS | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags, mode = _NEW_FILE_FLAGS | os.O_NOFOLLOW | os.O_CLOEXEC, entry.mode & KEPT_MODE_BITS
         try:
-            descriptor = os.open(partial, flags, entry.mode & KEPT_MODE_BITS, dir_fd=folder)
+            descriptor = os.open(partial, flags, mode, dir_fd=folder)
         except FileExistsError:  # left by an earlier attempt
-            return self._open_partial(entry.path, partial, _NEW_FILE_FLAGS), False
+            os.unlink(partial, dir_fd=folder)
+            descriptor = os.open(partial, flags, mode, dir_fd=folder)
         return descriptor, self._keeps_mode(entry, folder)
 
     def open(self, file: BigFile) -> None:
-        """Open the partial file of an earlier attempt, or a new one, and preallocate its full size."""
+        """Open the partial file of an earlier attempt, or a new one, and preallocate its full size.
+
+        What an earlier attempt has recorded no range of is not used: anyone who may write into the directory
+        can have put it there.
+        """
         entry = file.entry
         self._tree.open_parent(entry.path)
         partial = self._new_partial_name(entry.path)
         self._ledger.begin_files([entry])
-        try:
-            file.descriptor = self._open_partial(entry.path, partial, os.O_RDWR)
-            file.resume(self._ledger.pieces(entry.path))
-        except FileNotFoundError:
-            file.descriptor = self._open_partial(entry.path, partial, os.O_RDWR | os.O_CREAT)
+        pieces = self._ledger.pieces(entry.path)
+        earlier = self._open_earlier(entry.path, partial) if pieces else None
+        if earlier is None:
+            file.descriptor = self._open_new(entry.path, partial)
+        else:
+            file.descriptor = earlier
+            file.resume(pieces)
         if entry.sparse:
             os.ftruncate(file.descriptor, entry.size)
         else:
             disk.preallocate(file.descriptor, entry.size)
 
-    def _open_partial(self, path: str, partial: str, flags: int) -> int:
-        """Open a partial file; make it writable if a kill came after it had got its final mode."""
+    def _open_new(self, path: str, partial: str) -> int:
+        """Create a partial file, in place of whatever has its name.
+
+        That may be another name of a delivered file, if a kill came between a hard link and its rename, or a
+        link or pipe of another user: nothing may be written to it.
+        """
         try:
-            return self._tree.open_beside(path, partial, flags, 0o600)
+            return self._tree.open_beside(path, partial, _NEW_FILE_FLAGS, 0o600)
+        except FileExistsError:
+            self._tree.unlink_beside(path, partial)
+            return self._tree.open_beside(path, partial, _NEW_FILE_FLAGS, 0o600)
+
+    def _open_earlier(self, path: str, partial: str) -> int | None:
+        """Open the partial file of an earlier attempt; None if that is not there, or not a file of one name.
+
+        Make it writable if a kill came after it had got its final mode.
+        """
+        try:
+            descriptor = self._tree.open_beside(path, partial, _PARTIAL_FILE_FLAGS)
         except PermissionError:
             with suppress(OSError):
                 self._tree.make_writable(path, partial)
-                return self._tree.open_beside(path, partial, flags, 0o600)
+                return self._tree.open_beside(path, partial, _PARTIAL_FILE_FLAGS)
             raise
+        except OSError:  # it is gone, a link, a directory or a socket
+            return None
+        if disk.is_file_of_one_name(os.fstat(descriptor)):
+            return descriptor
+        os.close(descriptor)
+        return None
 
     def write_range(self, file: BigFile, data: memoryview, start: int) -> None:
         """Write bytes of a big file; zeros of a sparse file stay holes if its partial file is new."""

@@ -190,10 +190,17 @@ class RangeFetcher:
         return state.digest(), expected
 
     def end(self, file: BigFile) -> None:
-        """Complete a file whose last range is done, or requeue it if it has a problem."""
+        """Complete a file whose last range is done, or requeue it if it has a problem.
+
+        Raises:
+            SourceConnectionError: the source cannot be asked about the whole.
+            HopError: it refuses the hop.
+        """
         try:
             if file.problem is None:
                 self._complete(file)
+        except FileError as error:
+            file.problem = error.problem
         except OSError as error:
             file.problem = self._connection.planner.write_problem(file.entry, error)
         finally:
@@ -202,6 +209,8 @@ class RangeFetcher:
             self._abandon(file, file.problem)
 
     def _complete(self, file: BigFile) -> None:
+        if file.recorded:  # the digests in the ledger are those of what arrived, whatever was sent
+            self._connection.reader().verify_resumed(file.entry, file.descriptor)
         digest = file_digest(file.digests[start] for start in sorted(file.digests))
         self._connection.destination.complete(file, digest)
         self._context.progress.finish_file(file.entry.path)

@@ -142,6 +142,8 @@ class ProgressCounter:
                 files_total=self._files_total,
                 bytes_unchanged=countable(self._bytes_unchanged),
                 files_unchanged=self._files_unchanged,
+                bytes_moved=countable(self._bytes_moved),
+                files_moved=self._files_moved,
                 files_removed=self._files_removed,
                 lost=Losses.model_validate(self._lost),
                 bytes_per_second=self._rate(),

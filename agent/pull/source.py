@@ -76,6 +76,16 @@ class Reader(Protocol):
             FileError: the file cannot be read or has changed.
         """
 
+    def verify_resumed(self, entry: FileEntry, descriptor: int) -> None:
+        """Compare a file that an earlier attempt began with the checksum of the whole that the source keeps.
+
+        Ranges that carry a digest of their own need no more: they were compared when they arrived.
+
+        Raises:
+            SourceConnectionError: the connection broke.
+            FileError: the file has arrived damaged, or has changed.
+        """
+
     def pack(self, requested: Sequence[FileEntry]) -> Iterator[PackedFile]:
         """Yield each file with its bytes, in this order. Raises SourceConnectionError."""
 
@@ -243,6 +253,9 @@ class LocalReader:
         finally:
             os.close(descriptor)
         return None
+
+    def verify_resumed(self, entry: FileEntry, descriptor: int) -> None:
+        """Do nothing: there is no network between the two disks."""
 
     def _read(self, descriptor: int, entry: FileEntry, start: int, length: int, sink: Sink) -> None:
         buffer, end = memoryview(bytearray(min(CHUNK_BYTES, length))), start + length

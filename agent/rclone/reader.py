@@ -57,6 +57,9 @@ class RcloneReader:
         self._range_checked_path: str | None = None
         """The last file whose server was found to honor range requests."""
 
+    def verify_resumed(self, entry: FileEntry, descriptor: int) -> None:
+        """Do nothing: rclone offers no checksum of every storage."""
+
     def range(self, entry: FileEntry, start: int, length: int, sink: Sink, _hole: Hole | None = None) -> None:
         """Pass a range of the file to `sink`; `start` and `length` are in bytes.
 

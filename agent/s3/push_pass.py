@@ -22,7 +22,7 @@ from agent.s3.part_sizes import MAX_SINGLE_BYTES
 from agent.s3.upload import UploadContext, Uploader
 from events.base import Problem
 from events.commands import Move
-from events.locations import S3Location
+from events.locations import MAX_KEY_BYTES, S3Location
 
 SMALL_FILE_WORKERS = 128
 """Files that are sent by one request at the same time: at 30 ms an answer, 4,200 a second, which is more than
@@ -30,7 +30,6 @@ S3 promises for a prefix (3,500) and a processor core sends."""
 BIG_FILE_WORKERS = 4
 """Files that are sent in parts at the same time, each with several parts in flight."""
 QUEUED_FILES = 1000
-MAX_KEY_BYTES = 1024
 _EXISTS = 412
 """HTTP's status for a condition that does not hold."""
 

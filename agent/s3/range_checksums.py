@@ -1,8 +1,10 @@
 """Verify objects that arrive in ranges by S3's checksum of the whole, combined from those of the ranges."""
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 
+from agent.files.digests import CHUNK_BYTES
 from agent.files.listing import FileEntry
 from agent.s3.checksums import algorithm_in
 
@@ -26,6 +28,31 @@ class RangeChecksums:
             self._arrived += length - self._ranges.get(start, (0, 0))[0]
             self._ranges[start] = length, checksum
             return self._is_intact() if self._arrived == self._size else None
+
+    def add_missing(self, descriptor: int) -> bool:
+        """Add the ranges that an earlier attempt wrote to this file; return whether the whole is intact.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        with self._lock:
+            position = 0
+            for start, (length, _) in sorted(self._ranges.items()):
+                self._add_from(descriptor, position, start - position)
+                position = start + length
+            self._add_from(descriptor, position, self._size - position)
+            return self._is_intact()
+
+    def _add_from(self, descriptor: int, start: int, length: int) -> None:
+        if not self.algorithm or length <= 0:
+            return
+        checksum, position, buffer = 0, start, memoryview(bytearray(min(CHUNK_BYTES, length)))
+        while position < start + length and (
+            count := os.preadv(descriptor, [buffer[: start + length - position]], position)
+        ):
+            checksum = self.algorithm.update(buffer[:count], checksum)
+            position += count
+        self._ranges[start] = length, checksum
 
     def _is_intact(self) -> bool:
         if not self.algorithm:

@@ -56,7 +56,7 @@ PACK_FILES = 16
 """Small objects that a worker requests at once, each over a connection of its own."""
 MODE_FILE = 0o644
 """The mode of every file, since objects have none."""
-LOOKUPS_AT_ONCE = 64
+MAX_PARALLEL_LOOKUPS = 64
 """Selected objects that are looked up at once."""
 _MAX_SECOND = MAX_NUMBER // 10**9
 _FORBIDDEN, _NOT_FOUND, _PAST_THE_END = 403, 404, 416
@@ -197,7 +197,7 @@ class S3Source:
             else:
                 wanted.append(path)
         paths = iter(wanted)
-        while batch := list(islice(paths, LOOKUPS_AT_ONCE)):
+        while batch := list(islice(paths, MAX_PARALLEL_LOOKUPS)):
             yield from self._look_up(batch)
 
     def _look_up(self, paths: Sequence[str]) -> Iterator[FileEntry]:
@@ -268,7 +268,8 @@ class S3Reader:
         """Pass a range of the object to `sink`; `start` and `length` are in bytes.
 
         There is no digest of ours. TLS protects the bytes, and S3's own checksum a whole object: its ranges
-        are verified together when the last of them has arrived, unless an earlier attempt has written some.
+        are verified together when the last of them has arrived, or by `verify_resumed` if an earlier attempt
+        has written some. A request that breaks off adds nothing: its range is asked for again from its start.
         """
         try:
             if length == entry.size:
@@ -279,6 +280,18 @@ class S3Reader:
             raise self._error_of(error, entry) from error
         except ConnectionLostError as error:
             raise self._source.line_lost_at(error, entry.path) from error
+
+    def verify_resumed(self, entry: FileEntry, descriptor: int) -> None:
+        """Compare the object with S3's checksum; read from the disk what an earlier attempt wrote of it."""
+        try:
+            if not self._source.checksums.of(entry).add_missing(descriptor):
+                raise self._damaged(entry)
+        except S3Error as error:
+            raise self._error_of(error, entry) from error
+        except ConnectionLostError as error:
+            raise self._source.line_lost_at(error, entry.path) from error
+        finally:
+            self._source.checksums.forget(entry)
 
     def _read_whole(self, entry: FileEntry, sink: Sink) -> None:
         with closing(self._client.get(self._source.key(entry.path), CHECKSUM_WANTED)) as download:

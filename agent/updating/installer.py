@@ -85,13 +85,23 @@ def restarter(command: str, timeout_s: float = RESTART_TIMEOUT_S) -> Callable[[]
 def _fetch(update: UpdateAgent) -> bytes:
     url = urlsplit(update.script)
     try:
-        with http.client(f"{url.scheme}://{url.netloc}") as client:
-            content = client.get(url.path).content[: MAX_SCRIPT_BYTES + 1]
+        with http.client(f"{url.scheme}://{url.netloc}") as client, client.stream("GET", url.path) as answer:
+            content = _read(answer)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise UpdateError(UPDATE_SCRIPT_AWAY.problem(script=update.script, detail=error)) from error
     if hashlib.sha256(content).hexdigest() != update.digest:
         raise UpdateError(UPDATE_SCRIPT_DIFFERS.problem(script=update.script))
     return content
+
+
+def _read(answer: httpx.Response) -> bytes:
+    """Return the content, or as much of it as shows that it is too long."""
+    content = b""
+    for piece in answer.iter_bytes():
+        content += piece
+        if len(content) > MAX_SCRIPT_BYTES:
+            break
+    return content[: MAX_SCRIPT_BYTES + 1]
 
 
 def _check_parts(release: Path, signed: PublishedRelease) -> None:

@@ -1,14 +1,14 @@
-"""Ban private words in identifiers, each with the word of the field to write instead.
+"""Ban private words in identifiers, each with the word of the field to write instead, and double class names.
 
 Checks the names of classes, functions, parameters and constants. The name of a test is a sentence and is not
-checked. Prints `file:line: name: write …` and exits 1 if a banned word is found.
+checked. Prints `file:line: name: write …`, exits 1 if a banned word or a second class of one name is found.
 """
 
 import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -107,17 +107,32 @@ def replacement(name: str) -> str | None:
     return next((REPLACEMENTS[word] for word in candidates if word in REPLACEMENTS), None)
 
 
+def second_classes(trees: Mapping[str, ast.AST]) -> Iterator[str]:
+    """Yield a line for each class whose name another file's class has: a name should tell which one is meant.
+
+    Classes of tests, and pynamodb's `Meta`, are not looked up by name.
+    """
+    seen: dict[str, str] = {}
+    for path, tree in trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and node.name != "Meta" and not node.name.startswith("Test"):
+                first = seen.setdefault(node.name, path)
+                if first != path:
+                    yield f"{path}:{node.lineno}: {node.name}: a class of {first} has this name"
+
+
 def main() -> None:
-    """Print every name that has a banned word, and exit 1 if there is one."""
+    """Print every name that has a banned word, and every class name that is taken; exit 1 if there is one."""
     patterns = [f"{room}/*.py" for room in ROOMS]
     listed = subprocess.run(["git", "ls-files", *patterns], check=True, capture_output=True, text=True).stdout
+    trees = {path: ast.parse(Path(path).read_text(encoding="utf-8")) for path in listed.splitlines()}
     found = [
         f"{path}:{line}: {name}: write {instead}"
-        for path in listed.splitlines()
-        for line, name in names(ast.parse(Path(path).read_text(encoding="utf-8")))
+        for path, tree in trees.items()
+        for line, name in names(tree)
         if (instead := replacement(name))
     ]
-    sys.exit("\n".join(found) or 0)
+    sys.exit("\n".join([*found, *second_classes(trees)]) or 0)
 
 
 if __name__ == "__main__":

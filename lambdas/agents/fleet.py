@@ -8,7 +8,7 @@ from events.states import AgentStatus
 from events.views import AgentCounts, AgentSummary, FleetView
 from lambdas.agents.cursors import parse_cursor
 from lambdas.domain.agent_filter import AgentFilter
-from lambdas.domain.agent_summary import GROUPS, IN_MAINTENANCE, AgentGroup, summary_at, summary_of
+from lambdas.domain.agent_summary import GROUPS, IN_MAINTENANCE, AgentGroup, summary_at
 from lambdas.domain.page_size import fitting
 from lambdas.ports import Clock
 from lambdas.store.agent_counts import counts, is_suspected, recount
@@ -23,7 +23,7 @@ MAX_EXCUSED = 100
 over: some 6 read units each. The alarm `AgentsAbsent` reads all."""
 
 
-class Fleet:
+class FleetOverview:
     """Lists and counts agents."""
 
     def __init__(self, store: AgentStore, installers: InstallerStore, clock: Clock) -> None:
@@ -49,8 +49,7 @@ class Fleet:
     def show_named(self, names: Sequence[AgentId]) -> FleetView:
         """Return these agents, by name; those that do not exist are left out."""
         now = self._clock()
-        found = self._store.get_many(names)
-        summaries = [summary_at(summary_of(found[name]), now) for name in sorted(found)]
+        summaries = [summary_at(summary, now) for summary in self._store.summaries(names)]
         return self._view(self._newest_version(), summaries, None)
 
     def recount(self) -> None:

@@ -6,9 +6,9 @@ from lambdas.ports import Clock
 from lambdas.store.audit import AuditStore
 from lambdas.telemetry import AUDIT_LAG, measure
 
-LINKS = 10
+MAX_LINKS = 10
 """Newest links that are compared with the records: simultaneous records may be chained out of order."""
-RECORDS = 100
+MAX_RECORDS = 100
 """Records that are looked at. All of them chained: the next measurement, after more links, looks further."""
 GRACE = timedelta(minutes=2)
 """Age below which a record counts as on its way into the chain."""
@@ -28,15 +28,15 @@ class AuditLag:
         """Return the age in seconds of the oldest record of today or yesterday that is not chained."""
         now = self._clock().astimezone(UTC)
         today, yesterday = (f"{now - timedelta(days=ago):%Y-%m-%d}" for ago in (0, 1))
-        links = self._store.newest_links(today, LINKS)
-        if len(links) < LINKS:
-            links += self._store.newest_links(yesterday, LINKS - len(links))
+        links = self._store.newest_links(today, MAX_LINKS)
+        if len(links) < MAX_LINKS:
+            links += self._store.newest_links(yesterday, MAX_LINKS - len(links))
         chained = {entry.record_id for link in links for entry in link.entries}
         newest = max(chained, default="")
         # A chain that stopped before midnight has left records of yesterday, too.
         days = (yesterday, today) if newest < today else (today,)
         for day in days:
-            for record_id in self._store.record_ids(day, max(day, newest), RECORDS):
+            for record_id in self._store.record_ids(day, max(day, newest), MAX_RECORDS):
                 if record_id not in chained:
                     age = now - _written_at(record_id)
                     return age.total_seconds() if age > GRACE else 0.0

@@ -45,7 +45,7 @@ class RecordStore(Protocol):
     def add_record(self, record: AuditRecord) -> None: ...
 
 
-class RefusalCounter(Protocol):
+class RefusalSink(Protocol):
     """Counts equal refusals of an hour, and stores the record of the first one."""
 
     def add(self, record: AuditRecord, request_digest: str) -> None: ...
@@ -66,7 +66,7 @@ class AuditEvent:
 class AuditRecorder:
     """Creates audit records of changes, refusals and issued credentials."""
 
-    def __init__(self, store: RecordStore, refusals: RefusalCounter, clock: Clock) -> None:
+    def __init__(self, store: RecordStore, refusals: RefusalSink, clock: Clock) -> None:
         self._store = store
         self._refusals = refusals
         self._clock = clock

@@ -16,6 +16,7 @@ from events.progress import Connection, Progress
 from events.reports import DryRunResult
 from events.states import HopState
 from lambdas.domain.progress_history import ProgressHistory
+from lambdas.domain.spending import NOTHING, Spent
 
 S = HopState
 
@@ -65,6 +66,8 @@ class Hop:
     """The exact location at which the source arrives."""
     after: int | None = None
     """Number of the upstream hop in a chain, for which this one waits."""
+    storage_class: str | None = None
+    """Class in which a bucket keeps what arrives; None: the bucket's own."""
     created_at: datetime
 
     state: HopState = S.QUEUED
@@ -98,6 +101,8 @@ class Hop:
     via: str | None = None
     connection: Connection | None = None
     progress: Progress = NOTHING_YET
+    spent: Spent = NOTHING
+    """What all attempts have cost until the last report, by the prices of then."""
     problem: Problem | None = None
     failures: tuple[Problem, ...] = ()
     failures_total: int = 0
@@ -139,6 +144,11 @@ class Hop:
         return next(
             (end.bucket for end in (self.source, self.destination) if isinstance(end, S3Location)), None
         )
+
+    @property
+    def bytes_arrived(self) -> int:
+        """Return the bytes that are new at the destination."""
+        return max(0, self.progress.bytes_done - self.progress.bytes_unchanged)
 
     @property
     def route(self) -> Route:

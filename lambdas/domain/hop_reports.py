@@ -21,9 +21,10 @@ from events.reports import (
     Verifying,
 )
 from events.states import HopState
-from lambdas.domain.hop import AT_WORK, Hop, moved, set_back, tried_again
+from lambdas.domain.hop import AT_WORK, NO_REPORT, Hop, moved, set_back, tried_again
 from lambdas.domain.problems import AGENT_RESTARTED
 from lambdas.domain.progress_history import with_point
+from lambdas.domain.spending import price_of
 
 S = HopState
 
@@ -76,6 +77,8 @@ def _is_old_success(hop: Hop, report: Succeeded) -> bool:
 
 def _recorded(hop: Hop, report: AboutHop) -> Hop:
     known = replace(hop, seq=report.seq, reported_at=report.at, unanswered=0)
+    if hop.seq == NO_REPORT:
+        known = replace(known, progress=hop.progress.for_next_attempt())
     return known if isinstance(report, Started) else _with_progress(known, report.progress)
 
 
@@ -87,8 +90,21 @@ def _with_point(hop: Hop, report: AboutHop, now: datetime) -> Hop:
 
 def _with_progress(hop: Hop, progress: Progress) -> Hop:
     mark = progress.bytes_done + progress.files_done
-    new = replace(hop, progress=progress, most_bytes=max(hop.most_bytes, progress.bytes_done))
+    new = replace(_charged(hop, progress), most_bytes=max(hop.most_bytes, progress.bytes_done))
     return replace(new, high_water=mark, tries=0) if mark > hop.high_water else new
+
+
+def _charged(hop: Hop, progress: Progress) -> Hop:
+    """Return the hop with this progress, and the price of what was moved since the report before.
+
+    An agent that was restarted counts from 0 again.
+    """
+    files = progress.files_moved - hop.progress.files_moved
+    size = progress.bytes_moved - hop.progress.bytes_moved
+    if files < 0 or size < 0:
+        files, size = progress.files_moved, progress.bytes_moved
+    price = price_of((hop.source, hop.destination), hop.connection, hop.storage_class, files, size)
+    return replace(hop, progress=progress, spent=hop.spent + price)
 
 
 def _at_work(hop: Hop, state: HopState, now: datetime) -> Hop:
@@ -105,7 +121,7 @@ def _without_failures(hop: Hop) -> Hop:
 
 
 def _succeeded(hop: Hop, report: Succeeded, now: datetime) -> Hop:
-    done = replace(hop, progress=report.progress, digest=report.digest, preview=report.preview)
+    done = replace(_charged(hop, report.progress), digest=report.digest, preview=report.preview)
     return moved(replace(_without_failures(done), started_at=hop.started_at or now), S.SUCCEEDED, now)
 
 

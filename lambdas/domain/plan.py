@@ -115,7 +115,7 @@ def plan(transfer_id: str, spec: TransferSpec, by: Actor, now: datetime) -> Tran
         created_at=now,
         asked_for=(by,),
         fingerprint=spec.fingerprint,
-        hops=tuple(_hop(transfer_id, number, *pair, spec.shape, now) for number, pair in enumerate(ends)),
+        hops=tuple(_hop(transfer_id, number, pair, spec, now) for number, pair in enumerate(ends)),
     )
     check_sizes(transfer, {})
     return transfer
@@ -148,14 +148,15 @@ def _arrival(source: Location, destination: Location) -> Location:
 
 
 def _hop(
-    transfer_id: str, number: int, source: Location, destination: Location, shape: Shape, now: datetime
+    transfer_id: str, number: int, ends: tuple[Location, Location], spec: TransferSpec, now: datetime
 ) -> Hop:
-    waits = shape == "chain" and number > 0
+    waits = spec.shape == "chain" and number > 0
     return Hop(
         transfer_id=transfer_id,
         number=number,
-        source=source,
-        destination=destination,
+        source=ends[0],
+        destination=ends[1],
+        storage_class=spec.options.storage_class,
         after=number - 1 if waits else None,
         state=HopState.WAITING if waits else HopState.QUEUED,
         created_at=now,

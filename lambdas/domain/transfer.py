@@ -12,6 +12,7 @@ from events.requests import Shape
 from events.states import Attention, HopState, TransferState
 from events.views import Approval, StartDecision
 from lambdas.domain.hop import AT_WORK, ENDED, Hop
+from lambdas.domain.spending import NOTHING, Spent
 
 FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 """No stored record is older than this."""
@@ -48,6 +49,8 @@ class Transfer:
     created_by: Actor
     created_at: datetime
     ended_at: datetime | None = None
+    charged: Spent = NOTHING
+    """What its hops had cost when it last ended: the part that is in the sums of a month."""
     fingerprint: str
     """Hash of the `TransferSpec`: an Idempotency-Key must not be reused for a different request."""
     revision: int = 1
@@ -122,9 +125,14 @@ class Transfer:
         moved = [hop.progress for hop in self.hops]
         added = max if self.shape == "chain" else sum
         return (
-            added([max(0, one.bytes_done - one.bytes_unchanged) for one in moved]),
+            added([hop.bytes_arrived for hop in self.hops]),
             added([max(0, one.files_done - one.files_unchanged) for one in moved]),
         )
+
+    @property
+    def spent(self) -> Spent:
+        """Return what all attempts of all hops have cost until their last reports."""
+        return sum((hop.spent for hop in self.hops), NOTHING)
 
     @property
     def agents(self) -> tuple[AgentId, ...]:
@@ -181,7 +189,9 @@ class Transfer:
         """Return the transfer with these hops in place of their old versions."""
         new = {hop.number: hop for hop in changed}
         after = replace(self, hops=tuple(new.get(hop.number, hop) for hop in self.hops))
-        return replace(after, ended_at=(self.ended_at or now) if after.ended else None)
+        if not after.ended:
+            return replace(after, ended_at=None)
+        return replace(after, ended_at=self.ended_at or now, charged=after.spent)
 
 
 def group_state(state: HopState) -> HopState:

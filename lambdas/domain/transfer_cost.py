@@ -1,68 +1,53 @@
 """What a transfer's bytes cost on AWS: requests of S3, what leaves AWS, and what goes through the relay.
 
-It is an upper bound by list prices: an agent may be inside AWS, where what it reads from a bucket of its
-region costs nothing. Bytes between two servers cost nothing here. A transfer's own rows, messages and calls
-(some hundredths of a cent) are left out.
+Each attempt counts with what it moved, by the prices of then (`Hop.spent`). A transfer's own rows, messages
+and calls (some hundredths of a cent) are left out.
 """
 
 from collections.abc import Iterable
 
 from events.locations import S3Location
 from events.options import Options
-from events.views import Cost, HopView
+from events.views import Cost
 from lambdas.domain import prices
 from lambdas.domain.hop import Hop
-
-RANGE_BYTES = 32 * 1024**2
-"""Part of a file that an agent asks S3 for at once."""
-PART_BYTES = 5 * 1024**2
-"""The least part of a big file that S3 takes, and so the one with the most requests."""
-RELAY_OBJECT_BYTES = 4 * 1024**2
-"""Largest object that the relay writes (agent/lane/relay/tunnel.py)."""
-_LISTED = 1000
-"""Names in one answer of a LIST."""
+from lambdas.domain.spending import NOTHING, price_of, prices_of_class
 
 
-def cost_of(hops: Iterable[HopView | Hop], options: Options, *, final: bool) -> Cost:
+def cost_of(hops: Iterable[Hop], options: Options, *, final: bool) -> Cost:
     """Return what the hops have cost so far if `final`, otherwise what they will have cost at their end.
 
     That of a dry run is what the transfer would cost. Totals that are not known yet count as what is done.
     """
-    standard = prices.S3_WRITE, prices.S3_GB_MONTH
-    written, gb_month = prices.S3_CLASSES.get(options.storage_class or "STANDARD", standard)
-    requests = egress = relay = stored = 0.0
+    spent, stored = NOTHING, 0
     for hop in hops:
-        files, size = _previewed(hop) if options.dry_run else _moved(hop, final=final)
-        if isinstance(hop.source, S3Location):
-            requests += prices.S3_READ * (files + size // RANGE_BYTES)
-            requests += prices.S3_WRITE * -(-files // _LISTED)
-            egress += prices.EGRESS_GB * size / prices.GB
+        files, size = _previewed(hop) if options.dry_run else (0, 0) if final else _left(hop)
+        ends = hop.source, hop.destination
+        spent += price_of(ends, hop.connection, options.storage_class, files, size)
+        if not options.dry_run:
+            spent += hop.spent
         if isinstance(hop.destination, S3Location):
-            requests += written * (files + size // PART_BYTES)
-            stored += gb_month * size / prices.GB
-        if hop.connection and hop.connection.kind == "relay":
-            objects = -(-size // RELAY_OBJECT_BYTES)
-            relay += objects * (prices.S3_WRITE + prices.S3_READ) + prices.EGRESS_GB * size / prices.GB
+            stored += size if options.dry_run else hop.bytes_arrived + size
     return Cost(
-        dollars=_rounded(requests + egress + relay),
-        requests=_rounded(requests),
-        egress=_rounded(egress),
-        relay=_rounded(relay),
-        storage_a_month=_rounded(stored),
+        dollars=_rounded(spent.requests + spent.egress + spent.relay),
+        requests=_rounded(spent.requests),
+        egress=_rounded(spent.egress),
+        relay=_rounded(spent.relay),
+        storage_a_month=_rounded(prices_of_class(options.storage_class)[1] * stored / prices.GB),
         final=final and not options.dry_run,
         prices_as_of=prices.AS_OF,
     )
 
 
-def _moved(hop: HopView | Hop, *, final: bool) -> tuple[int, int]:
-    """Return files and bytes that were sent, or will have been."""
+def _left(hop: Hop) -> tuple[int, int]:
+    """Return files and bytes that are still to be done."""
     done = hop.progress
-    files = done.files_done if final or done.files_total is None else done.files_total
-    size = done.bytes_done if final or done.bytes_total is None else done.bytes_total
-    return max(files - done.files_unchanged, 0), max(size - done.bytes_unchanged, 0)
+    files = 0 if done.files_total is None else done.files_total - done.files_done
+    size = 0 if done.bytes_total is None else done.bytes_total - done.bytes_done
+    return max(files, 0), max(size, 0)
 
 
-def _previewed(hop: HopView | Hop) -> tuple[int, int]:
+def _previewed(hop: Hop) -> tuple[int, int]:
     """Return files and bytes that a dry run has found to send."""
     if hop.preview is None:
         return 0, 0

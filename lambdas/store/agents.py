@@ -2,17 +2,20 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from operator import attrgetter
+from typing import Any
 
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from events.base import AgentId
+from events.views import AgentSummary
 from lambdas.domain.agent import Agent
 from lambdas.domain.errors import AgentUnknownError, StaleError
 from lambdas.store import agent_rows as rows
 from lambdas.store.agent_counts import changes_group, count_change
 from lambdas.store.agent_list import name_range
-from lambdas.store.agent_rows import FLEET, AgentRow, agent_of
+from lambdas.store.agent_rows import FLEET, AgentPartRow, AgentRow, HeartbeatRow
 from lambdas.store.base import Writes, bind, no_writes, refusal_is, transaction
 from lambdas.store.shards import all_shards, earliest
 
@@ -26,11 +29,19 @@ class AgentStore:
 
     def get(self, agent_id: AgentId) -> Agent:
         """Return an agent; raise AgentUnknownError if it does not exist."""
-        return agent_of(self._row(agent_id))
+        found = _read({agent_id}, consistent_read=True)
+        if agent_id not in found:
+            raise AgentUnknownError(agent_id)
+        return found[agent_id]
 
     def get_many(self, agent_ids: Iterable[AgentId]) -> dict[AgentId, Agent]:
         """Return the agents that exist, by name."""
-        return {row.agent_id: agent_of(row) for row in AgentRow.batch_get(sorted(set(agent_ids)))}
+        return _read(set(agent_ids))
+
+    def summaries(self, agent_ids: Iterable[AgentId]) -> list[AgentSummary]:
+        """Return what lists show of the agents that exist, by name."""
+        found = AgentRow.batch_get(sorted(set(agent_ids)))
+        return sorted((row.summary for row in found), key=attrgetter("agent_id"))
 
     def key_hashes(self, agent_id: AgentId) -> tuple[str, str | None]:
         """Return the hashes of the agent's API key and of a new one that is not used yet.
@@ -66,7 +77,9 @@ class AgentStore:
         """Write a new agent and `also` in one transaction; raise StaleError if it is refused."""
         refusal = StaleError(f"Agent {agent.agent_id}")
         with refusal_is(refusal), transaction(self._region) as writes:
-            writes.save(rows.agent_row(agent, key_hash), condition=AgentRow.agent_id.does_not_exist())
+            row, beat = rows.rows_of(agent, key_hash)
+            writes.save(row, condition=AgentRow.agent_id.does_not_exist())
+            writes.save(beat)
             count_change(None, agent, writes)
             also(writes)
 
@@ -75,35 +88,52 @@ class AgentStore:
 
         A change of its group is counted in the same transaction.
         """
-        if actions := rows.actions(old, new):
-            self._update(old, new, actions, also)
+        self._update(old, new, _agent_actions(old, new), also)
 
     def renew(self, old: Agent, new: Agent, key_hash: str, also: Writes) -> None:
         """Write what differs, and a second API key that is valid beside the first; see `replace_agent`."""
-        self._update(old, new, [*rows.actions(old, new), AgentRow.next_key_hash.set(key_hash)], also)
+        self._update(old, new, [*_agent_actions(old, new), AgentRow.next_key_hash.set(key_hash)], also)
 
     def confirm_key(self, old: Agent, new: Agent, also: Writes) -> None:
         """Write what differs, and replace the first API key by the second, if any; see `replace_agent`."""
         unused = self._row(old.agent_id).next_key_hash
-        self._update(old, new, [*rows.actions(old, new), *(_replace_key(unused) if unused else ())], also)
+        self._update(old, new, [*_agent_actions(old, new), *(_replace_key(unused) if unused else ())], also)
 
     def _update(self, old: Agent, new: Agent, actions: list[Action], also: Writes | None) -> None:
-        row, condition = AgentRow(old.agent_id), _unchanged(old)
-        actions = [*actions, AgentRow.revision.set(old.revision + 1)]
+        """Write to the agent's row, and to its heartbeat's what differs; each only if it is as it was read.
+
+        Most heartbeats bring nothing that the agent's row has, and are a single write of a small row. A
+        presence is decided by both rows, so a change of it writes both: the agent's row has it, the
+        heartbeat's is awaited or not.
+        """
+        beats = rows.actions(HeartbeatRow, rows.beat_values(old), rows.beat_values(new))
+        if not (actions or beats):
+            return
+        row, beat = AgentRow(old.agent_id), HeartbeatRow(rows.beat_key(old.agent_id))
+        if actions:
+            actions = [*actions, AgentRow.revision.set(old.revision + 1)]
         with refusal_is(StaleError(f"Agent {old.agent_id}")):
-            if also is None and not changes_group(old, new):
-                row.update(actions, condition=condition)
+            if also is None and not actions:
+                beat.update(beats, condition=_same_heartbeat(old))
+                return
+            if also is None and not beats and not changes_group(old, new):
+                row.update(actions, condition=_unchanged(old))
                 return
             with transaction(self._region) as writes:
-                writes.update(row, actions, condition=condition)
+                if actions:
+                    writes.update(row, actions, condition=_unchanged(old))
+                if beats:
+                    writes.update(beat, beats, condition=_same_heartbeat(old))
                 count_change(old, new, writes)
                 (also or no_writes)(writes)
 
     def silent(self, now: datetime, limit: int) -> list[AgentId]:
         """Return agents that are online, as far as the table says, and count as silent by now."""
         shards = all_shards(rows.AWAITED, rows.AWAITED_SHARDS)
-        found = (AgentRow.silent.query(shard, AgentRow.silent_at <= now, limit=limit) for shard in shards)
-        return [row.agent_id for row in earliest(found, lambda row: row.silent_at, limit)]
+        found = (
+            HeartbeatRow.silent.query(shard, HeartbeatRow.silent_at <= now, limit=limit) for shard in shards
+        )
+        return [rows.agent_id_of(row) for row in earliest(found, lambda row: row.silent_at, limit)]
 
     def aging(self, now: datetime, limit: int) -> list[AgentId]:
         """Return agents whose keys are due for a check."""
@@ -114,6 +144,7 @@ class AgentStore:
         """Delete an agent, and write `also` in the same transaction; see `replace_agent`."""
         with refusal_is(StaleError(f"Agent {agent.agent_id}")), transaction(self._region) as writes:
             writes.delete(AgentRow(agent.agent_id), condition=_unchanged(agent))
+            writes.delete(HeartbeatRow(rows.beat_key(agent.agent_id)))
             count_change(agent, None, writes)
             also(writes)
 
@@ -128,7 +159,36 @@ def _replace_key(key_hash: str) -> list[Action]:
     return [AgentRow.key_hash.set(key_hash), AgentRow.next_key_hash.remove()]
 
 
+def _read(names: set[AgentId], *, consistent_read: bool = False) -> dict[AgentId, Agent]:
+    """Read agents and their heartbeats; return those that exist, by name."""
+    beat_keys = {name: rows.beat_key(name) for name in names}
+    parts = AgentPartRow.batch_get(sorted({*names, *beat_keys.values()}), consistent_read=consistent_read)
+    found: dict[str, Any] = {part.agent_id: part for part in parts}
+    return {
+        name: rows.agent_of(found[name], found[key])
+        for name, key in beat_keys.items()
+        if {name, key} <= found.keys()  # it may be removed at this moment
+    }
+
+
+def _agent_actions(old: Agent, new: Agent) -> list[Action]:
+    return rows.actions(AgentRow, rows.agent_values(old), rows.agent_values(new))
+
+
 def _unchanged(agent: Agent) -> Condition:
     """Return the condition that an agent exists and was not written since it was read."""
     condition: Condition = AgentRow.revision == agent.revision
+    return condition
+
+
+def _same_heartbeat(agent: Agent) -> Condition:
+    """Return the condition that an agent exists, and was neither heard nor found gone since it was read."""
+    awaited, heard_at = rows.awaited(agent), agent.heard_at
+    is_awaited: Condition = (
+        HeartbeatRow.awaited == awaited if awaited else HeartbeatRow.awaited.does_not_exist()
+    )
+    is_heard: Condition = (
+        HeartbeatRow.heard_at == heard_at if heard_at else HeartbeatRow.heard_at.does_not_exist()
+    )
+    condition: Condition = HeartbeatRow.agent_id.exists() & is_awaited & is_heard
     return condition

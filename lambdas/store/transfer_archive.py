@@ -16,6 +16,7 @@ from lambdas.store.transfer_rows import (
     ARCHIVED,
     HEADER,
     HOPS,
+    REMOVED,
     ROWS,
     TIMELINE,
     TO_ARCHIVE,
@@ -95,20 +96,33 @@ class ArchiveStore:
         return True
 
     def remove(self, transfer: Transfer) -> None:
-        """Remove all rows of a transfer. It is there, without some of its timeline, until all are gone.
+        """Remove a transfer: header and hops at once, then all that belongs to them.
+
+        If this call ends in between, `removed` names the transfer, and `clear` continues.
 
         Raises:
-            StaleError: the transfer has changed, and stays.
+            StaleError: the transfer has changed, and stays, whole.
         """
         transfer_id = transfer.transfer_id
-        with TransferRow.batch_write() as batch:
-            for part in self._parts(transfer_id):
-                if part != HEADER and not part.startswith(HOPS):
-                    batch.delete(TransferRow(transfer_id, part))
+        left = TransferRow(transfer_id, REMOVED, due=REMOVED, due_at=transfer.ended_at)
         with refusal_is(StaleError(f"Transfer {transfer_id}")), transaction(self._region) as writes:
             writes.delete(HeaderRow(transfer_id, HEADER), condition=HeaderRow.revision == transfer.revision)
             for hop in transfer.hops:
                 writes.delete(HopRow(transfer_id, mapping.hop_part(hop.number)))
+            writes.save(left)
+        self.clear(transfer_id)
+
+    def removed(self, now: datetime, limit: int) -> list[str]:
+        """Return removed transfers of which rows may be left; the index may lag."""
+        return _due(REMOVED, now, limit)
+
+    def clear(self, transfer_id: str) -> None:
+        """Remove what is left of a removed transfer, the row that says so last."""
+        with TransferRow.batch_write() as batch:
+            for part in self._parts(transfer_id):
+                if part != REMOVED:
+                    batch.delete(TransferRow(transfer_id, part))
+        TransferRow(transfer_id, REMOVED).delete()
 
     def _parts(self, transfer_id: str) -> Iterator[str]:
         found = TransferRow.query(

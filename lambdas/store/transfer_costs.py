@@ -1,17 +1,18 @@
 """What the transfers of each month cost, by what started them, where they came from and for whom.
 
-Sums are kept as transfers end, like the totals: the write that ends a transfer adds what it cost by the
-prices of then to its month, and the write that starts it again takes that away.
+Sums are kept as transfers end, like the totals: the write that ends a transfer adds to its month what it has
+cost since its end before. The write that starts it again takes away the transfer and its bytes, which count
+in the month of its last end, and leaves the money: that was spent.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
-from datetime import UTC
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
-from events.views import CostLabel, CostSum
+from events.views import CostLabel, CostSum, CostsView
 from lambdas.domain.transfer import Transfer
 from lambdas.domain.transfer_cost import cost_of
 from lambdas.store.shards import shard_of
@@ -19,37 +20,43 @@ from lambdas.store.transfer_rows import COSTS, CostRow
 
 SHARDS = 4
 """Number of rows of a sum: transactions that write one row at once are refused and tried again."""
+MAX_SUMS = 1000
+"""Sums in one answer, some 300 KB; the rest is one sum."""
 MICRO = 1_000_000
-_MONEY = ("requests", "egress", "relay", "storage_a_month")
-_SUMS = ("transfers", "bytes_arrived", *_MONEY)
+_MONEY = ("requests", "egress", "relay")
+_MOVING = ("transfers", "bytes_arrived", "storage_a_month")
+_SUMS = (*_MOVING, *_MONEY)
 
 
 def charge_change(old: Transfer, new: Transfer, writes: TransactWrite) -> None:
-    """Add the writes that take the old transfer out of the sums and put the new one in; none if equal."""
-    before, after = _charged(old), _charged(new)
-    if before == after:
+    """Add the writes that take the old transfer out of the sums, put the new one in, and add its new cost."""
+    if new.options.dry_run:
         return
-    names = _labels(new)
-    for key in before.keys() | after.keys():
-        sums = Counter(after.get(key, Counter()))
-        sums.subtract(before.get(key, Counter()))
-        month, label = key
+    changes = defaultdict[str, Counter[str]](Counter)
+    for transfer, sign in ((old, -1), (new, 1)):
+        if transfer.ended_at:
+            for name, amount in _moving(transfer).items():
+                changes[_month(transfer.ended_at)][name] += sign * amount
+    if new.ended_at:
+        for name in _MONEY:
+            more = round(getattr(new.charged, name) * MICRO) - round(getattr(old.charged, name) * MICRO)
+            changes[_month(new.ended_at)][name] += more
+    for month, sums in changes.items():
         actions: list[Action] = [getattr(CostRow, name).add(sums[name]) for name in _SUMS if sums[name]]
-        if actions:
-            part, name = names[label]
+        for part, name in _labels(new).values() if actions else ():
             row = CostRow(f"{COSTS}{month}", shard_of(f"{part}#", new.transfer_id, SHARDS))
             writes.update(row, [*actions, CostRow.label.set(name)])
 
 
-def _charged(transfer: Transfer) -> dict[tuple[str, CostLabel], Counter[str]]:
-    """Return what a transfer adds to which row; nothing before it has ended, nor for a dry run."""
-    if transfer.ended_at is None or transfer.options.dry_run:
-        return {}
-    cost = cost_of(transfer.hops, transfer.options, final=True)
-    sums = Counter({name: round(getattr(cost, name) * MICRO) for name in _MONEY})
-    sums.update(transfers=1, bytes_arrived=transfer.arrived[0])
-    month = f"{transfer.ended_at.astimezone(UTC):%Y-%m}"
-    return {(month, label): sums for label in _labels(transfer)}
+def _moving(transfer: Transfer) -> dict[str, int]:
+    """Return what of a transfer moves to another month if it ends again."""
+    stored = cost_of(transfer.hops, transfer.options, final=True).storage_a_month
+    arrived = transfer.arrived[0]
+    return {"transfers": 1, "bytes_arrived": arrived, "storage_a_month": round(stored * MICRO)}
+
+
+def _month(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m}"
 
 
 def _labels(transfer: Transfer) -> Mapping[CostLabel, tuple[str, str]]:
@@ -68,16 +75,30 @@ def _labels(transfer: Transfer) -> Mapping[CostLabel, tuple[str, str]]:
     return found
 
 
-def cost_sums(month: str, by: CostLabel) -> list[CostSum]:
-    """Return the sums of a month (`2026-11`), the most expensive first."""
+def costs_of(month: str, by: CostLabel, most: int = MAX_SUMS) -> CostsView:
+    """Return the sums of a month (`2026-11`), the most expensive first, and one of all beyond `most`."""
     sums = defaultdict[str, Counter[str]](Counter)
     names: dict[str, str] = {}
     for row in CostRow.query(f"{COSTS}{month}", CostRow.part.startswith(f"{by}#")):
         key = row.part.removeprefix(f"{by}#").rpartition("#")[0]
         sums[key].update({name: int(getattr(row, name)) for name in _SUMS})
         names[key] = row.label
-    found = [_sum(key, names[key], one) for key, one in sums.items() if one["transfers"] > 0]
-    return sorted(found, key=lambda one: (-one.dollars, one.name))
+    found = [(key, one) for key, one in sums.items() if any(one.values())]
+    found.sort(key=lambda one: (-sum(one[1][name] for name in _MONEY), names[one[0]]))
+    rest = found[most:]
+    return CostsView(
+        month=month,
+        by=by,
+        sums=tuple(_sum(key, names[key], one) for key, one in found[:most]),
+        others=_others([one for _, one in rest]) if rest else None,
+    )
+
+
+def _others(sums: Sequence[Counter[str]]) -> CostSum:
+    total = Counter[str]()
+    for one in sums:
+        total.update(one)
+    return _sum("", f"{len(sums):,} others", total)
 
 
 def _sum(key: str, name: str, sums: Counter[str]) -> CostSum:
@@ -85,8 +106,9 @@ def _sum(key: str, name: str, sums: Counter[str]) -> CostSum:
     return CostSum(
         id=key,
         name=name,
-        transfers=sums["transfers"],
+        transfers=max(sums["transfers"], 0),
         bytes_arrived=max(sums["bytes_arrived"], 0),
-        dollars=round(money["requests"] + money["egress"] + money["relay"], 6),
+        dollars=round(sum(money.values()), 6),
+        storage_a_month=max(sums["storage_a_month"], 0) / MICRO,
         **money,
     )

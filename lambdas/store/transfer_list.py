@@ -1,10 +1,10 @@
 """Lists of transfers in order of creation, read from indexes page by page, whatever is asked for.
 
 Each criterion that has an index (state, agent, template, requester, a word of a search) is a *source*: keys
-of transfers in order of creation. Of several sources the one that reaches farthest back with `PROBED` keys is
-read, since it has the fewest transfers, and the other criteria are checked on the headers. So a page costs as
-much among 100,000 transfers as among 100, unless two criteria that both have many transfers have few in
-common: one answer reads at most `MAX_READ` headers, and the cursor goes on from there.
+of transfers in order of creation. Of several sources the one that reaches farthest back with `PROBED_KEYS`
+keys is read, since it has the fewest transfers, and the other criteria are checked on the headers. So a page
+costs as much among 100,000 transfers as among 100, unless two criteria that both have many transfers have few
+in common: one answer reads at most `MAX_READ` headers, and the cursor goes on from there.
 
 The indexes hold only keys. Headers are read in batches, and the hops of transfers that have not ended, since
 a header's progress is as old as its last change of state.
@@ -40,13 +40,13 @@ _ENDED = {
     TransferState.CANCELLED,
 }
 
-BATCH = 100
+BATCH_SIZE = 100
 """Number of headers that one call reads."""
 MAX_READ = 500
 """Maximum number of headers that one answer reads."""
 MAX_COUNTED = 1000
 """Maximum number of keys that are counted: about 100 KB."""
-PROBED = 100
+PROBED_KEYS = 100
 """Number of keys by which sources are compared."""
 MAX_PROBED_WORDS = 8
 """Maximum number of words of a search that are looked up; the others are only checked."""
@@ -148,7 +148,7 @@ def count_transfers(
     if not wanted.needs_headers:
         counted = sum(1 for _ in islice(_walk(source, wanted, Cursor(), max_counted + 1), max_counted + 1))
         return min(counted, max_counted), counted <= max_counted
-    walk = _walk(source, wanted, Cursor(), BATCH)
+    walk = _walk(source, wanted, Cursor(), BATCH_SIZE)
     names = [name for name, _ in islice(walk, max_read)]
     return sum(map(wanted.has, _headers(names))), next(walk, None) is None
 
@@ -174,7 +174,7 @@ def _filled(wanted: TransferFilter, start: Cursor) -> tuple[list[HeaderRow], Cur
             if len(found) == wanted.limit:
                 is_last = number + 1 == len(batch) and next(walk, None) is None
                 return found, None if is_last else position
-        seen, size = seen + len(batch), BATCH
+        seen, size = seen + len(batch), BATCH_SIZE
         if seen >= MAX_READ:
             return found, batch[-1][1]
     return found, None
@@ -237,8 +237,8 @@ def _density(source: _Source, wanted: TransferFilter) -> tuple[int, float]:
     Few are counted. Of many, the time that the first of them span tells: the longer, the fewer there are.
     """
     [key] = source.keys
-    times = [row.created_at for row in _keys_of(source, key, wanted, limit=PROBED)]
-    if len(times) < PROBED:
+    times = [row.created_at for row in _keys_of(source, key, wanted, limit=PROBED_KEYS)]
+    if len(times) < PROBED_KEYS:
         return 0, float(len(times))
     return 1, -abs((times[0] - times[-1]).total_seconds())
 

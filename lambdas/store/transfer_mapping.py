@@ -32,7 +32,7 @@ _ROW_ONLY = {"part", "agent_id", "due", "open_carrier", "open_source"}
 HOP_FIELDS = tuple(name for name in HopRow.get_attributes() if name not in _ROW_ONLY)
 _HEADER_FIELDS = (
     "created_at", "source", "destinations", "shape", "options", "selection", "template_id", "owner",
-    "created_by", "ended_at", "fingerprint", "revision", "asked_for", "approval",
+    "created_by", "ended_at", "charged", "fingerprint", "revision", "asked_for", "approval",
     "authorized_size", "acknowledged", "real_start", "watched_until",
 )  # fmt: skip
 
@@ -143,6 +143,7 @@ def header_actions(new: Transfer) -> list[Action]:
     return [
         HeaderRow.status.set(str(new.state)),
         HeaderRow.progress.set(new.progress),
+        HeaderRow.charged.set(new.charged),
         HeaderRow.asked_for.set(new.asked_for),
         HeaderRow.revision.set(new.revision),
         *(one.remove() if value is None else one.set(value) for one, value in optional),

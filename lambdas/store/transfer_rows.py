@@ -25,6 +25,7 @@ from events.reports import DryRunResult
 from events.views import Approval, StartDecision, TimelineEntry
 from lambdas.domain.object_batch import ObjectCreated
 from lambdas.domain.progress_history import ProgressHistory
+from lambdas.domain.spending import Spent
 from lambdas.store.base import ActorAttribute, JsonOf
 
 HEADER = "transfer"
@@ -40,6 +41,8 @@ DUE_SHARDS = 8
 """An index takes 1,000 written units a second for each key: each lease that is renewed moves a hop in it."""
 TO_ARCHIVE, ARCHIVED = "to archive", "archived"
 """What headers of ended transfers are due for, beside hops in the index `due`."""
+REMOVED = "removed"
+"""Sort key, and key in the index `due`, of the row that remains of a removed transfer while it is cleared."""
 
 
 class _Index(GlobalSecondaryIndex["TransferRow"]):
@@ -192,6 +195,7 @@ class HeaderRow(Model):
     created_by = ActorAttribute()
     started_at = UTCDateTimeAttribute(null=True)
     ended_at = UTCDateTimeAttribute(null=True)
+    charged: JsonOf[Spent] = JsonOf(Spent)
     fingerprint = UnicodeAttribute()
     revision = NumberAttribute()
     hop_count = NumberAttribute()
@@ -222,6 +226,7 @@ class HopRow(Model):
     source: JsonOf[Location] = JsonOf(Location)
     destination: JsonOf[Location] = JsonOf(Location)
     after = NumberAttribute(null=True)
+    storage_class = UnicodeAttribute(null=True)
     created_at = UTCDateTimeAttribute()
     state = UnicodeAttribute()
     attempt = NumberAttribute()
@@ -245,6 +250,7 @@ class HopRow(Model):
     via = UnicodeAttribute(null=True)
     connection: JsonOf[Connection] = JsonOf(Connection, null=True)
     progress: JsonOf[Progress] = JsonOf(Progress)
+    spent: JsonOf[Spent] = JsonOf(Spent)
     problem: JsonOf[Problem] = JsonOf(Problem, null=True)
     failures: JsonOf[tuple[Problem, ...]] = JsonOf(tuple[Problem, ...])
     failures_total = NumberAttribute()

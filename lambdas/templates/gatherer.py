@@ -23,7 +23,7 @@ from lambdas.templates.starter import RefusalRecorder, TransferStarter
 
 CLOCK_SKEW = timedelta(seconds=2)
 """Largest difference between the clocks of two functions, and SQS's."""
-COLLECTED_AT_ONCE = 5 * MAX_SELECTED
+COLLECT_BATCH_SIZE = 5 * MAX_SELECTED
 """Objects that are read at once: some transfers' worth."""
 MAX_WORK = timedelta(seconds=30)
 """Time from the start of a call after which it collects no more; the function ends after a minute."""
@@ -61,7 +61,7 @@ class Gatherer:
         timer: CollectTimer,
         clock: Clock,
         *,
-        at_once: int = COLLECTED_AT_ONCE,
+        at_once: int = COLLECT_BATCH_SIZE,
     ) -> None:
         self._gathered = gathered
         self._starter = starter

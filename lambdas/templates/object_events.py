@@ -11,7 +11,7 @@ from lambdas.templates.starter import TransferStarter
 
 
 @dataclass(frozen=True)
-class Failure:
+class FailedObjects:
     """Objects that could not be handled now, and why."""
 
     objects: tuple[ObjectCreated, ...]
@@ -26,12 +26,12 @@ class ObjectEventHandler:
         self._starter = starter
         self._gatherer = gatherer
 
-    def handle(self, objects: Sequence[ObjectCreated]) -> list[Failure]:
+    def handle(self, objects: Sequence[ObjectCreated]) -> list[FailedObjects]:
         """Start or gather for the templates that match; return what failed and should be retried.
 
         Handling an object again is harmless.
         """
-        failures: list[Failure] = []
+        failures: list[FailedObjects] = []
         for object_batch, waits in self._batches(objects):
             template_id = object_batch.template.template_id
             try:
@@ -41,7 +41,7 @@ class ObjectEventHandler:
                     self._starter.start(template_id, object_batch.objects)
             except Exception as error:
                 logger.exception("objects not handled", extra={"template_id": template_id})
-                failures.append(Failure(object_batch.objects, error))
+                failures.append(FailedObjects(object_batch.objects, error))
         return failures
 
     def _batches(self, objects: Sequence[ObjectCreated]) -> Iterable[tuple[ObjectBatch, bool]]:

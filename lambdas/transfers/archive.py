@@ -17,10 +17,10 @@ from lambdas.domain.errors import StaleError
 from lambdas.domain.transfer import Transfer
 from lambdas.ports import Clock
 from lambdas.store.transfer_archive import ArchiveStore, EndedTransfer
-from lambdas.telemetry import count, logger
+from lambdas.telemetry import ARCHIVE_LACKED, count, logger
 from lambdas.transfers.views import transfer_view
 
-AT_ONCE = 200
+BATCH_SIZE = 200
 """Transfers that are read at once: the most in one file."""
 MAX_WORK = timedelta(seconds=5)
 """Longest work of a minute's run on each of the two; the next minute continues."""
@@ -54,16 +54,16 @@ class TransferArchive:
         Raises:
             ExceptionGroup: Some transfers could not be read or written; all others were done.
         """
-        failures = [*self._archive(), *self._expire()]
+        failures = [*self._archive(), *self._clear(), *self._expire()]
         if failures:
             raise ExceptionGroup("transfers could not be archived or removed", failures)
 
     def _archive(self) -> list[Exception]:
         end, failed = self._clock() + MAX_WORK, dict[str, Exception]()
         while self._clock() < end:
-            due = self._store.to_archive(self._clock(), AT_ONCE)
+            due = self._store.to_archive(self._clock(), BATCH_SIZE)
             done = self._archive_some([one for one in due if one not in failed], end, failed)
-            if not done or len(due) < AT_ONCE:
+            if not done or len(due) < BATCH_SIZE:
                 break
         return list(failed.values())
 
@@ -94,10 +94,21 @@ class TransferArchive:
             count("TransfersArchived", done)
         return done
 
+    def _clear(self) -> list[Exception]:
+        """Continue removals that have ended half way; return failures."""
+        failures = list[Exception]()
+        for transfer_id in self._store.removed(self._clock(), BATCH_SIZE):
+            try:
+                self._store.clear(transfer_id)
+            except Exception as error:
+                logger.exception("removed transfer not cleared", extra={"transfer_id": transfer_id})
+                failures.append(error)
+        return failures
+
     def _expire(self) -> list[Exception]:
         end, failures = self._clock() + MAX_WORK, list[Exception]()
         while self._clock() < end and not failures:
-            old = self._store.archived(self._clock() - self._keep, AT_ONCE)
+            old = self._store.archived(self._clock() - self._keep, BATCH_SIZE)
             found = self._read(old, failures)
             removed = 0
             for name in dict.fromkeys(ended.file for ended in found if ended.file):
@@ -109,7 +120,7 @@ class TransferArchive:
                     break
             if removed:
                 count("TransfersExpired", removed)
-            if not removed or len(old) < AT_ONCE:
+            if not removed or len(old) < BATCH_SIZE:
                 break
         return failures
 
@@ -144,7 +155,7 @@ class TransferArchive:
             logger.error(
                 "archive lacks a transfer", extra={"transfer_id": transfer.transfer_id, "file": ended.file}
             )
-            count("ArchiveLacked")
+            count(ARCHIVE_LACKED)
             self._store.archive_again(transfer, self._clock())
             return False
         try:

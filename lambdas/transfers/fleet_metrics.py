@@ -27,7 +27,7 @@ from lambdas.telemetry import (
     measure,
 )
 
-OLDEST = 5
+MAX_OLDEST = 5
 """Queued transfers that are read, the first created first: one of them may have been retried just now."""
 
 
@@ -66,7 +66,7 @@ class FleetMetrics:
     def _queued_hops(self) -> list[Hop]:
         """Return the queued hops of the oldest queued transfers."""
         found: list[Hop] = []
-        for transfer_id in self._transfers.oldest_queued(OLDEST):
+        for transfer_id in self._transfers.oldest_queued(MAX_OLDEST):
             try:
                 transfer = self._transfers.get(transfer_id)
             except TransferUnknownError:

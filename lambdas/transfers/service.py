@@ -31,7 +31,7 @@ from lambdas.domain.timeline import asked, by_template, folded
 from lambdas.domain.transfer import FIRST_DAY, Transfer
 from lambdas.ports import AgentLookup, Authorization, AuthorizeTransfer, Clock, allow_all
 from lambdas.store.base import Writes, combined
-from lambdas.store.transfer_costs import cost_sums
+from lambdas.store.transfer_costs import costs_of
 from lambdas.store.transfer_list import TransferFilter, count_transfers, list_transfers
 from lambdas.store.transfer_totals import attention, totals
 from lambdas.store.transfers import TransferStore
@@ -196,8 +196,7 @@ class TransferService:
 
     def costs(self, month: str | None, by: CostLabel) -> CostsView:
         """Return what the transfers that ended in a month cost; None is the current month."""
-        month = month or f"{self._clock():%Y-%m}"
-        return CostsView(month=month, by=by, sums=tuple(cost_sums(month, by)))
+        return costs_of(month or f"{self._clock():%Y-%m}", by)
 
     def attention(self) -> AttentionView:
         """Return what waits for a person, of any age, and how much waits for its turn."""

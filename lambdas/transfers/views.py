@@ -33,7 +33,7 @@ def transfer_view(transfer: Transfer, timeline: TimelineView, now: datetime) -> 
         options=transfer.options,
         approval=transfer.approval,
         real_start=transfer.real_start,
-        cost=cost_of(hops, transfer.options, final=transfer.ended_at is not None),
+        cost=cost_of(transfer.hops, transfer.options, final=transfer.ended_at is not None),
         hops=hops,
         timeline=timeline.entries,
         timeline_next=timeline.next,

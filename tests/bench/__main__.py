@@ -46,7 +46,7 @@ out = Console(highlight=False, soft_wrap=True)
 
 
 @dataclass
-class Plan:
+class RunPlan:
     """The requested runs and their results so far."""
 
     cases: list[Case]
@@ -194,7 +194,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="folder for results.md, results.json and results.svg")
     chosen = parser.parse_args()
     whole = not (chosen.case or chosen.tool or chosen.medium) and chosen.scale == 1
-    plan = Plan(
+    plan = RunPlan(
         cases=[case for case in CASES if not chosen.case or case.name in chosen.case],
         media=chosen.medium or ["memory", "disk"],
         tools=[tool for tool in TOOLS if not chosen.tool or tool.name in chosen.tool],

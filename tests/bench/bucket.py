@@ -29,7 +29,7 @@ PREFIX = "tree/"
 
 
 @dataclass(frozen=True)
-class Bucket:
+class ObjectFolder:
     """Where a tool finds the objects, and whether it pulls or pushes them."""
 
     direction: Direction
@@ -55,7 +55,7 @@ class Bucket:
 
 
 @contextmanager
-def bucket(direction: Direction) -> Iterator[Bucket]:
+def bucket(direction: Direction) -> Iterator[ObjectFolder]:
     """Start an empty bucket."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.bench.bucket", str(DELAY_S)],
@@ -65,7 +65,7 @@ def bucket(direction: Direction) -> Iterator[Bucket]:
     )
     try:
         started = _answer(process)
-        yield Bucket(direction, f"http://127.0.0.1:{started['port']}", started["bucket"], process)
+        yield ObjectFolder(direction, f"http://127.0.0.1:{started['port']}", started["bucket"], process)
     finally:
         process.terminate()
         process.communicate()

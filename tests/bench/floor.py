@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.bench.tools import CommandSession, Job, Session, Tool, as_shown
+from tests.bench.tools import CommandSession, Job, Tool, ToolSession, as_shown
 
 
 @contextmanager
-def _prepare(job: Job) -> Iterator[Session]:
+def _prepare(job: Job) -> Iterator[ToolSession]:
     argv = ["cp", "-a", f"{job.source}/.", f"{job.destination}/"]
     yield CommandSession(argv, as_shown(argv, job), job.scratch / "tool.log")
 

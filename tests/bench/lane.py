@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from agent.identity import lane_certificate
@@ -21,15 +22,17 @@ from events.commands import DirectRoute, Move, Peer, Serve
 from events.locations import AgentLocation
 from events.options import Options
 from tests.bench.lane_host import ROOT
-from tests.bench.tools import FailedError, Job, Running, Session, Tool
+from tests.bench.tools import FailedError, Job, RunningTool, Tool, ToolSession
 
 TRANSFER = "abcdefghij0123456789"
 HOP = f"{TRANSFER}-0"
 TOKEN = "the-hop's-token"
 TIMEOUT_S = 30.0
+_DISCARD_PORT = 9
+"""A port on which nothing listens."""
 
 
-class Host:
+class LaneHost:
     """A running process of `lane_host`."""
 
     def __init__(self, argv: list[str], log: Any) -> None:
@@ -81,7 +84,7 @@ class Host:
 class RunningHop:
     """A running hop; the destination's process keeps running after it."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: LaneHost) -> None:
         self._host = host
         self.pid = host.pid
 
@@ -99,27 +102,36 @@ class RunningHop:
 
 
 class LaneSession:
-    command = "a hop over the lane, both agents running (python -m tests.bench.lane_host source|mover)"
-
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, *, source_dials: bool) -> None:
+        """`source_dials`: nothing listens where the source is said to be, so only the source can connect."""
+        self.command = (
+            "a hop over the lane, both agents running (python -m tests.bench.lane_host source|mover)"
+            + (", where only the source can dial" if source_dials else "")
+        )
         self._job = job
+        self._source_dials = source_dials
+        self._own_endpoints: tuple[str, ...] = ()
         folders = [job.scratch / name for name in ("b", "c", "state")]
         for folder in folders:
             folder.mkdir()
         self._b, self._c = lane_certificate.ensure(folders[0]), lane_certificate.ensure(folders[1])
         self._log = job.scratch / "tool.log"
         serving = host_command("source", folders[0], job.source, job.address)
-        self._source = Host(job.at_far(serving), self._log)
+        self._source = LaneHost(job.at_far(serving), self._log)
         self._destination = self._new_destination()
-        self._order = self._ordered(self._served())
+        self._order = self._ordered(_DISCARD_PORT if source_dials else self._served())
         self.far, self.near = [self._source.pid], [self._destination.pid]
         self._attempt = 0
 
-    def start(self) -> Running:
+    def start(self) -> RunningTool:
         if not self._destination.alive():
             self._destination = self._new_destination()
         self._attempt += 1
         order = self._order.model_copy(update={"attempt": self._attempt})
+        if self._source_dials:  # from the moment on at which it hears of the hop
+            route = order.route.model_copy(update={"own_endpoints": self._own_endpoints})
+            order = order.model_copy(update={"route": route})
+            self._served()
         self._destination.tell(move=order.model_dump(mode="json"))
         return RunningHop(self._destination)
 
@@ -127,11 +139,13 @@ class LaneSession:
         for host in (self._destination, self._source):
             host.kill()
 
-    def _new_destination(self) -> Host:
+    def _new_destination(self) -> LaneHost:
         scratch = self._job.scratch
-        pulling = host_command("mover", scratch / "c", self._job.destination, scratch / "state")
-        host = Host(pulling, self._log)
-        host.receive(TIMEOUT_S)
+        listen = [self._job.near_address] if self._source_dials else []
+        pulling = host_command("mover", scratch / "c", self._job.destination, scratch / "state", *listen)
+        host = LaneHost(pulling, self._log)
+        if port := host.receive(TIMEOUT_S)["port"]:
+            self._own_endpoints = (f"{self._job.near_address}:{port}",)
         return host
 
     def _served(self) -> int:
@@ -142,6 +156,7 @@ class LaneSession:
             attempt=1,
             path=f"{ROOT}/",
             peer=Peer(agent_id="server-c", certificate=self._c.certificate.read_text()),
+            endpoints=self._own_endpoints,
             until=datetime.now(UTC) + timedelta(days=1),
         )
         self._source.tell(allow=serve.model_dump(mode="json"), token=TOKEN)
@@ -168,8 +183,8 @@ def host_command(*words: object) -> list[str]:
 
 
 @contextmanager
-def _prepare(job: Job) -> Iterator[Session]:
-    session = LaneSession(job)
+def _prepare(job: Job, *, source_dials: bool = False) -> Iterator[ToolSession]:
+    session = LaneSession(job, source_dials=source_dials)
     try:
         yield session
     finally:
@@ -177,3 +192,4 @@ def _prepare(job: Job) -> Iterator[Session]:
 
 
 LANE = Tool("lane", _prepare)
+LANE_DIALED = Tool("lane-source-dials", partial(_prepare, source_dials=True), lines_only=True)

@@ -1,7 +1,9 @@
 """Run one host in a process of its own, like an agent, driven by JSON lines on standard input.
 
 python -m tests.bench.lane_host source KEYS DATA ADDRESS   {"allow": {…Serve}, "token": …} → {"port": 1}
-python -m tests.bench.lane_host mover KEYS ARCHIVE STATE   {"move": {…Move}}               → {"digest": …}
+python -m tests.bench.lane_host mover KEYS ARCHIVE STATE [ADDRESS]   {"move": {…Move}}     → {"digest": …}
+
+With ADDRESS the mover listens, too, so that the source can dial it; its first line then has the port.
 """
 
 import asyncio
@@ -57,10 +59,16 @@ def source(keys: str, data: str, address: str) -> None:
     server.shut_down()
 
 
-def mover(keys: str, archive: str, state: str) -> None:
+def mover(keys: str, archive: str, state: str, address: str = "") -> None:
     """Run one Move after another from standard input."""
     roots = Roots([RootConfig(path=ROOT, access="rw", directory=Path(archive))])
-    say(ready=True)
+    lane = None
+    if address:
+        lane = LaneServer(
+            lane_certificate.ensure(Path(keys)), HostResources(roots, Path(state)), (address, 0)
+        )
+        lane.listen()
+    say(port=lane.port if lane else None)
     for line in sys.stdin:
         order = Move.model_validate(json.loads(line)["move"])
         chosen = mover_for(
@@ -68,6 +76,7 @@ def mover(keys: str, archive: str, state: str) -> None:
             host=HostResources(roots, Path(state)),
             identities=lane_certificate.ensure(Path(keys)),
             credentials=_credentials,
+            lane=lane,
         )
         try:
             outcome = asyncio.run(chosen.move(order, ProgressCounter(), SilentObserver()))

@@ -18,6 +18,7 @@ VERSIONS = {
     "aria2c": ["--version"],
     "tar": ["--version"],
     "aws": ["--version"],
+    "s5cmd": ["version"],
 }
 
 

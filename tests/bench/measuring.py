@@ -20,7 +20,7 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
-class Cost:
+class RunCost:
     """Cost of one run; memory in bytes: near is the end that was started for it, far the other."""
 
     seconds: float
@@ -78,7 +78,7 @@ class Meter:
 
     far: list[int]
     near: list[int]
-    cost: Cost | None = None
+    cost: RunCost | None = None
     _peaks: dict[str, int] = field(default_factory=lambda: {"near": 0, "far": 0})
     _before: set[int] = field(default_factory=set)
     _strangers: set[int] = field(default_factory=set)
@@ -102,7 +102,7 @@ class Meter:
         self._ended.set()
         self._sampler.join()
         cpu = self._cpu_now() - self._cpu
-        self.cost = Cost(seconds, cpu, self._peaks["near"], self._peaks["far"])
+        self.cost = RunCost(seconds, cpu, self._peaks["near"], self._peaks["far"])
 
     def joined(self, pid: int) -> None:
         """Add a process that was started for the run, with its children, to the near end."""

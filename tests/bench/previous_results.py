@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.bench.measuring import Cost
+from tests.bench.measuring import RunCost
 from tests.bench.running import Run
 from tests.bench.system import Chains, Latency, SystemResult
 
@@ -45,7 +45,7 @@ def read(file: Path, about: Mapping[str, str]) -> PreviousResults:
 
 
 def _run(stored: dict[str, Any]) -> Run:
-    cost = Cost(**stored["cost"]) if stored["cost"] else None
+    cost = RunCost(**stored["cost"]) if stored["cost"] else None
     return Run(**{**stored, "cost": cost})
 
 

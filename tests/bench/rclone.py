@@ -11,7 +11,7 @@ from infra.local.processes import free_port
 from tests.bench.certificates import Certificates, certificates
 from tests.bench.serving import until_answers
 from tests.bench.ssh import CIPHER, sshd
-from tests.bench.tools import CommandSession, Job, Process, Session, Tool, as_shown, find
+from tests.bench.tools import CommandSession, Job, Process, Tool, ToolSession, as_shown, find
 
 CLEAN_CONFIG = {"RCLONE_CONFIG": "/dev/null"}
 """Environment without the user's own rclone configuration."""
@@ -34,7 +34,7 @@ def _copy(job: Job, *words: str, streams: int = 4) -> list[str]:
 
 
 @contextmanager
-def _sftp(job: Job) -> Iterator[Session]:
+def _sftp(job: Job) -> Iterator[ToolSession]:
     """Pull, which is faster, since only a pull has several streams."""
     with sshd(job) as server:
         keys = job.scratch
@@ -54,9 +54,9 @@ def _sftp(job: Job) -> Iterator[Session]:
         yield _session(argv, job, server.process, CLEAN_CONFIG)
 
 
-def _http(streams: int) -> Callable[[Job], AbstractContextManager[Session]]:
+def _http(streams: int) -> Callable[[Job], AbstractContextManager[ToolSession]]:
     @contextmanager
-    def prepare(job: Job) -> Iterator[Session]:
+    def prepare(job: Job) -> Iterator[ToolSession]:
         with _serving_http(job) as (server, url, own):
             tls = ["--http-url", url, "--ca-cert", own.certificate("server")]
             tls += ["--client-cert", own.certificate("client"), "--client-key", own.key("client")]
@@ -72,7 +72,7 @@ def _http(streams: int) -> Callable[[Job], AbstractContextManager[Session]]:
 
 
 @contextmanager
-def _s3(job: Job) -> Iterator[Session]:
+def _s3(job: Job) -> Iterator[ToolSession]:
     """Push; the bucket is the destination's folder. Keys stay off the command line."""
     own, port = certificates(job.scratch, job.address), free_port()
     access, secret = secrets.token_hex(10).upper(), secrets.token_hex(20)
@@ -90,7 +90,7 @@ def _s3(job: Job) -> Iterator[Session]:
 
 
 @contextmanager
-def _aria2(job: Job) -> Iterator[Session]:
+def _aria2(job: Job) -> Iterator[ToolSession]:
     with _serving_http(job) as (server, url, own):
         tls = ["--ca-certificate", own.certificate("server")]
         tls += ["--certificate", own.certificate("client"), "--private-key", own.key("client")]

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.bench.running import Run
 
-OWN_TOOLS = ("lane", "agent")
+OWN_TOOLS = ("lane", "lane-source-dials", "agent")
 """Crosshaul: between servers, and between S3 and a server."""
 
 

@@ -13,9 +13,9 @@ from tests.bench.bucket import bucket
 from tests.bench.cases import Case, Medium
 from tests.bench.checking import differences
 from tests.bench.emulated_network import EmulatedNetwork, emulated_network
-from tests.bench.measuring import Cost, Meter
+from tests.bench.measuring import Meter, RunCost
 from tests.bench.preparation import clear, on_disk, warm
-from tests.bench.tools import FailedError, Job, Session, Tool
+from tests.bench.tools import FailedError, Job, Tool, ToolSession
 from tests.bench.workloads import change
 from tests.support import long_line
 
@@ -32,7 +32,7 @@ class Run:
     case: str
     medium: str
     tool: str
-    cost: Cost | None = None
+    cost: RunCost | None = None
     command: str = ""
     wire_bytes: int | None = None
     """Bytes over the network: of the whole run, or after the restart if the tool was killed."""
@@ -83,7 +83,7 @@ class Runner:
             if case.line:
                 line = stack.enter_context(long_line.long_line(case.line))
                 stack.enter_context(line.near())
-                job = replace(job, address=line.far_address, at_far=line.far)
+                job = replace(job, address=line.far_address, near_address=line.near_address, at_far=line.far)
             if case.bucket:
                 job = replace(job, bucket=stack.enter_context(bucket(case.bucket)))
             try:
@@ -132,7 +132,7 @@ class Runner:
             requests=job.bucket.requests() if job.bucket else None,
         )
 
-    def _run_until_done(self, session: Session, meter: Meter, *, restart: bool) -> int:
+    def _run_until_done(self, session: ToolSession, meter: Meter, *, restart: bool) -> int:
         """Start the tool until it succeeds and return the number of starts."""
         deadline = time.monotonic() + self.limit
         for tries in range(1, MAX_STARTS + 1):
@@ -152,7 +152,7 @@ class Runner:
                 return tries
         raise AssertionError("the last start either returns or raises")
 
-    def _killed_at_half(self, session: Session, network: EmulatedNetwork) -> int:
+    def _killed_at_half(self, session: ToolSession, network: EmulatedNetwork) -> int:
         """Kill the tool at half of the bytes and return the bytes forwarded until then."""
         half = sum(path.stat().st_size for path in self.source.rglob("*") if path.is_file()) / 2
         running = session.start()
@@ -171,6 +171,8 @@ def _cannot(case: Case, tool: Tool) -> str | None:
         return f"left out: {reason}"
     if (case.network or case.line) and not tool.uses_network:
         return "cannot use the emulated network"
+    if tool.lines_only and not case.line:
+        return "is measured over lossy lines only"
     if case.before != "nothing" and not tool.compares:
         return "sends everything again: it does not compare"
     if not case.workload.one_file and not tool.many:

@@ -1,4 +1,4 @@
-"""Between a directory and a bucket: the agent's own mover, rclone and the AWS CLI.
+"""Between a directory and a bucket: the agent's own mover, rclone, s5cmd and the AWS CLI.
 
 The agent runs before the clock starts, as for the lane; the clock runs from the Move command to the result.
 """
@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from events.commands import Move, S3Route
 from events.locations import AgentLocation, S3Location
 from events.options import Options
-from tests.bench.bucket import PREFIX, Bucket
-from tests.bench.lane import HOP, TIMEOUT_S, TRANSFER, Host, RunningHop, host_command
+from tests.bench.bucket import PREFIX, ObjectFolder
+from tests.bench.lane import HOP, TIMEOUT_S, TRANSFER, LaneHost, RunningHop, host_command
 from tests.bench.lane_host import KEYS, REGION, ROOT
 from tests.bench.rclone import CLEAN_CONFIG
-from tests.bench.tools import CommandSession, FailedError, Job, Running, Session, Tool, as_shown, find
+from tests.bench.tools import CommandSession, FailedError, Job, RunningTool, Tool, ToolSession, as_shown, find
 
 
 class AgentSession:
@@ -28,12 +28,12 @@ class AgentSession:
         bucket = _bucket(job)
         self._order = _order(bucket)
         local = job.destination if bucket.direction == "pull" else job.source
-        self._host = Host(host_command("mover", folders[0], local, folders[1]), job.scratch / "tool.log")
+        self._host = LaneHost(host_command("mover", folders[0], local, folders[1]), job.scratch / "tool.log")
         self._host.receive(TIMEOUT_S)
         self.far: list[int] = []
         self.near = [self._host.pid]
 
-    def start(self) -> Running:
+    def start(self) -> RunningTool:
         self._host.tell(move=self._order.model_dump(mode="json"))
         return RunningHop(self._host)
 
@@ -41,7 +41,7 @@ class AgentSession:
         self._host.kill()
 
 
-def _order(bucket: Bucket) -> Move:
+def _order(bucket: ObjectFolder) -> Move:
     here = AgentLocation(agent_id="server-b", path=f"{ROOT}/")
     there = S3Location(bucket=bucket.name, prefix=PREFIX)
     pulls = bucket.direction == "pull"
@@ -57,7 +57,7 @@ def _order(bucket: Bucket) -> Move:
 
 
 @contextmanager
-def _agent(job: Job) -> Iterator[Session]:
+def _agent(job: Job) -> Iterator[ToolSession]:
     session = AgentSession(job)
     try:
         yield session
@@ -66,7 +66,7 @@ def _agent(job: Job) -> Iterator[Session]:
 
 
 @contextmanager
-def _rclone(job: Job) -> Iterator[Session]:
+def _rclone(job: Job) -> Iterator[ToolSession]:
     """Copy with as few requests as rclone can: without a HEAD for a modification time or after an upload."""
     bucket = _bucket(job)
     remote = [
@@ -89,7 +89,7 @@ def _rclone(job: Job) -> Iterator[Session]:
 
 
 @contextmanager
-def _aws(job: Job) -> Iterator[Session]:
+def _aws(job: Job) -> Iterator[ToolSession]:
     bucket = _bucket(job)
     settings = job.scratch / "config"
     settings.write_text(
@@ -101,7 +101,17 @@ def _aws(job: Job) -> Iterator[Session]:
     yield _command(argv, job, {"AWS_CONFIG_FILE": str(settings)})
 
 
-def _ends(job: Job, bucket: Bucket, there: str) -> tuple[str, str]:
+@contextmanager
+def _s5cmd(job: Job) -> Iterator[ToolSession]:
+    bucket = _bucket(job)
+    there = f"s3://{bucket.name}/{PREFIX}"
+    source, target = _ends(job, bucket, there)
+    ends = (f"{source}*", f"{target}/") if bucket.direction == "pull" else (f"{source}/", target)
+    argv = ["s5cmd", "--endpoint-url", bucket.endpoint, "--log", "error", "cp", *ends]
+    yield _command(argv, job, {"AWS_REGION": REGION})
+
+
+def _ends(job: Job, bucket: ObjectFolder, there: str) -> tuple[str, str]:
     """Return source and destination of a command."""
     pulls = bucket.direction == "pull"
     return (there, str(job.destination)) if pulls else (str(job.source), there)
@@ -112,7 +122,7 @@ def _command(argv: list[str], job: Job, environment: dict[str, str]) -> CommandS
     return CommandSession(program, as_shown(argv, job), job.scratch / "tool.log", [], environment | KEYS)
 
 
-def _bucket(job: Job) -> Bucket:
+def _bucket(job: Job) -> ObjectFolder:
     if job.bucket is None:
         raise FailedError("this case has no bucket")
     return job.bucket
@@ -120,4 +130,5 @@ def _bucket(job: Job) -> Bucket:
 
 AGENT = Tool("agent", _agent, uses_bucket=True)
 RCLONE_BUCKET = Tool("rclone", _rclone, ("rclone",), uses_bucket=True)
+S5CMD = Tool("s5cmd", _s5cmd, ("s5cmd",), uses_bucket=True)
 AWS_CLI = Tool("aws-cli", _aws, ("aws",), uses_bucket=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from infra.local.processes import free_port
 from tests.bench.serving import until_answers
-from tests.bench.tools import CommandSession, Job, Process, Session, Tool, as_shown, find
+from tests.bench.tools import CommandSession, Job, Process, Tool, ToolSession, as_shown, find
 
 CIPHER = "aes128-gcm@openssh.com"
 
@@ -84,9 +84,9 @@ def _separation() -> None:
 Words = Callable[[Job, Sshd], list[str]]
 
 
-def _over_ssh(words: Words) -> Callable[[Job], AbstractContextManager[Session]]:
+def _over_ssh(words: Words) -> Callable[[Job], AbstractContextManager[ToolSession]]:
     @contextmanager
-    def prepare(job: Job) -> Iterator[Session]:
+    def prepare(job: Job) -> Iterator[ToolSession]:
         with sshd(job) as server:
             argv = words(job, server)
             yield CommandSession(argv, as_shown(argv, job), job.scratch / "tool.log", [server.process.pid])

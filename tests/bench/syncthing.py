@@ -16,7 +16,7 @@ from typing import Any
 
 from infra.local.processes import free_ports
 from tests.bench.serving import until_answers
-from tests.bench.tools import FailedError, Job, Process, Running, Session, Tool
+from tests.bench.tools import FailedError, Job, Process, RunningTool, Tool, ToolSession
 
 FOLDER = "bench"
 TIMEOUT_S = 60.0
@@ -43,7 +43,7 @@ CONFIG = """\
 """
 
 
-class Device:
+class SyncthingDevice:
     """One Syncthing process with its own home."""
 
     def __init__(self, job: Job, name: str) -> None:
@@ -102,7 +102,7 @@ class Device:
 class RunningSync:
     """A running synchronization of the folder."""
 
-    def __init__(self, source: Device, destination: Device) -> None:
+    def __init__(self, source: SyncthingDevice, destination: SyncthingDevice) -> None:
         self._source, self._destination = source, destination
         self.pid = destination.process.pid
 
@@ -142,7 +142,7 @@ class SyncthingSession:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._source, self._destination = Device(job, "source"), Device(job, "destination")
+        self._source, self._destination = SyncthingDevice(job, "source"), SyncthingDevice(job, "destination")
         self._address = f"tcp://127.0.0.1:{job.dial(self._source.port)}"
         self._source.start(job.source, "sendonly", self._destination.id, "dynamic")
         self._start_destination()
@@ -152,7 +152,7 @@ class SyncthingSession:
                 device.pause(False)
             RunningSync(self._source, self._destination).wait(TIMEOUT_S * 10)
 
-    def start(self) -> Running:
+    def start(self) -> RunningTool:
         if not self._destination.process.alive():
             self._start_destination()
         for device in (self._source, self._destination):
@@ -173,7 +173,7 @@ class SyncthingSession:
 
 
 @contextmanager
-def _prepare(job: Job) -> Iterator[Session]:
+def _prepare(job: Job) -> Iterator[ToolSession]:
     for folder in (job.source, job.destination):
         (folder / ".stfolder").mkdir(exist_ok=True)
     session = SyncthingSession(job)

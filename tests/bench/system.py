@@ -22,7 +22,7 @@ from infra.local.environment import Environment, running_environment, until
 from infra.local.servers import Server
 from tests.bench.measuring import peak_of
 from tests.bench.workloads import ARCHIVE, MIB, write
-from tests.e2e.api import Api
+from tests.e2e.api import SignedInApi
 
 SERVERS = {
     "server-b": {"/data": "rw", "/primary": "rw"},
@@ -104,7 +104,7 @@ def measure(home: Path, repeat: int, scale: float) -> SystemResult:
     """
     with running_environment(home) as here:
         servers = here.start_servers(SERVERS)
-        api = Api.signed_in(here, here.user, here.password)
+        api = SignedInApi.signed_in(here, here.user, here.password)
         by_api = _repeated(repeat, lambda number: _by_api(api, servers, number))
         by_upload = _repeated(repeat, _uploads(here, api, servers))
         chains = _chains(here, api, repeat, scale)
@@ -124,7 +124,7 @@ def _repeated(repeat: int, once: Callable[[int], float]) -> list[float]:
     return [once(number) for number in range(repeat + 1)]
 
 
-def _by_api(api: Api, servers: dict[str, Server], number: int) -> float:
+def _by_api(api: SignedInApi, servers: dict[str, Server], number: int) -> float:
     write(servers["server-b"].path(f"/data/{number}/one"), SIZE)
     began = time.monotonic()
     asked = _copy(api, f"server-b:/data/{number}/", f"server-c:/archive/{number}/")
@@ -133,7 +133,7 @@ def _by_api(api: Api, servers: dict[str, Server], number: int) -> float:
     return seconds
 
 
-def _uploads(here: Environment, api: Api, servers: dict[str, Server]) -> Callable[[int], float]:
+def _uploads(here: Environment, api: SignedInApi, servers: dict[str, Server]) -> Callable[[int], float]:
     bucket = here.outputs.bucket
     s3 = boto3.client("s3", **embedded.client_settings(here.cloud))
     api.post("/templates", TEMPLATE | {"trigger": {"bucket": bucket, "prefix": "bench/"}})
@@ -146,7 +146,7 @@ def _uploads(here: Environment, api: Api, servers: dict[str, Server]) -> Callabl
     return upload
 
 
-def _chains(here: Environment, api: Api, repeat: int, scale: float) -> Chains:
+def _chains(here: Environment, api: SignedInApi, repeat: int, scale: float) -> Chains:
     bucket, files = here.outputs.bucket, max(4, round(LINKS * scale))
     s3 = boto3.client("s3", **embedded.client_settings(here.cloud))
     for number in range(files):
@@ -166,16 +166,18 @@ def _chains(here: Environment, api: Api, repeat: int, scale: float) -> Chains:
     return Chains(files * LINK, files, HOP_LIMIT, streamed, whole)
 
 
-def _move_archive(api: Api, servers: dict[str, Server], scale: float) -> None:
+def _move_archive(api: SignedInApi, servers: dict[str, Server], scale: float) -> None:
     ARCHIVE.make(servers["server-b"].path("/data/tree"), scale)
     _until_ended(api, _copy(api, "server-b:/data/tree/", "server-c:/archive/tree/"), timeout_s=600)
 
 
-def _copy(api: Api, source: str, destination: str) -> str:
+def _copy(api: SignedInApi, source: str, destination: str) -> str:
     return _create_transfer(api, source, [destination], "fan_out")
 
 
-def _create_transfer(api: Api, source: str, destinations: list[str], shape: str, **options: object) -> str:
+def _create_transfer(
+    api: SignedInApi, source: str, destinations: list[str], shape: str, **options: object
+) -> str:
     body = {"source": source, "destinations": destinations, "shape": shape, "options": options}
     return str(api.post("/transfers", body)["transfer_id"])
 
@@ -193,7 +195,7 @@ def _arrival(path: Path) -> float:
         time.sleep(0.002)
 
 
-def _until_ended(api: Api, transfer_id: str, timeout_s: float = TIMEOUT_S) -> None:
+def _until_ended(api: SignedInApi, transfer_id: str, timeout_s: float = TIMEOUT_S) -> None:
     def state() -> str | None:
         found = str(api.get(f"/transfers/{transfer_id}")["state"])
         return found if found in ENDED else None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from tests.bench.bucket import Bucket
+from tests.bench.bucket import ObjectFolder
 
 
 class FailedError(Exception):
@@ -29,6 +29,7 @@ class Job:
     """Returns the port to dial instead of the given one: the emulated network's, if the case has one."""
     address: str = "127.0.0.1"
     """Of the far end."""
+    near_address: str = "127.0.0.1"
     at_far: Callable[[list[str]], list[str]] = list
     """Returns the command that runs the given one at the far end."""
     one_file: bool = False
@@ -36,11 +37,11 @@ class Job:
     """Whether most files are at the destination already."""
     resumes: bool = False
     """Whether the tool will be interrupted and must resume."""
-    bucket: Bucket | None = None
+    bucket: ObjectFolder | None = None
     """What takes the place of `source` or `destination`, if the case has one."""
 
 
-class Running(Protocol):
+class RunningTool(Protocol):
     pid: int
 
     def wait(self, seconds: float) -> None:
@@ -55,14 +56,14 @@ class Running(Protocol):
         """Kill the tool, like a power cut."""
 
 
-class Session(Protocol):
+class ToolSession(Protocol):
     """A tool prepared for one job."""
 
     command: str
     far: list[int]
     near: list[int]
 
-    def start(self) -> Running: ...
+    def start(self) -> RunningTool: ...
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Tool:
     """A tool of the benchmark and its abilities."""
 
     name: str
-    prepare: Callable[[Job], AbstractContextManager[Session]]
+    prepare: Callable[[Job], AbstractContextManager[ToolSession]]
     programs: tuple[str, ...] = ()
     leaves: tuple[str, ...] = ()
     """Names that the tool leaves in the folders."""
@@ -80,6 +81,8 @@ class Tool:
     """Whether it uses a connection that the emulated network can intercept."""
     many: bool = True
     """Whether it can move trees, not only one file."""
+    lines_only: bool = False
+    """Whether only a line between two namespaces shows what it does."""
     uses_bucket: bool = False
     """Whether it copies between a directory and a bucket, instead of between two directories."""
 
@@ -162,7 +165,7 @@ class CommandSession:
     environment: Mapping[str, str] = field(default_factory=dict)
     near: list[int] = field(default_factory=list)
 
-    def start(self) -> Running:
+    def start(self) -> RunningTool:
         return Process(self.argv, self.environment, self.log)
 
 

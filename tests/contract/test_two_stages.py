@@ -53,7 +53,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 
 @dataclass(frozen=True)
-class Stage:
+class DeployedStage:
     """A stage's resources in the cloud, and its server-b."""
 
     cloud: Cloud
@@ -88,10 +88,10 @@ class Stage:
 
 
 @pytest.fixture
-def stages(cloud: Cloud, tmp_path: Path) -> tuple[Stage, Stage]:
+def stages(cloud: Cloud, tmp_path: Path) -> tuple[DeployedStage, DeployedStage]:
     """Return both stages with newly enrolled agents."""
     first, second = (
-        Stage(cloud, topics, new_device(cloud, tmp_path / topics.stage, NAME, topics))
+        DeployedStage(cloud, topics, new_device(cloud, tmp_path / topics.stage, NAME, topics))
         for topics in (PROD, EU)
     )
     return first, second
@@ -135,7 +135,9 @@ async def following(link: MqttLink) -> tuple[str, bytes]:
     return letter.topic, letter.payload
 
 
-async def test_each_hears_its_own_commands_and_jobs_alone(stages: tuple[Stage, Stage]) -> None:
+async def test_each_hears_its_own_commands_and_jobs_alone(
+    stages: tuple[DeployedStage, DeployedStage],
+) -> None:
     prod, eu = stages
     update = an_update()
     async with prod.link() as first, eu.link() as second:
@@ -163,7 +165,7 @@ async def test_each_hears_its_own_commands_and_jobs_alone(stages: tuple[Stage, S
 
 
 async def test_a_certificate_of_one_stage_does_not_connect_as_the_other_s_agent(
-    stages: tuple[Stage, Stage],
+    stages: tuple[DeployedStage, DeployedStage],
 ) -> None:
     prod, eu = stages
     async with eu.link() as rightful:
@@ -177,7 +179,7 @@ async def test_a_certificate_of_one_stage_does_not_connect_as_the_other_s_agent(
 
 @pytest.mark.parametrize("acting", [0, 1])
 async def test_one_rotates_and_removes_and_the_other_goes_on(
-    stages: tuple[Stage, Stage], acting: int
+    stages: tuple[DeployedStage, DeployedStage], acting: int
 ) -> None:
     mine, other = stages[acting], stages[1 - acting]
     before = other.seen()
@@ -203,7 +205,7 @@ async def test_one_rotates_and_removes_and_the_other_goes_on(
 
 
 async def test_each_rule_hears_of_its_own_agents_come_and_go(
-    cloud: Cloud, stages: tuple[Stage, Stage], tmp_path: Path
+    cloud: Cloud, stages: tuple[DeployedStage, DeployedStage], tmp_path: Path
 ) -> None:
     """The broker reports presence of every client in the account, including another team's server-b."""
     queues = {

@@ -8,12 +8,12 @@ from typing import Any
 import httpx
 
 from agent.cli import cognito
-from agent.cli.service import find
+from agent.cli.stage_api import find
 from agent.cloud.http import client
 from infra.local.environment import HANG_TIMEOUT_S, Environment
 
 
-class Refusal(Exception):  # noqa: N818  # it is an answer
+class ApiRefusal(Exception):  # noqa: N818  # it is an answer
     """An error response with problem details (RFC 9457)."""
 
     def __init__(self, status: int, problem: dict[str, Any]) -> None:
@@ -22,7 +22,7 @@ class Refusal(Exception):  # noqa: N818  # it is an answer
 
 
 @dataclass
-class Api:
+class SignedInApi:
     """The API as one caller, signed in or anonymous."""
 
     url: str
@@ -31,7 +31,7 @@ class Api:
     """Seconds without an answer after which a request is repeated; API Gateway itself gives up after 29."""
 
     @classmethod
-    def signed_in(cls, here: Environment, user: str, password: str) -> "Api":
+    def signed_in(cls, here: Environment, user: str, password: str) -> "SignedInApi":
         service = find(here.outputs.api_url)
         tokens = cognito.sign_in(service.pool, user, password, _no_question, _no_question)
         return cls(service.url, tokens.id_token)
@@ -91,4 +91,4 @@ def _answer(response: httpx.Response) -> Any:
         return response.json() if response.content else None
     if response.headers["content-type"] != "application/problem+json":
         raise AssertionError(f"{response.status_code} without problem details: {response.text}")
-    raise Refusal(response.status_code, response.json())
+    raise ApiRefusal(response.status_code, response.json())

@@ -23,7 +23,8 @@ from infra.local import cloud as embedded
 from infra.local.environment import Environment, running_environment, until, visited_stage
 from infra.local.processes import free_port
 from infra.local.servers import RunningAgent, Server
-from tests.e2e.api import Api
+from lambdas.store.agent_rows import beat_key
+from tests.e2e.api import SignedInApi
 
 SERVERS = {
     "server-b": {"/data": "rw", "/primary": "rw", "/shelf": "ro"},
@@ -40,7 +41,7 @@ PAGE_TIMEOUT_MS = 180_000
 class Fleet:
     """The three servers, and what tests do with them."""
 
-    def __init__(self, here: Environment, servers: dict[str, Server], api: Api) -> None:
+    def __init__(self, here: Environment, servers: dict[str, Server], api: SignedInApi) -> None:
         self.here, self.servers, self.api = here, servers, api
 
     def folder(self, location: str) -> Path:
@@ -117,9 +118,9 @@ class Fleet:
         [agents] = [table for table in tables.tables.all() if "TablesAgents" in table.name]
         at = datetime.now(UTC) - timedelta(hours=1)
         agents.update_item(
-            Key={"agent_id": name},
+            Key={"agent_id": beat_key(name)},
             UpdateExpression="SET heard_at = :at, silent_at = :at",
-            ExpressionAttributeValues={":at": f"{at:%Y-%m-%dT%H:%M:%S.%f%z}"},
+            ExpressionAttributeValues={":at": int(at.timestamp() * 1_000_000)},
         )
         self.minute()
 
@@ -235,21 +236,21 @@ def no_call_of_a_function_that_aws_would_refuse(request: pytest.FixtureRequest) 
 
 
 @pytest.fixture(scope="session")
-def api(here: Environment) -> Api:
+def api(here: Environment) -> SignedInApi:
     """Return the API as an administrator."""
-    return Api.signed_in(here, here.user, here.password)
+    return SignedInApi.signed_in(here, here.user, here.password)
 
 
 @pytest.fixture(scope="session")
-def viewer(here: Environment) -> Api:
+def viewer(here: Environment) -> SignedInApi:
     """Return the API as a user who may only read."""
     password = "Look-only-7-times"
     here.create_user("viewer@crosshaul.test", password, "viewer")
-    return Api.signed_in(here, "viewer@crosshaul.test", password)
+    return SignedInApi.signed_in(here, "viewer@crosshaul.test", password)
 
 
 @pytest.fixture(scope="session")
-def enrolled(here: Environment, api: Api) -> Fleet:
+def enrolled(here: Environment, api: SignedInApi) -> Fleet:
     servers = {name: here.server(name, roots) for name, roots in SERVERS.items()}
     for server in servers.values():
         here.enroll(server)
@@ -277,13 +278,13 @@ def browser() -> Iterator[Browser]:
         gc.collect()
 
 
-def stored_session(who: Api) -> str:
+def stored_session(who: SignedInApi) -> str:
     """Return the session that a browser tab stores after sign-in."""
     return json.dumps({"idToken": who.token, "refreshToken": None})
 
 
 @contextmanager
-def tab(browser: Browser, who: Api | None = None) -> Iterator[Page]:
+def tab(browser: Browser, who: SignedInApi | None = None) -> Iterator[Page]:
     """Yield a new page; a script error or a violation of the security policy fails the test.
 
     `who` is signed in already, as after a reload; other tests go through the sign-in form.

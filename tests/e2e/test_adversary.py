@@ -21,7 +21,7 @@ from infra.local.environment import until
 from lambdas.api.app import OPEN_ROUTES, ROUTES
 from lambdas.aws.command_publisher import CommandPublisher as Orders
 from lambdas.domain.problems import AGENT_KEY
-from tests.e2e.api import Api, Refusal
+from tests.e2e.api import ApiRefusal, SignedInApi
 from tests.e2e.conftest import Fleet
 from tests.support.control_plane import host
 
@@ -32,16 +32,16 @@ NOBODYS_HOP = "a" * 20 + "-0"
 
 
 @pytest.fixture(scope="module")
-def operator(enrolled: Fleet) -> Api:
+def operator(enrolled: Fleet) -> SignedInApi:
     """Return the API as an operator, who may move files and no more."""
     here, password = enrolled.here, "Moves-files-9-to-5"
     here.create_user("operator@crosshaul.test", password, "operator")
-    return Api.signed_in(here, "operator@crosshaul.test", password)
+    return SignedInApi.signed_in(here, "operator@crosshaul.test", password)
 
 
 @pytest.fixture(scope="module")
-def nobody(enrolled: Fleet) -> Api:
-    return Api(enrolled.api.url, token=None)
+def nobody(enrolled: Fleet) -> SignedInApi:
+    return SignedInApi(enrolled.api.url, token=None)
 
 
 def aws(fleet: Fleet, service: str, **credentials: str) -> Any:
@@ -91,7 +91,7 @@ TEMPLATE = {"name": "mine", "trigger": {"bucket": "b", "prefix": "x/"}, "destina
 LOOKS = {("POST", "/policies/test"), ("POST", "/live/watches")}
 
 
-def test_a_viewer_changes_nothing_by_any_route(fleet: Fleet, viewer: Api) -> None:
+def test_a_viewer_changes_nothing_by_any_route(fleet: Fleet, viewer: SignedInApi) -> None:
     transfer = fleet.copy("server-b:/data/no such file", "server-c:/archive/")
     fleet.until_ended(transfer)
     names = {"agent_id": "server-b", "transfer_id": transfer, "template_id": "mine", "policy_id": "admin"}
@@ -110,14 +110,14 @@ def test_a_viewer_changes_nothing_by_any_route(fleet: Fleet, viewer: Api) -> Non
     assert in_force(fleet) == before
 
 
-def test_an_operator_moves_nothing_that_a_policy_forbids(fleet: Fleet, operator: Api) -> None:
+def test_an_operator_moves_nothing_that_a_policy_forbids(fleet: Fleet, operator: SignedInApi) -> None:
     text = 'forbid (principal, action == Action::"transfer", resource == Agent::"server-d");'
     fleet.api.put("/policies/not-to-d", {"text": text, "why": "of a test"})
     before = in_force(fleet)
     body = {"source": "server-b:/data/x", "destinations": ["server-d:/backup/"]}
     try:
         until("the policy to be known", lambda: operator.status("POST", "/transfers", body) == 403)
-        with pytest.raises(Refusal) as caught:
+        with pytest.raises(ApiRefusal) as caught:
             operator.post("/transfers", body)
     finally:
         fleet.api.delete("/policies/not-to-d?why=the+test+is+over")
@@ -134,7 +134,7 @@ def test_who_takes_an_administrators_address_stays_who_they_were(fleet: Fleet) -
     text = 'forbid (principal == User::"eve@crosshaul.test", action == Action::"transfer", resource);'
     before = in_force(fleet)
     body = {"source": "server-b:/data/x", "destinations": ["server-c:/archive/"]}
-    first, others = Api.signed_in(here, eve, password), here.user.upper()
+    first, others = SignedInApi.signed_in(here, eve, password), here.user.upper()
     her = first.post("/policies/test", {"transfer": body})["person"]
     assert her["name"] == eve
     fleet.api.put("/policies/not-eve", {"text": text, "why": "of a test"})
@@ -144,7 +144,7 @@ def test_who_takes_an_administrators_address_stays_who_they_were(fleet: Fleet) -
             Username=eve,
             UserAttributes=[{"Name": "email", "Value": others}, {"Name": "email_verified", "Value": "true"}],
         )
-        renamed = Api.signed_in(here, others, password)
+        renamed = SignedInApi.signed_in(here, others, password)
         until("the policy to be known", lambda: renamed.status("POST", "/transfers", body) == 403)
         assert renamed.status("PATCH", "/agents/server-b", {"tags": {"env": "lab"}}) == 403
     finally:
@@ -165,7 +165,7 @@ TRICKS = (
 )
 
 
-def test_no_trick_of_a_path_leads_out_of_the_roots(fleet: Fleet, operator: Api) -> None:
+def test_no_trick_of_a_path_leads_out_of_the_roots(fleet: Fleet, operator: SignedInApi) -> None:
     before = in_force(fleet)
     for path in TRICKS:
         body = {"source": f"server-b:{path}", "destinations": ["server-c:/archive/tricks/"]}
@@ -186,7 +186,7 @@ def test_what_is_encoded_is_a_name_like_any_other(fleet: Fleet) -> None:
 
 
 class TestJoining:
-    def test_a_token_is_good_for_one_host_and_one_time(self, fleet: Fleet, nobody: Api) -> None:
+    def test_a_token_is_good_for_one_host_and_one_time(self, fleet: Fleet, nobody: SignedInApi) -> None:
         token = fleet.api.post("/agents/enrollments", {"agent_id": "server-z"})["token"]
         guessed = token[:-1] + ("A" if token[-1] != "A" else "B")
         assert nobody.status("POST", "/agents/register", host(guessed)) == 401
@@ -207,7 +207,7 @@ class TestJoining:
         assert written_down(fleet, "POST /agents/{agent_id}/credentials")["agents"] == ["server-z"]
         assert "server-z" not in [one["agent_id"] for one in fleet.api.get("/agents")["agents"]]
 
-    def test_a_token_that_has_expired_lets_nobody_in(self, fleet: Fleet, nobody: Api) -> None:
+    def test_a_token_that_has_expired_lets_nobody_in(self, fleet: Fleet, nobody: SignedInApi) -> None:
         token = fleet.api.post("/agents/enrollments", {"agent_id": "server-y", "expires_in": 60})["token"]
         self.expire(fleet, "server-y")
         assert nobody.status("POST", "/agents/register", host(token)) == 401

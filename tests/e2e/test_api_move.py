@@ -19,7 +19,7 @@ from infra.local.environment import until
 from tests.e2e.conftest import Fleet
 from tests.support.connect_proxy import relay
 from tests.support.fakes_agent import Signer
-from tests.support.loopback_server import LoopbackServer
+from tests.support.loopback_server import ConnectionServer
 
 pytestmark = pytest.mark.e2e
 
@@ -27,7 +27,7 @@ NAME = "server-d"
 SLOW = MIB // 2
 
 
-class Front(LoopbackServer):
+class Front(ConnectionServer):
     """Another address of the API. Until it is `open`, it takes connections and answers none."""
 
     def __init__(self, api_url: str) -> None:

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from infra.local.demo_files import MIB, differences, listing, write_random
 from infra.local.environment import until
-from tests.e2e.api import Api
+from tests.e2e.api import SignedInApi
 from tests.e2e.conftest import Fleet
 from tests.e2e.console import browse, choose, pick, picture, sign_in, slow_transfer, tab_to, table_rows, visit
 from tests.e2e.installed import InstalledServer
@@ -144,7 +144,8 @@ def test_an_agent_is_added_by_running_the_line_that_is_shown(
     roots = [(root["path"], root["access"]) for root in fleet.api.get("/agents/server-e")["roots"]]
     assert roots == [(str(fresh), "rw"), (str(films), "ro")]
     visit(page, fleet, "agents/server-e")
-    page.get_by_role("button", name="Remove").first.click()
+    page.get_by_role("button", name="More", exact=True).click()
+    page.get_by_role("menuitem", name="Remove").click()
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
     expect(page.get_by_text("server-e was removed").first).to_be_visible()
     assert "server-e" not in [agent["agent_id"] for agent in fleet.api.get("/agents")["agents"]]
@@ -379,7 +380,9 @@ def test_an_agent_that_hangs_is_shown_as_late_and_one_that_is_killed_as_down(
     expect(page.get_by_role("link", name="server-d: Online")).to_be_visible()
 
 
-def test_a_viewer_sees_everything_and_is_offered_nothing(door: Page, fleet: Fleet, viewer: Api) -> None:
+def test_a_viewer_sees_everything_and_is_offered_nothing(
+    door: Page, fleet: Fleet, viewer: SignedInApi
+) -> None:
     asked = fleet.copy("server-b:/data/nothing here", "server-c:/archive/")
     until("it to end", lambda: fleet.transfer(asked)["state"] == "failed")
     fleet.api.post(
@@ -420,7 +423,7 @@ def test_an_operator_is_offered_to_move_files_and_not_to_manage_who_may(door: Pa
         expect(door.get_by_role("link", name=offer).first).to_be_visible()
     visit(door, fleet, "agents/server-b")
     expect(door.get_by_role("link", name="Send from here")).to_be_visible()
-    expect(door.get_by_role("button", name=re.compile("Add|Remove|Rotate|Update|Edit"))).to_have_count(0)
+    expect(door.get_by_role("button", name=re.compile("Add|Remove|Rotate|Update|Edit|More"))).to_have_count(0)
     for guarded in ("policies", "policies/new", "audit"):
         visit(door, fleet, guarded)
         expect(door.get_by_role("heading", name="This page is for administrators")).to_be_visible()

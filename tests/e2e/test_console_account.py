@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from agent.cli import cognito
-from agent.cli.service import find
+from agent.cli.stage_api import find
 from tests.e2e.conftest import Fleet, tab
 from tests.e2e.console import violations
 from tests.e2e.walk import LANGUAGES, TEXTS, english, looked_at, violations_in_themes

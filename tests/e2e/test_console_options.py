@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from infra.local.demo_files import write_random
-from tests.e2e.api import Api
+from tests.e2e.api import SignedInApi
 from tests.e2e.conftest import Fleet, tab
 from tests.e2e.console import choose, picture, table_rows, violations, visit
 
@@ -173,7 +173,7 @@ def test_what_a_policy_wants_two_people_for_is_approved_by_a_second_one(
         expect(page.get_by_text(re.compile("You requested it"))).to_be_visible()
         expect(page.get_by_role("button", name="Approve")).to_have_count(0)
 
-        with tab(browser, Api.signed_in(fleet.here, "bo@crosshaul.test", password)) as other:
+        with tab(browser, SignedInApi.signed_in(fleet.here, "bo@crosshaul.test", password)) as other:
             visit(other, fleet, "overview")
             other.get_by_role("link", name="Awaiting approval: server-b:/data/secret/").click()
             expect(other.get_by_text(re.compile(f"except {fleet.here.user}"))).to_be_visible()
@@ -192,7 +192,7 @@ def test_what_a_policy_wants_two_people_for_is_approved_by_a_second_one(
 
         refused = fleet.copy("server-b:/data/secret/", "server-d:/backup/vault/again/")
         fleet.until_state(refused, "awaiting_approval")
-        with tab(browser, Api.signed_in(fleet.here, "bo@crosshaul.test", password)) as other:
+        with tab(browser, SignedInApi.signed_in(fleet.here, "bo@crosshaul.test", password)) as other:
             visit(other, fleet, f"transfers/{refused}/approval")
             other.get_by_role("button", name="Decline").click()
             dialog = other.get_by_role("dialog")

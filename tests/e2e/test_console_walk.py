@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from infra.local.demo_files import write_random
-from tests.e2e.api import Api
+from tests.e2e.api import SignedInApi
 from tests.e2e.conftest import Fleet, tab
 from tests.e2e.console import PAGES, either, slow_transfer
 from tests.e2e.walk import WIDE, Stop, Walk, looked_at, press, violations_in_themes
@@ -80,7 +80,9 @@ def another_asks(fleet: Fleet, source: str, destination: str) -> str:
     fleet.here.create_user("kim@crosshaul.test", password, "operator")
     body = {"source": source, "destinations": [destination]}
     return str(
-        Api.signed_in(fleet.here, "kim@crosshaul.test", password).post("/transfers", body)["transfer_id"]
+        SignedInApi.signed_in(fleet.here, "kim@crosshaul.test", password).post("/transfers", body)[
+            "transfer_id"
+        ]
     )
 
 
@@ -100,7 +102,7 @@ def stops(transfers: dict[str, str]) -> dict[str, Stop]:
         "new-transfer-browse-s3": Stop("transfers/new?from=s3%3A%2F%2F", browse_s3),
         "new-transfer-options": Stop("transfers/new", press("^Options", "^Optionen")),
         "add-agent": Stop("agents", press("Add agent", "Agent hinzufügen")),
-        "remove-agent": Stop("agents/server-b", press("^Remove$", "^Entfernen$")),
+        "remove-agent": Stop("agents/server-b", remove),
         "template": Stop("templates/walked/edit"),
         "template-yaml": Stop("templates/walked/edit", as_text),
         "policy": Stop("policies/walled/edit", effect),
@@ -113,6 +115,11 @@ def stops(transfers: dict[str, str]) -> dict[str, Stop]:
 def browse(page: Page) -> None:
     page.get_by_role("button", name=either("^Browse", "^Durchsuchen")).first.click()
     expect(page.get_by_role("dialog").get_by_text("/primary")).to_be_visible()
+
+
+def remove(page: Page) -> None:
+    press("^More$", "^Mehr$")(page)
+    page.get_by_role("menuitem", name=either("^Remove$", "^Entfernen$")).click()
 
 
 def files(page: Page) -> None:

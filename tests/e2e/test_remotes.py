@@ -13,7 +13,7 @@ from events.problem_type import ProblemType
 from infra.local.demo_files import MIB, differences, listing, write_random
 from infra.local.environment import until
 from lambdas.domain.problems import READ_ONLY, REMOTE_UNKNOWN, ROUTE_UNSUPPORTED
-from tests.e2e.api import Refusal
+from tests.e2e.api import ApiRefusal
 from tests.e2e.conftest import Fleet
 from tests.e2e.console import picture, visit
 
@@ -135,7 +135,7 @@ def test_its_directories_are_browsed_on_the_command_line_and_in_the_console(
 def test_a_directory_that_is_not_there_or_not_offered_is_said(
     fleet: Fleet, far: Path, remote: str, path: str, code: str
 ) -> None:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ApiRefusal) as caught:
         fleet.api.post("/agents/server-b/browse", {"remote": remote, "path": path})
     assert caught.value.problem["type"] == f"urn:crosshaul:problem:{code}"
 
@@ -170,7 +170,7 @@ def test_an_agent_that_is_killed_goes_on_in_the_middle_of_a_file(fleet: Fleet, f
 def test_what_is_not_offered_is_refused(
     fleet: Fleet, far: Path, source: str, destination: str, problem_type: ProblemType
 ) -> None:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ApiRefusal) as caught:
         fleet.copy(source, destination)
     assert caught.value.problem["type"] == f"urn:crosshaul:problem:{problem_type.code}"
     assert caught.value.problem["advice"]

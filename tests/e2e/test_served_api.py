@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 
 from events.base import AgentId, TransferId
 from lambdas.api.app import describe
-from tests.e2e.api import Api
+from tests.e2e.api import SignedInApi
 from tests.e2e.conftest import Fleet
 
 pytestmark = pytest.mark.e2e
@@ -79,7 +79,7 @@ def name_what_there_is(case: Case, names: dict[str, str]) -> None:
             case.path_parameters[name] = "server-of-nobody" if case.method == "DELETE" else names[name]
 
 
-def test_what_is_served_is_what_is_asked_about(api: Api) -> None:
+def test_what_is_served_is_what_is_asked_about(api: SignedInApi) -> None:
     assert api.get("/openapi.json") == describe()
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from infra.local.demo_files import differences, listing, write_random
 from infra.local.environment import until
-from tests.e2e.api import Refusal
+from tests.e2e.api import ApiRefusal
 from tests.e2e.conftest import ENDED, Fleet
 
 pytestmark = pytest.mark.e2e
@@ -44,7 +44,7 @@ def persistently(ask: Callable[[], T]) -> T:
     def asked() -> bool:
         try:
             answers.append(ask())
-        except Refusal as refusal:
+        except ApiRefusal as refusal:
             if refusal.status < 500:
                 raise
         return bool(answers)

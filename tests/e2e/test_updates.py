@@ -23,7 +23,7 @@ SLOW = 4 * MIB
 ENDED = {"succeeded", "failed", "aborted", "cancelled"}
 
 
-class Hosts:
+class UpdateHosts:
     """Servers that the install script has installed."""
 
     def __init__(self, fleet: Fleet, publisher: Publisher) -> None:
@@ -79,9 +79,9 @@ class Hosts:
 
 
 @pytest.fixture(scope="module")
-def hosts(enrolled: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
+def hosts(enrolled: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpdateHosts]:
     publisher = Publisher(enrolled, tmp_path_factory.mktemp("kits"))
-    made = Hosts(enrolled, publisher)
+    made = UpdateHosts(enrolled, publisher)
     try:
         made.install(publisher.publish())
         yield made
@@ -91,7 +91,9 @@ def hosts(enrolled: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.mark.acceptance("update")
-def test_an_update_goes_from_the_canary_to_all_while_a_transfer_goes_on(hosts: Hosts, fleet: Fleet) -> None:
+def test_an_update_goes_from_the_canary_to_all_while_a_transfer_goes_on(
+    hosts: UpdateHosts, fleet: Fleet
+) -> None:
     hosts.publisher.publish("7.1.0")
     source = hosts.servers["up-1"].path("/data/film")
     write_random(source / "film.mov", 64 * MIB)
@@ -120,7 +122,7 @@ def test_an_update_goes_from_the_canary_to_all_while_a_transfer_goes_on(hosts: H
     assert {"update.started", "update.stage-begun", "update.ended"} <= audited
 
 
-def test_a_power_cut_in_the_middle_costs_nothing_but_time(hosts: Hosts) -> None:
+def test_a_power_cut_in_the_middle_costs_nothing_but_time(hosts: UpdateHosts) -> None:
     """The power fails while the new version is installed, and again while it is on trial."""
     hosts.publisher.publish("7.1.1")
     begun = hosts.fleet.here.operator.json("agents", "update", "up-2")
@@ -136,7 +138,7 @@ def test_a_power_cut_in_the_middle_costs_nothing_but_time(hosts: Hosts) -> None:
 
 
 def test_a_version_that_does_not_start_returns_by_itself_and_no_other_host_is_touched(
-    hosts: Hosts, fleet: Fleet
+    hosts: UpdateHosts, fleet: Fleet
 ) -> None:
     had = hosts.versions()
     breaks = {"agent/run.py": ("config = read_config(config_path)", "raise SystemExit(3)")}

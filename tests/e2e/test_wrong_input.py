@@ -6,14 +6,14 @@ import httpx
 import pytest
 
 from infra.local.demo_files import MIB, differences, listing, write_random
-from tests.e2e.api import Api, Refusal
+from tests.e2e.api import ApiRefusal, SignedInApi
 from tests.e2e.conftest import Fleet
 
 pytestmark = pytest.mark.e2e
 
 
-def refused(fleet: Fleet, source: str, *destinations: str, **options: str) -> Refusal:
-    with pytest.raises(Refusal) as caught:
+def refused(fleet: Fleet, source: str, *destinations: str, **options: str) -> ApiRefusal:
+    with pytest.raises(ApiRefusal) as caught:
         fleet.copy(source, *destinations, **options)
     assert caught.value.problem["detail"]
     return caught.value
@@ -119,7 +119,7 @@ def odd_tree(fleet: Fleet) -> None:
 
 def test_a_template_that_would_trigger_itself(fleet: Fleet) -> None:
     bucket = fleet.here.outputs.bucket
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ApiRefusal) as caught:
         fleet.api.put(
             "/templates/loop",
             {
@@ -140,7 +140,7 @@ def test_browsing_shows_what_is_there_and_nothing_outside(fleet: Fleet) -> None:
     assert {"name": "zero", "type": "file"}.items() <= next(
         entry for entry in listed["entries"] if entry["name"] == "zero"
     ).items()
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ApiRefusal) as caught:
         fleet.api.post("/agents/server-b/browse", {"path": "/etc"})
     assert caught.value.problem["advice"]
 
@@ -150,27 +150,30 @@ class TestAuthentication:
 
     @pytest.mark.parametrize("path", ["/agents", "/transfers", "/templates", "/openapi.json"])
     def test_nobody_without_signing_in(self, fleet: Fleet, path: str) -> None:
-        assert Api(fleet.api.url, token=None).status("GET", path) == 401
+        assert SignedInApi(fleet.api.url, token=None).status("GET", path) == 401
 
     def test_a_forged_token(self, fleet: Fleet) -> None:
         header, claims, _ = (fleet.api.token or "").split(".")
-        assert Api(fleet.api.url, token=f"{header}.{claims}.AAAA").status("GET", "/agents") == 401
+        assert SignedInApi(fleet.api.url, token=f"{header}.{claims}.AAAA").status("GET", "/agents") == 401
 
-    def test_a_viewer_may_look_and_not_touch(self, fleet: Fleet, viewer: Api) -> None:
+    def test_a_viewer_may_look_and_not_touch(self, fleet: Fleet, viewer: SignedInApi) -> None:
         assert viewer.status("GET", "/transfers") == 200
         body = {"source": "server-b:/data/x", "destinations": ["server-c:/archive/"]}
         assert viewer.status("POST", "/transfers", body) == 403
         assert viewer.status("POST", "/agents/enrollments", {"agent_id": "server-z"}) == 403
 
     def test_health_is_open(self, fleet: Fleet) -> None:
-        assert Api(fleet.api.url, token=None).get("/health")["status"] == "ok"
+        assert SignedInApi(fleet.api.url, token=None).get("/health")["status"] == "ok"
 
     def test_an_enrolment_token_works_once(self, fleet: Fleet) -> None:
-        assert Api(fleet.api.url, token=None).status("POST", "/agents/register", {}) in {400, 422}
+        assert SignedInApi(fleet.api.url, token=None).status("POST", "/agents/register", {}) in {400, 422}
 
     def test_no_credentials_without_the_agent_s_own_key(self, fleet: Fleet) -> None:
         path = "/agents/server-b/credentials"
-        assert Api(fleet.api.url, token=None).status("POST", path, {"hop_id": "a" * 20 + "-0"}) in {401, 403}
+        assert SignedInApi(fleet.api.url, token=None).status("POST", path, {"hop_id": "a" * 20 + "-0"}) in {
+            401,
+            403,
+        }
 
     def test_the_lane_answers_nobody_it_does_not_serve(self, fleet: Fleet) -> None:
         [endpoint] = fleet.api.get("/agents/server-b")["endpoints"]
@@ -193,7 +196,7 @@ class TestAuthentication:
     ],
 )
 def test_a_malformed_transfer(fleet: Fleet, body: dict[str, object], word: str) -> None:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ApiRefusal) as caught:
         fleet.api.post("/transfers", body)
     assert caught.value.status in {400, 422}
     assert word in str(caught.value.problem)
@@ -204,6 +207,6 @@ def test_the_same_wish_twice_is_one_transfer(fleet: Fleet) -> None:
     first = fleet.api.post("/transfers", body, key="the-same-key")
     again = fleet.api.post("/transfers", body, key="the-same-key")
     assert first["transfer_id"] == again["transfer_id"]
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ApiRefusal) as caught:
         fleet.api.post("/transfers", body | {"source": "server-b:/data/other"}, key="the-same-key")
     assert caught.value.status == 422

@@ -16,6 +16,9 @@ LANGUAGES = ("en", "de")
 WIDE = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
+PHONE_RULES = ("aria-allowed-attr", "aria-hidden-focus", "button-name", "link-name", "list")
+"""axe's rules about what a phone shows otherwise: the bar at the top, and tables as lists."""
+
 TEXTS = """() => {
   const found = new Set();
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -91,6 +94,7 @@ def looked_at(page: Page, name: str) -> Iterator[str]:
     yield from (f"reads {text!r}" for text in page.evaluate(TEXTS) if NONSENSE.search(text))
     page.set_viewport_size(PHONE)
     picture(page, f"{name}-phone")
+    yield from (f"{line} (phone)" for line in violations(page, *PHONE_RULES))
     if page.evaluate(TOO_WIDE):
         yield "wider than a phone"
     page.set_viewport_size(WIDE)

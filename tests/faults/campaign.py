@@ -18,12 +18,12 @@ from agent.problems import OUTCOME_UNREADABLE
 from events.manifest import NOT_ARRIVED, ManifestLine
 from infra.local.environment import Environment, until
 from lambdas.domain.problems import AGENT_REMOVED, AGENT_UNKNOWN, PREVIOUS_HOP_ENDED, PREVIOUS_HOP_INCOMPLETE
-from tests.e2e.api import Api, Refusal
+from tests.e2e.api import ApiRefusal, SignedInApi
 from tests.e2e.conftest import ENDED
 from tests.faults import updates
 from tests.faults.faults import ImpossibleHereError, happen
 from tests.faults.places import Folder, Place
-from tests.faults.schedule import Event, Request, Schedule
+from tests.faults.schedule import Event, PlannedTransfer, Schedule
 from tests.faults.team import Team
 from tests.faults.trees import DIRECTORY, NOT_UTF8, SPECIAL, Tree, is_file, make_tree
 
@@ -46,7 +46,7 @@ class BrokenPromiseError(AssertionError):
 class States:
     """The states of transfers, most of them from one request for all who wait."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: SignedInApi) -> None:
         self._api, self._lock = api, threading.Lock()
         self._states: dict[str, str] = {}
         self._asked_at = 0.0
@@ -64,10 +64,10 @@ class States:
 
 
 @dataclass
-class Running:
+class RunningTransfer:
     """A transfer under way, and what its ends were before."""
 
-    request: Request
+    request: PlannedTransfer
     source: Place
     destinations: list[Place]
     before: Tree
@@ -114,7 +114,7 @@ class HopEnd:
         return self.failures.get(b"") == OUTCOME_UNREADABLE.problem().message
 
 
-class Trial:
+class SeedRun:
     """One seed, run by one team."""
 
     def __init__(self, team: Team, states: States, seed: int) -> None:
@@ -128,7 +128,7 @@ class Trial:
         Raises:
             BrokenPromiseError: a promise is broken; the message says which, for which transfer.
         """
-        transfers: list[Running] = []
+        transfers: list[RunningTransfer] = []
         begun = time.monotonic()
         try:
             transfers += [self._start(number, one) for number, one in enumerate(self._schedule.requests)]
@@ -139,7 +139,7 @@ class Trial:
                     place.delete()
         return f"{time.monotonic() - begun:.1f} s; {'; '.join(self._reports)}"
 
-    def _run(self, transfers: list[Running]) -> None:
+    def _run(self, transfers: list[RunningTransfer]) -> None:
         for event in self._schedule.events:
             self._happen(event, transfers)
         self._team.fleet.ensure()
@@ -150,7 +150,7 @@ class Trial:
             if self._team.fleet.agent(name).process.poll() is not None:
                 raise BrokenPromiseError(f"{name} has ended")
 
-    def _start(self, number: int, request: Request) -> Running:
+    def _start(self, number: int, request: PlannedTransfer) -> RunningTransfer:
         name = f"{self._seed}-{number}"
         source = self._team.place(request.source, f"out-{name}")
         destinations = [self._team.place(where, f"in-{name}") for where in request.destinations]
@@ -168,9 +168,9 @@ class Trial:
         }
         before, there = source.content(), destinations[0].content()
         transfer_id = str(self._team.fleet.api.post("/transfers", body)["transfer_id"])
-        return Running(request, source, destinations, _with_parents(before), there, transfer_id)
+        return RunningTransfer(request, source, destinations, _with_parents(before), there, transfer_id)
 
-    def _happen(self, event: Event, transfers: list[Running]) -> None:
+    def _happen(self, event: Event, transfers: list[RunningTransfer]) -> None:
         if event.fault == "pause":
             self._pause(event, transfers)
             return
@@ -179,15 +179,15 @@ class Trial:
         except ImpossibleHereError as error:
             self._reports.append(f"no {event.fault}: {error}")
 
-    def _pause(self, event: Event, transfers: list[Running]) -> None:
+    def _pause(self, event: Event, transfers: list[RunningTransfer]) -> None:
         for action in ("pause", "resume"):
             time.sleep(event.lasts_s)
             for transfer in transfers:
-                with contextlib.suppress(Refusal):  # it has ended already
+                with contextlib.suppress(ApiRefusal):  # it has ended already
                     self._team.fleet.api.post(f"/transfers/{transfer.transfer_id}/{action}")
         self._reports.append(f"pause for {event.lasts_s} s")
 
-    def _finish(self, transfer: Running) -> None:
+    def _finish(self, transfer: RunningTransfer) -> None:
         """Wait for the end of a transfer; retry it while something that may pass has failed."""
         while True:
             state = self._until_ended(transfer)
@@ -196,7 +196,7 @@ class Trial:
             transfer.retries += 1
             self._team.fleet.api.post(f"/transfers/{transfer.transfer_id}/retry")
 
-    def _until_ended(self, transfer: Running) -> str:
+    def _until_ended(self, transfer: RunningTransfer) -> str:
         def ask() -> str | None:
             state = self._states.of(transfer.transfer_id)
             return state if state in ENDED else None
@@ -208,7 +208,7 @@ class Trial:
         # the list may be older than a retry
         return str(self._team.fleet.until_state(transfer.transfer_id, *ENDED)["state"])
 
-    def _may_pass(self, transfer: Running) -> bool:
+    def _may_pass(self, transfer: RunningTransfer) -> bool:
         """Return whether more has failed than what can never be transferred."""
         if transfer.request.options.get("dry_run"):  # it leaves no manifest
             return bool(self._team.fleet.transfer(transfer.transfer_id)["state"] == "failed")
@@ -220,7 +220,7 @@ class Trial:
             for hop in self._ends(transfer)
         )
 
-    def _ends(self, transfer: Running) -> list[HopEnd]:
+    def _ends(self, transfer: RunningTransfer) -> list[HopEnd]:
         hops = self._team.fleet.transfer(transfer.transfer_id)["hops"]
         codes = {hop["hop_id"]: (hop["problem"] or {}).get("code") for hop in hops}
         without = {hop_id for hop_id, code in codes.items() if code in CODES_WITHOUT_MANIFEST}
@@ -244,7 +244,7 @@ class Trial:
             for hop in hops
         ]
 
-    def _check(self, transfer: Running) -> None:
+    def _check(self, transfer: RunningTransfer) -> None:
         if transfer.request.options.get("dry_run"):
             wrong = self._wrong_after_dry_run(transfer)
         else:
@@ -252,7 +252,7 @@ class Trial:
         if wrong:
             raise BrokenPromiseError(self._describe(transfer, wrong))
 
-    def _wrong_after_dry_run(self, transfer: Running) -> list[str]:
+    def _wrong_after_dry_run(self, transfer: RunningTransfer) -> list[str]:
         state = self._team.fleet.transfer(transfer.transfer_id)["state"]
         expected = {"succeeded", "partially_failed"} if transfer.lasting() else {"succeeded"}
         wrong = [] if state in expected else [f"the dry run ended {state}"]
@@ -262,7 +262,7 @@ class Trial:
             wrong.append("the source has changed")
         return wrong
 
-    def _wrong(self, transfer: Running) -> list[str]:
+    def _wrong(self, transfer: RunningTransfer) -> list[str]:
         ends = self._ends(transfer)
         named = {path for hop in ends for path in hop.failures}
         wrong = [
@@ -288,7 +288,9 @@ class Trial:
             wrong.append("the source has changed")
         return wrong
 
-    def _wrong_at(self, transfer: Running, number: int, there: Tree, excused: set[bytes]) -> list[str]:
+    def _wrong_at(
+        self, transfer: RunningTransfer, number: int, there: Tree, excused: set[bytes]
+    ) -> list[str]:
         where = transfer.destinations[number].location
         wrong = [f"{path!r} is left in {where}" for path in there if PARTIAL_PREFIX.encode() in path]
         kept = {EXTRA} if excused else set()
@@ -300,7 +302,7 @@ class Trial:
                 wrong.append(f"{path!r} ({content}) is {there.get(path)} in {where}, and nothing says why")
         return wrong
 
-    def _describe(self, transfer: Running, wrong: Sequence[str]) -> str:
+    def _describe(self, transfer: RunningTransfer, wrong: Sequence[str]) -> str:
         view = self._team.fleet.transfer(transfer.transfer_id)
         lines = [f"{transfer.request}: {view['state']}, {transfer.retries} retries, {view['problem']}"]
         lines += [f"hop {hop['hop_id']}: {hop['state']}, {hop['problem']}" for hop in view["hops"]]
@@ -310,7 +312,7 @@ class Trial:
 class Campaign:
     """Teams of servers in one environment, each of which runs one seed at a time."""
 
-    def __init__(self, here: Environment, teams: Sequence[Team], api: Api) -> None:
+    def __init__(self, here: Environment, teams: Sequence[Team], api: SignedInApi) -> None:
         self._here, self._states = here, States(api)
         self._free: SimpleQueue[Team] = SimpleQueue()
         for team in teams:
@@ -321,7 +323,7 @@ class Campaign:
     @contextmanager
     def running(cls, here: Environment, teams: int = 2) -> Iterator["Campaign"]:
         """Enroll and start the servers, and end them afterwards."""
-        api = Api.signed_in(here, here.user, here.password)
+        api = SignedInApi.signed_in(here, here.user, here.password)
         updates.publish(here)
         with ExitStack() as opened:
             campaign = cls(
@@ -340,7 +342,10 @@ class Campaign:
     def _run(self, seed: int) -> str:
         team = self._free.get()
         try:
-            return Trial(team, self._states, seed).run()
+            return SeedRun(team, self._states, seed).run()
+        except Exception:
+            team.restore()  # the next seed begins with three agents, too
+            raise
         finally:
             self._free.put(team)
 

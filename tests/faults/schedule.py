@@ -44,7 +44,7 @@ ADDED_SHARE = 0.1
 
 
 @dataclass(frozen=True)
-class Request:
+class PlannedTransfer:
     """One transfer: a tree of its own, from one place to others.
 
     A place is a server of the team, S3, or the remote of `b`.
@@ -74,7 +74,7 @@ class Schedule:
     """The transfers and faults of one seed."""
 
     seed: int
-    requests: tuple[Request, ...]
+    requests: tuple[PlannedTransfer, ...]
     events: tuple[Event, ...]
 
     @classmethod
@@ -88,7 +88,7 @@ class Schedule:
         return cls(seed, requests, tuple(events))
 
 
-def _request(dice: random.Random) -> Request:
+def _request(dice: random.Random) -> PlannedTransfer:
     source, *others = dice.sample(tuple(ROOTS), 3)
     options: dict[str, Any] = {
         "streams": dice.choice((1, 2, 4)),
@@ -117,7 +117,7 @@ def _request(dice: random.Random) -> Request:
                 dice, (REMOTE, "b"), ("b", REMOTE), (REMOTE, "b", "c"), ("d", "b", REMOTE)
             )
             destinations = tuple(ends)
-    return Request(tree_seed, source, destinations, shape, options)
+    return PlannedTransfer(tree_seed, source, destinations, shape, options)
 
 
 def _shaped(

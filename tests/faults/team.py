@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from infra import REPOSITORY
 from infra.local import cloud as embedded
 from infra.local.environment import Environment, until
 from infra.local.servers import Server, register
-from tests.e2e.api import Api, Refusal
+from tests.e2e.api import ApiRefusal, SignedInApi
 from tests.e2e.conftest import Fleet
 from tests.e2e.installed import InstalledServer, installed_server
 from tests.faults import updates
@@ -37,17 +37,17 @@ TRUE_TIME = bytes(CLOCK_BYTES)
 
 
 @dataclass(frozen=True)
-class Functions:
+class FaultyFunctions:
     """The control plane's functions."""
 
     client: Any
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, here: Environment) -> "Functions":
+    def of(cls, here: Environment) -> "FaultyFunctions":
         client = boto3.client("lambda", **embedded.client_settings(here.cloud))
         pages = client.get_paginator("list_functions").paginate()
-        return cls(client, tuple(one["FunctionName"] for page in pages for one in page["Functions"]))
+        return cls(client, tuple(one["FunctionName"] for page in pages for one in page["FaultyFunctions"]))
 
     def named(self, part: str) -> str:
         """Return the only function with this part in its name."""
@@ -72,11 +72,11 @@ class Team:
     fleet: Fleet
     servers: dict[str, InstalledServer]
     lines: dict[str, NetworkProxy]
-    functions: Functions
+    functions: FaultyFunctions
 
     @classmethod
     @contextmanager
-    def running(cls, number: int, here: Environment, api: Api) -> Iterator["Team"]:
+    def running(cls, number: int, here: Environment, api: SignedInApi) -> Iterator["Team"]:
         """Enroll and start the servers, and end what is around them afterwards."""
         names = {letter: f"faults-{number}-{letter}" for letter in ROOTS}
         servers = {
@@ -98,7 +98,7 @@ class Team:
             opened.callback(_remove, fleet)
             for name in servers:
                 until(f"{name} to be online", lambda name=name: fleet.status(name) == "online")
-            yield cls(number, fleet, servers, lines, Functions.of(here))
+            yield cls(number, fleet, servers, lines, FaultyFunctions.of(here))
 
     def name(self, letter: str) -> str:
         """Return the name of this team's server."""
@@ -119,6 +119,18 @@ class Team:
             return Folder(f"{self.name('b')}:{REMOTE_NAME}:{folder}/", far, holds_only_files=True)
         path = f"{ROOTS[where]}/{folder}"
         return Folder(f"{self.name(where)}:{path}/", self.server(where).path(path))
+
+    def restore(self) -> None:
+        """Enroll again each server that a failed seed has left without a registration, or ended."""
+        for name, server in self.servers.items():
+            agent = self.fleet.agent(name)
+            with suppress(ApiRefusal):
+                self.fleet.api.get(f"/agents/{name}")
+                if agent.process.poll() is None:
+                    continue
+            agent.stop()
+            enroll(self.fleet, server)
+            self.fleet.connect(name)
 
     @cached_property
     def _s3(self) -> object:
@@ -235,7 +247,7 @@ def forget(fleet: Fleet, name: str) -> None:
     """Remove an agent from the control plane, if it is known there."""
     try:
         fleet.api.delete(f"/agents/{name}")
-    except Refusal as refusal:
+    except ApiRefusal as refusal:
         if refusal.status != httpx.codes.NOT_FOUND:
             raise
 

@@ -9,8 +9,8 @@ import time
 
 from tests.scale.bill import dollars
 from tests.scale.calibration import profiles
-from tests.scale.cloud import Cloud
-from tests.scale.fleet import Fleet
+from tests.scale.cloud import SimulatedCloud
+from tests.scale.fleet import SimulatedFleet
 from tests.scale.scenarios import SCENARIOS
 
 
@@ -24,15 +24,15 @@ def main() -> int:
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
     measured = profiles()
     for name in asked.scenarios or SCENARIOS:
-        cloud = Cloud(asked.seed)
-        fleet = Fleet(cloud, measured, asked.agents)
+        cloud = SimulatedCloud(asked.seed)
+        fleet = SimulatedFleet(cloud, measured, asked.agents)
         begun = time.process_time()
         SCENARIOS[name](fleet)
         print(_report(name, fleet, time.process_time() - begun), flush=True)
     return 0
 
 
-def _report(name: str, fleet: Fleet, processor_s: float) -> str:
+def _report(name: str, fleet: SimulatedFleet, processor_s: float) -> str:
     cloud = fleet.cloud
     costs = dollars(cloud, fleet.agents * cloud.now / 60)
     lines = [

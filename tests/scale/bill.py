@@ -3,10 +3,10 @@
 from collections import Counter
 
 from lambdas.domain import prices
-from tests.scale.cloud import Cloud
+from tests.scale.cloud import SimulatedCloud
 
 
-def dollars(cloud: Cloud, connected_minutes: float) -> dict[str, float]:
+def dollars(cloud: SimulatedCloud, connected_minutes: float) -> dict[str, float]:
     """Return US dollars by service."""
     bill: Counter[str] = cloud.bill
     calls = sum(count for name, count in bill.items() if name.startswith("calls of "))

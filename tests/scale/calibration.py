@@ -17,7 +17,7 @@ from events.reports import AgentHop, Checkpoint, Heartbeat, RootState, Started, 
 from lambdas import adapters, on_audit, on_change, on_object, on_presence, on_report, on_schedule, wiring
 from lambdas.domain.agent import SILENCE_CHECKS
 from lambdas.telemetry import logger
-from tests.scale.metering import Call, Meter, Use, metered
+from tests.scale.metering import CallMeter, MeteredCall, Use, metered
 from tests.support.control_plane import (
     REGION,
     Context,
@@ -50,7 +50,7 @@ class Step:
 
     name: str
     function: str
-    calls: tuple[Call, ...]
+    calls: tuple[MeteredCall, ...]
     log_bytes: int
 
 
@@ -75,7 +75,7 @@ class Profiles:
 class _Plane:
     """The control plane of the tests, with the real publisher and directory on moto, and its meter."""
 
-    def __init__(self, here: ControlPlane, meter: Meter, log: io.StringIO, clock: "_Clock") -> None:
+    def __init__(self, here: ControlPlane, meter: CallMeter, log: io.StringIO, clock: "_Clock") -> None:
         self._here, self._meter, self._log, self.clock = here, meter, log, clock
         self._names: dict[str, str] = {}
         self.transfer_id = ""

@@ -78,7 +78,7 @@ ATTEMPTS = 4
 
 STREAM_BATCH, STREAM_PARALLEL, STREAM_ATTEMPTS = 100, 4, 6
 AUDIT_BATCH, AUDIT_WINDOW_S, AUDIT_PARALLEL = 100, 1.0, 1
-QUEUE_BATCH, QUEUE_WINDOW_S, QUEUE_AT_ONCE = 100, 1.0, 2
+QUEUE_BATCH, QUEUE_WINDOW_S, QUEUE_CONCURRENCY = 100, 1.0, 2
 """Of the event sources in infra/reactions.py."""
 ASYNC_PAUSES_S = (60.0, 120.0)
 """Before an asynchronous event is tried again that has failed."""

@@ -31,7 +31,7 @@ LATE_S = 10.0
 """Seconds from an event to its effect that a person would call late."""
 
 
-class Bucket:
+class TokenBucket:
     """A rate with a second of burst."""
 
     __slots__ = ("_at", "_left", "rate")
@@ -50,7 +50,7 @@ class Bucket:
         self._left -= units
 
 
-class _Place:
+class _Partitions:
     """The partitions of a table or an index, for writes or reads."""
 
     def __init__(self, name: str, writes: bool) -> None:
@@ -60,8 +60,8 @@ class _Place:
             else (ceilings.TABLE_READS, ceilings.PARTITION_READS)
         )
         self.name = f"{name} ({'writes' if writes else 'reads'})"
-        self.partitions = [Bucket(of_one.most) for _ in range(ceilings.PARTITIONS)]
-        self.whole = Bucket(of_all.most)
+        self.partitions = [TokenBucket(of_one.most) for _ in range(ceilings.PARTITIONS)]
+        self.whole = TokenBucket(of_all.most)
         self.units = 0.0
         self.most = 0.0
         """Most units that one partition has taken in a second."""
@@ -81,7 +81,7 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Use:
-    place: _Place
+    place: _Partitions
     fixed: int
     entity: str
     units: float
@@ -91,7 +91,7 @@ class _Use:
 class _Call:
     seconds: float
     uses: tuple[_Use, ...]
-    quota: Bucket | None
+    quota: TokenBucket | None
     quota_name: str
     is_transaction: bool
     shared: tuple[str, ...]
@@ -118,7 +118,7 @@ class Latencies:
         return values[min(len(values) - 1, int(share * len(values)))]
 
 
-class Cloud:
+class SimulatedCloud:
     """The clock, the tables, the functions and the bill."""
 
     def __init__(self, seed: int = 1) -> None:
@@ -135,19 +135,19 @@ class Cloud:
         """When the last effect came that took longer than `LATE_S`."""
         self._heap: list[tuple[float, int, Callable[..., Any], tuple[Any, ...]]] = []
         self._number = 0
-        self._places: dict[tuple[str, bool], _Place] = {}
+        self._places: dict[tuple[str, bool], _Partitions] = {}
         self._compiled: dict[int, _Compiled] = {}
         self._kept: list[Step] = []
         self._held: dict[str, deque[float]] = {}
         """When the latest transactions that write a row began."""
         self.quotas = {
-            "connects": Bucket(ceilings.CONNECTS.most),
-            "subscriptions": Bucket(ceilings.SUBSCRIPTIONS.most),
-            "publishes": Bucket(ceilings.PUBLISHES.most),
-            "rules": Bucket(ceilings.RULES.most),
-            "signatures": Bucket(ceilings.SIGNATURES.most),
-            "events": Bucket(ceilings.BUS.most),
-            "requests": Bucket(ceilings.API.most),
+            "connects": TokenBucket(ceilings.CONNECTS.most),
+            "subscriptions": TokenBucket(ceilings.SUBSCRIPTIONS.most),
+            "publishes": TokenBucket(ceilings.PUBLISHES.most),
+            "rules": TokenBucket(ceilings.RULES.most),
+            "signatures": TokenBucket(ceilings.SIGNATURES.most),
+            "events": TokenBucket(ceilings.BUS.most),
+            "requests": TokenBucket(ceilings.API.most),
         }
         self.functions = {name: Function(self, name) for name in PLANS}
         self.is_up = True
@@ -284,7 +284,7 @@ class Cloud:
         )
 
     def _compile_use(self, place: str, key: str, writes: bool, units: float) -> _Use:
-        found = self._places.setdefault((place, writes), _Place(place, writes))
+        found = self._places.setdefault((place, writes), _Partitions(place, writes))
         entity = key[key.index("{") + 1 : key.index("}")] if "{" in key else ""
         return _Use(found, crc32(key.encode()), entity, units)
 
@@ -305,14 +305,14 @@ class Cloud:
 class Function:
     """One Lambda function: environments, concurrency and time."""
 
-    def __init__(self, cloud: Cloud, name: str) -> None:
+    def __init__(self, cloud: SimulatedCloud, name: str) -> None:
         plan = PLANS[name]
         self.cloud, self.name = cloud, name
         self.limit = plan.reserved or cloud.unreserved
         self.busy = 0
         self.most = 0
         self._idle: list[float] = []
-        self._starts = Bucket(ceilings.NEW_ENVIRONMENTS.most)
+        self._starts = TokenBucket(ceilings.NEW_ENVIRONMENTS.most)
         share = min(plan.megabytes / ceilings.FULL_PROCESSOR_MB, 1.0)
         self._base, self._per_call = ceilings.PROCESSOR_S / share, ceilings.PROCESSOR_PER_CALL_S / share
         self._gigabytes = plan.megabytes / 1024
@@ -411,7 +411,7 @@ class Arrived:
     attempts: int = 0
 
 
-class Source:
+class EventSource:
     """A stream's shard, or a queue, that calls its function with batches."""
 
     def __init__(self, function: Function, *, batch: int, window_s: float, at_once: int, name: str) -> None:

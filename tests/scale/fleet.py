@@ -13,7 +13,7 @@ from lambdas.transfers.lease_sweeper import MAX_RUN_TIME as MAX_SWEEP_TIME
 from lambdas.transfers.lease_sweeper import THREADS as LAPSED_THREADS
 from tests.scale import ceilings
 from tests.scale.calibration import Profiles, Step
-from tests.scale.cloud import Arrived, Cloud, Done, Entities, Source
+from tests.scale.cloud import Arrived, Done, Entities, EventSource, SimulatedCloud
 from tests.scale.metering import Use
 
 INTERVALS = AttemptIntervals()
@@ -29,7 +29,7 @@ def _nothing(_: float, __: bool) -> None:
 
 
 @dataclass(frozen=True)
-class Hop:
+class SimulatedHop:
     """One hop between two agents of the fleet, or from S3."""
 
     number: int
@@ -42,14 +42,14 @@ class Hop:
         return {"transfer": self.number, "source": self.source, "carrier": self.carrier}
 
 
-class Fleet:
+class SimulatedFleet:
     """Agents by number, from 0."""
 
-    def __init__(self, cloud: Cloud, profiles: Profiles, agents: int) -> None:
+    def __init__(self, cloud: SimulatedCloud, profiles: Profiles, agents: int) -> None:
         self.cloud, self.profiles, self.agents = cloud, profiles, agents
         self.connected = [False] * agents
         self.running = [0] * agents
-        self.lapsed: list[Hop] = []
+        self.lapsed: list[SimulatedHop] = []
         """Hops whose leases have lapsed, for the next minute."""
         self.silent: list[int] = []
         """Agents that have gone silent, for the next minute."""
@@ -58,14 +58,14 @@ class Fleet:
         self.unfinished = 0
         self._hops = 0
         self._beats = True
-        self._unsent: dict[int, list[tuple[Hop, dict[str, list[Step]], str]]] = {}
+        self._unsent: dict[int, list[tuple[SimulatedHop, dict[str, list[Step]], str]]] = {}
         """Reports that wait in the agents' journals, which keep the newest checkpoint of a hop."""
-        self._resting: dict[int, list[tuple[Hop, dict[str, list[Step]], float]]] = {}
+        self._resting: dict[int, list[tuple[SimulatedHop, dict[str, list[Step]], float]]] = {}
         """Hops whose checkpoints go on with the next connection, until these times."""
         self._generation = [0] * agents
         lanes = ceilings.PARTITIONS * ceilings.STREAM_PARALLEL
         self._stream = [
-            Source(
+            EventSource(
                 cloud.functions["OnChange"],
                 batch=ceilings.STREAM_BATCH,
                 window_s=0.0,
@@ -81,15 +81,15 @@ class Fleet:
             at_once=ceilings.AUDIT_PARALLEL,
             name="audit records in the stream",
         )
-        self._uploads = Source(
+        self._uploads = EventSource(
             cloud.functions["OnObject"],
             batch=1,  # a step is a whole batch of objects
             window_s=ceilings.QUEUE_WINDOW_S,
-            at_once=ceilings.QUEUE_AT_ONCE,
+            at_once=ceilings.QUEUE_CONCURRENCY,
             name="batches of objects in the queue",
         )
 
-    def hop_at_work(self, seconds: float) -> Hop:
+    def hop_at_work(self, seconds: float) -> SimulatedHop:
         """Return a hop that has begun before, between two agents; it counts as running on its carrier."""
         number = self.cloud.random.randrange(self.agents)
         hop = self.new_hop(number, (number + 1) % self.agents, seconds)
@@ -249,18 +249,18 @@ class Fleet:
         self.cloud.bill["queue messages"] += 3 * 100 / 10  # sent, received and deleted, ten at a time
         self._uploads.add(Arrived(objects, hop.entities, over))
 
-    def new_hop(self, source: int, carrier: int, seconds: float = 0.0) -> Hop:
+    def new_hop(self, source: int, carrier: int, seconds: float = 0.0) -> SimulatedHop:
         self._hops += 1
         self.unfinished += 1
-        return Hop(self._hops, source, carrier, seconds)
+        return SimulatedHop(self._hops, source, carrier, seconds)
 
-    def _life(self, hop: Hop, lives: list[list[Step]]) -> dict[str, list[Step]]:
+    def _life(self, hop: SimulatedHop, lives: list[list[Step]]) -> dict[str, list[Step]]:
         life: dict[str, list[Step]] = {}
         for step in lives[hop.number % len(lives)]:
             life.setdefault(step.name, []).append(step)
         return life
 
-    def _ask(self, hop: Hop, life: dict[str, list[Step]], since: float, attempt: int = 0) -> None:
+    def _ask(self, hop: SimulatedHop, life: dict[str, list[Step]], since: float, attempt: int = 0) -> None:
         cloud, function = self.cloud, self.cloud.functions["Api"]
         if not (cloud.allows("requests") and function.has_room):
             cloud.throttled["Api (concurrency)"] += 1
@@ -277,7 +277,7 @@ class Fleet:
 
         function.call([(life["request"][0], hop.entities)], over)
 
-    def _offered(self, hop: Hop, life: dict[str, list[Step]], after: str, since: float) -> None:
+    def _offered(self, hop: SimulatedHop, life: dict[str, list[Step]], after: str, since: float) -> None:
         """Follow the stream of a new transfer until its commands are with the agents."""
         for step in life.get("audit", ()):
             self._audit.add(Arrived(step, hop.entities, _nothing))
@@ -293,14 +293,14 @@ class Fleet:
 
         self._entry(hop, life[f"stream: {after}"][0], offered)
 
-    def _entry(self, hop: Hop, step: Step, done: Done) -> None:
+    def _entry(self, hop: SimulatedHop, step: Step, done: Done) -> None:
         """Let a new timeline entry come to its function through the stream."""
         cloud = self.cloud
         lane = self._stream[hop.number * 2654435761 % len(self._stream)]
         pause = ceilings.STREAM_LAG_S + cloud.random.uniform(0, ceilings.STREAM_POLL_S)
         cloud.at(cloud.now + pause, lane.add, Arrived(step, hop.entities, done))
 
-    def _start(self, hop: Hop, life: dict[str, list[Step]]) -> None:
+    def _start(self, hop: SimulatedHop, life: dict[str, list[Step]]) -> None:
         cloud = self.cloud
         for step in life.get("credentials", ()):
             cloud.bill["API requests"] += 1
@@ -315,7 +315,7 @@ class Fleet:
         cloud.at(end, self._tell, hop, life, "verifying")
         cloud.at(end + 0.5, self._finish, hop, life)
 
-    def _checkpoint(self, hop: Hop, life: dict[str, list[Step]], end: float) -> None:
+    def _checkpoint(self, hop: SimulatedHop, life: dict[str, list[Step]], end: float) -> None:
         if self.cloud.now >= end:
             return
         self._tell(hop, life, "checkpoint")
@@ -324,11 +324,11 @@ class Fleet:
         else:  # the next ones replace this one in the journal until there is a connection
             self._resting.setdefault(hop.carrier, []).append((hop, life, end))
 
-    def _finish(self, hop: Hop, life: dict[str, list[Step]]) -> None:
+    def _finish(self, hop: SimulatedHop, life: dict[str, list[Step]]) -> None:
         self.running[hop.carrier] -= 1
         self._tell(hop, life, "succeeded")
 
-    def _tell(self, hop: Hop, life: dict[str, list[Step]], kind: str) -> None:
+    def _tell(self, hop: SimulatedHop, life: dict[str, list[Step]], kind: str) -> None:
         if not self.connected[hop.carrier]:
             waiting = self._unsent.setdefault(hop.carrier, [])
             waiting[:] = [one for one in waiting if (one[0], one[2]) != (hop, "checkpoint")]
@@ -381,7 +381,7 @@ class Fleet:
         return ends[-1] + waited, len(ends)
 
 
-class _AuditSource(Source):
+class _AuditSource(EventSource):
     """The one reader of the audit's stream, whose batch makes one link of the chain."""
 
     def _run(self, batch: list[Arrived]) -> None:

@@ -38,7 +38,7 @@ class Use:
 
 
 @dataclass(frozen=True)
-class Call:
+class MeteredCall:
     """One call of AWS."""
 
     service: str
@@ -61,14 +61,14 @@ class Inserted:
     item: Item
 
 
-class Meter:
+class CallMeter:
     """Records calls and inserted items until they are taken."""
 
     def __init__(self) -> None:
-        self.calls: list[Call] = []
+        self.calls: list[MeteredCall] = []
         self.inserted: list[Inserted] = []
 
-    def take(self) -> tuple[Call, ...]:
+    def take(self) -> tuple[MeteredCall, ...]:
         """Return the calls since the last time."""
         taken, self.calls = tuple(self.calls), []
         return taken
@@ -81,9 +81,9 @@ class Meter:
 
 
 @contextmanager
-def metered(region: str) -> Iterator[Meter]:
+def metered(region: str) -> Iterator[CallMeter]:
     """Meter all calls until the end of the block."""
-    meter = Meter()
+    meter = CallMeter()
     really = BaseClient._make_api_call
 
     def metering(client: Any, operation: str, arguments: dict[str, Any]) -> Any:
@@ -92,7 +92,7 @@ def metered(region: str) -> Iterator[Meter]:
             # moto does not close connections.
             answer = {} if operation == "DeleteConnection" else really(client, operation, arguments)
             if service != "dynamodb":
-                meter.calls.append(Call(service, operation, size=_payload(arguments)))
+                meter.calls.append(MeteredCall(service, operation, size=_payload(arguments)))
             return answer
         tables = _Tables(region)
         assert operation != "Scan"
@@ -112,7 +112,7 @@ def metered(region: str) -> Iterator[Meter]:
                     after = tables.item(table, key)
                     if before is None and after is not None:
                         meter.inserted.append(Inserted(table, after))
-            meter.calls.append(Call(service, operation, tuple(uses), refused=refused))
+            meter.calls.append(MeteredCall(service, operation, tuple(uses), refused=refused))
         return answer
 
     with patch.object(BaseClient, "_make_api_call", metering):

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 
-from tests.scale.fleet import Fleet
+from tests.scale.fleet import SimulatedFleet
 
 HOUR_S, DAY_S = 3600, 86_400
 HOP_S = 60.0
 """Duration of a hop in the scenarios that do not say otherwise."""
 
 
-def quiet_day(fleet: Fleet) -> None:
+def quiet_day(fleet: SimulatedFleet) -> None:
     """Agents are idle for a day; each loses its connection once."""
     cloud = fleet.cloud
     fleet.settle()
@@ -19,12 +19,12 @@ def quiet_day(fleet: Fleet) -> None:
     cloud.run(DAY_S)
 
 
-def _blink(fleet: Fleet, agent: int) -> None:
+def _blink(fleet: SimulatedFleet, agent: int) -> None:
     fleet.disconnect(range(agent, agent + 1))
     fleet.reconnect(range(agent, agent + 1))
 
 
-def reconnect_storm(fleet: Fleet) -> None:
+def reconnect_storm(fleet: SimulatedFleet) -> None:
     """All agents lose their connection in the same second and connect again."""
     cloud = fleet.cloud
     fleet.settle()
@@ -36,7 +36,7 @@ def reconnect_storm(fleet: Fleet) -> None:
     cloud.run(10 * 60)
 
 
-def broken_region(fleet: Fleet) -> None:
+def broken_region(fleet: SimulatedFleet) -> None:
     """AWS does not answer for an hour; then all comes back at once.
 
     Each agent carries out a hop, of up to two hours. All leases have lapsed when AWS is back, and no agent
@@ -59,7 +59,7 @@ def broken_region(fleet: Fleet) -> None:
     cloud.run(HOUR_S + 20 * 60)
 
 
-def transfers_at_once(fleet: Fleet, count: int = 200) -> None:
+def transfers_at_once(fleet: SimulatedFleet, count: int = 200) -> None:
     """So many transfers are requested in one second."""
     cloud = fleet.cloud
     fleet.settle()
@@ -69,7 +69,7 @@ def transfers_at_once(fleet: Fleet, count: int = 200) -> None:
     cloud.run(5 * 60)
 
 
-def hops_for_an_hour(fleet: Fleet, rate: float = 33.0) -> None:
+def hops_for_an_hour(fleet: SimulatedFleet, rate: float = 33.0) -> None:
     """Hops of a minute each are requested at a steady rate for an hour."""
     cloud = fleet.cloud
     fleet.settle()
@@ -79,7 +79,7 @@ def hops_for_an_hour(fleet: Fleet, rate: float = 33.0) -> None:
     cloud.run(HOUR_S + 120)
 
 
-def s3_burst(fleet: Fleet, objects: int = 100_000) -> None:
+def s3_burst(fleet: SimulatedFleet, objects: int = 100_000) -> None:
     """So many objects arrive for templates within ten seconds."""
     cloud = fleet.cloud
     fleet.settle()
@@ -91,11 +91,11 @@ def s3_burst(fleet: Fleet, objects: int = 100_000) -> None:
     cloud.run(15 * 60)
 
 
-def _other(fleet: Fleet) -> int:
+def _other(fleet: SimulatedFleet) -> int:
     return fleet.cloud.random.randrange(fleet.agents)
 
 
-SCENARIOS: dict[str, Callable[[Fleet], None]] = {
+SCENARIOS: dict[str, Callable[[SimulatedFleet], None]] = {
     "quiet-day": quiet_day,
     "reconnect-storm": reconnect_storm,
     "broken-region": broken_region,

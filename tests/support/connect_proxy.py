@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from tests.support.loopback_server import LoopbackServer
+from tests.support.loopback_server import ConnectionServer
 from tests.support.waiting import HANG_TIMEOUT_S
 
 Target = tuple[str, int]
@@ -19,7 +19,7 @@ Target = tuple[str, int]
 
 
 @dataclass(frozen=True)
-class Tunnel:
+class OpenedTunnel:
     """A tunnel that was opened."""
 
     target: Target
@@ -36,7 +36,7 @@ class Tunnel:
         return bytes([len(protocol)]) + protocol.encode() in self.hello
 
 
-class ConnectProxy(LoopbackServer):
+class ConnectProxy(ConnectionServer):
     """Serves on a free port of loopback until the end of the `with`."""
 
     def __init__(
@@ -47,7 +47,7 @@ class ConnectProxy(LoopbackServer):
         It asks for `credentials` (`user:password`) by `scheme`. To play one that opens TLS, lead a target to
         a `TlsFront` of its name.
         """
-        self.tunnels: list[Tunnel] = []
+        self.tunnels: list[OpenedTunnel] = []
         self.refused: list[tuple[Target, int]] = []
         """Targets that were refused, with the status."""
         self._ways = ways
@@ -75,7 +75,7 @@ class ConnectProxy(LoopbackServer):
             with socket.create_connection(("127.0.0.1", self._ways[target])) as server:
                 client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 hello = client.recv(65536)
-                self.tunnels.append(Tunnel(target, hello))
+                self.tunnels.append(OpenedTunnel(target, hello))
                 self._open += (client, server)
                 server.sendall(hello)
                 relay(client, server)

@@ -68,7 +68,7 @@ def claims_of(name: str, role: str, **differently: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ApiAnswer:
     status: int
     headers: dict[str, str]
     text: str
@@ -86,7 +86,7 @@ class Answer:
 
 
 @dataclass
-class Fleet(FakeCommandSender):
+class RecordingFleet(FakeCommandSender):
     """Records the commands sent to agents; `on_command` may answer them like an agent."""
 
     on_command: Callable[[str, Command], None] = lambda agent_id, command: None
@@ -105,7 +105,7 @@ class Fleet(FakeCommandSender):
 class ControlPlane:
     """The API as Ana, an administrator, unless a call names another user."""
 
-    fleet: Fleet = field(default_factory=Fleet)
+    fleet: RecordingFleet = field(default_factory=RecordingFleet)
     people: FakeUserDirectory = field(
         default_factory=lambda: FakeUserDirectory({"ana@example.org": ("admin",)})
     )
@@ -124,7 +124,7 @@ class ControlPlane:
         headers: dict[str, str] | None = None,
         claims: dict[str, str] | None = None,
         **query: str,
-    ) -> Answer:
+    ) -> ApiAnswer:
         """Call the API like API Gateway.
 
         The user `who` is in the user pool with the groups of `role`; None means that nobody is signed in.
@@ -158,12 +158,12 @@ class ControlPlane:
         }
         answer = handler(event, Context())  # type: ignore[arg-type]
         assert response_violation(answer) is None
-        return Answer(answer["statusCode"], answer["headers"], answer["body"])
+        return ApiAnswer(answer["statusCode"], answer["headers"], answer["body"])
 
-    def get(self, path: str, **how: Any) -> Answer:
+    def get(self, path: str, **how: Any) -> ApiAnswer:
         return self.call("GET", path, **how)
 
-    def post(self, path: str, body: Any = None, **how: Any) -> Answer:
+    def post(self, path: str, body: Any = None, **how: Any) -> ApiAnswer:
         return self.call("POST", path, body, **how)
 
     def token(self, name: str) -> str:

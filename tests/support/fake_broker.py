@@ -16,7 +16,7 @@ MAX_PACKET = 1000
 CONNECT, PUBLISH, SUBSCRIBE, UNSUBSCRIBE, PING = 1, 3, 8, 10, 12
 
 
-class Broker:
+class MqttBroker:
     """It announces its limit, or only closes the connection; its word about sessions may be a lie."""
 
     def __init__(
@@ -60,7 +60,7 @@ class Broker:
         port = self._server.getsockname()[1]
         return BrokerEndpoint("127.0.0.1", port, "server-b", *keys, ca=self._folder / "ca.pem")
 
-    def __enter__(self) -> "Broker":
+    def __enter__(self) -> "MqttBroker":
         return self
 
     def __exit__(self, *_: object) -> None:

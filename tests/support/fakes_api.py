@@ -92,6 +92,7 @@ class FakeApi:
         self.problems: list[views.ProblemDetails] = []
         """Problems that answer the next requests."""
         self.cost_sums = [sample(views.CostSum)]
+        self.other_costs: views.CostSum | None = None
         self.hang_ups = 0
         self.routes = list(ROUTES)
         """Number of the next requests that are disconnected without an answer."""
@@ -125,7 +126,7 @@ class FakeApi:
 
     def costs(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
         fields = {"month": query.get("month", f"{NOW:%Y-%m}"), "by": query["by"]}
-        return 200, sample(views.CostsView, **fields, sums=self.cost_sums)
+        return 200, sample(views.CostsView, **fields, sums=self.cost_sums, others=self.other_costs)
 
     def list_agents(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
         beginning, limit = query.get("search", ""), int(query.get("limit", 50))

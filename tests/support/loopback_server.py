@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Self
 
 
-class LoopbackServer:
+class ConnectionServer:
     """Serves until the end of the `with`; a subclass says what a connection gets."""
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ Moves = Callable[..., Awaitable[HopResult]]
 
 
 @dataclass
-class Upload:
+class PredictedUpload:
     """An upload of one tree to one backend."""
 
     folder: Path
@@ -31,7 +31,7 @@ class Upload:
     progress: Callable[[], Progress]
 
 
-async def is_predicted(upload: Upload, overwrite: str) -> None:
+async def is_predicted(upload: PredictedUpload, overwrite: str) -> None:
     """Upload a tree, change it in every way, and check that the second upload does what was predicted."""
     _a_tree(upload.folder)
     await upload.moves()

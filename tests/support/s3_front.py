@@ -14,7 +14,7 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
 
-class S3Error(NamedTuple):
+class ErrorAnswer(NamedTuple):
     """What S3 answers instead of an object."""
 
     status: int
@@ -22,17 +22,19 @@ class S3Error(NamedTuple):
     message: str = ""
 
 
-ARCHIVED = S3Error(403, "InvalidObjectState", "The operation is not valid for the object's storage class")
+ARCHIVED = ErrorAnswer(403, "InvalidObjectState", "The operation is not valid for the object's storage class")
 """The answer to GET; HEAD succeeds."""
-OTHER_KEY = S3Error(400, "InvalidRequest", "The object was stored using a form of Server Side Encryption.")
+OTHER_KEY = ErrorAnswer(
+    400, "InvalidRequest", "The object was stored using a form of Server Side Encryption."
+)
 """The answer to GET and HEAD of an object under a customer's own key (SSE-C)."""
-EXPIRED = S3Error(400, "ExpiredToken", "The provided token has expired.")
-SLOW_DOWN = S3Error(503, "SlowDown", "Please reduce your request rate.")
+EXPIRED = ErrorAnswer(400, "ExpiredToken", "The provided token has expired.")
+SLOW_DOWN = ErrorAnswer(503, "SlowDown", "Please reduce your request rate.")
 
 _LAST_MODIFIED = re.compile(rb"<LastModified>[^<]*<")
 _OWN_HEADERS = {"content-length", "transfer-encoding", "connection", "server", "date"}
 
-Answer = Callable[[str, str, str], S3Error | None]
+Answer = Callable[[str, str, str], ErrorAnswer | None]
 """Returns the error for a method, a key and the access key of the request; None: S3 itself answers."""
 
 
@@ -56,7 +58,7 @@ class S3Front:
         self._server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _FrontHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: "_Server"
 
@@ -78,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._forward(front.upstream, body)
 
-    def _refuse(self, error: S3Error) -> None:
+    def _refuse(self, error: ErrorAnswer) -> None:
         xml = f"<Error><Code>{error.code}</Code><Message>{error.message}</Message></Error>".encode()
         self._respond(error.status, [("Content-Type", "application/xml")], xml)
 
@@ -117,4 +119,4 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, front: S3Front) -> None:
         self.front = front
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", 0), _FrontHandler)

@@ -19,14 +19,14 @@ from xml.sax.saxutils import escape
 
 from awscrt import checksums
 
-from tests.support.s3_front import S3Error
+from tests.support.s3_front import ErrorAnswer
 
 PAGE_KEYS = 1000
 TURN_BYTES = 64 * 1024
 _COMMON = "x-amz-request-id: 0123456789ABCDEF\r\nServer: Stand-in\r\n"
 
 
-class Request(NamedTuple):
+class ReceivedRequest(NamedTuple):
     """A request as it arrived."""
 
     method: str
@@ -50,7 +50,7 @@ class StoredObject:
 
 
 @dataclass(frozen=True)
-class Upload:
+class OpenUpload:
     """A multipart upload that is neither complete nor aborted."""
 
     key: str
@@ -59,7 +59,7 @@ class Upload:
     parts: dict[int, bytes] = field(default_factory=dict)
 
 
-Answer = Callable[[Request], S3Error | bytes | None]
+Answer = Callable[[ReceivedRequest], ErrorAnswer | bytes | None]
 """Returns what to answer instead: an error, or raw bytes after which the connection is closed."""
 
 
@@ -71,7 +71,7 @@ class S3Server:
     ) -> None:
         self.bucket, self.delay_s, self.page_keys = bucket, delay_s, page_keys
         self.objects: dict[str, StoredObject] = {}
-        self.uploads: dict[str, Upload] = {}
+        self.uploads: dict[str, OpenUpload] = {}
         self.initiator = ""
         """Who begins uploads: the ARN that a listing of them shows."""
         self._upload_count = 0
@@ -82,7 +82,7 @@ class S3Server:
         self.has_empty_pages = False
         """Whether each page of a listing comes after one without objects, as S3 has them for deleted ones."""
         self.answer: Answer = lambda _: None
-        self.requests: list[Request] = []
+        self.requests: list[ReceivedRequest] = []
         """Without bodies."""
         self.connections = 0
         self.bytes_received = 0
@@ -154,19 +154,19 @@ class S3Server:
             self._sorted = sorted((key.encode(), key) for key in self.objects)
         return self._sorted
 
-    def record(self, request: Request) -> None:
+    def record(self, request: ReceivedRequest) -> None:
         self.requests.append(request._replace(body=b""))
         self.bytes_received += len(request.body)
 
-    def respond(self, request: Request) -> list[bytes | memoryview]:
+    def respond(self, request: ReceivedRequest) -> list[bytes | memoryview]:
         """Return the answer in pieces."""
         try:
             return self._respond(request)
         except KeyError:
             missing = "NoSuchUpload" if "uploadId" in request.query else "NoSuchKey"
-            return _error(S3Error(404, missing, "It does not exist."), request.method)
+            return _error(ErrorAnswer(404, missing, "It does not exist."), request.method)
 
-    def _respond(self, request: Request) -> list[bytes | memoryview]:
+    def _respond(self, request: ReceivedRequest) -> list[bytes | memoryview]:
         if request.method in {"PUT", "POST"} and (refusal := self._refusal(request)):
             return _error(refusal, request.method)
         if {"uploads", "uploadId"} & request.query.keys():
@@ -182,9 +182,9 @@ class S3Server:
             case "DELETE":
                 self.objects.pop(request.key, None)
                 return _answer(204, {})
-        return _error(S3Error(405, "MethodNotAllowed"), request.method)
+        return _error(ErrorAnswer(405, "MethodNotAllowed"), request.method)
 
-    def _answer_about_upload(self, request: Request) -> list[bytes | memoryview]:
+    def _answer_about_upload(self, request: ReceivedRequest) -> list[bytes | memoryview]:
         upload_id = request.query.get("uploadId", "")
         match request.method:
             case "GET":
@@ -204,14 +204,16 @@ class S3Server:
                 body = f"<ETag>{escape(stored.etag)}</ETag>"
                 return _answer(200, {}, _xml("CompleteMultipartUploadResult", body))
         self._upload_count += 1
-        self.uploads[f"upload-{self._upload_count}"] = Upload(request.key, self.initiator, request.headers)
+        self.uploads[f"upload-{self._upload_count}"] = OpenUpload(
+            request.key, self.initiator, request.headers
+        )
         begun = f"<UploadId>upload-{self._upload_count}</UploadId>"
         return _answer(200, {}, _xml("InitiateMultipartUploadResult", begun))
 
-    def _refusal(self, request: Request) -> S3Error | None:
+    def _refusal(self, request: ReceivedRequest) -> ErrorAnswer | None:
         """Return why S3 refuses to write: the bytes are not those announced, or the object exists."""
         if request.headers.get("if-none-match") == "*" and request.key in self.objects:
-            return S3Error(412, "PreconditionFailed", "At least one of the pre-conditions did not hold")
+            return ErrorAnswer(412, "PreconditionFailed", "At least one of the pre-conditions did not hold")
         if "uploads" in request.query:
             return None
         data = request.body
@@ -221,7 +223,9 @@ class S3Server:
         for name, compute in _CHECKSUMS.items():
             announced = request.headers.get(f"x-amz-checksum-{name}")
             if announced and announced != b64encode(compute(data)).decode():
-                return S3Error(400, "BadDigest", f"The {name} you specified did not match what we received.")
+                return ErrorAnswer(
+                    400, "BadDigest", f"The {name} you specified did not match what we received."
+                )
         return None
 
     def _store(
@@ -246,7 +250,7 @@ class S3Server:
         body = f"<IsTruncated>false</IsTruncated>{found}"
         return _answer(200, {"content-type": "application/xml"}, _xml("ListMultipartUploadsResult", body))
 
-    def _object(self, request: Request) -> list[bytes | memoryview]:
+    def _object(self, request: ReceivedRequest) -> list[bytes | memoryview]:
         found = self.objects[request.key]
         size, data = len(found.data), memoryview(found.data)
         headers = {
@@ -262,9 +266,13 @@ class S3Server:
             start = int(first) if first else max(0, size - int(last))
             end = min(size, int(last) + 1) if first and last else size
             if start >= size:
-                return _error(S3Error(416, "InvalidRange", "The requested range is not satisfiable"), "GET")
+                return _error(
+                    ErrorAnswer(416, "InvalidRange", "The requested range is not satisfiable"), "GET"
+                )
             status, data = 206, data[start:end]
             headers["content-range"] = f"bytes {start}-{end - 1}/{size}"
+            # S3 keeps none of a range; the AWS CLI compares whatever it gets
+            headers = {name: each for name, each in headers.items() if "-checksum-" not in name}
         return _answer(status, headers, data, is_head=request.method == "HEAD")
 
     def _list(self, query: Mapping[str, str]) -> list[bytes | memoryview]:
@@ -278,13 +286,16 @@ class S3Server:
         limit = int(query.get("max-keys", str(self.page_keys)))
         found = [pair for pair in self.sorted_keys() if pair[0].startswith(prefix) and pair[0] > after]
         page, is_truncated = found[:limit], len(found) > limit
-        body = [f"<IsTruncated>{str(is_truncated).lower()}</IsTruncated><EncodingType>url</EncodingType>"]
+        is_encoded = query.get("encoding-type") == "url"  # s5cmd asks for names as they are
+        body = [f"<IsTruncated>{str(is_truncated).lower()}</IsTruncated>"]
+        if is_encoded:
+            body.append("<EncodingType>url</EncodingType>")
         if is_truncated:
             body.append(f"<NextContinuationToken>{page[-1][0].hex()}</NextContinuationToken>")
         for _, key in page:
-            one = self.objects[key]
+            one, name = self.objects[key], quote(key) if is_encoded else escape(key)
             body.append(
-                f"<Contents><Key>{quote(key)}</Key><Size>{len(one.data)}</Size>"
+                f"<Contents><Key>{name}</Key><Size>{len(one.data)}</Size>"
                 f"<LastModified>{one.modified:%Y-%m-%dT%H:%M:%S.000Z}</LastModified>"
                 f"<ETag>{escape(one.etag)}</ETag><StorageClass>STANDARD</StorageClass></Contents>"
             )
@@ -307,7 +318,7 @@ class _Protocol(asyncio.Protocol):
     def __init__(self, server: S3Server) -> None:
         self._server = server
         self._buffer = bytearray()
-        self._head: Request | None = None
+        self._head: ReceivedRequest | None = None
         self._needed = 0
         self._may_write = asyncio.Event()
         self._may_write.set()
@@ -348,12 +359,12 @@ class _Protocol(asyncio.Protocol):
         else:
             key = urlsplit(path).path
         found = {name: values[0] for name, values in parse_qs(query, keep_blank_values=True).items()}
-        self._head = Request(method, key, found, headers)
+        self._head = ReceivedRequest(method, key, found, headers)
         self._needed = int(headers.get("content-length", "0"))
         if headers.get("expect", "").lower() == "100-continue":
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def _reply(self, request: Request) -> None:
+    def _reply(self, request: ReceivedRequest) -> None:
         self._server.is_waiting = False
         self._server.record(request)
         answer = self._server.answer(request)
@@ -400,7 +411,7 @@ def _answer(
     return [head, body] if len(body) > 4096 else [head + body]
 
 
-def _error(error: S3Error, method: str) -> list[bytes | memoryview]:
+def _error(error: ErrorAnswer, method: str) -> list[bytes | memoryview]:
     body = _xml("Error", f"<Code>{error.code}</Code><Message>{escape(error.message)}</Message>")
     return _answer(error.status, {"content-type": "application/xml"}, body, is_head=method == "HEAD")
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from tests.support.certificates import certificate, new_key, private_pem
 from tests.support.connect_proxy import relay
-from tests.support.loopback_server import LoopbackServer
+from tests.support.loopback_server import ConnectionServer
 
 
-class TlsFront(LoopbackServer):
+class TlsFront(ConnectionServer):
     """Serves on a free port of loopback until the end of the `with`; `ca` is what clients must trust."""
 
     def __init__(self, folder: Path, upstream: int, *names: str) -> None:

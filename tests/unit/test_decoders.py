@@ -123,7 +123,7 @@ def asked(parse: Callable[[dict[str, Any]], object], content: bytes) -> None:
     parse(requests.parse_body(content))
 
 
-class Peer:
+class ScriptedPeer:
     """A connection from which these bytes arrive."""
 
     def __init__(self, content: bytes) -> None:
@@ -223,11 +223,11 @@ def read_claims(content: bytes) -> None:
 
 
 def read_manifest(content: bytes) -> None:
-    class Download:
+    class DownloadCase:
         def iter_raw(self) -> list[bytes]:
             return [content[start : start + 1000] for start in range(0, len(content), 1000)]
 
-    for line in manifest._split(manifest._unzipped(Download())):  # type: ignore[arg-type]
+    for line in manifest._split(manifest._unzipped(DownloadCase())):  # type: ignore[arg-type]
         assert manifest._harmless(line).isascii() or line
         manifest._has_failed(line)
 
@@ -291,7 +291,7 @@ POLICY = samples("policies")["PolicyRequest"]["text"]
 _MANIFEST = b"".join(as_json(one) + b"\n" for one in samples("manifest").values())
 DECODERS = {
     "lane-request": Decoder(
-        lambda content: AnyRequest(Peer(content), ("192.0.2.1", 1)),  # type: ignore[arg-type]
+        lambda content: AnyRequest(ScriptedPeer(content), ("192.0.2.1", 1)),  # type: ignore[arg-type]
         (b"POST /hops/x-0/pack HTTP/1.1\r\nAuthorization: Bearer t\r\nContent-Length: 2\r\n\r\n{}",),
         (ConnectionResetError,),
     ),

@@ -25,12 +25,10 @@ from infra.local.environment import Environment, running_environment
 from infra.local.servers import Server
 from tests.vm import images
 from tests.vm.host import Host
-from tests.vm.images import FAMILIES, CannotRunError
+from tests.vm.images import FAMILIES, UNAVAILABLE, CannotRunError
 from tests.vm.machine import accelerator, booted
 from tests.vm.stories import tell
 
-UNAVAILABLE = 69
-"""EX_UNAVAILABLE of sysexits.h: nothing was tried."""
 PIP_CONF = "[global]\nindex-url = http://127.0.0.1:{port}/\ntrusted-host = 127.0.0.1\n"
 
 
@@ -83,7 +81,7 @@ def main() -> int:
     return bool(failed)
 
 
-class _Index(http.server.SimpleHTTPRequestHandler):
+class _PackageIndex(http.server.SimpleHTTPRequestHandler):
     """A package index (PEP 503) that offers all files for each name: pip takes those of the name."""
 
     def translate_path(self, path: str) -> str:
@@ -101,7 +99,7 @@ class _Index(http.server.SimpleHTTPRequestHandler):
 def served(folder: Path) -> Iterator[int]:
     """Yield the port of loopback at which a package index is served."""
     with http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(_Index, directory=folder)
+        ("127.0.0.1", 0), functools.partial(_PackageIndex, directory=folder)
     ) as server:
         thread = threading.Thread(target=server.serve_forever, name="package index")
         thread.start()

@@ -15,7 +15,7 @@ from infra.local.environment import Environment, until
 from infra.local.servers import Server
 from infra.publish import publish_kit, stage_outputs
 from infra.release_key import ReleaseSigner
-from tests.e2e.api import Api
+from tests.e2e.api import SignedInApi
 from tests.support.kits import sources
 from tests.vm import file_listing
 from tests.vm.machine import Machine
@@ -44,8 +44,8 @@ class Host:
         return self.machine.image.family.suite
 
     @cached_property
-    def api(self) -> Api:
-        return Api.signed_in(self.here, self.here.user, self.here.password)
+    def api(self) -> SignedInApi:
+        return SignedInApi.signed_in(self.here, self.here.user, self.here.password)
 
     def forward_ports(self) -> None:
         units = " ".join(f"to-host@{port}.socket" for port in self.ports)

@@ -4,11 +4,12 @@ An image is made once and kept. A machine writes to a snapshot of it, which goes
 """
 
 import hashlib
+import os
 import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,12 +36,16 @@ _PROXY = "[Service]\nExecStart=/lib/systemd/systemd-socket-proxyd 10.0.2.2:%i\n"
 """An embedded stage is on loopback only, so a host has ports of its machine on its own loopback."""
 
 
+UNAVAILABLE = 69
+"""EX_UNAVAILABLE of sysexits.h: nothing was tried."""
+
+
 class CannotRunError(Exception):
     """Machines cannot run here; the message says why."""
 
 
 @dataclass(frozen=True)
-class Family:
+class GuestSystem:
     """A distribution and its Python."""
 
     title: str
@@ -49,13 +54,14 @@ class Family:
 
 
 FAMILIES = {
-    one.suite: one for one in (Family("Debian 12", "bookworm", "3.11"), Family("Debian 13", "trixie", "3.13"))
+    one.suite: one
+    for one in (GuestSystem("Debian 12", "bookworm", "3.11"), GuestSystem("Debian 13", "trixie", "3.13"))
 }
 
 
 @dataclass(frozen=True)
 class Image:
-    family: Family
+    family: GuestSystem
     folder: Path
 
     @property
@@ -80,13 +86,21 @@ def require_tools() -> None:
     """Raise CannotRunError if machines cannot run here."""
     if platform.machine() != "x86_64":
         raise CannotRunError(f"the images are for x86_64, and this machine is {platform.machine()}")
-    if missing := sorted({package for name, package in PROGRAMS.items() if not shutil.which(name)}):
+    require_programs(PROGRAMS)
+
+
+def require_programs(programs: Mapping[str, str]) -> None:
+    """Raise CannotRunError if one of these is missing, or if this is not root, who makes images.
+
+    `programs` has Debian's package of each.
+    """
+    if missing := sorted({package for name, package in programs.items() if not shutil.which(name)}):
         raise CannotRunError(f"programs are missing: apt-get install {' '.join(missing)}")
-    if subprocess.run(["id", "-u"], capture_output=True, check=True).stdout.strip() != b"0":
+    if os.getuid() != 0:
         raise CannotRunError("an image is made by root")
 
 
-def image(family: Family, home: Path, mirror: str | None) -> Image:
+def image(family: GuestSystem, home: Path, mirror: str | None) -> Image:
     """Return the family's image in `home`, made if there is none.
 
     Raises:
@@ -102,13 +116,30 @@ def image(family: Family, home: Path, mirror: str | None) -> Image:
     )
 
 
-def wheels(family: Family, home: Path, lock: Path) -> Path:
+def wheels(family: GuestSystem, home: Path, lock: Path) -> Path:
     """Return a directory in `home` with what the lock file names, for the family's Python.
 
     Raises:
         CannotRunError: This machine's registry does not have it.
     """
     return _kept(home / f"wheels-{family.python}", lock, lambda new: _download(family, lock, new))
+
+
+def extracted(suite: str, architecture: str, package: str, home: Path, mirror: str | None) -> Path:
+    """Return a root in `home` with a package for another processor, of which nothing was run here.
+
+    Raises:
+        CannotRunError: There is no mirror, or it does not have the package.
+    """
+
+    def make(new: Path) -> None:
+        options = ("--variant=extract", f"--architectures={architecture}", f"--include={package}")
+        _run("mmdebstrap", "--quiet", "--mode=root", *options, suite, str(new), mirror or _own_mirror())
+        for name in ("bin", "lib"):
+            if not (new / name).exists():
+                (new / name).symlink_to(f"usr/{name}")  # which a script of the package makes
+
+    return _kept(home / f"{suite}-{architecture}", Path(__file__), make)
 
 
 def _kept(folder: Path, made_from: Path, make: Callable[[Path], None]) -> Path:
@@ -175,12 +206,12 @@ def _run(*command: str) -> None:
         raise CannotRunError(f"{command[0]} failed:\n{done.stderr[-2000:]}")
 
 
-def _download(family: Family, lock: Path, folder: Path) -> None:
+def _download(family: GuestSystem, lock: Path, folder: Path) -> None:
     python = Path(sys.base_prefix, "bin/python3")
     _run(str(python), "-m", "pip", "download", "--quiet", *_pip_options(family, lock), "--dest", str(folder))
 
 
-def _pip_options(family: Family, lock: Path) -> Sequence[str]:
+def _pip_options(family: GuestSystem, lock: Path) -> Sequence[str]:
     platforms = (f"--platform=manylinux_{version}_x86_64" for version in ("2_17", "2_28"))
     of_the_family = (f"--python-version={family.python}", *platforms, "--platform=manylinux2014_x86_64")
     return ("--no-deps", "--only-binary=:all:", "--require-hashes", "-r", str(lock), *of_the_family)

@@ -1657,6 +1657,8 @@ export interface components {
             by: "template" | "agent" | "person";
             /** Month */
             month: string;
+            /** @default null */
+            others: components["schemas"]["CostSum"] | null;
             /** Sums */
             sums: components["schemas"]["CostSum"][];
         };
@@ -2632,6 +2634,12 @@ export interface components {
              */
             bytes_done: number;
             /**
+             * Bytes Moved
+             * @description bytes
+             * @default 0
+             */
+            bytes_moved: number;
+            /**
              * Bytes Per Second
              * @description bytes
              * @default 0
@@ -2658,6 +2666,11 @@ export interface components {
              * @default 0
              */
             files_done: number;
+            /**
+             * Files Moved
+             * @default 0
+             */
+            files_moved: number;
             /**
              * Files Removed
              * @default 0

@@ -13,9 +13,11 @@ it("exports a month's costs as the command line does, and no formula", () => {
     relay: 0,
     storage_a_month: 0,
   };
-  expect(costsCsv({ month: "2026-11", by: "person", sums: [sum] }).split("\r\n")).toEqual([
+  const others = { ...sum, id: "", name: "3 others" };
+  expect(costsCsv({ month: "2026-11", by: "person", sums: [sum], others }).split("\r\n")).toEqual([
     "month,by,id,name,transfers,bytes_arrived,dollars,requests,egress,relay,storage_a_month",
     "2026-11,person,9a61c0de,'=HYPERLINK(1),2,5,1.5,0.5,1,0,0",
+    "2026-11,person,,3 others,2,5,1.5,0.5,1,0,0",
     "",
   ]);
 });

@@ -10,7 +10,7 @@ from agent.cli.text import clean
 
 if TYPE_CHECKING:
     from agent.cli.cognito import Tokens
-    from agent.cli.service import Service
+    from agent.cli.stage_api import StageApi
 
 app = typer.Typer(help="Change your own password and second factor.", no_args_is_help=True)
 
@@ -51,7 +51,7 @@ def reset_password(
 ) -> None:
     """Choose a new password with a code that is sent by e-mail, if you have forgotten yours."""
     from agent.cli import account, prompts, session
-    from agent.cli.service import find
+    from agent.cli.stage_api import find
 
     service = find(url or session.load().url)
     name = user or prompts.user()
@@ -83,20 +83,20 @@ def second_factor(
     output.say(f"Second factor: {state}")
 
 
-def _signed_in() -> "tuple[Service, str]":
+def _signed_in() -> "tuple[StageApi, str]":
     """Return where somebody is signed in, and who.
 
     Raises:
         LoginRequiredError: There is no session.
     """
     from agent.cli import session
-    from agent.cli.service import find
+    from agent.cli.stage_api import find
 
     stored = session.load()
     return find(stored.url), stored.user
 
 
-def _prove(service: "Service", user: str, password: str) -> "Tokens":
+def _prove(service: "StageApi", user: str, password: str) -> "Tokens":
     """Sign in once more: whoever finds an open terminal must not take over the account.
 
     Raises:

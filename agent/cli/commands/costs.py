@@ -37,7 +37,7 @@ def costs(
 ) -> None:
     """Print what a month's transfers cost on AWS.
 
-    Transfers that ended in the month are summed, the most expensive first.
+    Transfers that ended in the month are summed, the thousand most expensive sums first and then the others'.
 
     \b
       crosshaul costs --month 2026-11 --by person --csv > costs.csv
@@ -52,13 +52,14 @@ def costs(
     with connected() as api:
         answer = api.get("costs", by=by.value, **({"month": month} if month else {}))
     view = CostsView.model_validate(answer)
+    sums = view.sums if view.others is None else (*view.sums, view.others)
     if as_json:
         return output.print_json(answer)
     if as_csv:
         table = csv.writer(sys.stdout)
         names = list(CostSum.model_fields)
         table.writerow(("month", "by", *names))
-        for one in view.sums:
+        for one in sums:
             table.writerow((view.month, view.by, *(csv_cell(getattr(one, name)) for name in names)))
         return None
     if not view.sums:
@@ -78,8 +79,8 @@ def costs(
             money(one.dollars),
             money(one.storage_a_month),
         )
-        for one in view.sums
+        for one in sums
     ]
-    total = sum(one.dollars for one in view.sums)
+    total = sum(one.dollars for one in sums)
     show(columns, rows)
     return output.note(f"{view.month}: {money(total)} in all")

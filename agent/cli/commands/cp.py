@@ -211,7 +211,7 @@ def _follow(api: "ApiClient", transfer_id: str, as_json: bool) -> None:
 
 
 def _next_steps(api: "ApiClient", answer: dict[str, Any]) -> None:
-    from agent.cli.waiting import AgentLookup, reasons
+    from agent.cli.waiting import AgentCache, reasons
     from events.views import TransferView
 
     transfer_id = clean(answer["transfer_id"])
@@ -220,7 +220,7 @@ def _next_steps(api: "ApiClient", answer: dict[str, Any]) -> None:
         output.say(f"  crosshaul approve {transfer_id}         by another person")
     else:
         output.say(f"Transfer {transfer_id} is created.")
-        for reason in reasons(TransferView.model_validate(answer), AgentLookup(api)):
+        for reason in reasons(TransferView.model_validate(answer), AgentCache(api)):
             output.say(f"  It {clean(reason)}.", style="yellow")
     output.say(f"  crosshaul show {transfer_id} --watch    to follow it")
     output.say(f"  crosshaul cancel {transfer_id}         to cancel it")

@@ -21,7 +21,7 @@ def login(
     is never an argument, because other users of this machine can see arguments.
     """
     from agent.cli import cognito, prompts, session
-    from agent.cli.service import find
+    from agent.cli.stage_api import find
 
     service = find(url)
     pool = service.pool

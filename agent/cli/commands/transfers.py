@@ -257,10 +257,10 @@ def _trace(api: "ApiClient", answer: dict[str, Any], as_json: bool) -> None:
 
 def _details(api: "ApiClient", answer: dict[str, Any]) -> None:
     from agent.cli.details import print_transfer
-    from agent.cli.waiting import AgentLookup
+    from agent.cli.waiting import AgentCache
     from events.views import TransferView
 
-    print_transfer(TransferView.model_validate(answer), AgentLookup(api))
+    print_transfer(TransferView.model_validate(answer), AgentCache(api))
 
 
 def find(api: "ApiClient", start: str) -> str:

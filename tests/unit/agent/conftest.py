@@ -34,7 +34,7 @@ BROKER_NAME = f"a1b2c3-ats.iot.{REGION}.amazonaws.com"
 MINISTACK = Path(__file__).parents[3] / ".crosshaul/cloud-env/bin/ministack"
 
 
-class Cloud:
+class RestartableCloud:
     """An embedded cloud in a folder of its own; it can be stopped and started again on the same ports."""
 
     def __init__(self, folder: Path) -> None:
@@ -116,7 +116,7 @@ def hosts(tmp_path, lane_limits):
 
 @pytest.fixture
 async def cloud(tmp_path):
-    cloud = Cloud(tmp_path)
+    cloud = RestartableCloud(tmp_path)
     cloud.start()
     try:
         await cloud.ready()

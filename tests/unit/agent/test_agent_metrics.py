@@ -16,15 +16,15 @@ from events.commands import Pause
 from tests.support.fakes_agent import TRANSFER, Signer, move
 from tests.support.openmetrics import Parsed, parse, value
 from tests.support.waiting import HANG_TIMEOUT_S, until
-from tests.unit.agent.test_service_flow import BEATING, INTERVALS, Host
+from tests.unit.agent.test_service_flow import BEATING, INTERVALS, FlowHost
 
 LISTEN = {"listen": "127.0.0.1:0"}
 
 
 @pytest.fixture
-def host(tmp_path, caplog) -> Host:
+def host(tmp_path, caplog) -> FlowHost:
     caplog.set_level(logging.INFO, "agent")
-    found = Host(tmp_path)
+    found = FlowHost(tmp_path)
     found.metrics = LISTEN
     return found
 

@@ -15,7 +15,7 @@ from tests.support.fakes_agent import Signer, a_registration, move, trust
 FIRST, SECOND, THIRD = (Signer(f"key-{number}") for number in (1, 2, 3))
 
 
-class Host:
+class KeysHost:
     """A host that was registered when the first key signed."""
 
     def __init__(self, folder):
@@ -43,8 +43,8 @@ class Host:
 
 
 @pytest.fixture
-def host(tmp_path) -> Host:
-    return Host(tmp_path)
+def host(tmp_path) -> KeysHost:
+    return KeysHost(tmp_path)
 
 
 def test_each_key_is_announced_before_it_signs(host):

@@ -23,7 +23,7 @@ from agent.identity.registration import Files, Registration
 from infra.local.processes import free_port
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.fakes_agent import AGENT, THING, Signer
-from tests.support.loopback_server import LoopbackServer
+from tests.support.loopback_server import ConnectionServer
 from tests.support.waiting import HANG_TIMEOUT_S
 from tests.unit.agent.conftest import BROKER_NAME
 
@@ -49,7 +49,7 @@ def certificate(key, end: datetime) -> bytes:
     )
 
 
-class Host:
+class CheckedHost:
     """A host that passes every check; each test breaks one thing."""
 
     def __init__(self, folder):
@@ -118,7 +118,7 @@ class Host:
         return thread
 
 
-class PageServer(LoopbackServer):
+class PageServer(ConnectionServer):
     """Answers every HTTP request with one page."""
 
     def __init__(self, page: bytes) -> None:
@@ -134,7 +134,7 @@ class PageServer(LoopbackServer):
 @pytest.fixture
 def host(tmp_path, monkeypatch):
     monkeypatch.setattr(host_info, "rclone_version", lambda: "1.75.2")
-    return Host(tmp_path)
+    return CheckedHost(tmp_path)
 
 
 def test_valid_state_is_ok_and_an_unreachable_api_is_reported(host):

@@ -56,7 +56,7 @@ INTERVALS = AttemptIntervals(live=0.01, checkpoint=0.03, heartbeat=30)
 BEATING = replace(INTERVALS, heartbeat=0.02, idle_heartbeat=0.02)
 
 
-class Host:
+class FlowHost:
     """One host: its journal outlives the services that run on it."""
 
     def __init__(self, folder):
@@ -128,8 +128,8 @@ class Host:
 
 
 @pytest.fixture
-def host(tmp_path) -> Host:
-    return Host(tmp_path)
+def host(tmp_path) -> FlowHost:
+    return FlowHost(tmp_path)
 
 
 def serve(attempt=1, until=None) -> Serve:
@@ -825,7 +825,7 @@ class TestHelpers:
     """A failing helper task never ends the agent."""
 
     async def test_a_helper_that_fails_is_restarted_and_reported_while_hops_continue(self, host):
-        failing = Failing()
+        failing = FailingMover()
         host.deliver_manifests = failing
         async with host.running(intervals=BEATING):
             await until(lambda: failing.calls > 3)
@@ -888,7 +888,7 @@ async def broken_discard(begun):
     raise RuntimeError("no such luck")
 
 
-class Failing:
+class FailingMover:
     """A helper that fails whenever it is started."""
 
     def __init__(self):

@@ -34,7 +34,7 @@ SIGNER = Signer()
 TOPICS = Topics("local")
 
 
-class Host:
+class ProcessHost:
     """One registered host and its agent."""
 
     def __init__(self, folder: Path, cloud, endpoint) -> None:
@@ -135,7 +135,7 @@ def catches_hangup(status: Path) -> bool:
 
 @pytest.fixture
 def host(tmp_path, cloud, endpoint):
-    host = Host(tmp_path, cloud, endpoint)
+    host = ProcessHost(tmp_path, cloud, endpoint)
     host.start()
     yield host
     if host.process.poll() is None:
@@ -227,7 +227,7 @@ async def test_behind_a_company_s_proxy_the_agent_works_and_shows_its_password_t
     """The broker is known by AWS's name and behind port 443 alone; rclone and doctor take the same way."""
     credentials = tmp_path / "proxy-credentials"
     write_secret(credentials, b"server-b:not-for-everybody\n")
-    host = Host(tmp_path, cloud, replace(endpoint, host=BROKER_NAME, port=8883))
+    host = ProcessHost(tmp_path, cloud, replace(endpoint, host=BROKER_NAME, port=8883))
     with ConnectProxy({(BROKER_NAME, 443): cloud.mqtt_port}, "server-b:not-for-everybody") as proxy:
         text = host.config.read_text()
         host.config.write_text(
@@ -250,7 +250,7 @@ async def test_behind_a_company_s_proxy_the_agent_works_and_shows_its_password_t
 async def test_an_agent_without_the_password_of_its_proxy_says_so_and_is_not_started_again(
     tmp_path, cloud, endpoint
 ):
-    host = Host(tmp_path, cloud, endpoint)
+    host = ProcessHost(tmp_path, cloud, endpoint)
     text = host.config.read_text()
     host.config.write_text(
         f'{text}[network]\nproxy = "http://127.0.0.1:1"\nproxy_credentials = "{tmp_path}/none"\n'

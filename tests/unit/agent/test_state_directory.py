@@ -44,7 +44,7 @@ HOP = f"{TRANSFER}-0"
 SIGNER = Signer()
 
 
-class Broker(FakeLink):
+class StoppingLink(FakeLink):
     """A link that connects at once, and stops the agent when its Hello has arrived."""
 
     hellos: list[Hello]
@@ -52,7 +52,7 @@ class Broker(FakeLink):
     def __init__(self, *_: object) -> None:
         super().__init__()
 
-    async def __aenter__(self) -> "Broker":
+    async def __aenter__(self) -> "StoppingLink":
         self.up()
         return self
 
@@ -159,7 +159,7 @@ def states(tmp_path_factory) -> tuple[Path, Path]:
     return folders[0], folders[1]
 
 
-class Host:
+class StateHost:
     def __init__(self, folder: Path, states: tuple[Path, Path]) -> None:
         self.state, self.other = folder / "state", states[1]
         shutil.copytree(states[0], self.state, symlinks=True)
@@ -175,7 +175,7 @@ class Host:
 
     def start(self) -> HostError | None:
         """Start the agent, and stop it once it has said Hello; return why it does not start, if so."""
-        Broker.hellos = self.hellos
+        StoppingLink.hellos = self.hellos
         self.hellos.clear()
         try:
             run.run(self.config, space_poll_interval_s=0.001)
@@ -190,15 +190,15 @@ class Host:
 
 
 @pytest.fixture
-def host(tmp_path, states, monkeypatch) -> Host:
-    monkeypatch.setattr(mqtt_link, "MqttLink", Broker)
+def host(tmp_path, states, monkeypatch) -> StateHost:
+    monkeypatch.setattr(mqtt_link, "MqttLink", StoppingLink)
     monkeypatch.setattr(run, "_exit_after", lambda *_: None)
     monkeypatch.setattr(run, "_leave_no_core", lambda: None)
     monkeypatch.setattr(interpreter, "tune", lambda: None)
     monkeypatch.setattr(logs, "set_up", lambda _: logs.LogMemory())
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     monkeypatch.setattr(host_info, "rclone_version", lambda: "1.75.2")
-    return Host(tmp_path, states)
+    return StateHost(tmp_path, states)
 
 
 def remove(path: Path) -> None:
@@ -350,7 +350,7 @@ def test_a_state_directory_that_cannot_be_written_ends_the_start_with_advice(
     assert (check.ok, check.found) == (False, error.message)
 
 
-def exit_code(host: Host) -> Exit:
+def exit_code(host: StateHost) -> Exit:
     """Return the exit code of `crosshaul agent run`."""
     with pytest.raises(CliError) as ended:
         with_plain_errors(run.run)(host.config)
@@ -526,7 +526,7 @@ RESTARTS = 2
 """How often systemd may have to start the agent again: once, and once more for a second file."""
 
 
-class BrokerDuringHop(Broker):
+class BrokerDuringHop(StoppingLink):
     """Orders a hop after each Hello, damages the state when the hop has begun, and stops at its result."""
 
     order: Move
@@ -553,7 +553,7 @@ def damaged_once(act: Callable[[], None]) -> Callable[[], None]:
     return staticmethod(lambda: left.pop()() if left else None)  # type: ignore[return-value]
 
 
-def run_hop(host: Host, monkeypatch: pytest.MonkeyPatch, damage: Callable[[], None]) -> HostError | None:
+def run_hop(host: StateHost, monkeypatch: pytest.MonkeyPatch, damage: Callable[[], None]) -> HostError | None:
     """Run a hop while its agent's state is damaged, started again as systemd does.
 
     Return why the agent does not start again, if only a person can mend that.
@@ -576,7 +576,7 @@ def run_hop(host: Host, monkeypatch: pytest.MonkeyPatch, damage: Callable[[], No
     raise AssertionError(f"the hop has not succeeded: {results} {host.crashes}")
 
 
-def make_source(host: Host) -> Path:
+def make_source(host: StateHost) -> Path:
     """Fill the directory that the hop copies, and return it."""
     source = host.config.parent / "data/a"
     source.mkdir()

@@ -7,7 +7,7 @@ import pytest
 
 from tests.bench import previous_results
 from tests.bench.goals import goal_results
-from tests.bench.measuring import Cost
+from tests.bench.measuring import RunCost
 from tests.bench.plot import plot
 from tests.bench.report import report
 from tests.bench.results import results_of
@@ -21,7 +21,7 @@ SIZES = {"big": (1, 4 * GIB), "killed": (1, 4 * GIB)}
 
 def run(tool, seconds, case="big", **more):
     return Run(
-        case, "memory", tool, Cost(seconds, seconds / 2, 40 * 2**20, 50 * 2**20), f"{tool} a | b", **more
+        case, "memory", tool, RunCost(seconds, seconds / 2, 40 * 2**20, 50 * 2**20), f"{tool} a | b", **more
     )
 
 

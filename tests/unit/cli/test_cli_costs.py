@@ -30,6 +30,18 @@ def test_they_are_exported_as_csv_that_is_no_formula(signed_in: FakeApi, run: Ru
     assert float(row["dollars"]) == 126.21
 
 
+def test_a_fleet_beyond_a_thousand_agents_has_the_rest_in_one_line_and_in_the_sum(
+    signed_in: FakeApi, run: Run
+) -> None:
+    signed_in.cost_sums = [sample(CostSum, id="server-b", name="server-b", dollars=120.0)]
+    signed_in.other_costs = sample(CostSum, id="", name="19,000 others", dollars=7.0)
+    shown = run("costs", "--by", "agent")
+    assert "19,000 others" in shown.out
+    assert "$127.00 in all" in shown.err
+    rows = list(csv.DictReader(io.StringIO(run("costs", "--by", "agent", "--csv").out)))
+    assert [row["name"] for row in rows] == ["server-b", "19,000 others"]
+
+
 def test_a_month_without_any_says_so(signed_in: FakeApi, run: Run) -> None:
     signed_in.cost_sums = []
     assert "No transfer ended in 2026-11." in run("costs").out

@@ -10,7 +10,7 @@ from agent.cli.errors import CliError, Exit
 from agent.cli.progress import TransferSnapshot, fraction, share
 from agent.cli.screen import line, render
 from agent.cli.timing import Timing
-from agent.cli.waiting import AgentLookup
+from agent.cli.waiting import AgentCache
 from events import views
 from events.options import Options
 from events.progress import Live, Losses, Progress, SpaceShortage
@@ -221,7 +221,7 @@ def test_show_gives_each_reason_once(signed_in: FakeApi, run: Run) -> None:
 
 def test_what_waits_for_a_turn_a_retry_or_a_person_says_which(signed_in: FakeApi) -> None:
     busy = sample(views.AgentView, agent_id="server-c", status="online", running=4)
-    agents = AgentLookup(None)  # type: ignore[arg-type]
+    agents = AgentCache(None)  # type: ignore[arg-type]
     agents._known = {"server-b": busy.model_copy(update={"agent_id": "server-b"}), "server-c": busy}
 
     def reason(state: HopState, **changes: object) -> list[str]:

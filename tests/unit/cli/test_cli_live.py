@@ -28,7 +28,7 @@ _CONNECT, _SUBSCRIBE = 1, 8
 LIVE = Live(transfer_id=TRANSFER, hop_id=f"{TRANSFER}-0", attempt=1, at=NOW, progress=Progress(bytes_done=7))
 
 
-class Broker:
+class WebSocketBroker:
     """Serves one client: grants or refuses its subscription, then publishes `payloads` to `topic`."""
 
     topic = f"crosshaul/local/agents/crosshaul:local:server-c/live/{TRANSFER}/{TRANSFER}-0"
@@ -104,11 +104,11 @@ def _packet(stream: BinaryIO) -> bytes:
 
 
 @pytest.fixture
-def broker() -> Iterator[Callable[..., Broker]]:
-    made: list[Broker] = []
+def broker() -> Iterator[Callable[..., WebSocketBroker]]:
+    made: list[WebSocketBroker] = []
 
-    def make(*payloads: bytes, code: int = 0) -> Broker:
-        made.append(Broker(*payloads, code=code))
+    def make(*payloads: bytes, code: int = 0) -> WebSocketBroker:
+        made.append(WebSocketBroker(*payloads, code=code))
         return made[-1]
 
     yield make
@@ -116,12 +116,12 @@ def broker() -> Iterator[Callable[..., Broker]]:
         one.close()
 
 
-def link_to(broker: Broker) -> LiveLink:
+def link_to(broker: WebSocketBroker) -> LiveLink:
     url = f"ws://abc.iot.eu-central-1.localhost:{broker.port}/mqtt?X-Amz-Signature=a%2Fb"
     return LiveLink(url, "live-1", (f"crosshaul/local/agents/+/live/{TRANSFER}/+",))
 
 
-def test_the_upgrade_is_asked_for_exactly_as_it_was_signed(broker: Callable[..., Broker]) -> None:
+def test_the_upgrade_is_asked_for_exactly_as_it_was_signed(broker: Callable[..., WebSocketBroker]) -> None:
     there = broker(b"hello")
     with link_to(there) as link:
         assert link.messages.get(timeout=HANG_TIMEOUT_S) == (there.topic, b"hello")
@@ -131,7 +131,7 @@ def test_the_upgrade_is_asked_for_exactly_as_it_was_signed(broker: Callable[...,
     assert f"/live/{TRANSFER}/+".encode() in there.subscribed
 
 
-def test_topics_that_are_not_granted_are_no_connection(broker: Callable[..., Broker]) -> None:
+def test_topics_that_are_not_granted_are_no_connection(broker: Callable[..., WebSocketBroker]) -> None:
     with link_to(broker(b"hello", code=135)) as link:
         _, payload = link.messages.get(timeout=HANG_TIMEOUT_S)
         assert payload == b"hello", "sent after the refusal, to know that it came"
@@ -149,7 +149,9 @@ def listen(api: FakeApi) -> tuple[bool, list[AgentLive]]:
     return False, []
 
 
-def test_an_ear_hands_over_what_it_can_read(signed_in: FakeApi, broker: Callable[..., Broker]) -> None:
+def test_an_ear_hands_over_what_it_can_read(
+    signed_in: FakeApi, broker: Callable[..., WebSocketBroker]
+) -> None:
     there = broker(b"\xff not ours", LIVE.model_dump_json().encode())
     signed_in.live_url = f"ws://127.0.0.1:{there.port}/mqtt"
     assert listen(signed_in) == (True, [AgentLive("server-c", LIVE)])
@@ -157,7 +159,7 @@ def test_an_ear_hands_over_what_it_can_read(signed_in: FakeApi, broker: Callable
 
 
 def test_a_watch_is_renewed_as_long_as_it_is_read_and_survives_a_failing_api(
-    signed_in: FakeApi, broker: Callable[..., Broker]
+    signed_in: FakeApi, broker: Callable[..., WebSocketBroker]
 ) -> None:
     there = broker(LIVE.model_dump_json().encode())
     signed_in.live_url = f"ws://127.0.0.1:{there.port}/mqtt"
@@ -174,7 +176,10 @@ def test_a_watch_is_renewed_as_long_as_it_is_read_and_survives_a_failing_api(
 
 def test_progress_under_another_topic_is_not_handed_over(signed_in: FakeApi) -> None:
     """An agent may publish below its own name, but of any transfer and hop."""
-    for topic in (Broker.topic.replace(f"{TRANSFER}-0", f"{TRANSFER}-1"), "crosshaul/local/changes/x"):
+    for topic in (
+        WebSocketBroker.topic.replace(f"{TRANSFER}-0", f"{TRANSFER}-1"),
+        "crosshaul/local/changes/x",
+    ):
         link = cast("LiveLink", SimpleNamespace(messages=SimpleQueue()))
         link.messages.put((topic, LIVE.model_dump_json().encode()))
         assert LiveFeed(link).next(0.0) is None

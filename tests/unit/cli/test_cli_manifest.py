@@ -28,14 +28,14 @@ from tests.unit.cli.conftest import Run
 HOP = f"{TRANSFER}-0"
 
 
-class Bucket:
+class PresignedBucket:
     """A bucket that answers anonymous requests and refuses requests with a token."""
 
     def __init__(self) -> None:
         self.has = b""
         bucket = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class BucketHandler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 assert "Authorization" not in self.headers
                 self.send_response(200 if bucket.has else 403)
@@ -46,7 +46,7 @@ class Bucket:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.server = HTTPServer(("127.0.0.1", 0), BucketHandler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/key?signed"
 
     def put(self, *lines: ManifestLine) -> None:
@@ -54,8 +54,8 @@ class Bucket:
 
 
 @pytest.fixture
-def bucket(signed_in: FakeApi) -> Iterator[Bucket]:
-    bucket = Bucket()
+def bucket(signed_in: FakeApi) -> Iterator[PresignedBucket]:
+    bucket = PresignedBucket()
     thread = threading.Thread(target=bucket.server.serve_forever)
     thread.start()
     signed_in.manifests = {HOP: bucket.url}
@@ -80,20 +80,20 @@ def failed(path: str) -> ManifestLine:
     )
 
 
-def test_it_is_printed_line_by_line(bucket: Bucket, run: Run) -> None:
+def test_it_is_printed_line_by_line(bucket: PresignedBucket, run: Run) -> None:
     bucket.put(sent("a"), failed("b"))
     lines = [json.loads(line) for line in run("manifest", TRANSFER).out.splitlines()]
     assert [(line["path"], line["outcome"]) for line in lines] == [("a", "sent"), ("b", "failed")]
 
 
-def test_only_what_did_not_arrive(bucket: Bucket, run: Run) -> None:
+def test_only_what_did_not_arrive(bucket: PresignedBucket, run: Run) -> None:
     bucket.put(sent("a"), failed("b"))
     [line] = run("manifest", TRANSFER, "--failed").out.splitlines()
     assert json.loads(line)["problem"]["message"] == "it changed"
 
 
 def test_what_did_not_arrive_is_opened_in_a_spreadsheet_in_which_no_name_is_a_formula(
-    bucket: Bucket, run: Run
+    bucket: PresignedBucket, run: Run
 ) -> None:
     bucket.put(sent("a"), failed("=1+1\x1b[2J,\n"), sent("b"))
     out = run("manifest", TRANSFER, "--failed", "--format", "csv").out
@@ -103,7 +103,7 @@ def test_what_did_not_arrive_is_opened_in_a_spreadsheet_in_which_no_name_is_a_fo
     assert len(list(csv.reader(io.StringIO(run("manifest", TRANSFER, "--format", "csv").out)))) == 1 + 3
 
 
-def test_kept_in_a_file(bucket: Bucket, run: Run, tmp_path: Path) -> None:
+def test_kept_in_a_file(bucket: PresignedBucket, run: Run, tmp_path: Path) -> None:
     bucket.put(*(sent(f"{number}") for number in range(5000)))
     kept = tmp_path / "manifest.jsonl"
     assert run("manifest", TRANSFER, "--output", str(kept)).out == ""
@@ -111,14 +111,14 @@ def test_kept_in_a_file(bucket: Bucket, run: Run, tmp_path: Path) -> None:
     assert run("manifest", TRANSFER, "--output", str(tmp_path / "none/there")).code == 2
 
 
-def test_dash_is_standard_output(bucket: Bucket, run: Run) -> None:
+def test_dash_is_standard_output(bucket: PresignedBucket, run: Run) -> None:
     bucket.put(sent("a"))
     assert len(run("manifest", TRANSFER, "-o", "-").out.splitlines()) == 1
     assert not Path("-").exists()
 
 
 def test_a_manifest_goes_into_a_pipe_and_a_device_that_stay_what_they_are(
-    bucket: Bucket, run: Run, tmp_path: Path
+    bucket: PresignedBucket, run: Run, tmp_path: Path
 ) -> None:
     bucket.put(*(sent(f"{number}") for number in range(3000)))
     pipe = tmp_path / "pipe"
@@ -137,7 +137,9 @@ def test_a_manifest_goes_into_a_pipe_and_a_device_that_stay_what_they_are(
     assert Path("/dev/null").is_char_device()
 
 
-def test_a_link_stays_and_the_file_that_it_names_is_written(bucket: Bucket, run: Run, tmp_path: Path) -> None:
+def test_a_link_stays_and_the_file_that_it_names_is_written(
+    bucket: PresignedBucket, run: Run, tmp_path: Path
+) -> None:
     bucket.put(sent("a"))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -153,7 +155,7 @@ def test_a_link_stays_and_the_file_that_it_names_is_written(bucket: Bucket, run:
     assert [path.name for path in elsewhere.iterdir()] == ["kept.jsonl"]
 
 
-def test_what_is_no_place_for_a_manifest_is_named(bucket: Bucket, run: Run, tmp_path: Path) -> None:
+def test_what_is_no_place_for_a_manifest_is_named(bucket: PresignedBucket, run: Run, tmp_path: Path) -> None:
     bucket.put(sent("a"))
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
@@ -167,7 +169,7 @@ def test_what_is_no_place_for_a_manifest_is_named(bucket: Bucket, run: Run, tmp_
     assert (full.code, "No space left" in full.err, "df -i" in full.err) == (Exit.OUTPUT, True, True)
 
 
-def test_hops_without_one_are_told(bucket: Bucket, run: Run, signed_in: FakeApi) -> None:
+def test_hops_without_one_are_told(bucket: PresignedBucket, run: Run, signed_in: FakeApi) -> None:
     bucket.put(sent("a"))
     signed_in.missing = (f"{TRANSFER}-1",)
     assert "the manifest of 1 hop" in run("manifest", TRANSFER).err
@@ -181,7 +183,7 @@ def test_there_is_none_yet(signed_in: FakeApi, run: Run) -> None:
 
 @pytest.mark.parametrize("broken", [lambda whole: whole[:-9], lambda whole: b""])
 def test_what_breaks_off_leaves_no_file(
-    bucket: Bucket, run: Run, tmp_path: Path, broken: Callable[[bytes], bytes]
+    bucket: PresignedBucket, run: Run, tmp_path: Path, broken: Callable[[bytes], bytes]
 ) -> None:
     bucket.put(sent("a"))
     bucket.has = broken(bucket.has)
@@ -192,7 +194,7 @@ def test_what_breaks_off_leaves_no_file(
 
 @pytest.mark.parametrize("name", ["\x1b]0;owned\x07", "\x9b2J", "\u202efdp.exe", "tag \U000e0041", "\u2028"])
 def test_a_name_cannot_drive_the_terminal_and_stays_the_same_name(
-    bucket: Bucket, run: Run, name: str
+    bucket: PresignedBucket, run: Run, name: str
 ) -> None:
     """An agent that means ill writes its manifest itself, and not as JSON escapes characters."""
     line = {**json.loads(sent("x").model_dump_json()), "path": name}
@@ -214,7 +216,7 @@ def test_escaped_json_means_the_same_and_steers_nothing(value: dict[str, Any]) -
     [b"\x1b[2J\n", b'"text"\n', b"[" * 100_000, b"\xff\xfe\n", b'{"path": "\x1b[2J"}\n', b"x" * 2 * 1024**2],
     ids=["no JSON", "text", "nested", "not UTF-8", "control characters", "one long line"],
 )
-def test_what_is_no_manifest_is_not_printed(bucket: Bucket, run: Run, content: bytes) -> None:
+def test_what_is_no_manifest_is_not_printed(bucket: PresignedBucket, run: Run, content: bytes) -> None:
     bucket.has = gzip.compress(content)
     result = run("manifest", TRANSFER)
     assert (result.code, result.out) == (1, "")
@@ -223,7 +225,7 @@ def test_what_is_no_manifest_is_not_printed(bucket: Bucket, run: Run, content: b
 
 @pytest.mark.parametrize("failed", [[], ["--failed"]])
 def test_a_manifest_that_unpacks_to_gigabytes_ends_early(
-    bucket: Bucket, run: Run, tmp_path: Path, failed: list[str]
+    bucket: PresignedBucket, run: Run, tmp_path: Path, failed: list[str]
 ) -> None:
     packer, line = zlib.compressobj(9, wbits=31), sent("a" * 900_000).model_dump_json().encode() + b"\n"
     pieces = [packer.compress(line) for _ in range(120)]
@@ -235,13 +237,13 @@ def test_a_manifest_that_unpacks_to_gigabytes_ends_early(
     assert not [path for path in tmp_path.iterdir() if "manifest" in path.name]
 
 
-def test_what_is_not_gzip_is_an_error(bucket: Bucket, run: Run) -> None:
+def test_what_is_not_gzip_is_an_error(bucket: PresignedBucket, run: Run) -> None:
     bucket.has = b"<html>"
     result = run("manifest", TRANSFER)
     assert result.code == 1
     assert "cannot be unpacked" in result.err
 
 
-def test_the_failures_of_lines_about_no_file_are_an_error(bucket: Bucket, run: Run) -> None:
+def test_the_failures_of_lines_about_no_file_are_an_error(bucket: PresignedBucket, run: Run) -> None:
     bucket.has = gzip.compress(b'{"path": "a"}\n')
     assert run("manifest", TRANSFER, "--failed").code == 1

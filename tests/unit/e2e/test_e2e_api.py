@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.e2e.api import Api, Refusal
+from tests.e2e.api import ApiRefusal, SignedInApi
 
 
 class SlowControlPlane(ThreadingHTTPServer):
@@ -60,7 +60,7 @@ def plane() -> Iterator[SlowControlPlane]:
 
 
 def test_an_agent_whose_removal_is_answered_too_late_is_removed(plane: SlowControlPlane) -> None:
-    api = Api(f"http://127.0.0.1:{plane.server_port}", None, answer_within_s=0.3)
+    api = SignedInApi(f"http://127.0.0.1:{plane.server_port}", None, answer_within_s=0.3)
 
     api.delete("/agents/here")
 
@@ -70,7 +70,7 @@ def test_an_agent_whose_removal_is_answered_too_late_is_removed(plane: SlowContr
 
 def test_the_removal_of_an_unknown_agent_is_refused(plane: SlowControlPlane) -> None:
     plane.repeated.set()
-    api = Api(f"http://127.0.0.1:{plane.server_port}", None)
+    api = SignedInApi(f"http://127.0.0.1:{plane.server_port}", None)
 
-    with pytest.raises(Refusal, match="404"):
+    with pytest.raises(ApiRefusal, match="404"):
         api.delete("/agents/unknown")

@@ -154,6 +154,7 @@ AWS_ALARMS = [
         "KeysOverdue",
         "TemplatesRefused",
         "UpdatesAborted",
+        "ArchiveLacked",
     }
 ]
 
@@ -243,6 +244,20 @@ def an_update_breaks_its_canary(here: ControlPlane, clock: Any) -> None:
     a_minute()
 
 
+def somebody_empties_the_archive(here: ControlPlane, clock: Any) -> None:
+    here.join("server-b")
+    here.join("server-c", online=False)
+    asked = here.post("/transfers", {"source": "server-b:/data/raw/", "destinations": ["server-c:/primary/"]})
+    here.post(f"/transfers/{asked.body['transfer_id']}/cancel")
+    clock.now = clock.now.replace(minute=0) + timedelta(hours=1)
+    a_minute()
+    s3, bucket = adapters.s3(), adapters.settings().archive_bucket
+    (file,) = s3.list_objects_v2(Bucket=bucket)["Contents"]
+    s3.delete_object(Bucket=bucket, Key=file["Key"])
+    clock.now += timedelta(days=adapters.settings().transfer_days + 1)
+    a_minute()
+
+
 JOBS = FakeJobs()
 STORIES: dict[str, Story] = {
     "AuditTampered": tampered,
@@ -253,6 +268,7 @@ STORIES: dict[str, Story] = {
     "KeysOverdue": keys_are_not_renewed,
     "TemplatesRefused": a_template_is_refused,
     "UpdatesAborted": an_update_breaks_its_canary,
+    "ArchiveLacked": somebody_empties_the_archive,
 }
 """What provokes each alarm on a metric of Crosshaul's own, but for the one that rings when nothing runs."""
 
@@ -274,13 +290,13 @@ def here(monkeypatch: pytest.MonkeyPatch, clock: Any) -> Any:
 
 @pytest.fixture
 def clock() -> Any:
-    class Clock:
+    class AlarmClock:
         now = datetime.now(UTC).replace(hour=12)
 
         def __call__(self) -> datetime:
             return self.now
 
-    return Clock()
+    return AlarmClock()
 
 
 def recorded(log: str, alarm: dict[str, Any]) -> Values:

@@ -101,6 +101,7 @@ CASES: list[tuple[str, str, str, Callable[[int], dict[str, Any]]]] = [
     ),
     ("s3", "GetObject", "bytes", lambda n: {"Key": "x" * n}),
     ("s3", "ListObjectsV2", "bytes", lambda n: {"Prefix": "x" * n}),
+    ("s3", "ListObjectsV2", "bytes", lambda n: {"StartAfter": "x" * n}),
     ("s3", "PutObject", "bytes", lambda n: {"Key": "k", "Metadata": {"x": "x" * (n - 1)}}),
 ]
 """Calls whose size is given, one for each row of the table, in its order."""

@@ -43,7 +43,7 @@ class Lambda:
         return {"Payload": io.BytesIO(json.dumps(result).encode())}
 
 
-class Session:
+class FakeSession:
     """An account with one stage: real tables and queues of moto, and the functions of this process."""
 
     def __init__(self) -> None:
@@ -96,12 +96,12 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[ControlPlane]:
 
 
 @pytest.fixture
-def session(here: ControlPlane) -> Session:
-    return Session()
+def session(here: ControlPlane) -> FakeSession:
+    return FakeSession()
 
 
 @pytest.fixture
-def run(session: Session, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+def run(session: FakeSession, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Run the command; return what it prints. It must exit with `exits`."""
 
     def command(*given: str, exits: int = 0) -> str:
@@ -146,7 +146,11 @@ def transfer(here: ControlPlane) -> str:
 
 class TestRedrive:
     def test_a_report_that_failed_is_told_stays_as_long_as_it_fails_and_is_handled_then(
-        self, here: ControlPlane, session: Session, run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+        self,
+        here: ControlPlane,
+        session: FakeSession,
+        run: Callable[..., str],
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         event = report(hello(version="9.9.9")) | {"thing": Topics(STAGE).thing("server-b")}
         error = {"errorType": "RuntimeError", "errorMessage": "the disk of the cloud is full"}
@@ -167,7 +171,7 @@ class TestRedrive:
         assert "Nothing waits." in run("show", STAGE)
 
     def test_a_report_that_iot_core_could_not_hand_on_is_handled(
-        self, here: ControlPlane, session: Session, run: Callable[..., str]
+        self, here: ControlPlane, session: FakeSession, run: Callable[..., str]
     ) -> None:
         topics = Topics(STAGE)
         payload = json.dumps(report(hello(version="9.9.9"))).encode()
@@ -191,7 +195,7 @@ class TestRedrive:
         assert here.get("/agents/server-b").body["status"] == "offline"
 
     def test_changes_that_the_stream_gave_up_reach_their_agents(
-        self, here: ControlPlane, session: Session, run: Callable[..., str]
+        self, here: ControlPlane, session: FakeSession, run: Callable[..., str]
     ) -> None:
         """The message has only sequence numbers and times, and the rows are not asked of the stream."""
         asked_for = datetime.now(UTC)
@@ -205,7 +209,7 @@ class TestRedrive:
             assert len(here.fleet.sent) == 2, "to serve and to move; the second time nothing"
 
     def test_an_object_that_no_template_has_seen_is_moved_once(
-        self, here: ControlPlane, session: Session, run: Callable[..., str]
+        self, here: ControlPlane, session: FakeSession, run: Callable[..., str]
     ) -> None:
         here.join("server-d")
         assert here.post("/templates", VIDEOS).status == 201
@@ -219,7 +223,7 @@ class TestRedrive:
             assert len(here.get("/transfers").body["transfers"]) == 1
 
     def test_what_a_template_has_gathered_is_moved_once(
-        self, here: ControlPlane, session: Session, run: Callable[..., str]
+        self, here: ControlPlane, session: FakeSession, run: Callable[..., str]
     ) -> None:
         here.join("server-d")
         assert here.post("/templates", VIDEOS).status == 201
@@ -232,7 +236,7 @@ class TestRedrive:
             assert len(here.get("/transfers").body["transfers"]) == 1
 
     def test_a_retry_that_was_due_is_checked_and_what_is_not_understood_stays(
-        self, here: ControlPlane, session: Session, run: Callable[..., str]
+        self, here: ControlPlane, session: FakeSession, run: Callable[..., str]
     ) -> None:
         transfer_id = transfer(here)
         session.fail("retries", {"hop_id": f"{transfer_id}-0"})
@@ -253,12 +257,12 @@ class TestAuditGaps:
         return [flaw.kind for flaw in flaws_of(Audit(tuple(records), links, (), ()), now)]
 
     def test_records_that_no_chain_holds_are_found_without_any_message_and_chained(
-        self, here: ControlPlane, session: Session
+        self, here: ControlPlane, session: FakeSession
     ) -> None:
         transfer(here)
         soon = datetime.now(UTC) + timedelta(minutes=10)
         assert set(self.proof(here, soon)) == {"inserted"}
-        found = failures.Failures(session, STAGE)
+        found = failures.StageFailures(session, STAGE)
         assert found.waiting("audit", datetime.now(UTC)) == [], "their link may be on its way"
         [gap] = found.waiting("audit", soon)
         assert "audit records are in no chain" in gap.lines(soon)
@@ -268,7 +272,7 @@ class TestAuditGaps:
         assert found.waiting("audit", soon) == []
 
     def test_records_that_the_stream_gave_up_are_chained_once(
-        self, here: ControlPlane, session: Session, run: Callable[..., str]
+        self, here: ControlPlane, session: FakeSession, run: Callable[..., str]
     ) -> None:
         before = datetime.now(UTC) - timedelta(minutes=1)
         transfer(here)
@@ -285,8 +289,8 @@ class TestAuditGaps:
         assert self.proof(here, datetime.now(UTC) + timedelta(minutes=10)) == []
 
 
-def test_a_stage_that_is_not_there_is_said(run: Callable[..., str], session: Session) -> None:
+def test_a_stage_that_is_not_there_is_said(run: Callable[..., str], session: FakeSession) -> None:
     session.urls.clear()
     assert "has no queue failures" in run("show", STAGE, exits=1)
     with pytest.raises(FailuresError):
-        failures.Failures(session, STAGE)
+        failures.StageFailures(session, STAGE)

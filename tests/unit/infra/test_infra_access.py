@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from events.locations import S3Location
+from events.options import Options
 from events.topics import Topics
 from infra import device
 from infra.plans import PLANS
@@ -426,7 +427,8 @@ def test_every_statement_that_is_made_at_run_time_says_something_to_aws() -> Non
     iot = f"arn:{PARTITION}:iot:{REGION}:111122223333"
     made = [device.document(Topics("prod"), iot)]
     hop = a_transfer("b").hops[0]
-    made += [relay_policy(hop, "relay"), *(session_policy(one) for one in hops_of_s3(hop))]
+    tagged = Options(object_tags={"project": "north"})
+    made += [relay_policy(hop, "relay"), *(session_policy(one, tagged) for one in hops_of_s3(hop))]
     against = [text for document in made for one in document["Statement"] for text in objections(one)]
     assert against == []
 

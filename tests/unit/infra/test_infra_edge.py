@@ -13,9 +13,11 @@ from agent.cloud.http import ApiProblem, raise_for_problem
 from infra.api import REQUESTS_PER_SECOND
 from infra.plans import MIN_CONCURRENCY, PLANS
 from infra.stage import Stage
+from lambdas import adapters
 from lambdas.api.app import OPEN_ROUTES
 from lambdas.api.handler import preflight
 from lambdas.domain.problems import CATALOGUE
+from lambdas.store.base import connection
 from tests.unit.infra.conftest import Synthesized, stage_in, synthesize
 
 
@@ -144,6 +146,8 @@ def test_a_firewall_is_a_setting(guarded: Synthesized, real: Synthesized) -> Non
     assert not any("APIG3" in where for where in guarded.accepted), "no excuse where none is needed"
 
 
+GATEWAY_TIMEOUT_S = 29
+"""How long API Gateway waits for a function, unless a quota is raised."""
 SECONDS_PER_REQUEST = 0.5
 """Seconds that one request of the API may take on average before the others wait."""
 SHARDS = 4
@@ -173,6 +177,16 @@ def test_what_must_not_starve_has_executions_of_its_own(guarded: Synthesized, re
     assert has_ceiling <= set(kept), "what waits in Lambda's queue comes all at once"
     assert sum(kept.values()) + 100 == MIN_CONCURRENCY
     assert reserved(real) == {}, "a new account has ten, of which nothing can be reserved"
+
+
+def test_a_call_that_hangs_ends_before_the_gateway_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits then reads why, instead of a time-out of API Gateway's, and the function goes on."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    clients = [adapters.client("kms", region="eu-central-1"), connection("eu-central-1").client]
+    for config in (one.meta.config for one in clients):
+        longest_s = (config.connect_timeout + config.read_timeout) * config.retries["total_max_attempts"]
+        assert longest_s < PLANS["Api"].seconds <= GATEWAY_TIMEOUT_S
 
 
 def test_no_other_accounts_rule_writes_to_our_queues(real: Synthesized) -> None:

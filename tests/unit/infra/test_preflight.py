@@ -28,7 +28,7 @@ QUOTAS = {
 }
 
 
-class Account:
+class FakeAccount:
     """An account in moto; what moto does not have is answered from here."""
 
     def __init__(self, folder: Path) -> None:
@@ -56,11 +56,11 @@ class Account:
 
 
 @pytest.fixture
-def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAccount]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_REGION", REGION)
-    here = Account(tmp_path)
+    here = FakeAccount(tmp_path)
     monkeypatch.setattr(preflight, "read", lambda name, context: read(name, context, tmp_path))
     with mock_aws():
         boto3.client("ssm", REGION).put_parameter(Name=BOOTSTRAP, Value="21", Type="String")
@@ -76,7 +76,7 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account
 
 
 @pytest.fixture
-def run(account: Account, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+def run(account: FakeAccount, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
     def run(*more: str) -> tuple[int, str]:
         account.calls.clear()
         code = preflight.main(["prod", *more])
@@ -85,7 +85,7 @@ def run(account: Account, capsys: pytest.CaptureFixture[str]) -> Callable[..., t
     return run
 
 
-def test_an_account_that_is_ready_says_so_and_nothing_is_written(account: Account, run: Any) -> None:
+def test_an_account_that_is_ready_says_so_and_nothing_is_written(account: FakeAccount, run: Any) -> None:
     code, told = run()
     assert (code, told.splitlines()[-1]) == (0, "Ready to deploy.")
     assert "fail" not in told
@@ -95,7 +95,7 @@ def test_an_account_that_is_ready_says_so_and_nothing_is_written(account: Accoun
     assert [one for one in account.calls if not one.startswith(("Get", "List", "Describe", "Head"))] == []
 
 
-def test_an_account_without_bootstrap(account: Account, run: Any) -> None:
+def test_an_account_without_bootstrap(account: FakeAccount, run: Any) -> None:
     boto3.client("ssm", REGION).delete_parameter(Name=BOOTSTRAP)
     code, told = run()
     assert code == 1
@@ -104,7 +104,7 @@ def test_an_account_without_bootstrap(account: Account, run: Any) -> None:
     assert "version 5, 6 is needed" in run()[1]
 
 
-def test_a_new_account_has_ten_executions(account: Account, run: Any) -> None:
+def test_a_new_account_has_ten_executions(account: FakeAccount, run: Any) -> None:
     account.concurrency = 10
     code, told = run()
     assert code == 0
@@ -116,7 +116,7 @@ def test_a_new_account_has_ten_executions(account: Account, run: Any) -> None:
     assert "the account's quota of concurrent executions is 10" in told
 
 
-def test_a_deployment_itself_is_stopped_by_the_quota(account: Account) -> None:
+def test_a_deployment_itself_is_stopped_by_the_quota(account: FakeAccount) -> None:
     session = boto3.Session(region_name=REGION)
     settings = StageSettings.model_validate({"concurrency": 1000})
     assert list(preflight.check_concurrency(session, settings)) == []
@@ -127,7 +127,7 @@ def test_a_deployment_itself_is_stopped_by_the_quota(account: Account) -> None:
     assert "lambda:GetAccountSettings" in next(preflight.check_concurrency(session, settings))
 
 
-def test_quotas_are_compared_with_what_so_many_agents_need(account: Account, run: Any) -> None:
+def test_quotas_are_compared_with_what_so_many_agents_need(account: FakeAccount, run: Any) -> None:
     assert run("--agents", "1000")[0] == 0
     account.rates["kms"] = 50
     code, told = run("--agents", "1000")
@@ -136,7 +136,7 @@ def test_quotas_are_compared_with_what_so_many_agents_need(account: Account, run
     assert "1,000 agents need about 33/s" in told
 
 
-def test_a_name_that_a_failed_creation_has_left(account: Account, run: Any) -> None:
+def test_a_name_that_a_failed_creation_has_left(account: FakeAccount, run: Any) -> None:
     boto3.client("events", REGION).create_event_bus(Name="crosshaul-prod")
     code, told = run()
     assert code == 1
@@ -144,14 +144,14 @@ def test_a_name_that_a_failed_creation_has_left(account: Account, run: Any) -> N
     assert "python -m infra.teardown prod" in told
 
 
-def test_a_first_creation_that_was_rolled_back(account: Account, run: Any) -> None:
+def test_a_first_creation_that_was_rolled_back(account: FakeAccount, run: Any) -> None:
     account.answers["DescribeStacks"] = {"Stacks": [{"StackStatus": "ROLLBACK_COMPLETE"}]}
     code, told = run()
     assert code == 1
     assert "Crosshaul-prod is ROLLBACK_COMPLETE" in told
 
 
-def test_buckets_and_the_role_of_the_access_log(account: Account, run: Any) -> None:
+def test_buckets_and_the_role_of_the_access_log(account: FakeAccount, run: Any) -> None:
     account.stage("accessLog = true\n[[buckets]]\nname = 'not-there'")
     code, told = run()
     assert code == 1
@@ -169,7 +169,7 @@ def test_buckets_and_the_role_of_the_access_log(account: Account, run: Any) -> N
     ],
 )
 def test_a_certificate_that_does_not_work_yet(
-    account: Account, run: Any, certificate: dict[str, str], expected: str | None
+    account: FakeAccount, run: Any, certificate: dict[str, str], expected: str | None
 ) -> None:
     account.stage(f"[[apiDomains]]\nname = 'api.example.com'\ncertificate = '{CERTIFICATE}'")
     account.answers["DescribeCertificate"] = {"Certificate": certificate}
@@ -178,7 +178,7 @@ def test_a_certificate_that_does_not_work_yet(
     assert (expected or "ok    certificates") in told
 
 
-def test_what_may_not_be_read_is_named_and_the_rest_is_checked(account: Account, run: Any) -> None:
+def test_what_may_not_be_read_is_named_and_the_rest_is_checked(account: FakeAccount, run: Any) -> None:
     account.denied = {"ListServiceQuotas", "GetAccountSettings"}
     code, told = run()
     assert code == 0
@@ -188,7 +188,7 @@ def test_what_may_not_be_read_is_named_and_the_rest_is_checked(account: Account,
 
 
 def test_a_stage_without_a_file_and_an_account_out_of_reach(
-    account: Account, run: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    account: FakeAccount, run: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert preflight.main(["prdo"]) == 1
     assert "There is no stage prdo" in capsys.readouterr().err
@@ -230,7 +230,7 @@ def deploy_table(indexes: list[str]) -> None:
 
 
 @pytest.mark.parametrize("missing", [0, 1, 2])
-def test_a_version_that_adds_two_indexes_at_once_is_not_deployed(account: Account, missing: int) -> None:
+def test_a_version_that_adds_two_indexes_at_once_is_not_deployed(account: FakeAccount, missing: int) -> None:
     """CloudFormation would fail in the middle of it."""
     every = [index["index_name"] for index in TransferRow._get_schema()["global_secondary_indexes"]]
     deploy_table(every[missing:])
@@ -242,7 +242,7 @@ def test_a_version_that_adds_two_indexes_at_once_is_not_deployed(account: Accoun
         list(preflight.check_indexes(session, "prod"))
 
 
-def test_one_index_may_not_be_replaced_by_another_either(account: Account) -> None:
+def test_one_index_may_not_be_replaced_by_another_either(account: FakeAccount) -> None:
     every = [index["index_name"] for index in TransferRow._get_schema()["global_secondary_indexes"]]
     deploy_table([*every[1:], "by_color"])
     with pytest.raises(StageError, match="by_color"):

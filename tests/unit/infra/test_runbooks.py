@@ -20,6 +20,8 @@ GUIDE = (REPOSITORY / RUNBOOKS).read_text()
 NAMES = [*(alarm.name for alarm in ALARMS), BUDGET]
 OF_THE_CLI = {"--query", "--output", "--region", "--max-items"}
 """Options of the AWS CLI itself."""
+OTHER_NAMES = {"s3api": "s3"}
+"""Names that the AWS CLI has for a service."""
 NOT_IN_THE_API = {("logs", "tail"): {"--since", "--filter-pattern", "--follow"}}
 """Commands that only the AWS CLI has, with their options."""
 
@@ -60,7 +62,7 @@ def _unknown_to_aws(service: str, verb: str, options: set[str]) -> str | None:
     known = NOT_IN_THE_API.get((service, verb))
     if known is None:
         try:
-            model = botocore.session.get_session().get_service_model(service)
+            model = botocore.session.get_session().get_service_model(OTHER_NAMES.get(service, service))
         except UnknownServiceError:
             return f"there is no aws {service}"
         operations = {_dashed(name): name for name in model.operation_names}

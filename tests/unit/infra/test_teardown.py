@@ -28,7 +28,7 @@ TABLE = {
 }
 
 
-class Cloud:
+class TwoStages:
     """An account in moto with two stages; the name of one begins with the other's."""
 
     def __init__(self) -> None:
@@ -98,15 +98,17 @@ class Cloud:
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[TwoStages]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_REGION", REGION)
     with mock_aws():
-        yield Cloud()
+        yield TwoStages()
 
 
-def test_without_the_name_once_more_it_only_lists(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_the_name_once_more_it_only_lists(
+    cloud: TwoStages, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert teardown.main(["prod"]) == 0
     told = capsys.readouterr().out
     assert "stack Crosshaul-prod-State" in told
@@ -120,7 +122,7 @@ def test_without_the_name_once_more_it_only_lists(cloud: Cloud, capsys: pytest.C
     assert len(cloud.things()) == 2
 
 
-def test_everything_of_the_stage_goes_and_nothing_of_another(cloud: Cloud) -> None:
+def test_everything_of_the_stage_goes_and_nothing_of_another(cloud: TwoStages) -> None:
     theirs = cloud.buckets("prod-eu")
     assert teardown.main(["prod", "--delete", "prod"]) == 0
     assert cloud.buckets("prod") == []
@@ -136,7 +138,7 @@ def test_everything_of_the_stage_goes_and_nothing_of_another(cloud: Cloud) -> No
         cloud.client("cloudformation").describe_stacks(StackName="Crosshaul-prod")
 
 
-def test_a_certificate_without_an_agent_does_not_keep_the_stack(cloud: Cloud) -> None:
+def test_a_certificate_without_an_agent_does_not_keep_the_stack(cloud: TwoStages) -> None:
     """IoT Core deletes no policy that a certificate has: the stack's deletion would fail."""
     iot = cloud.client("iot")
     lost, shared = (iot.create_keys_and_certificate(setAsActive=True)["certificateArn"] for _ in range(2))
@@ -152,7 +154,7 @@ def test_a_certificate_without_an_agent_does_not_keep_the_stack(cloud: Cloud) ->
 
 
 def test_a_certificate_from_which_iot_core_still_detaches_the_policy_is_deleted_a_moment_later(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+    cloud: TwoStages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The removal used to fail there, and nothing found the certificate again."""
     iot = cloud.client("iot")
@@ -173,7 +175,7 @@ def test_a_certificate_from_which_iot_core_still_detaches_the_policy_is_deleted_
 
 
 def test_stacks_that_are_protected_are_deleted_after_all(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+    cloud: TwoStages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []
     really = BaseClient._make_api_call
@@ -200,7 +202,7 @@ def test_stacks_that_are_protected_are_deleted_after_all(
     ]
 
 
-def test_a_second_run_finds_nothing(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_run_finds_nothing(cloud: TwoStages, capsys: pytest.CaptureFixture[str]) -> None:
     teardown.main(["prod", "--delete", "prod"])
     capsys.readouterr()
     assert teardown.main(["prod"]) == 0
@@ -209,7 +211,7 @@ def test_a_second_run_finds_nothing(cloud: Cloud, capsys: pytest.CaptureFixture[
 
 
 def test_what_a_failed_creation_has_left_is_found_by_its_tag(
-    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+    cloud: TwoStages, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """CloudFormation's rollback keeps what is not to be deleted with the stack, and forgets it."""
     tags = [{"Key": teardown.TAG, "Value": "trial"}]

@@ -14,7 +14,7 @@ from lambdas.api.app import ROUTES
 from lambdas.api.routing import Route
 from tests.support.control_plane import ControlPlane
 from tests.support.fuzzing import altered, fuzzed, samples, scalars, values
-from tests.unit.lambdas.test_handlers import Context, Spy
+from tests.unit.lambdas.test_handlers import LambdaContext, Spy
 
 anyhow = fuzzed(100)
 DEEP = "[" * 60_000
@@ -51,13 +51,13 @@ def spies(monkeypatch: pytest.MonkeyPatch) -> dict[str, Spy]:
 @example({"thing": THING, "report": None})
 @example({"thing": [THING], "report": None})
 def test_no_report_of_any_shape_brings_on_report_down(spies, event):
-    on_report.handler(event, Context())
+    on_report.handler(event, LambdaContext())
 
 
 @anyhow
 @given(altered(REPORTS))
 def test_no_altered_report_brings_on_report_down(spies, event):
-    on_report.handler({"thing": THING, "report": event}, Context())
+    on_report.handler({"thing": THING, "report": event}, LambdaContext())
 
 
 @anyhow
@@ -72,7 +72,7 @@ def test_no_altered_report_brings_on_report_down(spies, event):
     }
 )
 def test_no_presence_of_any_shape_brings_on_presence_down(spies, event):
-    on_presence.handler(event, Context())
+    on_presence.handler(event, LambdaContext())
 
 
 @anyhow
@@ -84,7 +84,7 @@ def test_a_message_of_any_shape_is_given_back_and_the_others_are_not(monkeypatch
     monkeypatch.setattr(wiring, "object_events", lambda: arrivals)
     good = next(one for one in samples("aws").values() if "Records" in one)["Records"][0]
     bad = {**good, "messageId": "bad", "body": body}
-    answer = on_object.handler({"Records": [bad, good]}, Context())
+    answer = on_object.handler({"Records": [bad, good]}, LambdaContext())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
     [(_, [arrived])] = arrivals.calls
     assert len(arrived) == 1
@@ -104,8 +104,8 @@ def test_no_row_of_any_shape_brings_the_streams_down(spies, row):
         "eventSource": "aws:dynamodb",
         "dynamodb": {"SequenceNumber": "1", "NewImage": image, "Keys": image},
     }
-    assert on_change.handler({"Records": [record]}, Context()) == {"batchItemFailures": []}
-    on_audit.handler({"Records": [record]}, Context())
+    assert on_change.handler({"Records": [record]}, LambdaContext()) == {"batchItemFailures": []}
+    on_audit.handler({"Records": [record]}, LambdaContext())
 
 
 NAMES = {
@@ -155,4 +155,4 @@ def test_malformed_claims_are_rejected(here, claims):
         "body": base64.b64encode(b"\xff\xfe").decode(),
         "isBase64Encoded": True,
     }
-    assert handler(event, Context())["statusCode"] in {401, 403}
+    assert handler(event, LambdaContext())["statusCode"] in {401, 403}

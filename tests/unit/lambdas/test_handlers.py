@@ -16,7 +16,7 @@ SAMPLES = Path("events/samples/aws")
 
 
 @dataclass
-class Context:
+class LambdaContext:
     """The fields of the Lambda context that Powertools reads."""
 
     function_name: str = "reactor"
@@ -80,7 +80,7 @@ def rule_event(kind: str) -> dict:
 
 
 def test_a_report_reaches_its_use_case(spies):
-    on_report.handler(sample("rule_report"), Context())
+    on_report.handler(sample("rule_report"), LambdaContext())
     ((name, (agent_id, report)),) = spies["report_handler"].calls
     assert (name, agent_id, report.kind, report.seq) == ("apply", "server-c", "checkpoint", 2)
 
@@ -108,7 +108,7 @@ def test_a_report_reaches_its_use_case(spies):
     ],
 )
 def test_each_kind_of_report_reaches_its_handler(spies, kind, expected):
-    on_report.handler(rule_event(kind), Context())
+    on_report.handler(rule_event(kind), LambdaContext())
     called = {name: [call for call, _ in spy.calls] for name, spy in spies.items() if spy.calls}
     assert called == expected
 
@@ -118,13 +118,13 @@ def test_each_kind_of_report_reaches_its_handler(spies, kind, expected):
 )
 def test_a_hello_tells_which_certificate_it_came_over(spies, principal, certificate):
     """The certificate is that of the broker's principal; without one it is None."""
-    on_report.handler(rule_event("Hello") | {"principal": principal}, Context())
+    on_report.handler(rule_event("Hello") | {"principal": principal}, LambdaContext())
     ((_, (_, fingerprint)),) = spies["key_rotation"].calls
     assert fingerprint == certificate
 
 
 def test_a_report_counts_from_when_the_broker_received_it(spies):
-    on_report.handler(rule_event("Heartbeat") | {"received": 1_795_483_805_300}, Context())
+    on_report.handler(rule_event("Heartbeat") | {"received": 1_795_483_805_300}, LambdaContext())
     ((_, arguments),) = spies["agent_service"].calls
     assert arguments[2].isoformat() == "2026-11-24T01:30:05.300000+00:00"
 
@@ -132,13 +132,13 @@ def test_a_report_counts_from_when_the_broker_received_it(spies):
 def test_a_hello_that_was_overtaken_by_a_later_one_corrects_nothing(spies):
     """It would have hops given up that the agent got since, and its newer certificate revoked."""
     spies["agent_service"].answers["hello"] = None
-    on_report.handler(rule_event("Hello"), Context())
+    on_report.handler(rule_event("Hello"), LambdaContext())
     assert spies["report_handler"].calls == spies["key_rotation"].calls == []
 
 
 def test_an_agent_that_is_online_again_gets_its_waiting_hops(spies):
     spies["agent_service"].answers["heartbeat"] = True
-    on_report.handler(rule_event("Heartbeat"), Context())
+    on_report.handler(rule_event("Heartbeat"), LambdaContext())
     assert spies["stream_handler"].calls == [("agent_online", ("server-c",))]
 
 
@@ -156,25 +156,25 @@ def test_an_agent_that_is_online_again_gets_its_waiting_hops(spies):
     ],
 )
 def test_a_malformed_report_is_counted_and_not_tried_again(spies, capsys, event):
-    on_report.handler(event, Context())
+    on_report.handler(event, LambdaContext())
     assert "ReportsMalformed" in capsys.readouterr().out
     assert not any(spy.calls for spy in spies.values())
 
 
 def test_a_report_of_a_removed_agent_is_not_tried_again(spies):
     spies["agent_service"].answers["hello"] = AgentUnknownError("server-c")
-    on_report.handler(rule_event("Hello"), Context())
+    on_report.handler(rule_event("Hello"), LambdaContext())
     assert spies["report_handler"].calls == []
 
 
 def test_a_report_that_met_another_is_tried_again(spies):
     spies["report_handler"].answers["apply"] = StaleError("Hop 0")
     with pytest.raises(StaleError):
-        on_report.handler(rule_event("Succeeded"), Context())
+        on_report.handler(rule_event("Succeeded"), LambdaContext())
 
 
 def test_presence_is_noted_and_nothing_is_sent_before_the_hello(spies):
-    on_presence.handler(sample("presence_connected"), Context())
+    on_presence.handler(sample("presence_connected"), LambdaContext())
     ((name, (agent_id, at, version)),) = spies["agent_service"].calls
     assert (name, agent_id, version) == ("connected", "server-b", 3)
     assert at.isoformat() == "2026-11-24T01:30:00.250000+00:00"
@@ -182,7 +182,7 @@ def test_presence_is_noted_and_nothing_is_sent_before_the_hello(spies):
 
 
 def test_absence_dispatches_nothing(spies):
-    on_presence.handler(sample("presence_disconnected"), Context())
+    on_presence.handler(sample("presence_disconnected"), LambdaContext())
     assert [name for name, _ in spies["agent_service"].calls] == ["disconnected"]
     assert spies["stream_handler"].calls == []
 
@@ -204,13 +204,13 @@ def test_absence_dispatches_nothing(spies):
 @pytest.mark.parametrize("event", ["connected", "disconnected"])
 def test_clients_that_are_not_agents_of_this_stage_change_nothing(spies, client, event):
     """The broker sends events of every client of the account to every stage."""
-    on_presence.handler(sample(f"presence_{event}") | {"clientId": client}, Context())
+    on_presence.handler(sample(f"presence_{event}") | {"clientId": client}, LambdaContext())
     assert not any(spy.calls for spy in spies.values())
 
 
 def test_an_agent_that_has_left_may_still_disconnect(spies):
     spies["agent_service"].answers["disconnected"] = AgentUnknownError("server-b")
-    on_presence.handler(sample("presence_disconnected"), Context())
+    on_presence.handler(sample("presence_disconnected"), LambdaContext())
     assert spies["stream_handler"].calls == []
 
 
@@ -221,7 +221,9 @@ def record(number: int, name: str = "INSERT") -> dict:
 
 
 def test_the_stream_is_reacted_to_line_by_line(spies):
-    answer = on_change.handler({"Records": [record(1), record(2, "MODIFY"), record(3, "REMOVE")]}, Context())
+    answer = on_change.handler(
+        {"Records": [record(1), record(2, "MODIFY"), record(3, "REMOVE")]}, LambdaContext()
+    )
     assert answer == {"batchItemFailures": []}
     assert [arguments[0]["part"] for _, arguments in spies["stream_handler"].calls] == ["at#1"]
 
@@ -232,10 +234,10 @@ def test_a_line_that_fails_is_given_back_and_the_others_are_not(spies, monkeypat
             raise StaleError("Transfer")
 
     monkeypatch.setattr(spies["stream_handler"], "handle", react, raising=False)
-    answer = on_change.handler({"Records": [record(1), record(2)]}, Context())
+    answer = on_change.handler({"Records": [record(1), record(2)]}, LambdaContext())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "2"}]}
     with pytest.raises(BatchProcessingError):
-        on_change.handler({"Records": [record(2)]}, Context())
+        on_change.handler({"Records": [record(2)]}, LambdaContext())
 
 
 def message(name: str, body: str) -> dict:
@@ -244,7 +246,7 @@ def message(name: str, body: str) -> dict:
 
 def test_a_retry_that_is_due_is_looked_at(spies):
     hop_id = f"{'x' * 20}-12"
-    answer = on_retry.handler({"Records": [message("1", json.dumps({"hop_id": hop_id}))]}, Context())
+    answer = on_retry.handler({"Records": [message("1", json.dumps({"hop_id": hop_id}))]}, LambdaContext())
     assert answer == {"batchItemFailures": []}
     assert spies["lease_sweeper"].calls == [("check", ("x" * 20, 12))]
 
@@ -252,7 +254,7 @@ def test_a_retry_that_is_due_is_looked_at(spies):
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"hop_id": "x"}', '{"hop_id": 7}', "[" * 60_000])
 def test_a_message_that_names_no_hop_is_given_back_and_the_others_are_not(spies, body):
     good = message("good", json.dumps({"hop_id": f"{'x' * 20}-0"}))
-    answer = on_retry.handler({"Records": [message("bad", body), good]}, Context())
+    answer = on_retry.handler({"Records": [message("bad", body), good]}, LambdaContext())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
     assert len(spies["lease_sweeper"].calls) == 1
 
@@ -282,7 +284,7 @@ def minute(spies, monkeypatch) -> list[str]:
 
 
 def test_each_minute_continues_hops_first_and_then_the_rest(spies, minute):
-    on_schedule.handler(sample("schedule"), Context())
+    on_schedule.handler(sample("schedule"), LambdaContext())
     assert minute == list(MINUTE)
     assert {name: spies[name].calls[0][0] for name in MINUTE} == MINUTE
 
@@ -292,6 +294,6 @@ def test_a_part_of_the_minutes_work_that_fails_stops_no_other(spies, minute, bro
     """A key that KMS has disabled must not keep hops waiting, nor the other way round."""
     spies[broken].answers[MINUTE[broken]] = RuntimeError(f"{broken} is broken")
     with pytest.raises(ExceptionGroup) as failures:
-        on_schedule.handler(sample("schedule"), Context())
+        on_schedule.handler(sample("schedule"), LambdaContext())
     assert [str(one) for one in failures.value.exceptions] == [f"{broken} is broken"]
     assert all(spies[name].calls for name in MINUTE)

@@ -13,9 +13,8 @@ from events.reports import Failed, Heartbeat, RootState, Started, Succeeded
 from lambdas import adapters, on_report, on_schedule, telemetry, wiring
 from lambdas.agents.key_rotation import OVERDUE_AFTER
 from lambdas.audit.lag import GRACE
-from lambdas.store import agent_rows as rows
 from lambdas.store.agent_counts import counts, recount
-from lambdas.store.agent_rows import AgentRow
+from tests.support.agent_table import write_agents
 from tests.support.control_plane import Context, ControlPlane
 from tests.support.fakes import ADA, an_agent
 from tests.support.metrics import data_in, values_in
@@ -145,9 +144,7 @@ def test_measuring_costs_the_same_calls_however_many_agents_there_are(
     costs = []
     monkeypatch.setattr(BaseClient, "_make_api_call", counting)
     for number in (10, 300):
-        with AgentRow.batch_write() as batch:
-            for one in range(number):
-                batch.save(rows.agent_row(an_agent(f"server-{one}", heard_at=clock.now), "hash"))
+        write_agents(an_agent(f"server-{one}", heard_at=clock.now) for one in range(number))
         for _ in range(2):  # a difference is suspected at first
             recount()
         calls.clear()

@@ -13,7 +13,7 @@ from agent.logs import LogMemory
 from events.commands import Move, ReadLog, Serve
 from lambdas import adapters, on_change, on_report, telemetry
 from tests.support.control_plane import Context, ControlPlane
-from tests.unit.agent.test_service_flow import Host
+from tests.unit.agent.test_service_flow import FlowHost
 from tests.unit.infra.test_restore import inserts, moment_of
 from tests.unit.lambdas.agents.test_drain import request, timeline
 
@@ -34,8 +34,8 @@ def written(here: ControlPlane) -> Iterator[io.StringIO]:
 
 
 @pytest.fixture
-def host(tmp_path: Any) -> Iterator[Host]:
-    found, logger = Host(tmp_path), logging.getLogger("agent")
+def host(tmp_path: Any) -> Iterator[FlowHost]:
+    found, logger = FlowHost(tmp_path), logging.getLogger("agent")
     level = logger.level
     logger.setLevel("INFO")
     logger.addHandler(found.memory)
@@ -52,7 +52,7 @@ def lines_of(stream: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-async def carried_out(host: Host, commands: list[Move | Serve]) -> list[dict[str, Any]]:
+async def carried_out(host: FlowHost, commands: list[Move | Serve]) -> list[dict[str, Any]]:
     """Let an agent carry the commands out; return what it has reported."""
     async with host.running():
         for command in commands:
@@ -65,7 +65,7 @@ async def carried_out(host: Host, commands: list[Move | Serve]) -> list[dict[str
 
 
 async def test_each_line_about_a_transfer_has_its_id(
-    here: ControlPlane, written: io.StringIO, host: Host
+    here: ControlPlane, written: io.StringIO, host: FlowHost
 ) -> None:
     transfer_id = request(here)
     commands = [command for _, command in here.fleet.sent if isinstance(command, Move | Serve)]

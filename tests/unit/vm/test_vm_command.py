@@ -4,18 +4,30 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from tests.vm import __main__ as command
-from tests.vm import file_listing, sandbox_probe
+from tests.vm import file_listing, graviton, sandbox_probe
+from tests.vm.images import UNAVAILABLE
 
 
-def test_without_its_programs_it_says_so_and_exits_with_a_code_of_its_own(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("main", "said", "package"),
+    [
+        (command.main, "virtual machines cannot run here", "qemu-system-x86"),
+        (graviton.main, "Graviton cannot be emulated here", "qemu-user-static"),
+    ],
+)
+def test_without_its_programs_it_says_so_and_exits_with_a_code_of_its_own(
+    tmp_path, monkeypatch, capsys, main, said, package
+):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("sys.argv", ["tests.vm", "--home", str(tmp_path)])
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
-    assert command.main() == command.UNAVAILABLE == 69
-    said = capsys.readouterr().err
-    assert "virtual machines cannot run here: programs are missing: apt-get install" in said
-    assert "qemu-system-x86" in said
+    assert main() == UNAVAILABLE == 69
+    told = capsys.readouterr().err
+    assert f"{said}: programs are missing: apt-get install" in told
+    assert package in told
 
 
 def test_the_probe_tells_what_is_refused_from_what_is_not_there(tmp_path):

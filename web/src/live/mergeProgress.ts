@@ -195,6 +195,8 @@ export function transferProgress(parts: HopProgress[]): HopProgress {
     files_total,
     bytes_unchanged: most(parts.map((one) => one.bytes_unchanged)),
     files_unchanged: most(parts.map((one) => one.files_unchanged)),
+    bytes_moved: sum(parts, (one) => one.bytes_moved),
+    files_moved: sum(parts, (one) => one.files_moved),
     files_removed: sum(parts, (one) => one.files_removed),
     lost: {
       xattr: sum(parts, (one) => one.lost.xattr),

@@ -32,6 +32,8 @@ function parseProgress(given: unknown): Progress | null {
     files_done: progress.files_done,
     bytes_unchanged: progress.bytes_unchanged,
     files_unchanged: progress.files_unchanged,
+    bytes_moved: progress.bytes_moved,
+    files_moved: progress.files_moved,
     files_removed: progress.files_removed,
     bytes_per_second: progress.bytes_per_second,
   };

@@ -1,4 +1,4 @@
-import { useCallback, useState } from "react";
+import { useCallback, useEffect, useState } from "react";
 import { isNarrow, useNarrow } from "../hooks/useMedia";
 
 /**
@@ -7,9 +7,19 @@ import { isNarrow, useNarrow } from "../hooks/useMedia";
  */
 export function useNavigation(): [boolean, (open: boolean) => void] {
   const [open, setOpen] = useState({ wide: true, narrow: false });
+  const narrow = useNarrow();
+  useEffect(() => {
+    if (!narrow) return;
+    // Cloudscape describes the bar of a narrow window by an attribute that a navigation may not have. The bar
+    // appears in the frame in which the window has become narrow.
+    const frame = requestAnimationFrame(() =>
+      document.querySelector("nav[aria-orientation]")?.removeAttribute("aria-orientation"),
+    );
+    return () => cancelAnimationFrame(frame);
+  }, [narrow]);
   const set = useCallback((now: boolean) => {
     // Read the width now: Cloudscape closes the navigation before the next render.
     setOpen((before) => ({ ...before, [isNarrow() ? "narrow" : "wide"]: now }));
   }, []);
-  return [useNarrow() ? open.narrow : open.wide, set];
+  return [narrow ? open.narrow : open.wide, set];
 }

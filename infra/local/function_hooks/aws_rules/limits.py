@@ -311,5 +311,6 @@ LIMITS = (
     Limit("kms", ("Sign", "Verify"), 0, "bytes more or less than the digest", _KMS, _digest_excess),
     Limit("s3", (), 1024, "bytes", _KEY, _text("Key")),
     Limit("s3", (), 1024, "bytes", _KEY, _text("Prefix")),
+    Limit("s3", (), 1024, "bytes", _KEY, _text("StartAfter")),
     Limit("s3", ("PutObject", "CreateMultipartUpload"), 2 * KIB, "bytes", _METADATA, _object_metadata),
 )

@@ -13,7 +13,7 @@ HOP = f"{TRANSFER}-0"
 START = datetime(2026, 11, 24, tzinfo=UTC)
 
 
-class Api:
+class CredentialsApi:
     """A fake API that issues credentials."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Api:
 
 @pytest.fixture
 def api():
-    return Api()
+    return CredentialsApi()
 
 
 @pytest.fixture

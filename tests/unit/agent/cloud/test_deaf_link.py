@@ -7,13 +7,13 @@ import pytest
 from agent.backoff import Backoff
 from agent.cloud.messages import Connected, Disconnected
 from agent.cloud.mqtt_link import MqttLink
-from tests.support.fake_broker import Broker
+from tests.support.fake_broker import MqttBroker
 from tests.support.waiting import HANG_TIMEOUT_S
 
 
 @pytest.mark.parametrize("claims_session", [True, False])
 async def test_a_broker_that_lies_about_its_session_is_subscribed_to_all_the_same(tmp_path, claims_session):
-    with Broker(tmp_path, claims_session=claims_session) as broker:
+    with MqttBroker(tmp_path, claims_session=claims_session) as broker:
         async with asyncio.timeout(HANG_TIMEOUT_S), MqttLink(broker.endpoint, "commands") as link:
             event = await anext(link.events())
             assert isinstance(event, Connected)
@@ -23,7 +23,7 @@ async def test_a_broker_that_lies_about_its_session_is_subscribed_to_all_the_sam
 
 async def test_a_link_that_has_gone_deaf_hears_again_once_its_connection_is_cut(tmp_path):
     """The control plane cuts it after two offers without an answer."""
-    with Broker(tmp_path, claims_session=True, deaf_for=1) as broker:
+    with MqttBroker(tmp_path, claims_session=True, deaf_for=1) as broker:
         async with asyncio.timeout(HANG_TIMEOUT_S), MqttLink(broker.endpoint, "commands") as link:
             events = link.events()
             assert isinstance(await anext(events), Connected)
@@ -44,7 +44,7 @@ async def test_a_broker_that_grants_only_so_many_subscriptions_is_asked_again(tm
     told that it is connected again, and so asks for the update that was announced in between.
     """
     soon = Backoff(first_s=0.01, max_s=0.01)
-    with Broker(tmp_path, refusals={"commands": 2, "jobs": 3}) as broker:
+    with MqttBroker(tmp_path, refusals={"commands": 2, "jobs": 3}) as broker:
         link = MqttLink(broker.endpoint, "commands", ("jobs", "answers"), resubscription=soon)
         async with asyncio.timeout(HANG_TIMEOUT_S), link:
             events, messages = link.events(), link.messages()
@@ -57,7 +57,7 @@ async def test_a_broker_that_grants_only_so_many_subscriptions_is_asked_again(tm
 async def test_a_topic_that_the_broker_never_grants_keeps_nothing_waiting(tmp_path):
     """An older policy may not allow it."""
     soon = Backoff(first_s=0.01, max_s=0.01)
-    with Broker(tmp_path, refusals={"jobs": 1_000_000}) as broker:
+    with MqttBroker(tmp_path, refusals={"jobs": 1_000_000}) as broker:
         link = MqttLink(broker.endpoint, "commands", ("jobs",), resubscription=soon)
         async with asyncio.timeout(HANG_TIMEOUT_S), link:
             assert isinstance(await anext(link.events()), Connected)

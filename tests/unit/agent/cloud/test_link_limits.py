@@ -7,13 +7,13 @@ import pytest
 
 from agent.cloud.messages import LinkError, MessageTooLargeError
 from agent.cloud.mqtt_link import MqttLink
-from tests.support.fake_broker import MAX_PACKET, Broker
+from tests.support.fake_broker import MAX_PACKET, MqttBroker
 from tests.support.waiting import HANG_TIMEOUT_S
 
 
 @pytest.mark.parametrize("announces_limit", [True, False])
 async def test_a_message_that_is_too_large_is_distinguished_from_a_lost_one(tmp_path, announces_limit):
-    with Broker(tmp_path, announces_limit=announces_limit) as broker:
+    with MqttBroker(tmp_path, announces_limit=announces_limit) as broker:
         async with asyncio.timeout(HANG_TIMEOUT_S), MqttLink(broker.endpoint, "commands") as link:
             await link.wait_connected()
             await link.publish("a", b"small")

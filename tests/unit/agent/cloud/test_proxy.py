@@ -92,7 +92,7 @@ async def test_a_refusing_proxy_is_the_reason_and_its_password_is_not_told(
     assert PASSWORD not in event.reason + caplog.text
 
 
-class Answering(BaseHTTPRequestHandler):
+class AnsweringProxy(BaseHTTPRequestHandler):
     """Answers every request with its name of the server, as JSON and as a page with one link."""
 
     def do_GET(self) -> None:
@@ -114,7 +114,7 @@ class Answering(BaseHTTPRequestHandler):
 @pytest.fixture
 def api(tmp_path):
     """Serve HTTPS under the name of the API and of a bucket; yield the front."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), AnsweringProxy) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
         with TlsFront(tmp_path / "front", server.server_port, API) as front:

@@ -7,7 +7,7 @@ import pytest
 
 from agent.cloud.messages import Connected, Disconnected, LinkError
 from agent.cloud.mqtt_link import MqttLink
-from tests.support.fake_broker import Broker
+from tests.support.fake_broker import MqttBroker
 from tests.support.waiting import HANG_TIMEOUT_S, until
 
 KEEP_ALIVE = {"keep_alive_s": 2, "ping_timeout_s": 0.9}
@@ -15,7 +15,7 @@ KEEP_ALIVE = {"keep_alive_s": 2, "ping_timeout_s": 0.9}
 
 @pytest.fixture
 def broker(tmp_path):
-    with Broker(tmp_path) as broker:
+    with MqttBroker(tmp_path) as broker:
         yield broker
 
 

@@ -23,7 +23,7 @@ OLD, NEW = a_registration(SIGNER).api_url, "https://api.example.com"
 STAGE = a_registration(SIGNER).stage
 
 
-class Host:
+class MovedHost:
     """A registered host; `answers` says which stage answers at an address."""
 
     def __init__(self, folder):
@@ -61,8 +61,8 @@ class Host:
 
 
 @pytest.fixture
-def host(tmp_path) -> Host:
-    return Host(tmp_path)
+def host(tmp_path) -> MovedHost:
+    return MovedHost(tmp_path)
 
 
 async def test_an_agent_moves_as_soon_as_the_new_address_answers(host):
@@ -168,7 +168,7 @@ def serve() -> Iterator[Callable[[int, object], str]]:
     servers: list[ThreadingHTTPServer] = []
 
     def serve(status: int, body: object) -> str:
-        class Handler(BaseHTTPRequestHandler):
+        class AddressHandler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 self.send_response(status if self.path == "/health" else 404)
                 self.end_headers()
@@ -177,7 +177,7 @@ def serve() -> Iterator[Callable[[int, object], str]]:
             def log_message(self, *_: object) -> None:
                 pass
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server = ThreadingHTTPServer(("127.0.0.1", 0), AddressHandler)
         servers.append(server)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         return f"http://127.0.0.1:{server.server_port}"

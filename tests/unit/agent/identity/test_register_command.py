@@ -17,11 +17,11 @@ from tests.support.fakes_agent import AGENT, THING, Signer
 TOKEN = "enrol-0123456789-0123456789"
 
 
-class Api(ThreadingHTTPServer):
+class RecordingApi(ThreadingHTTPServer):
     """Registers every host, and records the requests."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", 0), RegistrationHandler)
         self.requests: list[RegisterRequest] = []
 
     @property
@@ -29,8 +29,8 @@ class Api(ThreadingHTTPServer):
         return f"http://abc.execute-api.localhost:{self.server_port}/local"
 
 
-class Handler(BaseHTTPRequestHandler):
-    server: Api
+class RegistrationHandler(BaseHTTPRequestHandler):
+    server: RecordingApi
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -59,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def api():
-    with Api() as server:
+    with RecordingApi() as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server

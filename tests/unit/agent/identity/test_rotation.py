@@ -17,11 +17,11 @@ from tests.support.hosts import Hosts
 from tests.support.waiting import until
 
 
-class Killed(BaseException):
+class KilledAgent(BaseException):
     """Ends the process like a power cut."""
 
 
-class Host:
+class RotatingHost:
     """A host with a control plane and a broker that share their knowledge of certificates."""
 
     def __init__(self, folder):
@@ -66,7 +66,7 @@ class Host:
 
 @pytest.fixture
 def host(tmp_path):
-    return Host(tmp_path)
+    return RotatingHost(tmp_path)
 
 
 async def test_new_keys_replace_the_old_ones_once_they_have_worked(host):
@@ -136,7 +136,7 @@ def kill_at(monkeypatch, step):
     def count_calls(original):
         def call(*args, **kwargs):
             if done[0] == step:
-                raise Killed
+                raise KilledAgent
             done[0] += 1
             return original(*args, **kwargs)
 
@@ -152,7 +152,7 @@ async def test_after_a_kill_at_any_step_the_agent_ends_with_keys_that_work(tmp_p
     while was_killed:
         folder = tmp_path / str(step)
         folder.mkdir()
-        host = Host(folder)
+        host = RotatingHost(folder)
         async with host.running() as key_rotation:
             with monkeypatch.context() as patched:
                 kill_at(patched, step)
@@ -164,7 +164,7 @@ async def test_after_a_kill_at_any_step_the_agent_ends_with_keys_that_work(tmp_p
                 )
                 was_killed = host.task.done()
         if was_killed:
-            assert isinstance(host.task.exception(), Killed)
+            assert isinstance(host.task.exception(), KilledAgent)
         async with host.running() as key_rotation:
             await until(lambda host=host: host.has_settled)
             key_rotation.request()

@@ -19,7 +19,7 @@ from infra.local.demo_files import MIB, differences, listing, write_random
 from tests.support.hosts import Hosts, closed_port, with_lane_limits
 from tests.support.issued_keys import IssuedKeys
 from tests.support.network_proxy import NetworkProxy
-from tests.support.s3_front import EXPIRED, S3Error, S3Front
+from tests.support.s3_front import EXPIRED, ErrorAnswer, S3Front
 from tests.support.waiting import HANG_TIMEOUT_S, until
 
 BUCKET = "relay"
@@ -176,7 +176,7 @@ class TestPathChange:
         await bucket_is_empty(hosts)
 
     @pytest.mark.parametrize(
-        "refusal", [EXPIRED, S3Error(403, "InvalidAccessKeyId")], ids=lambda one: one.code
+        "refusal", [EXPIRED, ErrorAnswer(403, "InvalidAccessKeyId")], ids=lambda one: one.code
     )
     async def test_credentials_that_s3_no_longer_accepts_are_replaced_in_the_middle(self, hosts, refusal):
         """A role whose sessions are revoked: HEAD of the next object is refused as if it did not exist."""

@@ -23,7 +23,7 @@ class FakeCollector:
         self.status = 200
         collector = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class CollectorHandler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 collector.received.append((self.path, dict(self.headers), body))
@@ -34,7 +34,7 @@ class FakeCollector:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), CollectorHandler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/v1/metrics"
         threading.Thread(target=self.server.serve_forever, args=[0.01], daemon=True).start()
 

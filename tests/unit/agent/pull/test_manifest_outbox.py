@@ -222,7 +222,7 @@ class TestContent:
         book.close()
 
 
-class Cloud:
+class ManifestCloud:
     """A control plane that accepts manifests while it is available."""
 
     def __init__(self) -> None:
@@ -254,7 +254,7 @@ class TestUpload:
 
     @pytest.fixture
     async def cloud(self, waiting):
-        cloud = Cloud()
+        cloud = ManifestCloud()
         delivery = asyncio.create_task(
             ManifestUploader(waiting, cloud, backoff=Backoff(0.01, 0.02)).upload_manifests()
         )
@@ -282,7 +282,7 @@ class TestUpload:
     async def test_kill_loses_no_manifest(self, waiting, tmp_path):
         add_ledger(waiting, tmp_path, HOP, "a")
         (tmp_path / "manifests/half.1.part").touch()
-        cloud = Cloud()
+        cloud = ManifestCloud()
         again = asyncio.create_task(
             ManifestUploader(ManifestOutbox(tmp_path / "manifests"), cloud).upload_manifests()
         )

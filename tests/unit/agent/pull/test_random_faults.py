@@ -20,7 +20,7 @@ from tests.support.hosts import Hosts
 from tests.support.waiting import until
 
 SEEDS = int(os.environ.get("SEEDS", "100"))
-AT_ONCE = 10
+SEEDS_PER_TEST = 10
 """Seeds per test, so that a failure names few."""
 KILLS = 4
 
@@ -82,9 +82,9 @@ async def paused(hosts: Hosts, order, at: int) -> None:
         await moving
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, AT_ONCE))
+@pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_PER_TEST))
 async def test_cut_and_paused_at_random(hosts, first):
-    for seed in range(first, min(first + AT_ONCE, SEEDS)):
+    for seed in range(first, min(first + SEEDS_PER_TEST, SEEDS)):
         try:
             await one(hosts, seed)
         except BaseException as error:

@@ -19,7 +19,7 @@ from agent.rclone.rc_server import RcServer
 from tests.support.waiting import HANG_TIMEOUT_S
 
 
-class Handler(QuietHandler, BaseHTTPRequestHandler):
+class ServerHandler(QuietHandler, BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
         self.send_header("Content-Length", "0")
@@ -28,7 +28,7 @@ class Handler(QuietHandler, BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    with contextlib.closing(LoopbackServer(Handler, None, "test")) as server:
+    with contextlib.closing(LoopbackServer(ServerHandler, None, "test")) as server:
         yield server
 
 

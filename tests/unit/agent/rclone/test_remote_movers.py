@@ -44,8 +44,8 @@ from infra.local.demo_files import MIB, differences, listing, write_random
 from infra.local.processes import free_ports, is_free
 from tests.support.held_progress import Reached, held, pause
 from tests.support.hosts import TRANSFER, RecordingObserver
-from tests.support.predicted import OVERWRITES, Upload, is_predicted
-from tests.support.s3_front import S3Error
+from tests.support.predicted import OVERWRITES, PredictedUpload, is_predicted
+from tests.support.s3_front import ErrorAnswer
 from tests.support.s3_server import S3Server
 from tests.support.waiting import HANG_TIMEOUT_S, until
 
@@ -70,7 +70,7 @@ OFFERED_REMOTES = (
 )
 
 
-class Host:
+class RemoteHost:
     """server-b with /data, and the directory behind its remote `archive`."""
 
     def __init__(self, folder: Path) -> None:
@@ -149,14 +149,14 @@ def location(text: str) -> AgentLocation | RemoteLocation:
     return RemoteLocation(agent_id="server-b", remote=remote, path=path)
 
 
-def make_upload(host: Host, target: str, folder: Path) -> Upload:
+def make_upload(host: RemoteHost, target: str, folder: Path) -> PredictedUpload:
     def there() -> dict[str, bytes]:
         return {str(one.relative_to(folder)): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
 
     def moves(**options: Any) -> Any:
         return host.move("/data/t/", target, **options)
 
-    return Upload(host.data / "t", moves, there, host.progress)
+    return PredictedUpload(host.data / "t", moves, there, host.progress)
 
 
 def no_credentials_expected(hop_id: str) -> Any:
@@ -165,7 +165,7 @@ def no_credentials_expected(hop_id: str) -> Any:
 
 @pytest.fixture
 def host(tmp_path):
-    return Host(tmp_path)
+    return RemoteHost(tmp_path)
 
 
 @pytest.fixture
@@ -493,7 +493,7 @@ def bucket(host) -> Iterator[S3Server]:
         yield server
 
 
-DENIED = S3Error(403, "AccessDenied")
+DENIED = ErrorAnswer(403, "AccessDenied")
 
 
 class TestOwnS3Storage:
@@ -518,13 +518,13 @@ class TestOwnS3Storage:
         assert (host.data / "t/b").read_bytes() == b"in/b"
 
     async def test_a_key_that_it_does_not_know_is_a_matter_for_the_hosts_administrator(self, host, bucket):
-        bucket.answer = lambda _: S3Error(403, "InvalidAccessKeyId")
+        bucket.answer = lambda _: ErrorAnswer(403, "InvalidAccessKeyId")
         error = await host.fails("web:media/in/", "/data/t/")
         assert (error.problem.code, error.problem.retryable) == ("remote-denied", False)
 
 
 @contextmanager
-def web_server(host: Host, folder: Path, handler: type[SimpleHTTPRequestHandler]) -> Iterator[Path]:
+def web_server(host: RemoteHost, folder: Path, handler: type[SimpleHTTPRequestHandler]) -> Iterator[Path]:
     """Serve the folder as the remote `web`."""
     folder.mkdir()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder)))

@@ -15,7 +15,7 @@ from events.commands import S3Route
 from tests.support.hosts import closed_port
 from tests.support.issued_keys import IssuedKeys
 from tests.support.s3_front import ARCHIVED, EXPIRED, SLOW_DOWN
-from tests.support.s3_front import S3Error as Refusal
+from tests.support.s3_front import ErrorAnswer as Refusal
 from tests.support.s3_server import S3Server
 from tests.support.waiting import HANG_TIMEOUT_S, until
 

@@ -35,13 +35,13 @@ from infra.local.demo_files import MIB, differences, listing, write_random
 from tests.support.held_progress import Reached, held, pause
 from tests.support.hosts import TRANSFER, RecordingObserver, closed_port
 from tests.support.issued_keys import IssuedKeys
-from tests.support.s3_front import ARCHIVED, EXPIRED, OTHER_KEY, Answer, S3Error, S3Front
+from tests.support.s3_front import ARCHIVED, EXPIRED, OTHER_KEY, Answer, ErrorAnswer, S3Front
 
 BUCKET = "media"
 CLOCK = "agent.pull.provisional_times.time.time_ns"
 
 
-class Host:
+class S3MoverHost:
     """server-b with /data, and a bucket."""
 
     def __init__(self, folder: Path, cloud: Any) -> None:
@@ -137,7 +137,7 @@ def location(text: str) -> AgentLocation | S3Location:
 
 @pytest.fixture
 async def host(tmp_path, cloud):
-    host = Host(tmp_path, cloud)
+    host = S3MoverHost(tmp_path, cloud)
     yield host
     host.close()
 
@@ -239,7 +239,7 @@ class TestPullFromS3:
     async def test_what_s3_will_not_give_is_named_and_the_rest_arrives(self, host):
         """One archived object and one under a customer's own key must not stop eighty others."""
 
-        def answer(method: str, key: str, _: str) -> S3Error | None:
+        def answer(method: str, key: str, _: str) -> ErrorAnswer | None:
             if key == "in/archived" and method == "GET":
                 return ARCHIVED
             return OTHER_KEY if key == "in/theirs" else None
@@ -258,7 +258,7 @@ class TestPullFromS3:
 
     async def test_a_bucket_that_may_not_be_listed_fails_at_once_with_s3s_reason(self, host):
         host.put("in/x", b"x")
-        host.stand_before(lambda _method, key, _: None if key else S3Error(403, "AccessDenied", "no"))
+        host.stand_before(lambda _method, key, _: None if key else ErrorAnswer(403, "AccessDenied", "no"))
         error = await host.fails(host.order(f"s3://{BUCKET}/in/", "/data/"))
         assert error.problem.code == "s3-denied"
 
@@ -287,7 +287,7 @@ class TestPullFromS3:
         host.put("in/x", b"x")
         revoked, listings = host.issued.key_ids[0], itertools.count()
 
-        def answer(_method: str, key: str, signed: str) -> S3Error | None:
+        def answer(_method: str, key: str, signed: str) -> ErrorAnswer | None:
             """Accept the first listing; the answer to HEAD that follows has no reason in it."""
             is_first_listing = not key and next(listings) == 0
             return EXPIRED if revoked in signed and not is_first_listing else None

@@ -26,14 +26,14 @@ from events.views import ProblemDetails
 from infra.local.demo_files import MIB, write_random
 from tests.support.held_progress import pause
 from tests.support.hosts import closed_port
-from tests.support.predicted import OVERWRITES, Upload, is_predicted
-from tests.support.s3_front import EXPIRED, SLOW_DOWN, S3Error
+from tests.support.predicted import OVERWRITES, PredictedUpload, is_predicted
+from tests.support.s3_front import EXPIRED, SLOW_DOWN, ErrorAnswer
 from tests.support.s3_host import SESSION, S3Host
-from tests.support.s3_server import Request, S3Server
+from tests.support.s3_server import ReceivedRequest, S3Server
 from tests.support.waiting import HANG_TIMEOUT_S, until
 from tests.unit.agent.s3.test_source import OF_WHOLE_HOP
 
-DENIED = S3Error(403, "AccessDenied", "Access Denied")
+DENIED = ErrorAnswer(403, "AccessDenied", "Access Denied")
 NOT_YOURS = ProblemDetails(
     type="urn:crosshaul:problem:hop-not-under-way", title="", status=409, detail="not yours", advice="wait"
 )
@@ -62,7 +62,7 @@ def parts_sent(server: S3Server) -> list[int]:
     return [int(one.query["partNumber"]) for one in server.requests if "partNumber" in one.query]
 
 
-def is_put(request: Request) -> bool:
+def is_put(request: ReceivedRequest) -> bool:
     return request.method == "PUT" and request.key != ""
 
 
@@ -153,9 +153,9 @@ async def test_an_object_that_is_unchanged_keeps_its_class_and_tags(host):
 @pytest.mark.parametrize(
     "refusal",
     [
-        S3Error(400, "InvalidStorageClass", "The storage class you specified is not valid"),
-        S3Error(400, "InvalidTag", "The tag provided was not a valid tag"),
-        S3Error(501, "NotImplemented", "A header you provided is not implemented"),
+        ErrorAnswer(400, "InvalidStorageClass", "The storage class you specified is not valid"),
+        ErrorAnswer(400, "InvalidTag", "The tag provided was not a valid tag"),
+        ErrorAnswer(501, "NotImplemented", "A header you provided is not implemented"),
     ],
     ids=lambda one: getattr(one, "code", ""),
 )
@@ -231,7 +231,7 @@ async def test_a_dry_run_predicts_the_push(host, overwrite):
     def there():
         return {key.removeprefix("kept/"): data for key, data in host.objects().items()}
 
-    await is_predicted(Upload(host.data / "t", there_after, there, host.progress), overwrite)
+    await is_predicted(PredictedUpload(host.data / "t", there_after, there, host.progress), overwrite)
 
 
 async def test_a_dry_run_of_one_file_looks_at_the_destination(host):
@@ -252,7 +252,7 @@ async def test_an_object_that_somebody_writes_meanwhile_is_not_replaced(host, si
     """The listing said that there is none; S3 itself decides when the object is to appear."""
     write_random(host.data / "t/raced", size)
 
-    def answer(request: Request) -> None:
+    def answer(request: ReceivedRequest) -> None:
         if request.method in {"PUT", "POST"}:
             host.server.put("kept/raced", b"theirs")
 
@@ -279,8 +279,8 @@ async def test_a_missing_source_is_reported(host):
 @pytest.mark.parametrize(
     ("answer", "code", "words"),
     [
-        (S3Error(404, "NoSuchBucket"), "source-missing", "The bucket of s3://media/kept/ does not exist"),
-        (S3Error(301, "PermanentRedirect"), "s3-object-refused", "not in the region of the stage"),
+        (ErrorAnswer(404, "NoSuchBucket"), "source-missing", "The bucket of s3://media/kept/ does not exist"),
+        (ErrorAnswer(301, "PermanentRedirect"), "s3-object-refused", "not in the region of the stage"),
     ],
     ids=lambda one: getattr(one, "code", ""),
 )
@@ -332,7 +332,7 @@ async def test_credentials_that_expire_on_the_way_are_replaced_once(host):
         write_random(host.data / f"t/{number}", 5)
     revoked, puts = host.issued.key_ids[0], itertools.count()
 
-    def answer(request: Request) -> S3Error | None:
+    def answer(request: ReceivedRequest) -> ErrorAnswer | None:
         is_late = is_put(request) and next(puts) > 5
         return EXPIRED if is_late and revoked in request.headers["authorization"] else None
 
@@ -358,7 +358,7 @@ async def test_a_server_that_asks_to_slow_down_gets_every_file_in_the_end(host):
         write_random(host.data / f"t/{number}", 5)
     refused: set[str] = set()
 
-    def answer(request: Request) -> S3Error | None:
+    def answer(request: ReceivedRequest) -> ErrorAnswer | None:
         if is_put(request) and request.key not in refused:
             refused.add(request.key)
             return SLOW_DOWN
@@ -474,7 +474,7 @@ async def test_a_push_that_is_killed_at_its_half_sends_at_most_55_percent_again(
     write_random(host.data / "t/big", size)
     half_arrived, killed = threading.Event(), threading.Event()
 
-    def answer(request: Request) -> None:
+    def answer(request: ReceivedRequest) -> None:
         if host.server.bytes_received > size / 2 and not half_arrived.is_set():
             half_arrived.set()
             assert killed.wait(HANG_TIMEOUT_S)
@@ -520,7 +520,7 @@ def lose_first_answer(host: S3Host, parameter: str) -> None:
     """Let S3 carry out the first POST with this parameter, and its answer not arrive."""
     posts = itertools.count()
 
-    def answer(request: Request) -> bytes | None:
+    def answer(request: ReceivedRequest) -> bytes | None:
         if request.method == "POST" and parameter in request.query and next(posts) == 0:
             host.server.respond(request)
             return b""
@@ -568,7 +568,7 @@ async def test_a_file_that_changes_while_it_is_sent_is_not_stored_and_leaves_not
     """A camera still writes the file; the parts of two versions must not become one object."""
     write_random(host.data / "t/big", BIG_BYTES)
 
-    def answer(request: Request) -> None:
+    def answer(request: ReceivedRequest) -> None:
         if request.query.get("partNumber") == "3":
             with (host.data / "t/big").open("r+b") as file:
                 file.write(b"changed")
@@ -631,7 +631,7 @@ async def test_a_push_that_used_up_its_attempts_leaves_no_upload_until_a_person_
     assert len(host.server.uploads) == 1, "another attempt would continue it"
     only_abort = host.issued.key_ids[0]
 
-    def answer(request: Request) -> S3Error | None:
+    def answer(request: ReceivedRequest) -> ErrorAnswer | None:
         may = request.method == "DELETE" or "uploads" in request.query
         return DENIED if only_abort in request.headers["authorization"] and not may else None
 
@@ -646,7 +646,7 @@ async def test_a_push_that_may_not_clean_up_has_succeeded_all_the_same(host):
     """The hop is over for the control plane just before the last request, which only looks for rests."""
     write_random(host.data / "t/big", BIG_BYTES)
 
-    def answer(request: Request) -> None:
+    def answer(request: ReceivedRequest) -> None:
         if request.method == "POST" and "uploadId" in request.query:
             host.issued.refusal = ApiProblem(NOT_YOURS)
 
@@ -657,7 +657,7 @@ async def test_a_push_that_may_not_clean_up_has_succeeded_all_the_same(host):
 
 async def begun_upload(host: S3Host, key: str) -> str:
     """Begin an upload that is not the push's, and return its id."""
-    host.server.respond(Request("POST", key, {"uploads": ""}, {}))
+    host.server.respond(ReceivedRequest("POST", key, {"uploads": ""}, {}))
     return list(host.server.uploads)[-1]
 
 

@@ -90,7 +90,7 @@ def test_a_length_that_is_said_twice_is_none():
     assert answer(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 5\r\n\r\n12345").length is None
 
 
-class Endless(io.RawIOBase):
+class EndlessLine(io.RawIOBase):
     """A connection to a server that never comes to the end."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
@@ -109,7 +109,7 @@ class Endless(io.RawIOBase):
         return len(piece)
 
 
-def read_all(line: Endless) -> bytes:
+def read_all(line: EndlessLine) -> bytes:
     response = S3Response(cast("socket.socket", line), method="GET")
     response.begin()
     return response.read()
@@ -131,7 +131,7 @@ CHUNKS = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n12345\r\n0\
 )
 def test_an_answer_that_never_gets_to_its_end_is_given_up(pieces):
     """A hostile server would keep a thread for ever, and fill the memory of the agent with headers."""
-    line = Endless(pieces)
+    line = EndlessLine(pieces)
     with pytest.raises(http.client.HTTPException):
         read_all(line)
     assert line.sent < MAX_HEAD_BYTES + 20_000

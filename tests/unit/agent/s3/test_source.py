@@ -1,12 +1,13 @@
 """Test pulls from S3 against a small real server: what they request, and what becomes of odd answers."""
 
+import asyncio
 import os
 import random
 import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from contextlib import closing
+from contextlib import AbstractAsyncContextManager, closing
 from datetime import UTC, datetime
 from itertools import count, pairwise
 from pathlib import Path
@@ -30,16 +31,17 @@ from agent.s3.range_checksums import RangeChecksums
 from events.commands import Move, S3Route
 from events.locations import AgentLocation, S3Location
 from events.options import Options
+from tests.support.held_progress import Reached, held, pause
 from tests.support.hosts import TRANSFER, RecordingObserver
 from tests.support.issued_keys import IssuedKeys
-from tests.support.s3_front import EXPIRED, S3Error
-from tests.support.s3_server import Request, S3Server, StoredObject
+from tests.support.s3_front import EXPIRED, ErrorAnswer
+from tests.support.s3_server import ReceivedRequest, S3Server, StoredObject
 from tests.support.waiting import until
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class Host:
+class S3SourceHost:
     """A host with /data that pulls from a bucket."""
 
     def __init__(self, folder: Path, server: S3Server) -> None:
@@ -62,13 +64,19 @@ class Host:
             options=Options(**options),
         )
 
-    async def pull(self, prefix: str, *selection: str, **options) -> None:
+    async def pull(
+        self, prefix: str, *selection: str, progress: ProgressCounter | None = None, **options
+    ) -> None:
         move = self.order(prefix, *selection, **options)
-        self.progress = ProgressCounter()
+        self.progress = progress or ProgressCounter()
         roots = Roots([RootConfig(path="/data", access="rw", directory=self.data)])
         resources = HostResources(roots, self.state)
         mover = mover_for(move, host=resources, identities=self.identity, credentials=self.issued)
         await mover.move(move, self.progress, RecordingObserver())
+
+    def held(self, prefix: str, reached: Reached) -> AbstractAsyncContextManager[asyncio.Task[None]]:
+        """Run the pull, held once `reached` until the end of the block, and return its task."""
+        return held(lambda progress: self.pull(prefix, progress=progress), reached)
 
     def arrived(self) -> dict[str, bytes]:
         files = (path for path in self.data.rglob("*") if path.is_file())
@@ -82,10 +90,10 @@ class Host:
 def host(tmp_path, monkeypatch):
     monkeypatch.setattr(client_module, "_delay_s", lambda _failures: 0.001)
     with S3Server() as server:
-        yield Host(tmp_path, server)
+        yield S3SourceHost(tmp_path, server)
 
 
-def put(host: Host, key: str, data: bytes) -> None:
+def put(host: S3SourceHost, key: str, data: bytes) -> None:
     host.server.objects[key] = StoredObject(data, modified=LONG_AGO)
 
 
@@ -126,7 +134,7 @@ async def test_an_object_that_is_replaced_after_the_list_arrives_in_one_version(
     """Same size, same second: only its ETag is another."""
     put(host, "in/a", b"1" * size)
 
-    def answer(request: Request) -> None:
+    def answer(request: ReceivedRequest) -> None:
         if request.key == "in/a" and request.method == "GET" and len(host.requests("GET")) == 2:
             put(host, "in/a", b"2" * size)
 
@@ -139,7 +147,7 @@ async def test_an_object_that_vanishes_after_the_list_is_named_and_the_rest_arri
     put(host, "in/a", b"1")
     put(host, "in/b", b"2")
 
-    def answer(request: Request) -> None:
+    def answer(request: ReceivedRequest) -> None:
         if request.key == "in/a":
             host.server.objects.pop("in/a", None)
 
@@ -235,7 +243,7 @@ async def test_a_session_that_is_revoked_during_a_pull_is_replaced_by_another(ho
 async def test_an_object_that_a_policy_denies_is_named_and_the_rest_arrives(host):
     for number in range(20):
         put(host, f"in/{number}", b"x")
-    denied = S3Error(403, "AccessDenied", "not yours")
+    denied = ErrorAnswer(403, "AccessDenied", "not yours")
     host.server.answer = lambda one: denied if one.key == "in/7" else None
     with pytest.raises(HopError) as caught:
         await host.pull("in/")
@@ -244,11 +252,11 @@ async def test_an_object_that_a_policy_denies_is_named_and_the_rest_arrives(host
 
 
 OF_WHOLE_HOP = [
-    (S3Error(403, "RequestTimeTooSkewed"), "clock-skew"),
-    (S3Error(404, "NoSuchBucket"), "source-missing"),
-    (S3Error(301, "PermanentRedirect"), "s3-object-refused"),
-    (S3Error(403, "AllAccessDisabled"), "s3-denied"),
-    (S3Error(400, "InvalidToken"), "s3-credentials-refused"),
+    (ErrorAnswer(403, "RequestTimeTooSkewed"), "clock-skew"),
+    (ErrorAnswer(404, "NoSuchBucket"), "source-missing"),
+    (ErrorAnswer(301, "PermanentRedirect"), "s3-object-refused"),
+    (ErrorAnswer(403, "AllAccessDisabled"), "s3-denied"),
+    (ErrorAnswer(400, "InvalidToken"), "s3-credentials-refused"),
 ]
 
 
@@ -319,7 +327,7 @@ async def test_s3_that_asks_to_slow_down_now_and_then_is_obeyed(host):
     for number in range(60):
         put(host, f"in/{number}", b"x" * 100)
     turns = count()
-    host.server.answer = lambda _: S3Error(503, "SlowDown") if next(turns) % 5 == 1 else None
+    host.server.answer = lambda _: ErrorAnswer(503, "SlowDown") if next(turns) % 5 == 1 else None
     await host.pull("in/")
     assert len(host.arrived()) == 60
 
@@ -333,7 +341,7 @@ async def test_an_object_that_arrives_damaged_is_asked_for_again(host, size, alg
     damaged = StoredObject(b"0" + data[1:], headers, LONG_AGO)
     host.server.objects["in/a"] = damaged
 
-    def answer(request: Request) -> None:
+    def answer(request: ReceivedRequest) -> None:
         if request.method == "HEAD":  # it is asked for again
             host.server.objects["in/a"] = StoredObject(data, headers, LONG_AGO)
 
@@ -359,7 +367,7 @@ async def test_a_big_object_that_arrives_damaged_in_one_range_is_asked_for_again
     host.server.objects["in/a"] = damaged
     heads = count()
 
-    def answer(request: Request) -> None:
+    def answer(request: ReceivedRequest) -> None:
         if request.method == "HEAD" and next(heads):  # it is asked for again
             host.server.objects["in/a"] = intact
 
@@ -375,6 +383,70 @@ async def test_a_big_object_that_arrives_damaged_in_one_range_is_asked_for_again
     assert host.arrived() == {}
 
 
+async def test_a_big_object_is_compared_also_after_a_request_that_broke_off(host):
+    """What came before the break is asked for again in smaller pieces, beside a range that is damaged."""
+    data = random.Random(4).randbytes(MIB) * (2 * RANGE_BYTES // MIB)
+    headers = {CRC64NVME.header: CRC64NVME.text(CRC64NVME.update(data, 0)), "etag": '"one"'}
+    host.server.objects["in/a"] = StoredObject(data[:-1] + b"?", headers, LONG_AGO)
+    broken = count()
+
+    def answer(request: ReceivedRequest) -> bytes | None:
+        if request.headers.get("range", "").startswith("bytes=0-") and next(broken) < 1:
+            return b"".join(bytes(one) for one in host.server.respond(request))[: 3 * MIB]
+        return None
+
+    host.server.answer = answer
+    with pytest.raises(HopError) as caught:
+        await host.pull("in/")
+    assert [one.code for one in caught.value.failures] == ["arrived-damaged"]
+    assert host.arrived() == {}
+
+
+@pytest.mark.parametrize("is_damaged_again", [False, True])
+async def test_a_big_object_that_an_earlier_attempt_began_damaged_is_asked_for_again(host, is_damaged_again):
+    """The agent is stopped; its ledger has the digests of what arrived, not of what was sent."""
+    data = random.Random(5).randbytes(MIB) * (2 * RANGE_BYTES // MIB) + b"end"
+    headers = {CRC64NVME.header: CRC64NVME.text(CRC64NVME.update(data, 0)), "etag": '"one"'}
+    damaged = StoredObject(b"?" + data[1:], headers, LONG_AGO)
+    host.server.objects["in/a"] = damaged
+    async with host.held("in/", lambda progress: progress.bytes_done > 40 * MIB) as moving:
+        await pause(moving)
+    with pytest.raises(asyncio.CancelledError):
+        await moving
+    if not is_damaged_again:
+        host.server.objects["in/a"] = StoredObject(data, headers, LONG_AGO)
+    host.server.requests.clear()
+    if is_damaged_again:
+        with pytest.raises(HopError) as caught:
+            await host.pull("in/")
+        assert [one.code for one in caught.value.failures] == ["arrived-damaged"]
+        assert host.arrived() == {}
+    else:
+        await host.pull("in/")
+        assert host.arrived() == {"a": data}
+
+
+async def test_a_big_object_that_an_earlier_attempt_began_is_compared_once(host):
+    """What is on the disk is read there, not asked for again; S3 is asked for its checksum once."""
+    data = random.Random(6).randbytes(MIB) * (2 * RANGE_BYTES // MIB) + b"end"
+    headers = {CRC64NVME.header: CRC64NVME.text(CRC64NVME.update(data, 0)), "etag": '"one"'}
+    host.server.objects["in/a"] = StoredObject(data, headers, LONG_AGO)
+    async with host.held("in/", lambda progress: progress.bytes_done > 40 * MIB) as moving:
+        await pause(moving)
+    with pytest.raises(asyncio.CancelledError):
+        await moving
+    host.server.requests.clear()
+    await host.pull("in/")
+    assert host.arrived() == {"a": data}
+    assert host.requests("HEAD") == ["in/a"]
+    asked = [
+        one.headers["range"].removeprefix("bytes=").split("-")
+        for one in host.server.requests
+        if "range" in one.headers
+    ]
+    assert sum(int(last) - int(first) + 1 for first, last in asked) < len(data) * 3 / 4
+
+
 @pytest.mark.parametrize("answers", ["the whole", "another range"])
 async def test_a_range_that_was_not_asked_for_is_not_written(host, answers):
     """A cache before the storage ignores `Range`; the object has no checksum that would show it."""
@@ -382,13 +454,13 @@ async def test_a_range_that_was_not_asked_for_is_not_written(host, answers):
     put(host, "in/a", data)
     ranges = count()
 
-    def answer(request: Request) -> bytes | None:
+    def answer(request: ReceivedRequest) -> bytes | None:
         if request.method == "HEAD" or "range" not in request.headers or next(ranges) >= 2:
             return None
         if answers == "the whole":
-            asked = Request("GET", request.key, {}, {})
+            asked = ReceivedRequest("GET", request.key, {}, {})
         else:
-            asked = Request("GET", request.key, {}, {"range": f"bytes=0-{RANGE_BYTES - 1}"})
+            asked = ReceivedRequest("GET", request.key, {}, {"range": f"bytes=0-{RANGE_BYTES - 1}"})
         return b"".join(bytes(one) for one in host.server.respond(asked))
 
     host.server.answer = answer

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import threading
+from contextlib import suppress
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from typer.testing import CliRunner
@@ -164,6 +165,33 @@ def test_a_script_that_was_changed_after_the_order_was_signed_is_not_run(host, s
     with pytest.raises(HostError, match="is not what was published"):
         installer(Releases(host / "opt/crosshaul"), str(host))(order, signed(order))
     assert not (host / "evil").exists()
+
+
+def test_a_script_without_an_end_is_not_read_to_the_end(host):
+    """The updater is root's: what its memory cannot hold, the host's cannot."""
+    sent = []
+
+    class EndlessHandler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            with suppress(ConnectionError):
+                while len(sent) < 200:
+                    self.wfile.write(bytes(1024 * 1024))
+                    sent.append(1)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), EndlessHandler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        order = an_update().model_copy(update={"script": f"http://127.0.0.1:{server.server_port}/install.sh"})
+        with pytest.raises(HostError, match="is not what was published"):
+            installer(Releases(host / "opt/crosshaul"), str(host))(order, signed(order))
+        server.shutdown()
+        thread.join()
+    assert len(sent) < 100
 
 
 def test_a_failed_installation_is_reported_with_its_output(host, script_url):

@@ -27,7 +27,7 @@ QUICK = UpdateIntervals(poll=0.01, retry=0.02, health=0.01, pickup=0.5)
 JOB = "crosshaul-local-0123456789ab-0"
 
 
-class Fleet:
+class JobsHost:
     """One host, its agent restarted by the updater, and IoT Jobs with one job for it."""
 
     def __init__(self, folder):
@@ -130,7 +130,7 @@ class Fleet:
 
 @pytest.fixture
 async def fleet(tmp_path):
-    return Fleet(tmp_path)
+    return JobsHost(tmp_path)
 
 
 async def test_a_job_leads_to_the_new_version_which_reports_healthy(fleet):

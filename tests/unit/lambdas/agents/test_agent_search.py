@@ -5,9 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lambdas import adapters
-from lambdas.store import agent_rows as rows
-from lambdas.store.agent_rows import AgentRow
+from tests.support.agent_table import write_agents
 from tests.support.dynamodb_reads import reads_counted
 from tests.support.fakes import an_agent
 
@@ -15,12 +13,9 @@ from tests.support.fakes import an_agent
 @pytest.fixture
 def add(here):
     """Return a function that adds agents of these names."""
-    adapters.agent_store()
 
     def write(*names: str) -> None:
-        with AgentRow.batch_write() as batch:
-            for name in names:
-                batch.save(rows.agent_row(an_agent(name), "hash"))
+        write_agents(map(an_agent, names))
 
     return write
 

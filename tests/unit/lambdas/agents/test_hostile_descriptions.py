@@ -10,8 +10,8 @@ from lambdas import adapters, on_report, wiring
 from lambdas.domain import agent_summary
 from lambdas.domain.agent import with_heartbeat, with_hello
 from lambdas.domain.agent_summary import MAX_CHARS, MAX_WARNINGS
-from lambdas.store import agent_rows as rows
-from lambdas.store.agent_rows import AgentRow
+from lambdas.store.agent_rows import rows_of
+from tests.support.agent_table import write_agents
 from tests.support.fakes import MORNING, an_agent
 
 MESSAGE_BYTES = 128 * 1024
@@ -65,16 +65,13 @@ def test_the_largest_messages_fit_into_a_row(here):
         {"kind": "heartbeat", "at": HELLO["at"], "roots": [ROOT] * MAX_ROOTS, "problems": [problem] * 16}
     )
     agent = with_heartbeat(with_hello(an_agent("server-b"), hello, MORNING, MORNING), beat, MORNING, MORNING)
-    row = rows.agent_row(agent, "hash").to_dynamodb_dict()
-    assert len(json.dumps(row, ensure_ascii=False).encode()) < ITEM_BYTES
+    for row in rows_of(agent, "hash"):
+        assert len(json.dumps(row.to_dynamodb_dict(), ensure_ascii=False).encode()) < ITEM_BYTES
 
 
 def test_a_page_of_agents_that_say_much_can_be_answered_and_none_is_left_out(here):
-    adapters.agent_store()
     names = [f"server-{number:02}" for number in range(40)]
-    with AgentRow.batch_write() as batch:
-        for name in names:
-            batch.save(rows.agent_row(replace(an_agent(name), hostname='"' * 100_000), "hash"))
+    write_agents(replace(an_agent(name), hostname='"' * 100_000) for name in names)
     listed, after, pages = [], None, 0
     while pages == 0 or after:
         page = wiring.agent_service().list_agents(500, after)
@@ -87,7 +84,6 @@ def test_a_page_of_agents_that_say_much_can_be_answered_and_none_is_left_out(her
 
 def test_an_agent_that_says_much_is_as_short_as_others_in_the_console_s_list(here):
     """Each text of its own is cut; the row that the index repeats stays small, whatever a host reports."""
-    adapters.agent_store()
     text = "\x01" * 5_000
     remotes = tuple(RemoteState(name=f"r{number}", access="rw", type=text[:300]) for number in range(64))
     loud = {
@@ -98,9 +94,7 @@ def test_an_agent_that_says_much_is_as_short_as_others_in_the_console_s_list(her
         "capabilities": Capabilities(remotes=remotes),
     }
     names = [f"server-{number:03}" for number in range(200)]
-    with AgentRow.batch_write() as batch:
-        for name in names:
-            batch.save(rows.agent_row(an_agent(name) if name[-1] != "7" else an_agent(name, **loud), "hash"))
+    write_agents(an_agent(name) if name[-1] != "7" else an_agent(name, **loud) for name in names)
     answer = here.get("/fleet", limit="200")
     assert [agent["agent_id"] for agent in answer.body["agents"]] == names
     assert len(json.dumps(answer.text)) < ANSWER_BYTES

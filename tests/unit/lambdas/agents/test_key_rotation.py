@@ -12,7 +12,7 @@ from tests.support.control_plane import JWK, csr, hello
 NAME = "server-b"
 
 
-class Host:
+class RotatedHost:
     """The host of server-b, with its API key and its current certificate."""
 
     def __init__(self, here):
@@ -59,7 +59,7 @@ class Host:
 
 @pytest.fixture
 def agent(clock, here):
-    return Host(here)
+    return RotatedHost(here)
 
 
 def audited(here):

@@ -10,8 +10,8 @@ from events.states import AgentStatus
 from lambdas import adapters, wiring
 from lambdas.agents.service import MAX_RUN_TIME
 from lambdas.domain.agent import SILENCE_CHECKS, SILENT_AFTER
-from lambdas.store import agent_rows as rows
-from lambdas.store.agent_rows import AgentRow
+from lambdas.store.agent_rows import HeartbeatRow, beat_key
+from tests.support.agent_table import write_agents
 from tests.support.fakes import FakeEventPublisher, an_agent
 from tests.support.moto_shortcuts import one_call_at_a_time
 
@@ -22,11 +22,8 @@ SITE = 250
 @pytest.fixture
 def site(clock, here):
     """Return the names of a site's agents, all of which were heard from just now."""
-    adapters.agent_store()
     names = [f"server-{number}" for number in range(SITE)]
-    with AgentRow.batch_write() as batch:
-        for name in names:
-            batch.save(rows.agent_row(an_agent(name, heard_at=clock.now), "hash"))
+    write_agents(an_agent(name, heard_at=clock.now) for name in names)
     return names
 
 
@@ -44,13 +41,12 @@ def test_a_whole_site_that_loses_its_line_is_silent_with_the_next_run(clock, sit
 
 
 def test_an_idle_agent_is_moved_in_the_index_by_every_third_heartbeat_and_still_noticed(clock, here):
-    adapters.agent_store()
-    rows.agent_row(an_agent("server-b", heard_at=clock.now, next_within_s=300), "hash").save()
+    write_agents([an_agent("server-b", heard_at=clock.now, next_within_s=300)])
     times = []
     for _ in range(12):
         clock.now += timedelta(minutes=5)
         wiring.agent_service().heartbeat("server-b", Heartbeat(at=clock.now, roots=(), next_within_s=300))
-        times.append(AgentRow.get("server-b").silent_at)
+        times.append(HeartbeatRow.get(beat_key("server-b")).silent_at)
     assert len(set(times)) in {4, 5}
     events = FakeEventPublisher()
     clock.now = adapters.agent_store().get("server-b").silent_at - timedelta(seconds=1)

@@ -19,10 +19,10 @@ from lambdas.domain.errors import ThingForeignError
 from lambdas.settings import PREFIX
 from lambdas.store import TABLES
 from lambdas.store.base import bind
-from tests.support.control_plane import REGION, Fleet, csr, forget, hello, host
+from tests.support.control_plane import REGION, RecordingFleet, csr, forget, hello, host
 from tests.support.moto_shortcuts import create_table
 from tests.unit.lambdas.agents.test_rollouts import started
-from tests.unit.lambdas.test_handlers import Context
+from tests.unit.lambdas.test_handlers import LambdaContext
 
 NAME = "server-b"
 PROD, EU = "prod", "prod-eu"
@@ -53,7 +53,7 @@ class Account:
             create_table(row)
         document = json.dumps({"Version": "2012-10-17", "Statement": []})
         self.here.iot().create_policy(policyName=values["device_policy"], policyDocument=document)
-        self.fleets[stage] = Fleet()
+        self.fleets[stage] = RecordingFleet()
 
     def snapshot(self, stage):
         """Return all state of this stage's server-b, and the commands that it was sent."""
@@ -145,10 +145,10 @@ def test_a_stage_does_not_take_another_s_agent_for_its_own(account, event):
     before = account.snapshot(PROD)
     for client in (Topics(EU).thing(NAME), NAME, f"crosshaul:{PROD}:{NAME}:x"):
         message = {"clientId": client, "timestamp": 2**42, "eventType": event, "versionNumber": 9}
-        on_presence.handler(message, Context())
+        on_presence.handler(message, LambdaContext())
     assert account.snapshot(PROD) == before
     own = {"clientId": Topics(PROD).thing(NAME), "timestamp": 2**42, "eventType": event, "versionNumber": 9}
-    on_presence.handler(own, Context())
+    on_presence.handler(own, LambdaContext())
     assert account.snapshot(PROD) != before
 
 

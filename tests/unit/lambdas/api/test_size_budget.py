@@ -22,7 +22,7 @@ from lambdas.domain.sizes import MAX_COMMAND_BYTES, MAX_REQUEST_BYTES
 from lambdas.domain.update import JobStatus, ended, staged, why_aborted, with_statuses
 from lambdas.store import TABLES
 from lambdas.store.updates import UpdateStore
-from tests.support.control_plane import REGION, Answer, ControlPlane, host
+from tests.support.control_plane import REGION, ApiAnswer, ControlPlane, host
 from tests.support.fakes import ADA, MORNING
 from tests.unit.lambdas.agents.test_update_stages import an_update
 from tests.unit.lambdas.domain.test_sizes import SizedFleet
@@ -90,7 +90,7 @@ hosts = st.fixed_dictionaries(
 )
 
 
-def is_accepted(answer: Answer) -> bool:
+def is_accepted(answer: ApiAnswer) -> bool:
     """Return whether a request was accepted; it must be refused with advice otherwise."""
     assert answer.status < 500, answer.text
     if answer.status >= 400:

@@ -129,6 +129,16 @@ def test_what_policies_would_take_for_another_path_is_no_prefix(prefix: str) -> 
         BucketBrowseRequest(prefix=prefix)
 
 
+def test_the_longest_prefix_is_opened_and_a_longer_one_is_refused(fill: Any) -> None:
+    """The slash that a prefix gets, and the name to go on after, count: S3 compares whole keys."""
+    longest = "ü" * 511 + "x"
+    assert list_names(fill(f"{longest}/"), longest) == []
+    for prefix, after in ((f"{longest}x", None), ("", "ü" * 513), ("raw/", "x" * 1021)):
+        with pytest.raises(ValidationError, match="1,024 bytes"):
+            BucketBrowseRequest(prefix=prefix, after=after)
+    assert BucketBrowseRequest(prefix="raw/", after="x" * 1020)
+
+
 def test_what_no_path_names_is_shown_and_cannot_be_opened(fill: Any) -> None:
     page = fill("a//b", "a/./b", "a/../b", "/b").browse(BUCKET, BucketBrowseRequest(prefix="a/"))
     assert {(one.name, one.type) for one in page.entries} == {("", "other"), (".", "other"), ("..", "other")}

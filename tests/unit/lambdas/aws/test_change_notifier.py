@@ -21,7 +21,7 @@ TRANSFER = "abcdefghij0123456789"
 TOPICS = Topics("prod")
 
 
-class Broker:
+class RecordingBroker:
     def __init__(self) -> None:
         self.published: list[dict[str, Any]] = []
         self.away = False
@@ -43,7 +43,7 @@ def test_every_line_of_a_timeline_is_announced(world: ControlPlaneFixture):
 
 
 def test_a_change_notice_has_the_transfer_id_and_no_more():
-    broker = Broker()
+    broker = RecordingBroker()
     IotChangeNotifier(lambda: broker, TOPICS).announce(TRANSFER)
     (message,) = broker.published
     assert (message["topic"], message["qos"]) == (f"crosshaul/prod/changes/{TRANSFER}", 0)
@@ -52,7 +52,7 @@ def test_a_change_notice_has_the_transfer_id_and_no_more():
 
 
 def test_nothing_fails_when_consoles_cannot_be_notified():
-    broker = Broker()
+    broker = RecordingBroker()
     broker.away = True
     IotChangeNotifier(lambda: broker, TOPICS).announce(TRANSFER)
 
@@ -87,13 +87,13 @@ def test_a_broker_that_takes_the_word_and_never_answers_holds_nothing_up(
     ],
 )
 def test_an_address_lets_its_holder_hear_what_it_is_for_and_say_nothing(request_url, topic, receive_topic):
-    class FakeSts:
+    class NarrowingSts:
         def assume_role(self, **arguments: Any) -> Any:
             self.policy = json.loads(arguments["Policy"])
             key = {"AccessKeyId": "AKIA", "SecretAccessKey": "s", "SessionToken": "t"}
             return {"Credentials": key}
 
-    sts = FakeSts()
+    sts = NarrowingSts()
     iot = boto3.client("iot", REGION, aws_access_key_id="x", aws_secret_access_key="x")
     role = "arn:aws:iam::123456789012:role/live"
     live = LiveUrls(iot=iot, sts=sts, role_arn=role, region=REGION, topics=TOPICS, clock=FakeClock())

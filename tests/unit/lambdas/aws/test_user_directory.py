@@ -15,7 +15,7 @@ from tests.support import aws_cli
 REGION, BO = "eu-central-1", "bo@example.org"
 
 
-class Pool:
+class FakePool:
     """A user pool as a company configures it."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ def pool(monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     with mock_aws():
-        yield Pool()
+        yield FakePool()
 
 
 COMMAND = re.compile(r"^aws cognito-idp ([a-z-]+) (.*)$", re.MULTILINE)

@@ -18,7 +18,7 @@ from lambdas.store.transfers import TimelineRow
 from lambdas.transfers.stream_handler import commands_for
 from tests.support.control_plane import claims_of
 from tests.support.fakes import as_shown
-from tests.unit.lambdas.aws.test_user_directory import Pool
+from tests.unit.lambdas.aws.test_user_directory import FakePool
 from tests.unit.lambdas.policies.test_approval import MOVING, begin, report
 from tests.unit.lambdas.policies.test_policies import RAW, put
 from tests.unit.lambdas.templates.test_api_templates import VIDEOS
@@ -236,7 +236,7 @@ class TestATokenIsOlderThanTheAccount:
     @pytest.fixture
     def pool(self, here):
         """Yield a real user pool, behind a directory whose clock the test moves."""
-        made = Pool()
+        made = FakePool()
         made.cognito.create_group(UserPoolId=made.id, GroupName="admin")
         made.now = 1000.0
         for name in ("server-b", "server-c"):

@@ -23,7 +23,7 @@ from lambdas.domain.policy_text import statements, with_ids
 from tests.support.control_plane import POOL, REGION, claims_of
 from tests.support.fakes import FakeUserDirectory, as_shown, id_of
 from tests.unit.lambdas.agents.test_rollouts import ASKED, come
-from tests.unit.lambdas.aws.test_user_directory import Pool
+from tests.unit.lambdas.aws.test_user_directory import FakePool
 from tests.unit.lambdas.policies.test_policies import RAW, put
 from tests.unit.lambdas.templates.test_api_templates import VIDEOS
 
@@ -245,7 +245,7 @@ class TestWhoLeaves:
 
     @pytest.fixture
     def pool(self, here):
-        made = Pool()
+        made = FakePool()
         minutes = count(step=int(CACHE_TTL_S) + 1)
         here.people = Company(made, timer=lambda: float(next(minutes)))
         for name in ("server-b", "server-d"):

@@ -12,7 +12,7 @@ from lambdas import wiring
 from lambdas.store.base import TRANSACTION_ATTEMPTS
 
 
-class Throttling:
+class Cancellations:
     """Cancels transactions for this reason; counts those that were asked for."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
@@ -36,8 +36,8 @@ class Throttling:
 
 
 @pytest.fixture
-def throttling(world, monkeypatch) -> Throttling:
-    return Throttling(monkeypatch)
+def throttling(world, monkeypatch) -> Cancellations:
+    return Cancellations(monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_transaction_that_is_throttled_for_long_fails(world, throttling):
 def test_an_agent_that_comes_back_with_many_others_is_counted(clock, here, monkeypatch):
     """Each of them is counted in one of a few rows, which their transactions write at the same time."""
     here.join("server-b", online=False)
-    throttling = Throttling(monkeypatch)
+    throttling = Cancellations(monkeypatch)
     throttling.reason, throttling.left = "TransactionConflict", TRANSACTION_ATTEMPTS - 1
     monkeypatch.setattr("lambdas.store.base.random.uniform", lambda *_: 0)
     wiring.agent_service().connected("server-b", clock.now, 1)

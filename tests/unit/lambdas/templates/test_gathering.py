@@ -9,7 +9,7 @@ from lambdas import adapters, wiring
 from lambdas.aws.delay_queue import GatherQueue
 from lambdas.domain import prices
 from lambdas.domain.object_batch import GatheringDue
-from lambdas.templates.gatherer import COLLECTED_AT_ONCE, MAX_CALLS, MAX_WORK
+from lambdas.templates.gatherer import COLLECT_BATCH_SIZE, MAX_CALLS, MAX_WORK
 from tests.support.dynamodb_units import units_counted
 from tests.unit.lambdas.templates.test_api_templates import VIDEOS, arrive, created
 
@@ -284,7 +284,7 @@ def test_a_burst_is_collected_by_as_many_messages_as_it_takes(saved, clock, queu
         rounds += 1
     assert rounds == 2
     assert sum(map(len, selections(saved))) == 60
-    assert COLLECTED_AT_ONCE % 80 == 0, "so that transfers of a burst are full"
+    assert COLLECT_BATCH_SIZE % 80 == 0, "so that transfers of a burst are full"
 
 
 @pytest.mark.parametrize("before", [17, MAX_CALLS - 1, MAX_CALLS])

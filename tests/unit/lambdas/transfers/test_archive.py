@@ -12,12 +12,13 @@ from events.archive import ArchivedTransfer
 from events.reports import Failed, Started, Succeeded
 from lambdas.aws.archive_bucket import ArchiveBucket
 from lambdas.domain.errors import TransferUnknownError
+from lambdas.domain.transfer import FIRST_DAY
 from lambdas.store.transfer_archive import ArchiveStore
 from lambdas.store.transfer_list import TransferFilter, list_transfers
 from lambdas.store.transfer_mapping import timeline_entry_row
-from lambdas.store.transfer_rows import TimelineEntryRow
+from lambdas.store.transfer_rows import TimelineEntryRow, TransferRow
 from lambdas.store.transfer_totals import totals
-from lambdas.transfers.archive import AT_ONCE, MAX_WORK, TransferArchive
+from lambdas.transfers.archive import BATCH_SIZE, MAX_WORK, TransferArchive
 from tests.support.dynamodb_units import units_counted
 from tests.support.fakes import ADA
 from tests.support.moto_shortcuts import kept_client
@@ -257,35 +258,73 @@ def test_nothing_counts_as_lost_and_is_archived_twice_while_s3_does_not_answer(a
     assert len(archive.names()) == 1
 
 
-def test_a_retry_at_the_moment_of_removal_keeps_the_transfer(archive, world, monkeypatch):
+def test_a_retry_at_the_moment_of_removal_keeps_the_transfer_whole(archive, world, monkeypatch):
+    """With its timeline, and the words by which it is found."""
     transfer_id = archive.ended(Failed)
     world.transfer_service.acknowledge(transfer_id, ADA)
     archive.pass_time(hours=1)
-    remove = archive.store.remove
+    remove, rows = archive.store.remove, set(archive.rows(transfer_id))
 
     def after_a_retry(transfer):
         world.transfer_service.retry(transfer_id, ADA)
         remove(transfer)
 
-    monkeypatch.setattr(archive.store, "remove", after_a_retry)
-    archive.pass_time(days=401)
+    with monkeypatch.context() as patch:
+        patch.setattr(archive.store, "remove", after_a_retry)
+        archive.pass_time(days=401)
     assert [hop.state for hop in world.store.get(transfer_id).hops] == ["queued"]
+    assert rows < set(archive.rows(transfer_id))
+    archive.pass_time(minutes=1)
+    assert rows < set(archive.rows(transfer_id))
 
 
-def test_a_removal_that_ends_half_way_is_continued(archive, monkeypatch):
+@pytest.mark.parametrize("step", ["header", "rest", "last"])
+def test_a_removal_that_ends_half_way_is_continued(archive, world, monkeypatch, step):
     transfer_id = archive.ended()
     archive.pass_time(hours=1)
+    rows = archive.rows(transfer_id)
     with monkeypatch.context() as patch:
 
-        def gone(_):
+        def gone(*_, **__):
             raise ConnectionError("gone")
 
-        patch.setattr("lambdas.store.transfer_archive.transaction", gone)
+        match step:
+            case "header":
+                patch.setattr("lambdas.store.transfer_archive.transaction", gone)
+            case "rest":
+                patch.setattr(TransferRow, "batch_write", gone)
+            case "last":
+                patch.setattr(TransferRow, "delete", gone)
         with pytest.raises(ExceptionGroup):
             archive.pass_time(days=401)
-    assert archive.known(transfer_id), "hops and header go together, at the end"
+    if step == "header":
+        assert archive.rows(transfer_id) == rows
+    else:
+        assert not archive.known(transfer_id), "nobody meets a part of a transfer"
+        assert archive.rows(transfer_id)
     archive.pass_time(minutes=1)
     assert archive.rows(transfer_id) == []
+    assert list_transfers(TransferFilter(since=FIRST_DAY, until=world.clock(), limit=10), None)[0] == ()
+
+
+def test_one_removed_transfer_that_cannot_be_cleared_holds_up_no_other(archive, monkeypatch):
+    bad, good = archive.ended(), archive.ended()
+    archive.pass_time(hours=1)
+    clear = archive.store.clear
+
+    def damaged(transfer_id):
+        if transfer_id == bad:
+            raise ValueError("damaged row")
+        clear(transfer_id)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archive.store, "clear", damaged)
+        for _ in range(2):
+            with pytest.raises(ExceptionGroup, match="removed"):
+                archive.pass_time(days=401)
+        assert archive.rows(good) == []
+    archive.pass_time(minutes=1)
+    assert archive.rows(bad) == []
 
 
 def test_one_transfer_that_cannot_be_read_holds_up_no_other(archive, monkeypatch):
@@ -381,7 +420,7 @@ def test_the_work_of_a_transfer_does_not_grow_with_their_number(archive, number)
     assert len(archive.names()) == 1
     assert used["write"] <= 40 * number
     assert used["read"] <= 20 * number + 10
-    assert number <= AT_ONCE
+    assert number <= BATCH_SIZE
 
 
 def test_athena_s_table_has_the_fields_of_the_lines(archive):

@@ -2,18 +2,24 @@
 
 import pytest
 
+from events.base import Problem
 from events.progress import Connection, Progress
-from events.reports import Started, Succeeded
+from events.reports import Failed, Started, Succeeded
 from events.requests import TransferRequest
+from events.views import CostSum, CostsView
+from lambdas.domain import hop_reports
 from lambdas.domain.plan import TransferSpec
+from lambdas.domain.spending import price_of
 from lambdas.ports import allow_all
 from lambdas.store.base import no_writes
-from lambdas.store.transfer_costs import cost_sums
+from lambdas.store.transfer_costs import MAX_SUMS, costs_of
 from tests.support.dynamodb_units import units_counted
 from tests.support.fakes import ADA
 from tests.support.world import items_written
 
 GB = 10**9
+MAX_ANSWER = 10**6
+"""Bytes of an answer that is read in a second; API Gateway passes on ten times as many."""
 RELAY = Connection(kind="relay", address="s3://relay")
 
 
@@ -25,17 +31,29 @@ def moved(world, source, destination="c:/archive/", size=100 * GB, by=ADA, **sta
     return transfer_id
 
 
+def all_moved(size, moved=None):
+    """Return the progress of a hop that is complete, and has moved so much in this attempt."""
+    return Progress(
+        bytes_done=size,
+        bytes_total=size,
+        files_done=10,
+        files_total=10,
+        bytes_moved=size if moved is None else moved,
+        files_moved=10,
+    )
+
+
 def succeed(world, transfer_id, size=100 * GB, **started):
     world.stream()
     hop = world.hop(transfer_id)
     world.report(Started, hop, 1, **started)
-    progress = Progress(bytes_done=size, bytes_total=size, files_done=10, files_total=10)
+    progress = all_moved(size)
     world.report(Succeeded, hop, 2, progress=progress)
     world.stream()
 
 
 def names(world, by, month=None):
-    found = cost_sums(month or f"{world.clock():%Y-%m}", by)
+    found = costs_of(month or f"{world.clock():%Y-%m}", by).sums
     return {one.name: (one.transfers, round(one.dollars, 2)) for one in found}
 
 
@@ -47,7 +65,9 @@ def test_each_transfer_counts_for_its_agent_and_its_person(world):
     assert names(world, "person") == {ADA.name: (2, pytest.approx(18.14, abs=0.02)), "bo@example.org": (1, 0)}
     assert names(world, "agent") == {"c": (1, 9.0), "a": (2, pytest.approx(9.13, abs=0.02))}
     assert names(world, "template") == {}
-    assert [one.name for one in cost_sums(f"{world.clock():%Y-%m}", "agent")] == ["a", "c"], "dearest first"
+    assert [one.name for one in costs_of(f"{world.clock():%Y-%m}", "agent").sums] == ["a", "c"], (
+        "dearest first"
+    )
 
 
 def test_a_transfer_that_goes_on_after_its_end_counts_once_in_the_month_of_its_last_end(world):
@@ -66,6 +86,58 @@ def test_a_transfer_that_goes_on_after_its_end_counts_once_in_the_month_of_its_l
     succeed(world, cancelled)
     assert names(world, "agent") == {"a": (1, 0)}
     assert transfer_id != cancelled
+
+
+def test_what_was_spent_before_a_retry_stays_in_its_month_and_by_the_prices_of_then(world, monkeypatch):
+    """60 of 100 GB were fetched in November and the rest in December, when AWS had become dearer."""
+    world.clock.now = world.clock().replace(month=11, day=30)
+    transfer_id = world.request("s3://media/new/", "c:/archive/")
+    world.stream()
+    hop = world.hop(transfer_id)
+    world.report(Started, hop, 1)
+    broken = Problem(code="disk-gone", message="The disk is gone.", retryable=False)
+    part = Progress(bytes_done=60 * GB, bytes_total=100 * GB, bytes_moved=60 * GB)
+    world.report(Failed, hop, 2, progress=part, problem=broken)
+    assert names(world, "agent") == {"c": (1, 5.4)}
+
+    world.clock.forward(days=2)
+    monkeypatch.setattr(hop_reports, "price_of", lambda *about: price_of(*about[:-1], 10 * about[-1]))
+    world.transfer_service.retry(transfer_id, ADA)
+    assert names(world, "agent", "2026-11") == {"c": (0, 5.4)}, "the money is gone, whatever comes of it"
+    world.stream()
+    hop = world.hop(transfer_id)
+    world.report(Started, hop, 1)
+    world.report(Succeeded, hop, 2, progress=all_moved(100 * GB, 40 * GB))
+    assert names(world, "agent", "2026-11") == {"c": (0, 5.4)}
+    assert names(world, "agent", "2026-12") == {"c": (1, 36.0)}
+    assert world.transfer_service.get(transfer_id).cost.dollars == pytest.approx(41.4, abs=0.01)
+
+
+def test_requests_of_an_archive_s_class_cost_what_they_cost_in_every_attempt(world):
+    """100 GB into Deep Archive: ten times the requests of S3 Standard, and a tenth cent a GB each month."""
+    options = {"storage_class": "DEEP_ARCHIVE"}
+    transfer_id = world.request("a:/data/", "s3://media/old/", options=options)
+    succeed(world, transfer_id, connection=None)
+    [one] = costs_of(f"{world.clock():%Y-%m}", "agent").sums
+    assert one.requests == pytest.approx(0.954, abs=0.01)
+    assert one.storage_a_month == pytest.approx(0.099)
+
+
+def test_one_answer_has_a_thousand_sums_and_the_rest_in_one(world):
+    """At 20,000 agents the sums of a month were more than API Gateway passes on."""
+    for source in ("s3://media/new/", "b:/data/", "a:/data/", "d:/data/"):
+        moved(world, source, size=GB)
+    found = costs_of(f"{world.clock():%Y-%m}", "agent", most=2)
+    assert [one.name for one in found.sums] == ["c", "a"]
+    assert (found.others.name, found.others.transfers, found.others.bytes_arrived) == ("2 others", 2, 2 * GB)
+    total = [sum_of("x" * 64, 10**12) for _ in range(MAX_SUMS)]
+    view = CostsView(month="2026-11", by="agent", sums=tuple(total), others=total[0])
+    assert len(view.model_dump_json()) < MAX_ANSWER
+
+
+def sum_of(name, amount):
+    money = dict.fromkeys(("dollars", "requests", "egress", "relay", "storage_a_month"), amount / 7)
+    return CostSum(id=name, name=name, transfers=amount, bytes_arrived=amount**2 // 10**7, **money)
 
 
 def test_a_dry_run_costs_nothing(world):

@@ -2,6 +2,7 @@ import Alert from "@cloudscape-design/components/alert";
 import Badge from "@cloudscape-design/components/badge";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
+import ButtonDropdown, { type ButtonDropdownProps } from "@cloudscape-design/components/button-dropdown";
 import Container from "@cloudscape-design/components/container";
 import Header from "@cloudscape-design/components/header";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
@@ -86,11 +87,18 @@ function Actions({ agent }: { agent: Agent }) {
   const [readingLog, setReadingLog] = useState(false);
   if (!mayAct(role, "operator")) return null;
   const from = hrefWith("transfers/new", { from: agent.agent_id });
+  const rare: Record<string, () => void> = {
+    update: () => setUpdating(true),
+    rotate: () => setRotating(true),
+    remove: () => setRemoving(true),
+  };
   return (
     <SpaceBetween direction="horizontal" size="xs">
-      {mayAct(role, "admin") && <Button onClick={() => setRemoving(true)}>{t().common.remove}</Button>}
-      {mayAct(role, "admin") && <Button onClick={() => setRotating(true)}>{t().agent.rotate}</Button>}
-      {mayAct(role, "admin") && <Button onClick={() => setUpdating(true)}>{t().updates.verb}</Button>}
+      {mayAct(role, "admin") && (
+        <ButtonDropdown items={rareActions()} onItemClick={({ detail }) => rare[detail.id]?.()}>
+          {t().transfer.moreActions}
+        </ButtonDropdown>
+      )}
       {mayAct(role, "admin") && !agent.drain && (
         <Button onClick={() => setDraining(true)}>{t().agent.drain}</Button>
       )}
@@ -125,6 +133,15 @@ function Actions({ agent }: { agent: Agent }) {
       )}
     </SpaceBetween>
   );
+}
+
+/** What is needed less often; what destroys something is last. */
+function rareActions(): ButtonDropdownProps.Items {
+  return [
+    { id: "update", text: t().updates.verb },
+    { id: "rotate", text: t().agent.rotate },
+    { id: "remove", text: t().common.remove },
+  ];
 }
 
 function facts(agent: Agent) {

@@ -14,10 +14,12 @@ const COLUMNS = [
 ] as const;
 
 /** Return a month's costs as CSV, with the columns of `crosshaul costs --csv`. */
-export function costsCsv({ month, by, sums }: Costs): string {
+export function costsCsv({ month, by, sums, others }: Costs): string {
   return [
     csvRow(["month", "by", ...COLUMNS]),
-    ...sums.map((sum) => csvRow([month, by, ...COLUMNS.map((column) => sum[column])])),
+    ...[...sums, ...(others ? [others] : [])].map((sum) =>
+      csvRow([month, by, ...COLUMNS.map((column) => sum[column])]),
+    ),
   ].join("");
 }
 

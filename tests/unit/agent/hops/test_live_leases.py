@@ -1,11 +1,11 @@
 """Which transfers an agent publishes live progress of."""
 
-from agent.hops.live_watches import MAX_WATCHED, LiveWatches
+from agent.hops.live_leases import MAX_WATCHED, LiveLeases
 
 
 def test_watches_are_forgotten_and_bounded():
     """However many transfers the control plane names, the agent remembers a thousand of them."""
-    watches = LiveWatches()
+    watches = LiveLeases()
     for number in range(MAX_WATCHED + 1):
         watches.watch(f"{number}", 300)
     assert not watches.is_watched("0")
@@ -16,7 +16,7 @@ def test_watches_are_forgotten_and_bounded():
 
 def test_a_shorter_watch_does_not_end_a_longer_one():
     """A Move says what is left of the lease, and may arrive after the Watch that renewed it."""
-    watches = LiveWatches()
+    watches = LiveLeases()
     watches.watch("transfer", 300)
     watches.watch("transfer", 0)
     assert watches.is_watched("transfer")

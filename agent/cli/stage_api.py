@@ -12,7 +12,7 @@ from events.views import Health
 
 
 @dataclass(frozen=True)
-class Service:
+class StageApi:
     """One stage's API."""
 
     url: str
@@ -30,7 +30,7 @@ class Service:
         return Pool(pool.region, pool.client_id, pool.endpoint, pool.user_pool_id)
 
 
-def find(url: str) -> Service:
+def find(url: str) -> StageApi:
     """Return the API at this address, which may be the console's.
 
     Raises:
@@ -38,14 +38,14 @@ def find(url: str) -> Service:
     """
     address = _address(url)
     if health := _health(address):
-        return Service(address, health)
+        return StageApi(address, health)
     api = _api_of_console(address)
     if not api:
         what = f"there is no Crosshaul API at {address}, and no console"
         advice = "Give the console's address, or the API's with its stage, as the deployment printed them."
         raise CliError(what, advice)
     if health := _health(api):
-        return Service(api, health)
+        return StageApi(api, health)
     what = f"the console at {address} names {api}, where there is no Crosshaul API"
     raise CliError(what, "Publish the console again: python -m infra.publish STAGE.")
 

@@ -8,7 +8,7 @@ MAX_WATCHED = 1_000
 """Transfers that are remembered at once; more than an agent works on."""
 
 
-class LiveWatches:
+class LiveLeases:
     """Leases by transfer. They are kept in memory only: after a start, the consoles ask again."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ BUDGET_PERCENT = 80
 """Share of the month's budget at which AWS Budgets tells of it, and again when it expects to exceed it."""
 
 
-class Watch(Construct):
+class Monitoring(Construct):
     """The alarms of `infra.alarms`, a budget if there is one, their topic, and a dashboard."""
 
     def __init__(self, scope: Construct, name: str, watched: Watched) -> None:
