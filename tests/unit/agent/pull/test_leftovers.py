@@ -197,7 +197,7 @@ def open_named(path, flags, *args, **options):
     return opened(path, flags, *args, **options)
 os.open = open_named
 owner, _, name = sys.argv[1].rpartition(".")
-setattr(resolve_name(owner), name, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+setattr(resolve_name(owner), name, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
 del sys.argv[1]
 runpy.run_module("tests.support.mover_process", run_name="__main__")
 """
