@@ -14,7 +14,7 @@ class SlowControlPlane(ThreadingHTTPServer):
     """A control plane with agents, which obeys the first request at once and answers it after the second."""
 
     def __init__(self, *agents: str) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", 0), _DeletionHandler)
         self.agents = set(agents)
         self.received = 0
         self.repeated = threading.Event()
@@ -28,7 +28,7 @@ class SlowControlPlane(ThreadingHTTPServer):
             return self.received
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _DeletionHandler(BaseHTTPRequestHandler):
     server: SlowControlPlane
 
     def do_DELETE(self) -> None:
