@@ -181,7 +181,7 @@ NAME_NOT_ALLOWED = ProblemType(
     title="The destination's file system does not allow the name",
     message="{path} has a name that the destination's file system does not allow, or would change.",
     advice="Rename it: Windows, FAT, exFAT and many network shares forbid some characters, and a dot or "
-    "blank at the end. Or choose a destination on a Linux file system.",
+    "a space at the end. Or choose a destination on a Linux file system.",
 )
 S3_NAME_TOO_LONG = replace(
     NAME_TOO_LONG,
@@ -577,7 +577,7 @@ S3_ARCHIVED = ProblemType(
 )
 S3_OBJECT_REFUSED = ProblemType(
     "s3-object-refused",
-    title="S3 does not give out the object",
+    title="S3 refuses the request for an object",
     message="S3 refuses the request for {path}: {reason}.",
     advice="Check how it is encrypted: Crosshaul has no key that a customer provides (SSE-C).",
 )

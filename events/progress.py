@@ -138,9 +138,10 @@ def _counted_once(amounts: list[tuple[int, int | None]]) -> tuple[int, int | Non
 
 
 class ChangeNotice(Message):
-    """This transfer's timeline has a new entry: pages that show it should reload. May be lost."""
+    """What pages show has changed, and they should reload it. May be lost."""
 
-    transfer_id: TransferId
+    transfer_id: TransferId | None
+    """The transfer whose timeline has a new entry; None: what lists show of some agents has changed."""
 
 
 class Live(Message):

@@ -117,6 +117,14 @@ class Topics:
         return f"crosshaul/{self.stage}/changes/{transfer_id}"
 
     @property
+    def agent_changes(self) -> str:
+        """Return the topic on which consoles are told that agents have changed: QoS 0.
+
+        At most once a second from each environment of a function.
+        """
+        return f"crosshaul/{self.stage}/changes/agents"
+
+    @property
     def all_changes(self) -> str:
         return f"crosshaul/{self.stage}/changes/+"
 

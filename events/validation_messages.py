@@ -26,10 +26,10 @@ _TYPE_TEXTS = {
 _TEXTS = {
     "missing": "is missing",
     "extra-forbidden": "is not known here",
-    "string-too-short": "has less than {min_length} characters",
+    "string-too-short": "has fewer than {min_length} characters",
     "string-too-long": "has more than {max_length} characters",
-    "too-short": "has less than {min_length}",
-    "too-long": "has more than {max_length}",
+    "too-short": "has fewer than {min_length} entries",
+    "too-long": "has more than {max_length} entries",
     "greater-than-equal": "is less than {ge}",
     "greater-than": "is not more than {gt}",
     "less-than-equal": "is more than {le}",

@@ -66,6 +66,7 @@ class Access:
         role = cast("iam.IRole", function.role)
         statements += self._commands(role) if plan.signs_commands else []
         statements += self._change_notices(role) if plan.notifies_consoles else []
+        statements += self._agent_notices(role) if plan.tells_of_agents else []
         statements += [_allow(["sqs:SendMessage"], self.retries.queue_arn)] if plan.schedules_retries else []
         statements += [_allow(["sqs:SendMessage"], self.uploads.queue_arn)] if plan.gathers_objects else []
         statements += self._enrollment(role) if plan.enrolls else []
@@ -144,6 +145,9 @@ class Access:
         notices = iot_arn(role, f"topic/{self._topics.changes('*')}")
         suppress_wildcards(role, "Any transfer may be the one that has changed", notices)
         return [_allow(["iot:Publish"], notices)]
+
+    def _agent_notices(self, role: iam.IRole) -> list[iam.PolicyStatement]:
+        return [_allow(["iot:Publish"], iot_arn(role, f"topic/{self._topics.agent_changes}"))]
 
     def _enrollment(self, role: iam.IRole) -> list[iam.PolicyStatement]:
         certificates, things = iot_arn(role, "cert/*"), iot_arn(role, f"thing/{self._topics.thing('*')}")

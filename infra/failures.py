@@ -36,7 +36,7 @@ from infra.lost_rows import LostRows
 from infra.plans import PLANS
 from infra.stack_tables import deployed_tables
 
-QUEUES = {"failures": "StageFailures", "uploads": "UploadsDead", "retries": "RetriesDead"}
+QUEUES = {"failures": "Failures", "uploads": "UploadsDead", "retries": "RetriesDead"}
 """The stage's dead-letter queues, and their logical ids without CDK's digits."""
 AUDIT = "audit"
 """Stands for the records that are in no chain."""

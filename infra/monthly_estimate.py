@@ -1,4 +1,4 @@
-"""Estimate what a stage costs in a month, from list prices: the fixed part, and each agent's heartbeats.
+"""Estimate what a stage costs in a month by list prices: the fixed part, each agent's heartbeats and notices.
 
 Transfers, storage and taxes are left out: they depend on the company. The prices are in
 lambdas/domain/prices.py.
@@ -27,8 +27,13 @@ MINUTES_PER_MONTH = 30 * 24 * 60
 """Minutes in a month."""
 HEARTBEATS_A_MINUTE = 1 / 5
 """Of an idle agent. A busy one sends two."""
-WRITES_A_HEARTBEAT = 2 + 2 / 3
-"""Of the agent's row, and at every third heartbeat of its entry in the index `silent`."""
+READS_A_HEARTBEAT = 2
+"""Units for the rows of the agent and of its heartbeat, each of at most 4 KB."""
+WRITES_A_HEARTBEAT = 1 + 2 / 3
+"""Units for the row of the heartbeat, and at every third one for its entry in the index `silent`."""
+NOTICES_A_DAY, OPEN_CONSOLES = 2, 5
+"""Notices to consoles that an agent makes: it is cut off once a day and comes back. Each is a message, and
+one more for each open console."""
 REPORT_SECONDS, REPORT_GIGABYTES = 0.1, 0.5
 """Duration and memory of the function that handles a heartbeat."""
 
@@ -45,8 +50,9 @@ def dollars(settings: StageSettings, agents: int) -> float:
 def _agent() -> float:
     """Return US dollars a month for an agent that is always connected."""
     report = MESSAGE + RULE + INVOCATION + REPORT_SECONDS * REPORT_GIGABYTES * GIGABYTE_SECOND
-    report += WRITES_A_HEARTBEAT * WRITE + READ
-    return MINUTES_PER_MONTH * (CONNECTED_MINUTE + HEARTBEATS_A_MINUTE * report)
+    report += WRITES_A_HEARTBEAT * WRITE + READS_A_HEARTBEAT * READ
+    notices = NOTICES_A_DAY * 30 * (1 + OPEN_CONSOLES) * MESSAGE
+    return MINUTES_PER_MONTH * (CONNECTED_MINUTE + HEARTBEATS_A_MINUTE * report) + notices
 
 
 def text(amount: float, agents: int) -> str:

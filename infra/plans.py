@@ -18,6 +18,8 @@ class Plan:
     """Signs commands with KMS and publishes them to agents' command topics."""
     notifies_consoles: bool = False
     """Tells open consoles which transfers have changed."""
+    tells_of_agents: bool = False
+    """Tells open consoles that agents have changed."""
     publishes_events: bool = False
     """Publishes events to the event bus."""
     schedules_retries: bool = False
@@ -78,6 +80,7 @@ PLANS: dict[str, Plan] = {
             "refusals_table": "put update",
         },
         signs_commands=True,
+        tells_of_agents=True,
         reads_public_keys=True,
         enrolls=True,
         cuts_connections=True,
@@ -115,6 +118,7 @@ PLANS: dict[str, Plan] = {
             "audit_table": "put-records",
         },
         signs_commands=True,
+        tells_of_agents=True,
         reads_public_keys=True,
         reads_users=True,
         moves_agents=True,
@@ -126,6 +130,7 @@ PLANS: dict[str, Plan] = {
         "lambdas.on_presence.handler",
         30,
         {"agents_table": "batch update"},
+        tells_of_agents=True,
         asynchronous=True,
         reserved=20,  # a ceiling, too: all agents of a stage may connect again at once
     ),
@@ -169,6 +174,7 @@ PLANS: dict[str, Plan] = {
             "refusals_table": "query delete",
         },
         signs_commands=True,
+        tells_of_agents=True,
         cuts_connections=True,
         reads_users=True,
         updates=True,

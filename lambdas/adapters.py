@@ -65,7 +65,14 @@ def client(
     import boto3
     from botocore.config import Config
 
-    patient = Config(connect_timeout=3, read_timeout=9, retries={"total_max_attempts": 2, "mode": "standard"})
+    from lambdas.store.base import MAX_CONNECTIONS
+
+    patient = Config(
+        connect_timeout=3,
+        read_timeout=9,
+        retries={"total_max_attempts": 2, "mode": "standard"},
+        max_pool_connections=MAX_CONNECTIONS,
+    )
     create: Any = boto3.client
     return create(
         service,
@@ -106,7 +113,7 @@ def command_publisher() -> "CommandPublisher":
 def change_notifier() -> "IotChangeNotifier":
     from lambdas.aws.change_notifier import IotChangeNotifier
 
-    return IotChangeNotifier(low_latency_broker, topics())
+    return IotChangeNotifier(low_latency_broker, topics(), clock)
 
 
 @cache

@@ -110,6 +110,9 @@ class ChangeNotifier(Protocol):
     def announce(self, transfer_id: TransferId) -> None:
         """Notify consoles that a transfer has changed."""
 
+    def announce_agents(self) -> None:
+        """Notify consoles that what lists show of agents has changed."""
+
 
 class RetryTimer(Protocol):
     """Has a hop checked when its retry is due."""

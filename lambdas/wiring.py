@@ -168,7 +168,9 @@ def agent_service() -> "AgentService":
     """Return the service that records and shows agents."""
     from lambdas.agents.service import AgentService
 
-    return AgentService(adapters.agent_store(), adapters.reply_store(), adapters.clock)
+    return AgentService(
+        adapters.agent_store(), adapters.reply_store(), adapters.change_notifier(), adapters.clock
+    )
 
 
 @cache
@@ -229,6 +231,7 @@ def agent_removal() -> "AgentRemoval":
         broker=adapters.command_publisher(),
         transfers=adapters.transfer_store(),
         writer=transfer_writer(),
+        consoles=adapters.change_notifier(),
     )
 
 

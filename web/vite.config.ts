@@ -15,6 +15,9 @@ export default defineConfig({
     environment: "happy-dom",
     include: ["tests/**/*.test.{ts,tsx}"],
     setupFiles: ["tests/setup.ts"],
+    // Only what hangs ends here: no test depends on how busy the machine is.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     // Cloudscape's modules import their style sheets, which Node itself cannot.
     server: { deps: { inline: [/@cloudscape-design\//] } },
     css: false,

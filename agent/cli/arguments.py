@@ -54,11 +54,26 @@ def location(text: str) -> Location:
 
 
 def tags(texts: list[str]) -> dict[str, str]:
-    """Parse the values of --tag KEY=VALUE; `\\=` is an equals sign within a key."""
-    pairs = [_TAG.fullmatch(text) for text in texts]
-    if wrong := next((text for text, pair in zip(texts, pairs, strict=True) if not pair), None):
-        raise CliError(f"{wrong!r} is not a tag", "Write --tag KEY=VALUE.")
-    return {pair[1].replace(r"\=", "="): pair[2] for pair in pairs if pair}
+    """Parse the values of --tag KEY=VALUE; `\\=` is an equals sign within a key.
+
+    Raises:
+        CliError: A text is not a tag, or a key has two values.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        pair = _TAG.fullmatch(text)
+        if pair is None:
+            raise CliError(f"{text!r} is not a tag", "Write --tag KEY=VALUE.")
+        key, value = pair[1].replace(r"\=", "="), pair[2]
+        if found.setdefault(key, value) != value:
+            raise CliError(f"the tag {key!r} has two values", "Write each key once.")
+    return found
+
+
+def tag_text(key: str, value: str) -> str:
+    """Return a tag as --tag takes it, the inverse of `tags`."""
+    escaped = key.replace("=", r"\=")
+    return f"{escaped}={value}"
 
 
 def roots(texts: list[str]) -> list[dict[str, str]]:

@@ -3,6 +3,7 @@
 from itertools import zip_longest
 
 from agent.cli import output
+from agent.cli.arguments import tag_text
 from agent.cli.output import STYLES
 from agent.cli.progress import seconds_left, share
 from agent.cli.text import ago, clean, clock, counted, money, person, size, span
@@ -53,13 +54,14 @@ def _head(view: TransferView) -> None:
 
 
 def _cost(cost: Cost) -> str:
-    """Return what the transfer costs: `will cost at most $9.02 (S3 requests $0.02, out of AWS $9.00)`."""
+    """Return what the transfer costs: `costs at most $9.02 (S3 requests $0.02, out of AWS $9.00)`."""
     kinds = {"S3 requests": cost.requests, "out of AWS": cost.egress, "relay": cost.relay}
     parts = [f"{kind} {money(amount)}" for kind, amount in kinds.items() if amount]
     verb = "cost" if cost.final else "costs"
     stored = f"; storage {money(cost.storage_a_month)} a month" if cost.storage_a_month else ""
     detail = f" ({', '.join(parts)})" if parts else ""
-    return f"{verb} at most {money(cost.dollars)}{detail}{stored}, by list prices of {cost.prices_as_of}"
+    bound = "" if 0 < cost.dollars < 0.01 else "at most "  # below a cent, the amount says it itself
+    return f"{verb} {bound}{money(cost.dollars)}{detail}{stored}, by list prices of {cost.prices_as_of}"
 
 
 def _approval(approval: Approval, transfer_id: TransferId) -> str:
@@ -84,9 +86,11 @@ def _non_default(options: Options) -> str:
 
 
 def _option_text(name: str, value: object) -> str:
-    """Return an option as text: `move`, `exclude proxies/ *.tmp`, `streams 4`."""
+    """Return an option as text: `move`, `exclude proxies/ *.tmp`, `streams 4`, `tag site=ber, tag job=7`."""
     if value is True:
         return name
+    if isinstance(value, dict):
+        return clean(", ".join(f"tag {tag_text(key, text)}" for key, text in value.items()))
     if name == "bandwidth limit" and isinstance(value, int):
         return f"{name} {size(value)}/s"
     values = value if isinstance(value, list) else [value]

@@ -9,8 +9,10 @@ import ipaddress
 import re
 import ssl
 from functools import cache
+from typing import Any
 
 import httpx
+from pydantic import ValidationError
 
 from agent import VERSION
 from agent.problems import API_REFUSED
@@ -119,24 +121,26 @@ def _details(response: httpx.Response) -> ProblemDetails:
 
     API Gateway's own refusals may lack the status.
     """
+    body = _json_object(response)
     try:
-        return ProblemDetails.model_validate({**response.json(), "status": response.status_code})
-    except (ValueError, TypeError):  # no JSON, no object, no problem
+        return ProblemDetails.model_validate(body | {"status": response.status_code})
+    except ValidationError:
+        text = body.get("message") or body.get("Message") or response.reason_phrase
         return ProblemDetails(
             type="about:blank",
             title=response.reason_phrase or "Error",
             status=response.status_code,
-            detail=_message(response) or f"HTTP status {response.status_code}",
+            detail=str(text or f"HTTP status {response.status_code}"),
         )
 
 
-def _message(response: httpx.Response) -> str:
+def _json_object(response: httpx.Response) -> dict[str, Any]:
+    """Return the JSON object that is the answer; an empty one if it is anything else, such as a page."""
     try:
         body = response.json()
-    except ValueError:
-        return response.reason_phrase
-    text = body.get("message") or body.get("Message") if isinstance(body, dict) else None
-    return str(text or response.reason_phrase)
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def _seconds(text: str | None) -> float | None:

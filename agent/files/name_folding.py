@@ -30,7 +30,7 @@ class NameFolding:
 
     def __init__(self) -> None:
         self._strict: BoundedSet[InodeId] = BoundedSet()
-        """Directories in which an ASCII name stands for itself alone."""
+        """Directories in which an ASCII name stands for itself alone, unless a dot or blank ends it."""
         self._read: tuple[InodeId, frozenset[str]] | None = None
         """The names in the directory that was read last."""
         self._kept: set[tuple[int, str]] = set()
@@ -44,7 +44,8 @@ class NameFolding:
         Raises OSError.
         """
         inode = inode_of(os.fstat(directory))
-        if name.isascii() and inode in self._strict:
+        tells_case = name.isascii() and not _shortened(name)
+        if tells_case and inode in self._strict:
             return None
         try:
             os.stat(name, dir_fd=directory, follow_symlinks=False)
@@ -53,7 +54,7 @@ class NameFolding:
         others = folded_names(name)
         if any(_inode_at(directory, other) for other in others):
             return self._listed_name(directory, inode, name)
-        if others and name.isascii():
+        if tells_case and others:
             self._strict.add(inode)
         return None
 
@@ -72,28 +73,43 @@ class NameFolding:
         and kind of name, with a file whose name begins with `temporary`: what is there under the other name
         belongs to another file.
         """
-        for ending in _changed_endings(name):
-            key = os.fstat(directory).st_dev, ending
-            if key not in self._kept:
-                if not self._keeps(directory, temporary + ending):
-                    raise OSError(errno.EILSEQ, os.strerror(errno.EILSEQ), name)
-                self._kept.add(key)
+        for key in self._untried(directory, name):
+            if not self._keeps(directory, temporary + key[1]):
+                raise OSError(errno.EILSEQ, os.strerror(errno.EILSEQ), name)
+            self._kept.add(key)
+
+    def require_listed_name(self, directory: int, name: str) -> None:
+        """Raise OSError with EILSEQ if the directory that was just made is listed under another name.
+
+        The names are listed once for each disk and kind of name: there may be very many.
+        """
+        if untried := self._untried(directory, name):
+            if name not in os.listdir(directory):
+                raise OSError(errno.EILSEQ, os.strerror(errno.EILSEQ), name)
+            self._kept.update(untried)
+
+    def _untried(self, directory: int, name: str) -> list[tuple[int, str]]:
+        """Return the device with each ending of this name that it is not known to keep."""
+        endings = list(_changed_endings(name))
+        device = os.fstat(directory).st_dev if endings else 0
+        return [(device, ending) for ending in endings if (device, ending) not in self._kept]
 
     @staticmethod
     def _keeps(directory: int, name: str) -> bool:
-        """Return whether a new file is listed under this name. Raises OSError."""
-        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=directory))
+        """Return whether a new file is listed under this name, whatever had it before. Raises OSError."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            descriptor = os.open(name, flags, 0o600, dir_fd=directory)
+        except FileExistsError:  # left by a kill, or a link or pipe of another user
+            os.unlink(name, dir_fd=directory)
+            descriptor = os.open(name, flags, 0o600, dir_fd=directory)
+        os.close(descriptor)
         try:
             if any(_inode_at(directory, other) for other in folded_names(name)):
                 return name in os.listdir(directory)
             return True
         finally:
             os.unlink(name, dir_fd=directory)
-
-    def require_listed_name(self, directory: int, name: str) -> None:
-        """Raise OSError with EILSEQ if the directory that was just made is listed under another name."""
-        if any(_changed_endings(name)) and name not in os.listdir(directory):
-            raise OSError(errno.EILSEQ, os.strerror(errno.EILSEQ), name)
 
     def unverified_ancestors(self, top: str, inner: str, key: str) -> list[str]:
         """Return directories on the way to `key`, below `inner`, whose names are not verified yet.

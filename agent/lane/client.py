@@ -5,7 +5,7 @@ import io
 import json
 import re
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -149,7 +149,7 @@ class LaneClient:
                 count += 1
             raise SourceConnectionError(f"{self.endpoint} closed the connection within its listing")
 
-    def verify_resumed(self, entry: FileEntry, descriptor: int) -> None:
+    def verify_resumed(self, entry: FileEntry, descriptor: int, check_stopped: Callable[[], None]) -> None:
         """Do nothing: the source sends a digest with each range."""
 
     def range(self, entry: FileEntry, start: int, length: int, sink: Sink, hole: Hole | None = None) -> bytes:

@@ -264,13 +264,13 @@ class Destination:
 
     def _write_partial(self, entry: FileEntry, data: memoryview, folder: int, name: str) -> None:
         partial = self._new_partial_name(entry.path)
+        self._tree.require_kept_name(folder, partial, name)
         descriptor, has_mode = self._create_partial(entry, folder, partial)
         try:
             write(descriptor, data, 0)
             self._apply_metadata(descriptor, entry, has_mode=has_mode)
         finally:
             os.close(descriptor)
-        self._tree.require_kept_name(folder, partial, name)
         if not disk.rename_new(partial, folder, name, folder):
             self._tree.rename_over(partial, entry.path)
 
@@ -291,8 +291,9 @@ class Destination:
         can have put it there.
         """
         entry = file.entry
-        self._tree.open_parent(entry.path)
+        folder, name = self._tree.open_parent(entry.path)
         partial = self._new_partial_name(entry.path)
+        self._tree.require_kept_name(folder, partial, name)  # now: it may take hours until the rename
         self._ledger.begin_files([entry])
         pieces = self._ledger.pieces(entry.path)
         earlier = self._open_earlier(entry.path, partial) if pieces else None
@@ -324,13 +325,12 @@ class Destination:
         Make it writable if a kill came after it had got its final mode.
         """
         try:
-            descriptor = self._tree.open_beside(path, partial, _PARTIAL_FILE_FLAGS)
-        except PermissionError:
-            with suppress(OSError):
+            try:
+                descriptor = self._tree.open_beside(path, partial, _PARTIAL_FILE_FLAGS)
+            except PermissionError:
                 self._tree.make_writable(path, partial)
-                return self._tree.open_beside(path, partial, _PARTIAL_FILE_FLAGS)
-            raise
-        except OSError:  # it is gone, a link, a directory or a socket
+                descriptor = self._tree.open_beside(path, partial, _PARTIAL_FILE_FLAGS)
+        except OSError:  # it is gone, a link, a directory, a socket, or of another user
             return None
         if disk.is_file_of_one_name(os.fstat(descriptor)):
             return descriptor

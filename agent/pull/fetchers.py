@@ -194,6 +194,7 @@ class RangeFetcher:
 
         Raises:
             SourceConnectionError: the source cannot be asked about the whole.
+            PullStoppedError: the pass was stopped.
             HopError: it refuses the hop.
         """
         try:
@@ -210,7 +211,8 @@ class RangeFetcher:
 
     def _complete(self, file: BigFile) -> None:
         if file.recorded:  # the digests in the ledger are those of what arrived, whatever was sent
-            self._connection.reader().verify_resumed(file.entry, file.descriptor)
+            reader = self._connection.reader()
+            reader.verify_resumed(file.entry, file.descriptor, self._connection.check_stopped)
         digest = file_digest(file.digests[start] for start in sorted(file.digests))
         self._connection.destination.complete(file, digest)
         self._context.progress.finish_file(file.entry.path)

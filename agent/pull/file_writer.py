@@ -12,8 +12,9 @@ WRITE_CHUNK_BYTES = 64 * 1024
 """Bytes per write. With more, the file system allocates memory in larger pieces, which a virtual machine may
 have returned to its host and gets back slowly (docs/benchmarks)."""
 
-_NO_SUCH_MODE = {errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS}
-"""Errors of a disk that cannot hold a mode; EPERM also for a file or directory of another user."""
+_NO_SUCH_MODE = {errno.EPERM, errno.EACCES, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS}
+"""Errors of a disk that cannot hold a mode; EPERM, or EACCES of a file server, also for a file or directory
+of another user."""
 
 
 def _umask() -> int:

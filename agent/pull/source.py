@@ -76,10 +76,11 @@ class Reader(Protocol):
             FileError: the file cannot be read or has changed.
         """
 
-    def verify_resumed(self, entry: FileEntry, descriptor: int) -> None:
+    def verify_resumed(self, entry: FileEntry, descriptor: int, check_stopped: Callable[[], None]) -> None:
         """Compare a file that an earlier attempt began with the checksum of the whole that the source keeps.
 
-        Ranges that carry a digest of their own need no more: they were compared when they arrived.
+        Ranges that carry a digest of their own need no more: they were compared when they arrived. Reading
+        the others may take hours; `check_stopped` is called now and then, and what it raises is passed on.
 
         Raises:
             SourceConnectionError: the connection broke.
@@ -254,7 +255,7 @@ class LocalReader:
             os.close(descriptor)
         return None
 
-    def verify_resumed(self, entry: FileEntry, descriptor: int) -> None:
+    def verify_resumed(self, entry: FileEntry, descriptor: int, check_stopped: Callable[[], None]) -> None:
         """Do nothing: there is no network between the two disks."""
 
     def _read(self, descriptor: int, entry: FileEntry, start: int, length: int, sink: Sink) -> None:

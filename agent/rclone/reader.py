@@ -57,7 +57,7 @@ class RcloneReader:
         self._range_checked_path: str | None = None
         """The last file whose server was found to honor range requests."""
 
-    def verify_resumed(self, entry: FileEntry, descriptor: int) -> None:
+    def verify_resumed(self, entry: FileEntry, descriptor: int, check_stopped: Callable[[], None]) -> None:
         """Do nothing: rclone offers no checksum of every storage."""
 
     def range(self, entry: FileEntry, start: int, length: int, sink: Sink, _hole: Hole | None = None) -> None:

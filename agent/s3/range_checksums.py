@@ -29,8 +29,10 @@ class RangeChecksums:
             self._ranges[start] = length, checksum
             return self._is_intact() if self._arrived == self._size else None
 
-    def add_missing(self, descriptor: int) -> bool:
+    def add_missing(self, descriptor: int, check_stopped: Callable[[], None]) -> bool:
         """Add the ranges that an earlier attempt wrote to this file; return whether the whole is intact.
+
+        `check_stopped` is called for each chunk that is read, and what it raises is passed on.
 
         Raises:
             OSError: the file cannot be read.
@@ -38,18 +40,19 @@ class RangeChecksums:
         with self._lock:
             position = 0
             for start, (length, _) in sorted(self._ranges.items()):
-                self._add_from(descriptor, position, start - position)
+                self._add_from(descriptor, position, start - position, check_stopped)
                 position = start + length
-            self._add_from(descriptor, position, self._size - position)
+            self._add_from(descriptor, position, self._size - position, check_stopped)
             return self._is_intact()
 
-    def _add_from(self, descriptor: int, start: int, length: int) -> None:
+    def _add_from(self, descriptor: int, start: int, length: int, check_stopped: Callable[[], None]) -> None:
         if not self.algorithm or length <= 0:
             return
         checksum, position, buffer = 0, start, memoryview(bytearray(min(CHUNK_BYTES, length)))
         while position < start + length and (
             count := os.preadv(descriptor, [buffer[: start + length - position]], position)
         ):
+            check_stopped()
             checksum = self.algorithm.update(buffer[:count], checksum)
             position += count
         self._ranges[start] = length, checksum

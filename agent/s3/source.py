@@ -7,7 +7,7 @@ compared by its content the next time. What is read is pinned by its ETag.
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -281,10 +281,10 @@ class S3Reader:
         except ConnectionLostError as error:
             raise self._source.line_lost_at(error, entry.path) from error
 
-    def verify_resumed(self, entry: FileEntry, descriptor: int) -> None:
+    def verify_resumed(self, entry: FileEntry, descriptor: int, check_stopped: Callable[[], None]) -> None:
         """Compare the object with S3's checksum; read from the disk what an earlier attempt wrote of it."""
         try:
-            if not self._source.checksums.of(entry).add_missing(descriptor):
+            if not self._source.checksums.of(entry).add_missing(descriptor, check_stopped):
                 raise self._damaged(entry)
         except S3Error as error:
             raise self._error_of(error, entry) from error

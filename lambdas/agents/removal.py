@@ -10,7 +10,7 @@ from lambdas.aws.iot_registry import IotRegistry
 from lambdas.domain.hop import Hop
 from lambdas.domain.hop_changes import refused
 from lambdas.domain.problems import AGENT_REMOVED
-from lambdas.ports import CommandSender
+from lambdas.ports import ChangeNotifier, CommandSender
 from lambdas.store.agents import AgentStore
 from lambdas.store.optimistic import retry_stale
 from lambdas.store.transfers import TransferStore
@@ -36,12 +36,14 @@ class AgentRemoval:
         broker: Broker,
         transfers: TransferStore,
         writer: TransferWriter,
+        consoles: ChangeNotifier,
     ) -> None:
         self._agents = agents
         self._registry = registry
         self._broker = broker
         self._transfers = transfers
         self._writer = writer
+        self._consoles = consoles
 
     def remove_agent(self, agent_id: AgentId, by: Actor, record: Record = unrecorded) -> None:
         """Remove the agent; safe to repeat after a failure.
@@ -60,6 +62,7 @@ class AgentRemoval:
         self._registry.deprovision(agent_id)
         self._broker.cut(agent_id)
         retry_stale(lambda: self._delete(agent_id, record), f"Agent {agent_id}")
+        self._consoles.announce_agents()
         logger.info("agent removed", extra={"agent_id": agent_id, "by": by.id})
         self._end_hops(agent_id, by)
 

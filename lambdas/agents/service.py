@@ -17,10 +17,11 @@ from lambdas.agents.tokens import is_secret
 from lambdas.audit.recorder import Record
 from lambdas.domain import agent as domain
 from lambdas.domain.agent import Agent
+from lambdas.domain.agent_summary import is_news
 from lambdas.domain.endpoint import check_endpoints
 from lambdas.domain.errors import AgentKeyError, AgentUnknownError, DrainOverError, StaleError
 from lambdas.domain.page_size import fitting
-from lambdas.ports import Clock
+from lambdas.ports import ChangeNotifier, Clock
 from lambdas.store.agents import AgentStore
 from lambdas.store.optimistic import retry_stale
 from lambdas.store.replies import ReplyStore
@@ -39,9 +40,12 @@ Step = Callable[[Agent, datetime], Agent]
 class AgentService:
     """Records presence and descriptions of agents, shows them, and checks their API keys."""
 
-    def __init__(self, store: AgentStore, replies: ReplyStore, clock: Clock) -> None:
+    def __init__(
+        self, store: AgentStore, replies: ReplyStore, consoles: ChangeNotifier, clock: Clock
+    ) -> None:
         self._store = store
         self._replies = replies
+        self._consoles = consoles
         self._clock = clock
 
     def hello(self, agent_id: AgentId, hello: Hello, received_at: datetime | None = None) -> Agent | None:
@@ -49,15 +53,15 @@ class AgentService:
 
         `received_at` is the broker's time; None: now. Raises AgentUnknownError.
         """
-        is_news: list[bool] = []
+        is_newest: list[bool] = []
 
         def step(agent: Agent, now: datetime) -> Agent:
             heard_at = min(received_at or now, now)
-            is_news.append(agent.hello_at is None or heard_at >= agent.hello_at)
-            return domain.with_hello(agent, hello, heard_at, now) if is_news[-1] else agent
+            is_newest.append(agent.hello_at is None or heard_at >= agent.hello_at)
+            return domain.with_hello(agent, hello, heard_at, now) if is_newest[-1] else agent
 
         agent = self._change(agent_id, step)
-        return agent if is_news[-1] else None
+        return agent if is_newest[-1] else None
 
     def heartbeat(
         self,
@@ -124,17 +128,11 @@ class AgentService:
             raise ExceptionGroup("agents that could not be marked as silent", failures)
 
     def _silence(self, agent_id: AgentId, now: datetime) -> AgentWentSilent | None:
-        def attempt() -> tuple[Agent, bool]:
-            agent = self._store.get(agent_id)
-            silenced = domain.silenced(agent, now)
-            self._store.replace_agent(agent, silenced)
-            return silenced, silenced is not agent
-
         try:
-            agent, is_silent = retry_stale(attempt, f"Agent {agent_id}")
+            old, agent = self._replace(agent_id, lambda agent, _: domain.silenced(agent, now))
         except (StaleError, AgentUnknownError):
             return None  # it reports again and again at this moment, or was removed
-        if not is_silent or domain.in_maintenance(agent, now):
+        if agent is old or domain.in_maintenance(agent, now):
             return None
         heard_at = agent.heard_at or agent.registered_at
         return AgentWentSilent(agent_id=agent_id, at=now, last_heartbeat=agent.last_heartbeat or heard_at)
@@ -195,13 +193,21 @@ class AgentService:
             self._store.rotate_key(agent_id, next_hash)
 
     def _change(self, agent_id: AgentId, step: Step, record: Record | None = None) -> Agent:
-        def attempt() -> Agent:
+        return self._replace(agent_id, step, record)[1]
+
+    def _replace(self, agent_id: AgentId, step: Step, record: Record | None = None) -> tuple[Agent, Agent]:
+        """Change an agent, and tell consoles if it is news; return it as it was and as it is."""
+
+        def attempt() -> tuple[Agent, Agent]:
             agent = self._store.get(agent_id)
             new = step(agent, self._clock())
             self._store.replace_agent(agent, new, record(agent, new) if record else None)
-            return new
+            return agent, new
 
-        return retry_stale(attempt, f"Agent {agent_id}")
+        old, new = retry_stale(attempt, f"Agent {agent_id}")
+        if is_news(old, new):
+            self._consoles.announce_agents()
+        return old, new
 
 
 def agent_view(agent: Agent, now: datetime) -> AgentView:

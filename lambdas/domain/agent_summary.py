@@ -86,6 +86,19 @@ def summary_of(agent: Agent) -> AgentSummary:
     )
 
 
+def is_news(old: Agent, new: Agent) -> bool:
+    """Return whether open consoles are told of a change of an agent.
+
+    A heartbeat alone is not news, and neither is free room, which changes all the time: a disk that is nearly
+    full is a warning, which is news.
+    """
+    return _announced_fields(old) != _announced_fields(new)
+
+
+def _announced_fields(agent: Agent) -> AgentSummary:
+    return summary_of(agent).model_copy(update={"free_percent": None})
+
+
 def summary_at(summary: AgentSummary, now: datetime) -> AgentSummary:
     """Return the summary without a drain that is over."""
     drain = summary.drain

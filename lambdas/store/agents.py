@@ -13,7 +13,7 @@ from events.views import AgentSummary
 from lambdas.domain.agent import Agent
 from lambdas.domain.errors import AgentUnknownError, StaleError
 from lambdas.store import agent_rows as rows
-from lambdas.store.agent_counts import changes_group, count_change
+from lambdas.store.agent_counts import count_change
 from lambdas.store.agent_list import name_range
 from lambdas.store.agent_rows import FLEET, AgentPartRow, AgentRow, HeartbeatRow
 from lambdas.store.base import Writes, bind, no_writes, refusal_is, transaction
@@ -102,28 +102,24 @@ class AgentStore:
     def _update(self, old: Agent, new: Agent, actions: list[Action], also: Writes | None) -> None:
         """Write to the agent's row, and to its heartbeat's what differs; each only if it is as it was read.
 
-        Most heartbeats bring nothing that the agent's row has, and are a single write of a small row. A
-        presence is decided by both rows, so a change of it writes both: the agent's row has it, the
-        heartbeat's is awaited or not.
+        Most heartbeats bring nothing that the agent's row has, and are a single write of a small row. All
+        else is decided by both rows, which are not read at one moment: the agent's has the summary and the
+        group, to which the heartbeat's clock and free room belong. So a change of it writes both.
         """
         beats = rows.actions(HeartbeatRow, rows.beat_values(old), rows.beat_values(new))
         if not (actions or beats):
             return
         row, beat = AgentRow(old.agent_id), HeartbeatRow(rows.beat_key(old.agent_id))
-        if actions:
-            actions = [*actions, AgentRow.revision.set(old.revision + 1)]
         with refusal_is(StaleError(f"Agent {old.agent_id}")):
             if also is None and not actions:
                 beat.update(beats, condition=_same_heartbeat(old))
                 return
-            if also is None and not beats and not changes_group(old, new):
-                row.update(actions, condition=_unchanged(old))
-                return
             with transaction(self._region) as writes:
                 if actions:
-                    writes.update(row, actions, condition=_unchanged(old))
-                if beats:
-                    writes.update(beat, beats, condition=_same_heartbeat(old))
+                    revised = [*actions, AgentRow.revision.set(old.revision + 1)]
+                    writes.update(row, revised, condition=_unchanged(old))
+                same: list[Action] = [HeartbeatRow.next_within_s.set(new.next_within_s)]
+                writes.update(beat, beats or same, condition=_same_heartbeat(old))
                 count_change(old, new, writes)
                 (also or no_writes)(writes)
 

@@ -39,6 +39,9 @@ def combined(first: Writes, second: Writes) -> Writes:
 
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S, MAX_RETRIES = 2, 4, 3
 """A call that hangs ends within 24 s and some backoff; API Gateway gives up after 29 s."""
+MAX_CONNECTIONS = 20
+"""Connections that a client keeps: as many as threads call at once. One beyond them would be closed after its
+call, and the next call would pay for a new one, with its handshake."""
 TRANSACTION_LIMIT = 100
 """Maximum number of writes in one DynamoDB transaction."""
 
@@ -114,6 +117,7 @@ def connection(region: str) -> Connection:
         connect_timeout_seconds=CONNECT_TIMEOUT_S,
         read_timeout_seconds=READ_TIMEOUT_S,
         max_retry_attempts=MAX_RETRIES,
+        max_pool_connections=MAX_CONNECTIONS,
     )
 
 

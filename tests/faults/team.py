@@ -47,7 +47,7 @@ class FaultyFunctions:
     def of(cls, here: Environment) -> "FaultyFunctions":
         client = boto3.client("lambda", **embedded.client_settings(here.cloud))
         pages = client.get_paginator("list_functions").paginate()
-        return cls(client, tuple(one["FunctionName"] for page in pages for one in page["FaultyFunctions"]))
+        return cls(client, tuple(one["FunctionName"] for page in pages for one in page["Functions"]))
 
     def named(self, part: str) -> str:
         """Return the only function with this part in its name."""

@@ -15,6 +15,7 @@ import pytest
 from events.progress import Connection, Progress
 from events.reports import AgentHop, Checkpoint, Heartbeat, RootState, Started, Succeeded, Verifying
 from lambdas import adapters, on_audit, on_change, on_object, on_presence, on_report, on_schedule, wiring
+from lambdas.aws.change_notifier import IotChangeNotifier
 from lambdas.domain.agent import SILENCE_CHECKS
 from lambdas.telemetry import logger
 from tests.scale.metering import CallMeter, MeteredCall, Use, metered
@@ -191,13 +192,16 @@ class _Clock:
 def _plane() -> Iterator[tuple[_Plane, ControlPlane]]:
     log, clock = io.StringIO(), _Clock()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(log), moto_shortcuts():
-        real = {name: getattr(adapters, name) for name in ("command_publisher", "kms")}
+        real = {name: getattr(adapters, name) for name in _REAL}
         patch.setattr(adapters, "clock", clock)
         patch.setattr(logger.registered_handler, "stream", log)
         with control_plane(patch) as here:
             _make_real(patch, real)
             with metered(REGION) as meter:
                 yield _Plane(here, meter, log, clock), here
+
+
+_REAL = ("command_publisher", "change_notifier", "kms")
 
 
 def _make_real(patch: pytest.MonkeyPatch, real: dict[str, Any]) -> None:
@@ -213,8 +217,10 @@ def _make_real(patch: pytest.MonkeyPatch, real: dict[str, Any]) -> None:
     }
     for name, value in settings.items():
         patch.setenv(f"CROSSHAUL_{name}", value)
-    for name in ("command_publisher", "kms"):
+    for name in _REAL:
         patch.setattr(adapters, name, real[name])
+    # One a second whatever the number of agents is: part of no agent's cost.
+    patch.setattr(IotChangeNotifier, "announce_agents", lambda _: None)
     for half in (adapters, wiring):
         for thing in vars(half).values():
             if hasattr(thing, "cache_clear"):

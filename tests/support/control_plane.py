@@ -28,7 +28,7 @@ from lambdas.settings import Settings
 from lambdas.store import TABLES
 from lambdas.store.base import bind
 from lambdas.store.installer import Installer, items
-from tests.support.fakes import FakeCommandSender, FakeUserDirectory, id_of
+from tests.support.fakes import FakeChangeNotifier, FakeCommandSender, FakeUserDirectory, id_of
 from tests.support.fakes_aws import FakeKms
 from tests.support.moto_shortcuts import create_table, kept_client, one_call_at_a_time
 
@@ -110,6 +110,7 @@ class ControlPlane:
         default_factory=lambda: FakeUserDirectory({"ana@example.org": ("admin",)})
     )
     kms: FakeKms = field(default_factory=FakeKms)
+    consoles: FakeChangeNotifier = field(default_factory=FakeChangeNotifier)
     calls: int = 0
 
     def call(
@@ -273,6 +274,7 @@ def control_plane(monkeypatch: pytest.MonkeyPatch) -> Iterator[ControlPlane]:
         monkeypatch.setattr(adapters, "command_publisher", lambda: here.fleet)
         monkeypatch.setattr(adapters, "user_directory", lambda: here.people)
         monkeypatch.setattr(adapters, "kms", lambda: here.kms)
+        monkeypatch.setattr(adapters, "change_notifier", lambda: here.consoles)
         _make(monkeypatch, here.kms)
         yield here
     forget()

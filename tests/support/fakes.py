@@ -114,9 +114,13 @@ class FakeEventPublisher:
 @dataclass
 class FakeChangeNotifier:
     announced: list[str] = field(default_factory=list)
+    agent_notices: int = 0
 
     def announce(self, transfer_id: str) -> None:
         self.announced.append(transfer_id)
+
+    def announce_agents(self) -> None:
+        self.agent_notices += 1
 
 
 @dataclass

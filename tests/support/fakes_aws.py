@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import uuid4
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
@@ -72,8 +72,11 @@ class FakeBroker:
         self.published: list[dict[str, Any]] = []
         self.cut: list[dict[str, Any]] = []
         self.refuses: str | None = None
+        self.away = False
 
     def publish(self, **message: Any) -> None:
+        if self.away:
+            raise EndpointConnectionError(endpoint_url="https://iot.example.com")
         if len(message["payload"]) > IOT_PAYLOAD_BYTES:
             raise _refused("InvalidRequestException", "The payload is too large", "Publish")
         self.published.append(message)

@@ -1566,11 +1566,11 @@ export interface components {
         };
         /**
          * ChangeNotice
-         * @description This transfer's timeline has a new entry: pages that show it should reload. May be lost.
+         * @description What pages show has changed, and they should reload it. May be lost.
          */
         ChangeNotice: {
             /** Transfer Id */
-            transfer_id: string;
+            transfer_id: string | null;
         };
         /**
          * Connection

@@ -1,15 +1,11 @@
 /** The log of an agent as an administrator reads it, from an API of this test. */
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { act, configure, fireEvent, render, screen, waitFor } from "@testing-library/react";
-import { beforeEach, expect, it, vi } from "vitest";
+import { act, fireEvent, render, screen, waitFor } from "@testing-library/react";
+import { beforeEach, expect, it } from "vitest";
 import { AppContext, type AppContextValue } from "../src/appContext";
 import { setLanguage } from "../src/i18n";
 import { AgentLog } from "../src/pages/agent/AgentLog";
 import { agentLog } from "./samples";
-
-// A loaded machine may take seconds for what an idle one does at once.
-vi.setConfig({ testTimeout: 120_000 });
-configure({ asyncUtilTimeout: 60_000 });
 
 beforeEach(() => setLanguage("en"));
 

@@ -1,14 +1,10 @@
 /** Browsing a directory of 5,000 entries, and selecting some of them, as a person does. */
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { act, configure, fireEvent, render, screen } from "@testing-library/react";
+import { act, fireEvent, render, screen } from "@testing-library/react";
 import { expect, it, vi } from "vitest";
 import { AppContext, type AppContextValue } from "../src/appContext";
 import { DirectoryBrowser } from "../src/components/DirectoryBrowser";
 import type { DirectoryEntry } from "../src/types";
-
-// A loaded machine may take seconds for what an idle one does at once.
-vi.setConfig({ testTimeout: 120_000 });
-configure({ asyncUtilTimeout: 60_000 });
 
 /** Entries of a page of this agent: fewer than are asked for, so that the test is cheap. */
 const AGENT_PAGE = 40;

@@ -1,10 +1,11 @@
-import { QueryClient, QueryObserver } from "@tanstack/react-query";
+import { QueryClient, QueryClientProvider, QueryObserver } from "@tanstack/react-query";
 import { act, renderHook } from "@testing-library/react";
-import { createElement } from "react";
+import { createElement, type ReactNode } from "react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Api } from "../src/api/client";
 import { ApiProblem } from "../src/api/problem";
 import { AppContext } from "../src/appContext";
+import { useFleet } from "../src/hooks/queries";
 import { batchUpdates } from "../src/live/batchUpdates";
 import { hasChangeFeed, markConnected } from "../src/live/connectionState";
 import { parseChangeNotice, useChangeFeed } from "../src/live/useChangeFeed";
@@ -62,6 +63,75 @@ describe("the change feed", () => {
 
     unmount();
     expect(hasChangeFeed()).toBe(false);
+  });
+
+  describe("of agents", () => {
+    const AGENTS = bytes('{"transfer_id": null}');
+
+    function openList(get: (path: string) => Promise<unknown>) {
+      const api = { get: vi.fn(get) } as unknown as Api;
+      const wrapper = ({ children }: { children: ReactNode }) =>
+        createElement(
+          QueryClientProvider,
+          { client: queries },
+          createElement(AppContext.Provider, { value: { api } as never }, children),
+        );
+      const page = renderHook(() => [useChangeFeed(api), useFleet({ status: "late" })], { wrapper });
+      const asked = () => vi.mocked(api.get).mock.calls.filter(([path]) => path === "/fleet").length;
+      return { asked, close: page.unmount };
+    }
+
+    it("shows a death within five seconds of its notice, and polls once a minute", async () => {
+      const { asked, close } = openList(async () => ({ agents: [] }));
+      await vi.advanceTimersByTimeAsync(5_000);
+      expect(asked()).toBe(2); // without news a list is polled every five seconds
+      act(() => broker.handlers?.onSubscribed?.());
+      await vi.advanceTimersByTimeAsync(1);
+      const before = asked();
+      await vi.advanceTimersByTimeAsync(59_000);
+      expect(asked()).toBe(before);
+      await vi.advanceTimersByTimeAsync(1_500);
+      expect(asked()).toBe(before + 1);
+
+      broker.handlers?.onMessage?.(AGENTS);
+      await vi.advanceTimersByTimeAsync(1_000);
+      expect(asked()).toBe(before + 1); // changes of this second have no notice of their own
+      await vi.advanceTimersByTimeAsync(4_000);
+      expect(asked()).toBe(before + 2);
+      close();
+    });
+
+    it("reads no more often than without news while a fleet of thousands comes back", async () => {
+      const { asked, close } = openList(async () => ({ agents: [] }));
+      await vi.advanceTimersByTimeAsync(5_000);
+      act(() => broker.handlers?.onSubscribed?.());
+      await vi.advanceTimersByTimeAsync(1);
+      const before = asked();
+      for (let second = 0; second < 35; second += 1) {
+        for (let copy = 0; copy < 20; copy += 1) broker.handlers?.onMessage?.(AGENTS);
+        await vi.advanceTimersByTimeAsync(1_000);
+      }
+      expect(asked() - before).toBeLessThanOrEqual(10);
+      const last = asked();
+      await vi.advanceTimersByTimeAsync(5_000);
+      expect(asked()).toBeGreaterThan(last); // what changed last is shown, too
+      close();
+    });
+
+    it("are polled every five seconds again when the connection is lost", async () => {
+      const { asked, close } = openList(async () => ({ agents: [] }));
+      await vi.advanceTimersByTimeAsync(5_000);
+      act(() => broker.handlers?.onSubscribed?.());
+      await vi.advanceTimersByTimeAsync(1);
+      act(() => broker.handlers?.onClose?.());
+      await vi.advanceTimersByTimeAsync(1);
+      const before = asked();
+      await vi.advanceTimersByTimeAsync(900);
+      expect(asked()).toBe(before);
+      await vi.advanceTimersByTimeAsync(9_500);
+      expect(asked() - before).toBe(2);
+      close();
+    });
   });
 
   it("refetches everything when the connection is lost", async () => {

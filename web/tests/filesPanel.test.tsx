@@ -2,17 +2,13 @@
 import { Blob as NodeBlob } from "node:buffer";
 import { gzipSync } from "node:zlib";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { act, configure, fireEvent, render, screen, waitFor } from "@testing-library/react";
+import { act, fireEvent, render, screen, waitFor } from "@testing-library/react";
 import { beforeEach, expect, it, vi } from "vitest";
 import { AppContext, type AppContextValue } from "../src/appContext";
 import { setLanguage } from "../src/i18n";
 import { FilesPanel } from "../src/pages/transfer/FilesPanel";
 import type { Manifest, Problem } from "../src/types";
 import { hop, transfer as sample } from "./samples";
-
-// A loaded machine may take seconds for what an idle one does at once.
-vi.setConfig({ testTimeout: 120_000 });
-configure({ asyncUtilTimeout: 60_000 });
 
 beforeEach(() => setLanguage("en"));
 

@@ -111,7 +111,7 @@ describe("problems in German", () => {
     };
     expect(de.reported.words("update-checks-failed", parameters)?.message).toBe(
       "2.0.0 hat sich nicht binnen 300 Sekunden als gesund gemeldet. " +
-        "Fehlgeschlagen ist: Freigabe /srv/data, Port der Lane, Uhr.",
+        "Fehlgeschlagen: Freigabe /srv/data, Port der Lane, Uhr.",
     );
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { previewRows } from "../src/components/PreviewResult";
-import { describeOptions, describeWindow } from "../src/format/options";
+import { describeOptions, describeWindow, tagLines } from "../src/format/options";
 import {
   amountOf,
   amountText,
@@ -12,7 +12,6 @@ import {
   removesFiles,
   SPEED,
   STREAMS,
-  tagLines,
   tagsOf,
   templateEnds,
   unavailableReason,
@@ -38,14 +37,18 @@ describe("available options", () => {
   });
 
   it("include storage class and tags wherever a destination is a bucket, also of a template", () => {
-    const options = { ...DEFAULT_OPTIONS, storage_class: "STANDARD_IA" as const, object_tags: { a: "b" } };
+    const options = {
+      ...DEFAULT_OPTIONS,
+      storage_class: "STANDARD_IA" as const,
+      object_tags: { a: "b", "c=d": "e" },
+    };
     expect(invalidFields(options, endsOf(B, [C, S3]))).toEqual([]);
     expect(invalidFields(options, templateEnds([S3]))).toEqual([]);
     expect(invalidFields(options, endsOf(B, [C]))).toEqual([
       expect.stringMatching(/choose an S3 destination/),
     ]);
     expect(invalidFields(options, templateEnds([C]))).toHaveLength(1);
-    expect(changedOptions(options)).toEqual(["storage class STANDARD_IA", "object tags a=b"]);
+    expect(changedOptions(options)).toEqual(["storage class STANDARD_IA", "object tags a=b, c\\=d=e"]);
   });
 
   it("exclude moving and mirroring at once", () => {

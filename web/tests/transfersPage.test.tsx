@@ -1,6 +1,6 @@
 /** The list of transfers as a person uses it, with an API of this test. */
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { act, configure, fireEvent, render, screen, within } from "@testing-library/react";
+import { act, fireEvent, render, screen, within } from "@testing-library/react";
 import { beforeEach, expect, it, vi } from "vitest";
 import type { Query } from "../src/api/client";
 import { AppContext, type AppContextValue } from "../src/appContext";
@@ -8,10 +8,6 @@ import TransfersPage from "../src/pages/transfers/TransfersPage";
 import { useRoute } from "../src/router";
 import type { TransferSummary } from "../src/types";
 import { fleet, transfer } from "./samples";
-
-// A loaded machine may take seconds for what an idle one does at once.
-vi.setConfig({ testTimeout: 120_000 });
-configure({ asyncUtilTimeout: 60_000 });
 
 function one(number: number, changes: Partial<TransferSummary>): TransferSummary {
   const { source } = transfer();

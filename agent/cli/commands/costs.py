@@ -37,7 +37,7 @@ def costs(
 ) -> None:
     """Print what a month's transfers cost on AWS.
 
-    Transfers that ended in the month are summed, the thousand most expensive sums first and then the others'.
+    Transfers that ended in the month are summed: the thousand most expensive sums, then one of all others.
 
     \b
       crosshaul costs --month 2026-11 --by person --csv > costs.csv

@@ -103,6 +103,7 @@ def test_a_refusal_comes_with_its_advice(signed_in: FakeApi, run: Run) -> None:
         (*ENDS, "--frobnicate"),
         (*ENDS, "--storage-class", "COLD"),
         (*ENDS, "--tag", "nothing"),
+        ("server-b:/data/", "s3://bucket/x/", "--tag", "site=ber", "--tag", "site=muc"),
         (*ENDS, "--tag", "semi;colon=x"),
     ],
 )

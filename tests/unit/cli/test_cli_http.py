@@ -67,6 +67,7 @@ def test_a_problem_keeps_its_words() -> None:
         ('{"Message": "Limit"}', "Limit"),
         ("<html>", "Service Unavailable"),
         ("[]", "Service Unavailable"),
+        ("[" * 100_000, "Service Unavailable"),
     ],
 )
 def test_others_words_become_a_problem_too(body: str, words: str) -> None:

@@ -170,6 +170,10 @@ def test_show_says_what_a_transfer_costs(signed_in: FakeApi, run: Run) -> None:
     assert "costs at most $92.16 (S3 requests less than $0.01, out of AWS $92.16), by list prices" in text
     signed_in.stories[TRANSFER] = [ended(*TIMELINE, cost=Cost(**{**cost, "final": True}))]
     assert "cost at most $92.16" in run("show", TRANSFER).out
+    cents = {**cost, "dollars": 0.004, "egress": 0.0}
+    signed_in.stories[TRANSFER] = [ended(*TIMELINE, cost=Cost(**cents))]
+    text = " ".join(run("show", TRANSFER).out.split())
+    assert "costs less than $0.01 (S3 requests less than $0.01), by list prices" in text
     free = {**cost, "dollars": 0.0, "requests": 0.0, "egress": 0.0}
     signed_in.stories[TRANSFER] = [ended(*TIMELINE, cost=Cost(**free))]
     assert "at most" not in run("show", TRANSFER).out

@@ -9,6 +9,7 @@ from rich.console import Console
 from agent.cli import output
 from agent.cli.errors import Exit
 from events.base import Actor, Problem
+from events.options import Options
 from events.progress import Losses, Progress
 from events.states import TransferState
 from events.views import Approval, TimelineEntry
@@ -173,6 +174,17 @@ def test_show_says_how_fast_the_only_file_travels_and_what_limits_it(signed_in: 
     assert " left" in out
     assert "with bandwidth limit 20.0 KiB/s" in out
     assert "hop 1 started by server-c (agent)" in out
+
+
+def test_the_storage_class_and_the_tags_of_a_push_are_shown(signed_in: FakeApi, run: Run) -> None:
+    tags = {"site": "ber", "a=b": "x y", "empty": ""}
+    options = Options(storage_class="GLACIER_IR", object_tags=tags)
+    view = transfer_view(TransferState.RUNNING)
+    signed_in.stories[TRANSFER] = [view.model_copy(update={"options": options})]
+    result = run("show", TRANSFER)
+    assert result.code == 0, result
+    shown = " ".join(result.out.split())
+    assert "with storage class GLACIER_IR, tag a\\=b=x y, tag empty=, tag site=ber" in shown
 
 
 def test_show_says_nothing_of_files_before_the_source_is_listed(signed_in: FakeApi, run: Run) -> None:

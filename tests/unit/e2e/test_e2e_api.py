@@ -14,7 +14,7 @@ class SlowControlPlane(ThreadingHTTPServer):
     """A control plane with agents, which obeys the first request at once and answers it after the second."""
 
     def __init__(self, *agents: str) -> None:
-        super().__init__(("127.0.0.1", 0), _DeletionHandler)
+        super().__init__(("127.0.0.1", 0), _LateHandler)
         self.agents = set(agents)
         self.received = 0
         self.repeated = threading.Event()
@@ -28,7 +28,7 @@ class SlowControlPlane(ThreadingHTTPServer):
             return self.received
 
 
-class _DeletionHandler(BaseHTTPRequestHandler):
+class _LateHandler(BaseHTTPRequestHandler):
     server: SlowControlPlane
 
     def do_DELETE(self) -> None:

@@ -14,10 +14,12 @@ from infra.api import REQUESTS_PER_SECOND
 from infra.plans import MIN_CONCURRENCY, PLANS
 from infra.stage import Stage
 from lambdas import adapters
+from lambdas.agents import service
 from lambdas.api.app import OPEN_ROUTES
 from lambdas.api.handler import preflight
 from lambdas.domain.problems import CATALOGUE
 from lambdas.store.base import connection
+from lambdas.transfers import lease_sweeper
 from tests.unit.infra.conftest import Synthesized, stage_in, synthesize
 
 
@@ -181,12 +183,26 @@ def test_what_must_not_starve_has_executions_of_its_own(guarded: Synthesized, re
 
 def test_a_call_that_hangs_ends_before_the_gateway_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits then reads why, instead of a time-out of API Gateway's, and the function goes on."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    clients = [adapters.client("kms", region="eu-central-1"), connection("eu-central-1").client]
-    for config in (one.meta.config for one in clients):
+    for config in client_configs(monkeypatch):
         longest_s = (config.connect_timeout + config.read_timeout) * config.retries["total_max_attempts"]
         assert longest_s < PLANS["Api"].seconds <= GATEWAY_TIMEOUT_S
+
+
+def test_threads_that_work_off_an_outage_open_no_connection_for_each_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What does not fit into a client's pool is closed after its call: half of the calls would begin anew."""
+    at_once = max(service.THREADS, lease_sweeper.THREADS)
+    for config in client_configs(monkeypatch):
+        assert config.max_pool_connections >= at_once
+
+
+def client_configs(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return the settings of the client of all tables, and those of the clients of other services."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    clients = adapters.client("kms", region="eu-central-1"), connection("eu-central-1").client
+    return [one.meta.config for one in clients]
 
 
 def test_no_other_accounts_rule_writes_to_our_queues(real: Synthesized) -> None:

@@ -187,6 +187,13 @@ def test_commands_and_connections_are_those_of_this_stage(roles: Roles) -> None:
     assert roles.who_may("DeleteConnection", f"{IOT}client/{theirs}") == set()
 
 
+def test_who_records_agents_tells_consoles_of_agents_and_of_nothing_else(roles: Roles) -> None:
+    writers = {"Api", "OnReport", "OnPresence", "OnSchedule"}
+    assert roles.who_may("Publish", f"{IOT}topic/{PROD.agent_changes}") == {*writers, "OnChange"}
+    assert roles.who_may("Publish", f"{IOT}topic/{PROD.changes('abcdefghij0123456789')}") == {"OnChange"}
+    assert roles.who_may("Publish", f"{IOT}topic/{OTHER_STAGE.agent_changes}") == set()
+
+
 def test_who_does_not_enroll_makes_no_certificate_and_gives_none_a_policy(roles: Roles) -> None:
     assert roles.who_may("CreateCertificateFromCsr", "*") == {"Api"}
     assert roles.who_may("AttachPolicy", CERTIFICATE) == {"Api"}

@@ -255,7 +255,7 @@ def test_every_table_is_recognized_by_its_logical_id(real: Synthesized) -> None:
 
 
 def test_the_estimate_counts_what_runs_all_the_time() -> None:
-    """A heartbeat costs a message, a rule, a call and some three writes: three cents a month."""
+    """A heartbeat costs a message, a rule, a call and some two writes: three cents a month."""
     plain, walled = StageSettings(), StageSettings.model_validate({"requestsPerAddress": 3000})
     idle = monthly_estimate.dollars(plain, 0)
     assert 0.02 < monthly_estimate.dollars(plain, 1) - idle < 0.05

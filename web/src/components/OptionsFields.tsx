@@ -2,6 +2,7 @@ import Alert from "@cloudscape-design/components/alert";
 import ExpandableSection from "@cloudscape-design/components/expandable-section";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import type { ReactNode } from "react";
+import { tagLines } from "../format/options";
 import { t } from "../i18n";
 import type { Messages } from "../i18n/en";
 import {
@@ -13,7 +14,6 @@ import {
   STORAGE_CLASSES,
   STREAMS,
   type StorageClass,
-  tagLines,
   tagsOf,
   unavailableReason,
 } from "../model/options";
@@ -243,11 +243,10 @@ function CourseOptions({ value, set }: PartProps) {
 function ObjectOptions({ value, set, ends, errorFor }: PartProps) {
   const labels = t().options;
   const why = unavailableReason("objects", ends, value);
-  const unset = { value: "" as const, label: labels.defaultClass, description: labels.storageClassHint };
+  const unset = { value: "" as const, label: labels.defaultClass };
   const classes = STORAGE_CLASSES.map((name) => ({
     value: name,
     label: name,
-    description: labels.storageClassHint,
     disabled: why !== "",
     disabledReason: why,
   }));
@@ -255,6 +254,7 @@ function ObjectOptions({ value, set, ends, errorFor }: PartProps) {
     <SpaceBetween size="m">
       <Choice<StorageClass | "">
         label={labels.storageClass}
+        constraint={why || labels.storageClassHint}
         choices={[unset, ...classes]}
         value={value.storage_class ?? ""}
         error={errorFor("storage_class")}

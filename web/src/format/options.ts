@@ -28,15 +28,16 @@ export function describeOptions(options: Options): string[] {
     options.chain === "whole" ? texts.wholeHops : "",
     options.if_offline === "refuse" ? texts.refuse : "",
     options.storage_class ? texts.storageClass(options.storage_class) : "",
-    Object.keys(options.object_tags).length ? texts.tags(tagsText(options.object_tags)) : "",
+    Object.keys(options.object_tags).length
+      ? texts.tags(tagLines(options.object_tags).map(safeText).join(", "))
+      : "",
   ];
   return words.filter(Boolean);
 }
 
-function tagsText(tags: Options["object_tags"]): string {
-  return Object.entries(tags)
-    .map(([key, value]) => safeText(`${key}=${value}`))
-    .join(", ");
+/** Return tags as the command line takes them, KEY=VALUE, where `\=` is an equals sign within a key. */
+export function tagLines(tags: Options["object_tags"]): string[] {
+  return Object.entries(tags).map(([key, value]) => `${key.replaceAll("=", "\\=")}=${value}`);
 }
 
 /** Return a bandwidth window as text: `Mon, Tue 08:00–18:00 (Europe/Berlin): at most 10 MiB/s`. */

@@ -2,7 +2,7 @@
 import { keepPreviousData, type QueryClient, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import type { Api, Query } from "../api/client";
 import { useApi } from "../appContext";
-import { hasChangeFeed } from "../live/connectionState";
+import { hasAgentNews, hasChangeFeed } from "../live/connectionState";
 import { isUnfinished } from "../model/transferActions";
 import { type Filters, filterQuery } from "../model/transferFilters";
 import type {
@@ -204,9 +204,14 @@ export function useFleet(
     queryKey: ["fleet", query],
     queryFn: ({ signal }) => api.get<Fleet>("/fleet", query, signal),
     enabled,
-    refetchInterval: SLOW_POLL_MS,
+    refetchInterval: fleetPollInterval,
     placeholderData: keepPreviousData,
   });
+}
+
+/** Return the polling interval of lists of agents in milliseconds. */
+function fleetPollInterval(): number {
+  return hasAgentNews() ? SAFETY_POLL_MS : SLOW_POLL_MS;
 }
 
 /** Return the text as the beginning of names; a lone dash, with which no name begins, if it cannot be one. */
@@ -230,7 +235,7 @@ export function useAgentsNamed(names: readonly string[], { often = false, enable
       return { agents: parts.flatMap(({ agents }) => agents), counts: parts[0]?.counts };
     },
     enabled: enabled && wanted.length > 0,
-    refetchInterval: often ? FAST_POLL_MS : SLOW_POLL_MS,
+    refetchInterval: often ? FAST_POLL_MS : fleetPollInterval,
     placeholderData: keepPreviousData,
   });
 }

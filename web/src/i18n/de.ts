@@ -680,7 +680,7 @@ export const de: Messages = {
   preview: {
     verb: "Vorschau",
     title: "Vorschau",
-    onlyLooks: "Probelauf: nichts wird geschrieben",
+    onlyLooks: "Vorschau: nichts wird geschrieben",
     thing: "die Vorschau",
     result: "Was geschehen würde",
     nothingWritten: "Die Agenten vergleichen beide Enden und schreiben nichts.",
@@ -778,7 +778,7 @@ export const de: Messages = {
     storageClassHint:
       "Für Objekte, die geschrieben werden. Die Klassen unterscheiden sich im Preis und darin, wie schnell sich Objekte lesen lassen.",
     objectTags: "Tags der Objekte",
-    objectTagsHint: "Eines pro Zeile: schlüssel=wert; höchstens 10. Für Objekte, die geschrieben werden.",
+    objectTagsHint: "Eines je Zeile: schlüssel=wert; höchstens 10. Für Objekte, die geschrieben werden.",
     priority: "Priorität",
     priorities: { low: "Niedrig", normal: "Normal", high: "Hoch" },
     priorityHints: {

@@ -123,7 +123,7 @@ const TITLES: Record<ProblemCode, string> = {
   "s3-archived": "Das Objekt ist archiviert",
   "s3-credentials-refused": "S3 akzeptiert die Zugangsdaten der Etappe nicht mehr",
   "s3-denied": "S3 verweigert dem Agenten den Zugriff",
-  "s3-object-refused": "S3 gibt das Objekt nicht heraus",
+  "s3-object-refused": "S3 lehnt die Anfrage nach einem Objekt ab",
   "s3-failed": "Ein Zugriff auf S3 ist fehlgeschlagen",
   "same-place": "Quelle und Ziel sind ein und derselbe Ort, oder einer liegt im anderen",
   "size-unknown": "Die Größe ist erst nach dem Lesen bekannt, und dafür fehlt dem Agenten der Platz",
@@ -257,7 +257,7 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
     "Auf dem Host läuft wieder die frühere Version. Siehe dort `journalctl -u crosshaul-agent`.",
   ],
   "update-checks-failed": [
-    "{version} hat sich nicht binnen {seconds} Sekunden als gesund gemeldet. Fehlgeschlagen ist: {checks}.",
+    "{version} hat sich nicht binnen {seconds} Sekunden als gesund gemeldet. Fehlgeschlagen: {checks}.",
     "Auf dem Host läuft wieder die frühere Version. Was die Prüfungen ergaben, zeigt dort `journalctl -u crosshaul-agent`.",
   ],
   "update-refused": [
@@ -620,7 +620,7 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
   ],
   "name-not-allowed": [
     "{path} hat einen Namen, den das Dateisystem des Ziels nicht erlaubt oder ändern würde.",
-    "Umbenennen: Windows, FAT, exFAT und viele Netzlaufwerke verbieten einige Zeichen, und einen Punkt oder ein Leerzeichen am Ende. Oder ein Ziel auf einem Linux-Dateisystem wählen.",
+    "Umbenennen: Windows, FAT, exFAT und viele Netzlaufwerke verbieten einige Zeichen sowie einen Punkt oder ein Leerzeichen am Ende. Oder ein Ziel auf einem Linux-Dateisystem wählen.",
   ],
   "name-too-long": ["Ein Name in {path} ist für das Dateisystem zu lang.", "Den Namen kürzen."],
   "no-agent-involved": [
@@ -1133,7 +1133,7 @@ const INPUTS: Record<InputWording, string> = {
   "month-form": "ist kein Monat: einen wie 2026-11 schreiben",
   "name-form": "ist kein gültiger Name: Kleinbuchstaben, Ziffern und Bindestriche verwenden, höchstens 63",
   "name-pattern-form":
-    "muss einmal das Wort hostname in geschweiften Klammern enthalten, und Kleinbuchstaben, Ziffern und Bindestriche darum",
+    "muss einmal das Wort hostname in geschweiften Klammern enthalten, sonst nur Kleinbuchstaben, Ziffern und Bindestriche",
   "name-start-form": "kommt in keinem Agentennamen vor: Kleinbuchstaben, Ziffern und Bindestriche verwenden",
   "names-form": "ist keine Liste von Agenten: höchstens 50 Namen schreiben, durch Kommas getrennt",
   "path-long": "Der Pfad ist länger als {limit} Bytes",
@@ -1248,13 +1248,13 @@ function filled(template: string, parameters: Readonly<Record<string, string>>):
   );
 }
 
-/** Translate parameters that are words of Crosshaul and no names. */
 /** Return the name of a check of `crosshaul agent doctor`, as in `root /data`. */
 function checkInGerman(name: string): string {
   const [kind = "", ...rest] = name.split(" ");
   return lookUp(CHECKS, name) ?? [lookUp(CHECKS, kind) ?? kind, ...rest].join(" ");
 }
 
+/** Translate parameters that are words of Crosshaul, not names. */
 function parameterInGerman(name: string, value: string): string {
   if (name === "hop" || name === "previous") return value.replace(/^hop (\d+)$/i, "Etappe $1");
   if (name === "action") return lookUp(ACTIONS, value) ?? value;

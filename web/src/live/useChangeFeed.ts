@@ -1,4 +1,4 @@
-/** Feed of changed transfers from the broker: their queries are refetched, so that pages poll rarely. */
+/** Feed of changes from the broker: queries of what has changed are refetched, so that pages poll rarely. */
 import { type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import type { Api } from "../api/client";
@@ -16,6 +16,13 @@ const PAGE_BATCH_MS = 500;
 const LIST_BATCH_MS = 3_000;
 /** Lists come from an index that may lag: they are refetched once more after this many milliseconds. */
 const INDEX_LAG_MS = 2_000;
+/**
+ * Milliseconds from a notice of agents to the refetch. Changes within a second after it have none of their own
+ * (`AGENT_NOTICE_INTERVAL` in lambdas/aws/change_notifier.py).
+ */
+const AGENT_NOTICE_DELAY_MS = 1_500;
+/** Minimum milliseconds between refetches of agents: a change is shown within five seconds. */
+const AGENT_BATCH_MS = 3_500;
 
 /** Keep the change feed running while the console is open. */
 export function useChangeFeed(api: Api): void {
@@ -31,12 +38,17 @@ function startChangeFeed(api: Api, queries: QueryClient): () => void {
     return invalidate(queries, ([what, which]) => what === "transfer" && changed.has(String(which)));
   });
   const listBatch = batchUpdates<ChangeNotice>(LIST_BATCH_MS, () => invalidate(queries, isList));
+  const agentBatch = batchUpdates<ChangeNotice>(AGENT_BATCH_MS, () => invalidate(queries, isFleet));
   let stop = () => {};
   let wasConnected = false;
   const timer = setTimeout(() => {
     const address = () => api.get<LiveAddress>("/live", { topic: "changes" });
     stop = subscribe(address, parseChangeNotice, {
       onMessage(notice) {
+        if (notice.transfer_id === null) {
+          setTimeout(() => agentBatch.add(notice), AGENT_NOTICE_DELAY_MS);
+          return;
+        }
         transferBatch.add(notice);
         listBatch.add(notice);
         setTimeout(() => listBatch.add(notice), INDEX_LAG_MS);
@@ -46,7 +58,7 @@ function startChangeFeed(api: Api, queries: QueryClient): () => void {
         if (wasConnected === yes) return;
         wasConnected = yes;
         markConnected("changes", yes);
-        void invalidate(queries, (key) => key[0] === "transfer" || isList(key));
+        void invalidate(queries, (key) => key[0] === "transfer" || isList(key) || isFleet(key));
       },
     });
   }, CONNECT_DELAY_MS);
@@ -55,6 +67,7 @@ function startChangeFeed(api: Api, queries: QueryClient): () => void {
     stop();
     transferBatch.stop();
     listBatch.stop();
+    agentBatch.stop();
     markConnected("changes", false);
   };
 }
@@ -72,7 +85,12 @@ function isList([what, which]: readonly unknown[]): boolean {
   return what === "transfers" && which !== "overview";
 }
 
+/** Return whether a query is a list of agents, or how many there are. */
+function isFleet([what]: readonly unknown[]): boolean {
+  return what === "fleet";
+}
+
 export function parseChangeNotice(payload: Uint8Array): ChangeNotice | null {
   const transfer_id = parseJson<ChangeNotice>(payload)?.transfer_id;
-  return typeof transfer_id === "string" ? { transfer_id } : null;
+  return typeof transfer_id === "string" || transfer_id === null ? { transfer_id } : null;
 }

@@ -1,7 +1,7 @@
 /** A transfer as a command line: `crosshaul cp SOURCE DESTINATION…`, with the options that are not defaults. */
 import { locationText } from "../format/names";
+import { tagLines } from "../format/options";
 import type { Options, TransferRequest } from "../types";
-import { tagLines } from "./options";
 
 /** Characters that no shell interprets. */
 const PLAIN = /^[A-Za-z0-9_@%+=:,./-]+$/;

@@ -51,11 +51,6 @@ export const STORAGE_CLASSES: readonly StorageClass[] = [
 
 const TAG = /^((?:\\=|[^=])*)=(.*)$/;
 
-/** Return tags as the command line takes them, KEY=VALUE, where `\=` is an equals sign within a key. */
-export function tagLines(tags: Options["object_tags"]): string[] {
-  return Object.entries(tags).map(([key, value]) => `${key.replaceAll("=", "\\=")}=${value}`);
-}
-
 /** Return the tags that these lines name; one without an equals sign is a key without a value. */
 export function tagsOf(lines: readonly string[]): Options["object_tags"] {
   const pairs = lines.map((line) => TAG.exec(line) ?? [line, line, ""]);

@@ -2,12 +2,14 @@
 
 import errno
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from agent.files import disk, tmpfile
 from agent.files.name_folding import NameFolding, folded_names
+from agent.pull import destination
 from infra.local.demo_files import MIB, write_random
 from tests.support import fakes_folding
 from tests.support.fakes_folding import fold
@@ -58,6 +60,21 @@ async def test_existing_file_under_another_spelling_is_untouched(hosts, monkeypa
 
     assert (hosts.archive / "t/readme").read_text() == "precious"
     assert sorted(tree(hosts.archive / "t")) == ["other", "readme"]
+
+
+async def test_name_that_ends_in_a_dot_does_not_hide_that_case_is_folded(hosts, monkeypatch):
+    """Such a disk may keep dots: that "1." is not found as "1" says nothing about README and readme."""
+    for name in ("1.", "README"):
+        write_random(hosts.data / "t" / name, 100)
+    (hosts.archive / "t").mkdir()
+    (hosts.archive / "t/1.").write_text("older")
+    (hosts.archive / "t/readme").write_text("precious")
+    fold(monkeypatch, hosts.archive)
+
+    assert await lost_names(hosts) == ["README"]
+
+    sent = (hosts.data / "t/1.").read_bytes()
+    assert tree(hosts.archive / "t") == {"1.": sent, "readme": b"precious"}
 
 
 async def test_exfat_disk_through_fuse_loses_neither_of_two_equal_names(hosts, monkeypatch):
@@ -165,6 +182,23 @@ def test_directory_is_probed_once(tmp_path):
         os.close(folder)
 
 
+async def test_thousands_of_names_that_a_disk_might_change_are_not_listed_for_each(hosts, monkeypatch):
+    """Each new directory with an accent made the agent read the names of all that were beside it."""
+    for number in range(300):
+        (hosts.data / f"Caf\u00e9 {number}").mkdir()
+    listed, really = Counter[Path](), os.listdir
+
+    def count(place: int | Path) -> list[str]:
+        listed[Path(f"/proc/self/fd/{place}").readlink() if isinstance(place, int) else place] += 1
+        return really(place)
+
+    monkeypatch.setattr(os, "listdir", count)
+    await hosts.move(hosts.order("/data/", "/archive/t/"))
+    monkeypatch.undo()
+    assert len(really(hosts.archive / "t")) == 300
+    assert listed[hosts.archive / "t"] < 30
+
+
 @pytest.mark.parametrize(
     ("name", "others"),
     [
@@ -208,6 +242,27 @@ async def test_mirror_removes_nothing_of_which_the_disk_has_changed_the_name(
         assert files <= {"name-not-allowed", "name-collision"}  # a directory is tried by two threads at once
         assert tree(hosts.archive) == {name: sent[name] for name in fine} | {"1": b"precious"}
         assert sorted(path.name for path in hosts.archive.iterdir()) == sorted([*fine, "1"])
+
+
+@ways
+async def test_big_file_whose_name_the_disk_would_change_fails_before_its_bytes_travel(
+    hosts, monkeypatch, way
+):
+    """It was tried at the rename only: a terabyte arrived, and was thrown away."""
+    for name in ("film.", "film"):
+        write_random(hosts.data / name, 2 * MIB)
+    fold(monkeypatch, hosts.archive, fakes_folding.shortened, fakes_folding.shortened)
+    arrived, really = [], destination.write
+
+    def write(descriptor: int, data: memoryview, start: int) -> None:
+        arrived.append(len(data))
+        really(descriptor, data, start)
+
+    monkeypatch.setattr(destination, "write", write)
+    error = await hosts.fails(getattr(hosts, way)("/data/", "/archive/"))
+    assert [one.path for one in error.failures] == ["/archive/film."]
+    assert sum(arrived) == 2 * MIB
+    assert [path.name for path in hosts.archive.iterdir()] == ["film"]
 
 
 @ways

@@ -395,7 +395,7 @@ class TestRetry:
         order = getattr(hosts, way)(f"/data/{place}", f"/archive/{place}", move=True)
         with monkeypatch.context() as killed:
 
-            def kill(*_, **__):
+            def kill(*_: object, **__: object) -> None:
                 raise asyncio.CancelledError
 
             killed.setattr("agent.pull.mover.HostResources.keep_manifest", kill)

@@ -37,7 +37,7 @@ def unplug(folder: Path) -> None:
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def is_half_done(progress: Progress) -> bool:
+def has_moved_a_third(progress: Progress) -> bool:
     return progress.files_done > FILES // 3
 
 
@@ -53,7 +53,7 @@ async def interrupt(hosts: Hosts, way: str, change: Callable[[Path], None]) -> N
     """Change what is mounted in the middle of a hop; then retry it, as a person who finds that right."""
     fill(hosts.data / "t")
     order = getattr(hosts, way)("/data/t/", "/archive/t/")
-    async with hosts.held(order, is_half_done) as moving:
+    async with hosts.held(order, has_moved_a_third) as moving:
         change(hosts.archive)
     await ends_remounted(moving)
     assert list(hosts.archive.rglob("file*")) == []
@@ -76,7 +76,7 @@ async def unplugged_above(hosts: Hosts, way: str) -> None:
     mount(hosts.archive / "usb")
     fill(hosts.data / "t")
     order = getattr(hosts, way)("/data/t/", "/archive/usb/deep/t/")
-    async with hosts.held(order, is_half_done) as moving:
+    async with hosts.held(order, has_moved_a_third) as moving:
         unplug(hosts.archive / "usb")
     await ends_remounted(moving)
     assert list((hosts.archive / "usb").iterdir()) == []

@@ -6,11 +6,13 @@ import random
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections import Counter
 from contextlib import AbstractAsyncContextManager, closing
 from datetime import UTC, datetime
 from itertools import count, pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -36,7 +38,7 @@ from tests.support.hosts import TRANSFER, RecordingObserver
 from tests.support.issued_keys import IssuedKeys
 from tests.support.s3_front import EXPIRED, ErrorAnswer
 from tests.support.s3_server import ReceivedRequest, S3Server, StoredObject
-from tests.support.waiting import until
+from tests.support.waiting import HANG_TIMEOUT_S, until
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -424,6 +426,35 @@ async def test_a_big_object_that_an_earlier_attempt_began_damaged_is_asked_for_a
     else:
         await host.pull("in/")
         assert host.arrived() == {"a": data}
+
+
+async def test_a_stop_is_obeyed_while_what_an_earlier_attempt_began_is_read(host, monkeypatch):
+    """Of a terabyte that takes an hour: an agent that is updated or stopped cannot wait for that."""
+    data = random.Random(7).randbytes(MIB) * (2 * RANGE_BYTES // MIB) + b"end"
+    headers = {CRC64NVME.header: CRC64NVME.text(CRC64NVME.update(data, 0)), "etag": '"one"'}
+    host.server.objects["in/a"] = StoredObject(data, headers, LONG_AGO)
+    async with host.held("in/", lambda progress: progress.bytes_done > 40 * MIB) as moving:
+        await pause(moving)
+    with pytest.raises(asyncio.CancelledError):
+        await moving
+    reading, stopped, really = threading.Event(), threading.Event(), RangeChecksums.add_missing
+
+    def add_missing(checksums: RangeChecksums, *arguments: Any) -> bool:
+        reading.set()
+        assert stopped.wait(HANG_TIMEOUT_S)
+        return really(checksums, *arguments)
+
+    monkeypatch.setattr(RangeChecksums, "add_missing", add_missing)
+    moving = asyncio.create_task(host.pull("in/"))
+    await until(lambda: reading.is_set() or moving.done())
+    await pause(moving)
+    stopped.set()
+    with pytest.raises(asyncio.CancelledError):
+        await moving
+    assert "a" not in host.arrived()
+    monkeypatch.undo()
+    await host.pull("in/")
+    assert host.arrived() == {"a": data}
 
 
 async def test_a_big_object_that_an_earlier_attempt_began_is_compared_once(host):

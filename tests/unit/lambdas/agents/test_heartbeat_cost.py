@@ -1,5 +1,7 @@
 """What a heartbeat of an idle agent writes: one small row, however much the agent has told of itself."""
 
+from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,8 +11,10 @@ import pytest
 from events.progress import PeerReachability
 from events.reports import Heartbeat, Hello, RootState
 from events.states import AgentStatus
+from infra import monthly_estimate
 from lambdas import adapters, on_report, wiring
-from lambdas.store.agent_rows import beat_key
+from lambdas.domain.agent import Agent
+from lambdas.store.agent_rows import BEAT_FIELDS, beat_key
 from tests.scale.metering import metered, size_of
 from tests.support.control_plane import REGION, Context, ControlPlane, hello
 
@@ -78,6 +82,21 @@ def test_a_heartbeat_writes_one_unit_whatever_the_agent_has_and_has_reached(
     assert len(adapters.agent_store().get("render-0001").reached) == peer_count
 
 
+def test_the_estimate_before_a_deployment_counts_what_heartbeats_read_and_write(
+    here: ControlPlane, clock: Any
+) -> None:
+    described(here, clock, "render-0001", root_count=1, peer_count=0)
+    units: Counter[bool] = Counter()
+    for _ in range(6):
+        with metered(REGION) as meter:
+            beat(clock, "render-0001", root_count=1)
+        for call in meter.take():
+            for use in call.uses:
+                units[use.writes] += use.units
+    assert units[True] / 6 == pytest.approx(monthly_estimate.WRITES_A_HEARTBEAT)
+    assert units[False] / 6 == pytest.approx(monthly_estimate.READS_A_HEARTBEAT)
+
+
 def test_a_hello_that_is_repeated_costs_no_more(here: ControlPlane, clock: Any) -> None:
     """Every half hour an agent says again what it is."""
     described(here, clock, "render-0001", 20, 50)
@@ -117,6 +136,30 @@ def test_who_is_found_gone_at_the_moment_of_a_heartbeat_is_online_by_it(
     assert [fact.agent_id for fact in silenced] == ["render-0001"]
     assert service.view("render-0001").status == AgentStatus.ONLINE
     assert adapters.agent_store().silent(clock.now + timedelta(hours=1), 10) == ["render-0001"]
+
+
+def test_tags_that_are_set_at_the_moment_of_a_warning_leave_it_in_the_list(
+    here: ControlPlane, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The two rows are not read at one moment: here the small one before the heartbeat, the other after it.
+
+    The list has the warning in the large row, and the clock that it warns of is in the small one.
+    """
+    described(here, clock, "render-0001", root_count=1, peer_count=0)
+    store = adapters.agent_store()
+    read, before = store.get, store.get("render-0001")
+
+    def torn(name: str) -> Agent:
+        monkeypatch.setattr(store, "get", read)
+        clock.now += timedelta(minutes=5)
+        fast = clock.now + timedelta(hours=1)
+        reported(clock, name, Heartbeat(at=fast, roots=roots(1, 5 * TERABYTE), next_within_s=300))
+        return replace(read(name), **{field: getattr(before, field) for field in BEAT_FIELDS})
+
+    monkeypatch.setattr(store, "get", torn)
+    assert here.call("PATCH", "/agents/render-0001", {"tags": {"site": "north"}}).status == 200
+    [shown] = here.get("/fleet").body["agents"]
+    assert (shown["tags"], len(shown["warnings"])) == ({"site": "north"}, 1)
 
 
 def test_an_agent_that_was_removed_leaves_no_heartbeat_behind(here: ControlPlane, clock: Any) -> None:

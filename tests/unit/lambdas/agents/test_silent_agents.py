@@ -62,11 +62,11 @@ def test_who_reports_at_that_moment_stays_online(clock, site, monkeypatch):
     store = adapters.agent_store()
     replace_agent = store.replace_agent
 
-    def reporting(old, new):
+    def reporting(old, new, also=None):
         """Let a heartbeat of one agent be written between this run's read and its write."""
         if old.agent_id == site[7]:
             replace_agent(old, replace(old, heard_at=clock.now))
-        replace_agent(old, new)
+        replace_agent(old, new, also)
 
     monkeypatch.setattr(store, "replace_agent", reporting)
     events = FakeEventPublisher()

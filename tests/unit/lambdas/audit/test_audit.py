@@ -140,7 +140,7 @@ class TestRecording:
             (
                 "POST",
                 "/agents/server-b/manifests",
-                {"hop_id": "k3v9q0d7m2x8c5n1b6za-0", "size": 1},
+                {"hop_id": "k3v9q0d7m2x8c5n1b6za-0", "size": 1, "succeeded": True},
                 None,
                 401,
             ),

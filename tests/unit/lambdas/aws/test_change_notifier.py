@@ -7,7 +7,6 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import EndpointConnectionError
 
 from events.progress import ChangeNotice
 from events.topics import Topics
@@ -15,21 +14,11 @@ from lambdas import adapters
 from lambdas.aws.change_notifier import IotChangeNotifier
 from lambdas.aws.live_urls import LiveUrls
 from tests.support.fakes import ADA, FakeClock
+from tests.support.fakes_aws import FakeBroker
 from tests.support.world import REGION, ControlPlaneFixture
 
 TRANSFER = "abcdefghij0123456789"
 TOPICS = Topics("prod")
-
-
-class RecordingBroker:
-    def __init__(self) -> None:
-        self.published: list[dict[str, Any]] = []
-        self.away = False
-
-    def publish(self, **message: Any) -> None:
-        if self.away:
-            raise EndpointConnectionError(endpoint_url="https://iot.example.com")
-        self.published.append(message)
 
 
 def test_every_line_of_a_timeline_is_announced(world: ControlPlaneFixture):
@@ -43,8 +32,8 @@ def test_every_line_of_a_timeline_is_announced(world: ControlPlaneFixture):
 
 
 def test_a_change_notice_has_the_transfer_id_and_no_more():
-    broker = RecordingBroker()
-    IotChangeNotifier(lambda: broker, TOPICS).announce(TRANSFER)
+    broker = FakeBroker()
+    IotChangeNotifier(lambda: broker, TOPICS, FakeClock()).announce(TRANSFER)
     (message,) = broker.published
     assert (message["topic"], message["qos"]) == (f"crosshaul/prod/changes/{TRANSFER}", 0)
     assert ChangeNotice.model_validate_json(message["payload"]) == ChangeNotice(transfer_id=TRANSFER)
@@ -52,9 +41,9 @@ def test_a_change_notice_has_the_transfer_id_and_no_more():
 
 
 def test_nothing_fails_when_consoles_cannot_be_notified():
-    broker = RecordingBroker()
+    broker = FakeBroker()
     broker.away = True
-    IotChangeNotifier(lambda: broker, TOPICS).announce(TRANSFER)
+    IotChangeNotifier(lambda: broker, TOPICS, FakeClock()).announce(TRANSFER)
 
 
 @pytest.mark.timeout(240)  # an SDK that is not told to gives up after five times 60 s
@@ -66,7 +55,7 @@ def test_a_broker_that_takes_the_word_and_never_answers_holds_nothing_up(
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
         monkeypatch.setattr(adapters, "settings", lambda: SimpleNamespace(region=REGION))
-        IotChangeNotifier(adapters.low_latency_broker.__wrapped__, TOPICS).announce(TRANSFER)
+        IotChangeNotifier(adapters.low_latency_broker.__wrapped__, TOPICS, FakeClock()).announce(TRANSFER)
     assert "consoles not notified of a change" in caplog.text
 
 

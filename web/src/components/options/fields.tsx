@@ -11,7 +11,7 @@ import { amountOf, amountText, patterns, type Unit } from "../../model/options";
 export interface Option<T extends string> {
   value: T;
   label: string;
-  description: string;
+  description?: string;
   disabled?: boolean;
   disabledReason?: string;
 }
@@ -25,18 +25,21 @@ interface ChoiceProps<T extends string> {
   label: string;
   choices: Option<T>[];
   value: T;
+  /** What holds for every choice; without it, the description of the chosen one is shown. */
+  constraint?: string;
   error?: string;
   onChange(value: T): void;
 }
 
-export function Choice<T extends string>({ label, choices, value, error, onChange }: ChoiceProps<T>) {
+export function Choice<T extends string>(props: ChoiceProps<T>) {
+  const { label, choices, value, constraint, error, onChange } = props;
   const pick: SelectProps["onChange"] = ({ detail }) => {
     const chosen = choices.find((one) => one.value === detail.selectedOption.value);
     if (chosen) onChange(chosen.value);
   };
   const now = choices.find((one) => one.value === value);
   return (
-    <FormField label={label} constraintText={now?.description} errorText={error}>
+    <FormField label={label} constraintText={constraint ?? now?.description} errorText={error}>
       <Select triggerVariant="label" options={choices} selectedOption={now ?? null} onChange={pick} />
     </FormField>
   );
