@@ -73,6 +73,13 @@ class ReplacedError(OSError):
         super().__init__(errno.EINVAL, "it is not a regular file any more")
 
 
+class RemountedError(OSError):
+    """Another file system is mounted at a location, or on the way to it, than when the hop began."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.ESTALE, "a disk was mounted or unmounted")
+
+
 def display_path(path: str) -> str:
     """Return a path that can be sent and printed: bytes that are not UTF-8 appear as \\xff."""
     return display_text(path)
@@ -83,7 +90,7 @@ _FULL_ERRNOS = {errno.ENOSPC, errno.EDQUOT}
 
 def is_fatal(error: OSError) -> bool:
     """Return whether every other file would fail with this error, too."""
-    return error.errno in _FULL_ERRNOS | {errno.EROFS, errno.EIO}
+    return isinstance(error, RemountedError) or error.errno in _FULL_ERRNOS | {errno.EROFS, errno.EIO}
 
 
 _PROBLEM_TYPES = {
@@ -112,6 +119,8 @@ def problem_of(error: OSError, path: str) -> Problem:
     match error:
         case ReplacedError():
             return problems.REPLACED_BY_SPECIAL_FILE.problem(path=path)
+        case RemountedError():
+            return problems.REMOUNTED.problem(path=path)
         case SameNameError():
             return problems.NAME_COLLISION.problem(path=path, other=error.other)
         case InTheWayError():

@@ -313,6 +313,12 @@ MOUNTED_TWICE = ProblemType(
     message="{mounted} is the same directory as {other}, mounted a second time.",
     advice="Unmount one of them, or use --exclude for one. Nothing was written under this path.",
 )
+REMOUNTED = ProblemType(
+    "remounted",
+    title="A disk was mounted or unmounted during the transfer",
+    message="{path} is on another file system than when the transfer began.",
+    advice="Mount the right disk there, then retry the transfer.",
+)
 OWNER_NOT_ALLOWED = ProblemType(
     "owner-not-allowed",
     title="The agent may not change file owners",

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from agent.files.known_devices import KnownDevices
 from agent.files.paths import is_below
 
 CHECK_TTL_S = 1.0
@@ -30,13 +31,16 @@ class Boundary:
         *,
         links_allowed: bool = False,
         check_ttl_s: float = CHECK_TTL_S,
+        devices: KnownDevices | None = None,
     ) -> None:
         """Create the boundary of the root at `top`.
 
         `nested` are roots that may be inside this one: the innermost root's access applies. `private` is
         excluded, even if it is inside. With `links_allowed`, paths may pass links, within the root. The path
-        of a directory that stays open is checked again after `check_ttl_s` seconds.
+        of a directory that stays open is checked again after `check_ttl_s` seconds. `devices` are those that
+        earlier trees of the same location have found.
         """
+        self.devices = devices or KnownDevices()
         self.check_ttl_s = check_ttl_s
         self.links_allowed = links_allowed
         self.top = os.path.realpath(top)

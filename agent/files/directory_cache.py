@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 MAX_OPEN_DIRECTORIES = 32
 """Descriptors that one cache keeps open at most.
@@ -106,3 +107,11 @@ class DirectoryCache:
 def kernel_path(descriptor: int) -> str:
     """Return a descriptor's path as the kernel reports it; after a deletion it differs."""
     return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115
+
+
+def leads_to(path: str, descriptor: int) -> bool:
+    """Return whether a kernel's path leads to its directory: not if its disk was unmounted."""
+    try:
+        return os.path.samestat(Path(path).lstat(), os.fstat(descriptor))
+    except OSError:
+        return False

@@ -19,10 +19,11 @@ from pathlib import Path
 from types import TracebackType
 
 from agent.config import RootConfig
-from agent.errors import HopError, InTheWayError, SamePlaceError
+from agent.errors import HopError, InTheWayError, RemountedError, SamePlaceError
 from agent.files import disk, mounts
 from agent.files.boundary import CHECK_TTL_S, Boundary, NestedRoot
-from agent.files.directory_cache import DirectoryCache, kernel_path
+from agent.files.directory_cache import DirectoryCache, kernel_path, leads_to
+from agent.files.known_devices import KnownDevices
 from agent.files.name_folding import NameFolding
 from agent.files.paths import is_below
 from agent.problems import OUTSIDE_ROOTS, READ_ONLY_ROOT
@@ -52,12 +53,12 @@ class Roots:
         """Use the roots of a changed agent.toml from now on."""
         self._roots = tuple(roots)
 
-    def destination(self, path: str) -> "Tree":
+    def destination(self, path: str, devices: KnownDevices | None = None) -> "Tree":
         """Return the tree at an absolute path, for a hop to write to; below it no link is followed.
 
-        Raises HopError if the host does not allow it.
+        `devices` are those of the hop's other trees. Raises HopError if the host does not allow it.
         """
-        return self._tree(path, writing=True, following=False, destination=True)
+        return self._tree(path, writing=True, following=False, destination=True, devices=devices)
 
     def tree(self, path: str, *, writing: bool, following: bool = False) -> "Tree":
         """Return the tree at an absolute path, to read or also to delete what was moved from it.
@@ -66,7 +67,15 @@ class Roots:
         """
         return self._tree(path, writing=writing, following=following, destination=False)
 
-    def _tree(self, path: str, *, writing: bool, following: bool, destination: bool) -> "Tree":
+    def _tree(
+        self,
+        path: str,
+        *,
+        writing: bool,
+        following: bool,
+        destination: bool,
+        devices: KnownDevices | None = None,
+    ) -> "Tree":
         plain = "/" + path.strip("/")
         containing = [root for root in self._roots if is_below(plain, root.path)]
         if not containing or ".." in plain.split("/") or "\0" in plain:
@@ -81,6 +90,7 @@ class Roots:
             self._private,
             links_allowed=root.links,
             check_ttl_s=self._check_ttl_s,
+            devices=devices,
         )
         return Tree(
             boundary, key_in_root, path=plain, writing=writing, following=following, destination=destination
@@ -106,7 +116,8 @@ class Tree:
 
     Paths are relative to the location, '' is the location itself; bytes that are not UTF-8 appear as
     `os.fsdecode`'s surrogates. An OSError with EXDEV means that a path leads out of the root or the location,
-    one with ELOOP that it leads through a link that is not followed. Use it from one thread at a time.
+    one with ELOOP that it leads through a link that is not followed, and RemountedError that the location is
+    on another file system than before. Use it from one thread at a time.
     """
 
     def __init__(
@@ -406,6 +417,7 @@ class Tree:
         if descriptor is None:
             descriptor = os.open(self._resolve(key), DIRECTORY_FLAGS)
         path = self._verified_path(descriptor, key)
+        self._require_same_device(descriptor, key)
         if self._folding:
             self._folding.verify(unverified)
         return descriptor, path
@@ -456,7 +468,9 @@ class Tree:
         Raises InTheWayError, SamePlaceError, SameNameError or OSError with ELOOP.
         """
         if not key:
-            return os.open(self._top, DIRECTORY_FLAGS)
+            top = os.open(self._top, DIRECTORY_FLAGS)
+            self._require_same_device(top, key)
+            return top
         first = self._inner if self._is_below_location(key) else ""
         reached = key.rpartition("/")[0]
         while len(reached) > len(first) and reached not in self._directories:
@@ -497,7 +511,18 @@ class Tree:
         except OSError:
             os.close(descriptor)
             raise
+        self._require_same_device(descriptor, key)
         return descriptor
+
+    def _require_same_device(self, descriptor: int, key: str) -> None:
+        """Close a directory at or above the location and raise RemountedError if its device has changed."""
+        if self._is_below_location(key):
+            return
+        try:
+            self._boundary.devices.require_same(key, descriptor)
+        except OSError:
+            os.close(descriptor)
+            raise
 
     def _require_single_path(self, key: str) -> None:
         """Raise SamePlaceError if a directory is mounted below the location a second time."""
@@ -559,7 +584,10 @@ class Tree:
         try:
             path = kernel_path(descriptor)
             self._require_inside(path, key)
-        except OSError:
+        except OSError as error:
+            remounted = error.errno == errno.EXDEV and not leads_to(path, descriptor)
             os.close(descriptor)
+            if remounted:
+                raise RemountedError from error
             raise
         return path

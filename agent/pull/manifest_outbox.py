@@ -117,9 +117,12 @@ class ManifestOutbox:
         return path in self._stuck
 
     def tidy(self) -> None:
-        """Remove partial copies that a kill has left."""
+        """Remove partial copies that a kill has left; set aside what is no such file."""
         for path in [*self._folder.glob("*.part"), *self._folder.glob("*.part-*")]:
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                self.set_aside(path, str(error))
 
     def _drop_old(self, waiting_paths: list[Path]) -> None:
         sizes = {path: _size(path) for path in waiting_paths}

@@ -1,8 +1,9 @@
 """What the attempt, the passes and the finalizer of one pull have in common."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from agent.files.known_devices import KnownDevices
 from agent.files.roots import Roots, Tree
 from agent.pull.destination import Destination
 from agent.pull.ledger import Ledger
@@ -25,6 +26,8 @@ class PullContext:
     progress: ProgressCounter
     observer: AttemptObserver
     limits: PullLimits
+    devices: KnownDevices = field(default_factory=KnownDevices, init=False)
+    """The devices on which the destination is, from the beginning of the attempt on."""
 
     @property
     def roots(self) -> Roots:
@@ -42,7 +45,7 @@ class PullContext:
 
     def open_tree(self) -> Tree:
         """Open the destination's directory tree; the caller closes it. Raises HopError."""
-        return self.roots.destination(self.destination_path)
+        return self.roots.destination(self.destination_path, self.devices)
 
     def open_destination(self, ledger: Ledger) -> Destination:
         """Open the destination for one thread; the caller closes it. Raises HopError."""

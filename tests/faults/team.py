@@ -123,9 +123,9 @@ class Team:
     def restore(self) -> None:
         """Enroll again each server that a failed seed has left without a registration, or ended."""
         for name, server in self.servers.items():
-            agent, api = self.fleet.agent(name), self.fleet.api
+            agent = self.fleet.agent(name)
             with suppress(ApiRefusal):
-                api.get(f"/agents/{name}")
+                self.fleet.api.get(f"/agents/{name}")
                 if agent.process.poll() is None:
                     continue
             agent.stop()

@@ -85,7 +85,8 @@ def make_state(folder: Path) -> None:
     files.lock.write_text("1\n")
     files.status.write_text('{"pid": 1, "connected": true, "since": "2026-01-01T00:00:00Z"}')
     PeerPathCache(folder / "routes.json").remember("server-c", PeerPath(dialed=True, address="10.0.0.2:1"))
-    (folder / "update-verdict").write_text("{}")
+    for name in ("update-request", "update-verdict", "update-sick"):
+        (folder / name).write_text("{}")
     (folder / "reserve").write_bytes(b"\0")
     for hop_id in (f"{TRANSFER}-1", HOP):
         ledger = Ledger(ledger_path(folder, hop_id))
@@ -99,6 +100,8 @@ def make_state(folder: Path) -> None:
             ledger.partial_directories.forget()
     [manifest] = (folder / "manifests").iterdir()
     manifest.rename(manifest.with_name(f"{TRANSFER}-1.1.db"))
+    shutil.copy(folder / f"manifests/{TRANSFER}-1.1.db", folder / f"manifests/{TRANSFER}-2.2.succeeded.db")
+    shutil.copy(folder / f"manifests/{TRANSFER}-1.1.db", folder / f"manifests/{TRANSFER}-3.3.part")
     keyring.current.folder.rename(folder / GENERATION)
     (folder / "keys").unlink()
     (folder / "keys").symlink_to(GENERATION)
@@ -132,10 +135,14 @@ ENTRIES = (
     "lane.pem",
     "manifests",
     f"manifests/{TRANSFER}-1.1.db",
+    f"manifests/{TRANSFER}-2.2.succeeded.db",
+    f"manifests/{TRANSFER}-3.3.part",
     "registration.json",
     "reserve",
     "routes.json",
     "status.json",
+    "update-request",
+    "update-sick",
     "update-verdict",
 )
 NEEDED = {

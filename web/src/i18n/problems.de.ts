@@ -111,6 +111,7 @@ const TITLES: Record<ProblemCode, string> = {
   "read-only-remote": "Dieses Remote ist nur lesbar",
   "read-only-root": "Diese Freigabe ist nur lesbar",
   refused: "Die Anfrage wurde abgelehnt",
+  remounted: "Während der Übertragung wurde ein Datenträger ein- oder ausgehängt",
   "remote-denied": "Das Remote verweigert diesem Server den Zugriff",
   "remote-failed": "rclone ist am Remote gescheitert",
   "remote-not-described": "Die Konfiguration von rclone kennt dieses Remote nicht, oder es gibt sie nicht",
@@ -789,6 +790,10 @@ const WORDINGS: Record<Wording, readonly [message: string, advice?: string]> = {
     "Beschreibbare Freigaben: {roots}.",
   ],
   refused: ["{detail}", "Die Anfrage mit GET /openapi.json vergleichen."],
+  remounted: [
+    "{path} ist auf einem anderen Dateisystem als zu Beginn der Übertragung.",
+    "Den richtigen Datenträger dort einhängen, dann die Übertragung wiederholen.",
+  ],
   "remote-denied": [
     "{path} verweigert dem Server dieses Agenten den Zugriff.",
     "Der Administrator des Servers erneuert den Zugang mit `rclone config reconnect` oder `rclone config`.",

@@ -289,6 +289,17 @@ class TestUpload:
         await until(lambda: HOP in cloud.has and not list((tmp_path / "manifests").iterdir()))
         again.cancel()
 
+    async def test_a_directory_in_the_place_of_a_copy_stops_no_manifest(self, waiting, tmp_path):
+        add_ledger(waiting, tmp_path, HOP, "a")
+        folder = tmp_path / "manifests"
+        (folder / "half.1.part/inner").mkdir(parents=True)
+        cloud = ManifestCloud()
+        again = asyncio.create_task(ManifestUploader(ManifestOutbox(folder), cloud).upload_manifests())
+        await until(lambda: again.done() or (HOP in cloud.has and not list(folder.iterdir())))
+        assert not again.done(), again.exception()
+        again.cancel()
+        assert [path.name.partition("-")[2] for path in (tmp_path / "damaged").iterdir()] == ["half.1.part"]
+
     @pytest.mark.parametrize("turns", range(6))
     async def test_a_stop_at_the_moment_of_a_new_manifest_is_not_missed(self, waiting, tmp_path, turns):
         """Else the agent would end only when its time to stop is over."""
