@@ -71,7 +71,8 @@ def _moving(number: int) -> dict[str, object]:
     place = {"kind": "agent", "path": f"/data/film-{number}.mov"}
     progress = {
         "bytes_done": 1_000_000, "bytes_total": 900_000_000, "files_done": 0, "files_total": 1,
-        "bytes_unchanged": 0, "files_unchanged": 0, "bytes_per_second": 0, "current": None,
+        "bytes_moved": 0, "files_moved": 0, "bytes_unchanged": 0, "files_unchanged": 0, "files_removed": 0,
+        "space_shortage": None, "bytes_per_second": 0, "current": None,
     }  # fmt: skip
     return {
         "transfer_id": f"load{number:016}", "state": "running", "shape": "fan_out",
@@ -88,7 +89,8 @@ SPEAK = """([hops, seconds]) => new Promise((resolve) => {
   const hear = (n) => {
     const transfer_id = `load${String(n).padStart(16, "0")}`, hop_id = `${transfer_id}-0`;
     const progress = {bytes_done: 1e6 + Math.floor(performance.now()) * 1000 + n, bytes_total: 9e8,
-      files_done: 0, files_total: 1, bytes_unchanged: 0, files_unchanged: 0, files_removed: 0, lost: none,
+      files_done: 0, files_total: 1, bytes_moved: 0, files_moved: 0, bytes_unchanged: 0, files_unchanged: 0,
+      files_removed: 0, lost: none,
       bytes_per_second: 1e6 + n, space_shortage: null, current: "film.mov"};
     const agent = n % 2 ? "server-c" : "server-d";
     window.__hear(JSON.stringify({transfer_id, hop_id, attempt: 1, at: new Date().toISOString(), progress}),

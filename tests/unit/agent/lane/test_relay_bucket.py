@@ -284,6 +284,7 @@ class TestRelayedLastTime:
         assert (hosts.archive / "x").read_bytes() == (hosts.data / "x").read_bytes()
         hosts.release(order)
 
+    @with_lane_limits(**vars(LIMITS) | {"dial_timeout_s": HANG_TIMEOUT_S})
     async def test_connects_directly_once_that_works(self, hosts):
         write_random(hosts.data / "x", 10)
         hosts.destination_server.peer_paths.remember("server-b", RELAYED)
@@ -299,6 +300,7 @@ class TestRelayedLastTime:
         assert hosts.observer.connections == [f"direct, server-c dialed {line.endpoint}"]
         line.close()
 
+    @with_lane_limits(**vars(LIMITS) | {"dial_timeout_s": HANG_TIMEOUT_S})
     async def test_connects_directly_without_the_bucket(self, hosts):
         write_random(hosts.data / "x", 10)
         hosts.destination_server.peer_paths.remember("server-b", RELAYED)
