@@ -8,6 +8,7 @@ from agent.backoff import Backoff
 from agent.cloud.messages import Connected, Disconnected
 from agent.cloud.mqtt_link import MqttLink
 from tests.support.fake_broker import MqttBroker
+from tests.support.link_events import next_event
 from tests.support.waiting import HANG_TIMEOUT_S
 
 
@@ -15,8 +16,7 @@ from tests.support.waiting import HANG_TIMEOUT_S
 async def test_a_broker_that_lies_about_its_session_is_subscribed_to_all_the_same(tmp_path, claims_session):
     with MqttBroker(tmp_path, claims_session=claims_session) as broker:
         async with asyncio.timeout(HANG_TIMEOUT_S), MqttLink(broker.endpoint, "commands") as link:
-            event = await anext(link.events())
-            assert isinstance(event, Connected)
+            event = await next_event(link.events(), Connected)
             assert event.session_present is claims_session
             assert (await anext(link.messages())).payload == b"an offer"
 
@@ -26,13 +26,12 @@ async def test_a_link_that_has_gone_deaf_hears_again_once_its_connection_is_cut(
     with MqttBroker(tmp_path, claims_session=True, deaf_for=1) as broker:
         async with asyncio.timeout(HANG_TIMEOUT_S), MqttLink(broker.endpoint, "commands") as link:
             events = link.events()
-            assert isinstance(await anext(events), Connected)
+            await next_event(events, Connected)
             await link.publish("reports", b"all is well")
             assert broker.deliveries == 0
             broker.cut()
-            assert isinstance(await anext(events), Disconnected)
-            again = await anext(events)
-            assert isinstance(again, Connected)
+            await next_event(events, Disconnected)
+            again = await next_event(events, Connected)
             assert not again.session_present
             assert (await anext(link.messages())).payload == b"an offer"
 
@@ -48,9 +47,9 @@ async def test_a_broker_that_grants_only_so_many_subscriptions_is_asked_again(tm
         link = MqttLink(broker.endpoint, "commands", ("jobs", "answers"), resubscription=soon)
         async with asyncio.timeout(HANG_TIMEOUT_S), link:
             events, messages = link.events(), link.messages()
-            assert isinstance(await anext(events), Connected)
+            await next_event(events, Connected)
             heard = [(await anext(messages)).topic for _ in range(3)]
-            assert isinstance(await anext(events), Connected)
+            await next_event(events, Connected)
     assert heard == ["commands", "answers", "jobs"]
 
 
@@ -60,6 +59,6 @@ async def test_a_topic_that_the_broker_never_grants_keeps_nothing_waiting(tmp_pa
     with MqttBroker(tmp_path, refusals={"jobs": 1_000_000}) as broker:
         link = MqttLink(broker.endpoint, "commands", ("jobs",), resubscription=soon)
         async with asyncio.timeout(HANG_TIMEOUT_S), link:
-            assert isinstance(await anext(link.events()), Connected)
+            await next_event(link.events(), Connected)
             assert (await anext(link.messages())).topic == "commands"
             await link.publish("reports", b"all is well")

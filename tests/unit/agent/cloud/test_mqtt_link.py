@@ -12,6 +12,7 @@ from events.certificates import fingerprint
 from events.topics import Topics
 from infra.local.processes import free_port
 from tests.support.fakes_agent import THING
+from tests.support.link_events import next_event
 from tests.support.waiting import HANG_TIMEOUT_S
 
 TOPIC = Topics("local").commands(THING)
@@ -20,15 +21,6 @@ TOPIC = Topics("local").commands(THING)
 async def publish(cloud, payload: bytes) -> None:
     data = cloud.client("iot-data")
     await asyncio.to_thread(data.publish, topic=TOPIC, qos=1, payload=payload)
-
-
-async def next_event(stream, kind):
-    """Return the next event of a kind."""
-    async with asyncio.timeout(HANG_TIMEOUT_S):
-        event = await anext(stream)
-        while not isinstance(event, kind):
-            event = await anext(stream)
-        return event
 
 
 async def next_payload(link: MqttLink) -> bytes:

@@ -34,6 +34,7 @@ from events.topics import Topics
 from events.views import CredentialsView
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.fakes_agent import THING
+from tests.support.link_events import next_event
 from tests.support.tls_front import TlsFront
 from tests.support.waiting import HANG_TIMEOUT_S, until
 from tests.unit.agent.conftest import BROKER_NAME
@@ -56,11 +57,6 @@ def configure(proxy: ConnectProxy, credentials: Path | None = None, **more: obje
     use_configured(NetworkConfig(proxy=proxy.url, proxy_credentials=credentials, **more))
 
 
-async def next_event(link: MqttLink) -> Connected | Disconnected:
-    async with asyncio.timeout(HANG_TIMEOUT_S):
-        return await anext(link.events())
-
-
 @pytest.mark.parametrize("asks", [True, False])
 async def test_the_broker_is_reached_by_its_name_at_port_443(
     cloud, endpoint, credentials, proxy_variables, asks
@@ -69,11 +65,11 @@ async def test_the_broker_is_reached_by_its_name_at_port_443(
         configure(proxy, credentials if asks else None)
         behind = replace(endpoint, host=BROKER_NAME, port=443, proxy=proxy_for(BROKER_NAME))
         async with MqttLink(behind, TOPIC) as link:
-            assert isinstance(await next_event(link), Connected)
+            await next_event(link.events(), Connected)
             await link.publish(TOPIC, b"to myself")
             async with asyncio.timeout(HANG_TIMEOUT_S):
                 assert (await anext(link.messages())).payload == b"to myself"
-        [tunnel] = proxy.tunnels
+        tunnel = proxy.tunnels[-1]
     assert tunnel.asks_for("x-amzn-mqtt-ca"), "AWS serves HTTPS at this port otherwise"
     assert tunnel.names_server
     assert PASSWORD not in repr(behind)
@@ -86,8 +82,7 @@ async def test_a_refusing_proxy_is_the_reason_and_its_password_is_not_told(
         configure(proxy, credentials)
         behind = replace(endpoint, host=BROKER_NAME, port=443, proxy=proxy_for(BROKER_NAME))
         async with MqttLink(behind, TOPIC) as link:
-            event = await next_event(link)
-    assert isinstance(event, Disconnected)
+            event = await next_event(link.events(), Disconnected)
     assert event.reason.startswith(f"not through the proxy 127.0.0.1:{proxy.port}: ")
     assert PASSWORD not in event.reason + caplog.text
 
