@@ -62,10 +62,11 @@ def session() -> Iterator[requests.Session]:
 
 @pytest.fixture(scope="module")
 def names(enrolled: Fleet) -> Iterator[dict[str, str]]:
-    """Yield names of existing items, so that requests get past the lookup; remove what they created."""
+    """Yield names of existing items, so that requests get past the lookup; undo what they have done."""
     api = enrolled.api
     before = {one["template_id"] for one in api.get("/templates")["templates"]}
     yield {"agent_id": "server-b", "transfer_id": enrolled.copy("server-b:/data/x", "server-c:/archive/x")}
+    api.delete("/agents/server-b/drain")
     for template in api.get("/templates")["templates"]:
         if template["template_id"] not in before:
             api.delete(f"/templates/{template['template_id']}")
