@@ -173,14 +173,14 @@ class Reserve:
     def give_back_if_needed(self) -> None:
         """Delete the file if hardly any space is left beside it."""
         with suppress(OSError):
-            if free_bytes(self._folder) < LOW_BYTES and self._path.is_file():
+            if disk.free_bytes(self._folder) < LOW_BYTES and self._path.is_file():
                 self._path.unlink()
                 log.warning("the disk of the state directory is full", extra={"path": str(self._folder)})
 
     def fill(self) -> None:
         """Take up the room, if it is not taken already and there is enough for everybody."""
         try:
-            if self._is_filled() or free_bytes(self._folder) < AMPLE_BYTES:
+            if self._is_filled() or disk.free_bytes(self._folder) < AMPLE_BYTES:
                 return
             if self._path.is_symlink() or not self._path.is_file():
                 self._path.unlink(missing_ok=True)  # writing to a FIFO would wait for its other end
@@ -192,9 +192,3 @@ class Reserve:
 
     def _is_filled(self) -> bool:
         return self._path.is_file() and disk.allocated_bytes(self._path.stat()) >= RESERVE_BYTES
-
-
-def free_bytes(folder: Path) -> int:
-    """Return the bytes that this process may still write to the disk of a directory. Raises OSError."""
-    status = os.statvfs(folder)
-    return status.f_bavail * status.f_frsize

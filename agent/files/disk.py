@@ -10,6 +10,7 @@ import os
 import stat
 import sys
 from contextlib import suppress
+from enum import IntEnum
 from pathlib import Path
 
 InodeId = tuple[int, int]
@@ -31,6 +32,19 @@ _BLOCK_BYTES = 512
 _UNSUPPORTED = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
+class FileSystemType(IntEnum):
+    """Types of file systems whose behavior is known, as statfs(2) numbers them."""
+
+    EXT4 = 0xEF53  # ext2 and ext3, too
+    XFS = 0x58465342
+    BTRFS = 0x9123683E
+    F2FS = 0xF2F52010
+    ZFS = 0x2FC12FC1
+    TMPFS = 0x01021994
+    OVERLAYFS = 0x794C7630
+    NFS = 0x6969
+
+
 def last_error() -> OSError:
     """Return the error of this thread's last failed call to the C library."""
     number = ctypes.get_errno()
@@ -38,7 +52,7 @@ def last_error() -> OSError:
 
 
 def file_system_type(descriptor: int) -> int:
-    """Return the type of a file's file system, a number from statfs(2); 0 if it is not known."""
+    """Return the type of a file's file system (`FileSystemType` has some of them); 0 if it is not known."""
     status = (ctypes.c_long * 32)()  # `struct statfs` takes half of it, and begins with the type
     return status[0] if _libc.fstatfs(descriptor, status) == 0 else 0
 
@@ -67,13 +81,13 @@ def inode_of(status: os.stat_result) -> InodeId:
     return status.st_dev, status.st_ino
 
 
-def free_bytes(descriptor: int) -> int:
-    """Return the bytes that may still be written to the file system of this descriptor.
+def free_bytes(place: int | Path) -> int:
+    """Return the bytes that may still be written to the file system of a descriptor or path.
 
     One that says that it has no blocks at all does not know (many FUSE file systems): nothing is too large
-    for it then, until it is full.
+    for it then, until it is full. Raises OSError.
     """
-    status = os.fstatvfs(descriptor)
+    status = os.statvfs(place)
     return status.f_bavail * status.f_frsize if status.f_blocks else sys.maxsize
 
 

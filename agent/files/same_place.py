@@ -127,13 +127,12 @@ def identity_of(directory: int) -> str:
 
 
 _OF_ONE_KERNEL = {
-    0xEF53,  # ext2, ext3, ext4
-    0x58465342,  # XFS
-    0x9123683E,  # Btrfs
-    0xF2F52010,  # F2FS
-    0x01021994,  # tmpfs
+    disk.FileSystemType.EXT4,
+    disk.FileSystemType.XFS,
+    disk.FileSystemType.BTRFS,
+    disk.FileSystemType.F2FS,
+    disk.FileSystemType.TMPFS,
 }
-"""Types of file systems, from statfs(2)."""
 
 
 @cache

@@ -9,15 +9,13 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
-from agent.files.disk import file_system_type, last_error
+from agent.files.disk import FileSystemType, file_system_type, last_error
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.linkat.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int]
 _TMPFILE_FLAGS = os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC
 _REOPEN_FLAGS = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _AT_EMPTY_PATH = 0x1000
-_EXT4 = 0xEF53
-"""Type of a file system, from statfs(2)."""
 
 
 def is_faster(directory: int) -> bool:
@@ -26,7 +24,7 @@ def is_faster(directory: int) -> bool:
     Measured as in `write`. In memory (tmpfs) unnamed files take 4 % more processor time; on XFS and Btrfs
     there is hardly a difference, and ZFS waits for its disks.
     """
-    return file_system_type(directory) == _EXT4
+    return file_system_type(directory) == FileSystemType.EXT4
 
 
 def write(

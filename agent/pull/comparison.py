@@ -29,16 +29,16 @@ _COARSEST_UNIT_NS = 2 * _NS_PER_S
 _FIRST_COMMON_NS, _LAST_COMMON_NS = 0, (2**31 - 1) * _NS_PER_S
 """Times in ns, from 1970 to 2038, that every file system can hold, or whose loss would be seen at once."""
 _KEEP_MODES = {
-    0xEF53,  # ext2, ext3, ext4
-    0x58465342,  # XFS
-    0x9123683E,  # Btrfs
-    0xF2F52010,  # F2FS
-    0x2FC12FC1,  # ZFS
-    0x01021994,  # tmpfs
-    0x794C7630,  # overlayfs
-    0x6969,  # NFS
+    disk.FileSystemType.EXT4,
+    disk.FileSystemType.XFS,
+    disk.FileSystemType.BTRFS,
+    disk.FileSystemType.F2FS,
+    disk.FileSystemType.ZFS,
+    disk.FileSystemType.TMPFS,
+    disk.FileSystemType.OVERLAYFS,
+    disk.FileSystemType.NFS,
 }
-"""Types of file systems that keep every mode, from statfs(2): nothing has to be tried there."""
+"""Types of file systems that keep every mode: nothing has to be tried there."""
 _Tried = TypeVar("_Tried")
 _PROBE_FLAGS = os.O_WRONLY | os.O_TMPFILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL
 

@@ -203,7 +203,7 @@ class PullAttempt:
             return disk.free_bytes(tree.nearest_existing())
 
     def _free_state_bytes(self) -> int:
-        return state_disk.free_bytes(self._context.host.state)
+        return disk.free_bytes(self._context.host.state)
 
     def _start_pass(self, source: Source, ledger: Ledger) -> SyncPass:
         with self._lock:

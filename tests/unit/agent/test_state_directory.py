@@ -25,6 +25,7 @@ from agent.cli.commands.host import with_plain_errors
 from agent.cli.errors import CliError, Exit
 from agent.cloud import mqtt_link
 from agent.errors import HostError, PassingHostError
+from agent.files import disk
 from agent.files.listing import FileEntry
 from agent.files.roots import Roots
 from agent.hops.journal import Journal
@@ -516,7 +517,7 @@ def test_the_reserve_gives_the_journal_room_when_the_disk_is_full(tmp_path, monk
     journal.reserve.fill()
     reserve = tmp_path / "reserve"
     assert reserve.stat().st_blocks * 512 >= state_disk.RESERVE_BYTES
-    monkeypatch.setattr(state_disk, "free_bytes", lambda _: 4096)
+    monkeypatch.setattr(disk, "free_bytes", lambda _: 4096)
     FIRST_WRITES[first](journal)
     assert not reserve.exists()
     journal.reserve.fill()
