@@ -5,7 +5,6 @@ import ctypes
 import errno
 import os
 import subprocess
-import sys
 from contextlib import nullcontext
 
 import pytest
@@ -16,11 +15,9 @@ from agent.pull.free_space import SLACK_BYTES, SpaceCheck
 from events.progress import SpaceShortage
 from infra.local.demo_files import MIB, write_random
 from tests.support.hosts import Hosts
+from tests.support.namespaces import IN_NAMESPACES, run_module
 from tests.support.small_disk import SCENARIOS
 from tests.support.waiting import HANG_TIMEOUT_S
-
-IN_NAMESPACES = ("unshare", "-rm")
-"""Command prefix: run in a user and a mount namespace of its own."""
 
 
 def is_allowed() -> bool:
@@ -40,15 +37,7 @@ def kind(request):
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_on_a_small_disk(tmp_path, scenario, kind):
-    prefix = IN_NAMESPACES if kind == "mounted" else ()
-    told = subprocess.run(
-        [*prefix, sys.executable, "-m", "tests.support.small_disk", scenario, kind, tmp_path],
-        capture_output=True,
-        text=True,
-        timeout=HANG_TIMEOUT_S,
-        check=False,
-    )
-    assert told.returncode == 0, told.stderr
+    run_module("tests.support.small_disk", scenario, kind, tmp_path, apart=kind == "mounted")
 
 
 def test_shortage_is_reported_at_once_and_withdrawn():

@@ -7,10 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.waiting import HANG_TIMEOUT_S
-
-APART = ("unshare", "-rm")
-REPOSITORY = Path(__file__).parents[4]
+from tests.support.namespaces import run_module
 
 
 async def whole(hosts, way, bind, fill):
@@ -62,15 +59,7 @@ CODES = {"one_file": "source-kept"}
 @pytest.mark.parametrize("way", ["order", "local"])
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_files_mounted_in_two_places_are_kept(tmp_path, scenario, way):
-    process = subprocess.run(
-        [*APART, sys.executable, "-m", "tests.unit.agent.pull.test_mounted", str(tmp_path), scenario, way],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=HANG_TIMEOUT_S,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr
+    run_module("tests.unit.agent.pull.test_mounted", tmp_path, scenario, way)
 
 
 async def run_scenario(folder: Path, scenario: str, way: str) -> None:

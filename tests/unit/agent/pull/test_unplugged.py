@@ -16,10 +16,8 @@ from agent.pull.mover import HopResult
 from events.progress import Progress
 from infra.local.demo_files import write_random
 from tests.support.hosts import Hosts
-from tests.support.waiting import HANG_TIMEOUT_S
+from tests.support.namespaces import run_module
 
-APART = ("unshare", "-rm")
-REPOSITORY = Path(__file__).parents[4]
 DIRECTORIES = 12
 FILES = 10 * DIRECTORIES
 
@@ -103,15 +101,7 @@ SCENARIOS = {
 @pytest.mark.parametrize("way", ["order", "local"])
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_disk_that_goes_or_comes_ends_the_hop(tmp_path, scenario, way):
-    process = subprocess.run(
-        [*APART, sys.executable, "-m", "tests.unit.agent.pull.test_unplugged", str(tmp_path), scenario, way],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=HANG_TIMEOUT_S,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr
+    run_module("tests.unit.agent.pull.test_unplugged", tmp_path, scenario, way)
 
 
 async def run_scenario(folder: Path, scenario: str, way: str) -> None:

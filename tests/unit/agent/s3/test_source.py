@@ -404,17 +404,27 @@ async def test_a_big_object_is_compared_also_after_a_request_that_broke_off(host
     assert host.arrived() == {}
 
 
-@pytest.mark.parametrize("is_damaged_again", [False, True])
-async def test_a_big_object_that_an_earlier_attempt_began_damaged_is_asked_for_again(host, is_damaged_again):
-    """The agent is stopped; its ledger has the digests of what arrived, not of what was sent."""
+def big_object() -> tuple[bytes, dict[str, str]]:
+    """Return the content of an object of three ranges, and what S3 tells of it."""
     data = random.Random(5).randbytes(MIB) * (2 * RANGE_BYTES // MIB) + b"end"
-    headers = {CRC64NVME.header: CRC64NVME.text(CRC64NVME.update(data, 0)), "etag": '"one"'}
-    damaged = StoredObject(b"?" + data[1:], headers, LONG_AGO)
-    host.server.objects["in/a"] = damaged
+    return data, {CRC64NVME.header: CRC64NVME.text(CRC64NVME.update(data, 0)), "etag": '"one"'}
+
+
+async def begin(host: S3SourceHost) -> None:
+    """Pull until the first range has arrived; then the agent is stopped."""
     async with host.held("in/", lambda progress: progress.bytes_done > 40 * MIB) as moving:
         await pause(moving)
     with pytest.raises(asyncio.CancelledError):
         await moving
+
+
+@pytest.mark.parametrize("is_damaged_again", [False, True])
+async def test_a_big_object_that_an_earlier_attempt_began_damaged_is_asked_for_again(host, is_damaged_again):
+    """The agent is stopped; its ledger has the digests of what arrived, not of what was sent."""
+    data, headers = big_object()
+    damaged = StoredObject(b"?" + data[1:], headers, LONG_AGO)
+    host.server.objects["in/a"] = damaged
+    await begin(host)
     if not is_damaged_again:
         host.server.objects["in/a"] = StoredObject(data, headers, LONG_AGO)
     host.server.requests.clear()
@@ -430,13 +440,9 @@ async def test_a_big_object_that_an_earlier_attempt_began_damaged_is_asked_for_a
 
 async def test_a_stop_is_obeyed_while_what_an_earlier_attempt_began_is_read(host, monkeypatch):
     """Of a terabyte that takes an hour: an agent that is updated or stopped cannot wait for that."""
-    data = random.Random(7).randbytes(MIB) * (2 * RANGE_BYTES // MIB) + b"end"
-    headers = {CRC64NVME.header: CRC64NVME.text(CRC64NVME.update(data, 0)), "etag": '"one"'}
+    data, headers = big_object()
     host.server.objects["in/a"] = StoredObject(data, headers, LONG_AGO)
-    async with host.held("in/", lambda progress: progress.bytes_done > 40 * MIB) as moving:
-        await pause(moving)
-    with pytest.raises(asyncio.CancelledError):
-        await moving
+    await begin(host)
     reading, stopped, really = threading.Event(), threading.Event(), RangeChecksums.add_missing
 
     def add_missing(checksums: RangeChecksums, *arguments: Any) -> bool:
@@ -459,13 +465,9 @@ async def test_a_stop_is_obeyed_while_what_an_earlier_attempt_began_is_read(host
 
 async def test_a_big_object_that_an_earlier_attempt_began_is_compared_once(host):
     """What is on the disk is read there, not asked for again; S3 is asked for its checksum once."""
-    data = random.Random(6).randbytes(MIB) * (2 * RANGE_BYTES // MIB) + b"end"
-    headers = {CRC64NVME.header: CRC64NVME.text(CRC64NVME.update(data, 0)), "etag": '"one"'}
+    data, headers = big_object()
     host.server.objects["in/a"] = StoredObject(data, headers, LONG_AGO)
-    async with host.held("in/", lambda progress: progress.bytes_done > 40 * MIB) as moving:
-        await pause(moving)
-    with pytest.raises(asyncio.CancelledError):
-        await moving
+    await begin(host)
     host.server.requests.clear()
     await host.pull("in/")
     assert host.arrived() == {"a": data}
